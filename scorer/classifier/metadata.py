@@ -1,0 +1,91 @@
+"""`scorer.json`: what a model directory says of itself beyond what transformers keeps there.
+
+Owns the file's schema, reading and writing, and the hashes of the directory's files. Does not load weights.
+
+A directory is written in this order: every other file first, `scorer.json` last, so that a directory with a
+`scorer.json` is complete.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scorer.classifier.labels import LabelSet
+from scorer.errors import ModelError
+
+METADATA_FILE = "scorer.json"
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelMetadata:
+    """The contents of `scorer.json`.
+
+    `temperature` divides the logits before the softmax. `metrics` are those of the validation rows, `training` the
+    configuration of the fit, `files` maps each file of the directory to the SHA-256 of its bytes (hexadecimal).
+    """
+
+    base_model: str
+    text_columns: tuple[str, ...]
+    label_column: str
+    labels: LabelSet
+    max_length: int
+    temperature: float = 1.0
+    training: dict[str, Any] = field(default_factory=dict)
+    training_data: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+
+    def write(self, directory: Path) -> None:
+        """Write `scorer.json` into `directory`, with the hashes of the files that stand there now."""
+        files = {path.relative_to(directory).as_posix(): sha256(path) for path in _files(directory)}
+        document = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(dataclasses.replace(self, files=files))}
+        text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+        (directory / METADATA_FILE).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, directory: Path) -> ModelMetadata | None:
+        """The metadata of `directory`, or None when scorer did not write it. A damaged file is a ModelError."""
+        path = directory / METADATA_FILE
+        if not path.exists():
+            return None
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            version = document.pop("schema_version")
+            if version != SCHEMA_VERSION:
+                raise ModelError(f"{path}: schema version {version}; this scorer reads version {SCHEMA_VERSION}")
+            labels = document.pop("labels")
+            return cls(
+                labels=LabelSet(tuple(labels["names"]), labels["kind"]),
+                text_columns=tuple(document.pop("text_columns")),
+                **document,
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ModelError(
+                f"{path}: not readable as model metadata ({type(error).__name__}); fit the model again"
+            ) from error
+
+    def verify(self, directory: Path) -> None:
+        """Compare every recorded hash with the file's bytes; a difference or a missing file is a ModelError."""
+        for name, expected in self.files.items():
+            path = directory / name
+            if not path.is_file():
+                raise ModelError(f"{path}: missing, though {METADATA_FILE} lists it; fit or copy the model again")
+            if sha256(path) != expected:
+                raise ModelError(f"{path}: changed since the model was written; fit or copy the model again")
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file's bytes, hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _files(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.rglob("*") if path.is_file() and path.name != METADATA_FILE)

@@ -1,0 +1,207 @@
+"""What can be set: one frozen dataclass a job, where every default stands once, beside its explanation.
+
+A field with a `Setting` is also a flag of the command line (`max_length` is `--max-length`), a variable of the
+environment (`SCORER_MAX_LENGTH`) and a key of the configuration file, where `aliases` are further names for it.
+`scorer.cli.options` makes click options of the fields, `scorer.cli.settings` reads the file; this module knows neither.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+LATEST_MODEL = "models/latest"
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+FileFormat = Literal["parquet", "csv", "tsv", "jsonl", "arrow"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a field presents itself to a person: its help line, short flag, limits and other names."""
+
+    help: str
+    short: str | None = None
+    metavar: str | None = None
+    minimum: float | None = None
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitConfig:
+    """One fine-tuning job: `train` (and `valid`) in, a model directory out."""
+
+    train: Path
+
+    # what is learned
+    valid: Annotated[
+        Path | None,
+        Setting(
+            "Validation file; without it a stratified share of TRAIN is held out.",
+            metavar="FILE",
+            aliases=("valid_file", "validation_file"),
+        ),
+    ] = None
+    valid_fraction: Annotated[float, Setting("Share of TRAIN held out when there is no --valid.", minimum=0.0)] = 0.1
+    text_column: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Column of texts; twice for a sentence pair. Found by its name when not given.",
+            metavar="C",
+            aliases=("text_columns",),
+        ),
+    ] = ()
+    label_column: Annotated[str | None, Setting("Column of labels. Found by its name when not given.", metavar="C")] = (
+        None
+    )
+    limit: Annotated[int | None, Setting("Use only the first N rows of TRAIN.", metavar="N", minimum=1)] = None
+
+    # the model
+    base_model: Annotated[
+        str | None,
+        Setting(
+            "Pretrained encoder: a hub name or a directory; the default is all-MiniLM-L6-v2.",
+            metavar="M",
+            aliases=("model_name", "model_name_or_path"),
+        ),
+    ] = None
+    max_length: Annotated[
+        int, Setting("Longest input in tokens; the rest is cut off.", minimum=3, aliases=("max_seq_length",))
+    ] = 128
+
+    # the schedule
+    epochs: Annotated[
+        float, Setting("Passes over the training data.", minimum=0.0, aliases=("num_train_epochs", "num_epochs"))
+    ] = 3.0
+    max_steps: Annotated[int | None, Setting("Optimizer steps; overrides --epochs.", minimum=1)] = None
+    batch_size: Annotated[
+        int,
+        Setting(
+            "Sequences a training step sees at once.",
+            minimum=1,
+            aliases=("train_batch_size", "per_device_train_batch_size"),
+        ),
+    ] = 32
+    eval_batch_size: Annotated[
+        int, Setting("Sequences at once in evaluation.", minimum=1, aliases=("per_device_eval_batch_size",))
+    ] = 128
+    gradient_accumulation: Annotated[
+        int, Setting("Batches added up before an optimizer step.", minimum=1, aliases=("gradient_accumulation_steps",))
+    ] = 1
+    learning_rate: Annotated[float, Setting("Peak learning rate.", minimum=0.0, aliases=("lr",))] = 1e-4
+    weight_decay: Annotated[float, Setting("AdamW's weight decay.", minimum=0.0)] = 0.01
+    warmup: Annotated[
+        float,
+        Setting(
+            "Warm-up: a share of the steps below 1, a number of steps from 1 on.",
+            minimum=0.0,
+            aliases=("warmup_ratio", "warmup_steps"),
+        ),
+    ] = 0.1
+    schedule: Annotated[
+        Literal["linear", "cosine", "polynomial", "constant"],
+        Setting("Shape of the learning rate after the warm-up.", aliases=("lr_scheduler_type", "scheduler")),
+    ] = "linear"
+    max_grad_norm: Annotated[
+        float,
+        Setting("Gradients are clipped to this norm; 0 switches it off.", minimum=0.0, aliases=("gradient_clipping",)),
+    ] = 1.0
+
+    # when to stop, and what to keep
+    eval_steps: Annotated[
+        int | None, Setting("Evaluate every N steps; the default is every epoch.", metavar="N", minimum=1)
+    ] = None
+    best_metric: Annotated[
+        Literal["macro_f1", "accuracy", "loss"],
+        Setting("What the best checkpoint is best in, on the validation rows.", aliases=("metric_for_best_model",)),
+    ] = "macro_f1"
+    patience: Annotated[
+        int | None,
+        Setting(
+            "Stop after N evaluations without improvement.",
+            metavar="N",
+            minimum=1,
+            aliases=("early_stopping_patience",),
+        ),
+    ] = None
+    patience_threshold: Annotated[
+        float,
+        Setting("Improvement smaller than this does not count.", minimum=0.0, aliases=("early_stopping_threshold",)),
+    ] = 0.0
+
+    # the run
+    precision: Annotated[Precision, Setting("Arithmetic: auto is half precision where the device is fast in it.")] = (
+        "auto"
+    )
+    device: Annotated[str, Setting("auto, cpu, cuda or cuda:N.")] = "auto"
+    seed: Annotated[
+        int, Setting("Seed of the split, the head and the order; the same seed gives the same weights.", minimum=0)
+    ] = 42
+    output: Annotated[
+        Path | None,
+        Setting(
+            "Model directory to write; models/NAME-DATE when not given.",
+            short="-o",
+            metavar="DIR",
+            aliases=("output_dir",),
+        ),
+    ] = None
+    resume: Annotated[bool, Setting("Continue from the last checkpoint of an interrupted fit.")] = False
+    force: Annotated[bool, Setting("Replace an existing output directory.")] = False
+    quiet: Annotated[bool, Setting("Say nothing but errors.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreConfig:
+    """One scoring job: `source` streamed through `model` into `target`."""
+
+    source: str
+    target: str
+
+    # what is scored, by what
+    model: Annotated[str, Setting("Model directory or hub name.", short="-m", metavar="MODEL")] = LATEST_MODEL
+    text_column: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Column of texts; twice for a pair. The default is the model's own.", metavar="C", aliases=("text_columns",)
+        ),
+    ] = ()
+    max_length: Annotated[
+        int | None, Setting("Longest input in tokens; the default is the model's own.", minimum=3)
+    ] = None
+    limit: Annotated[int | None, Setting("Score only the first N rows.", metavar="N", minimum=1)] = None
+    input_format: Annotated[FileFormat | None, Setting("Format of IN when its ending does not say.")] = None
+
+    # what comes out
+    output_format: Annotated[FileFormat | None, Setting("Format of OUT when its ending does not say.")] = None
+    prefix: Annotated[str, Setting("Put before the names of the appended columns.", metavar="P")] = ""
+    probabilities: Annotated[bool, Setting("Append a struct with the probability of every label.")] = False
+    expected: Annotated[bool, Setting("Append the probability-weighted mean of numeric labels.")] = False
+    top_k: Annotated[
+        int | None, Setting("Append the K likeliest labels with their probabilities.", metavar="K", minimum=1)
+    ] = None
+    token_count: Annotated[bool, Setting("Append the number of tokens that the model saw.")] = False
+
+    # how it is computed
+    precision: Annotated[Precision, Setting("Arithmetic: auto is half precision where the device is fast in it.")] = (
+        "auto"
+    )
+    device: Annotated[str, Setting("auto, cpu, cuda or cuda:N.")] = "auto"
+    backend: Annotated[Literal["auto", "padded"], Setting("Forward pass.")] = "auto"
+    batch_tokens: Annotated[
+        int | None, Setting("Tokens the device sees at once; the default suits the device.", metavar="N", minimum=1)
+    ] = None
+    window_rows: Annotated[int, Setting("Most rows read, tokenized and ordered together.", metavar="N", minimum=1)] = (
+        65_536
+    )
+
+    # what is kept
+    cache: Annotated[
+        Path | None, Setting("Keep scores here, so that the next run pays only for new text.", metavar="DIR")
+    ] = None
+    reuse: Annotated[
+        bool, Setting("Score equal texts once and keep scores for a resume; --no-reuse for benchmarks.")
+    ] = True
+    force: Annotated[bool, Setting("Replace an existing OUT.")] = False
+    quiet: Annotated[bool, Setting("Say nothing but errors.")] = False

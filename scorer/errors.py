@@ -1,0 +1,91 @@
+"""The error tree: what can go wrong, and the exit code each kind of trouble ends with.
+
+    ScorerError
+    ├── UsageError            2    the command line asks for something that cannot be
+    ├── DataError             65   the data is wrong: malformed, mislabelled, changed while it was read
+    ├── InputMissing          66   a file that should be read is not there
+    ├── DeviceError           69   the device or the memory is exhausted
+    ├── OutputRefused         73   the output cannot be created, or would replace what should stay
+    ├── StorageError          74   reading or writing failed: I/O error, full disk
+    ├── Busy                  75   another run holds the output; try again later
+    ├── NotPermitted          77   the operating system says no
+    ├── ModelError            78   the model directory is wrong
+    │   └── ConfigError       78   the configuration is wrong
+    └── Interrupted           130, 143 or 129   a signal stopped the run, which can be resumed
+
+An exception that is none of these is a bug of ours and ends with 70. A message is one line: what, which file, row and
+column, the shape of the value (never the text itself), and what to try.
+
+Owns exit codes. Does not know who prints them: only `scorer.cli` turns an error into an exit.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+
+class ScorerError(Exception):
+    """The root of everything that we raise on purpose; `exit_code` is the process's exit status."""
+
+    exit_code = 70
+
+
+class UsageError(ScorerError):
+    exit_code = 2
+
+
+class DataError(ScorerError):
+    exit_code = 65
+
+
+class InputMissing(ScorerError):
+    exit_code = 66
+
+
+class DeviceError(ScorerError):
+    exit_code = 69
+
+
+class OutputRefused(ScorerError):
+    exit_code = 73
+
+
+class StorageError(ScorerError):
+    exit_code = 74
+
+
+class Busy(ScorerError):
+    exit_code = 75
+
+
+class NotPermitted(ScorerError):
+    exit_code = 77
+
+
+class ModelError(ScorerError):
+    exit_code = 78
+
+
+class ConfigError(ModelError):
+    pass
+
+
+class Interrupted(ScorerError):
+    """A signal asked us to stop; what was done so far is kept and the same command goes on from there."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__("interrupted; the same command continues where this one stopped")
+        self.exit_code = 128 + signal_number
+
+
+def from_os_error(error: OSError) -> ScorerError:
+    """Name an operating-system error after its cause, for the places where any of several may come up."""
+    what = f"{error.filename or 'I/O'}: {os.strerror(error.errno) if error.errno else error}"
+    if isinstance(error, FileNotFoundError):
+        return InputMissing(what)
+    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+        return NotPermitted(what)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return StorageError(f"{what}; free some space, then run the same command again")
+    return StorageError(what)
