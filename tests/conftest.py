@@ -1,0 +1,83 @@
+"""What tests of every room share: the real data's folder, tiny models, the command line in a process of its own.
+
+Nothing here imports torch or scorer until a fixture is asked for, so that a small test stays small.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# Before any test imports transformers: a test that needs the network is a defect.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+
+ROOT = Path(__file__).parents[1]
+
+RunScorer = Callable[..., "subprocess.CompletedProcess[str]"]
+TinyModel = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def realdata() -> Path:
+    """The folder of real data sets that SCORER_REALDATA names."""
+    folder = os.environ.get("SCORER_REALDATA")
+    if not folder:
+        pytest.skip("SCORER_REALDATA is not set: it names the folder of real data sets")
+    path = Path(folder)
+    assert path.is_dir(), f"SCORER_REALDATA={folder} is no folder"
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> TinyModel:
+    """`tiny_model(architecture="bert", **options)`: a directory of `tests.models.make_model`, made once a session.
+
+    Tests share it: copy it before changing it.
+    """
+    made: dict[str, Path] = {}
+
+    def make(architecture: str = "bert", **options: Any) -> Path:
+        from tests.models import make_model
+
+        key = f"{architecture} {sorted(options.items())}"
+        if key not in made:
+            made[key] = make_model(tmp_path_factory.mktemp(architecture), architecture, **options)
+        return made[key]
+
+    return make
+
+
+@pytest.fixture
+def run_scorer(tmp_path: Path) -> RunScorer:
+    """`run_scorer("score", "in.csv", ...)`: run `python -m scorer` in the test's folder; exit code, stdout, stderr."""
+
+    def run(
+        *arguments: str | Path,
+        stdin: str | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: Path = tmp_path,
+        timeout: float = 120,
+    ) -> subprocess.CompletedProcess[str]:
+        # Settings of whoever runs the tests must not reach the command under test.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("SCORER_")}
+        inherited["PYTHONPATH"] = str(ROOT)
+        return subprocess.run(
+            [sys.executable, "-m", "scorer", *map(str, arguments)],
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            encoding="utf-8",
+            env={**inherited, **(env or {})},
+            cwd=cwd,
+            timeout=timeout,
+            check=False,
+        )
+
+    return run
