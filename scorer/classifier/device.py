@@ -1,0 +1,45 @@
+"""The device and the arithmetic: what `auto` means on this machine.
+
+Owns the choice only. Does not know models.
+"""
+
+from __future__ import annotations
+
+import re
+
+import torch
+
+from scorer.config import Precision
+from scorer.errors import DeviceError, UsageError
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` (the first CUDA device, else the CPU), `cpu`, `cuda` or `cuda:N`; DeviceError when it is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise UsageError(f"--device {name}: expected auto, cpu, cuda or cuda:N")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise DeviceError(
+            f"--device {name}: this machine has {torch.cuda.device_count()} CUDA devices; try --device cpu"
+        )
+    return device
+
+
+def choose_precision(precision: Precision, device: torch.device) -> str:
+    """`fp32`, `bf16` or `fp16`: for `auto`, half precision where the device computes faster in it."""
+    if precision != "auto":
+        return precision
+    if device.type == "cuda":
+        return "fp16"
+    return "bf16" if cpu_has_bf16() else "fp32"
+
+
+def cpu_has_bf16() -> bool:
+    """Whether the processor multiplies bf16 matrices in hardware (AVX512-BF16 or AMX)."""
+    # The function is new in torch 2.13; with an older torch the CPU is taken for one without bf16.
+    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

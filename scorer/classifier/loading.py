@@ -1,0 +1,154 @@
+"""A model directory into memory: tokenizer, weights, labels, and the limits that they set one another.
+
+Owns the checks that need the loaded parts (head, finite weights, label count, vocabulary, positions). Does not know
+devices: weights come out in fp32 on the CPU.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from tokenizers import Tokenizer
+from torch import nn
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from scorer.classifier.directory import ModelDirectory
+from scorer.classifier.labels import LabelSet
+from scorer.errors import ConfigError, ModelError
+
+_DEFAULT_MAX_LENGTH = 512
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """What a directory holds, in memory: fp32 weights on the CPU, the fast tokenizer, and what limits them."""
+
+    directory: ModelDirectory
+    model: PreTrainedModel
+    tokenizer: Tokenizer
+    labels: LabelSet
+    max_length: int
+    pad_id: int
+
+
+def load(directory: ModelDirectory, *, max_length: int | None = None) -> LoadedModel:
+    """Load `directory`; `max_length` in tokens replaces the model's own. ModelError names whatever does not fit."""
+    with _quietly():
+        model = _load_weights(directory)
+        fast = _load_tokenizer(directory)
+    labels = _labels(directory, model)
+    backend: Tokenizer = fast.backend_tokenizer
+    _check_vocabulary(directory, model, backend)
+    pad_id = fast.pad_token_id if fast.pad_token_id is not None else 0
+    return LoadedModel(directory, model, backend, labels, _max_length(directory, model, fast, max_length), pad_id)
+
+
+def max_positions(model: PreTrainedModel) -> int | None:
+    """The longest input in tokens that the position embeddings allow; None when positions are not embedded.
+
+    RoBERTa and its kin count positions from padding_idx + 1, which takes that many rows from the table.
+    """
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
+            reserved = 0 if module.padding_idx is None else module.padding_idx + 1
+            return module.num_embeddings - reserved
+    limit = getattr(model.config, "max_position_embeddings", None)
+    return int(limit) if limit and limit > 0 else None
+
+
+def _load_weights(directory: ModelDirectory) -> PreTrainedModel:
+    try:
+        model, report = AutoModelForSequenceClassification.from_pretrained(
+            directory.path,
+            trust_remote_code=False,
+            use_safetensors=True,
+            local_files_only=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+        )
+    except Exception as error:
+        # transformers raises anything from KeyError to SafetensorError on a damaged or foreign directory.
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else ""
+        raise ModelError(
+            f"{directory.name}: cannot be loaded as a classifier ({type(error).__name__}: {reason})"
+        ) from error
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise ModelError(
+            f"{directory.name}: {len(missing)} weights are missing, {missing[0]} among them; is it a fitted classifier?"
+        )
+    for name, parameter in model.named_parameters():
+        if not torch.isfinite(parameter).all():
+            raise ModelError(f"{directory.name}: {name} holds non-finite weights; fit the model again")
+    assert isinstance(model, PreTrainedModel)
+    return model
+
+
+def _load_tokenizer(directory: ModelDirectory) -> PreTrainedTokenizerBase:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(directory.path, trust_remote_code=False, local_files_only=True)
+    except Exception as error:
+        raise ModelError(f"{directory.name}: its tokenizer cannot be loaded ({type(error).__name__})") from error
+    if not tokenizer.is_fast:
+        raise ModelError(f"{directory.name}: no fast tokenizer (tokenizer.json); convert it with transformers first")
+    assert isinstance(tokenizer, PreTrainedTokenizerBase)
+    return tokenizer
+
+
+def _labels(directory: ModelDirectory, model: PreTrainedModel) -> LabelSet:
+    if directory.metadata is None:
+        return LabelSet.from_id2label({int(index): name for index, name in (model.config.id2label or {}).items()})
+    labels = directory.metadata.labels
+    if len(labels) != model.config.num_labels:
+        raise ModelError(
+            f"{directory.name}: {len(labels)} labels in scorer.json, {model.config.num_labels} in the head"
+        )
+    return labels
+
+
+def _check_vocabulary(directory: ModelDirectory, model: PreTrainedModel, tokenizer: Tokenizer) -> None:
+    highest = max(tokenizer.get_vocab(with_added_tokens=True).values())
+    embeddings = model.get_input_embeddings().weight
+    assert isinstance(embeddings, torch.Tensor)
+    rows = embeddings.shape[0]
+    if highest >= rows:
+        raise ModelError(f"{directory.name}: the tokenizer knows token id {highest}, the model has {rows} embeddings")
+
+
+def _max_length(
+    directory: ModelDirectory, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, asked: int | None
+) -> int:
+    limit = max_positions(model)
+    if asked is not None:
+        if limit is not None and asked > limit:
+            raise ConfigError(f"--max-length {asked}: {directory.name} has {limit} positions")
+        return asked
+    if directory.metadata is not None:
+        if limit is not None and directory.metadata.max_length > limit:
+            raise ModelError(
+                f"{directory.name}: max_length {directory.metadata.max_length}, but only {limit} positions"
+            )
+        return directory.metadata.max_length
+    return min(tokenizer.model_max_length, limit or _DEFAULT_MAX_LENGTH, _DEFAULT_MAX_LENGTH)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep transformers' progress bars and advice off stderr while it loads; what matters becomes an error of ours."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    level = transformers_logging.get_verbosity()
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity(logging.CRITICAL)
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        if bars:
+            transformers_logging.enable_progress_bar()
