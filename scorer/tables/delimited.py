@@ -1,0 +1,90 @@
+"""CSV and TSV files: read twice, once to find the type that every value of a column survives, once to give the rows.
+
+Owns the two passes. The grammar is in `carving`, the position in the file in `records`, the types in `inference`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import pyarrow as pa
+
+from scorer.errors import DataError
+from scorer.tables.formats import compression_of
+from scorer.tables.identity import Stamp
+from scorer.tables.inference import TypeGuess, convert, field_of
+from scorer.tables.reader import Reader, check_names
+from scorer.tables.records import BLOCK_BYTES, Block, RecordScanner, delimiter_hint
+from scorer.tables.streams import open_bytes
+
+DELIMITERS: Final = {"csv": ",", "tsv": "\t"}
+_HEADER_BYTES: Final = 64 << 10
+
+
+def read_header(stamp: Stamp, *, delimiter: str) -> tuple[str, ...]:
+    """The column names of a file; DataError for an empty file, a duplicate name or a malformed header."""
+    with open_bytes(stamp.path, compression_of(stamp.path)) as stream:
+        return RecordScanner(stream, stamp.path, delimiter=delimiter, block_bytes=_HEADER_BYTES).header()
+
+
+class DelimitedReader(Reader):
+    """The rows of CSV or TSV files that share one header. Making one reads them whole, to type their columns.
+
+    A type is given only if every value of the whole input comes back as the same text: see `inference`. Columns of
+    `text_columns` stay text. DataError for a malformed record, UsageError for a text column that is not there.
+    """
+
+    def __init__(
+        self,
+        stamps: Sequence[Stamp],
+        names: tuple[str, ...],
+        text_columns: Sequence[str],
+        *,
+        delimiter: str,
+        block_bytes: int = BLOCK_BYTES,
+    ) -> None:
+        super().__init__(stamps, text_columns)
+        self._names = names
+        self._delimiter = delimiter
+        self._block_bytes = block_bytes
+        self._check_names()
+        self._guesses = [TypeGuess(text=name in text_columns) for name in names]
+        self.rows = self._type_columns()
+        self._kinds = [guess.kind for guess in self._guesses]
+        self.schema = pa.schema([field_of(name, kind) for name, kind in zip(names, self._kinds, strict=True)])
+
+    def _check_names(self) -> None:
+        hint = delimiter_hint(self._names, self._delimiter)
+        missing = [name for name in self.text_columns if name not in self._names]
+        if missing and hint:
+            raise DataError(f"{self._stamps[0].path}: no column {missing[0]!r}{hint}")
+        check_names(self._names, self.text_columns, where=str(self._stamps[0].path))
+
+    def _type_columns(self) -> int:
+        rows = 0
+        for block in self._blocks():
+            rows += block.rows
+            for index, guess in enumerate(self._guesses):
+                if guess.open:
+                    guess.see(block.column(index), quoted=bool(block.quoted[:, index].any()))
+        return rows
+
+    def _blocks(self) -> Iterator[Block]:
+        for stamp in self._stamps:
+            with open_bytes(stamp.path, compression_of(stamp.path)) as stream:
+                scanner = RecordScanner(stream, stamp.path, delimiter=self._delimiter, block_bytes=self._block_bytes)
+                if scanner.header() != self._names:
+                    self.check_unchanged()
+                    raise DataError(f"{stamp.path}: its header differs from that of {self._stamps[0].path}")
+                yield from scanner.blocks()
+
+    def _pieces(self) -> Iterator[pa.Table]:
+        for block in self._blocks():
+            try:
+                columns = [convert(block.column(index), kind) for index, kind in enumerate(self._kinds)]
+            except pa.ArrowInvalid:
+                # The first pass saw that every value fits, so the file is no longer the one it read.
+                self.check_unchanged()
+                raise
+            yield pa.Table.from_arrays(columns, schema=self.schema)

@@ -1,0 +1,87 @@
+"""Which type a column of text may get: only one in which every value comes back as the very same text.
+
+Owns the decision and the spelling that the way back must use. Does not know files or quotes, beyond whether there were
+some: a quoted number was meant as text.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scorer.tables.rendering import BARE_INTEGRALS, CAPITALS, SPELLING, float_text
+
+Kind = Literal["int", "float", "bare float", "bool", "capital bool"]
+
+_ARROW_TYPES: Final[dict[Kind, pa.DataType]] = {
+    "int": pa.int64(),
+    "float": pa.float64(),
+    "bare float": pa.float64(),
+    "bool": pa.bool_(),
+    "capital bool": pa.bool_(),
+}
+_SPELLINGS: Final[dict[Kind, bytes]] = {"bare float": BARE_INTEGRALS, "capital bool": CAPITALS}
+_BOOLS: Final[dict[Kind, pa.Array]] = {"bool": pa.array(["true", "false"]), "capital bool": pa.array(["True", "False"])}
+# In order of preference: a column that could be several becomes the first.
+_KINDS: Final[tuple[Kind, ...]] = ("int", "bool", "capital bool", "float", "bare float")
+
+
+class TypeGuess:
+    """What one column may still be, after the values seen so far."""
+
+    def __init__(self, *, text: bool) -> None:
+        self._kinds: list[Kind] = [] if text else list(_KINDS)
+        self._seen = False
+
+    @property
+    def open(self) -> bool:
+        """Whether more values could change the answer; False once the column is text."""
+        return bool(self._kinds)
+
+    def see(self, values: pa.Array, *, quoted: bool) -> None:
+        """Take note of `values` (string, nulls ignored); `quoted` says that at least one stood in quotes."""
+        present = values.drop_null()
+        if quoted:
+            self._kinds = []
+        if not self._kinds or not len(present):
+            return
+        self._seen = True
+        self._kinds = [kind for kind in self._kinds if _survives(present, kind)]
+
+    @property
+    def kind(self) -> Kind | None:
+        """The type that every value survived; None is text, also for a column of nulls only."""
+        return self._kinds[0] if self._seen and self._kinds else None
+
+
+def field_of(name: str, kind: Kind | None) -> pa.Field:
+    """The Arrow field of a column of that kind; its metadata keep an unusual spelling for the way back to text."""
+    if kind is None:
+        return pa.field(name, pa.string())
+    spelling = _SPELLINGS.get(kind)
+    return pa.field(name, _ARROW_TYPES[kind], metadata={SPELLING: spelling} if spelling else None)
+
+
+def convert(values: pa.Array, kind: Kind | None) -> pa.Array:
+    """`values` (string) in the type of `kind`; ArrowInvalid if one does not fit, which `see` would have noticed."""
+    if kind is None:
+        return values
+    if kind == "capital bool":
+        return pc.cast(pc.utf8_lower(values), pa.bool_())
+    return pc.cast(values, _ARROW_TYPES[kind])
+
+
+def _survives(values: pa.Array, kind: Kind) -> bool:
+    if kind in _BOOLS:
+        return bool(pc.all(pc.is_in(values, _BOOLS[kind])).as_py())
+    try:
+        numbers = pc.cast(values, _ARROW_TYPES[kind])
+    except pa.ArrowInvalid:
+        return False
+    if kind == "int":
+        return bool(pc.all(pc.equal(pc.cast(numbers, pa.string()), values)).as_py())
+    if not pc.all(pc.is_finite(numbers)).as_py():
+        return False
+    return bool(pc.all(pc.equal(float_text(numbers, bare=kind == "bare float"), values)).as_py())

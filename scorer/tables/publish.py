@@ -1,0 +1,129 @@
+"""How an output appears under its name: checked beforehand, written beside, made durable, renamed whole.
+
+Owns the checks of a target and the atomic rename. Does not know what is in the file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from scorer.errors import InputMissing, NotPermitted, OutputRefused, StorageError, UsageError, from_os_error
+
+
+class AtomicFile:
+    """A file under construction at `temporary`, which `commit` makes durable and moves to `target`.
+
+    `stream` (binary) is where to write. Both paths must be on one file system. What an interrupted run left at
+    `temporary` is removed first; the file is created anew and no symlink is followed.
+    """
+
+    def __init__(self, target: Path, *, temporary: Path) -> None:
+        self.target = target
+        self.temporary = temporary
+        try:
+            temporary.unlink(missing_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            self.stream: BinaryIO = os.fdopen(os.open(temporary, flags, 0o666), "w+b", buffering=1 << 20)
+        except OSError as error:
+            raise from_os_error(error) from error
+
+    def commit(self) -> None:
+        """Bring every byte to the disk, then give the file its name, then bring the name to the disk."""
+        try:
+            self.stream.flush()
+            os.fsync(self.stream.fileno())
+            self.stream.close()
+            self._keep_permissions()
+            self.temporary.replace(self.target)
+            _sync_folder(self.target.parent)
+        except OSError as error:
+            raise from_os_error(error) from error
+
+    def discard(self) -> None:
+        """Forget the file; what stood at `target` stays. Does nothing after `commit`."""
+        with contextlib.suppress(OSError):  # flushing to a full disk may fail, and nobody wants these bytes
+            self.stream.close()
+        with contextlib.suppress(OSError):
+            self.temporary.unlink(missing_ok=True)
+
+    def _keep_permissions(self) -> None:
+        """A replaced file keeps its mode, so that whoever could read yesterday's output can read today's."""
+        if self.target.exists():
+            self.temporary.chmod(stat.S_IMODE(self.target.stat().st_mode))
+
+
+def check_target(target: Path, sources: Sequence[Path], *, force: bool) -> None:
+    """Refuse a `target` that cannot or should not be written.
+
+    UsageError when it is one of the input files, or a folder that holds one; OutputRefused when it is a folder, a fifo
+    or another special file, or a dangling symlink, when its folder is missing, or when it exists and
+    `force` is not set; NotPermitted when its folder cannot be written to.
+    """
+    try:
+        _check_not_input(target, sources)
+        if target.is_symlink() and not target.exists():
+            raise OutputRefused(f"{target}: a symlink to nothing; remove it or name another output")
+        if target.is_dir():
+            raise OutputRefused(f"{target}: a folder, where a file is to be written; name a file in it")
+        if target.exists():
+            _check_replaceable(target, force=force)
+        parent = target.resolve().parent
+        if not parent.is_dir():
+            raise OutputRefused(f"{target}: its folder does not exist; create {parent} first")
+    except OSError as error:
+        raise from_os_error(error) from error
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise NotPermitted(f"{target}: no permission to write into {parent}")
+
+
+def check_free_space(target: Path, needed_bytes: int) -> None:
+    """StorageError when the file system of `target` has fewer than `needed_bytes` bytes left."""
+    folder = target.resolve().parent
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise from_os_error(error) from error
+    if free < needed_bytes:
+        raise StorageError(
+            f"{target}: about {_mib(needed_bytes)} MiB are needed and {_mib(free)} MiB are free in {folder}; "
+            "free some space or name an output elsewhere"
+        )
+
+
+def _check_not_input(target: Path, sources: Sequence[Path]) -> None:
+    for source in sources:
+        if not source.exists():
+            raise InputMissing(f"{source}: no such file or folder")
+        resolved = target.resolve()
+        if (target.exists() and target.samefile(source)) or resolved == source.resolve():
+            raise UsageError(f"{target}: is the input itself; name another output")
+        inside = resolved.is_relative_to(source.resolve()) if source.is_dir() else False
+        if inside:
+            raise UsageError(f"{target}: lies inside the input {source}; name an output outside of it")
+        if target.is_dir() and source.resolve().is_relative_to(resolved):
+            raise UsageError(f"{target}: is the folder of the input {source}; name an output elsewhere")
+
+
+def _check_replaceable(target: Path, *, force: bool) -> None:
+    if not stat.S_ISREG(target.stat().st_mode):
+        raise OutputRefused(f"{target}: a fifo, socket or device; name a file, or write to - and pipe it")
+    if not force:
+        raise OutputRefused(f"{target}: exists already; say --force to replace it")
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _mib(size: int) -> int:
+    return -(-size >> 20)

@@ -1,0 +1,158 @@
+"""What every reader has in common: a schema, the windows, the check of the text columns.
+
+Owns how pieces of a file become windows of bounded size. Does not know formats: a reader of one yields pieces.
+"""
+
+from __future__ import annotations
+
+import difflib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scorer.errors import ConfigError, DataError, UsageError
+from scorer.tables.identity import Stamp, check_unchanged
+
+
+class Reader(ABC):
+    """The rows of one input, whatever its format.
+
+    `schema` is that of every window; `rows` the number of rows in all, or None where only reading would tell.
+    """
+
+    schema: pa.Schema
+    rows: int | None
+
+    def __init__(self, stamps: Sequence[Stamp], text_columns: Sequence[str]) -> None:
+        self._stamps = tuple(stamps)
+        self.text_columns = tuple(text_columns)
+
+    @abstractmethod
+    def _pieces(self) -> Iterator[pa.Table]:
+        """All rows in order as small tables of `schema`, each of a few MiB at most where the file allows it."""
+
+    def windows(self, *, max_rows: int, max_bytes: int, limit: int | None = None) -> Iterator[pa.Table]:
+        """All rows in order (the first `limit`), as tables of one row at least and `max_rows` at most.
+
+        A window ends before the row with which its text columns would hold more than `max_bytes` bytes.
+        """
+        pieces = self._pieces()
+        if limit is not None:
+            pieces = _head(pieces, limit)
+        first_row = 0
+        for window in regroup(pieces, self.text_columns, max_rows=max_rows, max_bytes=max_bytes):
+            self._check_text(window, first_row)
+            yield window
+            first_row += window.num_rows
+
+    def check_unchanged(self) -> None:
+        """DataError when a file is not the one that was opened: its size, modification time or inode differs."""
+        check_unchanged(self._stamps)
+
+    def _check_text(self, window: pa.Table, first_row: int) -> None:
+        for name in self.text_columns:
+            for chunk in texts(window, name).chunks:
+                try:
+                    chunk.validate(full=True)
+                except pa.ArrowInvalid as error:
+                    last = first_row + window.num_rows
+                    raise DataError(
+                        f"{self._stamps[0].path}: column {name!r}, rows {first_row + 1} to {last}: a text is not UTF-8"
+                    ) from error
+
+
+def texts(window: pa.Table, column: str) -> pa.ChunkedArray:
+    """The text column `column` (rows,) as string or large_string, whatever string-like type it has in the file."""
+    values = window.column(column)
+    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+        return values
+    large = pa.types.is_dictionary(values.type) and pa.types.is_large_string(values.type.value_type)
+    return pc.cast(values, pa.large_string() if large else pa.string())
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column of type `kind` can be read as text."""
+    if pa.types.is_dictionary(kind):
+        return is_text(kind.value_type)
+    return any(test(kind) for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view))
+
+
+def check_names(names: Sequence[str], text_columns: Sequence[str], *, where: str) -> None:
+    """UsageError with near misses when a text column is not among `names`."""
+    for wanted in text_columns:
+        if wanted in names:
+            continue
+        folded = {name.casefold(): name for name in names}
+        near = [folded[name] for name in difflib.get_close_matches(wanted.casefold(), list(folded), n=3)]
+        advice = f"did you mean {', '.join(map(repr, near))}?" if near else f"there are {_listed(names)}"
+        raise UsageError(f"{where}: no column {wanted!r}; {advice}")
+
+
+def check_types(schema: pa.Schema, text_columns: Sequence[str], *, where: str) -> None:
+    """ConfigError when a text column holds something else than text."""
+    for name in text_columns:
+        kind = schema.field(name).type
+        if not is_text(kind):
+            raise ConfigError(f"{where}: column {name!r} is {kind}, not text; name a column of strings")
+
+
+def regroup(
+    pieces: Iterator[pa.Table], text_columns: Sequence[str], *, max_rows: int, max_bytes: int
+) -> Iterator[pa.Table]:
+    """The rows of `pieces` in windows of at most `max_rows` rows and, unless one row has more, `max_bytes` of text."""
+    held: list[pa.Table] = []
+    rows = size = 0
+    for piece in pieces:
+        ends = np.cumsum(_text_bytes(piece, text_columns))
+        begin = 0
+        while begin < piece.num_rows:
+            done = int(ends[begin - 1]) if begin else 0
+            fitting = int(np.searchsorted(ends, done + max_bytes - size, side="right")) - begin
+            take = min(fitting, max_rows - rows, piece.num_rows - begin)
+            if take <= 0 and not held:
+                take = 1
+            if take > 0:
+                held.append(piece.slice(begin, take))
+                begin += take
+                rows += take
+                size += int(ends[begin - 1]) - done
+            if begin < piece.num_rows or rows >= max_rows:
+                yield _joined(held)
+                held, rows, size = [], 0, 0
+    if held:
+        yield _joined(held)
+
+
+def _joined(pieces: list[pa.Table]) -> pa.Table:
+    table = pa.concat_tables(pieces) if len(pieces) > 1 else pieces[0]
+    try:
+        return table.unify_dictionaries().combine_chunks()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        # More distinct values than the dictionary's index type counts, or a type that cannot be joined: chunks do.
+        return table
+
+
+def _head(pieces: Iterator[pa.Table], limit: int) -> Iterator[pa.Table]:
+    for piece in pieces:
+        if piece.num_rows >= limit:
+            yield piece.slice(0, limit)
+            return
+        limit -= piece.num_rows
+        yield piece
+
+
+def _text_bytes(piece: pa.Table, text_columns: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Bytes of text in each row (rows,)."""
+    size = np.zeros(piece.num_rows, np.int64)
+    for name in text_columns:
+        lengths = pc.fill_null(pc.binary_length(texts(piece, name)), 0)
+        size += lengths.to_numpy().astype(np.int64)
+    return size
+
+
+def _listed(names: Sequence[str], most: int = 20) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(repr, names[:most])) + more

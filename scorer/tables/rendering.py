@@ -1,0 +1,144 @@
+"""Arrow values as text and as JSON: what a CSV field or a JSON line says for a number, a time, bytes or a nest.
+
+Owns the textual form of every type. Does not know files, delimiters or quotes.
+
+Numbers are written in their shortest form that reads back to the same value, floats as Python's `repr` does (1.0,
+1e-07); times in ISO 8601, zoned ones in their zone with its offset; bytes in base64; nested values as JSON. NaN and
+infinity are `nan` and `inf` as text and null in JSON, which has no word for them.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+SPELLING: Final = b"scorer.spelling"
+"""Key of the field metadata that say how the column was spelt as text, where that is not our own way."""
+BARE_INTEGRALS: Final = b"1 for 1.0"
+CAPITALS: Final = b"True and False"
+
+# From here on Python's repr uses an exponent (above), or Arrow's text may differ from it (below 1e16).
+_PLAIN_FROM, _PLAIN_TO = 1e-4, 1e15
+
+
+def text_of(array: pa.Array, field: pa.Field) -> pa.Array:
+    """The values of `array` (of `field`) as strings; null stays null."""
+    kind = array.type
+    spelling = (field.metadata or {}).get(SPELLING)
+    if isinstance(array, pa.ExtensionArray):
+        return text_of(array.storage, field)
+    if pa.types.is_dictionary(kind):
+        return text_of(array.dictionary_decode(), field)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return array
+    if pa.types.is_boolean(kind) and spelling == CAPITALS:
+        return pc.if_else(array, "True", "False")
+    if pa.types.is_floating(kind):
+        return float_text(as_double(array), bare=spelling == BARE_INTEGRALS)
+    if pa.types.is_nested(kind):
+        return pa.array([None if value is None else json_text(value) for value in json_values(array)], pa.string())
+    if is_binary(kind):
+        return pa.array(_base64(array), pa.string())
+    if pa.types.is_timestamp(kind):
+        return _iso(array)
+    if kind == pa.month_day_nano_interval():
+        return pa.array([None if value is None else json_text(list(value)) for value in array.to_pylist()], pa.string())
+    return pc.cast(array, pa.string())
+
+
+def json_values(array: pa.Array) -> list[Any]:
+    """The values of `array` as what `json.dumps` takes without loss: text for times, decimals and bytes."""
+    kind = array.type
+    if isinstance(array, pa.ExtensionArray):
+        return json_values(array.storage)
+    if pa.types.is_dictionary(kind):
+        return json_values(array.dictionary_decode())
+    if pa.types.is_struct(kind):
+        return _json_structs(array)
+    if pa.types.is_map(kind):
+        return json_values(array.cast(pa.list_(pa.struct([kind.key_field, kind.item_field]))))
+    if pa.types.is_nested(kind) and hasattr(array, "flatten"):
+        return _json_lists(array, json_values(array.flatten()))
+    if pa.types.is_union(kind):
+        return [None if value.as_py() is None else json_values(pa.array([value.as_py()]))[0] for value in array]
+    if pa.types.is_floating(kind):
+        doubles = as_double(array)
+        return list(pc.if_else(pc.is_finite(doubles), doubles, None).to_pylist())
+    plain = (pa.types.is_integer, pa.types.is_boolean, pa.types.is_null, pa.types.is_string, pa.types.is_large_string)
+    if any(test(kind) for test in plain):
+        return list(array.to_pylist())
+    return list(text_of(array, pa.field("", kind)).to_pylist())
+
+
+def json_text(value: object) -> str:
+    """One value of `json_values` as compact JSON."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def as_double(array: pa.Array) -> pa.Array:
+    """Floats of any width as float64 whose shortest decimal form is that of the narrow value (0.9, not 0.89999998)."""
+    if pa.types.is_float64(array.type):
+        return array
+    if pa.types.is_float16(array.type):
+        return pc.cast(array, pa.float64())
+    return pc.cast(pc.cast(array, pa.string()), pa.float64())
+
+
+def float_text(doubles: pa.Array, *, bare: bool = False) -> pa.Array:
+    """float64 as Python's `repr` writes it; `bare` drops the `.0` of integral values."""
+    text = pc.cast(doubles, pa.string())
+    size = pc.abs(doubles)
+    tiny = pc.and_(pc.less(size, _PLAIN_FROM), pc.greater(size, 0.0))
+    odd = pc.and_(pc.is_finite(doubles), pc.or_(tiny, pc.greater_equal(size, _PLAIN_TO)))
+    if pc.any(odd).as_py():
+        replacement = pa.array([repr(value) for value in doubles.filter(odd).to_pylist()], pa.string())
+        text = pc.replace_with_mask(text, pc.fill_null(odd, False), replacement)
+    if bare:
+        return pc.replace_substring_regex(text, r"\.0$", "")
+    whole = pc.and_(pc.equal(doubles, pc.trunc(doubles)), pc.less(size, _PLAIN_TO))
+    return pc.if_else(whole, pc.binary_join_element_wise(text, ".0", ""), text)
+
+
+def is_binary(kind: pa.DataType) -> bool:
+    """Whether values of `kind` are bytes."""
+    tests = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view)
+    return any(test(kind) for test in tests)
+
+
+def _base64(array: pa.Array) -> list[str | None]:
+    return [None if value is None else base64.b64encode(value).decode("ascii") for value in array.to_pylist()]
+
+
+def _iso(array: pa.Array) -> pa.Array:
+    """`2024-05-01T12:00:00.000`; a zoned time has its offset, `+02:00`."""
+    text = pc.replace_substring(pc.cast(array, pa.string()), " ", "T", max_replacements=1)
+    if array.type.tz is None:
+        return text
+    return pc.replace_substring_regex(text, r"([+-]\d\d)(\d\d)$", r"\1:\2")
+
+
+def _json_structs(array: pa.Array) -> list[Any]:
+    names = [field.name for field in array.type]
+    children = [json_values(child) for child in array.flatten()]
+    valid = array.is_valid().to_pylist()
+    if not names:
+        return [{} if present else None for present in valid]
+    rows = zip(*children, strict=True)
+    return [dict(zip(names, row, strict=True)) if present else None for present, row in zip(valid, rows, strict=True)]
+
+
+def _json_lists(array: pa.Array, flat: list[Any]) -> list[Any]:
+    """Lists of `flat` values, which leave out what lies under a null."""
+    result: list[Any] = []
+    begin = 0
+    for length in pc.list_value_length(array).to_pylist():
+        if length is None:
+            result.append(None)
+            continue
+        result.append(flat[begin : begin + length])
+        begin += length
+    return result

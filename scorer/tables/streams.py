@@ -1,0 +1,168 @@
+"""Bytes in and out of files, compressed or not, with bounded memory.
+
+Owns decompression, compression and the naming of I/O errors. Does not know formats beyond their compression.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import pyarrow as pa
+
+from scorer.errors import DataError, ScorerError, from_os_error
+from scorer.tables.formats import Compression
+
+
+class ByteStream(Protocol):
+    """What readers need of an open file."""
+
+    def read(self, size: int) -> bytes: ...
+
+
+class _Decompressed:
+    """The decompressed bytes of a file; damage in the compressed stream is a DataError."""
+
+    def __init__(self, path: Path, compression: Compression) -> None:
+        self._path = path
+        self._compression = compression
+        self._stream = pa.CompressedInputStream(pa.OSFile(str(path)), compression)
+
+    def read(self, size: int) -> bytes:
+        try:
+            return bytes(self._stream.read(size))
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"{self._path}: the {self._compression} stream is damaged or cut short") from error
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+@contextmanager
+def open_bytes(path: Path, compression: Compression | None) -> Iterator[ByteStream]:
+    """The decompressed bytes of `path`. Errors of the operating system come out of our error tree."""
+    try:
+        if compression is None:
+            with path.open("rb", buffering=0) as raw:
+                yield _Whole(raw)
+            return
+        decompressed = _Decompressed(path, compression)
+    except OSError as error:
+        raise from_os_error(error) from error
+    try:
+        yield decompressed
+    finally:
+        decompressed.close()
+
+
+class _Whole:
+    """An unbuffered file whose `read` returns fewer bytes than asked for only at the end."""
+
+    def __init__(self, raw: io.FileIO) -> None:
+        self._raw = raw
+
+    def read(self, size: int) -> bytes:
+        parts = []
+        while size > 0 and (part := self._raw.read(size)):
+            parts.append(part)
+            size -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+class WatchedOutput(io.RawIOBase):
+    """A binary output that counts its bytes, remembers the first failure and can be told to drop the rest.
+
+    pyarrow's writers may swallow an error while they close; `check` raises it after all. A closed pipe stays a
+    BrokenPipeError, for the caller to tell from a full disk.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__()
+        self._stream = stream
+        self._written = 0
+        self._error: OSError | None = None
+        self.discarding = False
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._written
+
+    def write(self, data: object) -> int:
+        view = memoryview(data)  # type: ignore[arg-type]
+        if self.discarding:
+            return view.nbytes
+        try:
+            offset = 0
+            while offset < view.nbytes:
+                offset += self._stream.write(view[offset:]) or 0
+        except OSError as error:
+            self._error = self._error or error
+            raise
+        self._written += view.nbytes
+        return view.nbytes
+
+    def flush(self) -> None:
+        if not self.discarding and not self._stream.closed:
+            self._stream.flush()
+
+    def check(self) -> None:
+        """Raise the first failure of a write, if there was one."""
+        if self._error is not None:
+            raise named(self._error)
+
+
+class Output:
+    """The watched stream of a sink, and whether it is ours to close."""
+
+    def __init__(self, path: Path | BinaryIO) -> None:
+        self.path = path if isinstance(path, Path) else None
+        try:
+            self._raw: BinaryIO = path.open("wb") if isinstance(path, Path) else path
+        except OSError as error:
+            raise from_os_error(error) from error
+        self.watched = WatchedOutput(self._raw)
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Name what goes wrong while writing; pyarrow passes on what the stream raised, or swallows it."""
+        try:
+            yield
+        except pa.ArrowException as error:
+            self.watched.check()
+            raise DataError(
+                f"{self.path or 'output'}: cannot be written in this format ({first_line(error)})"
+            ) from error
+        except OSError as error:
+            self.watched.check()
+            raise named(error) from error
+        self.watched.check()
+
+    def finish(self) -> None:
+        self.watched.flush()
+        if self.path is not None:
+            self._raw.close()
+
+    def abandon(self, close: Callable[[], object]) -> None:
+        """`close` a writer without letting it write any more: a closed Parquet file would look complete."""
+        self.watched.discarding = True
+        with contextlib.suppress(OSError, pa.ArrowException):  # the run fails already, with the error that counts
+            close()
+        if self.path is not None:
+            with contextlib.suppress(OSError):
+                self._raw.close()
+
+
+def named(error: OSError) -> ScorerError | BrokenPipeError:
+    """The error of our tree for a failed write; a closed pipe stays what it is."""
+    return error if isinstance(error, BrokenPipeError) else from_os_error(error)
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what an outside library says, shortened: enough to recognise the trouble."""
+    return str(error).strip().split("\n", maxsplit=1)[0][:200]

@@ -1,0 +1,113 @@
+"""Tables out as text: CSV, TSV and JSON lines, UTF-8 with LF line ends.
+
+Owns quoting. What a value says as text, `rendering` knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scorer.tables.formats import Compression
+from scorer.tables.rendering import json_text, json_values, text_of
+from scorer.tables.streams import Output
+
+_ROWS: Final = 8192
+_BOM: Final = "\ufeff"
+
+
+class _Writer(Protocol):
+    def write(self, data: object) -> object: ...
+
+    def close(self) -> None: ...
+
+
+class _TextSink:
+    """What both text sinks share: the compressed stream and its end."""
+
+    def __init__(self, output: Output, schema: pa.Schema, compression: Compression | None) -> None:
+        self._output = output
+        self._schema = schema
+        with output.errors():
+            raw = pa.PythonFile(output.watched, mode="w")
+            self._stream: _Writer = pa.CompressedOutputStream(raw, compression) if compression else raw
+
+    def write(self, table: pa.Table) -> None:
+        with self._output.errors():
+            for begin in range(0, table.num_rows, _ROWS):
+                # One chunk a column: the fields of a row are joined column by column.
+                self._stream.write(self._text(table.slice(begin, _ROWS).combine_chunks()))
+
+    def close(self, metadata: Mapping[str, str]) -> None:  # noqa: ARG002 - text has no place for metadata
+        with self._output.errors():
+            self._stream.close()
+            self._output.finish()
+
+    def abort(self) -> None:
+        self._output.abandon(self._stream.close)
+
+    def _text(self, table: pa.Table) -> pa.Buffer | bytes:
+        raise NotImplementedError
+
+
+class DelimitedSink(_TextSink):
+    """RFC 4180 with LF: null is an unquoted empty field, empty text is `""`, quotes stand only where they must.
+
+    In a one-column file a null is an empty line, which reads back as empty text.
+    """
+
+    def __init__(self, output: Output, schema: pa.Schema, compression: Compression | None, *, delimiter: str) -> None:
+        super().__init__(output, schema, compression)
+        self._delimiter = delimiter
+        self._special = f'["\\r\\n{delimiter}]'
+        header = self._quoted(pa.array(schema.names, pa.string())).to_pylist()
+        if header[0].startswith(_BOM):
+            header[0] = f'"{header[0]}"'  # else the mark would be taken for the file's
+        with output.errors():
+            self._stream.write((delimiter.join(header) + "\n").encode())
+
+    def _text(self, table: pa.Table) -> pa.Buffer:
+        fields = [
+            self._quoted(text_of(_one_chunk(column), field).cast(pa.large_string()))
+            for column, field in zip(table.columns, self._schema, strict=True)
+        ]
+        null = pa.scalar("", pa.large_string())
+        rows = pc.binary_join_element_wise(
+            *fields, pa.scalar(self._delimiter, pa.large_string()), null_handling="replace", null_replacement=""
+        )
+        lines = pc.binary_join_element_wise(rows, pa.scalar("\n", pa.large_string()), null)
+        return _contents(lines)
+
+    def _quoted(self, values: pa.Array) -> pa.Array:
+        needed = pc.or_(pc.match_substring_regex(values, self._special), pc.equal(pc.binary_length(values), 0))
+        if not pc.any(needed).as_py():
+            return values
+        quote = pa.scalar('"', values.type)
+        inner = pc.replace_substring(values, '"', '""')
+        return pc.if_else(needed, pc.binary_join_element_wise(quote, inner, quote, pa.scalar("", values.type)), values)
+
+
+class JsonLinesSink(_TextSink):
+    """One compact object a line with every column as a key, null or not."""
+
+    def _text(self, table: pa.Table) -> bytes:
+        columns = [json_values(_one_chunk(column)) for column in table.columns]
+        names = table.column_names
+        lines = (json_text(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True))
+        return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    whole = column.combine_chunks()
+    return pa.concat_arrays(whole.chunks) if isinstance(whole, pa.ChunkedArray) else whole
+
+
+def _contents(lines: pa.Array) -> pa.Buffer:
+    """The bytes of all values of a large_string array, one after the other."""
+    _, offsets, data = lines.buffers()
+    bounds = np.frombuffer(offsets, np.int64)[lines.offset : lines.offset + len(lines) + 1]
+    return data.slice(int(bounds[0]), int(bounds[-1] - bounds[0]))
