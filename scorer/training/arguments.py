@@ -1,0 +1,73 @@
+"""Our configuration in the Trainer's terms.
+
+Owns that translation and the arithmetic of steps. Does not know data or models.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import torch
+from transformers import TrainingArguments
+
+from scorer.config import FitConfig
+
+# What the Trainer calls the metrics that --best-metric names. Its own "loss" is a mean over batches, ours over rows.
+BEST_METRICS = {"macro_f1": "macro_f1", "accuracy": "accuracy", "loss": "nll"}
+
+
+def training_arguments(
+    config: FitConfig, *, checkpoints: Path, device: torch.device, precision: str
+) -> TrainingArguments:
+    """TrainingArguments for `config`, silent, writing checkpoints to `checkpoints`, on one `device`."""
+    strategy = "epoch" if config.eval_steps is None else "steps"
+    arguments = TrainingArguments(
+        output_dir=str(checkpoints),
+        per_device_train_batch_size=config.batch_size,
+        per_device_eval_batch_size=config.eval_batch_size,
+        gradient_accumulation_steps=config.gradient_accumulation,
+        num_train_epochs=config.epochs,
+        max_steps=config.max_steps if config.max_steps is not None else -1,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        warmup_steps=config.warmup,
+        lr_scheduler_type=_schedule(config),
+        max_grad_norm=config.max_grad_norm,
+        optim="adamw_torch_fused",
+        train_sampling_strategy="group_by_length",
+        eval_strategy=strategy,
+        eval_steps=config.eval_steps,
+        save_strategy=strategy,
+        save_steps=config.eval_steps or 500,
+        save_total_limit=2,
+        load_best_model_at_end=True,
+        metric_for_best_model=BEST_METRICS[config.best_metric],
+        greater_is_better=config.best_metric != "loss",
+        restore_callback_states_from_checkpoint=True,
+        logging_strategy=strategy,
+        logging_steps=config.eval_steps or 500,
+        logging_nan_inf_filter=False,
+        bf16=precision == "bf16",
+        fp16=precision == "fp16",
+        use_cpu=device.type == "cpu",
+        dataloader_pin_memory=device.type == "cuda",
+        seed=config.seed,
+        report_to="none",
+        disable_tqdm=True,
+    )
+    # Without this the Trainer splits every batch over all GPUs that it sees (DataParallel), which is slower than one.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
+
+
+def total_steps(config: FitConfig, rows: int) -> int:
+    """Optimizer steps of a whole fit on `rows` training rows."""
+    if config.max_steps is not None:
+        return config.max_steps
+    batches = math.ceil(rows / config.batch_size)
+    return math.ceil(config.epochs * math.ceil(batches / config.gradient_accumulation))
+
+
+def _schedule(config: FitConfig) -> str:
+    return "constant_with_warmup" if config.schedule == "constant" else config.schedule

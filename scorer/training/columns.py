@@ -1,0 +1,106 @@
+"""Which columns of a training file hold the texts and the labels.
+
+Owns the names by which they are found. Does not read files: a schema comes in, names come out.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from scorer.errors import UsageError
+from scorer.tables.reader import is_text
+
+TEXT_NAMES = ("sentence", "text", "review", "content", "comment", "message", "body", "document", "tweet", "utterance")
+LABEL_NAMES = (
+    "score",
+    "label",
+    "labels",
+    "rating",
+    "star",
+    "stars",
+    "class",
+    "category",
+    "sentiment",
+    "polarity",
+    "topic",
+    "target",
+)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """One or two text columns (two are a pair) and the label column."""
+
+    texts: tuple[str, ...]
+    label: str
+
+
+def find_columns(schema: pa.Schema, *, texts: Sequence[str], label: str | None, where: str) -> Columns:
+    """The columns asked for, or those with a usual name and a fitting type; `where` names the file in errors.
+
+    A name that is asked for must be there; without one exactly one column must fit. UsageError otherwise.
+    """
+    if len(texts) > 2:
+        raise UsageError(f"--text-column: {len(texts)} columns; one, or two for a sentence pair")
+    if len(set(texts)) < len(texts) or label in texts:
+        raise UsageError(f"{where}: the same column is named twice; texts and label are different columns")
+    for name, flag in (*((text, "--text-column") for text in texts), *([(label, "--label-column")] if label else [])):
+        if name not in schema.names:
+            raise UsageError(
+                f"{where}: no column {name!r}{_near(name, schema.names)}; {flag} takes one of {_listed(schema)}"
+            )
+    if label is None:
+        free = [field for field in schema if field.name not in texts]
+        label = _only(free, LABEL_NAMES, is_label, schema, ("label", "--label-column", where))
+    if not texts:
+        free = [field for field in schema if field.name != label]
+        texts = (_only(free, TEXT_NAMES, is_text, schema, ("text", "--text-column", where)),)
+    return Columns(tuple(texts), label)
+
+
+def is_label(type_: pa.DataType) -> bool:
+    """Whether a column of this type can hold one label a row: integers, names, booleans, or whole numbers as floats."""
+    if pa.types.is_dictionary(type_):
+        return is_label(type_.value_type)
+    numeric = pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_boolean(type_)
+    return bool(numeric or is_text(type_))
+
+
+def _only(
+    fields: Sequence[pa.Field],
+    known: Sequence[str],
+    fits: Callable[[pa.DataType], bool],
+    schema: pa.Schema,
+    about: tuple[str, str, str],
+) -> str:
+    """The one field whose name is `known` and whose type `fits`; `about` is what it is, its flag, and the file."""
+    what, flag, where = about
+    found = [field.name for field in fields if field.name.lower() in known and fits(field.type)]
+    if len(found) == 1:
+        return str(found[0])
+    if found:
+        choices = " or ".join(f"{flag} {name}" for name in found)
+        raise UsageError(f"{where}: more than one column may be the {what}: say {choices}; columns: {_listed(schema)}")
+    similar = [field.name for field in fields if fits(field.type) and _resembles(field.name, known)]
+    hint = f"; did you mean {flag} {similar[0]}?" if similar else f"; say {flag} NAME"
+    raise UsageError(f"{where}: no column with a usual name for the {what}{hint}; columns: {_listed(schema)}")
+
+
+def _resembles(name: str, known: Sequence[str]) -> bool:
+    lowered = name.lower()
+    return any(word in lowered for word in known) or bool(difflib.get_close_matches(lowered, known, n=1, cutoff=0.7))
+
+
+def _near(name: str, names: Sequence[str]) -> str:
+    by_lower = {other.lower(): other for other in names}
+    close = difflib.get_close_matches(name.lower(), list(by_lower), n=1)
+    return f" (did you mean {by_lower[close[0]]!r}?)" if close else ""
+
+
+def _listed(schema: pa.Schema, limit: int = 12) -> str:
+    shown = ", ".join(f"{field.name} ({field.type})" for field in list(schema)[:limit])
+    return shown + (f" and {len(schema) - limit} more" if len(schema) > limit else "")

@@ -1,0 +1,103 @@
+"""A training file in memory: its texts and labels.
+
+Owns which rows are usable. Does not know tokens, models or the split.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from scorer.classifier.labels import LabelValue
+from scorer.errors import DataError
+from scorer.tables.source import Source, texts
+from scorer.training.columns import Columns, find_columns
+from scorer.training.targets import label_values
+
+_WINDOW_ROWS = 65_536
+_WINDOW_BYTES = 64 << 20
+# What scoring calls an empty text: separators, format characters and control characters that move the carriage.
+_NOTHING_TO_READ = r"^[\p{Z}\p{Cf}\t\n\v\f\r\x1c-\x1f\x{85}]*$"
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The usable rows of a file.
+
+    texts        one list of n strings a text column
+    labels       n labels of one kind, in the type that they had in the file
+    rows         rows that were read, of which `rows - n` were dropped because their text is null or empty
+    fingerprint  of the file's contents
+    """
+
+    columns: Columns
+    texts: tuple[list[str], ...]
+    labels: list[LabelValue]
+    rows: int
+    fingerprint: str
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def dropped(self) -> int:
+        return self.rows - len(self)
+
+    def keys(self) -> list[tuple[str, ...]]:
+        """What tells one example's text from another's: its texts."""
+        return list(zip(*self.texts, strict=True))
+
+    def groups(self) -> NDArray[np.int64]:
+        """A number for each row (n,) int64, the same for equal texts."""
+        numbers: dict[tuple[str, ...], int] = {}
+        return np.fromiter((numbers.setdefault(key, len(numbers)) for key in self.keys()), np.int64, len(self))
+
+    def take(self, rows: NDArray[np.int64]) -> Examples:
+        """The examples at `rows`, of which none counts as dropped."""
+        chosen = tuple([column[row] for row in rows] for column in self.texts)
+        return Examples(self.columns, chosen, [self.labels[row] for row in rows], len(rows), self.fingerprint)
+
+
+def read_examples(
+    location: str, *, text_columns: tuple[str, ...], label_column: str | None, limit: int | None = None
+) -> Examples:
+    """Read `location`, at most `limit` rows. Columns that are not named are found by their names.
+
+    Raises InputMissing, UsageError (columns), ConfigError (their types) and DataError (labels, malformed files).
+    """
+    source = Source.open(location)
+    columns = find_columns(source.read().schema, texts=text_columns, label=label_column, where=location)
+    kept: list[list[str]] = [[] for _ in columns.texts]
+    label_chunks, usable = [], []
+    for window in source.read(columns.texts).windows(max_rows=_WINDOW_ROWS, max_bytes=_WINDOW_BYTES, limit=limit):
+        parts = [texts(window, name) for name in columns.texts]
+        usable.append(_usable(parts))
+        for column, part in zip(kept, parts, strict=True):
+            column.extend(part.filter(pa.array(usable[-1])).to_pylist())
+        label_chunks.extend(window.column(columns.label).chunks)
+    if not label_chunks or not sum(map(len, usable)):
+        raise DataError(f"{location}: no rows; a training file needs some")
+    labels = label_values(pa.chunked_array(label_chunks), name=columns.label, where=location)
+    mask = np.concatenate(usable)
+    if not mask.any():
+        raise DataError(f"{location}: all {len(mask)} texts are null or empty; name another column with --text-column")
+    labels = [label for label, keep in zip(labels, mask, strict=True) if keep]
+    return Examples(columns, tuple(kept), labels, len(mask), source.fingerprint())
+
+
+def overlap(train: Examples, valid: Examples) -> int:
+    """How many rows of `valid` have a text that is also in `train`."""
+    known = set(train.keys())
+    return sum(key in known for key in valid.keys())  # noqa: SIM118 (a list, no mapping)
+
+
+def _usable(columns: list[pa.ChunkedArray]) -> NDArray[np.bool_]:
+    """Which rows (n,) have no null and at least one text with something to read."""
+    complete = reduce(pc.and_, (pc.is_valid(column) for column in columns))
+    readable = (pc.invert(pc.match_substring_regex(column, _NOTHING_TO_READ)) for column in columns)
+    return np.asarray(pc.and_(complete, pc.fill_null(reduce(pc.or_kleene, readable), False)))

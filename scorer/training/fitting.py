@@ -1,0 +1,193 @@
+"""The heavy half of a fit: base model, training loop, calibration, model directory.
+
+Owns what needs torch. Does not know how the data was found or split.
+"""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from datasets import Dataset
+from safetensors.torch import load_file
+from transformers import TrainerState
+
+from scorer.config import FitConfig
+from scorer.errors import ConfigError, DeviceError, from_os_error
+from scorer.runs.console import Console
+from scorer.runs.signals import StopSignals
+from scorer.runs.workspace import Workspace
+from scorer.tables.publish import check_free_space
+from scorer.training.arguments import total_steps, training_arguments
+from scorer.training.calibration import fit_temperature
+from scorer.training.data import TrainingData
+from scorer.training.dataset import tokenize
+from scorer.training.metrics import Metrics, measure
+from scorer.training.model_directory import Verdict, write_model_directory
+from scorer.training.output import point_latest, publish
+from scorer.training.precision import choose
+from scorer.training.pretrained import load_base_model
+from scorer.training.resume import describe, last_checkpoint, open_workspace, state_of, stopped_early
+from scorer.training.trainer import FitTrainer, Narrator, make_trainer, quietly
+
+# Three checkpoints (the best, the last and the one being written) of weights and AdamW's two moments, and the model.
+_COPIES_ON_DISK = 3 * 3 + 1
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The outcome; `peak_memory` in bytes."""
+
+    output: Path
+    device: str
+    precision: str
+    epochs: float
+    steps: int
+    peak_memory: int
+    metrics: Metrics
+
+
+class Fitting:
+    """One fit: construction chooses the device and loads the base model, `run` trains and writes."""
+
+    def __init__(self, config: FitConfig, data: TrainingData, console: Console) -> None:
+        self._config = config
+        self._data = data
+        self._console = console
+        self._device, self._precision = choose(config)
+        self._base = load_base_model(config, data.labels)
+
+    def run(self, output: Path, signals: StopSignals) -> Fitted:
+        """Train and publish the model as `output`, or as the output of the interrupted fit that is resumed."""
+        job = describe(
+            self._config,
+            fingerprints=self._data.fingerprints(),
+            precision=self._precision,
+            base_model=self._base.name,
+        )
+        workspace, output = open_workspace(self._config, output, job)
+        try:
+            check_free_space(output, _COPIES_ON_DISK * 4 * self._base.model.num_parameters())
+            trainer = self._train(workspace, signals)
+            verdict = self._judge(trainer)
+            self._publish(workspace, output, verdict)
+        except BaseException:
+            _keep_if_resumable(workspace)
+            raise
+        workspace.remove()
+        state = trainer.state
+        return Fitted(
+            output,
+            str(self._device),
+            self._precision,
+            round(float(state.epoch or 0.0), 4),
+            state.global_step,
+            _peak_memory(self._device),
+            verdict.metrics,
+        )
+
+    def _train(self, workspace: Workspace, signals: StopSignals) -> FitTrainer:
+        """A trainer whose model is that of the best checkpoint."""
+        config, console = self._config, self._console
+        train, valid = self._tokens()
+        checkpoint = last_checkpoint(workspace) if config.resume else None
+        console.say(self._introduction(len(train), len(valid), checkpoint))
+        arguments = training_arguments(
+            config, checkpoints=workspace.path.resolve(), device=self._device, precision=self._precision
+        )
+        with console.progress("training", total_steps(config, len(train)), "steps") as counter:
+            narrator = Narrator(console=console, counter=counter, signals=signals)
+            trainer = make_trainer(self._base, arguments, config=config, train=train, valid=valid, narrator=narrator)
+            if not _restore_ended(trainer, checkpoint, config.patience):
+                _run(trainer, checkpoint)
+        for name, parameter in self._base.model.named_parameters():
+            if not torch.isfinite(parameter).all():
+                raise ConfigError(f"training diverged ({name} is not finite); try a smaller --learning-rate")
+        return trainer
+
+    def _tokens(self) -> tuple[Dataset, Dataset]:
+        encoder = self._base.encoder(max_length=self._config.max_length)
+        types, data = self._base.has_token_types, self._data
+        train = tokenize(data.train, data.train_targets, encoder, token_types=types)
+        return train, tokenize(data.valid, data.valid_targets, encoder, token_types=types, longest_first=True)
+
+    def _judge(self, trainer: FitTrainer) -> Verdict:
+        logits, targets = trainer.validation()
+        temperature = fit_temperature(logits, targets)
+        names = self._data.labels.names
+        raw, calibrated = (measure(scaled, targets, names=names) for scaled in (logits, logits / temperature))
+        return Verdict(raw, calibrated, temperature, trainer.history())
+
+    def _publish(self, workspace: Workspace, output: Path, verdict: Verdict) -> None:
+        built = workspace.path / "model"
+        try:
+            shutil.rmtree(built, ignore_errors=True)
+            write_model_directory(
+                built,
+                base=self._base,
+                config=self._config,
+                data=self._data,
+                verdict=verdict,
+                precision=self._precision,
+            )
+            publish(built, output)
+            point_latest(output)
+        except OSError as error:
+            raise from_os_error(error) from error
+
+    def _introduction(self, train: int, valid: int, checkpoint: Path | None) -> str:
+        columns = self._data.train.columns
+        device = torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else "cpu"
+        resumed = f", resumed from {checkpoint.name}" if checkpoint else ""
+        return (
+            f"fitting {self._base.name} on {device} in {self._precision}: {' and '.join(columns.texts)} -> "
+            f"{columns.label}, {len(self._data.labels)} labels, {train} rows, {valid} to validate{resumed}"
+        )
+
+
+def fit_and_write(config: FitConfig, data: TrainingData, output: Path, console: Console) -> Fitted:
+    """Train on `data` and publish the model directory; see `scorer.training.job.fit` for what can go wrong."""
+    with quietly(), StopSignals() as signals:
+        return Fitting(config, data, console).run(output, signals)
+
+
+def _run(trainer: FitTrainer, checkpoint: Path | None) -> None:
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except torch.OutOfMemoryError as error:
+        raise DeviceError(
+            "the device's memory is exhausted; try a smaller --batch-size with --gradient-accumulation, or --max-length"
+        ) from error
+    except OSError as error:
+        raise from_os_error(error) from error
+
+
+def _restore_ended(trainer: FitTrainer, checkpoint: Path | None, patience: int | None) -> bool:
+    """Take over the best weights of a training that had stopped early when it was interrupted; False if it had not."""
+    state = state_of(checkpoint) if checkpoint else None
+    if checkpoint is None or state is None or not stopped_early(state, patience):
+        return False
+    trainer.state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+    best = checkpoint.with_name(f"checkpoint-{trainer.state.best_global_step}")
+    trainer.network.load_state_dict(load_file(best / "model.safetensors"), strict=False)
+    return True
+
+
+def _keep_if_resumable(workspace: Workspace) -> None:
+    """Leave the workspace to a later --resume when it holds a checkpoint, else delete it."""
+    if last_checkpoint(workspace) is None:
+        workspace.remove()
+    else:
+        workspace.release()
+
+
+def _peak_memory(device: torch.device) -> int:
+    """Bytes: of the GPU's memory, or of this process's resident memory."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

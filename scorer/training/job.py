@@ -1,0 +1,99 @@
+"""The fit job: a data file in, a model directory out.
+
+Owns the order of the steps. Everything cheap (files, columns, labels, output) is checked before torch and transformers
+are imported, so that a mistake on the command line is answered at once; hence the imports inside functions.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scorer.config import FitConfig
+from scorer.errors import UsageError
+from scorer.runs.console import Console
+from scorer.training.data import TrainingData, load_data
+from scorer.training.output import check_output, default_output
+
+if TYPE_CHECKING:
+    from scorer.training.fitting import Fitted
+
+
+@dataclass(frozen=True)
+class FitSummary:
+    """What a fit did; `seconds` is wall time, `peak_memory_mb` in MB of the device (CPU: of the process)."""
+
+    model: Path
+    report: Path
+    device: str
+    precision: str
+    train_rows: int
+    valid_rows: int
+    epochs: float
+    steps: int
+    seconds: float
+    peak_memory_mb: float
+    metrics: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON types only."""
+        return {**dataclasses.asdict(self), "model": str(self.model), "report": str(self.report)}
+
+
+def fit(config: FitConfig, console: Console) -> FitSummary:
+    """Fine-tune a classifier as `config` says and write its model directory.
+
+    Raises UsageError, DataError, InputMissing, OutputRefused, ConfigError, ModelError, DeviceError, StorageError or
+    Interrupted (a checkpoint is kept; `resume` goes on from it).
+    """
+    started = time.monotonic()
+    _check_values(config)
+    output = config.output or default_output(config.train, now=datetime.now())
+    check_output(output, force=config.force)
+    data = load_data(config, console)
+    from scorer.training.fitting import fit_and_write
+
+    fitted = fit_and_write(config, data, output, console)
+    summary = _summary(fitted, data, seconds=time.monotonic() - started)
+    _conclude(summary, console)
+    return summary
+
+
+def _check_values(config: FitConfig) -> None:
+    """What a single field's minimum cannot say."""
+    if not 0.0 < config.valid_fraction < 1.0:
+        raise UsageError(f"--valid-fraction {config.valid_fraction}: a share between 0 and 1, without the ends")
+    if config.max_steps is None and config.epochs <= 0:
+        raise UsageError(f"--epochs {config.epochs}: more than 0 are needed")
+
+
+def _summary(fitted: Fitted, data: TrainingData, *, seconds: float) -> FitSummary:
+    return FitSummary(
+        model=fitted.output,
+        report=fitted.output / "report.html",
+        device=fitted.device,
+        precision=fitted.precision,
+        train_rows=len(data.train),
+        valid_rows=len(data.valid),
+        epochs=fitted.epochs,
+        steps=fitted.steps,
+        seconds=round(seconds, 1),
+        peak_memory_mb=round(fitted.peak_memory / 1e6, 1),
+        metrics=fitted.metrics.as_dict(),
+    )
+
+
+def _conclude(summary: FitSummary, console: Console) -> None:
+    metrics = summary.metrics
+    for label in metrics["labels"]:
+        console.say(
+            f"label {label['name']}: precision {label['precision']:.3f}, recall {label['recall']:.3f}, "
+            f"F1 {label['f1']:.3f}, {label['support']} rows"
+        )
+    console.say(f"accuracy {metrics['accuracy']:.4f}, macro F1 {metrics['macro_f1']:.4f} on {metrics['rows']} rows")
+    console.say(f"{summary.seconds:.0f} s, peak memory {summary.peak_memory_mb:.0f} MB")
+    console.say(f"model {summary.model}, report {summary.report}")

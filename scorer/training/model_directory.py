@@ -1,0 +1,128 @@
+"""The directory that a fit leaves: weights, tokenizer, report, metrics and, last, `scorer.json`.
+
+Owns which files it has. Does not know where it goes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import tokenizers
+import torch
+import transformers
+
+import scorer
+from scorer.classifier.metadata import ModelMetadata
+from scorer.config import FitConfig
+from scorer.training.data import TrainingData
+from scorer.training.learning_curve import Evaluation
+from scorer.training.metrics import Metrics
+from scorer.training.pretrained import BaseModel
+from scorer.training.report import Report
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How good the model is on the validation rows, before (`raw`) and after calibration, and how it got there."""
+
+    raw: Metrics
+    metrics: Metrics
+    temperature: float
+    history: Sequence[Evaluation]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON types only."""
+        return {
+            **self.metrics.as_dict(),
+            "temperature": self.temperature,
+            "uncalibrated": self.raw.headline(),
+            "history": [dataclasses.asdict(point) for point in self.history],
+        }
+
+
+def write_model_directory(
+    directory: Path, *, base: BaseModel, config: FitConfig, data: TrainingData, verdict: Verdict, precision: str
+) -> None:
+    """Write everything into the new `directory`, `scorer.json` last."""
+    directory.mkdir()
+    base.model.save_pretrained(directory)
+    base.tokenizer.save_pretrained(directory)
+    for weights in directory.glob("*.safetensors"):
+        # safetensors makes its files readable by their owner alone; a model is as public as its configuration.
+        shutil.copymode(directory / "config.json", weights)
+    metadata = _metadata(base, config, data, verdict, precision)
+    metrics = json.dumps(verdict.as_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+    (directory / "metrics.json").write_text(metrics + "\n", encoding="utf-8")
+    (directory / "report.html").write_text(_report(metadata, verdict).html(), encoding="utf-8")
+    metadata.write(directory)
+
+
+def versions() -> dict[str, str]:
+    """The libraries whose version can change the weights."""
+    # accelerate has no types, hence its version by name.
+    modules = (datasets, np, tokenizers, torch, transformers)
+    found = {module.__name__: str(module.__version__) for module in modules}
+    return {
+        "scorer": scorer.__version__,
+        "python": platform.python_version(),
+        "accelerate": version("accelerate"),
+        **found,
+    }
+
+
+def _metadata(
+    base: BaseModel, config: FitConfig, data: TrainingData, verdict: Verdict, precision: str
+) -> ModelMetadata:
+    return ModelMetadata(
+        base_model=base.name,
+        text_columns=data.train.columns.texts,
+        label_column=data.train.columns.label,
+        labels=data.labels,
+        max_length=config.max_length,
+        temperature=verdict.temperature,
+        training=_configuration(config, precision),
+        training_data=data.lineage(config),
+        metrics={"rows": verdict.metrics.rows, **verdict.metrics.headline()},
+        versions=versions(),
+    )
+
+
+def _configuration(config: FitConfig, precision: str) -> dict[str, Any]:
+    """The options of the fit as JSON types, with the precision that `auto` meant; where it wrote is left out."""
+    options = {name: value for name, value in dataclasses.asdict(config).items() if value is not None}
+    for place in ("train", "valid", "output", "resume", "force", "quiet", "text_column", "label_column", "base_model"):
+        options.pop(place, None)
+    return {**options, "precision": precision}
+
+
+def _report(metadata: ModelMetadata, verdict: Verdict) -> Report:
+    train, valid = metadata.training_data["train"], metadata.training_data["valid"]
+    return Report(
+        title=f"{metadata.base_model} on {train['file']}",
+        metrics=verdict.metrics,
+        raw=verdict.raw,
+        temperature=verdict.temperature,
+        history=verdict.history,
+        configuration={
+            "base model": metadata.base_model,
+            "text columns": metadata.text_columns,
+            "label column": metadata.label_column,
+            "labels": f"{len(metadata.labels)} ({metadata.labels.kind})",
+            **metadata.training,
+        },
+        lineage={
+            "training rows": f"{train['rows']:,} of {train['file']}, fingerprint {train['fingerprint']}",
+            "validation rows": f"{valid['rows']:,} of {valid['file']}, fingerprint {valid['fingerprint']}",
+            **metadata.versions,
+        },
+    )

@@ -1,0 +1,70 @@
+"""Where a finished model goes: its directory, and the link to the latest one.
+
+Owns names, refusals and the atomic appearance. Does not know what is in a model directory.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from datetime import datetime
+from pathlib import Path
+
+from scorer.classifier.metadata import METADATA_FILE
+from scorer.config import LATEST_MODEL
+from scorer.errors import OutputRefused
+
+
+def default_output(train: Path, *, now: datetime) -> Path:
+    """models/NAME-YYYYmmdd-HHMMSS, relative to the working directory."""
+    stem = train.name.split(".")[0] or "model"
+    return Path(LATEST_MODEL).parent / f"{stem}-{now:%Y%m%d-%H%M%S}"
+
+
+def check_output(output: Path, *, force: bool) -> None:
+    """OutputRefused when `output` stands there already, unless `force` may replace it: a model or an empty folder."""
+    latest = Path(LATEST_MODEL)
+    if latest.exists() and not latest.is_symlink():
+        raise OutputRefused(f"{latest}: not a symbolic link, so it cannot be moved to the new model; rename it")
+    if output.is_symlink():
+        raise OutputRefused(f"{output}: a symbolic link; name the directory itself")
+    if not output.exists():
+        return
+    if not force:
+        raise OutputRefused(f"{output}: exists already; choose another directory or replace it with --force")
+    if not output.is_dir() or (any(output.iterdir()) and not (output / METADATA_FILE).is_file()):
+        raise OutputRefused(f"{output}: no model that scorer wrote, so --force does not replace it; remove it yourself")
+
+
+def publish(built: Path, output: Path) -> None:
+    """Move the complete directory `built` to `output`, durably and at once; what stood there is deleted after it."""
+    for path in sorted(built.rglob("*"), reverse=True):
+        _sync(path)
+    _sync(built)
+    aside = output.with_name(f"{output.name}.replaced-{os.getpid()}")
+    replaces = output.exists()
+    if replaces:
+        output.rename(aside)
+    built.rename(output)
+    _sync(output.parent)
+    if replaces:
+        shutil.rmtree(aside)
+
+
+def point_latest(output: Path) -> None:
+    """Let models/latest mean `output`, by a relative link that is swapped atomically."""
+    latest = Path(LATEST_MODEL)
+    latest.parent.mkdir(parents=True, exist_ok=True)
+    beside = latest.with_name(f".latest-{os.getpid()}")
+    beside.unlink(missing_ok=True)
+    beside.symlink_to(os.path.relpath(output.resolve(), latest.parent.resolve()))
+    beside.replace(latest)
+    _sync(latest.parent)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

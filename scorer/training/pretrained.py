@@ -1,0 +1,125 @@
+"""The base model in memory, with a fresh head for the labels at hand.
+
+Owns the checks that base model, tokenizer and configuration fit one another. Does not know data or devices: weights
+come out in fp32 on the CPU.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, set_seed
+
+from scorer.classifier.base_model import resolve_base_model, unavailable
+from scorer.classifier.directory import open_model
+from scorer.classifier.labels import LabelSet
+from scorer.classifier.loading import max_positions
+from scorer.classifier.tokenization import TextEncoder
+from scorer.config import FitConfig
+from scorer.errors import ConfigError, ModelError
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """The model to be trained, its tokenizer as transformers has it, and the name it is recorded under."""
+
+    name: str
+    model: PreTrainedModel
+    tokenizer: Any
+
+    def encoder(self, *, max_length: int) -> TextEncoder:
+        """The encoder of scoring, on a copy of the tokenizer, so that truncation is not saved with the model."""
+        return TextEncoder(Tokenizer.from_str(self.tokenizer.backend_tokenizer.to_str()), max_length=max_length)
+
+    @property
+    def has_token_types(self) -> bool:
+        return "token_type_ids" in self.tokenizer.model_input_names
+
+
+def load_base_model(config: FitConfig, labels: LabelSet) -> BaseModel:
+    """Load the base model of `config` with a head for `labels`, which `config.seed` determines.
+
+    Raises ModelError when it cannot be loaded or its parts do not fit, ConfigError when `max_length` is too long.
+    """
+    location, name = resolve_base_model(config.base_model)
+    path = _open(location, name)
+    tokenizer = _load_tokenizer(path, name)
+    # Before the head is drawn: the same seed must give the same weights from the first step on.
+    set_seed(config.seed)
+    model = _load_weights(path, name, labels)
+    _check_tokenizer(model, tokenizer, name)
+    limit = max_positions(model)
+    if limit is not None and config.max_length > limit:
+        raise ConfigError(f"--max-length {config.max_length}: {name} has {limit} positions; try --max-length {limit}")
+    # So that a transformers pipeline with truncation=True cuts where scoring does.
+    tokenizer.model_max_length = config.max_length
+    return BaseModel(name, model, tokenizer)
+
+
+def _open(location: str, name: str) -> Path:
+    try:
+        return open_model(location).path
+    except ModelError as error:
+        if Path(location).is_dir():
+            raise
+        raise unavailable(name, error) from error
+
+
+def _load_tokenizer(path: Path, name: str) -> Any:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False, local_files_only=True)
+    except Exception as error:
+        # transformers raises anything from KeyError to OSError on a damaged or foreign directory.
+        raise ModelError(f"{name}: its tokenizer cannot be loaded ({type(error).__name__})") from error
+    if not tokenizer.is_fast:
+        raise ModelError(f"{name}: no fast tokenizer (tokenizer.json); convert it with transformers first")
+    if tokenizer.pad_token_id is None:
+        raise ModelError(f"{name}: its tokenizer has no padding token; choose an encoder such as BERT or RoBERTa")
+    return tokenizer
+
+
+def _load_weights(path: Path, name: str, labels: LabelSet) -> PreTrainedModel:
+    try:
+        model, report = AutoModelForSequenceClassification.from_pretrained(
+            path,
+            num_labels=len(labels),
+            id2label=dict(enumerate(labels.names)),
+            label2id={label: index for index, label in enumerate(labels.names)},
+            problem_type="single_label_classification",
+            trust_remote_code=False,
+            use_safetensors=True,
+            local_files_only=True,
+            dtype=torch.float32,
+            # A classifier with other labels is a fine base model: only its head is drawn anew.
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [""])[0][:200]
+        raise ModelError(f"{name}: cannot be loaded as an encoder ({type(error).__name__}: {reason})") from error
+    assert isinstance(model, PreTrainedModel)
+    _check_encoder(model, report, name)
+    return model
+
+
+def _check_encoder(model: PreTrainedModel, report: dict[str, Any], name: str) -> None:
+    """Only the head and the pooler may be new; every weight of the encoder must be there, and finite."""
+    encoder = model.base_model_prefix + "."
+    absent = [key for key in report["missing_keys"] if key.startswith(encoder) and "pooler" not in key]
+    absent += [key for key, *_ in report["mismatched_keys"] if key.startswith(encoder)]
+    if absent:
+        raise ModelError(f"{name}: {len(absent)} weights of the encoder are missing or misshapen, such as {absent[0]}")
+    for key, parameter in model.named_parameters():
+        if not torch.isfinite(parameter).all():
+            raise ModelError(f"{name}: {key} holds non-finite weights; choose another base model")
+
+
+def _check_tokenizer(model: PreTrainedModel, tokenizer: Any, name: str) -> None:
+    highest = max(tokenizer.get_vocab().values())
+    rows = model.get_input_embeddings().num_embeddings
+    if highest >= rows:
+        raise ModelError(f"{name}: the tokenizer knows token id {highest}, the model has {rows} embeddings")

@@ -1,0 +1,127 @@
+"""What an interrupted fit left behind, and whether this fit may go on from there.
+
+Owns the comparison of jobs and the choice of a checkpoint. Does not know how checkpoints are made: the Trainer does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from scorer.config import FitConfig
+from scorer.errors import ConfigError, OutputRefused
+from scorer.runs.workspace import Workspace
+
+_SUFFIX = ".unfinished"
+_CHECKPOINT = "checkpoint-"
+# They say where and how loudly, not what; the files are known by their fingerprints.
+_IMMATERIAL = {"train", "valid", "output", "resume", "force", "quiet"}
+
+
+def describe(config: FitConfig, *, fingerprints: dict[str, str], precision: str, base_model: str) -> dict[str, Any]:
+    """Everything that changes the weights of a fit, as JSON types: equal descriptions, equal weights."""
+    options = {name: value for name, value in dataclasses.asdict(config).items() if name not in _IMMATERIAL}
+    described = {**options, "precision": precision, "base_model": base_model, "files": fingerprints}
+    copied: dict[str, Any] = json.loads(json.dumps(described, default=str))
+    return copied
+
+
+def open_workspace(config: FitConfig, output: Path, job: dict[str, Any]) -> tuple[Workspace, Path]:
+    """The workspace to train in, held, and the output it belongs to; with --resume that of the interrupted fit.
+
+    Raises ConfigError when there is nothing to resume or what is there was another job, OutputRefused when an
+    unfinished fit would be overwritten, Busy when another run holds it.
+    """
+    if config.resume:
+        output = output if config.output is not None else _newest(output.parent, job)
+        if not output.with_name(output.name + _SUFFIX).is_dir():
+            raise ConfigError(f"{output}{_SUFFIX}: nothing to resume; run the same command without --resume")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    workspace = Workspace(output)
+    try:
+        _claim(workspace, config, job)
+    except BaseException:
+        workspace.release()
+        raise
+    return workspace, output
+
+
+def last_checkpoint(workspace: Workspace) -> Path | None:
+    """The newest complete checkpoint; incomplete ones, cut short by a kill, are deleted.
+
+    The Trainer writes `trainer_state.json` last, so a checkpoint with a readable one is complete.
+    """
+    complete = []
+    for path in workspace.path.glob(_CHECKPOINT + "*"):
+        if state_of(path) is None:
+            shutil.rmtree(path)
+        else:
+            complete.append(path)
+    return max(complete, key=lambda path: int(path.name.removeprefix(_CHECKPOINT)), default=None)
+
+
+def state_of(checkpoint: Path) -> dict[str, Any] | None:
+    """The Trainer's state in `checkpoint`, or None when it was not written to its end."""
+    try:
+        state: dict[str, Any] = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return state
+
+
+def stopped_early(state: dict[str, Any], patience: int | None) -> bool:
+    """Whether training had already ended for lack of improvement when `state` was saved.
+
+    The Trainer itself would forget this and train for another epoch.
+    """
+    if patience is None:
+        return False
+    saved = state["stateful_callbacks"].get("EarlyStoppingCallback", {})
+    return bool(saved.get("attributes", {}).get("early_stopping_patience_counter", 0) >= patience)
+
+
+def discard(workspace: Workspace) -> None:
+    """Delete everything in `workspace` but its lock."""
+    for path in workspace.path.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+    workspace.clear()
+
+
+def _claim(workspace: Workspace, config: FitConfig, job: dict[str, Any]) -> None:
+    left = workspace.recall()
+    if config.resume:
+        if left is None:
+            raise ConfigError(f"{workspace.path}: nothing to resume; run the same command without --resume")
+        different = sorted(name for name in job.keys() | left.keys() if job.get(name) != left.get(name))
+        if different:
+            raise ConfigError(
+                f"{workspace.path}: was left by another job (different: {', '.join(different)}); "
+                "give the same options and files, or start anew with --force"
+            )
+        return
+    if left is not None and not config.force:
+        raise OutputRefused(
+            f"{workspace.path}: an unfinished fit; go on from it with --resume, or start anew with --force"
+        )
+    discard(workspace)
+    workspace.remember(job)
+
+
+def _newest(folder: Path, job: dict[str, Any]) -> Path:
+    """The output of the newest unfinished fit in `folder` that was the same job."""
+    found = []
+    for path in folder.glob("*" + _SUFFIX):
+        try:
+            left = json.loads((path / "job.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if left == job:
+            found.append(path)
+    if not found:
+        raise ConfigError(f"{folder}: no unfinished fit of this job to resume; run the same command without --resume")
+    newest = max(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
+    return newest.with_name(newest.name.removesuffix(_SUFFIX))

@@ -1,0 +1,43 @@
+"""Which rows are held out for validation.
+
+Owns the stratified split. Does not know texts: equal texts come in as equal group numbers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def stratified_split(
+    classes: NDArray[np.int64], groups: NDArray[np.int64], *, fraction: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Row numbers for training and for validation, both ascending; together they are all rows.
+
+    `classes` (n,) are class indices, `groups` (n,) numbers of which equal ones stay on one side, so that no text is
+    both learned and validated; a group counts for the class of its first row. Every class gives its share of
+    `fraction` as exactly as whole groups allow (largest remainders first), and keeps at least one group in training:
+    a class with one example is never validated. At least one group is held out if any class has two.
+    """
+    first, group_of_row = np.unique(groups, return_index=True, return_inverse=True)[1:]
+    quotas = _quotas(np.bincount(classes[first]), fraction)
+    generator = np.random.default_rng(seed)
+    held_out = np.zeros(len(first), np.bool_)
+    for class_, quota in enumerate(quotas):
+        members = np.flatnonzero(classes[first] == class_)
+        held_out[generator.permutation(members)[:quota]] = True
+    rows_held_out = held_out[group_of_row]
+    return np.flatnonzero(~rows_held_out), np.flatnonzero(rows_held_out)
+
+
+def _quotas(counts: NDArray[np.int64], fraction: float) -> NDArray[np.int64]:
+    """How many of each class's `counts` are held out, by the largest-remainder method."""
+    most = np.maximum(counts - 1, 0)
+    exact = counts * fraction
+    quotas = np.minimum(np.floor(exact).astype(np.int64), most)
+    target = min(max(round(float(exact.sum())), 1), int(most.sum()))
+    for class_ in np.argsort(np.floor(exact) - exact, kind="stable"):
+        if quotas.sum() >= target:
+            break
+        quotas[class_] += quotas[class_] < most[class_]
+    return np.asarray(quotas)

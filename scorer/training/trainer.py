@@ -1,0 +1,188 @@
+"""transformers' Trainer, made reproducible across interruptions and quiet, and what it reports while it runs.
+
+Owns the training loop: order of the examples, metrics for the best checkpoint, progress. Does not know files of data
+or where the finished model goes.
+"""
+
+# ruff: noqa: ARG002 (the Trainer hands every argument to every event and sampler)
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import datasets
+import numpy as np
+import torch
+from datasets import Dataset
+from numpy.typing import NDArray
+from torch.utils.data import Sampler, SequentialSampler
+from transformers import (
+    DataCollatorWithPadding,
+    EarlyStoppingCallback,
+    EvalPrediction,
+    PreTrainedModel,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+from transformers.trainer_pt_utils import LengthGroupedSampler, get_length_grouped_indices
+from transformers.utils import logging as transformers_logging
+
+from scorer.config import FitConfig
+from scorer.errors import Interrupted
+from scorer.runs.console import Console, Counter
+from scorer.runs.signals import StopSignals
+from scorer.training.learning_curve import Evaluation
+from scorer.training.metrics import measure
+from scorer.training.pretrained import BaseModel
+
+
+class EpochOrder(LengthGroupedSampler):
+    """Length-grouped order that depends on the seed and the epoch alone.
+
+    The Trainer's own draws from the global generator, whose state at the start of an epoch is unknown to a run that
+    resumes in the middle of it.
+    """
+
+    def __init__(self, batch_size: int, lengths: list[int], *, seed: int) -> None:
+        super().__init__(batch_size, lengths=lengths, generator=torch.Generator())
+        self._seed = seed
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        state = np.random.SeedSequence([self._seed, self._epoch]).generate_state(1, np.uint64)
+        self.generator.manual_seed(int(state[0]))
+        return iter(get_length_grouped_indices(self.lengths, self.batch_size, generator=self.generator))
+
+
+class FitTrainer(Trainer):
+    """A Trainer that orders examples by `EpochOrder` and evaluates them in the order in which they come."""
+
+    def __init__(self, *, network: PreTrainedModel, train: Dataset, valid: Dataset, **options: Any) -> None:
+        super().__init__(model=network, train_dataset=train, eval_dataset=valid, **options)
+        self.network = network
+        self._valid = valid
+        # Kept apart since the Trainer drops columns that the model does not read before it asks for an order.
+        self._lengths = list(train["length"])
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
+        size = self.args.train_batch_size * self.args.gradient_accumulation_steps
+        return EpochOrder(size, self._lengths, seed=self.args.seed)
+
+    def _get_eval_sampler(self, eval_dataset: Any) -> Sampler[int]:
+        return SequentialSampler(eval_dataset)
+
+    def validation(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Logits (n, labels) float32 of the validation rows and their class indices (n,) int64."""
+        found = self.predict(self._valid)
+        return np.asarray(found.predictions, dtype=np.float32), np.asarray(found.label_ids, dtype=np.int64)
+
+    def history(self) -> list[Evaluation]:
+        """The learning curve so far, that of the interrupted run before a resume included."""
+        curve: list[Evaluation] = []
+        loss: float | None = None
+        for entry in self.state.log_history:
+            if "loss" in entry:
+                loss = entry["loss"]
+            elif "eval_nll" in entry:
+                figures = (entry["eval_nll"], entry["eval_accuracy"], entry["eval_macro_f1"])
+                curve.append(Evaluation(entry["epoch"], int(entry["step"]), loss, *figures))
+        return curve
+
+
+class Narrator(TrainerCallback):
+    """Counts steps on the progress bar, says a line an evaluation, and stops at a signal once a checkpoint is saved."""
+
+    def __init__(self, *, console: Console, counter: Counter, signals: StopSignals) -> None:
+        self._console = console
+        self._counter = counter
+        self._signals = signals
+        self._loss = float("nan")
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._counter.update(state.global_step)
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self._counter.update(1)
+        try:
+            self._signals.check()
+        except Interrupted:
+            # First the checkpoint, then `on_save` raises it again.
+            control.should_save = True
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self._signals.check()
+
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self._loss = kwargs["logs"].get("loss", self._loss)
+
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        metrics = kwargs["metrics"]
+        self._console.say(
+            f"epoch {state.epoch:.4g} of {state.num_train_epochs}, step {state.global_step} of {state.max_steps}: "
+            f"train loss {self._loss:.4f}, valid loss {metrics['eval_nll']:.4f}, "
+            f"accuracy {metrics['eval_accuracy']:.4f}, macro F1 {metrics['eval_macro_f1']:.4f}"
+        )
+
+
+def make_trainer(
+    base: BaseModel,
+    arguments: TrainingArguments,
+    *,
+    config: FitConfig,
+    train: Dataset,
+    valid: Dataset,
+    narrator: Narrator,
+) -> FitTrainer:
+    """A trainer of `base` that evaluates on `valid`, keeps the best checkpoint and stops early if asked."""
+    callbacks: list[TrainerCallback] = [narrator]
+    if config.patience is not None:
+        callbacks.append(EarlyStoppingCallback(config.patience, config.patience_threshold))
+    trainer = FitTrainer(
+        network=base.model,
+        train=train,
+        valid=valid,
+        args=arguments,
+        processing_class=base.tokenizer,
+        data_collator=DataCollatorWithPadding(base.tokenizer),
+        compute_metrics=_headline,
+        callbacks=callbacks,
+    )
+    # It prints to stdout, which is for data alone.
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keep the progress bars and advice of transformers and datasets off stderr; what matters is an error of ours."""
+    level, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    dataset_bars = datasets.are_progress_bars_disabled()
+    transformers_logging.set_verbosity(logging.CRITICAL)
+    transformers_logging.disable_progress_bar()
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        if bars:
+            transformers_logging.enable_progress_bar()
+        if not dataset_bars:
+            datasets.enable_progress_bars()
+
+
+def _headline(prediction: EvalPrediction) -> dict[str, float]:
+    logits = np.asarray(prediction.predictions)
+    names = tuple(str(index) for index in range(logits.shape[1]))
+    return measure(logits, np.asarray(prediction.label_ids), names=names).headline()
