@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 LATEST_MODEL = "models/latest"
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Backend = Literal["auto", "padded"]
 FileFormat = Literal["parquet", "csv", "tsv", "jsonl", "arrow"]
 
 
@@ -153,28 +154,24 @@ class FitConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreConfig:
-    """One scoring job: `source` streamed through `model` into `target`."""
-
-    source: str
-    target: str
+class FrameConfig:
+    """How rows are scored, wherever they come from: `model`, what it reads, what comes out, how it is computed."""
 
     # what is scored, by what
     model: Annotated[str, Setting("Model directory or hub name.", short="-m", metavar="MODEL")] = LATEST_MODEL
     text_column: Annotated[
         tuple[str, ...],
         Setting(
-            "Column of texts; twice for a pair. The default is the model's own.", metavar="C", aliases=("text_columns",)
+            "Column of texts; twice for a pair. The default is the model's own.",
+            metavar="C",
+            aliases=("text_columns",),
         ),
     ] = ()
     max_length: Annotated[
         int | None, Setting("Longest input in tokens; the default is the model's own.", minimum=3)
     ] = None
-    limit: Annotated[int | None, Setting("Score only the first N rows.", metavar="N", minimum=1)] = None
-    input_format: Annotated[FileFormat | None, Setting("Format of IN when its ending does not say.")] = None
 
     # what comes out
-    output_format: Annotated[FileFormat | None, Setting("Format of OUT when its ending does not say.")] = None
     prefix: Annotated[str, Setting("Put before the names of the appended columns.", metavar="P")] = ""
     probabilities: Annotated[bool, Setting("Append a struct with the probability of every label.")] = False
     expected: Annotated[bool, Setting("Append the probability-weighted mean of numeric labels.")] = False
@@ -188,10 +185,23 @@ class ScoreConfig:
         "auto"
     )
     device: Annotated[str, Setting("auto, cpu, cuda or cuda:N.")] = "auto"
-    backend: Annotated[Literal["auto", "padded"], Setting("Forward pass.")] = "auto"
+    backend: Annotated[Backend, Setting("Forward pass.")] = "auto"
     batch_tokens: Annotated[
         int | None, Setting("Tokens the device sees at once; the default suits the device.", metavar="N", minimum=1)
     ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreConfig(FrameConfig):
+    """One scoring job: `source` streamed through `model` into `target`."""
+
+    source: str
+    target: str
+
+    # the files
+    limit: Annotated[int | None, Setting("Score only the first N rows.", metavar="N", minimum=1)] = None
+    input_format: Annotated[FileFormat | None, Setting("Format of IN when its ending does not say.")] = None
+    output_format: Annotated[FileFormat | None, Setting("Format of OUT when its ending does not say.")] = None
     window_rows: Annotated[int, Setting("Most rows read, tokenized and ordered together.", metavar="N", minimum=1)] = (
         65_536
     )

@@ -14,7 +14,8 @@ def probabilities(logits: NDArray[np.float32], *, temperature: float) -> NDArray
     scaled = logits.astype(np.float64) / temperature
     scaled -= scaled.max(axis=1, keepdims=True)
     exponentials = np.exp(scaled)
-    return (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
+    result: NDArray[np.float32] = (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
+    return result
 
 
 def predicted(probability: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

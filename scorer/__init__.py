@@ -1,0 +1,51 @@
+"""Fine-tune a text classifier on a file, then put a score and a confidence beside every row of files of any size.
+
+    scorer.fit("data/train.csv")                            # a model directory
+    scorer.score("in.parquet", "out.parquet")               # a file
+    scorer.load("models/latest").score_frame(frame)         # a polars DataFrame or a pyarrow Table
+
+Importing this package loads nothing heavy; each function loads what it needs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from scorer.scoring.frames import FrameScorer
+    from scorer.scoring.summary import ScoreSummary
+    from scorer.training.job import FitSummary
+
+__version__ = "0.1.0"
+
+
+def fit(train: str | Path, **options: Any) -> FitSummary:
+    """Fine-tune a classifier on the file `train`; `options` are the fields of `scorer.config.FitConfig`."""
+    from pathlib import Path
+
+    from scorer.config import FitConfig
+    from scorer.runs.console import Console
+    from scorer.training.job import fit as fit_job
+
+    config = FitConfig(train=Path(train), **{"quiet": True} | options)
+    return fit_job(config, Console(quiet=config.quiet))
+
+
+def score(source: str | Path, target: str | Path, **options: Any) -> ScoreSummary:
+    """Score the file `source` into the file `target`; `options` are the fields of `scorer.config.ScoreConfig`."""
+    from scorer.config import ScoreConfig
+    from scorer.runs.console import Console
+    from scorer.scoring.job import score as score_job
+
+    config = ScoreConfig(source=str(source), target=str(target), **{"quiet": True} | options)
+    return score_job(config, Console(quiet=config.quiet))
+
+
+def load(model: str | Path = "models/latest", **options: Any) -> FrameScorer:
+    """A model in memory that scores tables; `options` are the fields of `scorer.config.FrameConfig`."""
+    from scorer.config import FrameConfig
+    from scorer.scoring.frames import FrameScorer
+
+    return FrameScorer(FrameConfig(model=str(model), **options))

@@ -1,0 +1,32 @@
+"""`scorer fit`: parse, call the fit job, report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from scorer.cli.options import config_options
+from scorer.cli.report import print_summary
+from scorer.config import FitConfig
+from scorer.errors import InputMissing
+
+
+@click.command(short_help="Fine-tune a classifier on a file of texts and labels.")
+@click.argument("train", type=click.Path(path_type=Path))
+@config_options(FitConfig)
+def fit(train: Path, **settings: Any) -> None:
+    """Fine-tune a classifier on TRAIN, a file of texts and labels, and write a model directory.
+
+    The columns are found by their names (sentence, text, review ...; score, label, rating ...), a tenth of the rows is
+    held out for validation, and models/latest points to the new model.
+    """
+    config = FitConfig(train=train, **settings)
+    for path in (config.train, config.valid):
+        if path is not None and not path.exists():
+            raise InputMissing(f"{path}: no such file")
+    from scorer.runs.console import Console
+    from scorer.training.job import fit as fit_job
+
+    print_summary(fit_job(config, Console(quiet=config.quiet)).as_dict(), quiet=config.quiet)

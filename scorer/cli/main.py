@@ -1,0 +1,82 @@
+"""The command `scorer`: its subcommands, and how an error becomes one line and an exit code.
+
+Owns exits. Imports nothing heavy: a subcommand imports its job when it is called.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from scorer import __version__
+from scorer.cli.fit import fit
+from scorer.cli.inspect import inspect
+from scorer.cli.predict import predict
+from scorer.cli.score import score
+from scorer.errors import ScorerError, from_os_error
+
+_BUG = 70
+_OUT_OF_MEMORY = 69
+_INTERRUPTED = 130
+_BROKEN_PIPE = 141
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="scorer")
+def main() -> None:
+    """Fine-tune a text classifier on a file, then put a score beside every row of files of any size."""
+
+
+for command in (fit, score, predict, inspect):
+    main.add_command(command)
+
+
+def run() -> None:
+    """Run the command line of this process and exit."""
+    if "--debug" in sys.argv:
+        os.environ["SCORER_DEBUG"] = "1"
+    sys.exit(_exit_code())
+
+
+def _exit_code() -> int:
+    """Run the command; say what went wrong in one line. 0 when nothing did."""
+    try:
+        result = main(prog_name="scorer", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except ScorerError as error:
+        return _failed(error, str(error), error.exit_code)
+    except click.ClickException as error:
+        return _failed(error, _usage(error), error.exit_code)
+    except (KeyboardInterrupt, click.Abort) as error:
+        return _failed(error, "interrupted", _INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has gone. Closing the pipe again at exit would raise once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    except MemoryError as error:
+        return _failed(error, "out of memory; a smaller --batch-tokens or --window-rows needs less", _OUT_OF_MEMORY)
+    except OSError as error:
+        translated = from_os_error(error)
+        return _failed(error, str(translated), translated.exit_code)
+    except Exception as error:  # noqa: BLE001  the last resort of the process
+        return _failed(
+            error, f"{type(error).__name__}: {error}; this is a bug: run again with --debug and report it", _BUG
+        )
+
+
+def _failed(error: BaseException, message: str, code: int) -> int:
+    if os.environ.get("SCORER_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+    print(f"scorer: error: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
+    return code
+
+
+def _usage(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    hint = f" (see {context.command_path} --help)" if context else ""
+    return error.format_message().rstrip(".") + hint

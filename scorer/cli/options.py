@@ -1,0 +1,84 @@
+"""Click options made from the fields of a configuration, so that a setting is written down once.
+
+Owns the translation of a field's type into a click type. What the settings are, `scorer.config` knows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import click
+
+from scorer.cli.settings import read_config_file
+from scorer.config import Setting
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def settings_of(config: type) -> Iterator[tuple[dataclasses.Field[Any], Setting, Any]]:
+    """The fields of the dataclass `config` that are settings, each with its setting and its type."""
+    hints = get_type_hints(config, include_extras=True)
+    for field in dataclasses.fields(config):
+        kind, *extras = get_args(hints[field.name]) if hasattr(hints[field.name], "__metadata__") else (None,)
+        for setting in extras:
+            if isinstance(setting, Setting):
+                yield field, setting, kind
+
+
+def config_options(config: type) -> Callable[[Command], Command]:
+    """A decorator: one option for each setting of `config`, besides `--config FILE` and `--debug`."""
+
+    def decorate(command: Command) -> Command:
+        command = click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")(command)
+        command = click.option(
+            "--config",
+            type=click.Path(path_type=Path),
+            is_eager=True,
+            expose_value=False,
+            callback=lambda context, _, path: read_config_file(context, path, config),
+            help="JSON or TOML file with any of these settings.",
+        )(command)
+        for field, setting, kind in reversed(list(settings_of(config))):
+            command = _option(field, setting, kind)(command)
+        return command
+
+    return decorate
+
+
+def _option(field: dataclasses.Field[Any], setting: Setting, kind: Any) -> Callable[[Command], Command]:
+    name = field.name.replace("_", "-")
+    names = [field.name, *([setting.short] if setting.short else [])]
+    shared: dict[str, Any] = {
+        "default": field.default,
+        "help": setting.help,
+        "envvar": f"SCORER_{field.name.upper()}",
+        "show_default": field.default not in (None, (), False, ""),
+    }
+    if kind is bool:
+        flag = f"--{name}/--no-{name}" if field.default else f"--{name}"
+        return click.option(flag, *names, is_flag=True, **shared)
+    multiple = get_origin(kind) is tuple
+    return click.option(
+        f"--{name}", *names, type=_click_type(kind, setting), multiple=multiple, metavar=setting.metavar, **shared
+    )
+
+
+def _click_type(kind: Any, setting: Setting) -> click.ParamType[Any]:
+    if get_origin(kind) in (Union, types.UnionType):
+        kind = next(part for part in get_args(kind) if part is not type(None))
+    if get_origin(kind) is tuple:
+        kind = get_args(kind)[0]
+    if get_origin(kind) is Literal:
+        return click.Choice(get_args(kind))
+    if kind is int:
+        return click.IntRange(min=None if setting.minimum is None else int(setting.minimum))
+    if kind is float:
+        return click.FloatRange(min=setting.minimum)
+    if kind is Path:
+        return click.Path(path_type=Path)
+    assert kind is str, f"no click type for {kind}; this is a bug"
+    return click.STRING

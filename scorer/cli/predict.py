@@ -1,0 +1,69 @@
+"""`scorer predict`: one JSON line a text, from the arguments or the lines of standard input."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scorer.cli.options import config_options
+from scorer.config import FrameConfig
+from scorer.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from scorer.scoring.frames import FrameScorer
+
+_READ_BYTES = 1 << 16
+
+
+@click.command(short_help="Score texts given as arguments or lines.")
+@click.argument("text", nargs=-1)
+@config_options(FrameConfig)
+def predict(text: tuple[str, ...], **settings: Any) -> None:
+    """Score each TEXT, or each line of standard input when there is none, and print one line of JSON for it.
+
+    For a model of text pairs, a TEXT is both texts with a tab between them.
+    """
+    config = FrameConfig(**settings)
+    if config.text_column:
+        raise UsageError("--text-column: predict reads texts, not columns")
+    from scorer.scoring.frames import FrameScorer
+
+    scorer = FrameScorer(config)
+    for texts in [list(text)] if text else _lines():
+        _print(scorer, texts)
+
+
+def _print(scorer: FrameScorer, texts: list[str]) -> None:
+    import json
+
+    if len(scorer.fitted_columns) == 2:
+        firsts, tabs, seconds = zip(*(text.partition("\t") for text in texts), strict=True)
+        if not all(tabs):
+            raise UsageError("this model scores pairs: write both texts with a tab between them")
+        answers = scorer.score_texts(firsts, seconds)
+    else:
+        answers = scorer.score_texts(texts)
+    for text, answer in zip(texts, answers, strict=True):
+        click.echo(json.dumps({"text": text} | answer, ensure_ascii=False))
+
+
+def _lines() -> Iterator[list[str]]:
+    """The lines of standard input, as many at once as have arrived."""
+    rest = b""
+    while data := os.read(sys.stdin.fileno(), _READ_BYTES):
+        *lines, rest = (rest + data).split(b"\n")
+        if lines:
+            yield [_decoded(line) for line in lines]
+    if rest:
+        yield [_decoded(rest)]
+
+
+def _decoded(line: bytes) -> str:
+    try:
+        return line.removesuffix(b"\r").decode()
+    except UnicodeDecodeError as error:
+        raise DataError(f"standard input: a line is not UTF-8 (byte {error.start} of it); re-encode it") from error

@@ -1,0 +1,34 @@
+"""`scorer score`: parse, call the score job, report."""
+
+from __future__ import annotations
+
+import glob
+from pathlib import Path
+from typing import Any
+
+import click
+
+from scorer.cli.options import config_options
+from scorer.cli.report import print_summary
+from scorer.config import ScoreConfig
+from scorer.errors import InputMissing
+
+
+@click.command(short_help="Put a score and a confidence beside every row of a file.")
+@click.argument("source", metavar="IN")
+@click.argument("target", metavar="OUT")
+@config_options(ScoreConfig)
+def score(source: str, target: str, **settings: Any) -> None:
+    """Score every row of IN with a model and write all columns, the score and its confidence to OUT.
+
+    IN is a file, a quoted glob, a folder or - for a stream; OUT is a file or -. Parquet, CSV, TSV, JSON lines and Arrow
+    are told apart by their endings. A run that was interrupted goes on where it stopped.
+    """
+    config = ScoreConfig(source=source, target=target, **settings)
+    if source != "-" and not Path(source).exists() and not glob.has_magic(source):
+        raise InputMissing(f"{source}: no such file or folder")
+    from scorer.runs.console import Console
+    from scorer.scoring.job import score as score_job
+
+    summary = score_job(config, Console(quiet=config.quiet))
+    print_summary(summary.as_dict(), quiet=config.quiet or target == "-")

@@ -1,0 +1,121 @@
+"""The score cache: what was computed for an input, kept under the input's key, durable after every commit.
+
+Owns an SQLite file that maps a key to a record of fixed width and to the origin that computed it. Does not know what a
+record means: keys and records are bytes. Texts never get here.
+
+An origin is a run's number and a place within that run. It lets a run that continues after a crash tell its own earlier
+work (which it may skip) from what was already known when it first came to that place (which it never planned to do), so
+that both make the same batches.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.errors import StorageError
+
+KEY_BYTES = 16
+NOWHERE = -1
+_PLACES = 1 << 32
+_BUSY_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a look-up of `n` keys found: records (n, width) uint8 and origins (n,) int64, NOWHERE for an unknown key."""
+
+    records: NDArray[np.uint8]
+    origins: NDArray[np.int64]
+
+
+class ScoreStore:
+    """The store in the file `path`, whose records have `width` bytes. One connection: used by one thread at a time."""
+
+    def __init__(self, path: Path, *, width: int) -> None:
+        self.path = path
+        self._width = width
+        with self._explained():
+            self._connection = sqlite3.connect(
+                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=FULL")
+            self._connection.execute(
+                "CREATE TABLE IF NOT EXISTS scores "
+                "(key BLOB PRIMARY KEY, record BLOB NOT NULL, origin INTEGER NOT NULL) WITHOUT ROWID"
+            )
+            self._connection.execute("CREATE TABLE IF NOT EXISTS runs (number INTEGER PRIMARY KEY)")
+            self._connection.execute("CREATE TEMP TABLE asked (key BLOB PRIMARY KEY, place INTEGER) WITHOUT ROWID")
+
+    def new_run(self) -> int:
+        """A number for a run that no earlier run of this store has."""
+        with self._explained():
+            return int(self._connection.execute("INSERT INTO runs DEFAULT VALUES RETURNING number").fetchone()[0])
+
+    def has_run(self, number: int) -> bool:
+        with self._explained():
+            found = self._connection.execute("SELECT 1 FROM runs WHERE number = ?", (number,)).fetchone()
+        return found is not None
+
+    def is_empty(self) -> bool:
+        with self._explained():
+            return self._connection.execute("SELECT 1 FROM scores LIMIT 1").fetchone() is None
+
+    def look_up(self, keys: Sequence[bytes]) -> Found:
+        """What is known under `keys`, which are distinct."""
+        records = np.zeros((len(keys), self._width), np.uint8)
+        origins = np.full(len(keys), NOWHERE, np.int64)
+        if not keys or self.is_empty():
+            return Found(records, origins)
+        asked = sorted(zip(keys, range(len(keys)), strict=True))
+        with self._explained(), self._transaction("BEGIN"):
+            self._connection.execute("DELETE FROM asked")
+            self._connection.executemany("INSERT INTO asked VALUES (?, ?)", asked)
+            rows = self._connection.execute(
+                "SELECT place, record, origin FROM asked JOIN scores USING (key)"
+            ).fetchall()
+        if rows:
+            places, found, origin = zip(*rows, strict=True)
+            records[list(places)] = np.frombuffer(b"".join(found), np.uint8).reshape(-1, self._width)
+            origins[list(places)] = origin
+        return Found(records, origins)
+
+    def add(self, keys: Sequence[bytes], records: NDArray[np.uint8], origin: int) -> None:
+        """Keep `records` (n, width) under `keys`, durably; a key that is known keeps its first record."""
+        rows = sorted(zip(keys, (record.tobytes() for record in records), strict=True))
+        with self._explained(), self._transaction("BEGIN IMMEDIATE"):
+            self._connection.executemany(f"INSERT OR IGNORE INTO scores VALUES (?, ?, {int(origin)})", rows)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[None]:
+        self._connection.execute(begin)
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            raise StorageError(
+                f"{self.path}: the score cache cannot be used ({error}); remove it to start afresh"
+            ) from error
+
+
+def origin_of(run: int, place: int) -> int:
+    """The origin of what `run` computes at its `place` (a window's number)."""
+    return run * _PLACES + place

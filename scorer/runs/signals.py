@@ -1,0 +1,52 @@
+"""Signals: the first one asks a run to stop at the next safe place, the second one ends it at once.
+
+Owns the handlers while a run lasts. Does not know what a safe place is: the run asks by `check`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from scorer.errors import Interrupted
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class StopSignals:
+    """Within the `with` block SIGINT, SIGTERM and SIGHUP are remembered instead of ending the process.
+
+    Only the main thread can receive signals; in any other thread the block changes nothing. A signal that the caller
+    ignores (SIGHUP under nohup) stays ignored.
+    """
+
+    def __init__(self) -> None:
+        self._received: int | None = None
+        self._previous: dict[signal.Signals, Any] = {}
+
+    def check(self) -> None:
+        """Raise Interrupted when a signal has come."""
+        if self._received is not None:
+            raise Interrupted(self._received)
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in _SIGNALS:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, previous in self._previous.items():
+            signal.signal(number, previous)
+        self._previous.clear()
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if self._received is not None:
+            os._exit(128 + number)
+        self._received = number

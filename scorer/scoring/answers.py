@@ -1,0 +1,146 @@
+"""The appended columns: which there are, of which types, and how records become them.
+
+Owns names, types and nulls of what scoring adds to a table. Does not know how logits were computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from scorer.classifier import confidence
+from scorer.classifier.labels import LabelSet
+from scorer.config import FrameConfig
+from scorer.errors import UsageError
+from scorer.scoring import status as statuses
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """What to append for a model with `labels` and a calibration `temperature`; the rest is as in `FrameConfig`."""
+
+    labels: LabelSet
+    temperature: float
+    prefix: str = ""
+    probabilities: bool = False
+    expected: bool = False
+    top_k: int | None = None
+    token_count: bool = False
+
+    @classmethod
+    def of(cls, config: FrameConfig, *, labels: LabelSet, temperature: float) -> Answers:
+        """The answers that `config` asks for; UsageError where the labels cannot give them."""
+        if config.expected and labels.numbers() is None:
+            raise UsageError("--expected: this model's labels are names; a mean needs numeric labels")
+        if config.top_k is not None and config.top_k > len(labels):
+            raise UsageError(f"--top-k {config.top_k}: this model has {len(labels)} labels")
+        return cls(
+            labels=labels,
+            temperature=temperature,
+            prefix=config.prefix,
+            probabilities=config.probabilities,
+            expected=config.expected,
+            top_k=config.top_k,
+            token_count=config.token_count,
+        )
+
+    @property
+    def fields(self) -> list[pa.Field]:
+        """The appended fields, in their order."""
+        fields = [
+            pa.field("score", self.labels.arrow_type),
+            pa.field("confidence", pa.float32()),
+            pa.field("score_status", statuses.ARROW_TYPE, nullable=False),
+        ]
+        if self.probabilities:
+            fields.append(pa.field("probabilities", self._probabilities_type))
+        if self.expected:
+            fields.append(pa.field("expected", pa.float32()))
+        if self.top_k is not None:
+            fields.append(pa.field("top_k", self._top_type))
+        if self.token_count:
+            fields.append(pa.field("token_count", pa.int32()))
+        return [field.with_name(self.prefix + field.name) for field in fields]
+
+    def schema(self, schema: pa.Schema) -> pa.Schema:
+        """`schema` with the appended fields; its own fields and metadata are unchanged."""
+        for field in self.fields:
+            schema = schema.append(field)
+        return schema
+
+    def append(
+        self, table: pa.Table, *, status: NDArray[np.int8], scorable: NDArray[np.int64], records: NDArray[np.void]
+    ) -> pa.Table:
+        """`table` with the appended columns.
+
+        `status` (rows,) is every row's; `records` (s,) are those of the rows `scorable` (s,).
+        """
+        missing = ~statuses.is_scored(status)
+        probability = np.zeros((len(status), len(self.labels)), np.float32)
+        probability[scorable] = confidence.probabilities(records["logits"], temperature=self.temperature)
+        tokens = np.zeros(len(status), np.int32)
+        tokens[scorable] = records["tokens"]
+        for field, column in zip(self.fields, self._columns(probability, missing, status, tokens), strict=True):
+            table = table.append_column(field, column)
+        return table
+
+    def _columns(
+        self,
+        probability: NDArray[np.float32],
+        missing: NDArray[np.bool_],
+        status: NDArray[np.int8],
+        tokens: NDArray[np.int32],
+    ) -> list[pa.Array]:
+        best, certainty = confidence.predicted(probability)
+        columns = [
+            self.labels.to_arrow(best, missing),
+            pa.array(certainty, pa.float32(), mask=missing),
+            statuses.to_arrow(status),
+        ]
+        if self.probabilities:
+            children = [pa.array(column) for column in probability.T]
+            columns.append(pa.StructArray.from_arrays(children, self.labels.names, mask=pa.array(missing)))
+        numbers = self.labels.numbers()
+        if self.expected and numbers is not None:
+            columns.append(pa.array(confidence.expected(probability, numbers), pa.float32(), mask=missing))
+        if self.top_k is not None:
+            columns.append(self._top(probability, missing, self.top_k))
+        if self.token_count:
+            columns.append(pa.array(tokens, pa.int32(), mask=missing))
+        return columns
+
+    def _top(self, probability: NDArray[np.float32], missing: NDArray[np.bool_], k: int) -> pa.Array:
+        indices, certainty = confidence.top(probability, k)
+        every = np.zeros(indices.size, np.bool_)
+        labels = self.labels.to_arrow(indices.ravel(), every)
+        values = pa.StructArray.from_arrays([labels, pa.array(certainty.ravel())], ["label", "probability"])
+        offsets = np.arange(0, indices.size + 1, k, dtype=np.int32)
+        return pa.ListArray.from_arrays(pa.array(offsets), values, type=self._top_type, mask=pa.array(missing))
+
+    @property
+    def _probabilities_type(self) -> pa.DataType:
+        return pa.struct([pa.field(name, pa.float32()) for name in self.labels.names])
+
+    @property
+    def _top_type(self) -> pa.DataType:
+        return pa.list_(pa.struct([pa.field("label", self.labels.arrow_type), pa.field("probability", pa.float32())]))
+
+
+def refuse_clash(names: Sequence[str], config: FrameConfig) -> None:
+    """UsageError when a column that `config` asks for has the name of one of the input's columns `names`."""
+    asked = {
+        "score": True,
+        "confidence": True,
+        "score_status": True,
+        "probabilities": config.probabilities,
+        "expected": config.expected,
+        "top_k": config.top_k is not None,
+        "token_count": config.token_count,
+    }
+    for name in (config.prefix + name for name, wanted in asked.items() if wanted):
+        if name in names:
+            raise UsageError(f"the input has a column {name!r} already; --prefix names the new columns apart")

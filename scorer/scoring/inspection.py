@@ -1,0 +1,46 @@
+"""What a model directory or a scored file says of itself.
+
+Owns the two documents that `scorer inspect` prints. Loads no weights and reads no rows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from scorer.classifier.anatomy import parameters_by_part
+from scorer.classifier.directory import open_model
+from scorer.tables.lineage import read_lineage
+from scorer.tables.source import Source
+
+
+def inspect_model(name: str) -> dict[str, Any]:
+    """Parameters by part, and everything in `scorer.json`; the recorded hashes have been compared with the files."""
+    directory = open_model(name)
+    parameters = parameters_by_part(directory.path)
+    document: dict[str, Any] = {
+        "kind": "model",
+        "path": str(directory.path.resolve()),
+        "fingerprint": directory.fingerprint,
+        "parameters": {"total": sum(parameters.values())} | parameters,
+        "fitted_by_scorer": directory.metadata is not None,
+    }
+    if directory.metadata is not None:
+        document |= dataclasses.asdict(directory.metadata)
+    return document
+
+
+def inspect_file(path: Path) -> dict[str, Any]:
+    """Rows and columns of a data file; for one that scorer wrote, its lineage with the counts by status."""
+    source = Source.open(str(path))
+    lineage = read_lineage(path) if source.format == "parquet" else None
+    return {
+        "kind": "file",
+        "path": str(path),
+        "format": source.format,
+        "rows": source.rows,
+        "columns": {field.name: str(field.type) for field in source.read().schema},
+        "scored": lineage is not None,
+        "lineage": lineage,
+    }

@@ -1,0 +1,78 @@
+"""What an output says of where it came from: the document under the footer's key `scorer`.
+
+Owns its fields. No clock time is in it, so the same job on the same input gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import numpy
+import pyarrow
+import tokenizers
+import torch
+import transformers
+
+import scorer
+from scorer.classifier.classifier import Classifier
+from scorer.config import ScoreConfig
+
+LINEAGE_VERSION = 1
+
+
+def versions() -> dict[str, str]:
+    """The libraries whose version can change a score or a byte of the output."""
+    modules = {
+        "numpy": numpy,
+        "pyarrow": pyarrow,
+        "tokenizers": tokenizers,
+        "torch": torch,
+        "transformers": transformers,
+    }
+    return {"scorer": scorer.__version__} | {name: str(module.__version__) for name, module in modules.items()}
+
+
+def describe_job(
+    config: ScoreConfig, classifier: Classifier, *, text_columns: tuple[str, ...], input_fingerprint: str
+) -> dict[str, Any]:
+    """Everything that decides the output; two runs with an equal description write the same scores."""
+    engine = classifier.engine
+    return {
+        "lineage_version": LINEAGE_VERSION,
+        "model": {
+            "fingerprint": classifier.directory.fingerprint,
+            "temperature": classifier.temperature,
+            "labels": list(classifier.labels.names),
+        },
+        "input": {"fingerprint": input_fingerprint},
+        "options": {
+            "text_columns": list(text_columns),
+            "max_length": engine.max_length,
+            "precision": engine.precision,
+            "backend": engine.backend,
+            "device": engine.device.partition(":")[0],
+            "limit": config.limit,
+            "prefix": config.prefix,
+            "probabilities": config.probabilities,
+            "expected": config.expected,
+            "top_k": config.top_k,
+            "token_count": config.token_count,
+        },
+        "versions": versions(),
+    }
+
+
+def logit_fingerprint(classifier: Classifier) -> str:
+    """BLAKE2b (hexadecimal, 32 characters) of everything that changes a logit: the name under which scores are kept."""
+    engine = classifier.engine
+    decisive = [
+        classifier.directory.fingerprint,
+        engine.max_length,
+        engine.precision,
+        engine.backend,
+        engine.device.partition(":")[0],
+        {name: version for name, version in versions().items() if name in ("tokenizers", "torch", "transformers")},
+    ]
+    return hashlib.blake2b(json.dumps(decisive, sort_keys=True).encode(), digest_size=16).hexdigest()

@@ -1,0 +1,145 @@
+"""Where scored windows go: a file that appears whole under its name, or a stream.
+
+Owns publication: the workspace beside the target, what an existing target means, and the last look before the rename.
+Does not know how rows were scored.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from scorer.config import FileFormat
+from scorer.errors import OutputRefused
+from scorer.runs.workspace import Workspace
+from scorer.tables.lineage import lineage_metadata, read_lineage
+from scorer.tables.publish import AtomicFile
+from scorer.tables.sink import Sink, open_sink
+
+
+class Output(Protocol):
+    """A destination, held by this run; `directory` is where the run may keep things until it is done."""
+
+    directory: Path
+
+    def is_done(self, job: dict[str, Any]) -> bool:
+        """Whether an earlier run has written this very `job`; OutputRefused when something else stands there."""
+        ...
+
+    def unfinished_run(self, job: dict[str, Any]) -> int | None:
+        """The number of the run that began this very `job` here and was interrupted, or None."""
+        ...
+
+    def begin(self, job: dict[str, Any], run: int, schema: pa.Schema) -> Sink:
+        """A sink for tables of `schema`; from here on an interrupted `job` can be continued as the same `run`."""
+        ...
+
+    def publish(self, lineage: dict[str, Any]) -> None:
+        """Complete the output with its `lineage` and make it visible."""
+        ...
+
+    def close(self) -> None:
+        """Let go; what was not published is left for a later run, if there is anything to go on from."""
+        ...
+
+
+class FileOutput:
+    """The file `target`, written beside its name and renamed when complete."""
+
+    def __init__(self, target: Path, format: FileFormat, *, force: bool) -> None:
+        self._target = target
+        self._format = format
+        self._force = force
+        self._workspace = Workspace(target)
+        self._file: AtomicFile | None = None
+        self._sink: Sink | None = None
+        self.directory = self._workspace.path
+        self._refuse_stranger()
+
+    def is_done(self, job: dict[str, Any]) -> bool:
+        if not self._target.exists():
+            return False
+        if self._format == "parquet" and _without_counts(read_lineage(self._target)) == _as_json(job):
+            return True
+        if self._force or self.unfinished_run(job) is not None:
+            return False
+        raise OutputRefused(f"{self._target}: exists, and another job wrote it; --force replaces it")
+
+    def unfinished_run(self, job: dict[str, Any]) -> int | None:
+        left = self._workspace.recall()
+        return int(left["run"]) if left is not None and left["job"] == _as_json(job) else None
+
+    def begin(self, job: dict[str, Any], run: int, schema: pa.Schema) -> Sink:
+        if self.unfinished_run(job) != run:
+            self._workspace.remember({"job": job, "run": run})
+        self._file = AtomicFile(self._target, temporary=self.directory / f"partial.{self._target.name}")
+        self._sink = open_sink(self._file.temporary, format=self._format, schema=schema)
+        return self._sink
+
+    def publish(self, lineage: dict[str, Any]) -> None:
+        assert self._sink is not None, "begin comes first; this is a bug"
+        assert self._file is not None, "begin comes first; this is a bug"
+        self._sink.close(lineage_metadata(lineage))
+        self._sink = None
+        self._file.commit()
+        self._file = None
+        self._workspace.remove()
+
+    def _refuse_stranger(self) -> None:
+        """Refuse an existing file early where no job, whatever it turns out to be, could go on from it."""
+        if not self._target.exists() or self._force or self._workspace.recall() is not None:
+            return
+        if self._format != "parquet" or read_lineage(self._target) is None:
+            self._workspace.release()
+            raise OutputRefused(f"{self._target}: exists, and scorer cannot tell what wrote it; --force replaces it")
+
+    def close(self) -> None:
+        if self._sink is not None:
+            self._sink.abort()
+        if self._file is not None:
+            self._file.discard()
+        self._workspace.release()
+
+
+class StreamOutput:
+    """Standard output: what has been written cannot be taken back, so nothing is kept for a later run."""
+
+    def __init__(self, format: FileFormat) -> None:
+        self._format = format
+        self._sink: Sink | None = None
+        self.directory = Path(tempfile.mkdtemp(prefix="scorer-"))
+
+    def is_done(self, job: dict[str, Any]) -> bool:  # noqa: ARG002  a stream is never done before
+        return False
+
+    def unfinished_run(self, job: dict[str, Any]) -> int | None:  # noqa: ARG002
+        return None
+
+    def begin(self, job: dict[str, Any], run: int, schema: pa.Schema) -> Sink:  # noqa: ARG002
+        self._sink = open_sink(sys.stdout.buffer, format=self._format, schema=schema)
+        return self._sink
+
+    def publish(self, lineage: dict[str, Any]) -> None:
+        assert self._sink is not None, "begin comes first; this is a bug"
+        self._sink.close(lineage_metadata(lineage))
+        self._sink = None
+        sys.stdout.buffer.flush()
+
+    def close(self) -> None:
+        if self._sink is not None:
+            self._sink.abort()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _as_json(job: dict[str, Any]) -> Any:
+    return json.loads(json.dumps(job))
+
+
+def _without_counts(lineage: dict[str, Any] | None) -> dict[str, Any] | None:
+    return {key: value for key, value in lineage.items() if key != "counts"} if lineage else None

@@ -1,0 +1,43 @@
+"""`score_status`: why a row has no score, or what was done to it.
+
+Owns the vocabulary and its Arrow form. The codes of `Status` are positions in the column's dictionary.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+
+class Status(IntEnum):
+    """`OK` and `TRUNCATED` rows have a score; every other row has none."""
+
+    OK = 0
+    TRUNCATED = 1
+    NULL = 2
+    EMPTY = 3
+    NONFINITE = 4
+    OOM = 5
+
+
+NAMES = tuple(status.name.lower() for status in Status)
+ARROW_TYPE = pa.dictionary(pa.int8(), pa.string())
+
+
+def is_scored(codes: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """Whether rows with status `codes` (n,) have a score, (n,) bool."""
+    return codes <= Status.TRUNCATED
+
+
+def to_arrow(codes: NDArray[np.int8]) -> pa.DictionaryArray:
+    """The column for status `codes` (n,); its dictionary is always the whole vocabulary, so that windows agree."""
+    return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int8()), pa.array(NAMES, pa.string()))
+
+
+def count(codes: NDArray[np.int8]) -> dict[str, int]:
+    """Rows by status name, for the statuses that occur."""
+    counts = np.bincount(codes, minlength=len(NAMES))
+    return {name: int(number) for name, number in zip(NAMES, counts, strict=True) if number}

@@ -1,0 +1,86 @@
+"""What a run did, counted while it runs.
+
+Owns the tally of windows and the JSON summary made of it.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from scorer.scoring.windows import ScoredWindow
+
+
+@dataclass
+class Tally:
+    """Adds up scored windows; `started` is when the run began."""
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    rows_read: int = 0
+    rows: int = 0
+    tokens: int = 0
+    computed_tokens: int = 0
+    reused: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    def add(self, window: ScoredWindow) -> None:
+        self.statuses.update(window.status_counts)
+        self.rows += window.table.num_rows
+        self.tokens += window.tokens
+        self.computed_tokens += window.computed_tokens
+        self.reused += window.reused
+
+    def check(self) -> None:
+        """Every row read must have been written, with one status; anything else must not be published."""
+        counted = self.statuses.total()
+        assert self.rows_read == self.rows == counted, f"{self.rows_read} read, {self.rows} written, {counted} counted"
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """Rows in all and by status: what goes into the output's lineage."""
+        return {"rows": self.rows, "statuses": dict(sorted(self.statuses.items()))}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreSummary:
+    """The JSON summary of a score run.
+
+    `statuses` counts rows by `score_status`; `tokens` are those of all scored rows, `computed_tokens` those that a
+    forward pass was made for; `reused_rows` had their score from an equal text. `busy` is each stage's busy share of
+    the stream's time. `seconds` and `peak_memory_mib` (resident, MiB) are those of the whole run. When an earlier run
+    had written the same output already, `finished_before` is true and nothing else was done.
+    """
+
+    output: str
+    finished_before: bool = False
+    rows: int = 0
+    statuses: dict[str, int] = field(default_factory=dict)
+    tokens: int = 0
+    computed_tokens: int = 0
+    reused_rows: int = 0
+    engine: dict[str, Any] = field(default_factory=dict)
+    busy: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    peak_memory_mib: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def summarize(tally: Tally, *, output: str, engine: dict[str, Any], busy: dict[str, float]) -> ScoreSummary:
+    """The summary of a run that has just been published."""
+    return ScoreSummary(
+        output=output,
+        rows=tally.rows,
+        statuses=dict(sorted(tally.statuses.items())),
+        tokens=tally.tokens,
+        computed_tokens=tally.computed_tokens,
+        reused_rows=tally.reused,
+        engine=engine,
+        busy=busy,
+        seconds=round(time.monotonic() - tally.started, 3),
+        peak_memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    )

@@ -1,0 +1,63 @@
+"""What travels between the stages: a window as it was read, as it was encoded, and as it was scored.
+
+A window's rows never change their order. Rows that have a text point to a distinct input; equal texts share one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from scorer.classifier.sequences import TokenSequences
+
+
+@dataclass(frozen=True)
+class Window:
+    """Rows as they were read; `number` counts the windows of a run from 0."""
+
+    number: int
+    table: pa.Table
+
+
+@dataclass(frozen=True)
+class EncodedWindow:
+    """A window whose texts are token sequences, or are known already.
+
+    status     (rows,) int8, `Status.OK` for rows with a text, else why there is none
+    scorable   (s,) int64, the rows that have a text
+    inputs     (s,) int64, which distinct input each of them has
+    keys       the key of each distinct input (m), or None when nothing is reused
+    records    (m,) of `record_dtype`, filled in where `known`
+    known      (m,) bool, the inputs whose record was found in the score cache
+    sequences  the token sequences of the inputs that are not known, in the order of np.flatnonzero(~known)
+    """
+
+    window: Window
+    status: NDArray[np.int8]
+    scorable: NDArray[np.int64]
+    inputs: NDArray[np.int64]
+    keys: list[bytes] | None
+    records: NDArray[np.void]
+    known: NDArray[np.bool_]
+    sequences: TokenSequences
+
+
+@dataclass(frozen=True)
+class ScoredWindow:
+    """A window with its appended columns, and what it took to score it."""
+
+    number: int
+    table: pa.Table
+    status_counts: dict[str, int]
+    tokens: int
+    computed_tokens: int
+    reused: int
+
+
+def record_dtype(labels: int) -> np.dtype[np.void]:
+    """What is kept of one scored input: its tokens, whether it was truncated, its outcome and its logits."""
+    fields = [("tokens", "<i4"), ("truncated", "?"), ("outcome", "i1"), ("logits", "<f4", (labels,))]
+    return np.dtype(fields)
