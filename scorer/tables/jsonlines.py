@@ -21,7 +21,7 @@ from scorer.tables.reader import Reader, check_names, check_types
 from scorer.tables.streams import ByteStream, open_bytes
 
 _READ_BYTES: Final = 1 << 20
-_LONGEST_LINE: Final = 256 << 20
+_LONGEST_LINE: Final = 64 << 20
 _NULL: Final = pa.null()
 
 Line = tuple[int, dict[str, Any]]

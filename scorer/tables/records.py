@@ -22,7 +22,7 @@ from scorer.tables.carving import BACKSLASH, QUOTE, Bytes, Carved, Positions, ca
 from scorer.tables.streams import ByteStream
 
 BLOCK_BYTES: Final = 1 << 20
-LONGEST_RECORD: Final = 256 << 20
+LONGEST_RECORD: Final = 64 << 20
 """A record beyond this many bytes is taken for an unclosed quote (or a bomb), so that memory stays bounded."""
 
 _BOM: Final = b"\xef\xbb\xbf"
@@ -95,6 +95,8 @@ class RecordScanner:
         width = int(carved.row_ends[0])
         starts, ends = carved.starts[:width], carved.ends[:width]
         end = int(carved.starts[width]) if len(carved.starts) > width else carved.consumed
+        if carved.trouble and carved.trouble_at < end:
+            self._refuse(data, carved)
         self._check_utf8(self._rest[:end])
         block = _block(data, starts, ends, carved.escapes[carved.escapes < end], width=width)
         names = tuple(block.column(index)[0].as_py() or "" for index in range(width))
@@ -139,7 +141,7 @@ class RecordScanner:
                 return data, carved
             if len(data) > LONGEST_RECORD:
                 self._fail(f"it is longer than {LONGEST_RECORD >> 20} MiB; a quote that opens in it is never closed")
-            wanted = max(wanted, len(data))
+            wanted = min(max(wanted, len(data)), LONGEST_RECORD + 1 - len(data) + self._block_bytes)
 
     def _read(self, size: int) -> None:
         """Have `size` more bytes in `_rest`, or all that are left."""
@@ -169,17 +171,17 @@ class RecordScanner:
         if not len(wrong):
             return
         row = int(wrong[0])
-        first_field = int(carved.row_ends[row - 1]) if row else 0
-        start = int(carved.starts[first_field])
-        if carved.trouble and start >= carved.trouble_at:
+        start = _begin_of(carved, row)
+        end = int(carved.ends[int(carved.row_ends[row]) - 1])
+        if carved.trouble and end >= carved.trouble_at:
             return
         self._record += row
         self._line += count_line_ends(data[:start])
         found = int(widths[row])
-        if found == 1 and carved.ends[first_field] == start:
+        if end == start:
             self._fail(f"a blank line, where {len(self._names)} fields are expected; remove it")
         fields = "field" if found == 1 else "fields"
-        hint = _backslash_hint(data[start : int(carved.ends[int(carved.row_ends[row]) - 1])])
+        hint = _backslash_hint(data[start:end])
         self._fail(f"{found} {fields} instead of {len(self._names)}{hint}")
 
     def _refuse(self, data: Bytes, carved: Carved) -> NoReturn:
@@ -187,15 +189,16 @@ class RecordScanner:
         at = carved.trouble_at
         before = int(np.searchsorted(carved.ends[carved.row_ends - 1], at))
         self._record += before
-        start = int(carved.starts[int(carved.row_ends[before - 1])]) if 0 < before < len(carved.row_ends) else 0
-        line_ends = count_line_ends(data[:at])
-        self._line += line_ends
+        begin = _begin_of(carved, before)
+        self._line += count_line_ends(data[:at])
         what = {
             "stray quote": "a quote inside a field that does not begin with one; quote the field, double the quote",
             "text after a closing quote": "text after a closing quote; a quote inside a quoted field must be doubled",
             "unclosed quote": "a quote that opens here is never closed",
         }[str(carved.trouble)]
-        self._fail(what + _backslash_hint(data[start : at + 1]))
+        # What follows an unclosed quote may tell why it is one.
+        end = len(data) if carved.trouble == "unclosed quote" else at + 1
+        self._fail(what + _backslash_hint(data[begin:end]))
 
     def _fail(self, what: str) -> NoReturn:
         where = f"record {self._record} (line {self._line})" if self._record else f"header (line {self._line})"
@@ -219,6 +222,13 @@ def delimiter_hint(names: tuple[str, ...], delimiter: str) -> str:
         f"; the header is one column with a {_OTHER_DELIMITERS[likely]} in it, so the file seems to be "
         f"{_OTHER_DELIMITERS[likely]}-separated where a {expected} is expected: {advice}"
     )
+
+
+def _begin_of(carved: Carved, row: int) -> int:
+    """The first byte of record `row`, which may be the incomplete one after the last."""
+    if row == len(carved.row_ends):
+        return carved.consumed
+    return int(carved.starts[int(carved.row_ends[row - 1])]) if row else 0
 
 
 def _block(data: Bytes, starts: Positions, ends: Positions, escapes: Positions, *, width: int) -> Block:

@@ -21,8 +21,8 @@ SPELLING: Final = b"scorer.spelling"
 BARE_INTEGRALS: Final = b"1 for 1.0"
 CAPITALS: Final = b"True and False"
 
-# From here on Python's repr uses an exponent (above), or Arrow's text may differ from it (below 1e16).
-_PLAIN_FROM, _PLAIN_TO = 1e-4, 1e15
+# Between these Arrow writes no exponent, and neither does Python; elsewhere they differ.
+_PLAIN_FROM, _PLAIN_TO = 1e-4, 1e10
 
 
 def text_of(array: pa.Array, field: pa.Field) -> pa.Array:

@@ -155,7 +155,8 @@ def _files(location: str, *, any_ending: bool) -> list[Path]:
         return [path]
     if not glob.has_magic(location):
         raise InputMissing(f"{location}: no such file or folder")
-    files = sorted(found for found in map(Path, glob.iglob(location, recursive=True)) if found.is_file())  # noqa: PTH207 - `location` may be absolute
+    found = glob.glob(location, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
+    files = sorted(file for file in map(Path, found) if file.is_file())
     if not files:
         raise InputMissing(f"{location}: no file matches")
     return files

@@ -1,0 +1,69 @@
+"""The carving against a reader that looks at one character after the other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scorer.tables.carving import carve, count_line_ends
+from tests.tables.oracle import slow_records
+
+ALPHABET = st.text(alphabet='ab,"\r\n', max_size=24)
+
+
+def carved_records(text: str) -> list[list[str]] | None:
+    """All records as raw fields, None for malformed text."""
+    carved = carve(np.frombuffer(text.encode(), np.uint8), delimiter=ord(","), final=True)
+    if carved.trouble:
+        return None
+    assert carved.consumed == len(text)
+    fields = [text[start:end] for start, end in zip(carved.starts, carved.ends, strict=True)]
+    begins = [0, *carved.row_ends][: len(carved.row_ends)]
+    return [fields[begin:end] for begin, end in zip(begins, carved.row_ends, strict=True)]
+
+
+@settings(max_examples=2000, deadline=None)
+@given(ALPHABET)
+def test_any_text_is_carved_or_refused_as_the_slow_reader_does(text: str) -> None:
+    slow = slow_records(text)
+    assert carved_records(text) == (None if slow is None else [[field.raw for field in record] for record in slow])
+
+
+@settings(max_examples=1000, deadline=None)
+@given(ALPHABET, st.integers(0, 24))
+def test_an_unfinished_piece_gives_a_prefix_of_the_records(text: str, cut: int) -> None:
+    whole = carved_records(text)
+    piece = text[:cut]
+    carved = carve(np.frombuffer(piece.encode(), np.uint8), delimiter=ord(","), final=False)
+    if whole is None:
+        return
+    assert carved.trouble is None
+    fields = [piece[start:end] for start, end in zip(carved.starts, carved.ends, strict=True)]
+    assert fields == [field for record in whole for field in record][: len(fields)]
+    assert carved_records(piece[: carved.consumed]) == whole[: len(carved.row_ends)]
+
+
+@pytest.mark.parametrize(
+    ("text", "trouble", "at"),
+    [
+        ('a"b,c', "stray quote", 1),
+        ('"a"b,c', "text after a closing quote", 2),
+        ('"a" ,c', "text after a closing quote", 2),
+        ('x,"a', "unclosed quote", 2),
+        ('x,"a""b\n', "unclosed quote", 2),
+        ('"ok"\n"a""', "unclosed quote", 5),
+        ('"a"b,c"d', "text after a closing quote", 2),
+    ],
+)
+def test_trouble_is_located(text: str, trouble: str, at: int) -> None:
+    carved = carve(np.frombuffer(text.encode(), np.uint8), delimiter=ord(","), final=True)
+    assert (carved.trouble, carved.trouble_at) == (trouble, at)
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"), [("", 0), ("a", 0), ("a\n", 1), ("a\r\nb\r\n", 2), ("\r\r\n\n", 3), ("\r", 1)]
+)
+def test_physical_lines_are_counted(text: str, lines: int) -> None:
+    assert count_line_ends(np.frombuffer(text.encode(), np.uint8)) == lines
