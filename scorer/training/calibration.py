@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from scorer.training.metrics import log_softmax, negative_log_likelihood
 
-COLDEST, HOTTEST = 0.05, 20.0
+COLDEST, HOTTEST = 0.25, 20.0
 
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 _TOLERANCE = 1e-5
@@ -24,7 +24,7 @@ def fit_temperature(logits: NDArray[np.floating[Any]], targets: NDArray[np.int64
 
     `logits` (n, labels), `targets` (n,) class indices. Temperature scaling of Guo et al. 2017, section 4.2. The NLL is
     convex in 1/T, so it has one valley over log T, which a golden-section search finds. T stays within
-    [COLDEST, HOTTEST]: perfectly separated rows would otherwise drive it to 0.
+    [COLDEST, HOTTEST]: a few validation rows that are all right would otherwise drive it to 0, and every confidence to 1.
     """
     scores = logits.astype(np.float64)
 

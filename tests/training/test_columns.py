@@ -1,0 +1,80 @@
+"""Finding the columns of a training file."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from scorer.errors import UsageError
+from scorer.training.columns import LABEL_NAMES, TEXT_NAMES, Columns, find_columns
+
+
+def find(columns: dict[str, pa.DataType], *texts: str, label: str | None = None) -> Columns:
+    return find_columns(pa.schema(columns), texts=texts, label=label, where="train.csv")
+
+
+@pytest.mark.parametrize("name", TEXT_NAMES)
+def test_every_usual_text_name_is_found_in_any_case(name: str) -> None:
+    assert find({"id": pa.string(), name.upper(): pa.string(), "score": pa.int64()}).texts == (name.upper(),)
+
+
+@pytest.mark.parametrize("name", LABEL_NAMES)
+def test_every_usual_label_name_is_found(name: str) -> None:
+    assert find({"sentence": pa.string(), name: pa.int64(), "id": pa.int64()}).label == name
+
+
+@pytest.mark.parametrize("type_", [pa.int8(), pa.uint64(), pa.string(), pa.bool_(), pa.float32(), pa.large_string()])
+def test_labels_of_every_scalar_kind_are_found(type_: pa.DataType) -> None:
+    assert find({"text": pa.string(), "label": type_}) == Columns(("text",), "label")
+
+
+def test_dictionaries_of_texts_count_as_texts_and_labels() -> None:
+    coded = pa.dictionary(pa.int8(), pa.string())
+    assert find({"text": coded, "label": coded}) == Columns(("text",), "label")
+
+
+def test_a_column_of_the_wrong_type_is_not_found_by_its_name() -> None:
+    assert find({"comment": pa.int64(), "text": pa.string(), "label": pa.int64()}).texts == ("text",)
+    assert find({"text": pa.string(), "topic": pa.list_(pa.string()), "label": pa.int64()}).label == "label"
+
+
+def test_named_columns_win_over_usual_names() -> None:
+    columns = {"text": pa.string(), "title": pa.string(), "label": pa.int64(), "stars": pa.int64()}
+    assert find(columns, "title", "text", label="stars") == Columns(("title", "text"), "stars")
+
+
+def test_a_label_column_that_is_taken_as_text_is_not_found_again() -> None:
+    assert find({"class": pa.string(), "label": pa.int64()}, "class") == Columns(("class",), "label")
+
+
+def test_two_candidates_are_an_error_that_says_both_flags() -> None:
+    with pytest.raises(UsageError, match="--text-column review or --text-column text") as caught:
+        find({"review": pa.string(), "text": pa.string(), "label": pa.int64()})
+    assert "review (string), text (string), label (int64)" in str(caught.value)
+
+
+def test_no_candidate_is_an_error_with_the_near_miss() -> None:
+    with pytest.raises(UsageError, match=r"did you mean --text-column review_body\?"):
+        find({"review_body": pa.string(), "label": pa.int64()})
+    with pytest.raises(UsageError, match=r"did you mean --label-column lable\?"):
+        find({"text": pa.string(), "lable": pa.int64()})
+    with pytest.raises(UsageError, match="say --label-column NAME; columns: text"):
+        find({"text": pa.string(), "n": pa.int64()})
+
+
+def test_a_named_column_that_is_not_there_is_an_error_with_the_near_miss() -> None:
+    with pytest.raises(UsageError, match=r"no column 'Txt' \(did you mean 'text'\?\); --text-column takes one of"):
+        find({"text": pa.string(), "label": pa.int64()}, "Txt")
+    with pytest.raises(UsageError, match="no column 'zzz'; --label-column takes one of"):
+        find({"text": pa.string(), "label": pa.int64()}, label="zzz")
+
+
+@pytest.mark.parametrize(("texts", "label"), [(("a", "a"), "label"), (("a",), "a"), (("a", "b", "c"), "label")])
+def test_contradictions_are_errors(texts: tuple[str, ...], label: str) -> None:
+    with pytest.raises(UsageError):
+        find({name: pa.string() for name in ("a", "b", "c", "label")}, *texts, label=label)
+
+
+def test_a_long_list_of_columns_is_cut() -> None:
+    with pytest.raises(UsageError, match="and 38 more"):
+        find({f"column_{number}": pa.int64() for number in range(50)})

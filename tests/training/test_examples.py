@@ -1,0 +1,113 @@
+"""Reading a training file: usable rows, and the tokens that the Trainer gets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tokenizers import Tokenizer
+from transformers import AutoTokenizer
+
+from scorer.classifier.tokenization import TextEncoder
+from scorer.errors import ConfigError, DataError, InputMissing, UsageError
+from scorer.training.dataset import tokenize
+from scorer.training.examples import Examples, overlap, read_examples
+from tests.conftest import TinyModel
+
+
+def read(path: Path, *texts: str, label: str | None = None, limit: int | None = None) -> Examples:
+    return read_examples(str(path), text_columns=texts, label_column=label, limit=limit)
+
+
+def csv(folder: Path, *lines: str) -> Path:
+    path = folder / "train.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_rows_without_a_text_are_dropped_and_counted(tmp_path: Path) -> None:
+    path = csv(tmp_path, "text,label", "good,1", ",2", '"",1', '" \u200b\u00a0",2', "bad,2", "NA,1")
+    examples = read(path)
+    assert examples.texts == (["good", "bad", "NA"],)
+    assert examples.labels == [1, 2, 1]
+    assert (examples.rows, examples.dropped) == (6, 3)
+
+
+def test_a_pair_needs_both_texts_but_one_may_be_empty(tmp_path: Path) -> None:
+    table = {"a": ["x", None, "", "", "y"], "b": ["1", "2", "3", " ", None], "label": [1, 2, 3, 4, 5]}
+    path = tmp_path / "train.parquet"
+    pq.write_table(pa.table(table), path)
+    examples = read(path, "a", "b")
+    assert examples.texts == (["x", ""], ["1", "3"])
+    assert examples.labels == [1, 3]
+
+
+def test_leading_zeros_and_numbers_in_a_named_text_column_stay_text(tmp_path: Path) -> None:
+    assert read(csv(tmp_path, "code,label", "007,1", "12,2"), "code").texts == (["007", "12"],)
+
+
+def test_limit_takes_the_first_rows(tmp_path: Path) -> None:
+    assert read(csv(tmp_path, "text,label", "a,1", "b,2", "c,3"), limit=2).labels == [1, 2]
+
+
+def test_null_labels_are_refused_even_where_the_text_is_null_too(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="labels: 2 null or empty of 3 rows"):
+        read(csv(tmp_path, "text,label", "a,1", "b,", ","))
+
+
+@pytest.mark.parametrize("lines", [("text,label",), ("text,label", ",1", '" ",2')])
+def test_a_file_without_usable_rows_is_refused(tmp_path: Path, lines: tuple[str, ...]) -> None:
+    with pytest.raises(DataError):
+        read(csv(tmp_path, *lines), "text", label="label")
+
+
+def test_a_missing_file_and_a_missing_column(tmp_path: Path) -> None:
+    with pytest.raises(InputMissing):
+        read(tmp_path / "nowhere.csv")
+    with pytest.raises(UsageError, match="no column 'texts'"):
+        read(csv(tmp_path, "text,label", "a,1"), "texts")
+
+
+def test_a_text_column_of_numbers_in_parquet_is_a_configuration_error(tmp_path: Path) -> None:
+    path = tmp_path / "train.parquet"
+    pq.write_table(pa.table({"n": [1, 2], "label": [1, 2]}), path)
+    with pytest.raises(ConfigError, match="'n' is int64"):
+        read(path, "n")
+
+
+def test_groups_and_overlap_go_by_all_texts() -> None:
+    def pair(*rows: tuple[str, str]) -> Examples:
+        first, second = ([row[side] for row in rows] for side in (0, 1))
+        return Examples(None, (first, second), [1] * len(rows), len(rows), "")  # type: ignore[arg-type]
+
+    train = pair(("a", "b"), ("a", "c"), ("a", "b"))
+    assert train.groups().tolist() == [0, 1, 0]
+    assert overlap(train, pair(("a", "c"), ("b", "a"), ("a", "c"))) == 2
+    assert train.take(np.array([2, 0])).texts == (["a", "a"], ["b", "b"])
+
+
+@pytest.mark.parametrize("architecture", ["bert", "roberta"])
+@pytest.mark.parametrize("longest_first", [False, True])
+def test_tokens_are_those_of_the_tokenizer_itself(
+    tiny_model: TinyModel, architecture: str, longest_first: bool
+) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model(architecture))
+    first = ["a great film", "bad", "the room was not clean " * 9, "soup"]
+    second = ["really", "the food was cold " * 12, "", "good bread"]
+    examples = Examples(None, (first, second), [0] * 4, 4, "")  # type: ignore[arg-type]
+    encoder = TextEncoder(Tokenizer.from_str(tokenizer.backend_tokenizer.to_str()), max_length=16)
+    dataset = tokenize(examples, np.arange(4), encoder, token_types=architecture == "bert", longest_first=longest_first)
+    expected = tokenizer(first, second, truncation=True, max_length=16)
+    rows = dataset["labels"]
+    assert sorted(rows) == [0, 1, 2, 3]
+    assert dataset["input_ids"] == [expected["input_ids"][row] for row in rows]
+    assert dataset["length"] == [len(expected["input_ids"][row]) for row in rows]
+    if architecture == "bert":
+        assert dataset["token_type_ids"] == [expected["token_type_ids"][row] for row in rows]
+    if longest_first:
+        assert list(dataset["length"]) == sorted(dataset["length"], reverse=True)
+    else:
+        assert list(rows) == [0, 1, 2, 3]

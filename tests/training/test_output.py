@@ -1,0 +1,73 @@
+"""Where a model goes: refusals, the atomic move, the link to the latest."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from scorer.errors import OutputRefused
+from scorer.training.output import check_output, default_output, point_latest, publish
+
+
+@pytest.fixture(autouse=True)
+def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def model(path: Path, content: str = "{}") -> Path:
+    path.mkdir(parents=True)
+    (path / "scorer.json").write_text(content)
+    return path
+
+
+def test_the_default_name_tells_the_file_and_the_time() -> None:
+    now = datetime(2024, 5, 6, 7, 8, 9)
+    assert default_output(Path("some/train.csv.gz"), now=now) == Path("models/train-20240506-070809")
+
+
+def test_a_free_place_is_accepted(workdir: Path) -> None:
+    check_output(Path("models/new"), force=False)
+
+
+def test_an_existing_output_needs_force() -> None:
+    model(Path("out"))
+    with pytest.raises(OutputRefused, match="exists already"):
+        check_output(Path("out"), force=False)
+    check_output(Path("out"), force=True)
+
+
+def test_force_replaces_models_and_nothing_else() -> None:
+    Path("precious").mkdir()
+    check_output(Path("precious"), force=True)
+    Path("precious/thesis.txt").touch()
+    Path("file").touch()
+    Path("link").symlink_to("precious")
+    for name in ("precious", "file", "link"):
+        with pytest.raises(OutputRefused):
+            check_output(Path(name), force=True)
+
+
+def test_a_real_folder_in_the_place_of_the_link_is_refused() -> None:
+    Path("models/latest").mkdir(parents=True)
+    with pytest.raises(OutputRefused, match="not a symbolic link"):
+        check_output(Path("out"), force=False)
+
+
+def test_publish_moves_and_replaces() -> None:
+    publish(model(Path("built"), "new"), Path("out"))
+    assert (Path("out") / "scorer.json").read_text() == "new"
+    publish(model(Path("built"), "newer"), Path("out"))
+    assert (Path("out") / "scorer.json").read_text() == "newer"
+    assert sorted(os.listdir()) == ["out"]
+
+
+def test_the_latest_link_is_relative_and_moves(workdir: Path) -> None:
+    for target in (model(Path("models/one")), model(workdir / "elsewhere" / "two")):
+        point_latest(target)
+        assert Path("models/latest").resolve() == target.resolve()
+        assert not os.readlink("models/latest").startswith("/")
+    assert sorted(os.listdir("models")) == ["latest", "one"]

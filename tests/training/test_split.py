@@ -1,0 +1,58 @@
+"""The stratified split, over random label counts."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from scorer.training.split import stratified_split
+
+
+def split(
+    classes: list[int], fraction: float, seed: int = 0, groups: list[int] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    numbers = np.arange(len(classes)) if groups is None else np.array(groups)
+    return stratified_split(np.array(classes), numbers, fraction=fraction, seed=seed)
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=6), st.floats(0.01, 0.9), st.integers(0, 5))
+def test_every_row_is_on_one_side_and_every_class_gives_its_share(
+    counts: list[int], fraction: float, seed: int
+) -> None:
+    classes = [class_ for class_, count in enumerate(counts) for _ in range(count)]
+    train, valid = split(classes, fraction, seed)
+    assert sorted([*train, *valid]) == list(range(len(classes)))
+    for class_, count in enumerate(counts):
+        held_out = sum(classes[row] == class_ for row in valid)
+        assert held_out <= count - 1
+        assert held_out >= min(int(count * fraction), count - 1)
+        assert held_out <= int(count * fraction) + 1
+    assert bool(len(valid)) == any(count > 1 for count in counts)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 15)), min_size=1, max_size=80), st.integers(0, 5))
+def test_equal_texts_stay_together(rows: list[tuple[int, int]], seed: int) -> None:
+    groups = [group for _, group in rows]
+    train, valid = split([class_ for class_, _ in rows], 0.3, seed, groups)
+    assert not {groups[row] for row in train} & {groups[row] for row in valid}
+    assert sorted([*train, *valid]) == list(range(len(rows)))
+
+
+def test_the_whole_share_is_met_where_classes_are_large() -> None:
+    train, valid = split([0] * 50 + [1] * 30 + [2] * 20, 0.1)
+    assert (len(train), len(valid)) == (90, 10)
+    assert np.bincount(np.array([0] * 50 + [1] * 30 + [2] * 20)[valid]).tolist() == [5, 3, 2]
+
+
+def test_the_seed_decides() -> None:
+    classes = [0, 1] * 100
+    assert split(classes, 0.2, 1)[1].tolist() == split(classes, 0.2, 1)[1].tolist()
+    assert split(classes, 0.2, 1)[1].tolist() != split(classes, 0.2, 2)[1].tolist()
+
+
+def test_a_class_with_one_example_is_trained_on() -> None:
+    train, valid = split([0] * 20 + [1], 0.5)
+    assert 20 in train
+    assert len(valid) == 10
