@@ -1,0 +1,70 @@
+# Every target makes the environment it needs: .venv in this checkout, with the versions of constraints.txt.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+ENV := $(VENV)/.installed
+
+# Nothing here needs the hub, and what libraries want to remember stays in the checkout.
+export HF_HUB_OFFLINE = 1
+export HF_HOME = $(CURDIR)/.cache/huggingface
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types unit format bench bench-gpu test-gpu test-ray test-slow clean
+.DELETE_ON_ERROR:
+
+help: ## Show what can be made
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+$(ENV): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: data/reviews.parquet ## Make the sample, fit a model on it, score 20,000 reviews, show the first
+	$(BIN)/scorer fit data/train.csv
+	$(BIN)/scorer score data/reviews.parquet data/reviews.scored.parquet --force
+	@$(BIN)/python data/show.py data/reviews.scored.parquet
+	@echo "The report: $$(cd models/latest && pwd -P)/report.html"
+
+data/reviews.parquet: data/make_reviews.py data/grammar.py data/phrases.py data/table.py | $(ENV)
+	$(BIN)/python data/make_reviews.py
+
+test: $(ENV) check ## Make the environment, then check: what a fresh clone needs
+
+check: lint types unit ## Lint, types and tests: what CI runs
+
+lint: $(ENV) ## Ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(ENV) ## Let ruff put the format right
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(ENV) ## Mypy, strict
+	$(BIN)/mypy
+
+unit: $(ENV) ## The tests that need neither GPU, Ray nor minutes
+	$(BIN)/python -m pytest
+
+test-gpu: $(ENV) ## The tests that need a CUDA device
+	$(BIN)/python -m pytest -m gpu
+
+test-ray: $(ENV) ## The tests that need Ray; installs it into .venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,ray]'
+	$(BIN)/python -m pytest -m ray
+
+test-slow: $(ENV) ## The tests that take minutes or gigabytes
+	$(BIN)/python -m pytest -m slow
+
+bench: $(ENV) ## Run the measurements of jobs/bench (*_speed.py)
+	@set -e; for script in $(sort $(wildcard jobs/bench/*_speed.py)); do echo "== $$script"; $(BIN)/python $$script; done
+
+bench-gpu: $(ENV) ## Run the measurements that need a CUDA device (*_gpu.py)
+	@set -e; for script in $(sort $(wildcard jobs/bench/*_gpu.py)); do echo "== $$script"; $(BIN)/python $$script; done
+
+clean: ## Remove the environment and everything made here, but not models
+	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build data/*.parquet
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
