@@ -10,6 +10,15 @@ export HF_HUB_OFFLINE = 1
 export HF_HOME = $(CURDIR)/.cache/huggingface
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
+# The first scored rows, wide enough to read the texts.
+define SHOW
+import polars as pl
+columns = "review_id", "sentence", "score", "confidence", "score_status"
+with pl.Config(tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True, tbl_width_chars=110, fmt_str_lengths=60):
+    print(pl.read_parquet("data/reviews.scored.parquet", columns=columns, n_rows=8))
+endef
+export SHOW
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint types unit format bench bench-gpu test-gpu test-ray test-slow clean
 .DELETE_ON_ERROR:
@@ -25,7 +34,7 @@ $(ENV): pyproject.toml constraints.txt
 demo: data/reviews.parquet ## Make the sample, fit a model on it, score 20,000 reviews, show the first
 	$(BIN)/scorer fit data/train.csv
 	$(BIN)/scorer score data/reviews.parquet data/reviews.scored.parquet --force
-	@$(BIN)/python data/show.py data/reviews.scored.parquet
+	@$(BIN)/python -c "$$SHOW"
 	@echo "The report: $$(cd models/latest && pwd -P)/report.html"
 
 data/reviews.parquet: data/make_reviews.py data/grammar.py data/phrases.py data/table.py | $(ENV)
