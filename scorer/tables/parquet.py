@@ -56,8 +56,10 @@ class ParquetReader(Reader):
     def _pieces(self) -> Iterator[pa.Table]:
         for stamp in self._stamps:
             with _damage(stamp.path), _open(stamp.path) as file:
-                for batch in file.iter_batches(batch_size=BATCH_ROWS, use_threads=False):
-                    yield pa.Table.from_arrays(batch.columns, schema=self.schema)
+                for row_group in range(file.num_row_groups):
+                    # One at a time: pyarrow cannot join nested dictionaries across row groups.
+                    for batch in file.iter_batches(BATCH_ROWS, row_groups=[row_group], use_threads=False):
+                        yield pa.Table.from_arrays(batch.columns, schema=self.schema)
 
 
 def _open(path: Path) -> pq.ParquetFile:

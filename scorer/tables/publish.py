@@ -19,8 +19,9 @@ from scorer.errors import InputMissing, NotPermitted, OutputRefused, StorageErro
 class AtomicFile:
     """A file under construction at `temporary`, which `commit` makes durable and moves to `target`.
 
-    `stream` (binary) is where to write, or open `temporary` anew. Both paths must be on one file system. What an interrupted run left at
-    `temporary` is removed first; the file is created anew and no symlink is followed.
+    `stream` (binary) is where to write, or open `temporary` anew. Both paths must be on
+    one file system. What an interrupted run left at `temporary` is removed first; the file is created anew and no
+    symlink is followed.
     """
 
     def __init__(self, target: Path, *, temporary: Path) -> None:

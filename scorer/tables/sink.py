@@ -61,7 +61,11 @@ class _ParquetSink:
         self._rows = 0
         with output.errors():
             self._writer = pq.ParquetWriter(
-                pa.PythonFile(output.watched, mode="w"), schema, compression="zstd", write_page_checksum=True
+                pa.PythonFile(output.watched, mode="w"),
+                schema,
+                compression="zstd",
+                write_page_checksum=True,
+                use_compliant_nested_type=False,  # it would rename the element of a list that has another name
             )
 
     def write(self, table: pa.Table) -> None:

@@ -39,8 +39,7 @@ class _TextSink:
     def write(self, table: pa.Table) -> None:
         with self._output.errors():
             for begin in range(0, table.num_rows, _ROWS):
-                # One chunk a column: the fields of a row are joined column by column.
-                self._stream.write(self._text(table.slice(begin, _ROWS).combine_chunks()))
+                self._stream.write(self._text(table.slice(begin, _ROWS)))
 
     def close(self, metadata: Mapping[str, str]) -> None:  # noqa: ARG002 - text has no place for metadata
         with self._output.errors():
@@ -102,8 +101,14 @@ class JsonLinesSink(_TextSink):
 
 
 def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
-    whole = column.combine_chunks()
-    return pa.concat_arrays(whole.chunks) if isinstance(whole, pa.ChunkedArray) else whole
+    """The values of `column` in one array; ArrowInvalid when a string is not UTF-8, which text cannot hide."""
+    chunks = column.chunks
+    if pa.types.is_dictionary(column.type):
+        # Joined, the chunks may have more distinct values than the index counts.
+        chunks = [chunk.dictionary_decode() for chunk in chunks]
+    whole = pa.concat_arrays(chunks)
+    whole.validate(full=True)
+    return whole
 
 
 def _contents(lines: pa.Array) -> pa.Buffer:

@@ -1,0 +1,187 @@
+"""Parquet in: damage is noticed, memory is bounded, nothing of a schema is lost."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from scorer.errors import ConfigError, DataError, StorageError, UsageError
+from scorer.tables.parquet import verify_footer
+from scorer.tables.source import Source, texts
+
+LIMITS = {"max_rows": 65_536, "max_bytes": 64 << 20}
+
+
+def sample(rows: int = 5000) -> pa.Table:
+    chooser = random.Random(0)
+    words = ["alpha", "beta", "gamma", "delta"]
+    return pa.table(
+        {
+            "id": [f"{index:06}" for index in range(rows)],
+            "text": [" ".join(chooser.choices(words, k=chooser.randrange(9))) for _ in range(rows)],
+            "n": [chooser.random() for _ in range(rows)],
+        }
+    )
+
+
+def read(path: Path, *text_columns: str) -> pa.Table:
+    reader = Source.open(str(path)).read(text_columns)
+    windows = list(reader.windows(**LIMITS))
+    return pa.concat_tables(windows) if windows else reader.schema.empty_table()
+
+
+def test_37_a_truncated_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "in.parquet"
+    pq.write_table(sample(), path)
+    whole = path.read_bytes()
+    for size in (4, 11, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        with pytest.raises(DataError, match=r"in\.parquet"):
+            read(path)
+
+
+def test_38_flipped_bits_never_read_silently_different(tmp_path: Path) -> None:
+    path = tmp_path / "in.parquet"
+    table = sample(2000)
+    pq.write_table(table, path, write_page_checksum=True, compression="zstd")
+    whole = path.read_bytes()
+    pages = pq.ParquetFile(path).metadata.row_group(0)
+    end = max(pages.column(index).data_page_offset + pages.column(index).total_compressed_size for index in range(3))
+    chooser = random.Random(1)
+    refused = 0
+    for _ in range(60):
+        position = chooser.randrange(4, min(end, len(whole)))
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << chooser.randrange(8)
+        path.write_bytes(damaged)
+        try:
+            assert read(path).equals(table)  # the bit may be in a statistic that nobody reads
+        except DataError:
+            refused += 1
+    assert refused > 40
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.int64(), pa.binary(), pa.struct([("a", pa.string())]), pa.list_(pa.string()), pa.bool_()]
+)
+def test_39_a_text_column_without_text_is_refused(tmp_path: Path, kind: pa.DataType) -> None:
+    path = tmp_path / "in.parquet"
+    pq.write_table(pa.table({"text": pa.array([None], kind)}), path)
+    with pytest.raises(ConfigError, match="'text' is"):
+        read(path, "text")
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())]
+)
+def test_39_every_kind_of_string_is_text(tmp_path: Path, kind: pa.DataType) -> None:
+    path = tmp_path / "in.parquet"
+    values = ["a", None, "", "\u00e9", "a"]
+    table = pa.table({"text": pa.array(values, pa.string()).cast(kind)})
+    pq.write_table(table, path)
+    got = read(path, "text")
+    assert got.schema.equals(table.schema)
+    column = texts(got, "text")
+    assert column.to_pylist() == values
+    assert column.type in (pa.string(), pa.large_string())
+
+
+def test_40_duplicate_names_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "in.parquet"
+    pq.write_table(pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"]), path)
+    with pytest.raises(DataError, match="'a' stands more than once"):
+        Source.open(str(path))
+
+
+def test_42_different_schemas_are_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "1.parquet")
+    pq.write_table(pa.table({"a": ["x"]}), tmp_path / "2.parquet")
+    with pytest.raises(DataError, match=r"2\.parquet: column 'a' is of another type \(string, not int64\)"):
+        Source.open(str(tmp_path))
+    pq.write_table(pa.table({"a": [1], "b": [1]}), tmp_path / "2.parquet")
+    with pytest.raises(DataError, match="other columns"):
+        Source.open(str(tmp_path))
+
+
+def test_43_no_row_groups(tmp_path: Path) -> None:
+    path = tmp_path / "in.parquet"
+    schema = pa.schema([pa.field("a", pa.int8(), nullable=False, metadata={"k": "v"})], metadata={"x": "y"})
+    pq.ParquetWriter(path, schema).close()
+    reader = Source.open(str(path)).read()
+    assert reader.rows == 0
+    assert list(reader.windows(**LIMITS)) == []
+    assert reader.schema.field("a").metadata[b"k"] == b"v"
+
+
+def test_44_pages_that_expand_a_thousandfold(tmp_path: Path) -> None:
+    path = tmp_path / "in.parquet"
+    long = pa.array(["x" * 20_000], pa.string())
+    column = pa.DictionaryArray.from_arrays(pa.array([0] * 60_000, pa.int32()), long)
+    pq.write_table(pa.table({"text": column}), path, store_schema=False)
+    assert path.stat().st_size < 100_000
+    program = """
+import resource, sys
+from scorer.tables.source import Source
+reader = Source.open(sys.argv[1]).read(["text"])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+rows = 0
+for window in reader.windows(max_rows=65536, max_bytes=32 << 20):
+    rows += window.num_rows
+print(rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
+    rows, kilobytes = map(int, done.stdout.split())
+    assert rows == 60_000
+    assert kilobytes < 400_000  # 1.2 GB of text pass
+
+
+def test_45_a_changed_file_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "in.parquet"
+    pq.write_table(sample(10), path)
+    reader = Source.open(str(path)).read()
+    reader.check_unchanged()
+    pq.write_table(sample(11), path)
+    with pytest.raises(DataError, match="changed while it was read"):
+        reader.check_unchanged()
+    path.unlink()
+    with pytest.raises(DataError, match="changed while it was read"):
+        reader.check_unchanged()
+
+
+def test_a_missing_column_has_near_misses(tmp_path: Path) -> None:
+    path = tmp_path / "in.parquet"
+    pq.write_table(sample(1), path)
+    with pytest.raises(UsageError, match="did you mean 'text'"):
+        read(path, "txet")
+
+
+def test_text_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "in.parquet"
+    bad = pa.array([b"ok", b"caf\xe9"]).view(pa.string())
+    pq.write_table(pa.table({"text": bad}), path)
+    with pytest.raises(DataError, match="column 'text', rows 1 to 2: a text is not UTF-8"):
+        read(path, "text")
+
+
+def test_several_files_and_row_groups_in_order(tmp_path: Path) -> None:
+    table = sample(5000)
+    pq.write_table(table.slice(0, 1000), tmp_path / "a.parquet", row_group_size=300)
+    pq.write_table(table.slice(1000), tmp_path / "b.parquet", row_group_size=1700)
+    assert read(tmp_path).equals(table)
+
+
+def test_a_file_that_lost_rows_does_not_verify(tmp_path: Path) -> None:
+    path = tmp_path / "out.parquet"
+    pq.write_table(sample(10), path)
+    verify_footer(path, rows=10)
+    with pytest.raises(StorageError, match="11 rows were written, but 10"):
+        verify_footer(path, rows=11)
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(StorageError, match="cannot be read back"):
+        verify_footer(path, rows=10)

@@ -1,0 +1,119 @@
+"""Targets are checked; files appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from scorer.errors import InputMissing, NotPermitted, OutputRefused, ScorerError, StorageError, UsageError
+from scorer.tables.publish import AtomicFile, check_free_space, check_target
+
+
+def test_commit_replaces_the_target_at_once(tmp_path: Path) -> None:
+    target = tmp_path / "out.csv"
+    target.write_text("old")
+    target.chmod(0o640)
+    file = AtomicFile(target, temporary=tmp_path / ".out.tmp")
+    file.stream.write(b"new")
+    assert target.read_text() == "old"
+    file.commit()
+    assert target.read_text() == "new"
+    assert target.stat().st_mode & 0o777 == 0o640
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+    file.discard()
+    assert target.read_text() == "new"
+
+
+def test_discard_leaves_the_target_alone(tmp_path: Path) -> None:
+    target = tmp_path / "out.csv"
+    target.write_text("old")
+    file = AtomicFile(target, temporary=tmp_path / ".out.tmp")
+    file.stream.write(b"new")
+    file.discard()
+    file.discard()
+    assert target.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+
+
+def test_what_an_interrupted_run_left_is_removed(tmp_path: Path) -> None:
+    left = tmp_path / ".out.tmp"
+    left.write_text("longer than what comes now")
+    file = AtomicFile(tmp_path / "out", temporary=left)
+    file.stream.write(b"x")
+    file.commit()
+    assert (tmp_path / "out").read_text() == "x"
+
+
+def test_a_symlink_in_the_place_of_the_temporary_file_is_not_followed(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("keep")
+    (tmp_path / ".out.tmp").symlink_to(precious)
+    file = AtomicFile(tmp_path / "out", temporary=tmp_path / ".out.tmp")
+    file.stream.write(b"x")
+    file.commit()
+    assert precious.read_text() == "keep"
+    assert not (tmp_path / "out").is_symlink()
+
+
+def test_a_missing_folder_is_an_error_of_ours(tmp_path: Path) -> None:
+    with pytest.raises(ScorerError):
+        AtomicFile(tmp_path / "none" / "out", temporary=tmp_path / "none" / ".out.tmp")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "in.csv"
+    path.write_text("a\n")
+    return path
+
+
+def test_46_the_input_is_never_the_output(tmp_path: Path, source: Path) -> None:
+    soft, hard = tmp_path / "soft.csv", tmp_path / "hard.csv"
+    soft.symlink_to(source)
+    hard.hardlink_to(source)
+    for target in (source, soft, hard, tmp_path / "." / "in.csv"):
+        with pytest.raises(UsageError, match="input itself"):
+            check_target(target, [source], force=True)
+    with pytest.raises(UsageError, match="lies inside the input"):
+        check_target(tmp_path / "out.csv", [tmp_path], force=True)
+    with pytest.raises(UsageError, match="folder of the input"):
+        check_target(tmp_path, [source], force=True)
+
+
+def test_47_targets_that_are_no_files(tmp_path: Path, source: Path) -> None:
+    folder, fifo, dangling = tmp_path / "folder", tmp_path / "fifo", tmp_path / "dangling"
+    folder.mkdir()
+    os.mkfifo(fifo)
+    dangling.symlink_to(tmp_path / "nowhere")
+    for target, message in ((folder, "a folder"), (fifo, "a fifo"), (dangling, "a symlink to nothing")):
+        with pytest.raises(OutputRefused, match=message):
+            check_target(target, [source], force=True)
+    with pytest.raises(OutputRefused, match="its folder does not exist"):
+        check_target(tmp_path / "none" / "out.csv", [source], force=True)
+
+
+def test_an_existing_target_needs_force(tmp_path: Path, source: Path) -> None:
+    target = tmp_path / "out.csv"
+    check_target(target, [source], force=False)
+    target.write_text("old")
+    with pytest.raises(OutputRefused, match="--force"):
+        check_target(target, [source], force=False)
+    check_target(target, [source], force=True)
+    with pytest.raises(InputMissing):
+        check_target(target, [tmp_path / "none.csv"], force=True)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission(tmp_path: Path, source: Path) -> None:
+    folder = tmp_path / "locked"
+    folder.mkdir(mode=0o500)
+    with pytest.raises(NotPermitted):
+        check_target(folder / "out.csv", [source], force=False)
+
+
+def test_free_space(tmp_path: Path) -> None:
+    check_free_space(tmp_path / "out", 1)
+    with pytest.raises(StorageError, match="MiB are free"):
+        check_free_space(tmp_path / "out", 1 << 60)

@@ -1,0 +1,169 @@
+"""Locations: paths, globs, folders and the standard input; formats by name and by first bytes."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from scorer.errors import DataError, InputMissing, UsageError
+from scorer.tables.formats import format_of, sniff
+from scorer.tables.source import Source
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.parquet", "parquet"),
+        ("a.PQ", "parquet"),
+        ("a.b.csv", "csv"),
+        ("a.csv.gz", "csv"),
+        ("a.tsv.zst", "tsv"),
+        ("a.ndjson.gz", "jsonl"),
+        ("a.jsonl", "jsonl"),
+        ("a.arrow", "arrow"),
+        ("a.feather", "arrow"),
+        ("a.parquet.gz", None),
+        ("a.gz", None),
+        ("csv", None),
+        ("a.txt", None),
+    ],
+)
+def test_formats_by_ending(name: str, expected: str | None) -> None:
+    assert format_of(name) == expected
+    assert format_of(Path("folder.csv") / name) == expected
+
+
+@pytest.mark.parametrize(
+    ("first", "expected"),
+    [
+        (b"PAR1\x15", "parquet"),
+        (b"ARROW1\0\0", "arrow"),
+        (b"\xff\xff\xff\xff\x10\0\0\0", "arrow"),
+        (b'{"a": 1}\n', "jsonl"),
+        (b"\xef\xbb\xbf{}", "jsonl"),
+        (b"{x},b\n", "csv"),
+        (b"a\tb\n1,5\t2\n", "tsv"),
+        (b"a,b\tc\n", "csv"),
+        (b"text\n", "csv"),
+        (b"", None),
+        (b"\xff\xfea\0", None),
+        (b"a\0b\0c\0", None),
+        (b"a\0b", "csv"),
+    ],
+)
+def test_formats_by_first_bytes(first: bytes, expected: str | None) -> None:
+    assert sniff(first) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"PAR1....", "parquet"),
+        ("a.csv", gzip.compress(b"a,b\n"), "add .gz"),
+        ("a.csv.gz", b"a,b\n1,2\n", "not gzip"),
+        ("a.parquet", b"a,b\n1,2\n", "not those of parquet"),
+        ("a.parquet", b"", "empty"),
+        ("a.arrow", b"PAR1", "not those of arrow"),
+        ("a.jsonl", b"a,b\n", "expected jsonl"),
+    ],
+)
+def test_29_first_bytes_that_contradict_the_ending(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        Source.open(str(path))
+
+
+def test_an_ending_that_tells_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "data.txt"
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(UsageError, match="--input-format"):
+        Source.open(str(path))
+    assert Source.open(str(path), input_format="csv").names == ("a", "b")
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "data")
+    assert Source.open(str(tmp_path / "data")).format == "parquet"
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("x")
+    for location in ("none.csv", "*.csv", ".", "none/"):
+        with pytest.raises(InputMissing):
+            Source.open(str(tmp_path / location))
+
+
+def test_folders_and_globs_by_name(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    for name in ("b.csv", "a.csv", "sub/c.csv", ".hidden.csv", "_part.csv"):
+        (tmp_path / name).write_text("a,b\n1,2\n")
+    (tmp_path / "manifest.json").write_text("{}")
+    names = [path.relative_to(tmp_path).as_posix() for path in Source.open(str(tmp_path)).files]
+    assert names == ["a.csv", "b.csv", "sub/c.csv"]
+    assert [path.name for path in Source.open(str(tmp_path / "[ab].csv")).files] == ["a.csv", "b.csv"]
+    (tmp_path / "x[1].csv").write_text("a,b\n1,2\n")
+    assert [path.name for path in Source.open(str(tmp_path / "x[1].csv")).files] == ["x[1].csv"]
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "d.parquet")
+    with pytest.raises(DataError, match="several formats"):
+        Source.open(str(tmp_path))
+
+
+def test_rows_and_names_without_reading(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"a": [1, 2], "b": [3, 4]}), tmp_path / "1.parquet")
+    pq.write_table(pa.table({"a": [1], "b": [3]}), tmp_path / "2.parquet")
+    source = Source.open(str(tmp_path))
+    assert (source.names, source.rows, len(source.files)) == (("a", "b"), 3, 2)
+    (tmp_path / "x.csv").write_text("a,b\n1,2\n")
+    assert Source.open(str(tmp_path / "x.csv")).rows is None
+
+
+def test_a_fifo_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(InputMissing, match="say - instead"):
+        Source.open(str(tmp_path / "pipe.csv"))
+
+
+def parquet_bytes() -> bytes:
+    stream = io.BytesIO()
+    pq.write_table(pa.table({"a": [1], "b": ["x"]}), stream)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"a,b\n1,x\n", "csv"),
+        (b"a\tb\n1\tx\n", "tsv"),
+        (b'{"a": 1, "b": "x"}\n', "jsonl"),
+        (gzip.compress(b"a,b\n1,x\n"), "csv"),
+        (parquet_bytes(), "parquet"),
+    ],
+)
+def test_the_standard_input(tmp_path: Path, content: bytes, expected: str) -> None:
+    program = """
+import sys
+from pathlib import Path
+from scorer.tables.source import Source
+source = Source.open("-", spool=Path(sys.argv[1]))
+(window,) = source.read(["b"]).windows(max_rows=10, max_bytes=1000)
+print(source.format, window.to_pylist(), len(list(Path(sys.argv[1]).iterdir())))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], input=content, capture_output=True, check=True
+    )
+    assert done.stdout.decode().strip() == f"{expected} [{{'a': 1, 'b': 'x'}}] 1"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", "a,b\n".encode("utf-16")])
+def test_a_standard_input_without_data(tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    with pytest.raises(DataError, match="standard input"):
+        Source.open("-", spool=tmp_path)
+    assert list(tmp_path.iterdir()) == []
