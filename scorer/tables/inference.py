@@ -6,12 +6,13 @@ some: a quoted number was meant as text.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scorer.tables.rendering import BARE_INTEGRALS, CAPITALS, SPELLING, float_text
+from scorer.tables.rendering import BARE_INTEGRALS, CAPITALS, SPELLING, float_text, without_fraction
 
 Kind = Literal["int", "float", "bare float", "bool", "capital bool"]
 
@@ -24,6 +25,8 @@ _ARROW_TYPES: Final[dict[Kind, pa.DataType]] = {
 }
 _SPELLINGS: Final[dict[Kind, bytes]] = {"bare float": BARE_INTEGRALS, "capital bool": CAPITALS}
 _BOOLS: Final[dict[Kind, pa.Array]] = {"bool": pa.array(["true", "false"]), "capital bool": pa.array(["True", "False"])}
+# Below this, every integer is a float64 that is written with the same digits.
+_EXACT: Final = 2**53
 # In order of preference: a column that could be several becomes the first.
 _KINDS: Final[tuple[Kind, ...]] = ("int", "bool", "capital bool", "float", "bare float")
 
@@ -48,7 +51,7 @@ class TypeGuess:
         if not self._kinds or not len(present):
             return
         self._seen = True
-        self._kinds = [kind for kind in self._kinds if _survives(present, kind)]
+        self._kinds = _survivors(present, self._kinds)
 
     @property
     def kind(self) -> Kind | None:
@@ -73,15 +76,35 @@ def convert(values: pa.Array, kind: Kind | None) -> pa.Array:
     return pc.cast(values, _ARROW_TYPES[kind])
 
 
-def _survives(values: pa.Array, kind: Kind) -> bool:
-    if kind in _BOOLS:
-        return bool(pc.all(pc.is_in(values, _BOOLS[kind])).as_py())
+def _survivors(values: pa.Array, kinds: Sequence[Kind]) -> list[Kind]:
+    """Those of `kinds` in which every one of `values` (string, no nulls) comes back as the same text."""
+    found: set[Kind] = {kind for kind in kinds if kind in _BOOLS and pc.all(pc.is_in(values, _BOOLS[kind])).as_py()}
+    if "int" in kinds and (integers := _integers(values)) is not None:
+        found.add("int")
+        extremes = pc.min_max(integers).as_py()
+        if extremes["min"] >= -_EXACT and extremes["max"] <= _EXACT:
+            # No need to compare: these are the same digits as float64, and never with a fraction.
+            return [kind for kind in kinds if kind in (*found, "bare float")]
+    if "float" in kinds or "bare float" in kinds:
+        found |= _float_kinds(values)
+    return [kind for kind in kinds if kind in found]
+
+
+def _integers(values: pa.Array) -> pa.Array | None:
     try:
-        numbers = pc.cast(values, _ARROW_TYPES[kind])
+        integers = pc.cast(values, pa.int64())
     except pa.ArrowInvalid:
-        return False
-    if kind == "int":
-        return bool(pc.all(pc.equal(pc.cast(numbers, pa.string()), values)).as_py())
-    if not pc.all(pc.is_finite(numbers)).as_py():
-        return False
-    return bool(pc.all(pc.equal(float_text(numbers, bare=kind == "bare float"), values)).as_py())
+        return None
+    return integers if pc.all(pc.equal(pc.cast(integers, pa.string()), values)).as_py() else None
+
+
+def _float_kinds(values: pa.Array) -> set[Kind]:
+    try:
+        doubles = pc.cast(values, pa.float64())
+    except pa.ArrowInvalid:
+        return set()
+    if not pc.all(pc.is_finite(doubles)).as_py():
+        return set()
+    text = float_text(doubles)
+    spelt: dict[Kind, pa.Array] = {"float": text, "bare float": without_fraction(text)}
+    return {kind for kind, texts in spelt.items() if pc.all(pc.equal(texts, values)).as_py()}

@@ -21,7 +21,7 @@ class AtomicFile:
 
     `stream` (binary) is where to write, or open `temporary` anew. Both paths must be on
     one file system. What an interrupted run left at `temporary` is removed first; the file is created anew and no
-    symlink is followed.
+    symlink is followed; a `target` that is a symlink is replaced itself.
     """
 
     def __init__(self, target: Path, *, temporary: Path) -> None:

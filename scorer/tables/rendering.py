@@ -38,7 +38,8 @@ def text_of(array: pa.Array, field: pa.Field) -> pa.Array:
     if pa.types.is_boolean(kind) and spelling == CAPITALS:
         return pc.if_else(array, "True", "False")
     if pa.types.is_floating(kind):
-        return float_text(as_double(array), bare=spelling == BARE_INTEGRALS)
+        text = float_text(as_double(array))
+        return without_fraction(text) if spelling == BARE_INTEGRALS else text
     if pa.types.is_nested(kind):
         return pa.array([None if value is None else json_text(value) for value in json_values(array)], pa.string())
     if is_binary(kind):
@@ -88,8 +89,8 @@ def as_double(array: pa.Array) -> pa.Array:
     return pc.cast(pc.cast(array, pa.string()), pa.float64())
 
 
-def float_text(doubles: pa.Array, *, bare: bool = False) -> pa.Array:
-    """float64 as Python's `repr` writes it; `bare` drops the `.0` of integral values."""
+def float_text(doubles: pa.Array) -> pa.Array:
+    """float64 as Python's `repr` writes it."""
     text = pc.cast(doubles, pa.string())
     size = pc.abs(doubles)
     tiny = pc.and_(pc.less(size, _PLAIN_FROM), pc.greater(size, 0.0))
@@ -97,10 +98,13 @@ def float_text(doubles: pa.Array, *, bare: bool = False) -> pa.Array:
     if pc.any(odd).as_py():
         replacement = pa.array([repr(value) for value in doubles.filter(odd).to_pylist()], pa.string())
         text = pc.replace_with_mask(text, pc.fill_null(odd, False), replacement)
-    if bare:
-        return pc.replace_substring_regex(text, r"\.0$", "")
     whole = pc.and_(pc.equal(doubles, pc.trunc(doubles)), pc.less(size, _PLAIN_TO))
     return pc.if_else(whole, pc.binary_join_element_wise(text, ".0", ""), text)
+
+
+def without_fraction(text: pa.Array) -> pa.Array:
+    """`float_text` without the `.0` of integral values."""
+    return pc.if_else(pc.ends_with(text, ".0"), pc.utf8_slice_codeunits(text, 0, -2), text)
 
 
 def is_binary(kind: pa.DataType) -> bool:

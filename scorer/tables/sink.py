@@ -44,6 +44,14 @@ def open_sink(
     if isinstance(path, Path):
         compression = compression or compression_of(path)
     output = Output(path)
+    try:
+        return _sink(output, format, schema, compression)
+    except BaseException:
+        output.abandon()
+        raise
+
+
+def _sink(output: Output, format: FileFormat, schema: pa.Schema, compression: Compression | None) -> Sink:
     if format == "parquet":
         return _ParquetSink(output, schema)
     if format == "arrow":

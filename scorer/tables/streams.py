@@ -148,11 +148,12 @@ class Output:
         if self.path is not None:
             self._raw.close()
 
-    def abandon(self, close: Callable[[], object]) -> None:
+    def abandon(self, close: Callable[[], object] | None = None) -> None:
         """`close` a writer without letting it write any more: a closed Parquet file would look complete."""
         self.watched.discarding = True
         with contextlib.suppress(OSError, pa.ArrowException):  # the run fails already, with the error that counts
-            close()
+            if close is not None:
+                close()
         if self.path is not None:
             with contextlib.suppress(OSError):
                 self._raw.close()

@@ -85,7 +85,7 @@ NUMBERS = st.one_of(
 )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(st.lists(NUMBERS, min_size=1, max_size=3))
 def test_whatever_the_type_the_text_comes_back(values: list[str]) -> None:
     kind = guess(*values)
@@ -114,7 +114,7 @@ def _is_float(value: str, suffixes: tuple[str, ...], *, bare: bool) -> bool:
     return text in [value + suffix for suffix in suffixes]
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(st.lists(NUMBERS.filter(lambda text: text.lower() not in ("true", "false")), min_size=1, max_size=3))
 def test_numbers_are_found_as_python_finds_them(values: list[str]) -> None:
     assert guess(*values) == slow_kind(values)

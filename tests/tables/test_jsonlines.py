@@ -51,11 +51,11 @@ def test_types_and_missing_keys(tmp_path: Path) -> None:
 
 
 def test_types_unify_over_the_whole_file(tmp_path: Path) -> None:
-    lines = ['{"a": 1, "s": {"x": null}, "l": []}\n'] * 60_000 + ['{"a": 0.5, "s": {"x": 1, "y": "z"}, "l": ["q"]}\n']
+    lines = ['{"a": 1, "s": {"x": null}, "l": []}\n'] * 40_000 + ['{"a": 0.5, "s": {"x": 1, "y": "z"}, "l": ["q"]}\n']
     table = read(write(tmp_path, "".join(lines)))
     kinds = [pa.float64(), pa.struct([("x", pa.int64()), ("y", pa.string())]), pa.list_(pa.string())]
     assert table.schema.types == kinds
-    assert table.num_rows == 60_001
+    assert table.num_rows == 40_001
     assert table["s"][-1].as_py() == {"x": 1, "y": "z"}
 
 
@@ -83,8 +83,8 @@ def test_malformed_lines_are_refused(tmp_path: Path, lines: list[str], message: 
 
 
 def test_line_numbers_and_offsets_count_over_chunks(tmp_path: Path) -> None:
-    many = b'{"a": "filling"}\n' * 200_000
-    assert "line 200001: not JSON" in refusal(write(tmp_path, many + b"{\n"))
+    many = b'{"a": "filling"}\n' * 80_000
+    assert "line 80001: not JSON" in refusal(write(tmp_path, many + b"{\n"))
     assert f"byte {len(many) + 7} is not UTF-8" in refusal(write(tmp_path, many + b'{"a": "\xff"}\n'))
 
 
@@ -126,7 +126,7 @@ JSON_ROWS = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(JSON_ROWS, st.booleans())
 def test_rows_survive_reading_and_writing(tmp_path: Path, rows: list[dict[str, Any]], ascii_only: bool) -> None:
     path = write(tmp_path, "".join(json.dumps(row, ensure_ascii=ascii_only) + "\n" for row in rows))

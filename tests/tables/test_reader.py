@@ -26,7 +26,7 @@ def slow_windows(rows: list[str | None], *, max_rows: int, max_bytes: int) -> li
     return windows
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(ROWS, st.lists(st.integers(1, 7)), st.integers(1, 6), st.integers(0, 40))
 def test_windows_are_those_of_a_slow_grouping(
     rows: list[str | None], cuts: list[int], max_rows: int, max_bytes: int

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from scorer.tables.rendering import float_text, json_text, json_values, text_of
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(st.lists(st.one_of(st.floats(), st.integers(-(10**17), 10**17).map(float), st.floats(1e-6, 1e-3)), max_size=5))
 def test_floats_are_written_as_python_writes_them(values: list[float]) -> None:
     assert float_text(pa.array(values, pa.float64())).to_pylist() == [repr(value) for value in values]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), max_size=5))
 def test_narrow_floats_are_written_shortest(values: list[float]) -> None:
     array = pa.array(values, pa.float32())

@@ -79,9 +79,13 @@ def table_of_types() -> pa.Table:
 
 def write(path: Path, *tables: pa.Table, format: FileFormat, metadata: dict[str, str] | None = None) -> None:
     sink = open_sink(path, format=format, schema=tables[0].schema)
-    for table in tables:
-        sink.write(table)
-    sink.close(metadata or {})
+    try:
+        for table in tables:
+            sink.write(table)
+        sink.close(metadata or {})
+    except BaseException:
+        sink.abort()
+        raise
 
 
 def read(path: Path, max_rows: int = 65_536) -> pa.Table:
@@ -171,7 +175,7 @@ def test_growing_dictionaries_in_an_arrow_file(tmp_path: Path) -> None:
 VALUES = st.one_of(st.none(), st.text(alphabet=st.sampled_from('a7,;"\r\n\t \0\ufeff\u4e2d'), max_size=6))
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(VALUES, VALUES), max_size=5), st.sampled_from(["csv", "tsv"]), st.sampled_from(["", ".gz"]))
 def test_text_survives_csv(tmp_path: Path, rows: list[tuple[Any, Any]], ending: FileFormat, packed: str) -> None:
     table = pa.table(
@@ -234,6 +238,11 @@ def test_dictionaries_wider_than_their_index_and_bytes_that_are_no_text(tmp_path
     for format in ("csv", "jsonl"):
         with pytest.raises(DataError, match="UTF"):
             write(tmp_path / f"bad.{format}", bad, format=format)  # type: ignore[arg-type]
+
+
+def test_a_schema_that_the_format_cannot_hold_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be written in this format"):
+        open_sink(tmp_path / "out.parquet", format="parquet", schema=pa.schema([("s", pa.struct([]))]))
 
 
 def test_a_stream_stays_open_and_takes_any_format() -> None:
