@@ -149,6 +149,7 @@ class FitConfig:
         ),
     ] = None
     resume: Annotated[bool, Setting("Continue from the last checkpoint of an interrupted fit.")] = False
+    strict: Annotated[bool, Setting("Refuse validation texts that are also training texts; else a warning.")] = False
     force: Annotated[bool, Setting("Replace an existing output directory.")] = False
     quiet: Annotated[bool, Setting("Say nothing but errors.")] = False
 

@@ -56,7 +56,10 @@ def load_data(config: FitConfig, console: Console) -> TrainingData:
     valid_targets = label_indices(valid.labels, labels, name=name, where=str(config.valid))
     shared = overlap(train, valid)
     if shared:
-        console.warn(f"{config.valid}: {shared} of {len(valid)} rows have a text that is also in {where}")
+        leak = f"{config.valid}: {shared} of {len(valid)} rows have a text that is also in {where}"
+        if config.strict:
+            raise DataError(f"{leak}; take them out of one of the files")
+        console.warn(f"{leak}, so the metrics flatter the model")
     return TrainingData(train, targets, valid, valid_targets, labels)
 
 

@@ -75,6 +75,10 @@ class Fitting:
             trainer = self._train(workspace, signals)
             verdict = self._judge(trainer)
             self._publish(workspace, output, verdict)
+        except ConfigError:
+            # It would fail again in the same way.
+            workspace.remove()
+            raise
         except BaseException:
             _keep_if_resumable(workspace)
             raise
@@ -104,9 +108,6 @@ class Fitting:
             trainer = make_trainer(self._base, arguments, config=config, train=train, valid=valid, narrator=narrator)
             if not _restore_ended(trainer, checkpoint, config.patience):
                 _run(trainer, checkpoint)
-        for name, parameter in self._base.model.named_parameters():
-            if not torch.isfinite(parameter).all():
-                raise ConfigError(f"training diverged ({name} is not finite); try a smaller --learning-rate")
         return trainer
 
     def _tokens(self) -> tuple[Dataset, Dataset]:

@@ -30,6 +30,10 @@ from scorer.training.metrics import Metrics
 from scorer.training.pretrained import BaseModel
 from scorer.training.report import Report
 
+# What says where and how loudly a fit ran, and what scorer.json has in fields of its own.
+_ELSEWHERE = {"train", "valid", "output", "resume", "strict", "force", "quiet"}
+_ELSEWHERE |= {"text_column", "label_column", "base_model", "max_length"}
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -56,6 +60,9 @@ def write_model_directory(
     """Write everything into the new `directory`, `scorer.json` last."""
     directory.mkdir()
     base.model.save_pretrained(directory)
+    # Whatever calls of the tokenizer set before would be saved with it and surprise its next reader.
+    base.tokenizer.backend_tokenizer.no_truncation()
+    base.tokenizer.backend_tokenizer.no_padding()
     base.tokenizer.save_pretrained(directory)
     for weights in directory.glob("*.safetensors"):
         # safetensors makes its files readable by their owner alone; a model is as public as its configuration.
@@ -100,9 +107,7 @@ def _metadata(
 def _configuration(config: FitConfig, precision: str) -> dict[str, Any]:
     """The options of the fit as JSON types, with the precision that `auto` meant; where it wrote is left out."""
     options = {name: value for name, value in dataclasses.asdict(config).items() if value is not None}
-    for place in ("train", "valid", "output", "resume", "force", "quiet", "text_column", "label_column", "base_model"):
-        options.pop(place, None)
-    return {**options, "precision": precision}
+    return {name: value for name, value in options.items() if name not in _ELSEWHERE} | {"precision": precision}
 
 
 def _report(metadata: ModelMetadata, verdict: Verdict) -> Report:

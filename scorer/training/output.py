@@ -5,6 +5,7 @@ Owns names, refusals and the atomic appearance. Does not know what is in a model
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from datetime import datetime
@@ -16,9 +17,16 @@ from scorer.errors import OutputRefused
 
 
 def default_output(train: Path, *, now: datetime) -> Path:
-    """models/NAME-YYYYmmdd-HHMMSS, relative to the working directory."""
+    """models/NAME-YYYYmmdd-HHMMSS, relative to the working directory; with a number when that stands there already."""
     stem = train.name.split(".")[0] or "model"
-    return Path(LATEST_MODEL).parent / f"{stem}-{now:%Y%m%d-%H%M%S}"
+    names = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+    places = (Path(LATEST_MODEL).parent / f"{stem}-{now:%Y%m%d-%H%M%S}{name}" for name in names)
+    return next(place for place in places if not place.exists() and not unfinished(place).exists())
+
+
+def unfinished(output: Path) -> Path:
+    """The workspace of a fit that has not finished `output`."""
+    return output.with_name(output.name + ".unfinished")
 
 
 def check_output(output: Path, *, force: bool) -> None:

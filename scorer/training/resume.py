@@ -14,11 +14,12 @@ from typing import Any
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, OutputRefused
 from scorer.runs.workspace import Workspace
+from scorer.training.output import unfinished
 
 _SUFFIX = ".unfinished"
 _CHECKPOINT = "checkpoint-"
 # They say where and how loudly, not what; the files are known by their fingerprints.
-_IMMATERIAL = {"train", "valid", "output", "resume", "force", "quiet"}
+_IMMATERIAL = {"train", "valid", "output", "resume", "strict", "force", "quiet"}
 
 
 def describe(config: FitConfig, *, fingerprints: dict[str, str], precision: str, base_model: str) -> dict[str, Any]:
@@ -37,8 +38,8 @@ def open_workspace(config: FitConfig, output: Path, job: dict[str, Any]) -> tupl
     """
     if config.resume:
         output = output if config.output is not None else _newest(output.parent, job)
-        if not output.with_name(output.name + _SUFFIX).is_dir():
-            raise ConfigError(f"{output}{_SUFFIX}: nothing to resume; run the same command without --resume")
+        if not unfinished(output).is_dir():
+            raise ConfigError(f"{unfinished(output)}: nothing to resume; run the same command without --resume")
     output.parent.mkdir(parents=True, exist_ok=True)
     workspace = Workspace(output)
     try:

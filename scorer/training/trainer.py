@@ -35,7 +35,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler, get_length_group
 from transformers.utils import logging as transformers_logging
 
 from scorer.config import FitConfig
-from scorer.errors import Interrupted
+from scorer.errors import ConfigError, Interrupted
 from scorer.runs.console import Console, Counter
 from scorer.runs.signals import StopSignals
 from scorer.training.learning_curve import Evaluation
@@ -184,5 +184,7 @@ def quietly() -> Iterator[None]:
 
 def _headline(prediction: EvalPrediction) -> dict[str, float]:
     logits = np.asarray(prediction.predictions)
+    if not np.isfinite(logits).all():
+        raise ConfigError("training diverged: the logits are not finite; try a smaller --learning-rate")
     names = tuple(str(index) for index in range(logits.shape[1]))
     return measure(logits, np.asarray(prediction.label_ids), names=names).headline()

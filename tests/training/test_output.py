@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 from pathlib import Path
 
@@ -26,10 +25,13 @@ def model(path: Path, content: str = "{}") -> Path:
 
 def test_the_default_name_tells_the_file_and_the_time() -> None:
     now = datetime(2024, 5, 6, 7, 8, 9)
-    assert default_output(Path("some/train.csv.gz"), now=now) == Path("models/train-20240506-070809")
+    name = "models/train-20240506-070809"
+    for expected in (name, f"{name}-2", f"{name}-3"):
+        assert default_output(Path("some/train.csv.gz"), now=now) == Path(expected)
+        Path(expected + (".unfinished" if expected.endswith("2") else "")).mkdir(parents=True)
 
 
-def test_a_free_place_is_accepted(workdir: Path) -> None:
+def test_a_free_place_is_accepted() -> None:
     check_output(Path("models/new"), force=False)
 
 
@@ -62,12 +64,12 @@ def test_publish_moves_and_replaces() -> None:
     assert (Path("out") / "scorer.json").read_text() == "new"
     publish(model(Path("built"), "newer"), Path("out"))
     assert (Path("out") / "scorer.json").read_text() == "newer"
-    assert sorted(os.listdir()) == ["out"]
+    assert [path.name for path in Path().iterdir()] == ["out"]
 
 
 def test_the_latest_link_is_relative_and_moves(workdir: Path) -> None:
     for target in (model(Path("models/one")), model(workdir / "elsewhere" / "two")):
         point_latest(target)
         assert Path("models/latest").resolve() == target.resolve()
-        assert not os.readlink("models/latest").startswith("/")
-    assert sorted(os.listdir("models")) == ["latest", "one"]
+        assert not Path("models/latest").readlink().is_absolute()
+    assert {path.name for path in Path("models").iterdir()} == {"latest", "one"}

@@ -1,0 +1,150 @@
+"""An interrupted fit goes on and ends with the weights of one that was not interrupted."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from scorer.errors import ConfigError, Interrupted, OutputRefused, StorageError
+from tests.conftest import ROOT, TinyModel
+from tests.training.fits import Remembering, run, weights, write_reviews
+
+FIT = """
+import sys; from pathlib import Path
+from tests.training.fits import run
+run(Path("train.csv"), Path(sys.argv[1]), output=Path("out"), epochs=12.0, eval_steps=7)
+"""
+
+
+@pytest.fixture(autouse=True)
+def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    write_reviews(tmp_path / "train.csv", 80)
+    return tmp_path
+
+
+@pytest.fixture
+def base(tiny_model: TinyModel) -> Path:
+    return tiny_model("bert")
+
+
+def interrupt_at(part: str) -> Remembering:
+    """A console that sends this process SIGTERM when a line with `part` is said."""
+
+    def on_line(line: str) -> None:
+        if part in line:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return Remembering(on_line)
+
+
+def complete_checkpoints() -> list[Path]:
+    return sorted(Path("out.unfinished").glob("checkpoint-*/trainer_state.json"))
+
+
+def test_a_killed_fit_goes_on_to_the_same_weights(base: Path) -> None:
+    """SIGKILL comes at no chosen moment; an epoch has 9 batches, a checkpoint is made every 7."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    process = subprocess.Popen([sys.executable, "-c", FIT, str(base)], env=environment)
+    deadline = time.monotonic() + 60
+    while len(complete_checkpoints()) < 2 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL, "the fit ended by itself"
+    assert not Path("out").exists()
+    settings = {"epochs": 12.0, "eval_steps": 7}
+    console = Remembering()
+    resumed = run(Path("train.csv"), base, console, output=Path("out"), resume=True, **settings)
+    assert console.having("resumed from checkpoint-")
+    whole = run(Path("train.csv"), base, output=Path("whole"), **settings)
+    assert weights(resumed.model) == weights(whole.model)
+
+
+@pytest.mark.parametrize("options", [{"eval_steps": 5}, {}, {"gradient_accumulation": 2, "eval_steps": 3}])
+def test_an_interrupted_fit_goes_on_to_the_same_weights(base: Path, options: dict[str, int]) -> None:
+    train = Path("train.csv")
+    whole = run(train, base, output=Path("whole"), epochs=4.0, **options)
+    part = "epoch 2 " if not options else "epoch 1."
+    with pytest.raises(Interrupted) as caught:
+        run(train, base, interrupt_at(part), output=Path("out"), epochs=4.0, **options)
+    assert caught.value.exit_code == 128 + signal.SIGTERM
+    assert complete_checkpoints()
+    assert not Path("out").exists()
+    console = Remembering()
+    resumed = run(train, base, console, output=Path("out"), epochs=4.0, resume=True, **options)
+    assert console.having("resumed from checkpoint-")
+    assert weights(resumed.model) == weights(whole.model)
+    assert (resumed.model / "metrics.json").read_text() == (whole.model / "metrics.json").read_text()
+    assert not Path("out.unfinished").exists()
+
+
+def test_without_a_name_the_newest_unfinished_fit_of_the_same_job_goes_on(base: Path) -> None:
+    train = Path("train.csv")
+    for seed in (1, 2):
+        with pytest.raises(Interrupted):
+            run(train, base, interrupt_at("epoch 1 "), seed=seed)
+    left = {path.name for path in Path("models").iterdir()}
+    resumed = run(train, base, seed=1, resume=True)
+    assert f"{resumed.model.name}.unfinished" in left
+    assert Path("models/latest").resolve() == resumed.model.resolve()
+    with pytest.raises(ConfigError, match="no unfinished fit of this job"):
+        run(train, base, seed=3, resume=True)
+
+
+def test_an_unfinished_fit_is_neither_overwritten_nor_taken_for_another_job(base: Path) -> None:
+    train = Path("train.csv")
+    with pytest.raises(Interrupted):
+        run(train, base, interrupt_at("epoch 1 "), output=Path("out"))
+    with pytest.raises(OutputRefused, match="--resume"):
+        run(train, base, output=Path("out"))
+    with pytest.raises(ConfigError, match="different: learning_rate"):
+        run(train, base, output=Path("out"), resume=True, learning_rate=1e-5)
+    write_reviews(train, 80, seed=1)
+    with pytest.raises(ConfigError, match="different: files"):
+        run(train, base, output=Path("out"), resume=True)
+    assert complete_checkpoints()
+    run(train, base, output=Path("out"), force=True)
+    assert not Path("out.unfinished").exists()
+
+
+def test_a_checkpoint_that_was_cut_short_is_not_used(base: Path) -> None:
+    train = Path("train.csv")
+    whole = run(train, base, output=Path("whole"), epochs=3.0)
+    with pytest.raises(Interrupted):
+        run(train, base, interrupt_at("epoch 2 "), output=Path("out"), epochs=3.0)
+    newest = max(complete_checkpoints(), key=lambda path: path.stat().st_mtime_ns)
+    newest.write_text(newest.read_text()[:100])
+    resumed = run(train, base, output=Path("out"), epochs=3.0, resume=True)
+    assert weights(resumed.model) == weights(whole.model)
+
+
+def test_a_fit_that_had_stopped_early_does_not_train_on(base: Path) -> None:
+    """What fails is the writing of the model, after the training: a file stands in its way."""
+    train, settings = Path("train.csv"), {"epochs": 9.0, "learning_rate": 1e-9, "patience": 1}
+    whole = run(train, base, output=Path("whole"), **settings)
+
+    def block(line: str) -> None:
+        if "fitting" in line:
+            Path("out.unfinished/model").touch()
+
+    with pytest.raises(StorageError):
+        run(train, base, Remembering(block), output=Path("out"), **settings)
+    Path("out.unfinished/model").unlink()
+    console = Remembering()
+    resumed = run(train, base, console, output=Path("out"), resume=True, **settings)
+    assert not console.having("train loss")
+    assert weights(resumed.model) == weights(whole.model)
+    assert resumed.steps == whole.steps
+
+
+def test_a_fit_that_diverges_says_so_and_leaves_nothing(base: Path) -> None:
+    with pytest.raises(ConfigError, match="diverged.*--learning-rate"):
+        run(Path("train.csv"), base, output=Path("out"), learning_rate=1e30, max_grad_norm=0.0)
+    assert {path.name for path in Path().iterdir()} == {"train.csv"}
