@@ -24,7 +24,7 @@ def fit_temperature(logits: NDArray[np.floating[Any]], targets: NDArray[np.int64
 
     `logits` (n, labels), `targets` (n,) class indices. Temperature scaling of Guo et al. 2017, section 4.2. The NLL is
     convex in 1/T, so it has one valley over log T, which a golden-section search finds. T stays within
-    [COLDEST, HOTTEST]: a few validation rows that are all right would otherwise drive it to 0 and every confidence to 1.
+    [COLDEST, HOTTEST]: a few rows that are all right would otherwise drive it to 0, and every confidence to 1.
     """
     scores = logits.astype(np.float64)
 

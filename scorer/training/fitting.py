@@ -80,7 +80,8 @@ class Fitting:
             workspace.remove()
             raise
         except BaseException:
-            _keep_if_resumable(workspace)
+            if _keep_if_resumable(workspace):
+                self._console.warn(f"{workspace.path}: holds the last checkpoint; go on from it with --resume")
             raise
         workspace.remove()
         state = trainer.state
@@ -178,12 +179,13 @@ def _restore_ended(trainer: FitTrainer, checkpoint: Path | None, patience: int |
     return True
 
 
-def _keep_if_resumable(workspace: Workspace) -> None:
-    """Leave the workspace to a later --resume when it holds a checkpoint, else delete it."""
+def _keep_if_resumable(workspace: Workspace) -> bool:
+    """Leave the workspace to a later --resume if it holds a checkpoint, else delete it; whether it was left."""
     if last_checkpoint(workspace) is None:
         workspace.remove()
-    else:
-        workspace.release()
+        return False
+    workspace.release()
+    return True
 
 
 def _peak_memory(device: torch.device) -> int:

@@ -88,7 +88,7 @@ def _confusion(metrics: Metrics) -> str:
 
 def _heat_cells(counts: Sequence[int]) -> str:
     total = max(sum(counts), 1)
-    return "".join(f'<td style="--share:{100 * count / total:.1f}%">{count:,}</td>' for count in counts)
+    return "".join(f'<td style="--share:{count / total:.3f}">{count:,}</td>' for count in counts)
 
 
 def _curves(history: Sequence[Evaluation]) -> str:
@@ -150,7 +150,7 @@ p { color: var(--soft); }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: right; }
 th { font-weight: 600; text-align: left; } td { overflow-wrap: anywhere; }
-.heat td { background: color-mix(in srgb, rgb(var(--heat)) calc(var(--share) * .7), transparent); }
+.heat td { background: rgba(var(--heat), calc(var(--share) * .7)); }
 .charts { display: flex; flex-wrap: wrap; gap: 1rem; } .charts svg { flex: 1 1 18rem; max-width: 28rem; }
 svg text { fill: var(--soft); font-size: 11px; } svg .axis { stroke: var(--line); }
 svg .one { stroke: var(--one); } svg .two { stroke: var(--two); } svg polyline { fill: none; stroke-width: 2; }

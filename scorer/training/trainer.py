@@ -44,10 +44,11 @@ from scorer.training.pretrained import BaseModel
 
 
 class EpochOrder(LengthGroupedSampler):
-    """Length-grouped order that depends on the seed and the epoch alone.
+    """Length-grouped batches in an order that depends on the seed and the epoch alone.
 
-    The Trainer's own draws from the global generator, whose state at the start of an epoch is unknown to a run that
-    resumes in the middle of it.
+    The Trainer's own order draws from the global generator, whose state at the start of an epoch is unknown to a run
+    that resumes in the middle of it; and it goes from long to short texts again and again, where this one shuffles the
+    batches. The first batch stays the one with the longest text, so that memory trouble shows at once.
     """
 
     def __init__(self, batch_size: int, lengths: list[int], *, seed: int) -> None:
@@ -61,7 +62,12 @@ class EpochOrder(LengthGroupedSampler):
     def __iter__(self) -> Iterator[int]:
         state = np.random.SeedSequence([self._seed, self._epoch]).generate_state(1, np.uint64)
         self.generator.manual_seed(int(state[0]))
-        return iter(get_length_grouped_indices(self.lengths, self.batch_size, generator=self.generator))
+        rows = get_length_grouped_indices(self.lengths, self.batch_size, generator=self.generator)
+        full = len(rows) // self.batch_size
+        # A batch that is not full stays last, where it is cut off as one.
+        order = [0, *(torch.randperm(max(full - 1, 0), generator=self.generator) + 1).tolist(), full][: full + 1]
+        starts = (number * self.batch_size for number in order)
+        return iter([row for start in starts for row in rows[start : start + self.batch_size]])
 
 
 class FitTrainer(Trainer):

@@ -45,7 +45,7 @@ def write_reviews(path: Path, count: int = 120, *, seed: int = 0, labels: dict[s
 class Remembering(Console):
     """A console that keeps its lines, and calls `on_line` with each before going on."""
 
-    def __init__(self, on_line: Callable[[str], None] = lambda line: None) -> None:
+    def __init__(self, on_line: Callable[[str], object] = str) -> None:
         super().__init__(stream=io.StringIO())
         self.lines: list[str] = []
         self._on_line = on_line

@@ -280,7 +280,7 @@ def test_a_fitted_model_is_a_base_for_other_labels(base: Path) -> None:
     assert load(open_model(str(second.model))).labels.values == (0, 1, 2)
 
 
-def test_a_mistake_is_answered_before_torch_is_imported(base: Path) -> None:
+def test_a_mistake_is_answered_before_torch_is_imported() -> None:
     write_csv(Path("train.csv"), ("text", "label"), [("a", 1), ("b", 1)])
     program = (
         "import sys; from pathlib import Path; from scorer.config import FitConfig\n"

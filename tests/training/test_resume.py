@@ -72,9 +72,11 @@ def test_an_interrupted_fit_goes_on_to_the_same_weights(base: Path, options: dic
     train = Path("train.csv")
     whole = run(train, base, output=Path("whole"), epochs=4.0, **options)
     part = "epoch 2 " if not options else "epoch 1."
+    console = interrupt_at(part)
     with pytest.raises(Interrupted) as caught:
-        run(train, base, interrupt_at(part), output=Path("out"), epochs=4.0, **options)
+        run(train, base, console, output=Path("out"), epochs=4.0, **options)
     assert caught.value.exit_code == 128 + signal.SIGTERM
+    assert console.having("go on from it with --resume")
     assert complete_checkpoints()
     assert not Path("out").exists()
     console = Remembering()
@@ -145,6 +147,6 @@ def test_a_fit_that_had_stopped_early_does_not_train_on(base: Path) -> None:
 
 
 def test_a_fit_that_diverges_says_so_and_leaves_nothing(base: Path) -> None:
-    with pytest.raises(ConfigError, match="diverged.*--learning-rate"):
+    with pytest.raises(ConfigError, match=r"diverged.*--learning-rate"):
         run(Path("train.csv"), base, output=Path("out"), learning_rate=1e30, max_grad_norm=0.0)
     assert {path.name for path in Path().iterdir()} == {"train.csv"}
