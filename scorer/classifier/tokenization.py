@@ -10,61 +10,85 @@ from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
 
 from scorer.classifier.sequences import TokenSequences
+from scorer.errors import ConfigError
 
 # A text is first tried by its beginning alone: this many characters for each token that the model can see.
 _CHARACTERS_A_TOKEN = 10
-# No tokenizer is given more than this of one text; what lies beyond could matter only to a text without any word break.
-_LONGEST_TEXT = 1_000_000
+# No tokenizer is given more than this of one text, or a text without any word break would take it seconds; what lies
+# beyond could matter only if all before it made fewer tokens than the model can see.
+_LONGEST_TEXT = 100_000
 
 
 class TextEncoder:
     """Encodes texts, or pairs of texts, into at most `max_length` token ids with the special tokens of the model.
 
-    Truncation is the tokenizer's own (the longer text of a pair first). `tokenizer` is changed: it stops padding and
-    starts truncating.
+    Truncation is that of transformers (the end is cut off, of a pair the longer text's). `tokenizer` is changed: its
+    padding and truncation are set anew.
     """
 
     def __init__(self, tokenizer: Tokenizer, *, max_length: int) -> None:
         self.max_length = max_length
+        self._beginning = max_length * _CHARACTERS_A_TOKEN
+        self._longest_text = max(_LONGEST_TEXT, self._beginning)
         self._tokenizer = tokenizer
         self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(max_length=max_length, strategy="longest_first")
 
     def __call__(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> TokenSequences:
-        """Encode `texts` (n,), each with its counterpart in `pairs` (n,) where there is one."""
-        encodings, truncated = self._encode_pairs(texts, pairs) if pairs is not None else self._encode(texts)
-        ids = [encoding.ids for encoding in encodings]
-        lengths = np.fromiter(map(len, ids), np.int64, len(ids))
-        offsets = np.concatenate(([0], np.cumsum(lengths)))
-        flat = np.fromiter(chain.from_iterable(ids), np.int32, int(offsets[-1]))
-        return TokenSequences(flat, offsets, _first_type(encodings, lengths, pairs is not None), truncated)
+        """Encode `texts` (n,), each with its counterpart in `pairs` (n,) where there is one.
 
-    def _encode(self, texts: Sequence[str]) -> tuple[list[Encoding], NDArray[np.bool_]]:
+        ConfigError when the special tokens of a pair leave no room in `max_length` for a token of each text.
+        """
+        return self._encode_pairs(texts, pairs) if pairs is not None else self._encode(texts)
+
+    def _encode(self, texts: Sequence[str]) -> TokenSequences:
         """Encode the beginning of each text, and the whole of those whose beginning did not fill the model."""
-        beginnings = [_beginning(text, self.max_length * _CHARACTERS_A_TOKEN) for text in texts]
+        self._tokenizer.enable_truncation(max_length=self.max_length)
+        beginnings = [_beginning(text, self._beginning, self._longest_text) for text in texts]
         encodings = self._tokenizer.encode_batch_fast(beginnings)
         truncated = np.fromiter((bool(encoding.overflowing) for encoding in encodings), np.bool_, len(texts))
         unsure = [row for row in np.flatnonzero(~truncated).tolist() if len(beginnings[row]) < len(texts[row])]
         if unsure:
-            whole = self._tokenizer.encode_batch_fast([texts[row][:_LONGEST_TEXT] for row in unsure])
+            whole = self._tokenizer.encode_batch_fast([texts[row][: self._longest_text] for row in unsure])
             for row, encoding in zip(unsure, whole, strict=True):
                 encodings[row] = encoding
-                truncated[row] = bool(encoding.overflowing) or len(texts[row]) > _LONGEST_TEXT
-        return encodings, truncated
+                truncated[row] = bool(encoding.overflowing) or len(texts[row]) > self._longest_text
+        ids = [encoding.ids for encoding in encodings]
+        return _sequences(ids, first=[len(row) for row in ids], truncated=truncated)
 
-    def _encode_pairs(self, texts: Sequence[str], pairs: Sequence[str]) -> tuple[list[Encoding], NDArray[np.bool_]]:
-        both = [(text[:_LONGEST_TEXT], pair[:_LONGEST_TEXT]) for text, pair in zip(texts, pairs, strict=True)]
+    def _encode_pairs(self, texts: Sequence[str], pairs: Sequence[str]) -> TokenSequences:
+        """Encode the texts whole and truncate them here.
+
+        The tokenizer's own truncation keeps every combination of what it cuts off of one text with what it cuts off of
+        the other: its time and memory are quadratic in their length.
+        """
+        room = self.max_length - self._tokenizer.num_special_tokens_to_add(is_pair=True)
+        if room < 2:
+            raise ConfigError(
+                f"--max-length {self.max_length}: a pair of this model needs {self.max_length - room} special tokens "
+                f"and one of each text; say {self.max_length - room + 2} at least"
+            )
+        self._tokenizer.no_truncation()
+        most = self._longest_text
+        both = [(text[:most], pair[:most]) for text, pair in zip(texts, pairs, strict=True)]
         encodings = self._tokenizer.encode_batch_fast(both)
-        longest = np.fromiter((max(len(a), len(b)) for a, b in zip(texts, pairs, strict=True)), np.int64, len(texts))
-        overflowing = np.fromiter((bool(encoding.overflowing) for encoding in encodings), np.bool_, len(texts))
-        return encodings, overflowing | (longest > _LONGEST_TEXT)
+        ids, first = [], []
+        truncated = np.fromiter((max(len(a), len(b)) > most for a, b in zip(texts, pairs, strict=True)), np.bool_)
+        for row, encoding in enumerate(encodings):
+            row_ids, types = encoding.ids, encoding.type_ids
+            if len(row_ids) > self.max_length:
+                truncated[row] = True
+                kept = _kept(encoding.sequence_ids, room)
+                row_ids, types = [row_ids[place] for place in kept], [types[place] for place in kept]
+            ids.append(row_ids)
+            first.append(len(types) - sum(types))
+        return _sequences(ids, first=first, truncated=truncated)
 
 
-def _beginning(text: str, characters: int) -> str:
-    """`text` up to the first word break at or after `characters`; all of it when there is none.
+def _beginning(text: str, characters: int, longest: int) -> str:
+    """`text` up to the first word break at or after `characters`; its first `longest` when there is none before.
 
     Every tokenizer that we read splits at white space before it looks for tokens, so the beginning's tokens are the
     text's first tokens: when they overflow the model, nothing after the cut can change what the model sees. The cut
@@ -72,14 +96,28 @@ def _beginning(text: str, characters: int) -> str:
     """
     if len(text) <= characters:
         return text
-    cut = text.find(" ", characters)
+    cut = text.find(" ", characters, longest)
     if cut <= 0 or text[cut - 1].isspace():
-        return text
+        return text[:longest]
     return text[:cut]
 
 
-def _first_type(encodings: list[Encoding], lengths: NDArray[np.int64], pairs: bool) -> NDArray[np.int32]:
-    """How many tokens of each encoding have token type 0, (n,) int32."""
-    if not pairs:
-        return lengths.astype(np.int32)
-    return np.fromiter((len(e) - sum(e.type_ids) for e in encodings), np.int32, len(encodings))
+def _kept(sequence_ids: Sequence[int | None], room: int) -> list[int]:
+    """The places of a pair's tokens that stay when its two texts may have `room` tokens together.
+
+    `sequence_ids` says of each token which text it is of, None for special tokens. Truncation is "longest_first" as the
+    tokenizers library does it: only the longer text is cut while the shorter has at most half of the room.
+    """
+    lengths = [sequence_ids.count(0), sequence_ids.count(1)]
+    shorter, longer = (1, 0) if lengths[0] > lengths[1] else (0, 1)
+    lengths[shorter] = min(lengths[shorter], room // 2)
+    lengths[longer] = room - lengths[shorter]
+    starts = [sequence_ids.index(text) if text in sequence_ids else 0 for text in (0, 1)]
+    return [place for place, text in enumerate(sequence_ids) if text is None or place - starts[text] < lengths[text]]
+
+
+def _sequences(ids: list[list[int]], *, first: list[int], truncated: NDArray[np.bool_]) -> TokenSequences:
+    lengths = np.fromiter(map(len, ids), np.int64, len(ids))
+    offsets = np.concatenate(([0], np.cumsum(lengths)))
+    flat = np.fromiter(chain.from_iterable(ids), np.int32, int(offsets[-1]))
+    return TokenSequences(flat, offsets, np.array(first, np.int32), truncated)

@@ -1,0 +1,59 @@
+"""Confidence against torch and against sorting."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from scorer.classifier import confidence
+
+
+@pytest.fixture
+def logits():
+    return np.random.default_rng(0).normal(0, 5, (200, 4)).astype(np.float32)
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 2.5])
+def test_probabilities_are_the_softmax_of_the_tempered_logits(logits, temperature):
+    expected = torch.softmax(torch.from_numpy(logits).double() / temperature, dim=1).numpy()
+    found = confidence.probabilities(logits, temperature=temperature)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-7)
+    np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-6)
+
+
+def test_huge_logits_do_not_overflow():
+    logits = np.array([[3e38, -3e38], [-3e38, -3e38], [88.0, 89.0]], np.float32)
+    found = confidence.probabilities(logits, temperature=0.5)
+    assert np.isfinite(found).all()
+    assert found[:2].tolist() == [[1.0, 0.0], [0.5, 0.5]]
+
+
+def test_no_rows():
+    empty = np.zeros((0, 3), np.float32)
+    assert confidence.probabilities(empty, temperature=1.0).shape == (0, 3)
+    assert confidence.predicted(empty)[0].shape == (0,)
+
+
+def test_the_predicted_class_is_the_likeliest_and_the_first_of_equals():
+    best, certainty = confidence.predicted(np.array([[0.2, 0.5, 0.3], [0.4, 0.2, 0.4]], np.float32))
+    assert best.tolist() == [1, 0]
+    assert certainty.tolist() == [np.float32(0.5), np.float32(0.4)]
+
+
+def test_top_is_sorted_by_probability_then_by_class():
+    rows = np.array([[0.2, 0.5, 0.3], [0.4, 0.2, 0.4]], np.float32)
+    for k in (1, 2, 3):
+        order, certainty = confidence.top(rows, k)
+        for row, indices, found in zip(rows.tolist(), order.tolist(), certainty.tolist(), strict=True):
+            slow = sorted(range(3), key=lambda index: (-row[index], index))[:k]
+            assert indices == slow
+            assert found == [row[index] for index in slow]
+
+
+def test_expected_is_the_weighted_mean(logits):
+    probability = confidence.probabilities(logits, temperature=1.0)
+    values = np.array([1.0, 2.0, 3.0, 4.0])
+    slow = [sum(p * v for p, v in zip(row, values.tolist(), strict=True)) for row in probability.tolist()]
+    np.testing.assert_allclose(confidence.expected(probability, values), slow, atol=1e-12)

@@ -1,0 +1,69 @@
+"""Ragged sequences against lists of lists."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scorer.classifier.sequences import TokenSequences, concatenate
+
+Rows = list[tuple[list[int], int, bool]]
+
+
+def rows(*, smallest: int = 0) -> st.SearchStrategy[Rows]:
+    """Sequences as (ids, how many of them are of type 0, truncated)."""
+    ids = st.lists(st.integers(1, 2**31 - 1), max_size=6)
+    row = ids.flatmap(lambda ids: st.tuples(st.just(ids), st.integers(0, len(ids)), st.booleans()))
+    return st.lists(row, min_size=smallest, max_size=6)
+
+
+def of(rows: Rows) -> TokenSequences:
+    flat = [token for ids, _, _ in rows for token in ids]
+    return TokenSequences(
+        ids=np.array(flat, np.int32),
+        offsets=np.array([sum(len(ids) for ids, _, _ in rows[:end]) for end in range(len(rows) + 1)], np.int64),
+        first=np.array([first for _, first, _ in rows], np.int32),
+        truncated=np.array([truncated for _, _, truncated in rows], np.bool_),
+    )
+
+
+def listed(sequences: TokenSequences) -> Rows:
+    bounds = zip(sequences.offsets[:-1], sequences.offsets[1:], strict=True)
+    ids = [sequences.ids[begin:end].tolist() for begin, end in bounds]
+    return list(zip(ids, sequences.first.tolist(), sequences.truncated.tolist(), strict=True))
+
+
+@given(rows(smallest=1), st.data())
+def test_take_gives_the_rows_asked_for_in_that_order(some, data):
+    wanted = data.draw(st.lists(st.integers(0, len(some) - 1), max_size=8))
+    taken = of(some).take(np.array(wanted, np.int64))
+    assert listed(taken) == [some[row] for row in wanted]
+    assert (taken.ids.dtype, taken.offsets.dtype) == (np.int32, np.int64)
+
+
+@given(st.lists(rows(), max_size=4))
+def test_concatenate_joins_in_order(parts):
+    assert listed(concatenate([of(part) for part in parts])) == [row for part in parts for row in part]
+
+
+@given(rows(), st.integers(0, 9))
+def test_padded_is_a_rectangle_filled_on_the_right(some, pad):
+    longest = max((len(ids) for ids, _, _ in some), default=0)
+    ids, mask, types = of(some).padded(pad)
+    assert ids.shape == mask.shape == types.shape == (len(some), longest)
+    for row, (expected, first, _) in enumerate(some):
+        spare = longest - len(expected)
+        assert ids[row].tolist() == expected + [pad] * spare
+        assert mask[row].tolist() == [1] * len(expected) + [0] * spare
+        assert types[row].tolist() == [0] * first + [1] * (len(expected) - first) + [0] * spare
+
+
+def test_no_sequences_at_all():
+    empty = TokenSequences.empty()
+    assert len(empty) == 0
+    assert listed(concatenate([])) == []
+    assert empty.padded(0)[0].shape == (0, 0)
+    with pytest.raises(IndexError):
+        empty.take(np.array([0]))

@@ -1,0 +1,139 @@
+"""Token ids against the tokenizer of transformers itself, for every architecture."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import numpy as np
+import pytest
+from transformers import AutoTokenizer
+
+from scorer.classifier.tokenization import TextEncoder
+from scorer.errors import ConfigError
+from tests.models import ARCHITECTURES, sentences
+
+MAX_LENGTH = 32
+ODD = [
+    "",
+    " ",
+    "\n\t ",
+    "a",
+    "x" * 5000,
+    "服务很好" * 300,
+    "nothing  but   spaces" + " " * 3000 + "end",
+    " " * 700 + "late word",
+    "word" + " " * 400 + "x " * 50,
+    "tabs\tand\nlines " * 60,
+    "e\u0301 cafe\u0301 " * 80,
+    "👩\u200d👩\u200d👧 👎🏽 " * 60,
+    "\u202eright to left\u202c שלום عليكم " * 40,
+    "[SEP] [CLS] <s> </s> <mask> [MASK] " * 30,
+    "good <mask>" + "  <mask>" * 80,
+    "\x00 null \x00",
+    "non\u00a0breaking\u00a0space " * 50,
+    "good room " * 15 + "\u0301\u0301 combined",
+    "ａｂｃ ﬁne ½ ™ " * 60,
+]
+
+
+def texts(seed: int) -> list[str]:
+    """Ordinary sentences, odd cases, and random mixtures whose length straddles the cut."""
+    draw = random.Random(seed)
+    alphabet = ["good", "awful", "x", " ", "  ", "\n", "服务", "é", "e\u0301", "😀", "\u200b", ".", "-", "unbelievable"]
+    mixed = ["".join(draw.choices(alphabet, k=draw.choice([5, 40, 150, 600]))) for _ in range(40)]
+    spaced = [" ".join(draw.choices(alphabet, k=draw.choice([30, 60, 90, 400]))) for _ in range(40)]
+    return [*sentences(40, seed=seed, longest=60), *ODD, *mixed, *spaced]
+
+
+def encoder(directory, max_length: int) -> TextEncoder:
+    return TextEncoder(AutoTokenizer.from_pretrained(directory).backend_tokenizer, max_length=max_length)
+
+
+def compare(directory, encoded, firsts, seconds, max_length):
+    """Every row's ids, token types and truncation as transformers says them."""
+    tokenizer = AutoTokenizer.from_pretrained(directory)
+    both = [firsts] if seconds is None else [firsts, seconds]
+    oracle = tokenizer(*both, truncation=True, max_length=max_length, return_token_type_ids=True)
+    whole = tokenizer(*both, truncation=False)["input_ids"]
+    for row in range(len(firsts)):
+        ids = encoded.ids[encoded.offsets[row] : encoded.offsets[row + 1]].tolist()
+        types = [0] * int(encoded.first[row]) + [1] * (len(ids) - int(encoded.first[row]))
+        assert ids == oracle["input_ids"][row], f"row {row}"
+        assert types == oracle["token_type_ids"][row], f"row {row}"
+        assert bool(encoded.truncated[row]) == (len(whole[row]) > max_length), f"row {row}"
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_single_texts_are_encoded_as_transformers_does(tiny_model, architecture):
+    directory = tiny_model(architecture)
+    some = texts(seed=3)
+    compare(directory, encoder(directory, MAX_LENGTH)(some), some, None, MAX_LENGTH)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_pairs_are_encoded_as_transformers_does(tiny_model, architecture):
+    directory = tiny_model(architecture)
+    # The oracle's own truncation is quadratic in the length of pairs.
+    firsts, seconds = ([text[:600] for text in texts(seed)] for seed in (4, 5))
+    random.Random(6).shuffle(seconds)
+    compare(directory, encoder(directory, MAX_LENGTH)(firsts, seconds), firsts, seconds, MAX_LENGTH)
+
+
+def test_the_length_limit_itself_is_not_truncated(tiny_model):
+    directory = tiny_model("bert")
+    words = ["good " * count for count in range(27, 34)]
+    encoded = encoder(directory, MAX_LENGTH)(words)
+    assert encoded.lengths.tolist() == [29, 30, 31, 32, 32, 32, 32]
+    assert encoded.truncated.tolist() == [False] * 4 + [True] * 3
+
+
+def test_nothing_to_encode(tiny_model):
+    assert len(encoder(tiny_model("bert"), MAX_LENGTH)([])) == 0
+
+
+@pytest.mark.parametrize("architecture", ["bert", "roberta", "xlm-roberta"])
+@pytest.mark.parametrize("unit", ["good room ", "服务很好", "x", " "], ids=["words", "no-spaces", "one-word", "spaces"])
+def test_ten_megabytes_are_cut_off_within_a_second(tiny_model, architecture, unit):
+    encode = encoder(tiny_model(architecture), 128)
+    text = unit * (10_000_000 // len(unit.encode()))
+    begun = time.process_time()
+    encoded = encode([text])
+    seconds = time.process_time() - begun
+    assert encoded.truncated.tolist() == [True]
+    assert encoded.lengths[0] <= 128
+    assert seconds < 1.0
+
+
+def test_ten_megabytes_twice_in_a_pair(tiny_model):
+    encode = encoder(tiny_model("bert"), 128)
+    text = "good room " * 1_000_000
+    begun = time.process_time()
+    encoded = encode([text, "good", text], ["good", text, text])
+    seconds = time.process_time() - begun
+    assert encoded.truncated.tolist() == [True] * 3
+    assert encoded.lengths.tolist() == [128] * 3
+    assert encoded.first.tolist() == [128 - 2, 3, 62 + 2]
+    assert seconds < 2.0
+
+
+@pytest.mark.parametrize("architecture", ["bert", "roberta"])
+@pytest.mark.parametrize("max_length", [6, 7, 8, 11])
+def test_every_way_to_share_a_few_tokens_between_two_texts(tiny_model, architecture, max_length):
+    directory = tiny_model(architecture)
+    counts = [(first, second) for first in range(9) for second in range(9)]
+    firsts, seconds = ([" ".join(["good"] * pair[side]) for pair in counts] for side in (0, 1))
+    compare(directory, encoder(directory, max_length)(firsts, seconds), firsts, seconds, max_length)
+
+
+def test_a_pair_needs_room_for_its_special_tokens(tiny_model):
+    with pytest.raises(ConfigError, match="needs 4 special tokens and one of each text; say 6 at least"):
+        encoder(tiny_model("roberta"), 5)(["a"], ["b"])
+    assert encoder(tiny_model("roberta"), 5)(["good " * 9]).lengths.tolist() == [5]
+
+
+def test_the_encoder_sees_the_same_tokens_however_long_the_rest_is(tiny_model):
+    encode = encoder(tiny_model("modernbert"), MAX_LENGTH)
+    text = " ".join(sentences(300, seed=8))
+    whole, head = encode([text]), encode([text[:5000]])
+    assert np.array_equal(whole.ids, head.ids)
