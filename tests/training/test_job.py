@@ -75,6 +75,7 @@ def test_the_directory_says_what_it_is(base: Path) -> None:
     assert len(metrics["history"]) == 2
     assert metrics["nll"] <= metrics["uncalibrated"]["nll"]
     assert json.loads(json.dumps(summary.as_dict())) == summary.as_dict()
+    assert "local_files_only" not in Path("out/tokenizer_config.json").read_text()
     assert Path("out/model.safetensors").stat().st_mode == Path("out/config.json").stat().st_mode
 
 
