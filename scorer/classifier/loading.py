@@ -23,6 +23,7 @@ from scorer.classifier.labels import LabelSet
 from scorer.errors import ConfigError, ModelError
 
 _DEFAULT_MAX_LENGTH = 512
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.*", "*.model")
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,9 @@ def _load_weights(directory: ModelDirectory) -> PreTrainedModel:
 
 
 def _load_tokenizer(directory: ModelDirectory) -> PreTrainedTokenizerBase:
+    # Without any of them transformers makes an empty tokenizer, to which every word is unknown, and says nothing.
+    if not any(found for pattern in _TOKENIZER_FILES for found in directory.path.glob(pattern)):
+        raise ModelError(f"{directory.name}: no tokenizer (tokenizer.json); copy it from the model's origin")
     try:
         tokenizer = AutoTokenizer.from_pretrained(directory.path, trust_remote_code=False, local_files_only=True)
     except Exception as error:
@@ -102,8 +106,17 @@ def _load_tokenizer(directory: ModelDirectory) -> PreTrainedTokenizerBase:
 
 
 def _labels(directory: ModelDirectory, model: PreTrainedModel) -> LabelSet:
+    if model.config.problem_type in ("multi_label_classification", "regression"):
+        raise ModelError(
+            f"{directory.name}: problem_type {model.config.problem_type!r}; only models that give one label are scored"
+        )
+    if model.config.num_labels == 1:
+        raise ModelError(f"{directory.name}: one output (regression); only models that give one of several labels")
     if directory.metadata is None:
-        return LabelSet.from_id2label({int(index): name for index, name in (model.config.id2label or {}).items()})
+        id2label = {int(index): name for index, name in (model.config.id2label or {}).items()}
+        if sorted(id2label) != list(range(len(id2label))):
+            raise ModelError(f"{directory.name}: id2label of config.json does not count its labels from 0")
+        return LabelSet.from_id2label(id2label)
     labels = directory.metadata.labels
     if len(labels) != model.config.num_labels:
         raise ModelError(

@@ -61,15 +61,29 @@ class ModelMetadata:
             if version != SCHEMA_VERSION:
                 raise ModelError(f"{path}: schema version {version}; this scorer reads version {SCHEMA_VERSION}")
             labels = document.pop("labels")
-            return cls(
+            metadata = cls(
                 labels=LabelSet(tuple(labels["names"]), labels["kind"]),
-                text_columns=tuple(document.pop("text_columns")),
+                text_columns=tuple(_strings(document.pop("text_columns"))),
                 **document,
             )
+            metadata._check()
+            return metadata
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(
                 f"{path}: not readable as model metadata ({type(error).__name__}); fit the model again"
             ) from error
+
+    def _check(self) -> None:
+        """ValueError where a field that decides an answer holds what `write` would never have written."""
+        if not (isinstance(self.temperature, float | int) and 0 < self.temperature < float("inf")):
+            raise ValueError("temperature")
+        if not (isinstance(self.max_length, int) and self.max_length > 0):
+            raise ValueError("max_length")
+        if len(self.text_columns) not in (1, 2):
+            raise ValueError("text_columns")
+        if not _strings(list(self.labels.names)) or LabelSet.from_values(self.labels.values).kind != self.labels.kind:
+            raise ValueError("labels")
+        _strings(list(self.files.values()))
 
     def verify(self, directory: Path) -> None:
         """Compare every recorded hash with the file's bytes; a difference or a missing file is a ModelError."""
@@ -85,6 +99,13 @@ def sha256(path: Path) -> str:
     """The SHA-256 of a file's bytes, hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _strings(values: Any) -> list[str]:
+    """`values`; ValueError unless it is a list of strings."""
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError("strings")
+    return values
 
 
 def _files(directory: Path) -> list[Path]:

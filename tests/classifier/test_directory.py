@@ -1,0 +1,194 @@
+"""Which model directories are opened, and that nothing in a refused one is ever executed: canaries would show it."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+from pathlib import Path
+
+import pytest
+
+from scorer.classifier.classifier import Classifier
+from scorer.classifier.directory import open_model
+from scorer.classifier.labels import LabelSet
+from scorer.classifier.metadata import ModelMetadata
+from scorer.errors import ModelError
+
+FIVE = LabelSet.from_values([1, 2, 3, 4, 5])
+
+
+@pytest.fixture
+def model(tiny_model, tmp_path) -> Path:
+    """A copy that a test may spoil."""
+    return Path(shutil.copytree(tiny_model("bert"), tmp_path / "model"))
+
+
+@pytest.fixture
+def canary(tmp_path) -> Path:
+    return tmp_path / "executed"
+
+
+class _Canary:
+    """Unpickling it creates a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.touch, (self.path,))
+
+
+def refused(model: Path, match: str) -> None:
+    with pytest.raises(ModelError, match=match) as raised:
+        Classifier(open_model(str(model)))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_good_directory_is_opened(model):
+    directory = open_model(str(model))
+    assert (directory.path, directory.metadata) == (model, None)
+    assert len(directory.fingerprint) == 32
+
+
+@pytest.mark.parametrize("where", ["modeling_own.py", "deep/er/tokenization_own.py"])
+def test_code_is_refused_and_not_executed(model, canary, where):
+    (model / where).parent.mkdir(parents=True, exist_ok=True)
+    (model / where).write_text(f"open({str(canary)!r}, 'w')")
+    refused(model, "code in a model directory")
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json"])
+@pytest.mark.parametrize("padding", [0, 2_000_000], ids=["small", "huge"])
+def test_auto_map_is_refused_and_its_code_not_executed(model, canary, tmp_path, monkeypatch, name, padding):
+    (tmp_path / "elsewhere.py").write_text(f"open({str(canary)!r}, 'w')")
+    monkeypatch.chdir(tmp_path)
+    document = json.loads((model / name).read_text())
+    automap = {"AutoConfig": "elsewhere.C", "AutoModelForSequenceClassification": "elsewhere.M"}
+    (model / name).write_text(json.dumps(document | {"auto_map": automap, "filling": "x" * padding}))
+    refused(model, "auto_map")
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "pytorch_model-00001-of-00002.bin", "model.pt", "x/own.pkl"])
+@pytest.mark.parametrize("beside", [True, False], ids=["beside safetensors", "alone"])
+def test_pickled_weights_are_refused_and_not_read(model, canary, name, beside):
+    (model / name).parent.mkdir(exist_ok=True)
+    (model / name).write_bytes(pickle.dumps(_Canary(canary)))
+    if not beside:
+        (model / "model.safetensors").unlink()
+    refused(model, "pickled weights")
+    assert not canary.exists()
+    pickle.loads((model / name).read_bytes())
+    assert canary.exists(), "the canary itself does not sing"
+
+
+def test_a_trainers_state_stays_unread(model, canary):
+    (model / "training_args.bin").write_bytes(pickle.dumps(_Canary(canary)))
+    Classifier(open_model(str(model)))
+    assert not canary.exists()
+
+
+def test_a_link_out_of_the_directory_is_refused(model, tmp_path):
+    shutil.move(model / "config.json", tmp_path / "config.json")
+    (model / "config.json").symlink_to(tmp_path / "config.json")
+    refused(model, r"config\.json: a symbolic link out of")
+
+
+def test_a_link_within_the_directory_and_to_the_directory_is_fine(model, tmp_path):
+    (model / "config.json").rename(model / "the-config.json")
+    (model / "config.json").symlink_to("the-config.json")
+    (tmp_path / "latest").symlink_to(model)
+    assert open_model(str(tmp_path / "latest")).metadata is None
+
+
+@pytest.mark.parametrize(
+    ("spoil", "match"),
+    [
+        (lambda m: (m / "model.safetensors").unlink(), r"no \.safetensors file"),
+        (lambda m: (m / "config.json").unlink(), r"no config\.json"),
+        (lambda m: (m / "config.json").write_text("{"), r"config\.json: not valid JSON"),
+        (lambda m: (m / "config.json").write_bytes(b"\xff\xfe{"), r"config\.json: not valid JSON"),
+        (lambda m: (m / "config.json").write_text("[" * 100_000), r"config\.json: not valid JSON"),
+        (lambda m: (m / "config.json").write_text("[]"), "model"),
+        (lambda m: (m / "config.json").write_text('{"model_type": "unheard-of"}'), "model"),
+        (lambda m: (m / "model.safetensors").write_bytes(b""), "model"),
+        (lambda m: (m / "model.safetensors").write_bytes((m / "model.safetensors").read_bytes()[:-9]), "model"),
+    ],
+)
+def test_what_is_no_model_is_refused(model, spoil, match):
+    spoil(model)
+    refused(model, match)
+
+
+def test_a_changed_file_is_refused(model):
+    ModelMetadata(base_model="b", text_columns=("text",), label_column="l", labels=FIVE, max_length=64).write(model)
+    assert open_model(str(model)).metadata.max_length == 64
+    with (model / "model.safetensors").open("r+b") as stream:
+        stream.seek(-1, 2)
+        stream.write(b"\x01")
+    refused(model, r"model\.safetensors: changed since")
+
+
+def test_a_file_and_a_missing_path_are_no_model(model, tmp_path):
+    refused(model / "config.json", "a file, where a model directory is expected")
+    refused(tmp_path / "absent", "no such model directory")
+    refused(Path("models/never-fitted"), "no such model directory; run `scorer fit` first")
+
+
+def test_the_fingerprint_follows_what_changes_a_logit_and_nothing_else(model):
+    before = open_model(str(model)).fingerprint
+    (model / "README.md").write_text("a card")
+    assert open_model(str(model)).fingerprint == before
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(config | {"layer_norm_eps": 1e-3}))
+    assert open_model(str(model)).fingerprint != before
+
+
+def test_the_fingerprint_does_not_depend_on_who_hashed(model):
+    bare = open_model(str(model)).fingerprint
+    ModelMetadata(base_model="b", text_columns=("text",), label_column="l", labels=FIVE, max_length=64).write(model)
+    assert open_model(str(model)).fingerprint == bare
+
+
+@pytest.fixture
+def hub(tiny_model, tmp_path, monkeypatch) -> Path:
+    """A hub cache that holds owner/tiny, laid out as huggingface_hub does: blobs, a snapshot of links, refs."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    home = tmp_path / "hub" / "models--owner--tiny"
+    revision = "0123456789abcdef0123456789abcdef01234567"
+    snapshot = home / "snapshots" / revision
+    for folder in (snapshot, home / "blobs", home / "refs"):
+        folder.mkdir(parents=True)
+    (home / "refs" / "main").write_text(revision)
+    for number, file in enumerate(sorted(tiny_model("bert").iterdir())):
+        shutil.copy(file, home / "blobs" / f"{number:040x}")
+        (snapshot / file.name).symlink_to(f"../../blobs/{number:040x}")
+    return snapshot
+
+
+def test_a_cached_hub_model_is_opened_without_the_network(hub, tiny_model):
+    by_name = open_model("owner/tiny")
+    assert by_name.path.samefile(hub)
+    assert by_name.fingerprint == open_model(str(tiny_model("bert"))).fingerprint == open_model(str(hub)).fingerprint
+    Classifier(by_name)
+
+
+def test_a_hub_model_that_asks_for_code_is_refused(hub, canary):
+    config = hub / "config.json"
+    document = json.loads(config.read_text()) | {"auto_map": {"AutoConfig": "own.C"}}
+    config.unlink()
+    config.write_text(json.dumps(document))
+    (hub / "own.py").write_text(f"open({str(canary)!r}, 'w')")
+    with pytest.raises(ModelError, match="auto_map"):
+        open_model("owner/tiny")
+    assert not canary.exists()
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_hub_model_that_is_not_cached_is_a_model_error():
+    with pytest.raises(ModelError, match="owner/other: no such directory, and not to be had from the hub"):
+        open_model("owner/other")

@@ -1,0 +1,125 @@
+"""`scorer.json`: what is written is read, what is damaged is refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from scorer.classifier.labels import LabelSet
+from scorer.classifier.metadata import METADATA_FILE, ModelMetadata
+from scorer.errors import ModelError
+
+
+def metadata(**changes) -> ModelMetadata:
+    fields = {
+        "base_model": "base",
+        "text_columns": ("first", "second"),
+        "label_column": "Étoiles",
+        "labels": LabelSet.from_values([1, 2, 3]),
+        "max_length": 64,
+        "temperature": 1.25,
+        "training": {"seed": 7},
+        "metrics": {"macro_f1": 0.5},
+        "versions": {"torch": "2"},
+    }
+    return ModelMetadata(**(fields | changes))
+
+
+@pytest.fixture
+def directory(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "plot.svg").write_text("<svg/>")
+    metadata().write(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("values", [[1, 2, 3], ["schlecht", "gut", "größe"], [True, False]])
+def test_what_was_written_is_read(tmp_path, values):
+    (tmp_path / "config.json").write_text("{}")
+    written = metadata(labels=LabelSet.from_values(values))
+    written.write(tmp_path)
+    found = ModelMetadata.read(tmp_path)
+    assert found is not None
+    assert set(found.files) == {"config.json"}
+    assert (found.labels, found.text_columns, found.temperature) == (written.labels, ("first", "second"), 1.25)
+    assert (found.training, found.metrics, found.versions) == ({"seed": 7}, {"macro_f1": 0.5}, {"torch": "2"})
+
+
+def test_a_directory_that_scorer_did_not_write_has_none(tmp_path):
+    assert ModelMetadata.read(tmp_path) is None
+
+
+def test_every_file_is_recorded_and_a_difference_is_refused(directory):
+    found = ModelMetadata.read(directory)
+    assert set(found.files) == {"config.json", "report/plot.svg"}
+    found.verify(directory)
+    (directory / "report" / "plot.svg").write_text("<svg></svg>")
+    with pytest.raises(ModelError, match=r"plot\.svg: changed since"):
+        found.verify(directory)
+    (directory / "report" / "plot.svg").unlink()
+    with pytest.raises(ModelError, match=r"plot\.svg: missing"):
+        found.verify(directory)
+
+
+def _without(key):
+    def damage(document):
+        del document[key]
+        return document
+
+    return damage
+
+
+def _with(**changes):
+    return lambda document: document | changes
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _without("labels"),
+        _without("schema_version"),
+        _without("text_columns"),
+        _without("max_length"),
+        _with(schema_version=99),
+        _with(unknown=1),
+        _with(labels=["a", "b"]),
+        _with(labels={"names": ["a", "b"], "kind": "float"}),
+        _with(labels={"names": ["a", "b"], "kind": "int"}),
+        _with(labels={"names": [], "kind": "string"}),
+        _with(labels={"names": [1, 2], "kind": "int"}),
+        _with(text_columns="sentence"),
+        _with(text_columns=[]),
+        _with(text_columns=["a", "b", "c"]),
+        _with(text_columns=[7]),
+        _with(max_length="many"),
+        _with(max_length=0),
+        _with(temperature=0.0),
+        _with(temperature=-1.0),
+        _with(temperature="warm"),
+        _with(files=["config.json"]),
+        lambda _: [],
+        lambda _: None,
+    ],
+)
+def test_a_damaged_file_is_a_model_error_that_names_it(directory, damage):
+    path = directory / METADATA_FILE
+    path.write_text(json.dumps(damage(json.loads(path.read_text()))))
+    with pytest.raises(ModelError, match=r"scorer\.json"):
+        ModelMetadata.read(directory)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe", b'{"schema_version": 1'])
+def test_a_torn_file_is_a_model_error_that_names_it(directory, data):
+    (directory / METADATA_FILE).write_bytes(data)
+    with pytest.raises(ModelError, match=r"scorer\.json"):
+        ModelMetadata.read(directory)
+
+
+@pytest.mark.parametrize("temperature", ["NaN", "Infinity"])
+def test_a_temperature_that_is_no_number_is_a_model_error(directory, temperature):
+    path = directory / METADATA_FILE
+    path.write_text(path.read_text().replace("1.25", temperature))
+    with pytest.raises(ModelError, match=r"scorer\.json"):
+        ModelMetadata.read(directory)
