@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 define SHOW
 import polars as pl
 columns = "review_id", "sentence", "score", "confidence", "score_status"
-with pl.Config(tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True, tbl_width_chars=110, fmt_str_lengths=60):
+with pl.Config(tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True, tbl_width_chars=120, fmt_str_lengths=54, float_precision=3):
     print(pl.read_parquet("data/reviews.scored.parquet", columns=columns, n_rows=8))
 endef
 export SHOW
