@@ -28,7 +28,10 @@ _TOKENIZER_FILES = ("tokenizer.json", "vocab.*", "*.model")
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """What a directory holds, in memory: fp32 weights on the CPU, the fast tokenizer, and what limits them."""
+    """What a directory holds, in memory: fp32 weights on the CPU, the fast tokenizer, and what limits them.
+
+    `token_types` says whether the model is told which text of a pair a token is of, as its tokenizer has it.
+    """
 
     directory: ModelDirectory
     model: PreTrainedModel
@@ -36,6 +39,7 @@ class LoadedModel:
     labels: LabelSet
     max_length: int
     pad_id: int
+    token_types: bool
 
 
 def load(directory: ModelDirectory, *, max_length: int | None = None) -> LoadedModel:
@@ -47,7 +51,15 @@ def load(directory: ModelDirectory, *, max_length: int | None = None) -> LoadedM
     backend: Tokenizer = fast.backend_tokenizer
     _check_vocabulary(directory, model, backend)
     pad_id = fast.pad_token_id if fast.pad_token_id is not None else 0
-    return LoadedModel(directory, model, backend, labels, _max_length(directory, model, fast, max_length), pad_id)
+    return LoadedModel(
+        directory=directory,
+        model=model,
+        tokenizer=backend,
+        labels=labels,
+        max_length=_max_length(directory, model, fast, max_length),
+        pad_id=pad_id,
+        token_types="token_type_ids" in fast.model_input_names,
+    )
 
 
 def max_positions(model: PreTrainedModel) -> int | None:

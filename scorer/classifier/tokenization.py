@@ -25,12 +25,14 @@ _LONGEST_TEXT = 100_000
 class TextEncoder:
     """Encodes texts, or pairs of texts, into at most `max_length` token ids with the special tokens of the model.
 
-    Truncation is that of transformers (the end is cut off, of a pair the longer text's). `tokenizer` is changed: its
-    padding and truncation are set anew.
+    Truncation is that of transformers (the end is cut off, of a pair the longer text's). Without `token_types` every
+    token has type 0, for models whose tokenizer does not tell them (ALBERT's, in transformers 5). `tokenizer` is
+    changed: its padding and truncation are set anew.
     """
 
-    def __init__(self, tokenizer: Tokenizer, *, max_length: int) -> None:
+    def __init__(self, tokenizer: Tokenizer, *, max_length: int, token_types: bool = True) -> None:
         self.max_length = max_length
+        self._token_types = token_types
         self._beginning = max_length * _CHARACTERS_A_TOKEN
         self._longest_text = max(_LONGEST_TEXT, self._beginning)
         self._tokenizer = tokenizer
@@ -83,7 +85,7 @@ class TextEncoder:
                 kept = _kept(encoding.sequence_ids, room)
                 row_ids, types = [row_ids[place] for place in kept], [types[place] for place in kept]
             ids.append(row_ids)
-            first.append(len(types) - sum(types))
+            first.append(len(types) - sum(types) if self._token_types else len(types))
         return _sequences(ids, first=first, truncated=truncated)
 
 

@@ -83,6 +83,8 @@ class ScoreStore:
             ).fetchall()
         if rows:
             places, found, origin = zip(*rows, strict=True)
+            if any(len(record) != self._width for record in found):
+                raise StorageError(f"{self.path}: the score cache holds records of another kind; remove it")
             records[list(places)] = np.frombuffer(b"".join(found), np.uint8).reshape(-1, self._width)
             origins[list(places)] = origin
         return Found(records, origins)

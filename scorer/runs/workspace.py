@@ -32,10 +32,10 @@ class Workspace:
     def recall(self) -> dict[str, Any] | None:
         """The job that left this workspace unfinished, or None."""
         try:
-            job: dict[str, Any] = json.loads((self.path / _JOB).read_text(encoding="utf-8"))
+            job = json.loads((self.path / _JOB).read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
             return None
-        return job
+        return job if isinstance(job, dict) else None
 
     def remember(self, job: dict[str, Any]) -> None:
         """Keep `job` for the run that continues this one."""

@@ -137,3 +137,9 @@ def test_the_encoder_sees_the_same_tokens_however_long_the_rest_is(tiny_model):
     text = " ".join(sentences(300, seed=8))
     whole, head = encode([text]), encode([text[:5000]])
     assert np.array_equal(whole.ids, head.ids)
+
+
+def test_without_token_types_both_texts_have_type_zero(tiny_model):
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model("albert")).backend_tokenizer
+    encoded = TextEncoder(tokenizer, max_length=32, token_types=False)(["good room"], ["bad soup"])
+    assert encoded.first.tolist() == encoded.lengths.tolist()

@@ -1,0 +1,185 @@
+"""The score cache: what was added is there, whoever asks, whatever happened to the process that added it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from scorer.errors import StorageError
+from scorer.runs.score_store import KEY_BYTES, NOWHERE, ScoreStore, origin_of
+
+ROOT = Path(__file__).parents[2]
+WIDTH = 3
+
+
+def key(number: int) -> bytes:
+    return (number * 2654435761 % 2**64).to_bytes(KEY_BYTES, "big")
+
+
+def records(*values: int) -> np.ndarray:
+    return np.array([[value % 256, value // 256 % 256, 7] for value in values], np.uint8).reshape(-1, WIDTH)
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    return tmp_path / "scores.sqlite"
+
+
+@pytest.fixture
+def store(path):
+    store = ScoreStore(path, width=WIDTH)
+    yield store
+    store.close()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.dictionaries(st.integers(0, 30), st.integers(0, 9)), st.booleans()), max_size=6))
+def test_a_store_is_a_dictionary_that_keeps_the_first_value(tmp_path_factory, steps):
+    path = tmp_path_factory.mktemp("store") / "scores.sqlite"
+    store, expected = ScoreStore(path, width=WIDTH), {}
+    for place, (additions, reopen) in enumerate(steps):
+        store.add([key(number) for number in additions], records(*additions.values()), origin_of(1, place))
+        expected = {number: (value, origin_of(1, place)) for number, value in additions.items()} | expected
+        if reopen:
+            store.close()
+            store = ScoreStore(path, width=WIDTH)
+    asked = list(range(31))[::-1]
+    found = store.look_up([key(number) for number in asked])
+    store.close()
+    assert found.records.dtype == np.uint8
+    for row, number in enumerate(asked):
+        value, origin = expected.get(number, (None, NOWHERE))
+        assert found.origins[row] == origin
+        assert found.records[row].tolist() == ([0] * WIDTH if value is None else records(value)[0].tolist())
+
+
+def test_a_key_twice_in_one_addition_keeps_one(store):
+    store.add([key(1), key(1)], records(4, 4), 5)
+    assert store.look_up([key(1)]).records.tolist() == records(4).tolist()
+
+
+def test_nothing_asked_and_nothing_added(store):
+    assert store.is_empty()
+    assert store.look_up([]).records.shape == (0, WIDTH)
+    store.add([], records(), 1)
+    assert store.is_empty()
+    assert store.look_up([key(1)]).origins.tolist() == [NOWHERE]
+
+
+def test_ten_thousand_keys(store):
+    numbers = np.random.default_rng(0).permutation(10_000).tolist()
+    store.add([key(number) for number in numbers], records(*numbers), 9)
+    found = store.look_up([key(number) for number in range(5_000, 15_000)])
+    assert (found.origins[:5_000] == 9).all()
+    assert (found.origins[5_000:] == NOWHERE).all()
+    assert np.array_equal(found.records[:5_000], records(*range(5_000, 10_000)))
+
+
+def test_runs_are_numbered_apart_and_remembered(store, path):
+    first = store.new_run()
+    other = ScoreStore(path, width=WIDTH)
+    second = other.new_run()
+    assert first != second
+    assert other.has_run(first)
+    assert store.has_run(second)
+    assert not store.has_run(second + 1)
+    other.close()
+
+
+def test_origins_of_different_places_differ():
+    origins = {origin_of(run, place) for run in range(5) for place in (0, 1, 2**32 - 1)}
+    assert len(origins) == 15
+    assert NOWHERE not in origins
+
+
+def test_a_second_connection_sees_what_was_added_and_can_add(store, path):
+    other = ScoreStore(path, width=WIDTH)
+    store.add([key(1)], records(1), 1)
+    assert other.look_up([key(1)]).origins.tolist() == [1]
+    other.add([key(2)], records(2), 2)
+    assert store.look_up([key(2), key(1)]).origins.tolist() == [2, 1]
+    other.close()
+
+
+@pytest.mark.parametrize("content", [b"no database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
+def test_a_file_that_is_no_store(path, content):
+    path.write_bytes(content)
+    with pytest.raises(StorageError, match=r"scores\.sqlite: the score cache cannot be used"):
+        ScoreStore(path, width=WIDTH)
+
+
+def test_damage_in_the_middle(path):
+    store = ScoreStore(path, width=WIDTH)
+    store.add([key(number) for number in range(5_000)], records(*range(5_000)), 1)
+    store.close()
+    with path.open("r+b") as file:
+        file.seek(4096 * 2)
+        file.write(b"\xff" * 4096 * 30)
+    damaged = ScoreStore(path, width=WIDTH)
+    with pytest.raises(StorageError, match="remove it to start afresh"):
+        damaged.look_up([key(number) for number in range(5_000)])
+    damaged.close()
+
+
+def test_records_of_another_width_are_not_mistaken_for_ours(store, path):
+    store.add([key(1)], records(1), 1)
+    wider = ScoreStore(path, width=WIDTH + 1)
+    with pytest.raises(StorageError, match=r"scores\.sqlite"):
+        wider.look_up([key(1)])
+    wider.close()
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(StorageError):
+        ScoreStore(tmp_path / "absent" / "scores.sqlite", width=WIDTH)
+
+
+_ADDER = f"""
+import sys
+from pathlib import Path
+sys.path.insert(0, {str(ROOT)!r})
+from tests.runs.test_score_store import WIDTH, key, records
+from scorer.runs.score_store import ScoreStore
+store = ScoreStore(Path(sys.argv[1]), width=WIDTH)
+first = int(sys.argv[2])
+for number in range(first, first + int(sys.argv[3])):
+    store.add([key(number)], records(number), 1)
+    print(number, flush=True)
+"""
+
+
+def adder(path: Path, first: int, count: int) -> subprocess.Popen[str]:
+    arguments = [sys.executable, "-c", _ADDER, str(path), str(first), str(count)]
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+
+
+def test_what_was_committed_survives_a_kill(path):
+    process = adder(path, 0, 100_000)
+    for _ in range(50):
+        process.stdout.readline()
+    process.send_signal(signal.SIGKILL)
+    rest, _ = process.communicate(timeout=30)
+    committed = 50 + rest.count("\n")
+
+    store = ScoreStore(path, width=WIDTH)
+    found = store.look_up([key(number) for number in range(committed + 2)])
+    store.close()
+    assert (found.origins[:committed] == 1).all()
+    assert np.array_equal(found.records[:committed], records(*range(committed)))
+    assert found.origins[committed + 1] == NOWHERE, "at most the addition that was under way may be there besides"
+
+
+def test_processes_that_open_and_add_at_once_do_not_lose_anything(path):
+    processes = [adder(path, 1000 * number, 20) for number in range(6)]
+    assert [process.communicate(timeout=60)[0].count("\n") for process in processes] == [20] * 6
+    store = ScoreStore(path, width=WIDTH)
+    found = store.look_up([key(1000 * number + step) for number in range(6) for step in range(20)])
+    store.close()
+    assert (found.origins == 1).all()

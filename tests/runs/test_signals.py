@@ -1,0 +1,94 @@
+"""Real signals: the first asks, the second ends, the caller's own handlers come back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from scorer.errors import Interrupted
+from scorer.runs.signals import StopSignals
+
+ROOT = Path(__file__).parents[2]
+_PROGRAM = f"""
+import signal, sys, time
+sys.path.insert(0, {str(ROOT)!r})
+from scorer.errors import Interrupted
+from scorer.runs.signals import StopSignals
+if "ignored" in sys.argv:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+with StopSignals() as signals:
+    print("ready", flush=True)
+    try:
+        while True:
+            time.sleep(0.01)
+            if "deaf" not in sys.argv:
+                signals.check()
+    except Interrupted as error:
+        sys.exit(error.exit_code)
+"""
+
+
+def program(*arguments: str) -> subprocess.Popen[str]:
+    process = subprocess.Popen([sys.executable, "-c", _PROGRAM, *arguments], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_the_first_signal_asks_the_run_to_stop(number, code):
+    process = program()
+    process.send_signal(number)
+    process.communicate(timeout=30)
+    assert process.returncode == code
+
+
+def test_the_second_signal_ends_a_run_that_does_not_listen():
+    process = program("deaf")
+    process.send_signal(signal.SIGTERM)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.communicate(timeout=0.2)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+
+
+def test_a_signal_that_the_caller_ignores_stays_ignored():
+    process = program("ignored")
+    process.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.communicate(timeout=0.2)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 143
+
+
+def test_afterwards_the_callers_handlers_are_back():
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    with StopSignals() as signals:
+        signals.check()
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(Interrupted) as raised:
+            signals.check()
+    assert raised.value.exit_code == 143
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+
+
+def test_another_thread_changes_no_handler():
+    before = signal.getsignal(signal.SIGTERM)
+    seen = []
+
+    def work() -> None:
+        with StopSignals() as signals:
+            signals.check()
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [before]

@@ -1,0 +1,132 @@
+"""One run at a time works in a workspace, and a run that died leaves it free."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scorer.errors import Busy, OutputRefused
+from scorer.runs.workspace import Workspace
+
+ROOT = Path(__file__).parents[2]
+_HOLDER = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from pathlib import Path
+from scorer.errors import Busy
+from scorer.runs.workspace import Workspace
+sys.stdin.readline()
+try:
+    workspace = Workspace(Path(sys.argv[1]))
+except Busy:
+    print("busy", flush=True)
+    sys.exit()
+workspace.remember({{"by": "holder"}})
+print("held", flush=True)
+sys.stdin.readline()
+"""
+
+
+def holder(target: Path) -> subprocess.Popen[str]:
+    """A process that takes the workspace at the first line it is sent and ends at the second."""
+    arguments = [sys.executable, "-c", _HOLDER, str(target)]
+    return subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def tell(process: subprocess.Popen[str]) -> None:
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+@pytest.fixture
+def target(tmp_path) -> Path:
+    return tmp_path / "out file.parquet"
+
+
+def test_the_folder_lies_beside_the_target_and_goes_when_nothing_is_in_it(target):
+    workspace = Workspace(target)
+    assert workspace.path == target.parent / "out file.parquet.unfinished"
+    assert workspace.path.is_dir()
+    workspace.release()
+    assert not workspace.path.exists()
+    workspace.release()
+
+
+def test_what_is_remembered_is_recalled_by_the_next(target):
+    first = Workspace(target)
+    assert first.recall() is None
+    first.remember({"job": {"a": 1}, "run": 3})
+    first.remember({"job": {"a": 2}, "run": 4})
+    first.release()
+    second = Workspace(target)
+    assert second.recall() == {"job": {"a": 2}, "run": 4}
+    second.clear()
+    assert second.recall() is None
+    assert [path.name for path in second.path.iterdir()] == ["lock"]
+    second.release()
+    assert not second.path.exists()
+
+
+def test_remove_takes_everything_along(target):
+    workspace = Workspace(target)
+    workspace.remember({"a": 1})
+    (workspace.path / "scores").write_text("x")
+    workspace.remove()
+    assert not workspace.path.exists()
+    workspace.release()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[1]", b"null"])
+def test_a_damaged_memory_is_no_memory(target, content):
+    workspace = Workspace(target)
+    (workspace.path / "job.json").write_bytes(content)
+    assert workspace.recall() is None
+    workspace.remove()
+
+
+def test_twice_in_one_process_is_busy_too(target):
+    workspace = Workspace(target)
+    with pytest.raises(Busy, match=f"process {os.getpid()} is writing this output"):
+        Workspace(target)
+    workspace.release()
+    Workspace(target).release()
+
+
+def test_another_process_is_named_and_its_death_frees_the_workspace(target):
+    process = holder(target)
+    tell(process)
+    assert process.stdout.readline() == "held\n"
+    with pytest.raises(Busy, match=rf"{target.name}\.unfinished: process {process.pid} is writing"):
+        Workspace(target)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=30)
+
+    workspace = Workspace(target)
+    assert workspace.recall() == {"by": "holder"}
+    workspace.remove()
+
+
+def test_of_twenty_processes_at_once_exactly_one_holds(target):
+    processes = [holder(target) for _ in range(20)]
+    for process in processes:
+        tell(process)
+    answers = sorted(process.stdout.readline() for process in processes)
+    for process in processes:
+        process.communicate(input="\n", timeout=60)
+    assert answers == ["busy\n"] * 19 + ["held\n"]
+
+
+def test_a_file_in_the_way(target):
+    target.with_name(target.name + ".unfinished").write_text("mine")
+    with pytest.raises(OutputRefused, match="in the way of this run's workspace"):
+        Workspace(target)
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(OutputRefused, match="no such folder"):
+        Workspace(tmp_path / "absent" / "out.parquet")
