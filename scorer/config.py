@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 LATEST_MODEL = "models/latest"
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-Backend = Literal["auto", "padded"]
+Backend = Literal["auto", "padded", "packed"]
 FileFormat = Literal["parquet", "csv", "tsv", "jsonl", "arrow"]
 
 
@@ -186,7 +186,9 @@ class FrameConfig:
         "auto"
     )
     device: Annotated[str, Setting("auto, cpu, cuda or cuda:N.")] = "auto"
-    backend: Annotated[Backend, Setting("Forward pass.")] = "auto"
+    backend: Annotated[
+        Backend, Setting("Forward pass: packed for the BERT family, padded for any model; auto chooses.")
+    ] = "auto"
     batch_tokens: Annotated[
         int | None, Setting("Tokens the device sees at once; the default suits the device.", metavar="N", minimum=1)
     ] = None

@@ -6,24 +6,24 @@ not know files of data, windows or scores that were kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from scorer.classifier import batches, confidence
-from scorer.classifier.device import DTYPES, choose_device, choose_precision
+from scorer.classifier import batches
+from scorer.classifier.device import choose_device, choose_precision
 from scorer.classifier.directory import ModelDirectory
 from scorer.classifier.forward import Forward
+from scorer.classifier.forward.choice import choose_forward
 from scorer.classifier.forward.padded import PaddedForward
 from scorer.classifier.forward.resilient import ResilientForward
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.loading import LoadedModel, load
 from scorer.classifier.sequences import TokenSequences
 from scorer.classifier.tokenization import TextEncoder
-from scorer.config import Precision
+from scorer.config import Backend, Precision
 
 # Batches of a few thousand tokens stay within a CPU's caches; a GPU needs more to be busy.
 _CPU_BATCH_TOKENS = 4_096
@@ -32,11 +32,12 @@ _GPU_BATCH_TOKENS = 32_768
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """How logits are computed: what `auto` was resolved to."""
+    """How logits are computed: what `auto` was resolved to, and the reason for the backend."""
 
     device: str
     precision: str
     backend: str
+    reason: str
     batch_tokens: int
     max_length: int
 
@@ -51,25 +52,31 @@ class Classifier:
         device: str = "auto",
         precision: Precision = "auto",
         max_length: int | None = None,
+        backend: Backend = "auto",
         batch_tokens: int | None = None,
     ) -> None:
         where = choose_device(device)
         loaded = load(directory, max_length=max_length)
+        exact = choose_precision(precision, where)
+        chosen = choose_forward(loaded, backend, device=where, precision=exact)
         default_tokens = _GPU_BATCH_TOKENS if where.type == "cuda" else _CPU_BATCH_TOKENS
         self.directory = directory
         self.labels: LabelSet = loaded.labels
         self.temperature = directory.metadata.temperature if directory.metadata else 1.0
-        self.encode = TextEncoder(loaded.tokenizer, max_length=loaded.max_length)
+        self.encode = TextEncoder(
+            loaded.tokenizer, max_length=loaded.max_length, token_types=loaded.token_types
+        )
         self.engine = Engine(
             device=str(where),
-            precision=choose_precision(precision, where),
-            backend=PaddedForward.name,
+            precision=exact,
+            backend=chosen.forward.name,
+            reason=chosen.reason,
             batch_tokens=batch_tokens or default_tokens,
             max_length=loaded.max_length,
         )
         self.forward = ResilientForward(
-            _padded(loaded, where, self.engine.precision),
-            in_fp32=lambda: _padded(load(directory, max_length=max_length), where, "fp32"),
+            chosen.forward,
+            in_fp32=lambda: _padded_fp32(load(directory, max_length=max_length), where),
             labels=len(self.labels),
         )
 
@@ -85,16 +92,6 @@ class Classifier:
             logits[rows], outcomes[rows] = self.forward(sequences.take(rows))
         return logits, outcomes
 
-    def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Calibrated probabilities (n, labels) float32."""
-        return confidence.probabilities(logits, temperature=self.temperature)
 
-    def text_columns(self, chosen: Sequence[str]) -> tuple[str, ...]:
-        """The columns to read: those `chosen`, else those that the model was fitted on, which may be none."""
-        if chosen:
-            return tuple(chosen)
-        return self.directory.metadata.text_columns if self.directory.metadata else ()
-
-
-def _padded(loaded: LoadedModel, device: torch.device, precision: str) -> Forward:
-    return PaddedForward(loaded.model, device=device, dtype=DTYPES[precision], pad_id=loaded.pad_id)
+def _padded_fp32(loaded: LoadedModel, device: torch.device) -> Forward:
+    return PaddedForward(loaded.model, device=device, dtype=torch.float32, pad_id=loaded.pad_id)

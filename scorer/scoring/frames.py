@@ -35,6 +35,7 @@ class FrameScorer:
             device=config.device,
             precision=config.precision,
             max_length=config.max_length,
+            backend=config.backend,
             batch_tokens=config.batch_tokens,
         )
         answers = Answers.of(config, labels=self._classifier.labels, temperature=self._classifier.temperature)
@@ -49,7 +50,8 @@ class FrameScorer:
     def score_frame(self, frame: Frame) -> Frame:
         """`frame`, a polars DataFrame or a pyarrow Table, with the appended columns; its own columns are unchanged."""
         if isinstance(frame, pa.Table):
-            return self._score_table(frame)
+            scored_table: Frame = self._score_table(frame)
+            return scored_table
         if not hasattr(frame, "to_arrow"):
             raise UsageError(f"a polars DataFrame or a pyarrow Table is expected, not {type(frame).__name__}")
         import polars

@@ -114,6 +114,7 @@ def _load(plan: _Plan) -> Classifier:
         device=config.device,
         precision=config.precision,
         max_length=config.max_length,
+        backend=config.backend,
         batch_tokens=config.batch_tokens,
     )
 

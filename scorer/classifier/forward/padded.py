@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 from transformers import PreTrainedModel
 
-from scorer.classifier.forward import DeviceOutOfMemory
+from scorer.classifier.forward.memory import memory_errors
 from scorer.classifier.sequences import TokenSequences
 
 
@@ -30,17 +30,10 @@ class PaddedForward:
 
     @torch.inference_mode()
     def __call__(self, batch: TokenSequences) -> NDArray[np.float32]:
-        ids, mask, types = (torch.from_numpy(array).to(self._device) for array in batch.padded(self._pad_id))
-        inputs = {"input_ids": ids, "attention_mask": mask}
-        if self._takes_types:
-            inputs["token_type_ids"] = types
-        try:
+        with memory_errors():
+            ids, mask, types = (torch.from_numpy(array).to(self._device) for array in batch.padded(self._pad_id))
+            inputs = {"input_ids": ids, "attention_mask": mask}
+            if self._takes_types:
+                inputs["token_type_ids"] = types
             logits: NDArray[np.float32] = self._model(**inputs).logits.float().cpu().numpy()
-        except torch.OutOfMemoryError as error:
-            raise DeviceOutOfMemory(str(error)) from error
-        except RuntimeError as error:
-            # The CPU's allocator has no exception of its own.
-            if "not enough memory" in str(error) or "can't allocate memory" in str(error):
-                raise DeviceOutOfMemory(str(error)) from error
-            raise
         return logits

@@ -1,0 +1,24 @@
+"""Exhausted memory, told apart from other errors of a forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from scorer.classifier.forward import DeviceOutOfMemory
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Raise DeviceOutOfMemory for what a device or its allocator says when memory is exhausted."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise DeviceOutOfMemory(str(error)) from error
+    except RuntimeError as error:
+        # The CPU's allocator has no exception of its own.
+        if "not enough memory" in str(error) or "can't allocate memory" in str(error):
+            raise DeviceOutOfMemory(str(error)) from error
+        raise

@@ -1,0 +1,128 @@
+"""The packed forward pass of the BERT family: tokens of all sequences side by side, without padding and without mask.
+
+Exact, not approximate: what is left out is work that the head never sees. The head reads the first token only, so the
+last layer computes queries, attention output and feed-forward for first tokens alone. Owns the order of operations;
+`bert_family` knows the weights' names, `linear` and `attention` the kernels.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from scorer.classifier.forward.attention import Run, attend, attend_first, runs_of
+from scorer.classifier.forward.bert_family import BertFamily, Dense, Layer
+from scorer.classifier.forward.linear import Place, joined, scaled
+from scorer.classifier.forward.memory import memory_errors
+from scorer.classifier.sequences import TokenSequences
+
+
+class PackedForward:
+    """`family`, copied to `device` in `dtype`."""
+
+    name = "packed"
+
+    def __init__(self, family: BertFamily, *, device: torch.device, dtype: torch.dtype) -> None:
+        place = Place(device, dtype)
+        self._device = device
+        self._embed = _Embeddings(family, place)
+        self._layers = [_EncoderLayer(family, layer, place) for layer in family.layers[:-1]]
+        self._last = _LastLayer(family, family.layers[-1], place)
+        self._head = place.module(family.head)
+
+    @torch.inference_mode()
+    def __call__(self, batch: TokenSequences) -> NDArray[np.float32]:
+        # Equal lengths must be neighbours; a batch of the plan is in this order already.
+        order = np.argsort(-batch.lengths, kind="stable")
+        with memory_errors():
+            logits = self._logits(batch.take(order)).float().cpu().numpy()
+        result = np.empty_like(logits)
+        result[order] = logits
+        return result
+
+    def _logits(self, batch: TokenSequences) -> Tensor:
+        runs = runs_of(batch.lengths)
+        hidden = self._embed(batch)
+        for layer in self._layers:
+            hidden = layer(hidden, runs)
+        first = torch.from_numpy(batch.offsets[:-1]).to(self._device)
+        logits: Tensor = self._head(self._last(hidden, first, runs))
+        return logits
+
+
+class _Embeddings:
+    """Token ids to hidden states: word, position and type embeddings, their norm, and a projection if there is one."""
+
+    def __init__(self, family: BertFamily, place: Place) -> None:
+        # Nearly every token has type 0, so its embedding is added to every word's beforehand.
+        words = family.words if family.types is None else family.words + family.types[0]
+        second = None if family.types is None or len(family.types) < 2 else family.types[1] - family.types[0]
+        self._words = place.tensor(words)
+        self._second = None if second is None else place.tensor(second)
+        self._positions = place.tensor(family.positions[family.first_position :])
+        self._norm = place.module(family.embedding_norm)
+        self._project = place.linear(family.projection) if family.projection else None
+
+    def __call__(self, batch: TokenSequences) -> Tensor:
+        device = self._words.device
+        lengths = batch.lengths
+        position = np.arange(len(batch.ids)) - np.repeat(batch.offsets[:-1], lengths)
+        hidden = functional.embedding(torch.from_numpy(batch.ids).to(device), self._words)
+        hidden += functional.embedding(torch.from_numpy(position).to(device), self._positions)
+        if self._second is not None and (batch.first < lengths).any():
+            second = torch.from_numpy(position >= np.repeat(batch.first, lengths)).to(device)
+            hidden[second] += self._second
+        hidden = self._norm(hidden)
+        return hidden if self._project is None else self._project(hidden)
+
+
+class _EncoderLayer:
+    """Hidden states (tokens, hidden) to hidden states (tokens, hidden)."""
+
+    def __init__(self, family: BertFamily, layer: Layer, place: Place) -> None:
+        self._heads = family.heads
+        self._qkv = place.linear(joined(_scaled_query(family, layer), layer.key, layer.value))
+        self._rest = _RestOfLayer(family, layer, place)
+
+    def __call__(self, hidden: Tensor, runs: list[Run]) -> Tensor:
+        return self._rest(hidden, attend(self._qkv(hidden), runs, heads=self._heads))
+
+
+class _LastLayer:
+    """Hidden states (tokens, hidden) to those of the first tokens (n, hidden), which are all that the head reads."""
+
+    def __init__(self, family: BertFamily, layer: Layer, place: Place) -> None:
+        self._heads = family.heads
+        self._query = place.linear(_scaled_query(family, layer))
+        self._kv = place.linear(joined(layer.key, layer.value))
+        self._rest = _RestOfLayer(family, layer, place)
+
+    def __call__(self, hidden: Tensor, first: Tensor, runs: list[Run]) -> Tensor:
+        own = hidden[first]
+        return self._rest(own, attend_first(self._query(own), self._kv(hidden), runs, heads=self._heads))
+
+
+class _RestOfLayer:
+    """What follows attention: output projection and feed-forward, each added to its input and normed."""
+
+    def __init__(self, family: BertFamily, layer: Layer, place: Place) -> None:
+        self._attention_output = place.add_linear(layer.attention_output)
+        self._attention_norm = place.module(layer.attention_norm)
+        self._feed_forward_in = place.linear(layer.feed_forward_in, activation=family.activation)
+        self._feed_forward_out = place.add_linear(layer.feed_forward_out)
+        self._output_norm = place.module(layer.output_norm)
+
+    def __call__(self, hidden: Tensor, context: Tensor) -> Tensor:
+        hidden = self._attention_norm(self._attention_output(context, hidden))
+        result: Tensor = self._output_norm(self._feed_forward_out(self._feed_forward_in(hidden), hidden))
+        return result
+
+
+def _scaled_query(family: BertFamily, layer: Layer) -> Dense:
+    """Queries that carry attention's scale, 1 / sqrt(head width) (Vaswani et al. 2017, equation 1)."""
+    return scaled(layer.query, 1.0 / math.sqrt(layer.query.weight.shape[0] // family.heads))

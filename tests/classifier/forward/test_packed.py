@@ -1,0 +1,95 @@
+"""The packed forward pass against transformers itself, one row at a time, unpadded."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import numpy as np
+import pytest
+
+from scorer.classifier.classifier import Classifier
+from scorer.classifier.directory import open_model
+from scorer.classifier.forward.attention import Run, runs_of
+from scorer.errors import UsageError
+from tests.classifier.forward.oracle import oracle, probabilities
+from tests.models import sentences
+
+FAMILY = ("bert", "distilbert", "roberta", "xlm-roberta", "electra")
+
+
+@pytest.mark.parametrize("architecture", FAMILY)
+@pytest.mark.parametrize("pair", [False, True], ids=["single", "pair"])
+def test_packed_rows_have_the_probabilities_of_rows_alone(tiny_model, architecture, pair):
+    directory = tiny_model(architecture)
+    columns = [["a", "", *sentences(60, seed=21, shortest=1, longest=70)]]
+    if pair:
+        columns.append(random.Random(1).sample(columns[0], 62))
+    classifier = Classifier(open_model(str(directory)), precision="fp32", backend="packed", batch_tokens=900)
+    logits, outcomes = classifier.logits(classifier.encode(*columns))
+
+    assert not outcomes.any()
+    np.testing.assert_allclose(probabilities(logits), probabilities(oracle(directory, *columns)), atol=1e-5)
+
+
+@pytest.mark.parametrize("length", [159, 160, 161, 400])
+def test_long_sequences_take_the_other_kernel_to_the_same_result(tiny_model, length):
+    directory = tiny_model("bert", max_positions=512)
+    texts = ["good room " * (length // 2), "bad soup " * length, "fine"]
+    both = [
+        Classifier(open_model(str(directory)), precision="fp32", backend=backend, max_length=length)
+        for backend in ("packed", "padded")
+    ]
+    packed, padded = (probabilities(one.logits(one.encode(texts))[0]) for one in both)
+    np.testing.assert_allclose(packed, padded, atol=1e-5)
+
+
+def test_rows_of_a_batch_may_come_in_any_order(tiny_model):
+    classifier = Classifier(open_model(str(tiny_model("bert"))), precision="fp32", backend="packed")
+    texts = sentences(30, seed=3, shortest=1, longest=30)
+    batch = classifier.encode(texts)
+    shuffled = np.random.default_rng(0).permutation(30)
+    logits, _ = classifier.forward(batch)
+    again, _ = classifier.forward(batch.take(shuffled))
+    np.testing.assert_allclose(again, logits[shuffled], atol=1e-5)
+
+
+def test_auto_packs_the_family_and_pads_the_rest(tiny_model):
+    engines = {
+        architecture: Classifier(open_model(str(tiny_model(architecture)))).engine
+        for architecture in (*FAMILY, "albert", "modernbert", "deberta-v2")
+    }
+    assert [engines[name].backend for name in FAMILY] == ["packed"] * 5
+    assert {engines[name].backend for name in ("albert", "modernbert", "deberta-v2")} == {"padded"}
+    assert "albert" in engines["albert"].reason
+
+
+def test_what_is_not_of_the_family_is_refused_when_asked_for(tiny_model):
+    with pytest.raises(UsageError, match="--backend packed: does not compute albert"):
+        Classifier(open_model(str(tiny_model("albert"))), backend="packed")
+
+
+def test_an_activation_that_is_not_computed_here_is_padded(tiny_model, tmp_path):
+    source = tiny_model("bert")
+    for path in source.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"hidden_act": "gelu_new"}))
+    assert Classifier(open_model(str(tmp_path))).engine.backend == "padded"
+
+
+def test_half_precision_stays_close(tiny_model):
+    directory = tiny_model("bert")
+    texts = sentences(60, seed=12)
+    classifier = Classifier(open_model(str(directory)), precision="bf16", backend="packed")
+    logits, _ = classifier.logits(classifier.encode(texts))
+    alone = oracle(directory, texts)
+    ranked = np.sort(alone, axis=1)
+    clear = ranked[:, -1] - ranked[:, -2] > 0.5
+    assert clear.sum() >= 10
+    assert (logits.argmax(1) == alone.argmax(1))[clear].all()
+
+
+def test_runs_are_equal_neighbours():
+    assert runs_of(np.array([7, 7, 3, 3, 3, 1])) == [Run(0, 2, 0, 7), Run(2, 3, 14, 3), Run(5, 1, 23, 1)]
+    assert runs_of(np.array([4])) == [Run(0, 1, 0, 4)]
