@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from scorer.version import __version__
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from scorer.scoring.summary import ScoreSummary
     from scorer.training.job import FitSummary
 
-__version__ = "0.1.0"
+__all__ = ["__version__", "fit", "load", "score"]
 
 
 def fit(train: str | Path, **options: Any) -> FitSummary:

@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).parents[1] / "scorer"
 LONGEST_FILE = 400
 
 FLOORS = (
-    {"errors", "config"},
+    {"errors", "config", "version"},
     {"tables", "classifier", "runs"},
     {"scoring", "training"},
     {"cli"},

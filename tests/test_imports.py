@@ -19,7 +19,7 @@ SLOWER_THAN_CLICK = 2.5
 RUNS = 15
 
 # Our own files: the command line, its settings, the error tree. Beneath `scorer.cli` every module is light.
-OWN = {"scorer", "scorer.__main__", "scorer.config", "scorer.errors"}
+OWN = {"scorer", "scorer.__main__", "scorer.config", "scorer.errors", "scorer.version"}
 # What those need of the standard library beyond what click loads anyway.
 STANDARD = {
     *("copy", "dataclasses"),
@@ -77,7 +77,7 @@ def test_help_loads_little_beyond_click(click_modules, arguments):
 
 def test_importing_the_package_loads_nothing_heavy():
     loaded = modules_after("import scorer; scorer.fit, scorer.score, scorer.load")
-    assert {"scorer"} == {module for module in loaded if module.split(".")[0] == "scorer"}
+    assert {"scorer", "scorer.version"} == {module for module in loaded if module.split(".")[0] == "scorer"}
     assert not loaded & (HEAVY | {"click"})
 
 

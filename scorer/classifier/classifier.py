@@ -63,9 +63,7 @@ class Classifier:
         self.directory = directory
         self.labels: LabelSet = loaded.labels
         self.temperature = directory.metadata.temperature if directory.metadata else 1.0
-        self.encode = TextEncoder(
-            loaded.tokenizer, max_length=loaded.max_length, token_types=loaded.token_types
-        )
+        self.encode = TextEncoder(loaded.tokenizer, max_length=loaded.max_length, token_types=loaded.token_types)
         self.engine = Engine(
             device=str(where),
             precision=exact,

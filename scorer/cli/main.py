@@ -10,12 +10,12 @@ import sys
 
 import click
 
-from scorer import __version__
 from scorer.cli.fit import fit
 from scorer.cli.inspect import inspect
 from scorer.cli.predict import predict
 from scorer.cli.score import score
 from scorer.errors import ScorerError, from_os_error
+from scorer.version import __version__
 
 _BUG = 70
 _OUT_OF_MEMORY = 69

@@ -7,31 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+from importlib.metadata import version
 from typing import Any
 
-import numpy
-import pyarrow
-import tokenizers
-import torch
-import transformers
-
-import scorer
 from scorer.classifier.classifier import Classifier
 from scorer.config import ScoreConfig
+from scorer.version import __version__
 
 LINEAGE_VERSION = 1
+_LIBRARIES = ("numpy", "pyarrow", "tokenizers", "torch", "transformers")
 
 
 def versions() -> dict[str, str]:
     """The libraries whose version can change a score or a byte of the output."""
-    modules = {
-        "numpy": numpy,
-        "pyarrow": pyarrow,
-        "tokenizers": tokenizers,
-        "torch": torch,
-        "transformers": transformers,
-    }
-    return {"scorer": scorer.__version__} | {name: str(module.__version__) for name, module in modules.items()}
+    return {"scorer": __version__} | {name: version(name) for name in _LIBRARIES}
 
 
 def describe_job(

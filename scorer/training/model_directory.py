@@ -21,7 +21,6 @@ import tokenizers
 import torch
 import transformers
 
-import scorer
 from scorer.classifier.metadata import ModelMetadata
 from scorer.config import FitConfig
 from scorer.training.data import TrainingData
@@ -29,6 +28,7 @@ from scorer.training.learning_curve import Evaluation
 from scorer.training.metrics import Metrics
 from scorer.training.pretrained import BaseModel
 from scorer.training.report import Report
+from scorer.version import __version__
 
 # What says where and how loudly a fit ran, and what scorer.json has in fields of its own.
 _ELSEWHERE = {"train", "valid", "output", "resume", "strict", "force", "quiet"}
@@ -80,7 +80,7 @@ def versions() -> dict[str, str]:
     modules = (datasets, np, tokenizers, torch, transformers)
     found = {module.__name__: str(module.__version__) for module in modules}
     return {
-        "scorer": scorer.__version__,
+        "scorer": __version__,
         "python": platform.python_version(),
         "accelerate": version("accelerate"),
         **found,
