@@ -107,7 +107,7 @@ class Classify:
     ) -> None:
         if self._store is not None and keys is not None and pending:
             places = np.concatenate(pending)
-            values = np.ascontiguousarray(records[places]).view(np.uint8).reshape(len(places), -1)
+            values = np.ascontiguousarray(records[places]).view(np.uint8).reshape(len(places), records.itemsize)
             self._store.add([keys[place] for place in places.tolist()], values, origin)
         pending.clear()
 

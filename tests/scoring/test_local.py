@@ -1,0 +1,113 @@
+"""The local engine: order, errors of every stage, and no thread left behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from scorer.errors import Interrupted
+from scorer.scoring import local
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Stands for a window in any of its states; the engine looks at none of them."""
+
+    number: int
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left():
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) == before
+
+
+def pieces(count: int, read: list[int] | None = None):
+    for number in range(count):
+        if read is not None:
+            read.append(number)
+        yield Piece(number)
+
+
+def same(piece: Piece) -> Piece:
+    return piece
+
+
+def test_windows_arrive_in_order_however_long_each_takes():
+    def slow(piece: Piece) -> Piece:
+        time.sleep(0.01 if piece.number % 3 == 0 else 0.0)
+        return piece
+
+    written: list[Piece] = []
+    clock = local.run(pieces(20), encode=slow, classify=slow, write=written.append)
+    assert [piece.number for piece in written] == list(range(20))
+    assert set(clock.shares()) == {"read", "encode", "classify", "write"}
+    assert all(0.0 <= share <= 1.0 for share in clock.shares().values())
+
+
+def test_no_windows():
+    written: list[Piece] = []
+    local.run(pieces(0), encode=same, classify=same, write=written.append)
+    assert written == []
+
+
+@pytest.mark.parametrize("stage", ["read", "encode", "classify", "write"])
+@pytest.mark.parametrize(
+    "error", [ValueError("broken"), Interrupted(15), KeyboardInterrupt()], ids=["bug", "stop", "key"]
+)
+@pytest.mark.parametrize("at", [0, 3, 9])
+def test_an_error_in_any_stage_is_raised_after_the_windows_before_it(stage, error, at):
+    def failing(name: str):
+        def work(piece: Piece) -> Piece:
+            if name == stage and piece.number == at:
+                raise error
+            return piece
+
+        return work
+
+    written: list[Piece] = []
+
+    def write(piece: Piece) -> None:
+        written.append(failing("write")(piece))
+
+    with pytest.raises(type(error)) as raised:
+        local.run(map(failing("read"), pieces(10)), encode=failing("encode"), classify=failing("classify"), write=write)
+    assert raised.value is error
+    assert [piece.number for piece in written] == list(range(at))
+
+
+def test_reading_stays_a_few_windows_ahead_of_writing():
+    read: list[int] = []
+    distance: list[int] = []
+
+    def write(piece: Piece) -> None:
+        time.sleep(0.01)
+        distance.append(len(read) - piece.number)
+
+    local.run(pieces(40, read), encode=same, classify=same, write=write)
+    assert max(distance) <= 8
+
+
+def test_a_failed_writer_stops_the_reader():
+    read: list[int] = []
+
+    def write(_: Piece) -> None:
+        raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        local.run(pieces(10_000, read), encode=same, classify=same, write=write)
+    assert len(read) < 100
+
+
+def test_stages_overlap():
+    def work(piece: Piece) -> Piece:
+        time.sleep(0.02)
+        return piece
+
+    begun = time.monotonic()
+    local.run(pieces(20), encode=work, classify=work, write=work)
+    assert time.monotonic() - begun < 20 * 0.02 * 3 * 0.8

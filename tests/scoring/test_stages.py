@@ -1,0 +1,203 @@
+"""Encode and Classify against the oracle, with and without a score cache, window by window."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from scorer.classifier.classifier import Classifier
+from scorer.classifier.directory import open_model
+from scorer.config import FrameConfig
+from scorer.runs.score_store import ScoreStore
+from scorer.scoring.answers import Answers
+from scorer.scoring.classify import Classify
+from scorer.scoring.encode import Encode
+from scorer.scoring.windows import ScoredWindow, Window, record_dtype
+from tests.scoring.oracle import Oracle, assert_answers, mixed_texts
+
+
+@pytest.fixture(scope="module")
+def directory(tiny_model) -> Path:
+    return tiny_model("bert")
+
+
+@pytest.fixture(scope="module")
+def classifier(directory) -> Classifier:
+    return Classifier(open_model(str(directory)), precision="fp32", batch_tokens=300)
+
+
+@pytest.fixture(scope="module")
+def oracle(directory) -> Oracle:
+    return Oracle(directory)
+
+
+class Stages:
+    """Both stages, one after the other, on one store or none."""
+
+    def __init__(self, classifier: Classifier, store: Path | None, *, columns=("text",), run: int = 1) -> None:
+        width = record_dtype(len(classifier.labels)).itemsize
+        self.stores = [ScoreStore(store, width=width) if store else None for _ in range(2)]
+        answers = Answers.of(FrameConfig(token_count=True), labels=classifier.labels, temperature=1.0)
+        self.encode = Encode(
+            classifier.encode,
+            text_columns=columns,
+            labels=len(classifier.labels),
+            fingerprint="f",
+            store=self.stores[0],
+            run=run,
+        )
+        self.classify = Classify(classifier, answers=answers, store=self.stores[1], run=run)
+
+    def __call__(self, number: int, table: pa.Table) -> ScoredWindow:
+        return self.classify(self.encode(Window(number, table)))
+
+    def close(self) -> None:
+        for store in self.stores:
+            if store is not None:
+                store.close()
+
+
+@pytest.fixture(params=["store", "no store"])
+def stages(request, classifier, tmp_path):
+    stages = Stages(classifier, tmp_path / "scores.sqlite" if request.param == "store" else None)
+    yield stages
+    stages.close()
+
+
+@pytest.mark.parametrize("size", [1, 7, 60])
+def test_windows_of_any_size_are_scored_as_rows_alone(stages, oracle, size):
+    texts = mixed_texts(60, seed=size)
+    expected = oracle.rows(texts)
+    table = pa.table({"text": pa.array(texts), "n": range(60)})
+    windows = [stages(start // size, table.slice(start, size)) for start in range(0, 60, size)]
+    found = pa.concat_tables([window.table for window in windows])
+
+    assert found.select(["text", "n"]) == table
+    assert_answers(found.to_pylist(), expected)
+    assert found["token_count"].to_pylist() == [row["tokens"] for row in expected]
+    assert sum(window.tokens for window in windows) == sum(row["tokens"] or 0 for row in expected)
+    counts = {name: found["score_status"].to_pylist().count(name) for name in ("ok", "truncated", "null", "empty")}
+    summed = {name: sum(window.status_counts.get(name, 0) for window in windows) for name in counts}
+    assert summed == counts
+
+    scored = [text for text, row in zip(texts, expected, strict=True) if row["label"]]
+    if stages.stores[0] is None:
+        assert sum(window.reused for window in windows) == 0
+    else:
+        assert sum(window.reused for window in windows) == len(scored) - len(set(scored))
+        distinct = {text: row["tokens"] for text, row in zip(texts, expected, strict=True) if row["label"]}
+        assert sum(window.computed_tokens for window in windows) == sum(distinct.values())
+
+
+def test_windows_encoded_ahead_still_share_what_an_earlier_one_computed(classifier, tmp_path):
+    stages = Stages(classifier, tmp_path / "scores.sqlite")
+    table = pa.table({"text": ["good room", "bad soup", "good room"]})
+    ahead = [stages.encode(Window(number, table)) for number in range(3)]
+    scored = [stages.classify(window) for window in ahead]
+    stages.close()
+    assert [window.reused for window in scored] == [1, 3, 3]
+    assert [window.computed_tokens > 0 for window in scored] == [True, False, False]
+    assert scored[0].table == scored[1].table == scored[2].table
+
+
+def test_a_window_without_a_text_and_one_without_rows(stages):
+    blank = stages(0, pa.table({"text": pa.array([None, "", " "], pa.string())}))
+    assert blank.table["score"].to_pylist() == [None] * 3
+    assert (blank.tokens, blank.reused) == (0, 0)
+    assert stages(1, pa.table({"text": pa.array([], pa.string())})).table.num_rows == 0
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.large_string(),
+        pa.string_view(),
+        pa.dictionary(pa.int8(), pa.string()),
+        pa.dictionary(pa.int32(), pa.large_string()),
+    ],
+    ids=str,
+)
+def test_text_columns_of_every_string_type(stages, oracle, kind):
+    texts = [None, "good room", "", "bad soup", "good room"]
+    table = pa.table({"text": pa.array(texts, pa.string()).cast(kind)})
+    scored = stages(0, table).table
+    assert scored.schema.field("text").type == kind
+    assert_answers(scored.to_pylist(), oracle.rows(texts))
+
+
+def test_pairs(classifier, oracle, tmp_path):
+    stages = Stages(classifier, tmp_path / "scores.sqlite", columns=("a", "b"))
+    firsts = ["good room", "good", "good roo", None, " ", "x", "good " * 150, "good room"]
+    seconds = ["bad soup", "room bad soup", "m bad soup", "x", "\u200b", "", "bad " * 150, "bad soup"]
+    window = stages(0, pa.table({"a": firsts, "b": seconds}))
+    stages.close()
+    assert_answers(window.table.to_pylist(), oracle.rows(firsts, seconds))
+    assert window.reused == 1
+
+
+def test_a_killed_window_makes_the_same_batches_again(classifier, tmp_path):
+    """What a run computed for a window before it was killed is taken as it is, and the rest is batched as before."""
+    texts = [text or "x" for text in mixed_texts(80, seed=3)]
+    table = pa.table({"text": texts})
+    whole = Stages(classifier, tmp_path / "whole.sqlite")
+    uninterrupted = whole(0, table).table
+    whole.close()
+
+    class Killed(Exception):
+        pass
+
+    path = tmp_path / "killed.sqlite"
+    stages = Stages(classifier, path)
+    calls = []
+
+    def dying(batch):
+        calls.append(len(batch))
+        if len(calls) == 4:
+            raise Killed
+        return classifier.forward(batch)
+
+    class Dying:
+        forward = staticmethod(dying)
+        plan = staticmethod(classifier.plan)
+
+    broken = Classify(Dying(), answers=stages.classify.answers, store=stages.stores[1], run=1)
+    encoded = stages.encode(Window(0, table))
+    broken_commits = pytest.MonkeyPatch()
+    broken_commits.setattr("scorer.scoring.classify._COMMIT_SECONDS", -1.0)
+    with pytest.raises(Killed):
+        broken(encoded)
+    broken_commits.undo()
+    stages.close()
+
+    again = Stages(classifier, path)
+    resumed = again(0, table)
+    again.close()
+    assert resumed.table == uninterrupted
+    distinct = len(set(texts))
+    assert resumed.reused >= len(texts) - distinct + sum(calls[:3])
+    assert sum(calls[:3]) > 0
+
+
+def test_rows_that_could_not_be_scored_are_not_kept(classifier, tmp_path):
+    path = tmp_path / "scores.sqlite"
+    stages = Stages(classifier, path)
+
+    class Sick:
+        plan = staticmethod(classifier.plan)
+
+        @staticmethod
+        def forward(batch):
+            logits, outcomes = classifier.forward(batch)
+            outcomes[0] = 1
+            return logits, outcomes
+
+    sick = Classify(Sick(), answers=stages.classify.answers, store=stages.stores[1], run=1)
+    table = pa.table({"text": ["good room", "good room"]})
+    assert sick(stages.encode(Window(0, table))).table["score_status"].to_pylist() == ["nonfinite"] * 2
+    later = stages(1, table)
+    stages.close()
+    assert later.table["score_status"].to_pylist() == ["ok"] * 2
+    assert np.isfinite(later.table["confidence"].to_numpy()).all()
