@@ -59,13 +59,14 @@ def score(config: ScoreConfig, console: Console) -> ScoreSummary:
         plan = _check(config)
         output = stack.enter_context(closing(_open_output(plan)))
         classifier = _load(plan)
+        answers = Answers.of(config, labels=classifier.labels, temperature=classifier.temperature)
         job = _describe(plan, classifier)
         if output.is_done(job):
             console.detail(f"{config.target} is complete already")
             return ScoreSummary(output=config.target, finished_before=True)
         engine = asdict(classifier.engine)
         console.detail("  ".join(f"{name} {value}" for name, value in engine.items()))
-        clock = _stream(plan, classifier, output, job, tally, console, signals)
+        clock = _stream(plan, classifier, answers, output, job, tally, console, signals)
         plan.reader.check_unchanged()
         tally.check()
         output.publish(job | {"counts": tally.counts})
@@ -77,6 +78,7 @@ def _check(config: ScoreConfig) -> _Plan:
     output_format = _output_format(config)
     source = Source.open(config.source, input_format=config.input_format)
     if config.target != STREAM:
+        _refuse_own_input(config)
         check_target(Path(config.target), source.files, force=True)
     refuse_clash(source.names, config)
     directory = open_model(config.model)
@@ -86,6 +88,17 @@ def _check(config: ScoreConfig) -> _Plan:
     if config.target != STREAM:
         check_free_space(Path(config.target), sum(path.stat().st_size for path in source.files))
     return _Plan(config, source, reader, text_columns, directory, output_format)
+
+
+def _refuse_own_input(config: ScoreConfig) -> None:
+    """UsageError when the output would be among the input the next time: in its folder, or matched by its pattern."""
+    source, target = Path(config.source), Path(config.target)
+    if source.is_dir():
+        within = target.resolve().is_relative_to(source.resolve())
+    else:
+        within = not source.exists() and target.absolute().match(str(source.absolute()))
+    if within:
+        raise UsageError(f"{target}: would be part of the input {source}; name an output outside of it")
 
 
 def _output_format(config: ScoreConfig) -> FileFormat:
@@ -129,6 +142,7 @@ def _describe(plan: _Plan, classifier: Classifier) -> dict[str, Any]:
 def _stream(
     plan: _Plan,
     classifier: Classifier,
+    answers: Answers,
     output: Output,
     job: dict[str, Any],
     tally: Tally,
@@ -148,7 +162,6 @@ def _stream(
         path = _store_path(config, output, fingerprint) if config.reuse else None
         stores = [stack.enter_context(closing(ScoreStore(path, width=width))) if path else None for _ in range(2)]
         run = _run_number(stores[0], output.unfinished_run(job))
-        answers = Answers.of(config, labels=classifier.labels, temperature=classifier.temperature)
         encode = Encode(
             classifier.encode,
             text_columns=plan.text_columns,

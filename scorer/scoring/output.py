@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from scorer.config import FileFormat
-from scorer.errors import OutputRefused
+from scorer.errors import DataError, OutputRefused
 from scorer.runs.workspace import Workspace
 from scorer.tables.lineage import lineage_metadata, read_lineage
 from scorer.tables.publish import AtomicFile
@@ -60,12 +60,16 @@ class FileOutput:
         self._file: AtomicFile | None = None
         self._sink: Sink | None = None
         self.directory = self._workspace.path
-        self._refuse_stranger()
+        try:
+            self._refuse_stranger()
+        except BaseException:
+            self._workspace.release()
+            raise
 
     def is_done(self, job: dict[str, Any]) -> bool:
         if not self._target.exists():
             return False
-        if self._format == "parquet" and _without_counts(read_lineage(self._target)) == _as_json(job):
+        if _without_counts(self._lineage()) == _as_json(job):
             return True
         if self._force or self.unfinished_run(job) is not None:
             return False
@@ -95,9 +99,15 @@ class FileOutput:
         """Refuse an existing file early where no job, whatever it turns out to be, could go on from it."""
         if not self._target.exists() or self._force or self._workspace.recall() is not None:
             return
-        if self._format != "parquet" or read_lineage(self._target) is None:
-            self._workspace.release()
+        if self._lineage() is None:
             raise OutputRefused(f"{self._target}: exists, and scorer cannot tell what wrote it; --force replaces it")
+
+    def _lineage(self) -> dict[str, Any] | None:
+        """What wrote the target; None when it does not say, as a file that is no Parquet at all does not."""
+        try:
+            return read_lineage(self._target) if self._format == "parquet" else None
+        except DataError:
+            return None
 
     def close(self) -> None:
         if self._sink is not None:
