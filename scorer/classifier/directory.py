@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import METADATA_FILE, ModelMetadata, sha256
 from scorer.errors import ModelError
 
@@ -49,6 +50,16 @@ class ModelDirectory:
         recorded = self.metadata.files if self.metadata else {}
         lines = [f"{path.name} {recorded.get(path.name) or sha256(path)}" for path in names]
         return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
+
+    @property
+    def labels(self) -> LabelSet | None:
+        """The labels as `scorer.json` names them, or else `config.json`; None when neither does."""
+        if self.metadata is not None:
+            return self.metadata.labels
+        names = json.loads((self.path / "config.json").read_text(encoding="utf-8")).get("id2label")
+        if not isinstance(names, dict) or set(names) != set(map(str, range(len(names)))):
+            return None
+        return LabelSet.from_id2label({int(index): name for index, name in names.items()})
 
 
 def open_model(name: str) -> ModelDirectory:
@@ -118,5 +129,7 @@ def _refuse_auto_map(path: Path) -> None:
             document = json.loads(file.read_text(encoding="utf-8"))
         except (ValueError, RecursionError) as error:
             raise ModelError(f"{file}: not valid JSON") from error
+        if file.name == "config.json" and not isinstance(document, dict):
+            raise ModelError(f"{file}: {type(document).__name__}, where an object is expected")
         if isinstance(document, dict) and "auto_map" in document:
             raise ModelError(f"{file}: asks for code of its own (auto_map); such models are refused")

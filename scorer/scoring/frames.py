@@ -74,6 +74,8 @@ class FrameScorer:
         refuse_clash(table.column_names, self._config)
         names = find_text_columns(table.column_names, self._config.text_column, self.fitted_columns, where="the table")
         check_names(table.column_names, names, where="the table")
+        if twice := [name for name in names if table.column_names.count(name) > 1]:
+            raise UsageError(f"the table: the column name {twice[0]!r} stands more than once; rename one of them")
         check_types(table.schema, names, where="the table")
         return self._run(table, names)
 

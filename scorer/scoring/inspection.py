@@ -25,6 +25,7 @@ def inspect_model(name: str) -> dict[str, Any]:
         "fingerprint": directory.fingerprint,
         "parameters": {"total": sum(parameters.values())} | parameters,
         "fitted_by_scorer": directory.metadata is not None,
+        "labels": dataclasses.asdict(directory.labels) if directory.labels else None,
     }
     if directory.metadata is not None:
         document |= dataclasses.asdict(directory.metadata)
@@ -34,13 +35,14 @@ def inspect_model(name: str) -> dict[str, Any]:
 def inspect_file(path: Path) -> dict[str, Any]:
     """Rows and columns of a data file; for one that scorer wrote, its lineage with the counts by status."""
     source = Source.open(str(path))
+    reader = source.read()
     lineage = read_lineage(path) if source.format == "parquet" else None
     return {
         "kind": "file",
         "path": str(path),
         "format": source.format,
-        "rows": source.rows,
-        "columns": {field.name: str(field.type) for field in source.read().schema},
+        "rows": reader.rows,
+        "columns": {field.name: str(field.type) for field in reader.schema},
         "scored": lineage is not None,
         "lineage": lineage,
     }

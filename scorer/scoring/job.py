@@ -85,6 +85,8 @@ def _check(config: ScoreConfig) -> _Plan:
     fitted = directory.metadata.text_columns if directory.metadata else ()
     text_columns = find_text_columns(source.names, config.text_column, fitted, where=config.source)
     reader = source.read(text_columns)
+    # The names that a source knows at once are those of the first lines; JSON lines may bring more.
+    refuse_clash(reader.schema.names, config)
     if config.target != STREAM:
         check_free_space(Path(config.target), sum(path.stat().st_size for path in source.files))
     return _Plan(config, source, reader, text_columns, directory, output_format)
