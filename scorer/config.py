@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 LATEST_MODEL = "models/latest"
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-Backend = Literal["auto", "padded", "packed"]
+Backend = Literal["auto", "padded", "packed", "openvino"]
 FileFormat = Literal["parquet", "csv", "tsv", "jsonl", "arrow"]
 
 
@@ -187,7 +187,8 @@ class FrameConfig:
     )
     device: Annotated[str, Setting("auto, cpu, cuda or cuda:N.")] = "auto"
     backend: Annotated[
-        Backend, Setting("Forward pass: packed for the BERT family, padded for any model; auto chooses.")
+        Backend,
+        Setting("Forward pass: packed (BERT family), openvino (CPU), padded (any model); auto chooses the fastest."),
     ] = "auto"
     batch_tokens: Annotated[
         int | None, Setting("Tokens the device sees at once; the default suits the device.", metavar="N", minimum=1)

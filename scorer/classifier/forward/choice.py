@@ -12,6 +12,7 @@ import torch
 from scorer.classifier.device import DTYPES
 from scorer.classifier.forward import Forward
 from scorer.classifier.forward.bert_family import BertFamily
+from scorer.classifier.forward.openvino import CONVERTIBLE, OpenVinoForward, is_installed
 from scorer.classifier.forward.packed import PackedForward
 from scorer.classifier.forward.padded import PaddedForward
 from scorer.classifier.loading import LoadedModel
@@ -28,17 +29,37 @@ class Choice:
 
 
 def choose_forward(loaded: LoadedModel, backend: Backend, *, device: torch.device, precision: str) -> Choice:
-    """The forward pass `backend` of `loaded`; UsageError when it cannot compute this model.
+    """The forward pass `backend` of `loaded`; UsageError when it cannot compute this model here.
 
-    `auto` takes the packed pass for every model of the BERT family, which computes the same with less work.
+    `auto` takes the packed pass for the BERT family, which computes the same with less work; for other models on a CPU
+    OpenVINO, where it is installed; else the padded pass.
     """
-    dtype = DTYPES[precision]
-    family = BertFamily.of(loaded.model) if backend != "padded" else None
-    if family is not None:
-        reason = "asked for" if backend == "packed" else f"{loaded.model.config.model_type} needs no padding"
-        return Choice(PackedForward(family, device=device, dtype=dtype), reason)
     kind = loaded.model.config.model_type
-    if backend == "packed":
-        raise UsageError(f"--backend packed: does not compute {kind} models like {loaded.directory.name}; say auto")
-    reason = "asked for" if backend == "padded" else f"no other forward pass computes {kind} models"
-    return Choice(PaddedForward(loaded.model, device=device, dtype=dtype, pad_id=loaded.pad_id), reason)
+    if backend in ("auto", "packed"):
+        family = BertFamily.of(loaded.model)
+        if family is not None:
+            forward = PackedForward(family, device=device, dtype=DTYPES[precision])
+            return Choice(forward, "asked for" if backend == "packed" else f"{kind} models need no padding")
+        if backend == "packed":
+            raise UsageError(f"--backend packed: does not compute {kind} models like {loaded.directory.name}; say auto")
+    reason = _why_not_openvino(kind, device, precision)
+    if backend == "openvino" and reason is not None:
+        raise UsageError(f"--backend openvino: {reason}")
+    if backend in ("auto", "openvino") and reason is None:
+        forward_openvino = OpenVinoForward(loaded.model, precision=precision, pad_id=loaded.pad_id)
+        return Choice(
+            forward_openvino, "asked for" if backend == "openvino" else f"compiles {kind} models for this CPU"
+        )
+    padded = PaddedForward(loaded.model, device=device, dtype=DTYPES[precision], pad_id=loaded.pad_id)
+    return Choice(padded, "asked for" if backend == "padded" else f"not packed: {kind} model; not openvino: {reason}")
+
+
+def _why_not_openvino(kind: str, device: torch.device, precision: str) -> str | None:
+    """Why OpenVINO cannot compute a model of this kind here, or None."""
+    if device.type != "cpu":
+        return "it is for the CPU"
+    if precision == "fp16":
+        return "fp16 is not fast on a CPU; say bf16 or fp32"
+    if kind not in CONVERTIBLE:
+        return f"not tested with {kind} models"
+    return None if is_installed() else "not installed; pip install 'scorer[openvino]'"
