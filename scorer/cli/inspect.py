@@ -7,6 +7,9 @@ from pathlib import Path
 
 import click
 
+from scorer.errors import InputMissing
+from scorer.tables.formats import format_of
+
 
 @click.command(short_help="Show what a model directory or a scored file says of itself.")
 @click.argument("what", metavar="MODEL|FILE")
@@ -18,6 +21,8 @@ def inspect(what: str) -> None:
     """
     import json
 
+    if not Path(what).exists() and format_of(what):
+        raise InputMissing(f"{what}: no such file")
     from scorer.scoring.inspection import inspect_file, inspect_model
 
     document = inspect_file(Path(what)) if Path(what).is_file() else inspect_model(what)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 import click
 
@@ -23,7 +24,23 @@ _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _PipeBroken(Exception):
+    """A BrokenPipeError under a name that click does not know: it would end the process with 1."""
+
+
+class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _PipeBroken from error
+
+
+@click.group(
+    cls=_Commands,
+    no_args_is_help=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(__version__, prog_name="scorer")
 def main() -> None:
     """Fine-tune a text classifier on a file, then put a score beside every row of files of any size."""
@@ -52,8 +69,8 @@ def _exit_code() -> int:
         return _failed(error, _usage(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort) as error:
         return _failed(error, "interrupted", _INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read our output has gone. Closing the pipe again at exit would raise once more.
+    except (BrokenPipeError, _PipeBroken):
+        # Whoever read our output has gone. Flushing the pipe again at exit would raise once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
     except MemoryError as error:

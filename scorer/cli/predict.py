@@ -28,6 +28,8 @@ def predict(text: tuple[str, ...], **settings: Any) -> None:
     For a model of text pairs, a TEXT is both texts with a tab between them.
     """
     config = FrameConfig(**settings)
+    for number, argument in enumerate(text, 1):
+        _check_text(argument, number)
     if config.text_column:
         raise UsageError("--text-column: predict reads texts, not columns")
     from scorer.scoring.frames import FrameScorer
@@ -49,6 +51,13 @@ def _print(scorer: FrameScorer, texts: list[str]) -> None:
         answers = scorer.score_texts(texts)
     for text, answer in zip(texts, answers, strict=True):
         click.echo(json.dumps({"text": text} | answer, ensure_ascii=False))
+
+
+def _check_text(argument: str, number: int) -> None:
+    try:
+        argument.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"TEXT {number}: not UTF-8 (character {error.start} of it); re-encode it") from error
 
 
 def _lines() -> Iterator[list[str]]:

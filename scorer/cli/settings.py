@@ -91,7 +91,10 @@ def _converted(context: click.Context, name: str, value: Any, path: Path, key: s
         raise ConfigError(f"{path}: {key}: one value is expected, not {type(value).__name__}")
     if parameter.multiple and not isinstance(value, list):
         value = [value]
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if any(isinstance(part, bool | list | dict) for part in (value if parameter.multiple else [value])):
+        if not isinstance(parameter.type, click.types.BoolParamType):
+            raise ConfigError(f"{path}: {key}: a text or a number is expected, not true, false, a list or an object")
+    elif isinstance(value, int | float):
         value = str(value)
     try:
         return parameter.type_cast_value(context, value)

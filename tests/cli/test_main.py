@@ -1,0 +1,217 @@
+"""Every way to fail: its exit code, one line on stderr, nothing on stdout, nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.scoring.oracle import Oracle, assert_answers
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def folder(tmp_path, tiny_model) -> Path:
+    """The working folder: models/latest and some data."""
+    shutil.copytree(tiny_model("bert"), tmp_path / "models" / "one")
+    (tmp_path / "models" / "latest").symlink_to("one")
+    pq.write_table(pa.table({"id": [1, 2], "text": ["good room", None]}), tmp_path / "in.parquet")
+    (tmp_path / "typo.json").write_text('{"max_lenght": 5}')
+    (tmp_path / "wrong.toml").write_text('max_length = "x"')
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "ragged.csv").write_text("id,text\n1,a\n2\n")
+    (tmp_path / "not-a-model").mkdir()
+    pq.write_table(pa.table({"text": ["a"]}), tmp_path / "old.parquet")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["score", "absent.parquet", "out.parquet"], 66, "absent.parquet: no such file"),
+        (["score", "*.absent", "out.parquet"], 66, "no file matches"),
+        (["score", "in.parquet"], 2, "Missing argument 'OUT'"),
+        (["score", "in.parquet", "out.parquet", "--bogus"], 2, "No such option"),
+        (["score", "in.parquet", "out.parquet", "--max-length", "two"], 2, "--max-length"),
+        (["score", "in.parquet", "out.parquet", "--max-length", "2"], 2, "--max-length"),
+        (["score", "in.parquet", "out.parquet", "--precision", "fp8"], 2, "fp8"),
+        (["score", "in.parquet", "out.parquet", "--text-column", "Texts"], 2, "did you mean 'text'"),
+        (["score", "in.parquet", "out.parquet", "--device", "tpu"], 2, "--device tpu"),
+        (["score", "in.parquet", "out.parquet", "--device", "cuda:77"], 69, "CUDA devices"),
+        (["score", "in.parquet", "out.parquet", "--top-k", "9"], 2, "this model has 5 labels"),
+        (["score", "in.parquet", "in.parquet"], 2, "is the input itself"),
+        (["score", "in.parquet", "not-a-model"], 73, "a folder, where a file"),
+        (["score", "in.parquet", "absent/out.parquet"], 73, "folder does not exist"),
+        (["score", "in.parquet", "old.parquet"], 73, "--force replaces it"),
+        (["score", "in.parquet", "out.parquet", "--config", "typo.json"], 78, "did you mean 'max_length'"),
+        (["score", "in.parquet", "out.parquet", "--config", "wrong.toml"], 78, "max_length"),
+        (["score", "in.parquet", "out.parquet", "--config", "absent.json"], 66, "no such configuration file"),
+        (["score", "in.parquet", "out.parquet", "-m", "absent/model/x"], 78, "no such model directory"),
+        (["score", "in.parquet", "out.parquet", "-m", "nobody/nothing"], 78, "not to be had from the hub"),
+        (["score", "in.parquet", "out.parquet", "-m", "not-a-model"], 78, "no config.json"),
+        (["score", "in.parquet", "out.parquet", "--text-column", "id"], 78, "column 'id' is int64, not text"),
+        (["score", "empty.csv", "out.parquet"], 65, "the file is empty"),
+        (["score", "ragged.csv", "out.parquet"], 65, "ragged.csv"),
+        (["predict", "--text-column", "a", "x"], 2, "--text-column"),
+        (["predict", "-m", "absent/model/x", "x"], 78, "no such model directory"),
+        (["inspect", "not-a-model"], 78, "no config.json"),
+        (["inspect", "absent.parquet"], 66, "absent.parquet: no such file"),
+        (["inspect", "empty.csv"], 65, "the file is empty"),
+        (["fit", "absent.csv"], 66, "absent.csv: no such file"),
+        (["fit", "ragged.csv", "--valid", "absent.csv"], 66, "absent.csv: no such file"),
+        (["fit", "ragged.csv", "--epochs", "-1"], 2, "--epochs"),
+        (["nonsense"], 2, "No such command"),
+        (["--nonsense"], 2, "No such option"),
+    ],
+    ids=lambda part: " ".join(part) if isinstance(part, list) else "",
+)
+def test_a_failure_is_one_line_and_a_code(folder, cli, arguments, code, said):
+    before = sorted(folder.rglob("*"))
+    ran = cli(*arguments)
+    assert ran.code == code, ran.err
+    assert ran.out == ""
+    assert ran.err.startswith("scorer: error: ")
+    assert ran.err.count("\n") == 1
+    assert said in ran.err
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_success_is_one_json_line_on_stdout_and_silence_on_stderr(folder, cli):
+    ran = cli("score", "in.parquet", "out.parquet", "--precision", "fp32")
+    assert (ran.code, ran.err) == (0, "")
+    summary = json.loads(ran.out)
+    assert ran.out.count("\n") == 1
+    assert (summary["rows"], summary["statuses"]) == (2, {"null": 1, "ok": 1})
+    oracle = Oracle(folder / "models" / "one")
+    assert_answers(pq.read_table(folder / "out.parquet").to_pylist(), oracle.rows(["good room", None]))
+
+    again = cli("score", "in.parquet", "out.parquet", "--precision", "fp32")
+    assert again.code == 0
+    assert json.loads(again.out)["finished_before"]
+    assert cli("score", "in.parquet", "out.parquet", "--precision", "fp32", "--quiet").out == ""
+
+
+def test_the_environment_and_a_file_set_options(folder, cli):
+    (folder / "s.json").write_text('{"prefix": "file_", "token_count": true}')
+    cli("score", "in.parquet", "out.parquet", "--config", "s.json", SCORER_PREFIX="env_")
+    names = pq.read_schema(folder / "out.parquet").names
+    assert names == ["id", "text", "env_score", "env_confidence", "env_score_status", "env_token_count"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_data_on_stdout_has_no_summary_beside_it(cli):
+    ran = cli("score", "in.parquet", "-", "--output-format", "csv")
+    lines = ran.out.splitlines()
+    assert (ran.code, ran.err, len(lines)) == (0, "", 3)
+    assert lines[0] == "id,text,score,confidence,score_status"
+
+
+def test_predict_prints_a_json_line_a_text(folder, cli):
+    texts = ["good room", "größe 😀 \u2028", "", "good " * 200]
+    ran = cli("predict", *texts, "--precision", "fp32")
+    assert (ran.code, ran.err) == (0, "")
+    answers = [json.loads(line) for line in ran.out.removesuffix("\n").split("\n")]
+    assert [answer.pop("text") for answer in answers] == texts
+    assert_answers(answers, Oracle(folder / "models" / "one").rows(texts))
+
+
+def test_predict_with_a_model_of_pairs(folder, cli):
+    from scorer.classifier.labels import LabelSet
+    from scorer.classifier.metadata import ModelMetadata
+
+    labels = LabelSet.from_values([1, 2, 3, 4, 5])
+    fields = {"base_model": "b", "text_columns": ("a", "b"), "label_column": "l", "labels": labels, "max_length": 128}
+    ModelMetadata(**fields).write(folder / "models" / "one")
+    ran = cli("predict", "good room\tbad soup", "a\tb\tc", "--precision", "fp32")
+    assert ran.code == 0
+    answers = [json.loads(line) for line in ran.out.splitlines()]
+    assert_answers(answers, Oracle(folder / "models" / "one").rows(["good room", "a"], ["bad soup", "b\tc"]))
+    without = cli("predict", "good room")
+    assert (without.code, without.out) == (2, "")
+    assert "a tab between them" in without.err
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_text_that_is_no_text(cli):
+    ran = cli("predict", b"caf\xe9".decode(errors="surrogateescape"))
+    assert (ran.code, ran.out) == (65, "")
+    assert "UTF-8" in ran.err
+
+
+@pytest.mark.usefixtures("folder")
+def test_inspect_prints_json(cli):
+    model = json.loads(cli("inspect", "models/latest").out)
+    assert model["kind"] == "model"
+    assert model["parameters"]["total"] > 1000
+    cli("score", "in.parquet", "out.parquet")
+    file = json.loads(cli("inspect", "out.parquet").out)
+    assert (file["kind"], file["rows"], file["lineage"]["counts"]["rows"]) == ("file", 2, 2)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["score", "--help"], ["fit", "-h"], ["predict", "-h"], ["--version"]]
+)
+def test_help_and_version_are_no_errors(cli, arguments):
+    ran = cli(*arguments)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out
+
+
+def test_no_command_is_a_usage_error(cli):
+    ran = cli()
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "scorer: error: Missing command (see scorer --help)\n"
+
+
+def test_debug_shows_where_it_went_wrong(folder, run_scorer):
+    ran = run_scorer("inspect", "not-a-model", "--debug", cwd=folder)
+    assert ran.returncode == 78
+    assert "Traceback" in ran.stderr
+    assert ran.stderr.splitlines()[-1].startswith("scorer: error: ")
+
+
+def test_predict_reads_lines_and_ends_with_141_when_nobody_reads_on(folder):
+    lines = "good room\r\n" + "bad soup\n" * 20_000 + "the last without an end"
+    (folder / "lines.txt").write_text(lines)
+    script = '"$0" -m scorer predict < lines.txt | head -n 2; echo "${PIPESTATUS[0]}"'
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SCORER_")}
+    ran = subprocess.run(
+        ["bash", "-c", script, sys.executable],
+        cwd=folder,
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        check=True,
+    )
+    *answers, code = ran.stdout.splitlines()
+    assert [json.loads(answer)["text"] for answer in answers] == ["good room", "bad soup"]
+    assert code == "141"
+    assert ran.stderr == ""
+
+
+def test_predict_answers_a_line_before_the_next_one_comes(folder):
+    """A program may talk to `scorer predict` through two pipes; lines that are not UTF-8 end it."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "scorer", "predict"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        for text in ("good room", "bad soup"):
+            process.stdin.write(text.encode() + b"\n")
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline())["text"] == text
+        out, error = process.communicate(b"caf\xe9\n", timeout=60)
+    assert (process.returncode, out) == (65, b"")
+    assert error == b"scorer: error: standard input: a line is not UTF-8 (byte 3 of it); re-encode it\n"
