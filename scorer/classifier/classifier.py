@@ -23,7 +23,7 @@ from scorer.classifier.labels import LabelSet
 from scorer.classifier.loading import LoadedModel, load
 from scorer.classifier.sequences import TokenSequences
 from scorer.classifier.tokenization import TextEncoder
-from scorer.config import Backend, Precision
+from scorer.config import Backend, FrameConfig, Precision
 
 # Batches of a few thousand tokens stay within a CPU's caches; a GPU needs more to be busy.
 _CPU_BATCH_TOKENS = 4_096
@@ -43,7 +43,7 @@ class Engine:
 
 
 class Classifier:
-    """`directory`, loaded; the other arguments are those of `ScoreConfig`."""
+    """`directory`, loaded; the other arguments are those of `FrameConfig`."""
 
     def __init__(
         self,
@@ -76,6 +76,18 @@ class Classifier:
             chosen.forward,
             in_fp32=lambda: _padded_fp32(load(directory, max_length=max_length), where),
             labels=len(self.labels),
+        )
+
+    @classmethod
+    def of(cls, config: FrameConfig, directory: ModelDirectory) -> Classifier:
+        """`directory`, loaded as `config` says."""
+        return cls(
+            directory,
+            device=config.device,
+            precision=config.precision,
+            max_length=config.max_length,
+            backend=config.backend,
+            batch_tokens=config.batch_tokens,
         )
 
     def plan(self, lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:

@@ -30,14 +30,7 @@ class FrameScorer:
 
     def __init__(self, config: FrameConfig) -> None:
         self._config = config
-        self._classifier = Classifier(
-            open_model(config.model),
-            device=config.device,
-            precision=config.precision,
-            max_length=config.max_length,
-            backend=config.backend,
-            batch_tokens=config.batch_tokens,
-        )
+        self._classifier = Classifier.of(config, open_model(config.model))
         answers = Answers.of(config, labels=self._classifier.labels, temperature=self._classifier.temperature)
         self._classify = Classify(self._classifier, answers=answers, store=None, run=0)
 

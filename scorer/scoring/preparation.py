@@ -1,0 +1,73 @@
+"""The checks before a score job: input, columns, model directory and output, without the weights and the rows.
+
+Owns what can be found wrong before anything heavy is loaded. Writes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from scorer.classifier.directory import ModelDirectory, open_model
+from scorer.config import FileFormat, ScoreConfig
+from scorer.errors import UsageError
+from scorer.scoring.answers import refuse_clash
+from scorer.tables.columns import find_text_columns
+from scorer.tables.formats import format_of
+from scorer.tables.publish import check_free_space, check_target
+from scorer.tables.reader import Reader
+from scorer.tables.source import Source
+
+STREAM = "-"
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """A job whose input, columns, model directory and output were found good before anything heavy was loaded."""
+
+    config: ScoreConfig
+    source: Source
+    reader: Reader
+    text_columns: tuple[str, ...]
+    directory: ModelDirectory
+    output_format: FileFormat
+
+
+def prepare(config: ScoreConfig) -> Preparation:
+    """Check `config`, cheapest first; what is wrong is raised as a ScorerError."""
+    output_format = _output_format(config)
+    source = Source.open(config.source, input_format=config.input_format)
+    if config.target != STREAM:
+        _refuse_own_input(config)
+        check_target(Path(config.target), source.files, force=True)
+    refuse_clash(source.names, config)
+    directory = open_model(config.model)
+    fitted = directory.metadata.text_columns if directory.metadata else ()
+    text_columns = find_text_columns(source.names, config.text_column, fitted, where=config.source)
+    reader = source.read(text_columns)
+    # The names that a source knows at once are those of the first lines; JSON lines may bring more.
+    refuse_clash(reader.schema.names, config)
+    if config.target != STREAM:
+        check_free_space(Path(config.target), sum(path.stat().st_size for path in source.files))
+    return Preparation(config, source, reader, text_columns, directory, output_format)
+
+
+def _refuse_own_input(config: ScoreConfig) -> None:
+    """UsageError when the output would be among the input the next time: in its folder, or matched by its pattern."""
+    source, target = Path(config.source), Path(config.target)
+    if source.is_dir():
+        within = target.resolve().is_relative_to(source.resolve())
+    else:
+        within = not source.exists() and target.absolute().match(str(source.absolute()))
+    if within:
+        raise UsageError(f"{target}: would be part of the input {source}; name an output outside of it")
+
+
+def _output_format(config: ScoreConfig) -> FileFormat:
+    """Parquet, unless the option or the ending says otherwise; an ending that says nothing is likely a mistake."""
+    if config.output_format is not None:
+        return config.output_format
+    found = None if config.target == STREAM else format_of(config.target)
+    if found is None and Path(config.target).suffix:
+        raise UsageError(f"{config.target}: no format has this ending; name one with --output-format")
+    return found or "parquet"

@@ -1,0 +1,113 @@
+"""The heavy half of a score job: the model in memory, and every window of the input on its way through the stages.
+
+Owns the putting together of stages, score cache and output. Does not know what was checked before or what is published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from scorer.classifier.classifier import Classifier
+from scorer.runs.console import Console
+from scorer.runs.score_store import ScoreStore
+from scorer.runs.signals import StopSignals
+from scorer.scoring import local
+from scorer.scoring.answers import Answers
+from scorer.scoring.classify import Classify
+from scorer.scoring.encode import Encode
+from scorer.scoring.lineage import describe_job, logit_fingerprint
+from scorer.scoring.output import Output
+from scorer.scoring.preparation import Preparation
+from scorer.scoring.summary import Tally
+from scorer.scoring.windows import ScoredWindow, Window, record_dtype
+
+_WINDOW_TEXT_BYTES = 64 * 2**20
+
+
+class Streaming:
+    """The job that was `prepared`, its model loaded, bound for `output`.
+
+    `job` describes everything that decides the output, `engine` how logits are computed.
+    """
+
+    def __init__(self, prepared: Preparation, output: Output) -> None:
+        config = prepared.config
+        self._prepared = prepared
+        self._output = output
+        self._classifier = Classifier.of(config, prepared.directory)
+        self._answers = Answers.of(config, labels=self._classifier.labels, temperature=self._classifier.temperature)
+        self.engine: dict[str, Any] = asdict(self._classifier.engine)
+        self.job = describe_job(
+            config,
+            self._classifier,
+            text_columns=prepared.text_columns,
+            input_fingerprint=prepared.source.fingerprint(),
+        )
+
+    def run(self, tally: Tally, console: Console, signals: StopSignals) -> local.BusyClock:
+        """Send every window through the stages into the output, and count."""
+        with ExitStack() as stack:
+            # Two connections to one file: encoding and the device work at the same time.
+            stores = [self._open_store(stack) for _ in range(2)]
+            run = _run_number(stores[0], self._output.unfinished_run(self.job))
+            encode, classify = self._stages(stores, run, signals)
+            sink = self._output.begin(self.job, run, self._answers.schema(self._prepared.reader.schema))
+            with console.progress("score", self._expected_rows(), "rows") as bar:
+
+                def write(window: ScoredWindow) -> None:
+                    signals.check()
+                    sink.write(window.table)
+                    tally.add(window)
+                    bar.update(window.table.num_rows)
+
+                return local.run(self._windows(tally), encode=encode, classify=classify, write=write)
+
+    def _stages(self, stores: list[ScoreStore | None], run: int, signals: StopSignals) -> tuple[Encode, Classify]:
+        encode = Encode(
+            self._classifier.encode,
+            text_columns=self._prepared.text_columns,
+            labels=len(self._classifier.labels),
+            fingerprint=logit_fingerprint(self._classifier),
+            store=stores[0],
+            run=run,
+        )
+        classify = Classify(
+            self._classifier, answers=self._answers, store=stores[1], run=run, between_batches=signals.check
+        )
+        return encode, classify
+
+    def _windows(self, tally: Tally) -> Iterator[Window]:
+        config = self._prepared.config
+        tables = self._prepared.reader.windows(
+            max_rows=config.window_rows, max_bytes=_WINDOW_TEXT_BYTES, limit=config.limit
+        )
+        for number, table in enumerate(tables):
+            tally.rows_read += table.num_rows
+            yield Window(number, table)
+
+    def _expected_rows(self) -> int | None:
+        rows, limit = self._prepared.reader.rows, self._prepared.config.limit
+        return rows if rows is None or limit is None else min(rows, limit)
+
+    def _open_store(self, stack: ExitStack) -> ScoreStore | None:
+        config = self._prepared.config
+        if not config.reuse:
+            return None
+        folder: Path = self._output.directory
+        if config.cache is not None:
+            config.cache.mkdir(parents=True, exist_ok=True)
+            folder = config.cache
+        path = folder / f"scores.{logit_fingerprint(self._classifier)}.sqlite"
+        width = record_dtype(len(self._classifier.labels)).itemsize
+        return stack.enter_context(closing(ScoreStore(path, width=width)))
+
+
+def _run_number(store: ScoreStore | None, unfinished: int | None) -> int:
+    """The unfinished run's number where the store still knows it, else a new one."""
+    if store is None:
+        return 0
+    return unfinished if unfinished is not None and store.has_run(unfinished) else store.new_run()
