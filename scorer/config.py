@@ -217,5 +217,6 @@ class ScoreConfig(FrameConfig):
     reuse: Annotated[
         bool, Setting("Score equal texts once and keep scores for a resume; --no-reuse for benchmarks.")
     ] = True
+    dry_run: Annotated[bool, Setting("Estimate rows, tokens, time and memory from a sample; write nothing.")] = False
     force: Annotated[bool, Setting("Replace an existing OUT.")] = False
     quiet: Annotated[bool, Setting("Say nothing but errors.")] = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,15 @@ def score(source: str, target: str, **settings: Any) -> None:
     if source != "-" and not Path(source).exists() and not glob.has_magic(source):
         raise InputMissing(f"{source}: no such file or folder")
     from scorer.runs.console import Console
+
+    console = Console(quiet=config.quiet)
+    if config.dry_run:
+        started = time.monotonic()
+        from scorer.scoring.estimate import estimate
+
+        print_summary(estimate(config, console, started=started).as_dict(), quiet=config.quiet)
+        return
     from scorer.scoring.job import score as score_job
 
-    summary = score_job(config, Console(quiet=config.quiet))
+    summary = score_job(config, console)
     print_summary(summary.as_dict(), quiet=config.quiet or target == "-")

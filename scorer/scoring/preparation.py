@@ -5,8 +5,11 @@ Owns what can be found wrong before anything heavy is loaded. Writes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import pyarrow as pa
 
 from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.config import FileFormat, ScoreConfig
@@ -19,6 +22,7 @@ from scorer.tables.reader import Reader
 from scorer.tables.source import Source
 
 STREAM = "-"
+_WINDOW_TEXT_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,17 @@ class Preparation:
     text_columns: tuple[str, ...]
     directory: ModelDirectory
     output_format: FileFormat
+
+    @property
+    def rows(self) -> int | None:
+        """How many rows will be scored, or None where only reading would tell."""
+        rows, limit = self.reader.rows, self.config.limit
+        return rows if rows is None or limit is None else min(rows, limit)
+
+    def windows(self) -> Iterator[pa.Table]:
+        """The rows to score, in windows."""
+        config = self.config
+        return self.reader.windows(max_rows=config.window_rows, max_bytes=_WINDOW_TEXT_BYTES, limit=config.limit)
 
 
 def prepare(config: ScoreConfig) -> Preparation:

@@ -25,8 +25,6 @@ from scorer.scoring.preparation import Preparation
 from scorer.scoring.summary import Tally
 from scorer.scoring.windows import ScoredWindow, Window, record_dtype
 
-_WINDOW_TEXT_BYTES = 64 * 2**20
-
 
 class Streaming:
     """The job that was `prepared`, its model loaded, bound for `output`.
@@ -56,7 +54,7 @@ class Streaming:
             run = _run_number(stores[0], self._output.unfinished_run(self.job))
             encode, classify = self._stages(stores, run, signals)
             sink = self._output.begin(self.job, run, self._answers.schema(self._prepared.reader.schema))
-            with console.progress("score", self._expected_rows(), "rows") as bar:
+            with console.progress("score", self._prepared.rows, "rows") as bar:
 
                 def write(window: ScoredWindow) -> None:
                     signals.check()
@@ -81,29 +79,24 @@ class Streaming:
         return encode, classify
 
     def _windows(self, tally: Tally) -> Iterator[Window]:
-        config = self._prepared.config
-        tables = self._prepared.reader.windows(
-            max_rows=config.window_rows, max_bytes=_WINDOW_TEXT_BYTES, limit=config.limit
-        )
-        for number, table in enumerate(tables):
+        for number, table in enumerate(self._prepared.windows()):
             tally.rows_read += table.num_rows
             yield Window(number, table)
-
-    def _expected_rows(self) -> int | None:
-        rows, limit = self._prepared.reader.rows, self._prepared.config.limit
-        return rows if rows is None or limit is None else min(rows, limit)
 
     def _open_store(self, stack: ExitStack) -> ScoreStore | None:
         config = self._prepared.config
         if not config.reuse:
             return None
-        folder: Path = self._output.directory
         if config.cache is not None:
             config.cache.mkdir(parents=True, exist_ok=True)
-            folder = config.cache
-        path = folder / f"scores.{logit_fingerprint(self._classifier)}.sqlite"
+        path = store_path(config.cache or self._output.directory, self._classifier)
         width = record_dtype(len(self._classifier.labels)).itemsize
         return stack.enter_context(closing(ScoreStore(path, width=width)))
+
+
+def store_path(folder: Path, classifier: Classifier) -> Path:
+    """The file in `folder` that keeps scores of `classifier`; whatever changes a logit changes its name."""
+    return folder / f"scores.{logit_fingerprint(classifier)}.sqlite"
 
 
 def _run_number(store: ScoreStore | None, unfinished: int | None) -> int:

@@ -1,0 +1,202 @@
+"""`--dry-run`: what a score job will cost, from a sample of its rows and a few seconds on its device.
+
+Owns the sample, the probe and the arithmetic between them and the estimate. Writes nothing.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.classifier.classifier import Classifier
+from scorer.classifier.sequences import TokenSequences
+from scorer.config import ScoreConfig
+from scorer.runs.console import Console
+from scorer.runs.score_store import ScoreStore
+from scorer.scoring.encode import Encode
+from scorer.scoring.lineage import logit_fingerprint
+from scorer.scoring.preparation import Preparation, prepare
+from scorer.scoring.status import count
+from scorer.scoring.streaming import store_path
+from scorer.scoring.windows import EncodedWindow, Window, record_dtype
+
+_PROBE_SECONDS = 4.0
+_PROBES = 12
+# Windows that the stages of the local engine hold at once: one in each of four hands and one in each of three queues.
+_WINDOWS_IN_FLIGHT = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What a job will cost. Counts are of the whole input, scaled up from `sampled_rows` where it is larger.
+
+    `statuses` counts the sample's rows by what is known before the model runs; `truncated_share`, `duplicate_share`
+    and `cached_share` are shares of the rows with a text. Times are seconds, memory is MiB (resident, at its peak).
+    """
+
+    rows: int
+    sampled_rows: int
+    statuses: dict[str, int]
+    tokens: int
+    truncated_share: float
+    duplicate_share: float
+    cached_share: float
+    seconds: float
+    load_seconds: float
+    stream_seconds: float
+    peak_memory_mib: int
+    engine: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def estimate(config: ScoreConfig, console: Console, *, started: float) -> Estimate:
+    """Check the job as `score` does, then estimate its cost; what is wrong with it is raised as a ScorerError.
+
+    `started` is the time.monotonic() from which loading counts, before the imports of this very module.
+    """
+    prepared = prepare(config)
+    classifier = Classifier.of(config, prepared.directory)
+    load_seconds = time.monotonic() - started
+    sample = _Sample(prepared, classifier)
+    forward_seconds = _forward_seconds(classifier, sample.encoded.sequences)
+    host_seconds = sample.read_seconds + sample.encode_seconds
+    on_cpu = classifier.engine.device == "cpu"
+    # On a CPU all stages share the cores; beside a GPU they overlap with it.
+    sample_seconds = host_seconds + forward_seconds if on_cpu else max(host_seconds, forward_seconds)
+    stream_seconds = sample_seconds * sample.scale
+    found = Estimate(
+        rows=sample.rows,
+        sampled_rows=sample.sampled_rows,
+        statuses=count(sample.encoded.status),
+        tokens=round(sample.tokens * sample.scale),
+        truncated_share=sample.truncated_share,
+        duplicate_share=sample.duplicate_share,
+        cached_share=sample.cached_share,
+        seconds=round(load_seconds + stream_seconds, 2),
+        load_seconds=round(load_seconds, 2),
+        stream_seconds=round(stream_seconds, 2),
+        peak_memory_mib=_peak_memory(sample),
+        engine=asdict(classifier.engine),
+    )
+    _tell(found, console)
+    return found
+
+
+class _Sample:
+    """The first window of the input, encoded as the job would."""
+
+    def __init__(self, prepared: Preparation, classifier: Classifier) -> None:
+        begun = time.monotonic()
+        windows = prepared.windows()
+        table = next(windows, prepared.reader.schema.empty_table())
+        self.read_seconds = time.monotonic() - begun
+        self.sampled_rows: int = table.num_rows
+        known = prepared.rows
+        self.rows = known if known is not None else table.num_rows + sum(rest.num_rows for rest in windows)
+        self.window_bytes: int = table.nbytes
+        begun = time.monotonic()
+        self.encoded = _encode(prepared, classifier, Window(0, table))
+        self.encode_seconds = time.monotonic() - begun
+        self._measure(self.encoded)
+
+    @property
+    def scale(self) -> float:
+        """How many times the sample the input is."""
+        return self.rows / self.sampled_rows if self.sampled_rows else 0.0
+
+    def _measure(self, encoded: EncodedWindow) -> None:
+        """Tokens and shares by rows: an input that many rows have counts as often."""
+        tokens = encoded.records["tokens"].astype(np.int64)
+        truncated = encoded.records["truncated"].copy()
+        tokens[~encoded.known] = encoded.sequences.lengths
+        truncated[~encoded.known] = encoded.sequences.truncated
+        texts = max(len(encoded.inputs), 1)
+        self.tokens = int(tokens[encoded.inputs].sum())
+        self.truncated_share = round(float(truncated[encoded.inputs].sum()) / texts, 4)
+        self.cached_share = round(float(encoded.known[encoded.inputs].sum()) / texts, 4)
+        self.duplicate_share = round(1.0 - len(tokens) / texts, 4) if len(encoded.inputs) else 0.0
+
+
+def _encode(prepared: Preparation, classifier: Classifier, window: Window) -> EncodedWindow:
+    config = prepared.config
+    width = record_dtype(len(classifier.labels)).itemsize
+    with ExitStack() as stack:
+        store = None
+        if config.reuse:
+            kept = store_path(config.cache, classifier) if config.cache else None
+            path = kept if kept is not None and kept.exists() else Path(":memory:")
+            store = stack.enter_context(closing(ScoreStore(path, width=width)))
+        encode = Encode(
+            classifier.encode,
+            text_columns=prepared.text_columns,
+            labels=len(classifier.labels),
+            fingerprint=logit_fingerprint(classifier),
+            store=store,
+            run=0,
+        )
+        return encode(window)
+
+
+def _forward_seconds(classifier: Classifier, sequences: TokenSequences) -> float:
+    """Seconds to compute `sequences`: a few batches between the longest and the shortest are timed, a token's time in
+    the others is interpolated by length."""
+    lengths = sequences.lengths
+    batches = classifier.plan(lengths)
+    if not batches:
+        return 0.0
+    classifier.forward(sequences.take(batches[0]))
+    chosen = np.unique(np.linspace(0, len(batches) - 1, _PROBES).astype(int))
+    longest: list[float] = []
+    seconds_a_token: list[float] = []
+    deadline = time.monotonic() + _PROBE_SECONDS
+    # Every second one first, so that a slow device is probed over all lengths before time is up.
+    for place in (*chosen[::2], *chosen[1::2]):
+        begun = time.monotonic()
+        if longest and begun > deadline:
+            break
+        rows = batches[place]
+        classifier.forward(sequences.take(rows))
+        longest.append(float(lengths[rows].mean()))
+        seconds_a_token.append((time.monotonic() - begun) / float(lengths[rows].sum()))
+    return _interpolated(lengths, batches, np.array(longest), np.array(seconds_a_token))
+
+
+def _interpolated(
+    lengths: NDArray[np.int64],
+    batches: list[NDArray[np.int64]],
+    probed: NDArray[np.float64],
+    seconds_a_token: NDArray[np.float64],
+) -> float:
+    """Seconds for all `batches`, from a token's time at the `probed` mean lengths."""
+    order = np.argsort(probed)
+    means = np.array([lengths[rows].mean() for rows in batches])
+    tokens = np.array([lengths[rows].sum() for rows in batches])
+    return float((tokens * np.interp(means, probed[order], seconds_a_token[order])).sum())
+
+
+def _peak_memory(sample: _Sample) -> int:
+    """MiB: what this process has needed for one window, and the further windows that a run has in flight."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    further = min(_WINDOWS_IN_FLIGHT - 1, max(int(np.ceil(sample.scale)) - 1, 0))
+    return peak + further * (sample.window_bytes >> 20)
+
+
+def _tell(found: Estimate, console: Console) -> None:
+    console.say(
+        f"{found.rows:,} rows, {found.tokens:,} tokens (from the first {found.sampled_rows:,} rows): "
+        f"{found.truncated_share:.1%} truncated at {found.engine['max_length']} tokens, "
+        f"{found.duplicate_share:.1%} duplicates, {found.cached_share:.1%} in the cache"
+    )
+    console.say(
+        f"about {found.seconds:.0f} s ({found.load_seconds:.0f} s to load) and {found.peak_memory_mib:,} MiB "
+        f"with {found.engine['backend']} in {found.engine['precision']} on {found.engine['device']}"
+    )
