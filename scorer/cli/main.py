@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -54,7 +55,15 @@ def run() -> None:
     """Run the command line of this process and exit."""
     if "--debug" in sys.argv:
         os.environ["SCORER_DEBUG"] = "1"
+    _open_closed_streams()
     sys.exit(_exit_code())
+
+
+def _open_closed_streams() -> None:
+    """Put nothing where the caller closed a standard stream, lest the next file opened take its place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  open to the end
 
 
 def _exit_code() -> int:

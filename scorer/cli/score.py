@@ -12,7 +12,7 @@ import click
 from scorer.cli.options import config_options
 from scorer.cli.report import print_summary
 from scorer.config import ScoreConfig
-from scorer.errors import InputMissing
+from scorer.errors import InputMissing, UsageError
 
 
 @click.command(short_help="Put a score and a confidence beside every row of a file.")
@@ -25,6 +25,8 @@ def score(source: str, target: str, **settings: Any) -> None:
     IN is a file, a quoted glob, a folder or - for a stream; OUT is a file or -. Parquet, CSV, TSV, JSON lines and Arrow
     are told apart by their endings. A run that was interrupted goes on where it stopped.
     """
+    for name in (source, target):
+        _check_name(name)
     config = ScoreConfig(source=source, target=target, **settings)
     if source != "-" and not Path(source).exists() and not glob.has_magic(source):
         raise InputMissing(f"{source}: no such file or folder")
@@ -41,3 +43,11 @@ def score(source: str, target: str, **settings: Any) -> None:
 
     summary = score_job(config, console)
     print_summary(summary.as_dict(), quiet=config.quiet or target == "-")
+
+
+def _check_name(name: str) -> None:
+    """Arrow opens no file whose name is not UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{name.encode(errors='replace').decode()}: a name that is not UTF-8; rename it") from error

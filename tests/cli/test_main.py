@@ -146,6 +146,17 @@ def test_a_text_that_is_no_text(cli):
     assert "UTF-8" in ran.err
 
 
+def test_a_name_that_is_not_utf8(folder, cli):
+    name = b"caf\xe9.parquet".decode(errors="surrogateescape")
+    (folder / name).write_bytes((folder / "in.parquet").read_bytes())
+    before = sorted(folder.iterdir())
+    for arguments in ((name, "out.parquet"), ("in.parquet", "o" + name)):
+        ran = cli("score", *arguments)
+        assert (ran.code, ran.out) == (2, "")
+        assert "a name that is not UTF-8; rename it" in ran.err
+    assert sorted(folder.iterdir()) == before
+
+
 @pytest.mark.usefixtures("folder")
 def test_inspect_prints_json(cli):
     model = json.loads(cli("inspect", "models/latest").out)
@@ -215,3 +226,12 @@ def test_predict_answers_a_line_before_the_next_one_comes(folder):
         out, error = process.communicate(b"caf\xe9\n", timeout=60)
     assert (process.returncode, out) == (65, b"")
     assert error == b"scorer: error: standard input: a line is not UTF-8 (byte 3 of it); re-encode it\n"
+
+
+def test_closed_standard_streams_do_no_harm(folder):
+    """The descriptor of a closed stream would go to the next file opened, and a message into that file."""
+    script = '"$0" -m scorer score in.parquet out.parquet <&- >&- 2>&-'
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(["bash", "-c", script, sys.executable], cwd=folder, env=environment, timeout=120, check=False)
+    assert ran.returncode == 0
+    assert pq.read_table(folder / "out.parquet").num_rows == 2
