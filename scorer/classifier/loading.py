@@ -128,6 +128,8 @@ def _labels(directory: ModelDirectory, model: PreTrainedModel) -> LabelSet:
         id2label = {int(index): name for index, name in (model.config.id2label or {}).items()}
         if sorted(id2label) != list(range(len(id2label))):
             raise ModelError(f"{directory.name}: id2label of config.json does not count its labels from 0")
+        if len(set(id2label.values())) < len(id2label):
+            raise ModelError(f"{directory.name}: id2label of config.json gives two labels the same name; rename one")
         return LabelSet.from_id2label(id2label)
     labels = directory.metadata.labels
     if len(labels) != model.config.num_labels:

@@ -89,6 +89,11 @@ def test_labels_with_a_gap(model, keys):
     refused(model, "id2label")
 
 
+def test_two_labels_of_one_name(model):
+    edit(model / "config.json", id2label=dict(zip("01234", "abcda", strict=True)), label2id=None)
+    refused(model, "two labels the same name")
+
+
 @pytest.mark.parametrize("problem", ["multi_label_classification", "regression"])
 def test_a_model_whose_outputs_are_no_probabilities_of_one_label(model, problem):
     edit(model / "config.json", problem_type=problem)
