@@ -7,9 +7,12 @@ environment (`SCORER_MAX_LENGTH`) and a key of the configuration file, where `al
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import Field, dataclass, fields
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_type_hints
+
+from scorer.errors import UsageError
 
 LATEST_MODEL = "models/latest"
 
@@ -29,8 +32,27 @@ class Setting:
     aliases: tuple[str, ...] = ()
 
 
+def settings_of(config: type) -> Iterator[tuple[Field[Any], Setting, Any]]:
+    """The fields of the dataclass `config` that are settings, each with its setting and its type."""
+    hints = get_type_hints(config, include_extras=True)
+    for field in fields(config):
+        for extra in getattr(hints[field.name], "__metadata__", ()):
+            if isinstance(extra, Setting):
+                yield field, extra, hints[field.name].__origin__
+
+
+class _Checked:
+    """A configuration whose numbers are at least their settings' minimum, whoever makes it."""
+
+    def __post_init__(self) -> None:
+        for field, setting, _ in settings_of(type(self)):
+            value = getattr(self, field.name)
+            if setting.minimum is not None and value is not None and not value >= setting.minimum:
+                raise UsageError(f"--{field.name.replace('_', '-')} {value}: {setting.minimum:g} is the least")
+
+
 @dataclass(frozen=True, kw_only=True)
-class FitConfig:
+class FitConfig(_Checked):
     """One fine-tuning job: `train` (and `valid`) in, a model directory out."""
 
     train: Path
@@ -155,7 +177,7 @@ class FitConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FrameConfig:
+class FrameConfig(_Checked):
     """How rows are scored, wherever they come from: `model`, what it reads, what comes out, how it is computed."""
 
     # what is scored, by what

@@ -44,7 +44,7 @@ class LoadedModel:
 
 def load(directory: ModelDirectory, *, max_length: int | None = None) -> LoadedModel:
     """Load `directory`; `max_length` in tokens replaces the model's own. ModelError names whatever does not fit."""
-    with _quietly():
+    with quietly():
         model = _load_weights(directory)
         fast = _load_tokenizer(directory)
     labels = _labels(directory, model)
@@ -166,7 +166,7 @@ def _max_length(
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Keep transformers' progress bars and advice off stderr while it loads; what matters becomes an error of ours."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     level = transformers_logging.get_verbosity()

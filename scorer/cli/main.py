@@ -87,7 +87,7 @@ def _exit_code() -> int:
     except OSError as error:
         translated = from_os_error(error)
         return _failed(error, str(translated), translated.exit_code)
-    except Exception as error:  # noqa: BLE001  the last resort of the process
+    except BaseException as error:  # noqa: BLE001  the last resort; a panic in a library of Rust is no Exception
         return _failed(
             error, f"{type(error).__name__}: {error}; this is a bug: run again with --debug and report it", _BUG
         )

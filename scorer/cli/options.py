@@ -7,26 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import click
 
 from scorer.cli.settings import read_config_file
-from scorer.config import Setting
+from scorer.config import Setting, settings_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-def settings_of(config: type) -> Iterator[tuple[dataclasses.Field[Any], Setting, Any]]:
-    """The fields of the dataclass `config` that are settings, each with its setting and its type."""
-    hints = get_type_hints(config, include_extras=True)
-    for field in dataclasses.fields(config):
-        kind, *extras = get_args(hints[field.name]) if hasattr(hints[field.name], "__metadata__") else (None,)
-        for setting in extras:
-            if isinstance(setting, Setting):
-                yield field, setting, kind
 
 
 def config_options(config: type) -> Callable[[Command], Command]:

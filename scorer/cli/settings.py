@@ -6,14 +6,13 @@ environment and above the defaults (click's default map). Nothing in a file is e
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import click
 
-from scorer.config import Setting
+from scorer.config import settings_of
 from scorer.errors import ConfigError, InputMissing
 
 # Switches of the usual Trainer script that are one setting here.
@@ -66,12 +65,9 @@ def _parse(path: Path) -> dict[str, Any]:
 
 def _names(config: type) -> dict[str, str]:
     """Every key that a file may use, and the field it sets."""
-    hints = get_type_hints(config, include_extras=True)
     names: dict[str, str] = {}
-    for field in dataclasses.fields(config):
-        for extra in getattr(hints[field.name], "__metadata__", ()):
-            if isinstance(extra, Setting):
-                names |= dict.fromkeys((field.name, *extra.aliases), field.name)
+    for field, setting, _ in settings_of(config):
+        names |= dict.fromkeys((field.name, *setting.aliases), field.name)
     return names
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from scorer.errors import UsageError
+from scorer.tables.columns import TEXT_NAMES
 from scorer.tables.reader import is_text
 
-TEXT_NAMES = ("sentence", "text", "review", "content", "comment", "message", "body", "document", "tweet", "utterance")
 LABEL_NAMES = (
     "score",
     "label",

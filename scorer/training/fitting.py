@@ -32,7 +32,7 @@ from scorer.training.output import point_latest, publish
 from scorer.training.precision import choose
 from scorer.training.pretrained import load_base_model
 from scorer.training.resume import describe, last_checkpoint, open_workspace, state_of, stopped_early
-from scorer.training.trainer import FitTrainer, Narrator, make_trainer, quietly
+from scorer.training.trainer import FitTrainer, Narrator, make_trainer, quiet_training
 
 # Three checkpoints (the best, the last and the one being written) of weights and AdamW's two moments, and the model.
 _COPIES_ON_DISK = 3 * 3 + 1
@@ -153,7 +153,7 @@ class Fitting:
 
 def fit_and_write(config: FitConfig, data: TrainingData, output: Path, console: Console) -> Fitted:
     """Train on `data` and publish the model directory; see `scorer.training.job.fit` for what can go wrong."""
-    with quietly(), StopSignals() as signals:
+    with quiet_training(), StopSignals() as signals:
         return Fitting(config, data, console).run(output, signals)
 
 

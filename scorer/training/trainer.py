@@ -8,7 +8,6 @@ or where the finished model goes.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -32,8 +31,8 @@ from transformers import (
     TrainingArguments,
 )
 from transformers.trainer_pt_utils import LengthGroupedSampler, get_length_grouped_indices
-from transformers.utils import logging as transformers_logging
 
+from scorer.classifier.loading import quietly
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, Interrupted
 from scorer.runs.console import Console, Counter
@@ -171,20 +170,15 @@ def make_trainer(
 
 
 @contextmanager
-def quietly() -> Iterator[None]:
+def quiet_training() -> Iterator[None]:
     """Keep the progress bars and advice of transformers and datasets off stderr; what matters is an error of ours."""
-    level, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    dataset_bars = datasets.are_progress_bars_disabled()
-    transformers_logging.set_verbosity(logging.CRITICAL)
-    transformers_logging.disable_progress_bar()
+    disabled = datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()
     try:
-        yield
+        with quietly():
+            yield
     finally:
-        transformers_logging.set_verbosity(level)
-        if bars:
-            transformers_logging.enable_progress_bar()
-        if not dataset_bars:
+        if not disabled:
             datasets.enable_progress_bars()
 
 

@@ -9,10 +9,9 @@ import click
 import pytest
 
 from scorer.cli.fit import fit
-from scorer.cli.options import settings_of
 from scorer.cli.predict import predict
 from scorer.cli.score import score
-from scorer.config import FitConfig, FrameConfig, ScoreConfig
+from scorer.config import FitConfig, FrameConfig, ScoreConfig, settings_of
 
 COMMANDS = [
     (fit, FitConfig, ["train.csv"], {"train": Path("train.csv")}),

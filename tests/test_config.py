@@ -1,0 +1,30 @@
+"""Configurations refuse numbers below their settings' minimum, whoever makes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scorer.config import FitConfig, FrameConfig, ScoreConfig
+from scorer.errors import UsageError
+
+
+def test_defaults_are_allowed():
+    assert FrameConfig().top_k is None
+    assert ScoreConfig(source="a", target="b").window_rows == 65_536
+    assert FitConfig(train=Path("a")).batch_size >= 1
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: FrameConfig(top_k=0), "--top-k 0: 1 is the least"),
+        (lambda: ScoreConfig(source="a", target="b", window_rows=0), "--window-rows 0: 1 is the least"),
+        (lambda: FitConfig(train=Path("a"), learning_rate=-0.1), "--learning-rate -0.1: 0 is the least"),
+        (lambda: FitConfig(train=Path("a"), epochs=float("nan")), "--epochs nan: 0 is the least"),
+    ],
+)
+def test_a_number_below_the_minimum_is_a_usage_error(make, message):
+    with pytest.raises(UsageError, match=message):
+        make()
