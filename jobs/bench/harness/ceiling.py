@@ -1,0 +1,62 @@
+"""How fast the machine multiplies matrices: the ceiling that a model made of matrix products cannot pass.
+
+Owns the measurement, with torch's own matrix product (oneDNN on a CPU, cuBLAS on a GPU), and the work a token takes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, AutoModel
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+# Long enough for a product to be about nothing but multiplying, small enough for the caches of a core.
+_CPU_SIZES = ((1024, 1024, 1024), (2048, 2048, 2048), (2048, 1536, 2048))
+_CUDA_SIZES = ((8192, 8192, 8192), (16384, 4096, 4096))
+
+
+class Ceiling:
+    """Measures matrix products on `device` with `threads` threads."""
+
+    def __init__(self, threads: int | None = None, device: str = "cpu") -> None:
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self._device = torch.device(device)
+
+    def rates(self, precisions: Sequence[str], seconds: float = 1.0) -> dict[str, float]:
+        """FLOP a second of each of `precisions`: the best of several sizes, each repeated for `seconds`."""
+        sizes = _CUDA_SIZES if self._device.type == "cuda" else _CPU_SIZES
+        return {name: max(self._rate(DTYPES[name], size, seconds) for size in sizes) for name in precisions}
+
+    @torch.inference_mode()
+    def _rate(self, dtype: torch.dtype, size: tuple[int, int, int], seconds: float) -> float:
+        rows, inner, columns = size
+        left = torch.randn(rows, inner, device=self._device).to(dtype)
+        right = torch.randn(inner, columns, device=self._device).to(dtype)
+        best, work = 0.0, 4 * 2.0 * rows * inner * columns
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end or not best:
+            started = self._now()
+            for _ in range(4):
+                torch.matmul(left, right)
+            best = max(best, work / (self._now() - started))
+        return best
+
+    def _now(self) -> float:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        return time.perf_counter()
+
+
+def flop_per_token(model: Path) -> float:
+    """Two for every weight of the encoder of the directory `model`: the matrix products of one token.
+
+    Attention scores, which grow with the length of a text, and embeddings, which are looked up, are left out.
+    """
+    with torch.device("meta"):
+        body = AutoModel.from_config(AutoConfig.from_pretrained(model))
+    weights: int = sum(parameter.numel() for parameter in body.encoder.parameters())
+    return 2.0 * weights

@@ -1,0 +1,80 @@
+"""scorer itself: a model that stays loaded, from file to file, and the whole job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import torch
+from tokenizers import Tokenizer
+
+import scorer
+from harness.peers import Setup
+from scorer.classifier.tokenization import TextEncoder
+from scorer.scoring.summary import ScoreSummary
+
+
+class _Scorer:
+    """What both ways share: there is nothing to choose, and the token ids are TextEncoder's."""
+
+    choices: Sequence[Any] = (None,)
+
+    def __init__(self, setup: Setup) -> None:
+        if setup.threads is not None:
+            torch.set_num_threads(setup.threads)
+        self._setup = setup
+        self.busy: Mapping[str, float] = {}
+        self.computed_tokens: int | None = None
+
+    def choose(self, choice: Any) -> None:
+        pass
+
+    def token_ids(self, texts: list[str]) -> list[list[int]]:
+        tokenizer = Tokenizer.from_file(str(self._setup.model / "tokenizer.json"))
+        found = TextEncoder(tokenizer, max_length=self._setup.max_length)(texts)
+        return [found.ids[a:b].tolist() for a, b in zip(found.offsets, found.offsets[1:], strict=False)]
+
+    def _options(self, **options: Any) -> dict[str, Any]:
+        given = {"text_column": (self._setup.column,), "max_length": self._setup.max_length, "probabilities": True}
+        return given | {"model": str(self._setup.model), "device": self._setup.device} | options
+
+
+class Loaded(_Scorer):
+    """`scorer.load(...).score_frame`, between a read and a write of the whole file."""
+
+    loads = False
+
+    def __init__(self, setup: Setup, *, backend: str, precision: str) -> None:
+        super().__init__(setup)
+        self._model = scorer.load(**self._options(backend=backend, precision=precision))
+        self.about = f"{backend}, {precision}"
+
+    def score(self, source: Path, target: Path) -> None:
+        pq.write_table(self._model.score_frame(pq.read_table(source)), target)
+
+
+class Job(_Scorer):
+    """`scorer.score`, which loads the model anew, streams, and publishes the output durably."""
+
+    loads = True
+
+    def __init__(self, setup: Setup, *, reuse: bool, **options: Any) -> None:
+        super().__init__(setup)
+        self._given = {"reuse": reuse, "force": True, **options}
+        self.about = "reuse" if reuse else "no reuse"
+        self.summary: ScoreSummary | None = None
+
+    def score(self, source: Path, target: Path) -> None:
+        # An output that the same job wrote before would leave nothing to do.
+        target.unlink(missing_ok=True)
+        self.summary = scorer.score(source, target, **self._options(**self._given))
+        self.busy = self.summary.busy
+        engine = self.summary.engine
+        if engine["backend"] == "packed":
+            self.computed_tokens = self.summary.computed_tokens
+        self.about = ", ".join(
+            [str(engine[key]) for key in ("backend", "precision")]
+            + [f"{engine['batch_tokens']} tokens a batch", "reuse" if self._given["reuse"] else "no reuse"]
+        )

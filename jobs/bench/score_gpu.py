@@ -1,0 +1,151 @@
+"""scorer on a GPU beside the transformers pipeline: a million rows of mixed length, from file to file, in fp16.
+
+    python jobs/bench/score_gpu.py                                          # BERT-base, one million rows
+    python jobs/bench/score_gpu.py --shape minilm-l6
+    python jobs/bench/score_gpu.py --device cpu --precision fp32 --shape tiny --rows 200 --pipeline-rows 100
+
+The model has random weights of the shape that is asked for: its speed is that of trained ones, its scores mean nothing.
+Texts are generated (`data/make_reviews.py`), joined to the lengths of the mixed workload; the tokenizer is that of the
+installed base model, else one of its kind made for these texts. Needs torch, transformers and pyarrow, nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from harness.ceiling import Ceiling, flop_per_token
+from harness.device_time import busy_share
+from harness.peers import Setup
+from harness.peers.pipelines import Pipeline
+from harness.peers.scorers import Job
+from harness.random_model import SHAPES, make_random_model
+from harness.stand_ins import joined_reviews
+
+CACHE = Path(__file__).parents[2] / ".cache" / "bench"
+MAX_LENGTH = 256
+PIPELINE_SIZES = (8, 32, 64, 128, 256)
+
+
+def main() -> None:
+    options = _options()
+    if options.device == "cuda" and not torch.cuda.is_available():
+        sys.exit("score_gpu.py: this machine has no CUDA device; --device cpu --shape tiny --rows 200 tries the code")
+    os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "true", "TRANSFORMERS_VERBOSITY": "error"}
+    folder = options.cache / "gpu"
+    source = _rows(options.rows, folder)
+    model = make_random_model(options.shape, texts=_texts(source)[:5_000], folder=folder)
+    setup = Setup(
+        model=model,
+        exports=folder,
+        column="text",
+        max_length=MAX_LENGTH,
+        device=options.device,
+    )
+    rate = Ceiling(device=options.device).rates([options.precision])[options.precision]
+    result = {
+        "device": torch.cuda.get_device_name() if options.device == "cuda" else "cpu",
+        "torch": torch.__version__,
+        "shape": options.shape,
+        "precision": options.precision,
+        "matrix_tflops": rate / 1e12,
+        "mflop_per_token": flop_per_token(model) / 1e6,
+    }
+    _say(result)
+    result |= {"scorer": _scorer(setup, source, folder, options, rate)}
+    _say(result["scorer"])
+    if options.pipeline_rows:
+        result |= {"pipeline": _pipeline(setup, source, folder, options)}
+        result["times_pipeline"] = result["scorer"]["tokens_per_second"] / result["pipeline"]["tokens_per_second"]
+    print(json.dumps(result, indent=2))
+
+
+def _scorer(setup: Setup, source: Path, folder: Path, options: argparse.Namespace, rate: float) -> dict[str, Any]:
+    """The whole job, loading included, and the device's idle share while a part of the rows is scored."""
+    job = Job(setup, reuse=False, precision=options.precision, batch_tokens=options.batch_tokens)
+    part = _head(source, max(options.rows // 10, 1), folder)
+    # The first job pays for what a process pays once (CUDA's context, libraries).
+    job.score(part, folder / "scored.parquet")
+    with busy_share(options.device) as busy:
+        job.score(part, folder / "scored.parquet")
+    seconds = _seconds(lambda: job.score(source, folder / "scored.parquet"))
+    assert job.summary is not None
+    speed = job.summary.tokens / seconds
+    return {
+        "rows": options.rows,
+        "tokens": job.summary.tokens,
+        "seconds": seconds,
+        "tokens_per_second": speed,
+        "of_matrix_rate": speed * flop_per_token(setup.model) / rate,
+        "device_idle_share": None if busy.share is None else 1 - busy.share,
+        "stages_busy": job.summary.busy,
+        "engine": job.summary.engine,
+        "peak_memory_mib": job.summary.peak_memory_mib,
+    }
+
+
+def _pipeline(setup: Setup, source: Path, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """The pipeline's speed on the first rows, loaded beforehand, at its best batch size."""
+    peer = Pipeline(setup, precision=options.precision, batch_size=1, sizes=PIPELINE_SIZES)
+    part = _head(source, min(options.pipeline_rows, options.rows), folder)
+    tokens = sum(map(len, peer.token_ids(_texts(part))))
+    speeds = {}
+    for size in PIPELINE_SIZES:
+        peer.choose(size)
+        speeds[size] = tokens / _seconds(lambda: peer.score(part, folder / "scored.parquet"))
+        _say({f"pipeline {size}": speeds[size]})
+    best = max(speeds, key=lambda size: speeds[size])
+    return {"rows": options.pipeline_rows, "batch_size": best, "tokens_per_second": speeds[best], "all": speeds}
+
+
+def _rows(count: int, folder: Path) -> Path:
+    path = folder / f"mixed-{count}.parquet"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.table({"id": range(count), "text": joined_reviews(count, cache=folder)}), path)
+    return path
+
+
+def _head(source: Path, rows: int, folder: Path) -> Path:
+    path = folder / "part.parquet"
+    pq.write_table(pq.read_table(source).slice(0, rows), path)
+    return path
+
+
+def _texts(path: Path) -> list[str]:
+    texts: list[str] = pq.read_table(path, columns=["text"]).column("text").to_pylist()
+    return texts
+
+
+def _seconds(work: Any) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def _say(found: Any) -> None:
+    print(found, file=sys.stderr, flush=True)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="scorer on a GPU beside the transformers pipeline.")
+    parser.add_argument("--shape", choices=list(SHAPES), default="bert-base")
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--pipeline-rows", type=int, default=20_000, help="rows for the pipeline; 0 leaves it out")
+    parser.add_argument("--precision", choices=("fp16", "bf16", "fp32"), default="fp16")
+    parser.add_argument("--batch-tokens", type=int, help="tokens a batch (default: scorer's own)")
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    parser.add_argument("--cache", type=Path, default=CACHE, metavar="DIR")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
