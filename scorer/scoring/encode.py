@@ -18,11 +18,7 @@ from scorer.classifier.tokenization import TextEncoder
 from scorer.runs.score_store import KEY_BYTES, NOWHERE, ScoreStore, origin_of
 from scorer.scoring.status import Status
 from scorer.scoring.windows import EncodedWindow, Window, record_dtype
-from scorer.tables.reader import texts
-
-# White space and characters without a shape of their own: separators, format characters (zero-width spaces and
-# joiners, byte-order marks, soft hyphens) and control characters that move the carriage.
-_NOTHING_TO_READ = r"^[\p{Z}\p{Cf}\t\n\v\f\r\x1c-\x1f\x{85}]*$"
+from scorer.tables.texts import is_blank, texts
 
 
 class Encode:
@@ -104,5 +100,5 @@ def row_status(columns: Sequence[pa.ChunkedArray]) -> NDArray[np.int8]:
     empty = np.ones(len(columns[0]), np.bool_)
     for column in columns:
         null |= column.is_null().to_numpy()
-        empty &= pc.fill_null(pc.match_substring_regex(column, _NOTHING_TO_READ), False).to_numpy()
+        empty &= pc.fill_null(is_blank(column), False).to_numpy()
     return np.where(null, Status.NULL, np.where(empty, Status.EMPTY, Status.OK)).astype(np.int8)

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from scorer.errors import ConfigError, DataError, UsageError
 from scorer.tables.identity import Stamp, check_unchanged
+from scorer.tables.texts import is_text, texts
 
 
 class Reader(ABC):
@@ -62,22 +63,6 @@ class Reader(ABC):
                     raise DataError(
                         f"{self._stamps[0].path}: column {name!r}, rows {first_row + 1} to {last}: a text is not UTF-8"
                     ) from error
-
-
-def texts(window: pa.Table, column: str) -> pa.ChunkedArray:
-    """The text column `column` (rows,) as string or large_string, whatever string-like type it has in the file."""
-    values = window.column(column)
-    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-        return values
-    large = pa.types.is_dictionary(values.type) and pa.types.is_large_string(values.type.value_type)
-    return pc.cast(values, pa.large_string() if large else pa.string())
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """Whether a column of type `kind` can be read as text."""
-    if pa.types.is_dictionary(kind):
-        return is_text(kind.value_type)
-    return any(test(kind) for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view))
 
 
 def check_names(names: Sequence[str], text_columns: Sequence[str], *, where: str) -> None:

@@ -32,10 +32,10 @@ from scorer.tables.formats import (
     sniff_compression,
 )
 from scorer.tables.identity import Stamp
-from scorer.tables.reader import Reader, check_names, check_types, texts
+from scorer.tables.reader import Reader, check_names, check_types
 from scorer.tables.streams import open_bytes
 
-__all__ = ["Reader", "Source", "texts"]
+__all__ = ["Reader", "Source"]
 
 _COPY_BYTES: Final = 1 << 20
 _ENDING: Final = {"gzip": ".gz", "zstd": ".zst"}

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from scorer.errors import UsageError
 from scorer.tables.columns import TEXT_NAMES
-from scorer.tables.reader import is_text
+from scorer.tables.texts import is_text
 
 LABEL_NAMES = (
     "score",

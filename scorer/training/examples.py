@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 
 from scorer.classifier.labels import LabelValue
 from scorer.errors import DataError
-from scorer.tables.source import Source, texts
+from scorer.tables.source import Source
+from scorer.tables.texts import is_blank, texts
 from scorer.training.columns import Columns, find_columns
 from scorer.training.targets import label_values
 
 _WINDOW_ROWS = 65_536
 _WINDOW_BYTES = 64 << 20
-# What scoring calls an empty text: separators, format characters and control characters that move the carriage.
-_NOTHING_TO_READ = r"^[\p{Z}\p{Cf}\t\n\v\f\r\x1c-\x1f\x{85}]*$"
 
 
 @dataclass(frozen=True)
@@ -99,5 +98,5 @@ def overlap(train: Examples, valid: Examples) -> int:
 def _usable(columns: list[pa.ChunkedArray]) -> NDArray[np.bool_]:
     """Which rows (n,) have no null and at least one text with something to read."""
     complete = reduce(pc.and_, (pc.is_valid(column) for column in columns))
-    readable = (pc.invert(pc.match_substring_regex(column, _NOTHING_TO_READ)) for column in columns)
+    readable = (pc.invert(is_blank(column)) for column in columns)
     return np.asarray(pc.and_(complete, pc.fill_null(reduce(pc.or_kleene, readable), False)))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from scorer.classifier.labels import LabelSet, LabelValue
 from scorer.errors import ConfigError, DataError
-from scorer.tables.reader import is_text
+from scorer.tables.texts import is_text
 from scorer.training.columns import is_label
 
 # Beyond these, a column is an identifier or a measurement and not a class.

@@ -13,7 +13,8 @@ import pytest
 
 from scorer.errors import ConfigError, DataError, StorageError, UsageError
 from scorer.tables.parquet import verify_footer
-from scorer.tables.source import Source, texts
+from scorer.tables.source import Source
+from scorer.tables.texts import texts
 
 LIMITS = {"max_rows": 65_536, "max_bytes": 64 << 20}
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scorer.errors import ConfigError, UsageError
-from scorer.tables.reader import check_names, check_types, is_text, regroup, texts
+from scorer.tables.reader import check_names, check_types, regroup
+from scorer.tables.texts import is_text, texts
 
 ROWS = st.lists(st.one_of(st.none(), st.integers(0, 9).map(lambda size: "\u00e9" * size)), max_size=30)
 
