@@ -34,11 +34,11 @@ def score(config: ScoreConfig, console: Console) -> ScoreSummary:
                 console.detail(f"{config.target} is complete already")
                 return ScoreSummary(output=config.target, finished_before=True)
             console.detail("  ".join(f"{name} {value}" for name, value in streaming.engine.items()))
-            clock = streaming.run(tally, console, signals)
+            pace = streaming.run(tally, console, signals)
             prepared.reader.check_unchanged()
             tally.check()
             output.publish(streaming.job | {"counts": tally.counts})
-    return summarize(tally, output=config.target, engine=streaming.engine, busy=clock.shares())
+    return summarize(tally, output=config.target, engine=streaming.engine, pace=pace)
 
 
 def _open_output(prepared: Preparation) -> Output:

@@ -31,6 +31,14 @@ class _End:
     pass
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How long a stream took in seconds, and each stage's busy share of that time, between 0 and 1."""
+
+    seconds: float
+    busy: dict[str, float]
+
+
 class BusyClock:
     """Adds up how long each stage works; time spent waiting for another stage does not count."""
 
@@ -50,10 +58,11 @@ class BusyClock:
 
         return clocked
 
-    def shares(self) -> dict[str, float]:
-        """Each stage's busy share of the time since the start, between 0 and 1."""
-        elapsed = max(time.monotonic() - self._started, 1e-9)
-        return {stage: round(seconds / elapsed, 3) for stage, seconds in self._seconds.items()}
+    def read(self) -> Pace:
+        """What has been added up since the start."""
+        elapsed = time.monotonic() - self._started
+        busy = {stage: round(seconds / max(elapsed, 1e-9), 3) for stage, seconds in self._seconds.items()}
+        return Pace(elapsed, busy)
 
 
 def run(
@@ -62,7 +71,7 @@ def run(
     encode: Callable[[Window], EncodedWindow],
     classify: Callable[[EncodedWindow], ScoredWindow],
     write: Callable[[ScoredWindow], None],
-) -> BusyClock:
+) -> Pace:
     """Send `windows` through the stages; each runs in a thread of its own, `write` in the caller's.
 
     An error in any stage stops all of them and is raised here. When this returns, or raises, every thread has ended.
@@ -75,7 +84,7 @@ def run(
     ):
         for window in scored:
             clock.timed("write", write)(window)
-    return clock
+    return clock.read()
 
 
 def _reading(windows: Iterable[Window], clock: BusyClock) -> Generator[Window]:

@@ -46,7 +46,7 @@ class Streaming:
             input_fingerprint=prepared.source.fingerprint(),
         )
 
-    def run(self, tally: Tally, console: Console, signals: StopSignals) -> local.BusyClock:
+    def run(self, tally: Tally, console: Console, signals: StopSignals) -> local.Pace:
         """Send every window through the stages into the output, and count."""
         with ExitStack() as stack:
             # Two connections to one file: encoding and the device work at the same time.

@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from scorer.scoring.local import Pace
 from scorer.scoring.windows import ScoredWindow
 
 
@@ -50,7 +51,8 @@ class ScoreSummary:
 
     `statuses` counts rows by `score_status`; `tokens` are those of all scored rows, `computed_tokens` those that a
     forward pass was made for; `reused_rows` had their score from an equal text. `busy` is each stage's busy share of
-    the stream's time. `seconds` and `peak_memory_mib` (resident, MiB) are those of the whole run. When an earlier run
+    the stream's time. `seconds` and `peak_memory_mib` (resident, MiB) are those of the whole run, `stream_seconds`
+    those between the first row read and the last row written. When an earlier run
     had written the same output already, `finished_before` is true and nothing else was done.
     """
 
@@ -64,13 +66,14 @@ class ScoreSummary:
     engine: dict[str, Any] = field(default_factory=dict)
     busy: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+    stream_seconds: float = 0.0
     peak_memory_mib: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def summarize(tally: Tally, *, output: str, engine: dict[str, Any], busy: dict[str, float]) -> ScoreSummary:
+def summarize(tally: Tally, *, output: str, engine: dict[str, Any], pace: Pace) -> ScoreSummary:
     """The summary of a run that has just been published."""
     return ScoreSummary(
         output=output,
@@ -80,7 +83,8 @@ def summarize(tally: Tally, *, output: str, engine: dict[str, Any], busy: dict[s
         computed_tokens=tally.computed_tokens,
         reused_rows=tally.reused,
         engine=engine,
-        busy=busy,
+        busy=pace.busy,
         seconds=round(time.monotonic() - tally.started, 3),
+        stream_seconds=round(pace.seconds, 3),
         peak_memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     )

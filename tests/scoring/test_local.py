@@ -45,8 +45,8 @@ def test_windows_arrive_in_order_however_long_each_takes():
     written: list[Piece] = []
     clock = local.run(pieces(20), encode=slow, classify=slow, write=written.append)
     assert [piece.number for piece in written] == list(range(20))
-    assert set(clock.shares()) == {"read", "encode", "classify", "write"}
-    assert all(0.0 <= share <= 1.0 for share in clock.shares().values())
+    assert set(clock.busy) == {"read", "encode", "classify", "write"}
+    assert all(0.0 <= share <= 1.0 for share in clock.busy.values())
 
 
 def test_no_windows():

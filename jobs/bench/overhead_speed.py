@@ -1,0 +1,82 @@
+"""Everything but the model: how fast a score job runs when its forward pass costs nothing, against the tokenizer alone.
+
+    python jobs/bench/overhead_speed.py [--rows 65536] [--rounds 3]
+
+Both get the same texts, on the same cores, in turns. The job reads, keys, tokenizes, plans, restores and writes; its
+forward pass returns zeros. Texts are those of mixed_4096.parquet in the folder that SCORER_REALDATA names, repeated and
+numbered so that no two are equal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+import scorer
+from scorer.classifier import classifier
+from scorer.classifier.classifier import Classifier
+from scorer.classifier.directory import open_model
+from scorer.classifier.forward.choice import Choice
+from scorer.classifier.sequences import TokenSequences
+
+MAX_LENGTH = 256
+
+
+class Nothing:
+    """A forward pass that costs nothing."""
+
+    name = "nothing"
+
+    def __init__(self, labels: int) -> None:
+        self._labels = labels
+
+    def __call__(self, batch: TokenSequences) -> NDArray[np.float32]:
+        return np.zeros((len(batch), self._labels), np.float32)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="a score job without its model, against the tokenizer alone")
+    parser.add_argument("--model", default="models/latest")
+    parser.add_argument("--rows", type=int, default=65_536)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    texts = mixed(options.rows)
+    encode = Classifier(open_model(options.model), max_length=MAX_LENGTH).encode
+    classifier.choose_forward = lambda loaded, *_, **__: Choice(Nothing(len(loaded.labels)), "benchmark")
+    tokens = int(encode(texts).offsets[-1])
+    seconds: dict[str, list[float]] = {"tokenizer alone": [], "job, reuse": [], "job, --no-reuse": []}
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "in.parquet"
+        pq.write_table(pa.table({"text": texts}), source)
+        for number in range(options.rounds):
+            begun = time.perf_counter()
+            encode._tokenizer.encode_batch_fast(texts)
+            seconds["tokenizer alone"].append(time.perf_counter() - begun)
+            for name, reuse in (("job, reuse", True), ("job, --no-reuse", False)):
+                target = Path(folder) / f"{number}-{reuse}.parquet"
+                summary = scorer.score(source, target, model=options.model, max_length=MAX_LENGTH, reuse=reuse)
+                seconds[name].append(summary.stream_seconds)
+    alone = statistics.median(seconds["tokenizer alone"])
+    print(f"{options.rows} rows, {tokens} tokens")
+    for name, values in seconds.items():
+        median = statistics.median(values)
+        print(f"{name:18} {tokens / median:12,.0f} tokens/s  {alone / median:5.2f} of the tokenizer's speed")
+
+
+def mixed(count: int) -> list[str]:
+    """`count` different texts of mixed lengths."""
+    base = pq.read_table(Path(os.environ["SCORER_REALDATA"]) / "mixed_4096.parquet")["text"].to_pylist()
+    return [f"{number} {base[number % len(base)]}" for number in range(count)]
+
+
+if __name__ == "__main__":
+    main()
