@@ -68,11 +68,12 @@ test-ray: $(ENV) ## The tests that need Ray; installs it into .venv
 test-slow: $(ENV) ## The tests that take minutes or gigabytes
 	$(BIN)/python -m pytest -m slow
 
-bench: $(ENV) ## Run the measurements of jobs/bench (*_speed.py)
-	@set -e; for script in $(sort $(wildcard jobs/bench/*_speed.py)); do echo "== $$script"; $(BIN)/python $$script; done
+bench: $(ENV) ## Measure scoring beside its peers (BENCH="--workload all --write"); installs the peers into .venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,bench]'
+	$(BIN)/python jobs/bench/score_speed.py $(BENCH)
 
-bench-gpu: $(ENV) ## Run the measurements that need a CUDA device (*_gpu.py)
-	@set -e; for script in $(sort $(wildcard jobs/bench/*_gpu.py)); do echo "== $$script"; $(BIN)/python $$script; done
+bench-gpu: $(ENV) ## Measure scoring on a CUDA device
+	$(BIN)/python jobs/bench/score_gpu.py $(BENCH)
 
 clean: ## Remove the environment and everything made here, but not models
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build data/*.parquet

@@ -1,6 +1,7 @@
 """How much of the time a device computes, from torch's profiler: the union of its kernels' intervals.
 
-On a CPU the operators stand in for kernels, so that the code can be tried without a GPU; the share means little there.
+Kernels are seen whichever thread launched them. On a CPU operators stand in for kernels, but only those of the calling
+thread are seen, so that there the share of a job, whose stages are threads, is unknown.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from torch.autograd import DeviceType
+from torch._C._autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 

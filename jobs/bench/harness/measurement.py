@@ -43,7 +43,6 @@ class _Contestant:
     remote: Remote | None = None
     loaded: Loaded | None = None
     about: str = ""
-    loads: bool = False
     runs: list[Run] = field(default_factory=list)
     agreement: Agreement | None = None
     failure: str | None = None
@@ -128,7 +127,7 @@ def _run(contestant: _Contestant) -> None:
 def _finish(contestant: _Contestant, expected: Expected, versions: dict[str, str]) -> None:
     """Compare what the last round wrote."""
     assert contestant.remote is not None
-    contestant.about, contestant.loads = contestant.remote.call("describe")
+    contestant.about = contestant.remote.call("describe")
     versions.update(contestant.remote.call("versions"))
     contestant.agreement = compare(contestant.target, expected.probabilities, expected.labels)
 
@@ -146,7 +145,6 @@ def _result(contestant: _Contestant, expected: Expected) -> PeerResult:
         tokens=expected.tokens,
         about=contestant.about,
         loaded=contestant.loaded,
-        loads=contestant.loads,
         runs=contestant.runs,
         agreement=contestant.agreement,
         failure=contestant.failure,

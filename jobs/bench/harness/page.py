@@ -71,7 +71,7 @@ def _row(result: WorkloadResult, peer: PeerResult) -> list[str]:
     return [
         peer.name,
         peer.form,
-        f"{peer.speed:,.0f}" + (" (with load)" if peer.loads else ""),
+        f"{peer.speed:,.0f}",
         f"{slowest:,.0f} to {fastest:,.0f}",
         _known(ratio, "{:.2f}"),
         f"{result.ceiling_share(peer):.1%}",
@@ -79,7 +79,7 @@ def _row(result: WorkloadResult, peer: PeerResult) -> list[str]:
         _known(None if agreement is None else agreement.flipped_share, "{:.2%}"),
         _known(None if agreement is None else agreement.largest_difference, "{:.1e}"),
         f"{peer.loaded.seconds:.2f}",
-        "" if peer.loads else f"{peer.seconds:.2f}",
+        f"{peer.seconds:.2f}",
         f"{peer.seconds_with_load:.2f}",
         f"{peer.peak_mib:,.0f}",
         f"{peer.loaded.resident_mib:,.0f}",

@@ -42,7 +42,7 @@ def _panel(panel: Axes, result: WorkloadResult) -> None:
         [speed - low for speed, (low, _) in zip(speeds, spreads, strict=True)],
         [high - speed for speed, (_, high) in zip(speeds, spreads, strict=True)],
     ]
-    names = [peer.name + (" (with load)" if peer.loads else "") for peer in peers]
+    names = [peer.name for peer in peers]
     panel.barh(names, speeds, xerr=errors, color=[_COLOURS[peer.form] for peer in peers], ecolor="#333333", capsize=2)
     for place, (speed, (_, high)) in enumerate(zip(speeds, spreads, strict=True)):
         panel.annotate(f"{speed:,.0f}", (high, place), xytext=(4, 0), textcoords="offset points", va="center", size=8)

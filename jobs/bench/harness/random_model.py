@@ -44,9 +44,9 @@ def make_random_model(shape: str, *, texts: Sequence[str], folder: Path) -> Path
     target = folder / f"random-{shape}"
     if not target.exists():
         tokenizer = _tokenizer(texts)
-        sizes: dict[str, Any] = {**SHAPES[shape]}
+        sizes: dict[str, Any] = {**SHAPES[shape], "num_labels": LABELS}
         torch.manual_seed(0)
-        model = BertForSequenceClassification(BertConfig(vocab_size=VOCABULARY, num_labels=LABELS, **sizes))
+        model = BertForSequenceClassification(BertConfig(vocab_size=VOCABULARY, **sizes))
         model.save_pretrained(target)
         tokenizer.save_pretrained(target)
     return target

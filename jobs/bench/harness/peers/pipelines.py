@@ -20,8 +20,6 @@ from harness.peers.watched import Watched
 class Pipeline:
     """`pipeline("text-classification")` in `precision`; rows keep their order, each batch is padded to its longest."""
 
-    loads = False
-
     def __init__(self, setup: Setup, *, precision: str, batch_size: int, sizes: Sequence[int] = ()) -> None:
         if setup.threads is not None:
             torch.set_num_threads(setup.threads)
@@ -42,6 +40,9 @@ class Pipeline:
 
     def choose(self, choice: Any) -> None:
         self.batch_size = int(choice)
+
+    def ready(self, source: Path, target: Path) -> None:
+        pass
 
     def score(self, source: Path, target: Path) -> None:
         self._watched.computed_tokens = 0

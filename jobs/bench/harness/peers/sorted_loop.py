@@ -26,7 +26,6 @@ class SortedLoop:
     """Scores files in batches of similar length. `choices` are token budgets of a batch."""
 
     choices: Sequence[Any] = (1024, 2048, 4096, 8192)
-    loads = False
     batching: Batching = staticmethod(padded_batches)
 
     def __init__(self, setup: Setup) -> None:
@@ -47,6 +46,9 @@ class SortedLoop:
 
     def choose(self, choice: Any) -> None:
         self.budget = int(choice)
+
+    def ready(self, source: Path, target: Path) -> None:
+        pass
 
     def score(self, source: Path, target: Path) -> None:
         score_file(source, target, column=self._column, labels=self.labels, probabilities=self.probabilities)
