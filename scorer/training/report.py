@@ -149,7 +149,7 @@ p { color: var(--soft); }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: right; }
-th { font-weight: 600; text-align: left; } td { overflow-wrap: anywhere; }
+th { font-weight: 600; text-align: left; } th ~ th { text-align: right; } td { overflow-wrap: break-word; }
 .heat td { background: rgba(var(--heat), calc(var(--share) * .7)); }
 .charts { display: flex; flex-wrap: wrap; gap: 1rem; } .charts svg { flex: 1 1 18rem; max-width: 28rem; }
 svg text { fill: var(--soft); font-size: 11px; } svg .axis { stroke: var(--line); }

@@ -1,0 +1,86 @@
+"""The dry run: its counts are exact where the sample is the whole input, and nothing is written."""
+
+from __future__ import annotations
+
+import io
+import time
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import scorer
+from scorer.config import ScoreConfig
+from scorer.errors import UsageError
+from scorer.runs.console import Console
+from scorer.scoring.estimate import _interpolated, estimate
+from tests.models import sentences
+
+
+def dry_run(source, model, **options):
+    config = ScoreConfig(source=str(source), target=str(source.parent / "out.parquet"), model=str(model), **options)
+    return estimate(config, Console(stream=io.StringIO()), started=time.monotonic())
+
+
+@pytest.fixture
+def source(tmp_path):
+    """120 rows: 40 texts three times over, one null, one blank and one too long among them."""
+    texts = [*sentences(37, seed=8), None, " ", "good room " * 200]
+    pq.write_table(pa.table({"text": texts * 3}), tmp_path / "in.parquet")
+    return tmp_path / "in.parquet"
+
+
+def test_counts_are_those_of_the_run(source, tiny_model):
+    model = tiny_model("bert")
+    found = dry_run(source, model)
+    assert sorted(path.name for path in source.parent.iterdir()) == ["in.parquet"]
+
+    summary = scorer.score(source, source.parent / "out.parquet", model=str(model))
+    assert found.rows == found.sampled_rows == summary.rows == 120
+    assert found.tokens == summary.tokens
+    assert found.statuses == {"ok": 114, "null": 3, "empty": 3}
+    assert found.truncated_share == pytest.approx(3 / 114, abs=1e-4)
+    assert found.duplicate_share == pytest.approx(76 / 114, abs=1e-4)
+    assert found.cached_share == 0.0
+    assert found.engine == summary.engine
+
+
+def test_without_reuse_there_are_no_duplicates(source, tiny_model):
+    assert dry_run(source, tiny_model("bert"), reuse=False).duplicate_share == 0.0
+
+
+def test_what_the_cache_knows_is_told(source, tiny_model, tmp_path):
+    model, cache = tiny_model("bert"), tmp_path / "cache"
+    scorer.score(source, tmp_path / "first.parquet", model=str(model), cache=cache, limit=20)
+    found = dry_run(source, model, cache=cache)
+    # The first twenty texts, three times each, of 114.
+    assert found.cached_share == pytest.approx(60 / 114, abs=1e-4)
+
+
+def test_a_sample_is_scaled_up(source, tiny_model):
+    whole = dry_run(source, tiny_model("bert"))
+    sampled = dry_run(source, tiny_model("bert"), window_rows=40)
+    assert (sampled.sampled_rows, sampled.rows) == (40, 120)
+    assert sampled.tokens == whole.tokens
+    limited = dry_run(source, tiny_model("bert"), window_rows=40, limit=60)
+    assert limited.rows == 60
+
+
+def test_an_empty_input_costs_nothing(tmp_path, tiny_model):
+    pq.write_table(pa.table({"text": pa.array([], pa.string())}), tmp_path / "in.parquet")
+    found = dry_run(tmp_path / "in.parquet", tiny_model("bert"))
+    assert (found.rows, found.tokens, found.stream_seconds) == (0, 0, 0.0)
+
+
+def test_what_is_wrong_with_the_job_is_said(source, tiny_model):
+    with pytest.raises(UsageError, match="no column 'nope'"):
+        dry_run(source, tiny_model("bert"), text_column=("nope",))
+
+
+def test_time_is_interpolated_by_length():
+    lengths = np.array([100, 100, 50, 50, 10])
+    batches = [np.array([0, 1]), np.array([2, 3]), np.array([4])]
+    seconds = _interpolated(lengths, batches, np.array([100.0, 10.0]), np.array([0.002, 0.001]))
+    middle = 0.001 + (50 - 10) / 90 * 0.001
+    assert seconds == pytest.approx(200 * 0.002 + 100 * middle + 10 * 0.001)
