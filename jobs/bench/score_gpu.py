@@ -23,13 +23,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from harness.ceiling import Ceiling, flop_per_token
-from harness.device_time import busy_share
+from harness.ceiling import Ceiling
+from harness.device_time import busy_time
 from harness.peers import Setup
 from harness.peers.pipelines import Pipeline
 from harness.peers.scorers import Job
 from harness.random_model import SHAPES, make_random_model
 from harness.stand_ins import joined_reviews
+from harness.work import flop_per_token
 
 CACHE = Path(__file__).parents[2] / ".cache" / "bench"
 MAX_LENGTH = 256
@@ -70,30 +71,27 @@ def main() -> None:
 
 
 def _scorer(setup: Setup, source: Path, folder: Path, options: argparse.Namespace, rate: float) -> dict[str, Any]:
-    """The job's stream and publication, the model loaded before, and the device's idle share in a second pass."""
+    """The job, its stream timed apart from loading, and the device's idle share in a pass of its own."""
     job = Job(setup, reuse=False, precision=options.precision, batch_tokens=options.batch_tokens)
     target = folder / "scored.parquet"
     # The first job pays for what a process pays once (CUDA's context, libraries).
-    first = _head(source, max(options.rows // 10, 1), folder)
-    job.ready(first, target)
-    job.score(first, target)
-    loading = _seconds(lambda: job.ready(source, target))
-    seconds = _seconds(lambda: job.score(source, target))
-    assert job.summary is not None
-    summary, speed = job.summary, job.summary.tokens / seconds
+    job.score(_head(source, max(options.rows // 10, 1), folder), target)
     # Watching costs time, so that a pass that is timed is not watched.
-    watched = _head(source, min(options.watched_rows, options.rows), folder)
-    job.ready(watched, target)
-    with busy_share(options.device) as busy:
-        job.score(watched, target)
+    with busy_time(options.device) as busy:
+        job.score(_head(source, min(options.watched_rows, options.rows), folder), target)
+    assert job.summary is not None
+    idle = 1 - busy.seconds / job.summary.stream_seconds if options.device == "cuda" else None
+    whole_seconds = _seconds(lambda: job.score(source, target))
+    summary, speed = job.summary, job.summary.tokens / job.summary.stream_seconds
     return {
         "rows": options.rows,
         "tokens": summary.tokens,
-        "load_seconds": loading,
-        "seconds": seconds,
+        "stream_seconds": summary.stream_seconds,
+        "whole_seconds": whole_seconds,
         "tokens_per_second": speed,
+        "tokens_per_second_with_load": summary.tokens / whole_seconds,
         "of_matrix_rate": speed * flop_per_token(setup.model) / rate,
-        "device_idle_share": None if busy.share is None else 1 - busy.share,
+        "device_idle_share": idle,
         "stages_busy": summary.busy,
         "engine": summary.engine,
         "peak_memory_mib": summary.peak_memory_mib,

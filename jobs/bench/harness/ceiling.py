@@ -1,16 +1,14 @@
 """How fast the machine multiplies matrices: the ceiling that a model made of matrix products cannot pass.
 
-Owns the measurement, with torch's own matrix product (oneDNN on a CPU, cuBLAS on a GPU), and the work a token takes.
+Owns the measurement, with torch's own matrix product (oneDNN on a CPU, cuBLAS on a GPU).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
-from transformers import AutoConfig, AutoModel
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 # Long enough for a product to be about nothing but multiplying, small enough for the caches of a core.
@@ -26,7 +24,7 @@ class Ceiling:
             torch.set_num_threads(threads)
         self._device = torch.device(device)
 
-    def rates(self, precisions: Sequence[str], seconds: float = 1.0) -> dict[str, float]:
+    def rates(self, precisions: Sequence[str], seconds: float = 0.5) -> dict[str, float]:
         """FLOP a second of each of `precisions`: the best of several sizes, each repeated for `seconds`."""
         sizes = _CUDA_SIZES if self._device.type == "cuda" else _CPU_SIZES
         return {name: max(self._rate(DTYPES[name], size, seconds) for size in sizes) for name in precisions}
@@ -49,14 +47,3 @@ class Ceiling:
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
         return time.perf_counter()
-
-
-def flop_per_token(model: Path) -> float:
-    """Two for every weight of the encoder of the directory `model`: the matrix products of one token.
-
-    Attention scores, which grow with the length of a text, and embeddings, which are looked up, are left out.
-    """
-    with torch.device("meta"):
-        body = AutoModel.from_config(AutoConfig.from_pretrained(model))
-    weights: int = sum(parameter.numel() for parameter in body.encoder.parameters())
-    return 2.0 * weights

@@ -1,7 +1,7 @@
-"""How much of the time a device computes, from torch's profiler: the union of its kernels' intervals.
+"""How long a device computes, from torch's profiler: the union of its kernels' intervals.
 
 Kernels are seen whichever thread launched them. On a CPU operators stand in for kernels, but only those of the calling
-thread are seen, so that there the share of a job, whose stages are threads, is unknown.
+thread are seen, so that there the time of a job, whose stages are threads, is unknown.
 """
 
 from __future__ import annotations
@@ -16,30 +16,27 @@ from torch.profiler import ProfilerActivity, profile
 
 @dataclass
 class Busy:
-    """`share` is the busy share of the time from the first kernel to the last, between 0 and 1; None without any."""
+    """`seconds` in which at least one kernel was running."""
 
-    share: float | None = None
+    seconds: float = 0.0
 
 
 @contextmanager
-def busy_share(device: str) -> Iterator[Busy]:
-    """Watch `device` (cuda or cpu) while the block runs; the share is known when it ends."""
+def busy_time(device: str) -> Iterator[Busy]:
+    """Watch `device` (cuda or cpu) while the block runs; the seconds are known when it ends."""
     cuda = device == "cuda"
     found = Busy()
     with profile(activities=[ProfilerActivity.CUDA if cuda else ProfilerActivity.CPU], acc_events=True) as profiler:
         yield found
     kind = DeviceType.CUDA if cuda else DeviceType.CPU
     events = [event for event in profiler.events() or () if event.device_type == kind]
-    found.share = covered_share([(event.time_range.start, event.time_range.end) for event in events])
+    found.seconds = covered((event.time_range.start, event.time_range.end) for event in events) / 1e6
 
 
-def covered_share(intervals: Iterable[tuple[float, float]]) -> float | None:
-    """The share of the time between the earliest start and the latest end that lies in at least one interval."""
-    ordered = sorted(intervals)
-    if not ordered:
-        return None
-    first, reached, covered = ordered[0][0], ordered[0][0], 0.0
-    for start, end in ordered:
-        covered += max(end - max(start, reached), 0.0)
+def covered(intervals: Iterable[tuple[float, float]]) -> float:
+    """How much lies in at least one of the `intervals` (start, end)."""
+    total, reached = 0.0, float("-inf")
+    for start, end in sorted(intervals):
+        total += max(end - max(start, reached), 0.0)
         reached = max(reached, end)
-    return covered / (reached - first) if reached > first else 1.0
+    return total

@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.answers import Agreement, compare
-from harness.ceiling import Ceiling
+from harness.expected import Expected
 from harness.peers import PEERS, Setup
 from harness.processes import CallFailed, Remote
-from harness.reference import Expected, Reference
 from harness.results import PeerResult, WorkloadResult, rotated
-from harness.trial import Loaded, Run, Trial
+from harness.trial import Loaded, Run
 from harness.workloads import COLUMN, Workload
 
 CEILINGS = ("fp32", "bf16")
@@ -52,11 +51,13 @@ def measure(workload: Workload, names: Sequence[str], conditions: Conditions) ->
     """The results of the peers `names` on `workload`, and the versions of the libraries that they loaded."""
     threads = conditions.threads
     _say(f"{workload.name}: reference")
-    with Remote(Reference, conditions.model, conditions.cache / "reference", threads, threads=threads) as reference:
+    with Remote(
+        "harness.reference:Reference", conditions.model, conditions.cache / "reference", threads, threads=threads
+    ) as reference:
         expected: Expected = reference.call("expected", workload.path, workload.max_length)
     versions: dict[str, str] = {}
     with ExitStack() as stack:
-        ceiling = stack.enter_context(Remote(Ceiling, threads, threads=threads))
+        ceiling = stack.enter_context(Remote("harness.ceiling:Ceiling", threads, threads=threads))
         contestants = {name: _start(name, workload, expected, conditions, stack) for name in names}
         ceilings = []
         for number in range(conditions.rounds):
@@ -95,7 +96,7 @@ def _start(name: str, workload: Workload, expected: Expected, conditions: Condit
         threads=conditions.threads,
     )
     contestant.remote = stack.enter_context(
-        Remote(Trial, name, setup, workload.path, target, threads=conditions.threads)
+        Remote("harness.trial:Trial", name, setup, workload.path, target, threads=conditions.threads)
     )
     try:
         contestant.loaded = contestant.remote.call("load")

@@ -78,7 +78,7 @@ def _row(result: WorkloadResult, peer: PeerResult) -> list[str]:
         _known(peer.padding, "{:.1%}"),
         _known(None if agreement is None else agreement.flipped_share, "{:.2%}"),
         _known(None if agreement is None else agreement.largest_difference, "{:.1e}"),
-        f"{peer.loaded.seconds:.2f}",
+        f"{peer.seconds_with_load - peer.seconds:.2f}",
         f"{peer.seconds:.2f}",
         f"{peer.seconds_with_load:.2f}",
         f"{peer.peak_mib:,.0f}",

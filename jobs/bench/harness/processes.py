@@ -5,10 +5,10 @@ Owns the process and the calls to it. Does not know what the object does.
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import traceback
-from collections.abc import Callable
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any
@@ -21,15 +21,16 @@ class CallFailed(Exception):
 
 
 class Remote:
-    """`build(*arguments)`, made in a new process; `call("name", ...)` calls its method there and waits.
+    """An object of the class `place` (module:class), made in a new process; `call("name", ...)` calls its method there.
 
-    `build` must be importable, arguments and results picklable. `threads` is how many each library may use.
+    The class is imported over there only. Arguments and results must be picklable. `threads` is how many each library
+    may use.
     """
 
-    def __init__(self, build: Callable[..., Any], *arguments: Any, threads: int) -> None:
+    def __init__(self, place: str, *arguments: Any, threads: int) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, other = context.Pipe()
-        self._process = context.Process(target=_serve, args=(other, build, arguments))
+        self._process = context.Process(target=_serve, args=(other, place, arguments))
         # Libraries read these when they are loaded, which is before anything of ours runs over there.
         os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "RAYON_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
         os.environ["TOKENIZERS_PARALLELISM"] = "true"
@@ -64,7 +65,7 @@ class Remote:
             self._process.join()
 
 
-def _serve(connection: Connection, build: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+def _serve(connection: Connection, place: str, arguments: tuple[Any, ...]) -> None:
     served: Any = None
     while True:
         try:
@@ -73,7 +74,8 @@ def _serve(connection: Connection, build: Callable[..., Any], arguments: tuple[A
             return
         try:
             if served is None:
-                served = build(*arguments)
+                module, name = place.split(":")
+                served = getattr(importlib.import_module(module), name)(*arguments)
             connection.send((True, getattr(served, method)(*values)))
         except Exception:  # noqa: BLE001  raised again by the caller
             connection.send((False, traceback.format_exc()))

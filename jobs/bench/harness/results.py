@@ -37,8 +37,10 @@ class PeerResult:
 
     @property
     def seconds_with_load(self) -> float:
+        """The median of the passes with the loading of the model."""
         assert self.loaded is not None
-        return self.seconds + self.loaded.seconds
+        loaded = self.loaded.seconds
+        return statistics.median(run.whole_seconds or run.seconds + loaded for run in self.runs)
 
     @property
     def speed(self) -> float:

@@ -14,8 +14,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from harness import memory
+from harness.expected import check_ids, expected_ids
 from harness.peers import PEERS, Setup
-from harness.reference import check_ids, expected_ids
 from harness.workloads import texts_of
 
 # Rows whose token ids are compared, and that settings are tried on: enough to tell settings apart, few for slow peers.
@@ -32,9 +32,13 @@ class Loaded:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One pass over a file. `computed_tokens` counts padding too; None where nobody knows."""
+    """One pass over a file. `computed_tokens` counts padding too; None where nobody knows.
+
+    `whole_seconds` is None for a peer whose model stays loaded; else it is `seconds` with the loading that was done.
+    """
 
     seconds: float
+    whole_seconds: float | None = None
     computed_tokens: int | None
     peak_mib: float
     busy: dict[str, float] = field(default_factory=dict)
@@ -54,7 +58,6 @@ class Trial:
         self._entry.prepare(self._setup)
         started = time.perf_counter()
         self._peer = self._entry.load(self._setup)
-        self._peer.ready(self._source, self._target)
         return Loaded(seconds=time.perf_counter() - started, resident_mib=memory.resident_mib())
 
     def check(self, reference: Path) -> None:
@@ -82,8 +85,10 @@ class Trial:
         """One timed pass over the whole file."""
         memory.forget_peak()
         seconds = self._seconds(self._source)
+        stream_seconds = self._peer.stream_seconds
         return Run(
-            seconds=seconds,
+            seconds=seconds if stream_seconds is None else stream_seconds,
+            whole_seconds=None if stream_seconds is None else seconds,
             computed_tokens=self._peer.computed_tokens,
             peak_mib=memory.peak_mib(),
             busy=dict(self._peer.busy),
@@ -100,7 +105,6 @@ class Trial:
         return {name: str(getattr(module, "__version__", "?")) for name, module in found.items()}
 
     def _seconds(self, source: Path) -> float:
-        self._peer.ready(source, self._target)
         started = time.perf_counter()
         self._peer.score(source, self._target)
         return time.perf_counter() - started

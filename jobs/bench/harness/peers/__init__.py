@@ -35,19 +35,17 @@ class Peer(Protocol):
 
     `choices` are the settings worth trying, of which `choose` takes one; `about` describes the setting in use.
     `computed_tokens` counts the tokens of the last `score`, padding included, or is None where nobody knows.
+    `stream_seconds` is how long the last `score` took without loading, where it loads the model itself, else None.
     `busy` is each stage's busy share, where it is known.
     """
 
     choices: Sequence[Any]
     about: str
     computed_tokens: int | None
+    stream_seconds: float | None
     busy: Mapping[str, float]
 
     def choose(self, choice: Any) -> None: ...
-
-    def ready(self, source: Path, target: Path) -> None:
-        """Whatever the same call of `score` needs that counts as loading; called before each, off the clock."""
-        ...
 
     def score(self, source: Path, target: Path) -> None:
         """Score the Parquet file `source` into the Parquet file `target`."""

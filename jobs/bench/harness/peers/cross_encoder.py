@@ -42,6 +42,7 @@ class CrossEncoderPeer:
         self.labels = label_names(self._model.config)
         self.choices: Sequence[int] = tuple(sizes)
         self.busy: Mapping[str, float] = {}
+        self.stream_seconds: float | None = None
         self.computed_tokens: int | None = None
         self._precision = precision
         self.choose(self.choices[0])
@@ -52,9 +53,6 @@ class CrossEncoderPeer:
 
     def choose(self, choice: Any) -> None:
         self.batch_size = int(choice)
-
-    def ready(self, source: Path, target: Path) -> None:
-        pass
 
     def score(self, source: Path, target: Path) -> None:
         self._watched.computed_tokens = 0

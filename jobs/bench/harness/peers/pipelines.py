@@ -31,6 +31,7 @@ class Pipeline:
         self.labels = label_names(self._pipeline.model.config)
         self.choices: Sequence[int] = tuple(sizes) or (batch_size,)
         self.busy: Mapping[str, float] = {}
+        self.stream_seconds: float | None = None
         self.computed_tokens: int | None = None
         self.choose(batch_size)
 
@@ -40,9 +41,6 @@ class Pipeline:
 
     def choose(self, choice: Any) -> None:
         self.batch_size = int(choice)
-
-    def ready(self, source: Path, target: Path) -> None:
-        pass
 
     def score(self, source: Path, target: Path) -> None:
         self._watched.computed_tokens = 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,7 @@ from tokenizers import Tokenizer
 import scorer
 from harness.peers import Setup
 from scorer.classifier.tokenization import TextEncoder
-from scorer.config import ScoreConfig
-from scorer.runs.console import Console
-from scorer.runs.signals import StopSignals
-from scorer.scoring.output import FileOutput
-from scorer.scoring.preparation import prepare
-from scorer.scoring.streaming import Streaming
-from scorer.scoring.summary import ScoreSummary, Tally, summarize
+from scorer.scoring.summary import ScoreSummary
 
 
 class _Scorer:
@@ -33,12 +26,10 @@ class _Scorer:
             torch.set_num_threads(setup.threads)
         self._setup = setup
         self.busy: Mapping[str, float] = {}
+        self.stream_seconds: float | None = None
         self.computed_tokens: int | None = None
 
     def choose(self, choice: Any) -> None:
-        pass
-
-    def ready(self, source: Path, target: Path) -> None:
         pass
 
     def token_ids(self, texts: list[str]) -> list[list[int]]:
@@ -64,42 +55,21 @@ class Loaded(_Scorer):
 
 
 class Job(_Scorer):
-    """`scorer score`: the overlapped stream and the durable publication; the model is loaded before each, by `ready`.
-
-    These are the two halves of `scorer.scoring.job.score`, taken apart so that loading has a time of its own.
-    """
+    """`scorer.score`, which loads the model, streams, and publishes the output durably; the stream has its own time."""
 
     def __init__(self, setup: Setup, *, reuse: bool, **options: Any) -> None:
         super().__init__(setup)
-        self._given = {"reuse": reuse, "force": True, "quiet": True, **options}
+        self._given = {"reuse": reuse, "force": True, **options}
         self.about = "reuse" if reuse else "no reuse"
         self.summary: ScoreSummary | None = None
-        self._output: FileOutput | None = None
-        self._streaming: Streaming | None = None
-
-    def ready(self, source: Path, target: Path) -> None:
-        if self._output is not None:
-            self._output.close()
-        # An output that the same job wrote before would leave nothing to do.
-        target.unlink(missing_ok=True)
-        config = ScoreConfig(source=str(source), target=str(target), **self._options(**self._given))
-        prepared = prepare(config)
-        self._output = FileOutput(target, prepared.output_format, force=True)
-        self._streaming = Streaming(prepared, self._output)
-        engine = self._streaming.engine
-        words = [str(engine["backend"]), str(engine["precision"]), f"{engine['batch_tokens']} tokens a batch"]
-        self.about = ", ".join([*words, "reuse" if self._given["reuse"] else "no reuse"])
 
     def score(self, source: Path, target: Path) -> None:
-        assert self._streaming is not None, f"ready comes before {source}"
-        assert self._output is not None, f"ready comes before {source}"
-        tally = Tally()
-        with closing(self._output) as output, StopSignals() as signals:
-            clock = self._streaming.run(tally, Console(quiet=True), signals)
-            tally.check()
-            output.publish(self._streaming.job | {"counts": tally.counts})
-        engine = self._streaming.engine
-        self.summary = summarize(tally, output=str(target), engine=engine, busy=clock.shares())
+        # An output that the same job wrote before would leave nothing to do.
+        target.unlink(missing_ok=True)
+        self.summary = scorer.score(source, target, **self._options(**self._given))
+        self.stream_seconds = self.summary.stream_seconds
         self.busy = self.summary.busy
+        engine = self.summary.engine
         self.computed_tokens = self.summary.computed_tokens if engine["backend"] == "packed" else None
-        self._output = self._streaming = None
+        words = [str(engine["backend"]), str(engine["precision"]), f"{engine['batch_tokens']} tokens a batch"]
+        self.about = ", ".join([*words, "reuse" if self._given["reuse"] else "no reuse"])

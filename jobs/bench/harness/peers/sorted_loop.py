@@ -32,6 +32,7 @@ class SortedLoop:
         config = AutoConfig.from_pretrained(setup.model)
         self.labels = label_names(config)
         self.busy: Mapping[str, float] = {}
+        self.stream_seconds: float | None = None
         self.computed_tokens: int | None = None
         self._column = setup.column
         self._pad_id = config.pad_token_id
@@ -46,9 +47,6 @@ class SortedLoop:
 
     def choose(self, choice: Any) -> None:
         self.budget = int(choice)
-
-    def ready(self, source: Path, target: Path) -> None:
-        pass
 
     def score(self, source: Path, target: Path) -> None:
         score_file(source, target, column=self._column, labels=self.labels, probabilities=self.probabilities)
