@@ -75,7 +75,7 @@ class Interrupted(ScorerError):
     """A signal asked us to stop; what was done so far is kept and the same command goes on from there."""
 
     def __init__(self, signal_number: int) -> None:
-        super().__init__("interrupted; the same command continues where this one stopped")
+        super().__init__("interrupted; what was done so far is kept for a run that goes on from it")
         self.exit_code = 128 + signal_number
 
 

@@ -69,7 +69,7 @@ def test_a_run_that_is_stopped_and_then_killed_ends_with_the_bytes_of_one_that_w
     out, error = stopped.communicate(timeout=60)
     assert stopped.returncode == 130
     assert out == ""
-    assert error == "scorer: error: interrupted; the same command continues where this one stopped\n"
+    assert error == "scorer: error: interrupted; what was done so far is kept for a run that goes on from it\n"
     assert not target.exists()
 
     killed = start(source, target, model)
