@@ -27,7 +27,7 @@ def draw(results: list[WorkloadResult], path: Path) -> None:
     for result, panel in zip(results, panels[:, 0], strict=True):
         _panel(panel, result)
     handles = [Rectangle((0, 0), 1, 1, color=colour) for colour in _COLOURS.values()]
-    panels[0, 0].legend(handles, list(_COLOURS), loc="lower right", frameon=False)
+    panels[0, 0].legend(handles, list(_COLOURS), loc="lower right", bbox_to_anchor=(0.88, 0), frameon=False)
     panels[-1, 0].set_xlabel("real tokens a second, file to file")
     figure.tight_layout()
     figure.savefig(path, dpi=130)
@@ -48,7 +48,7 @@ def _panel(panel: Axes, result: WorkloadResult) -> None:
         panel.annotate(f"{speed:,.0f}", (high, place), xytext=(4, 0), textcoords="offset points", va="center", size=8)
     ceiling = result.ceiling("bf16") / result.flop_per_token
     panel.axvline(ceiling, color="#333333", linestyle=":", linewidth=1)
-    panel.annotate("bf16 ceiling", (ceiling, 0), xytext=(-4, 0), textcoords="offset points", size=8, ha="right")
+    panel.annotate("bf16\nceiling", (ceiling, 0), xytext=(4, 0), textcoords="offset points", size=8)
     panel.set_title(f"{result.workload.name}: {result.workload.origin}", loc="left", fontsize=9)
     panel.set_xlim(0, max([ceiling, *speeds]) * 1.12)
     panel.spines[["top", "right"]].set_visible(False)
