@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from scorer.classifier.classifier import Classifier
+from scorer.classifier.classifier import Classifier, Engine
 from scorer.classifier.directory import open_model
 from scorer.config import FrameConfig
 from scorer.errors import UsageError
@@ -33,6 +33,11 @@ class FrameScorer:
         self._classifier = Classifier.of(config, open_model(config.model))
         answers = Answers.of(config, labels=self._classifier.labels, temperature=self._classifier.temperature)
         self._classify = Classify(self._classifier, answers=answers, store=None, run=0)
+
+    @property
+    def engine(self) -> Engine:
+        """How logits are computed here."""
+        return self._classifier.engine
 
     @property
     def fitted_columns(self) -> tuple[str, ...]:
