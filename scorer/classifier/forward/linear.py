@@ -21,15 +21,9 @@ _PACKED_FOR_ROWS = 4096
 
 
 class Linear(Protocol):
-    """x (rows, in) to activation(x weight^T + bias) (rows, out)."""
+    """x (rows, in), of any precision, to activation(x weight^T + bias) (rows, out) in the weight's precision."""
 
     def __call__(self, x: Tensor, /) -> Tensor: ...
-
-
-class AddLinear(Protocol):
-    """x (rows, in) and a residual (rows, out) to residual + x weight^T + bias (rows, out)."""
-
-    def __call__(self, x: Tensor, residual: Tensor, /) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -38,6 +32,11 @@ class Place:
 
     device: torch.device
     dtype: torch.dtype
+
+    @property
+    def exact(self) -> Place:
+        """The same device in fp32."""
+        return Place(self.device, torch.float32)
 
     def tensor(self, tensor: Tensor) -> Tensor:
         return tensor.detach().to(device=self.device, dtype=self.dtype).contiguous()
@@ -52,17 +51,10 @@ class Place:
         if self.device.type == "cpu":
             return _packed(weight, bias, activation)
         if activation == "gelu":
-            return lambda x: functional.gelu(functional.linear(x, weight, bias))
+            return lambda x: functional.gelu(functional.linear(x.to(weight.dtype), weight, bias))
         if activation == "relu":
-            return lambda x: functional.relu(functional.linear(x, weight, bias))
-        return lambda x: functional.linear(x, weight, bias)
-
-    def add_linear(self, dense: Dense) -> AddLinear:
-        """`dense`, added to a residual."""
-        weight, bias = self.tensor(dense.weight), self.tensor(dense.bias)
-        if self.device.type == "cpu":
-            return _packed_add(weight, bias)
-        return lambda x, residual: residual + functional.linear(x, weight, bias)
+            return lambda x: functional.relu(functional.linear(x.to(weight.dtype), weight, bias))
+        return lambda x: functional.linear(x.to(weight.dtype), weight, bias)
 
 
 def joined(*parts: Dense) -> Dense:
@@ -83,10 +75,4 @@ def _packed(weight: Tensor, bias: Tensor, activation: str) -> Linear:
     packed = torch.ops.mkldnn._reorder_linear_weight(weight, _PACKED_FOR_ROWS)
     algorithm = "none" if activation == "gelu" else ""
     product = torch.ops.mkldnn._linear_pointwise.default
-    return lambda x: product(x, packed, bias, activation, [], algorithm)
-
-
-def _packed_add(weight: Tensor, bias: Tensor) -> AddLinear:
-    packed = torch.ops.mkldnn._reorder_linear_weight(weight, _PACKED_FOR_ROWS)
-    product = torch.ops.mkldnn._linear_pointwise.binary
-    return lambda x, residual: product(x, residual, packed, bias, "add")
+    return lambda x: product(x.to(weight.dtype), packed, bias, activation, [], algorithm)
