@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from scorer.classifier import batches
-from scorer.classifier.device import choose_device, choose_precision
+from scorer.classifier.device import bound_kernel_caches, choose_device, choose_precision
 from scorer.classifier.directory import ModelDirectory
 from scorer.classifier.forward import Forward
 from scorer.classifier.forward.choice import choose_forward
@@ -56,6 +56,7 @@ class Classifier:
         batch_tokens: int | None = None,
     ) -> None:
         where = choose_device(device)
+        bound_kernel_caches()
         loaded = load(directory, max_length=max_length)
         exact = choose_precision(precision, where)
         chosen = choose_forward(loaded, backend, device=where, precision=exact)

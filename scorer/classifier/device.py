@@ -5,6 +5,7 @@ Owns the choice only. Does not know models.
 
 from __future__ import annotations
 
+import os
 import re
 
 import torch
@@ -13,6 +14,7 @@ from scorer.config import Precision
 from scorer.errors import DeviceError, UsageError
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_KEPT_KERNELS = "32"
 
 
 def choose_device(name: str) -> torch.device:
@@ -36,6 +38,16 @@ def choose_precision(precision: Precision, device: torch.device) -> str:
     if device.type == "cuda":
         return "fp16"
     return "bf16" if cpu_has_bf16() else "fp32"
+
+
+def bound_kernel_caches() -> None:
+    """Keep few of the kernels that the CPU library generates for each shape; before the first forward pass.
+
+    Nearly every batch has a shape of its own. By default two times 1,024 kernels are kept for a use that hardly comes:
+    several hundred MiB, which grow with the file. Who has set the variables keeps their values.
+    """
+    for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+        os.environ.setdefault(name, _KEPT_KERNELS)
 
 
 def cpu_has_bf16() -> bool:
