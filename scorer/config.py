@@ -210,7 +210,7 @@ class FrameConfig(_Checked):
     device: Annotated[str, Setting("auto, cpu, cuda or cuda:N.")] = "auto"
     backend: Annotated[
         Backend,
-        Setting("Forward pass: packed (BERT family), openvino (CPU), padded (any model); auto chooses the fastest."),
+        Setting("Forward pass: packed (BERT family), openvino (CPU), padded (any model); auto chooses and says why."),
     ] = "auto"
     batch_tokens: Annotated[
         int | None, Setting("Tokens the device sees at once; the default suits the device.", metavar="N", minimum=1)
