@@ -5,8 +5,7 @@ It takes a list of strings for one pair, so the one method that says so is told 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,9 @@ import torch
 from numpy.typing import NDArray
 from sentence_transformers import CrossEncoder
 
-from harness.answers import label_names, score_file
 from harness.ceiling import DTYPES
 from harness.peers import Setup
-from harness.peers.watched import Watched
+from harness.peers.library import LibraryPeer
 
 
 class _SingleTexts(CrossEncoder):
@@ -25,7 +23,7 @@ class _SingleTexts(CrossEncoder):
         return isinstance(inputs, str)
 
 
-class CrossEncoderPeer:
+class CrossEncoderPeer(LibraryPeer):
     """A CrossEncoder in `precision`, of the batch sizes `sizes`."""
 
     def __init__(self, setup: Setup, *, precision: str, sizes: Sequence[int]) -> None:
@@ -37,27 +35,12 @@ class CrossEncoderPeer:
             max_length=setup.max_length,
             model_kwargs={"dtype": DTYPES[precision]},
         )
-        self._watched = Watched(self._model.model)
-        self._column = setup.column
-        self.labels = label_names(self._model.config)
-        self.choices: Sequence[int] = tuple(sizes)
-        self.busy: Mapping[str, float] = {}
-        self.stream_seconds: float | None = None
-        self.computed_tokens: int | None = None
         self._precision = precision
-        self.choose(self.choices[0])
+        super().__init__(self._model.model, column=setup.column, sizes=sizes)
 
     @property
     def about(self) -> str:
         return f"{self._precision}, batch {self.batch_size}"
-
-    def choose(self, choice: Any) -> None:
-        self.batch_size = int(choice)
-
-    def score(self, source: Path, target: Path) -> None:
-        self._watched.computed_tokens = 0
-        score_file(source, target, column=self._column, labels=self.labels, probabilities=self.probabilities)
-        self.computed_tokens = self._watched.computed_tokens
 
     def probabilities(self, texts: list[str]) -> NDArray[np.float32]:
         """(n, labels) float32."""
@@ -66,8 +49,8 @@ class CrossEncoderPeer:
 
     def token_ids(self, texts: list[str]) -> list[list[int]]:
         """One text a call, since predict changes their order."""
-        seen = self._watched.collect()
+        seen = self.watched.collect()
         for text in texts:
             self.probabilities([text])
-        self._watched.stop()
+        self.watched.stop()
         return seen

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,13 +10,12 @@ import torch
 from numpy.typing import NDArray
 from transformers import pipeline
 
-from harness.answers import label_names, score_file
 from harness.ceiling import DTYPES
 from harness.peers import Setup
-from harness.peers.watched import Watched
+from harness.peers.library import LibraryPeer
 
 
-class Pipeline:
+class Pipeline(LibraryPeer):
     """`pipeline("text-classification")` in `precision`; rows keep their order, each batch is padded to its longest."""
 
     def __init__(self, setup: Setup, *, precision: str, batch_size: int, sizes: Sequence[int] = ()) -> None:
@@ -25,27 +23,13 @@ class Pipeline:
             torch.set_num_threads(setup.threads)
         device = torch.device(setup.device)
         self._pipeline = pipeline("text-classification", str(setup.model), dtype=DTYPES[precision], device=device)
-        self._watched = Watched(self._pipeline.model)
-        self._column = setup.column
         self._max_length = setup.max_length
-        self.labels = label_names(self._pipeline.model.config)
-        self.choices: Sequence[int] = tuple(sizes) or (batch_size,)
-        self.busy: Mapping[str, float] = {}
-        self.stream_seconds: float | None = None
-        self.computed_tokens: int | None = None
+        super().__init__(self._pipeline.model, column=setup.column, sizes=tuple(sizes) or (batch_size,))
         self.choose(batch_size)
 
     @property
     def about(self) -> str:
         return f"batch {self.batch_size}"
-
-    def choose(self, choice: Any) -> None:
-        self.batch_size = int(choice)
-
-    def score(self, source: Path, target: Path) -> None:
-        self._watched.computed_tokens = 0
-        score_file(source, target, column=self._column, labels=self.labels, probabilities=self.probabilities)
-        self.computed_tokens = self._watched.computed_tokens
 
     def probabilities(self, texts: list[str]) -> NDArray[np.float32]:
         """(n, labels) float32; `top_k=None` is the documented way to get every label's."""
@@ -59,7 +43,7 @@ class Pipeline:
         return found
 
     def token_ids(self, texts: list[str]) -> list[list[int]]:
-        seen = self._watched.collect()
+        seen = self.watched.collect()
         self.probabilities(texts)
-        self._watched.stop()
+        self.watched.stop()
         return seen
