@@ -13,6 +13,7 @@ import argparse
 import os
 import statistics
 import time
+from collections import deque
 from pathlib import Path
 from typing import get_args
 
@@ -66,8 +67,7 @@ def _measure(classifier: Classifier, workload: workloads.Workload, options: argp
         seconds = []
         for _ in range(options.rounds + 1):
             started = time.perf_counter()
-            for rows in plan:
-                classifier.forward(sequences.take(rows))
+            deque(classifier.forward(sequences, plan), maxlen=0)
             seconds.append(time.perf_counter() - started)
         median = statistics.median(seconds[1:])
         engine = classifier.engine
@@ -84,7 +84,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--workload", default="mixed", choices=workloads.names())
     parser.add_argument("--backends", nargs="+", default=backends, choices=backends)
     parser.add_argument("--precisions", nargs="+", default=["bf16", "fp32"], choices=["bf16", "fp32"])
-    parser.add_argument("--budgets", nargs="+", type=int, default=[1024, 2048, 4096, 8192])
+    parser.add_argument("--budgets", nargs="+", type=int, default=[512, 1024, 2048, 4096])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--limit", type=int, metavar="ROWS")

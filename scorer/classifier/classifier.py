@@ -6,6 +6,7 @@ not know files of data, windows or scores that were kept.
 
 from __future__ import annotations
 
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,21 +24,26 @@ from scorer.classifier.labels import LabelSet
 from scorer.classifier.loading import LoadedModel, load
 from scorer.classifier.sequences import TokenSequences
 from scorer.classifier.tokenization import TextEncoder
+from scorer.classifier.workers import Workers, worker_count
 from scorer.config import Backend, FrameConfig, Precision
 
-# Batches of a few thousand tokens stay within a CPU's caches; a GPU needs more to be busy.
-_CPU_BATCH_TOKENS = 4_096
+# Batches of two thousand tokens stay within a core's share of the caches; a GPU needs more to be busy.
+_CPU_BATCH_TOKENS = 2_048
 _GPU_BATCH_TOKENS = 32_768
 
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """How logits are computed: what `auto` was resolved to, and the reason for the backend."""
+    """How logits are computed: what `auto` was resolved to, and the reason for the backend.
+
+    `workers` batches of at most `batch_tokens` tokens are computed at once.
+    """
 
     device: str
     precision: str
     backend: str
     reason: str
+    workers: int
     batch_tokens: int
     max_length: int
 
@@ -59,7 +65,8 @@ class Classifier:
         bound_kernel_caches()
         loaded = load(directory, max_length=max_length)
         exact = choose_precision(precision, where)
-        chosen = choose_forward(loaded, backend, device=where, precision=exact)
+        self._workers = Workers(worker_count(where))
+        chosen = choose_forward(loaded, backend, device=where, precision=exact, streams=self._workers.count)
         default_tokens = _GPU_BATCH_TOKENS if where.type == "cuda" else _CPU_BATCH_TOKENS
         self.directory = directory
         self.labels: LabelSet = loaded.labels
@@ -70,10 +77,11 @@ class Classifier:
             precision=exact,
             backend=chosen.forward.name,
             reason=chosen.reason,
+            workers=self._workers.count,
             batch_tokens=batch_tokens or default_tokens,
             max_length=loaded.max_length,
         )
-        self.forward = ResilientForward(
+        self._forward = ResilientForward(
             chosen.forward,
             in_fp32=lambda: _padded_fp32(load(directory, max_length=max_length), where),
             labels=len(self.labels),
@@ -95,13 +103,26 @@ class Classifier:
         """Batches of rows for sequences of `lengths` (n,) tokens."""
         return batches.plan(lengths, budget=self.engine.batch_tokens)
 
+    def forward(
+        self, sequences: TokenSequences, plan: Sequence[NDArray[np.int64]]
+    ) -> Generator[tuple[NDArray[np.float32], NDArray[np.int8]]]:
+        """Logits (b, labels) float32 and `Outcome`s (b,) int8 of each batch of `plan`, rows (b,) of `sequences`, in the
+        plan's order. Batches are computed ahead; closing the generator stops that."""
+        return self._workers.map(lambda rows: self._forward(sequences.take(rows)), plan)
+
     def logits(self, sequences: TokenSequences) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
         """Logits (n, labels) float32 and `Outcome`s (n,) int8 of all `sequences`, in their order."""
         logits = np.zeros((len(sequences), len(self.labels)), np.float32)
         outcomes = np.zeros(len(sequences), np.int8)
-        for rows in self.plan(sequences.lengths):
-            logits[rows], outcomes[rows] = self.forward(sequences.take(rows))
+        plan = self.plan(sequences.lengths)
+        for rows, (batch_logits, batch_outcomes) in zip(plan, self.forward(sequences, plan), strict=True):
+            logits[rows], outcomes[rows] = batch_logits, batch_outcomes
         return logits, outcomes
+
+    @property
+    def back_offs(self) -> int:
+        """How many batches were halved so far, because they did not fit the device's memory."""
+        return self._forward.back_offs
 
 
 def _padded_fp32(loaded: LoadedModel, device: torch.device) -> Forward:

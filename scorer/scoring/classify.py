@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ _COMMIT_SECONDS = 2.0
 class Classify:
     """Score encoded windows with `classifier`, keeping what was computed in `store` when there is one.
 
-    `between_batches` is called before every batch; it may raise to stop the run. `run` is this run's number.
+    `between_batches` is called after every batch; it may raise to stop the run. `run` is this run's number.
     """
 
     def __init__(
@@ -70,19 +71,18 @@ class Classify:
         computed = np.zeros(len(todo), np.bool_)
         pending: list[NDArray[np.int64]] = []
         committed = time.monotonic()
-        for batch in self._classifier.plan(encoded.sequences.lengths[planned]):
-            rows = planned[batch]
-            if replayed[rows].all():
-                continue
-            self._between_batches()
-            logits, outcomes = self._classifier.forward(encoded.sequences.take(rows))
-            records["logits"][todo[rows]] = logits
-            records["outcome"][todo[rows]] = outcomes
-            computed[rows] = True
-            pending.append(todo[rows[outcomes == Outcome.SCORED]])
-            if time.monotonic() - committed > _COMMIT_SECONDS:
-                self._commit(keys, records, pending, origin)
-                committed = time.monotonic()
+        plan = [planned[batch] for batch in self._classifier.plan(encoded.sequences.lengths[planned])]
+        plan = [rows for rows in plan if not replayed[rows].all()]
+        with closing(self._classifier.forward(encoded.sequences, plan)) as batches:
+            for rows, (logits, outcomes) in zip(plan, batches, strict=True):
+                self._between_batches()
+                records["logits"][todo[rows]] = logits
+                records["outcome"][todo[rows]] = outcomes
+                computed[rows] = True
+                pending.append(todo[rows[outcomes == Outcome.SCORED]])
+                if time.monotonic() - committed > _COMMIT_SECONDS:
+                    self._commit(keys, records, pending, origin)
+                    committed = time.monotonic()
         self._commit(keys, records, pending, origin)
         return computed
 

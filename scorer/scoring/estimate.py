@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import resource
 import time
+from collections import deque
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -153,7 +154,8 @@ def _forward_seconds(classifier: Classifier, sequences: TokenSequences) -> float
     batches = classifier.plan(lengths)
     if not batches:
         return 0.0
-    classifier.forward(sequences.take(batches[0]))
+    side_by_side = classifier.engine.workers
+    _compute(classifier, sequences, [batches[0]] * side_by_side)
     chosen = np.unique(np.linspace(0, len(batches) - 1, _PROBES).astype(int))
     longest: list[float] = []
     seconds_a_token: list[float] = []
@@ -164,10 +166,14 @@ def _forward_seconds(classifier: Classifier, sequences: TokenSequences) -> float
         if longest and begun > deadline:
             break
         rows = batches[place]
-        classifier.forward(sequences.take(rows))
+        _compute(classifier, sequences, [rows] * side_by_side)
         longest.append(float(lengths[rows].mean()))
-        seconds_a_token.append((time.monotonic() - begun) / float(lengths[rows].sum()))
+        seconds_a_token.append((time.monotonic() - begun) / side_by_side / float(lengths[rows].sum()))
     return _interpolated(lengths, batches, np.array(longest), np.array(seconds_a_token))
+
+
+def _compute(classifier: Classifier, sequences: TokenSequences, plan: list[NDArray[np.int64]]) -> None:
+    deque(classifier.forward(sequences, plan), maxlen=0)
 
 
 def _interpolated(

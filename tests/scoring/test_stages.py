@@ -153,11 +153,12 @@ def test_a_killed_window_makes_the_same_batches_again(classifier, tmp_path):
     stages = Stages(classifier, path)
     calls = []
 
-    def dying(batch):
-        calls.append(len(batch))
-        if len(calls) == 4:
-            raise Killed
-        return classifier.forward(batch)
+    def dying(sequences, plan):
+        for rows, computed in zip(plan, classifier.forward(sequences, plan), strict=True):
+            calls.append(len(rows))
+            if len(calls) == 4:
+                raise Killed
+            yield computed
 
     class Dying:
         forward = staticmethod(dying)
@@ -189,10 +190,10 @@ def test_rows_that_could_not_be_scored_are_not_kept(classifier, tmp_path):
         plan = staticmethod(classifier.plan)
 
         @staticmethod
-        def forward(batch):
-            logits, outcomes = classifier.forward(batch)
-            outcomes[0] = 1
-            return logits, outcomes
+        def forward(sequences, plan):
+            for logits, outcomes in classifier.forward(sequences, plan):
+                outcomes[0] = 1
+                yield logits, outcomes
 
     sick = Classify(Sick(), answers=stages.classify.answers, store=stages.stores[1], run=1)
     table = pa.table({"text": ["good room", "good room"]})

@@ -28,11 +28,13 @@ class Choice:
     reason: str
 
 
-def choose_forward(loaded: LoadedModel, backend: Backend, *, device: torch.device, precision: str) -> Choice:
+def choose_forward(
+    loaded: LoadedModel, backend: Backend, *, device: torch.device, precision: str, streams: int
+) -> Choice:
     """The forward pass `backend` of `loaded`; UsageError when it cannot compute this model here.
 
     `auto` takes the packed pass for the BERT family, which computes the same with less work; for other models on a CPU
-    OpenVINO, where it is installed; else the padded pass.
+    OpenVINO, where it is installed; else the padded pass. `streams` threads will use it at once.
     """
     kind = loaded.model.config.model_type
     if backend in ("auto", "packed"):
@@ -46,7 +48,7 @@ def choose_forward(loaded: LoadedModel, backend: Backend, *, device: torch.devic
     if backend == "openvino" and reason is not None:
         raise UsageError(f"--backend openvino: {reason}")
     if backend in ("auto", "openvino") and reason is None:
-        forward_openvino = OpenVinoForward(loaded.model, precision=precision, pad_id=loaded.pad_id)
+        forward_openvino = OpenVinoForward(loaded.model, precision=precision, pad_id=loaded.pad_id, streams=streams)
         return Choice(
             forward_openvino, "asked for" if backend == "openvino" else f"compiles {kind} models for this CPU"
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import threading
 import warnings
 from typing import Any
 
@@ -29,24 +30,32 @@ def is_installed() -> bool:
 
 
 class OpenVinoForward:
-    """`model`, converted and compiled in `precision` (fp32 or bf16); `pad_id` fills the rectangle."""
+    """`model`, converted and compiled in `precision` (fp32 or bf16) for `streams` threads that use it at once; `pad_id`
+    fills the rectangle."""
 
     name = "openvino"
 
-    def __init__(self, model: PreTrainedModel, *, precision: str, pad_id: int) -> None:
+    def __init__(self, model: PreTrainedModel, *, precision: str, pad_id: int, streams: int) -> None:
         self._pad_id = pad_id
         self._takes_types = "token_type_ids" in inspect.signature(model.forward).parameters
-        self._compiled = _compile(model, self._takes_types, _PRECISIONS[precision])
+        self._compiled = _compile(model, self._takes_types, precision=_PRECISIONS[precision], streams=streams)
+        self._own = threading.local()
 
     def __call__(self, batch: TokenSequences) -> NDArray[np.float32]:
         ids, mask, types = batch.padded(self._pad_id)
         with memory_errors():
-            outputs = self._compiled([ids, mask, types] if self._takes_types else [ids, mask])
+            outputs = self._request().infer([ids, mask, types] if self._takes_types else [ids, mask])
         logits: NDArray[np.float32] = np.array(outputs[0], np.float32)
         return logits
 
+    def _request(self) -> Any:
+        """This thread's own place to infer in."""
+        if not hasattr(self._own, "request"):
+            self._own.request = self._compiled.create_infer_request()
+        return self._own.request
 
-def _compile(model: PreTrainedModel, takes_types: bool, precision: str) -> Any:
+
+def _compile(model: PreTrainedModel, takes_types: bool, *, precision: str, streams: int) -> Any:
     # Not openvino.convert_model, which reports its use to a server.
     from openvino import Core
     from openvino.frontend import FrontEndManager
@@ -61,5 +70,5 @@ def _compile(model: PreTrainedModel, takes_types: bool, precision: str) -> Any:
         decoder = TorchScriptPythonDecoder(model.eval(), example_input=example)
         frontend = FrontEndManager().load_by_framework(framework="pytorch")
         converted = frontend.convert(frontend.load(decoder))
-    hints = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+    hints = {"INFERENCE_PRECISION_HINT": precision, "NUM_STREAMS": streams, "INFERENCE_NUM_THREADS": streams}
     return Core().compile_model(converted, "CPU", hints)

@@ -9,15 +9,13 @@ Owns the order of operations; `bert_family` knows the weights' names, `linear` a
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from scorer.classifier.forward.attention import Run, attend, attend_first, runs_of
+from scorer.classifier.forward.attention import Run, attend, attend_first, query_scale, runs_of
 from scorer.classifier.forward.bert_family import BertFamily, Dense, Layer
 from scorer.classifier.forward.linear import Place, joined, scaled
 from scorer.classifier.forward.memory import memory_errors
@@ -96,17 +94,30 @@ class _EncoderLayer:
 
 
 class _LastLayer:
-    """Hidden states (tokens, hidden) to those of the first tokens (n, hidden), which are all that the head reads."""
+    """Hidden states (tokens, hidden) to those of the first tokens (n, hidden), which are all that the head reads.
+
+    Keys and values are never computed. With K = H Wk^T + bk, a query's scores are q K^T = (q Wk) H^T + q bk^T, whose last
+    term is the same for every key and drops out of the softmax; and p V = (p H) Wv^T + bv, as the weights p sum to one.
+    So a head's key weights go to its queries and its value weights to its contexts, of which there are n, not `tokens`.
+    """
 
     def __init__(self, family: BertFamily, layer: Layer, place: Place) -> None:
-        self._heads = family.heads
+        hidden = layer.query.weight.shape[0]
+        self._by_head = (family.heads, hidden // family.heads, hidden)
         self._query = place.linear(_scaled_query(family, layer))
-        self._kv = place.linear(joined(layer.key, layer.value))
+        self._key = place.tensor(layer.key.weight.view(self._by_head))
+        self._value = place.tensor(layer.value.weight.view(self._by_head).transpose(1, 2))
+        self._value_bias = place.tensor(layer.value.bias)
         self._rest = _RestOfLayer(family, layer, place)
 
     def __call__(self, hidden: Tensor, first: Tensor, runs: list[Run]) -> Tensor:
         own = hidden[first]
-        return self._rest(own, attend_first(self._query(own), self._kv(hidden), runs, heads=self._heads))
+        heads, width, _ = self._by_head
+        query = self._query(own).view(-1, heads, width).transpose(0, 1)
+        states = hidden.to(self._key.dtype)
+        attended = attend_first(torch.bmm(query, self._key).transpose(0, 1).contiguous(), states, runs)
+        context = torch.bmm(attended.transpose(0, 1), self._value).transpose(0, 1).reshape(own.shape)
+        return self._rest(own, context + self._value_bias)
 
 
 class _RestOfLayer:
@@ -120,11 +131,10 @@ class _RestOfLayer:
         self._output_norm = place.exact.module(layer.output_norm)
 
     def __call__(self, hidden: Tensor, context: Tensor) -> Tensor:
-        hidden = self._attention_norm(hidden + self._attention_output(context))
-        result: Tensor = self._output_norm(hidden + self._feed_forward_out(self._feed_forward_in(hidden)))
+        hidden = self._attention_norm(hidden.add_(self._attention_output(context)))
+        result: Tensor = self._output_norm(hidden.add_(self._feed_forward_out(self._feed_forward_in(hidden))))
         return result
 
 
 def _scaled_query(family: BertFamily, layer: Layer) -> Dense:
-    """Queries that carry attention's scale, 1 / sqrt(head width) (Vaswani et al. 2017, equation 1)."""
-    return scaled(layer.query, 1.0 / math.sqrt(layer.query.weight.shape[0] // family.heads))
+    return scaled(layer.query, query_scale(layer.query.weight.shape[0] // family.heads))

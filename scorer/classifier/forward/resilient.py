@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ class ResilientForward:
     """`forward`, made to give every row an outcome.
 
     `in_fp32` makes the same model in fp32; it is called at most once, when a row's logits are not finite. `labels` is
-    the number of logits a row. `back_offs` counts the batches that had to be halved.
+    the number of logits a row. Several threads may call it at once. `back_offs` counts the batches that had to be halved.
     """
 
     def __init__(self, forward: Forward, *, in_fp32: Callable[[], Forward], labels: int) -> None:
@@ -35,6 +36,7 @@ class ResilientForward:
         self._make_fp32 = in_fp32
         self._fp32: Forward | None = None
         self._labels = labels
+        self._lock = Lock()
         self.back_offs = 0
 
     def __call__(self, batch: TokenSequences) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
@@ -50,7 +52,8 @@ class ResilientForward:
         except DeviceOutOfMemory:
             # Recovery happens below: inside this block the traceback still holds the tensors that filled the device.
             pass
-        self.back_offs += 1
+        with self._lock:
+            self.back_offs += 1
         if len(batch) == 1:
             return np.zeros((1, self._labels), np.float32), np.full(1, Outcome.OUT_OF_MEMORY, np.int8)
         rows = np.arange(len(batch))
@@ -59,8 +62,9 @@ class ResilientForward:
         return np.concatenate(logits), np.concatenate(outcomes)
 
     def _again(self, row: TokenSequences) -> tuple[NDArray[np.float32], int]:
-        if self._fp32 is None:
-            self._fp32 = self._make_fp32()
+        with self._lock:
+            if self._fp32 is None:
+                self._fp32 = self._make_fp32()
         logits, outcomes = self._halving(self._fp32, row)
         if not np.isfinite(logits).all():
             return np.zeros(self._labels, np.float32), Outcome.NONFINITE

@@ -1,0 +1,66 @@
+"""Batches side by side: on a CPU one a core, beside a GPU one that is prepared while another is computed.
+
+Threads that share a batch wait for each other at every operation, and each other's place on a busy core; threads with a
+batch each never do. Owns the threads and the order of results. Does not know models or what a batch is.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_ON_GPU = 2
+# Batches that wait for each worker, so that none is idle while results are being kept.
+_AHEAD = 2
+
+
+def worker_count(device: torch.device) -> int:
+    """How many batches at once: on a CPU as many as torch would use threads (see OMP_NUM_THREADS)."""
+    return _ON_GPU if device.type == "cuda" else torch.get_num_threads()
+
+
+class Workers:
+    """`count` threads, each of which computes on one core."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._pool = ThreadPoolExecutor(count, "scorer-worker", initializer=torch.set_num_threads, initargs=(1,))
+
+    def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Generator[Result]:
+        """`work` of each item, in order. An error is raised in its item's place; then, and when the generator is closed,
+        what was not begun is not done, and nothing runs any more.
+
+        A single item has one core as well: its last bits must not depend on how many stand beside it.
+        """
+        with _one_thread_each():
+            waiting: deque[Future[Result]] = deque()
+            try:
+                for item in items:
+                    waiting.append(self._pool.submit(work, item))
+                    if len(waiting) > self.count * _AHEAD:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+                wait(waiting)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Let torch's operations be done by the thread that calls them; the setting is the process's, and is put back."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
