@@ -20,7 +20,7 @@ endef
 export SHOW
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit format bench bench-gpu test-gpu test-ray test-slow clean
+.PHONY: help demo test check lint types unit format bench bench-gpu test-gpu test-ray test-slow torture clean
 .DELETE_ON_ERROR:
 
 help: ## Show what can be made
@@ -67,6 +67,9 @@ test-ray: $(ENV) ## The tests that need Ray; installs it into .venv
 
 test-slow: $(ENV) ## The tests that take minutes or gigabytes
 	$(BIN)/python -m pytest -m slow
+
+torture: $(ENV) ## The crash, disk and fuzz tests at full length; some need root and strace
+	$(BIN)/python -m pytest -m torture -s
 
 bench: $(ENV) ## Measure scoring beside its peers (BENCH="--workload all --write"); installs the peers into .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,bench]'

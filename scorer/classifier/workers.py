@@ -35,8 +35,8 @@ class Workers:
         self._pool = ThreadPoolExecutor(count, "scorer-worker", initializer=torch.set_num_threads, initargs=(1,))
 
     def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Generator[Result]:
-        """`work` of each item, in order. An error is raised in its item's place; then, and when the generator is closed,
-        what was not begun is not done, and nothing runs any more.
+        """`work` of each item, in order. An error is raised in its item's place. After that, and when the generator is
+        closed, what was not begun is not done, and nothing runs any more.
 
         A single item has one core as well: its last bits must not depend on how many stand beside it.
         """

@@ -96,9 +96,9 @@ class _EncoderLayer:
 class _LastLayer:
     """Hidden states (tokens, hidden) to those of the first tokens (n, hidden), which are all that the head reads.
 
-    Keys and values are never computed. With K = H Wk^T + bk, a query's scores are q K^T = (q Wk) H^T + q bk^T, whose last
-    term is the same for every key and drops out of the softmax; and p V = (p H) Wv^T + bv, as the weights p sum to one.
-    So a head's key weights go to its queries and its value weights to its contexts, of which there are n, not `tokens`.
+    Keys and values are never computed. With K = H Wk^T + bk, a query's scores are q K^T = (q Wk) H^T + q bk^T, whose
+    last term is the same for every key and drops out of the softmax; and p V = (p H) Wv^T + bv, as the weights p sum
+    to one. So a head's key weights go to its queries and its value weights to its contexts: n of each, not `tokens`.
     """
 
     def __init__(self, family: BertFamily, layer: Layer, place: Place) -> None:

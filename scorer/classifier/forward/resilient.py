@@ -28,7 +28,7 @@ class ResilientForward:
     """`forward`, made to give every row an outcome.
 
     `in_fp32` makes the same model in fp32; it is called at most once, when a row's logits are not finite. `labels` is
-    the number of logits a row. Several threads may call it at once. `back_offs` counts the batches that had to be halved.
+    the number of logits a row. `back_offs` counts the batches that had to be halved. Several threads may call it.
     """
 
     def __init__(self, forward: Forward, *, in_fp32: Callable[[], Forward], labels: int) -> None:
