@@ -232,6 +232,26 @@ class ScoreConfig(FrameConfig):
         65_536
     )
 
+    # what is refused
+    max_flagged: Annotated[
+        str | None,
+        Setting("Publish nothing when more rows than N, or P% of all, have no score.", metavar="N|P%"),
+    ] = None
+    min_rows: Annotated[
+        int | None, Setting("Publish nothing when the input has fewer rows.", metavar="N", minimum=0)
+    ] = None
+    rejects: Annotated[
+        Path | None, Setting("Set malformed records aside in this file (JSON lines) and go on.", metavar="FILE")
+    ] = None
+
+    # what is said of the run
+    report: Annotated[
+        Path | None, Setting("Write the run's manifest here (JSON), when it fails too.", metavar="FILE")
+    ] = None
+    textfile: Annotated[
+        Path | None, Setting("Write the run's metrics here (Prometheus text), when it fails too.", metavar="FILE")
+    ] = None
+
     # what is kept
     cache: Annotated[
         Path | None, Setting("Keep scores here, so that the next run pays only for new text.", metavar="DIR")

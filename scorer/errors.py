@@ -79,6 +79,19 @@ class Interrupted(ScorerError):
         self.exit_code = 128 + signal_number
 
 
+def exit_code_of(error: BaseException) -> int:
+    """The exit code that a run ends with when `error` ends it."""
+    if isinstance(error, ScorerError):
+        return error.exit_code
+    if isinstance(error, BrokenPipeError):
+        return 141
+    if isinstance(error, OSError):
+        return from_os_error(error).exit_code
+    if isinstance(error, MemoryError):
+        return DeviceError.exit_code
+    return 130 if isinstance(error, KeyboardInterrupt) else ScorerError.exit_code
+
+
 def from_os_error(error: OSError) -> ScorerError:
     """Name an operating-system error after its cause, for the places where any of several may come up."""
     what = f"{error.filename or 'I/O'}: {os.strerror(error.errno) if error.errno else error}"

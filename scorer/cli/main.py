@@ -16,13 +16,10 @@ from scorer.cli.fit import fit
 from scorer.cli.inspect import inspect
 from scorer.cli.predict import predict
 from scorer.cli.score import score
-from scorer.errors import ScorerError, from_os_error
+from scorer.errors import ScorerError, exit_code_of, from_os_error
 from scorer.version import __version__
 
-_BUG = 70
-_OUT_OF_MEMORY = 69
 _INTERRUPTED = 130
-_BROKEN_PIPE = 141
 
 
 class _PipeBroken(Exception):
@@ -73,23 +70,24 @@ def _exit_code() -> int:
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except ScorerError as error:
-        return _failed(error, str(error), error.exit_code)
+        return _failed(error, str(error), exit_code_of(error))
     except click.ClickException as error:
         return _failed(error, _usage(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort) as error:
         return _failed(error, "interrupted", _INTERRUPTED)
-    except (BrokenPipeError, _PipeBroken):
+    except (BrokenPipeError, _PipeBroken) as error:
         # Whoever read our output has gone. Flushing the pipe again at exit would raise once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _BROKEN_PIPE
+        return exit_code_of(error.__cause__ if isinstance(error, _PipeBroken) and error.__cause__ else error)
     except MemoryError as error:
-        return _failed(error, "out of memory; a smaller --batch-tokens or --window-rows needs less", _OUT_OF_MEMORY)
+        return _failed(error, "out of memory; a smaller --batch-tokens or --window-rows needs less", exit_code_of(error))
     except OSError as error:
-        translated = from_os_error(error)
-        return _failed(error, str(translated), translated.exit_code)
+        return _failed(error, str(from_os_error(error)), exit_code_of(error))
     except BaseException as error:  # noqa: BLE001  the last resort; a panic in a library of Rust is no Exception
         return _failed(
-            error, f"{type(error).__name__}: {error}; this is a bug: run again with --debug and report it", _BUG
+            error,
+            f"{type(error).__name__}: {error}; this is a bug: run again with --debug and report it",
+            exit_code_of(error),
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ def score(source: str, target: str, **settings: Any) -> None:
     for name in (source, target):
         _check_name(name)
     config = ScoreConfig(source=source, target=target, **settings)
-    if source != "-" and not Path(source).exists() and not glob.has_magic(source):
+    recorded = config.report is not None or config.textfile is not None
+    if not recorded and source != "-" and not Path(source).exists() and not glob.has_magic(source):
         raise InputMissing(f"{source}: no such file or folder")
     from scorer.runs.console import Console
 
@@ -41,7 +43,7 @@ def score(source: str, target: str, **settings: Any) -> None:
         return
     from scorer.scoring.job import score as score_job
 
-    summary = score_job(config, console)
+    summary = score_job(config, console, arguments=sys.argv)
     print_summary(summary.as_dict(), quiet=config.quiet or target == "-")
 
 

@@ -5,7 +5,6 @@ Owns the sample, the probe and the arithmetic between them and the estimate. Wri
 
 from __future__ import annotations
 
-import resource
 import time
 from collections import deque
 from contextlib import ExitStack, closing
@@ -25,6 +24,7 @@ from scorer.scoring.encode import Encode
 from scorer.scoring.lineage import logit_fingerprint
 from scorer.scoring.preparation import Preparation, prepare
 from scorer.scoring.status import count
+from scorer.scoring.summary import peak_memory_mib
 from scorer.scoring.streaming import store_path
 from scorer.scoring.windows import EncodedWindow, Window, record_dtype
 
@@ -191,9 +191,8 @@ def _interpolated(
 
 def _peak_memory(sample: _Sample) -> int:
     """MiB: what this process has needed for one window, and the further windows that a run has in flight."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     further = min(_WINDOWS_IN_FLIGHT - 1, max(int(np.ceil(sample.scale)) - 1, 0))
-    return peak + further * (sample.window_bytes >> 20)
+    return peak_memory_mib() + further * (sample.window_bytes >> 20)
 
 
 def _tell(found: Estimate, console: Console) -> None:

@@ -6,38 +6,55 @@ the stream need torch, which takes seconds to import; hence the import inside th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 from scorer.config import ScoreConfig
 from scorer.runs.console import Console
+from scorer.runs.manifest import Manifest
 from scorer.runs.signals import StopSignals
+from scorer.scoring.limits import Limits
 from scorer.scoring.output import FileOutput, Output, StreamOutput
 from scorer.scoring.preparation import STREAM, Preparation, prepare
+from scorer.scoring.record import recorded
 from scorer.scoring.summary import ScoreSummary, Tally, summarize
 
 
-def score(config: ScoreConfig, console: Console) -> ScoreSummary:
-    """Score `config.source` into `config.target`.
+def score(config: ScoreConfig, console: Console, *, arguments: Sequence[str] = ()) -> ScoreSummary:
+    """Score `config.source` into `config.target`; `arguments`, those of the command line, go into the manifest.
 
     Whatever goes wrong is raised as a ScorerError; then the target is as it was before, and the same call goes on from
     the scores that were committed.
     """
-    tally = Tally()
-    with StopSignals() as signals:
-        prepared = prepare(config)
-        with closing(_open_output(prepared)) as output:
-            from scorer.scoring.streaming import Streaming
+    with StopSignals() as signals, recorded(config, console, arguments=arguments) as manifest:
+        tally = Tally()
+        try:
+            return _score(config, console, signals, tally=tally, manifest=manifest)
+        finally:
+            manifest.facts |= tally.facts
 
-            streaming = Streaming(prepared, output)
-            if output.is_done(streaming.job):
-                console.detail(f"{config.target} is complete already")
-                return ScoreSummary(output=config.target, finished_before=True)
-            console.detail("  ".join(f"{name} {value}" for name, value in streaming.engine.items()))
-            pace = streaming.run(tally, console, signals)
-            prepared.reader.check_unchanged()
-            tally.check()
-            output.publish(streaming.job | {"counts": tally.counts})
+
+def _score(
+    config: ScoreConfig, console: Console, signals: StopSignals, *, tally: Tally, manifest: Manifest
+) -> ScoreSummary:
+    limits = Limits.of(config)
+    prepared = prepare(config)
+    with closing(_open_output(prepared)) as output:
+        from scorer.scoring.streaming import Streaming
+
+        streaming = Streaming(prepared, output)
+        manifest.facts |= {"output": config.target, "job": streaming.job, "engine": streaming.engine}
+        if output.is_done(streaming.job):
+            console.detail(f"{config.target} is complete already")
+            return ScoreSummary(output=config.target, finished_before=True)
+        console.detail("  ".join(f"{name} {value}" for name, value in streaming.engine.items()))
+        pace = streaming.run(tally, console, signals)
+        manifest.facts |= {"stream_seconds": round(pace.seconds, 3), "stage_seconds": pace.stage_seconds}
+        prepared.reader.check_unchanged()
+        tally.check()
+        limits.check(rows=tally.rows, flagged=tally.flagged)
+        output.publish(streaming.job | {"counts": tally.counts})
     return summarize(tally, output=config.target, engine=streaming.engine, pace=pace)
 
 

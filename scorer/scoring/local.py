@@ -38,6 +38,11 @@ class Pace:
     seconds: float
     busy: dict[str, float]
 
+    @property
+    def stage_seconds(self) -> dict[str, float]:
+        """How long each stage worked, in seconds."""
+        return {stage: round(share * self.seconds, 3) for stage, share in self.busy.items()}
+
 
 class BusyClock:
     """Adds up how long each stage works; time spent waiting for another stage does not count."""

@@ -62,7 +62,10 @@ class Streaming:
                     tally.add(window)
                     bar.update(window.table.num_rows)
 
-                return local.run(self._windows(tally), encode=encode, classify=classify, write=write)
+                try:
+                    return local.run(self._windows(tally), encode=encode, classify=classify, write=write)
+                finally:
+                    tally.back_offs = self._classifier.back_offs
 
     def _stages(self, stores: list[ScoreStore | None], run: int, signals: StopSignals) -> tuple[Encode, Classify]:
         encode = Encode(

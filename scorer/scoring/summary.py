@@ -25,6 +25,7 @@ class Tally:
     tokens: int = 0
     computed_tokens: int = 0
     reused: int = 0
+    back_offs: int = 0
     started: float = field(default_factory=time.monotonic)
 
     def add(self, window: ScoredWindow) -> None:
@@ -40,6 +41,23 @@ class Tally:
         assert self.rows_read == self.rows == counted, f"{self.rows_read} read, {self.rows} written, {counted} counted"
 
     @property
+    def flagged(self) -> int:
+        """Rows without a score."""
+        return self.rows - self.statuses["ok"] - self.statuses["truncated"]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a manifest says of the work done so far; memory is MiB, resident, at its peak."""
+        return self.counts | {
+            "rows_read": self.rows_read,
+            "tokens": self.tokens,
+            "computed_tokens": self.computed_tokens,
+            "reused_rows": self.reused,
+            "back_offs": self.back_offs,
+            "peak_memory_mib": peak_memory_mib(),
+        }
+
+    @property
     def counts(self) -> dict[str, Any]:
         """Rows in all and by status: what goes into the output's lineage."""
         return {"rows": self.rows, "statuses": dict(sorted(self.statuses.items()))}
@@ -50,7 +68,8 @@ class ScoreSummary:
     """The JSON summary of a score run.
 
     `statuses` counts rows by `score_status`; `tokens` are those of all scored rows, `computed_tokens` those that a
-    forward pass was made for; `reused_rows` had their score from an equal text. `busy` is each stage's busy share of
+    forward pass was made for; `reused_rows` had their score from an equal text; `back_offs` counts batches that
+    were halved for want of memory. `busy` is each stage's busy share of
     the stream's time. `seconds` and `peak_memory_mib` (resident, MiB) are those of the whole run, `stream_seconds`
     those between the first row read and the last row written. When an earlier run
     had written the same output already, `finished_before` is true and nothing else was done.
@@ -63,6 +82,7 @@ class ScoreSummary:
     tokens: int = 0
     computed_tokens: int = 0
     reused_rows: int = 0
+    back_offs: int = 0
     engine: dict[str, Any] = field(default_factory=dict)
     busy: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
@@ -82,9 +102,15 @@ def summarize(tally: Tally, *, output: str, engine: dict[str, Any], pace: Pace) 
         tokens=tally.tokens,
         computed_tokens=tally.computed_tokens,
         reused_rows=tally.reused,
+        back_offs=tally.back_offs,
         engine=engine,
         busy=pace.busy,
         seconds=round(time.monotonic() - tally.started, 3),
         stream_seconds=round(pace.seconds, 3),
-        peak_memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        peak_memory_mib=peak_memory_mib(),
     )
+
+
+def peak_memory_mib() -> int:
+    """The most memory that this process has had resident, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

@@ -1,0 +1,64 @@
+"""The record that a score job leaves of itself: `--report` and `--textfile`, written however the job ends.
+
+Owns where and when they are written. `runs.manifest` owns what stands in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from scorer.config import ScoreConfig
+from scorer.errors import ScorerError, UsageError
+from scorer.runs.console import Console
+from scorer.runs.manifest import Manifest
+from scorer.tables.publish import AtomicFile, check_target
+
+
+@contextmanager
+def recorded(config: ScoreConfig, console: Console, *, arguments: Sequence[str]) -> Iterator[Manifest]:
+    """A manifest for the job in the `with` block, written when the block ends, with the error that ended it if one did.
+
+    A ScorerError when it can't be written after a job that succeeded; after one that failed, a warning.
+    """
+    _check(config)
+    manifest = Manifest(arguments=arguments)
+    try:
+        yield manifest
+    except BaseException as error:
+        manifest.end(error)
+        try:
+            _write(config, manifest)
+        except ScorerError as second:
+            console.warn(f"the run could not be recorded: {second}")
+        raise
+    manifest.end(None)
+    _write(config, manifest)
+
+
+def _check(config: ScoreConfig) -> None:
+    named = [Path(config.source).resolve(), Path(config.target).resolve()]
+    for path in (config.report, config.textfile):
+        if path is not None:
+            if path.resolve() in named:
+                raise UsageError(f"{path}: is named twice, as input, output or record of the run; name another file")
+            check_target(path, [], force=True)
+            named.append(path.resolve())
+
+
+def _write(config: ScoreConfig, manifest: Manifest) -> None:
+    if config.report is not None:
+        _replace(config.report, manifest.as_json())
+    if config.textfile is not None:
+        before = config.textfile.read_text(encoding="utf-8") if config.textfile.exists() else ""
+        _replace(config.textfile, manifest.as_metrics(output=config.target, before=before))
+
+
+def _replace(path: Path, content: str) -> None:
+    file = AtomicFile(path, temporary=path.with_name(f".{path.name}.new"))
+    try:
+        file.stream.write(content.encode())
+        file.commit()
+    finally:
+        file.discard()

@@ -1,0 +1,95 @@
+"""The manifest and the metrics of real runs, good and bad, and the limits on what they publish."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+import pytest
+
+import scorer
+from scorer.errors import DataError, InputMissing, OutputRefused, UsageError
+from tests.scoring.files import read, write
+
+
+@pytest.fixture
+def source(tmp_path):
+    return write(tmp_path / "in.parquet", pa.table({"text": ["good room", None, "", "bad night"]}))
+
+
+@pytest.fixture
+def score(tiny_model, tmp_path):
+    def score(source, **options):
+        fixed = {"model": str(tiny_model("bert")), "report": tmp_path / "run.json", "textfile": tmp_path / "run.prom"}
+        return scorer.score(source, tmp_path / "out.parquet", **fixed | options)
+
+    return score
+
+
+def test_a_run_that_succeeds(source, score, tmp_path):
+    summary = score(source)
+    manifest = json.loads((tmp_path / "run.json").read_text())
+    assert (manifest["exit_code"], manifest["reason"]) == (0, None)
+    assert (manifest["rows_read"], manifest["rows"]) == (4, 4)
+    assert manifest["statuses"] == summary.statuses == {"empty": 1, "null": 1, "ok": 2}
+    assert manifest["engine"] == summary.engine
+    assert manifest["job"]["versions"]["scorer"] == scorer.__version__
+    assert set(manifest["stage_seconds"]) == {"read", "encode", "classify", "write"}
+    assert manifest["peak_memory_mib"] > 50
+    assert "good room" not in json.dumps(manifest)
+    prometheus = (tmp_path / "run.prom").read_text()
+    assert f'scorer_rows{{output="{tmp_path / "out.parquet"}",status="ok"}} 2' in prometheus
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.parquet", "out.parquet", "run.json", "run.prom"]
+
+
+def test_a_run_that_fails_is_recorded_and_keeps_what_stood_there(source, score, tmp_path):
+    score(source)
+    before = (tmp_path / "out.parquet").read_bytes()
+    success = [line for line in (tmp_path / "run.prom").read_text().splitlines() if "last_success" in line]
+    with pytest.raises(DataError, match="2 of 4 rows have no score, and --max-flagged is 25%; nothing was published"):
+        score(source, max_flagged="25%", force=True, token_count=True)
+    manifest = json.loads((tmp_path / "run.json").read_text())
+    assert manifest["exit_code"] == 65
+    assert "max-flagged" in manifest["reason"]
+    assert manifest["statuses"]["null"] == 1
+    after = (tmp_path / "run.prom").read_text()
+    assert [line for line in after.splitlines() if "last_success" in line] == success
+    assert (tmp_path / "out.parquet").read_bytes() == before
+
+
+def test_a_refused_output_is_published_once_the_limit_allows_it(source, score, tmp_path):
+    with pytest.raises(DataError, match="--min-rows"):
+        score(source, min_rows=5)
+    assert not (tmp_path / "out.parquet").exists()
+    summary = score(source, min_rows=4, max_flagged="2")
+    assert summary.computed_tokens == 0
+    assert read(tmp_path / "out.parquet").num_rows == 4
+
+
+def test_a_missing_input_is_recorded(score, tmp_path):
+    with pytest.raises(InputMissing):
+        score(tmp_path / "none.parquet")
+    assert json.loads((tmp_path / "run.json").read_text())["exit_code"] == 66
+
+
+def test_a_record_that_cannot_be_written_stops_the_job_before_it_begins(source, score, tmp_path):
+    with pytest.raises(OutputRefused, match="folder"):
+        score(source, report=tmp_path / "none" / "run.json")
+    assert not (tmp_path / "out.parquet").exists()
+
+
+@pytest.mark.parametrize("name", ["in.parquet", "out.parquet", "run.prom"])
+def test_a_record_does_not_replace_another_file_of_the_job(source, score, tmp_path, name):
+    before = source.read_bytes()
+    with pytest.raises(UsageError, match="named twice"):
+        score(source, report=tmp_path / name)
+    assert source.read_bytes() == before
+
+
+def test_on_the_command_line(source, run_scorer, tiny_model, tmp_path):
+    done = run_scorer("score", "none.parquet", "out.parquet", "-m", str(tiny_model("bert")), "--report", "run.json")
+    assert done.returncode == 66
+    manifest = json.loads((tmp_path / "run.json").read_text())
+    assert manifest["exit_code"] == 66
+    assert manifest["arguments"][1:3] == ["score", "none.parquet"]
+    assert manifest["reason"] in done.stderr
