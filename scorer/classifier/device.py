@@ -14,7 +14,8 @@ from scorer.config import Precision
 from scorer.errors import DeviceError, UsageError
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-_KEPT_KERNELS = "32"
+# oneDNN's own cache holds what the batches in flight use again in every layer; torch's, one a thread, need hold little.
+_KEPT_KERNELS = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "128", "LRU_CACHE_CAPACITY": "32"}
 
 
 def choose_device(name: str) -> torch.device:
@@ -46,8 +47,8 @@ def bound_kernel_caches() -> None:
     Nearly every batch has a shape of its own. By default two times 1,024 kernels are kept for a use that hardly comes:
     several hundred MiB, which grow with the file. Who has set the variables keeps their values.
     """
-    for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
-        os.environ.setdefault(name, _KEPT_KERNELS)
+    for name, kept in _KEPT_KERNELS.items():
+        os.environ.setdefault(name, kept)
 
 
 def cpu_has_bf16() -> bool:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import METADATA_FILE, ModelMetadata, sha256
@@ -22,6 +25,9 @@ _HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
 # Pickled weights in the names that trainers and exporters give them. A trainer's own state (training_args.bin,
 # optimizer.pt) is no weight of the model: it stays unread.
 _PICKLES = ("pytorch_model*.bin", "model*.bin", "model*.pt", "model*.pth", "*.pkl", "*.pickle", "*.ckpt")
+_ADAPTER = "adapter_config.json"
+# Entries of a configuration that make transformers run or fetch code, unless they say no.
+_CODE_KEYS = ("auto_map", "custom_pipelines", "trust_remote_code")
 # What changes a logit: weights, configuration and the tokenizer. The report and the model card do not.
 _DECISIVE = (
     "*.safetensors",
@@ -67,23 +73,31 @@ def open_model(name: str) -> ModelDirectory:
 
     Raises ModelError when it is no model, or one that must not be opened.
     """
+    path = find_model(name)
+    metadata = ModelMetadata.read(path)
+    if metadata is not None:
+        metadata.verify(path)
+    return ModelDirectory(name, path, metadata)
+
+
+def find_model(name: str) -> Path:
+    """Where the model `name` lies, by the rules of trust; its files have not been compared with their hashes.
+
+    Raises ModelError as `open_model` does.
+    """
     path = Path(name)
     if path.is_dir():
-        _refuse_code(path)
-        _refuse_foreign_links(path)
+        _refuse_entries(path)
     elif path.exists():
         raise ModelError(f"{name}: a file, where a model directory is expected")
     elif _HUB_NAME.fullmatch(name) and not Path(name.split("/")[0]).exists():
         path = _from_hub(name)
     else:
         raise ModelError(f"{name}: no such model directory; run `scorer fit` first, or name a model with -m")
-    _refuse_auto_map(path)
+    _refuse_configuration(path)
     if not any(path.glob("*.safetensors")):
         raise ModelError(f"{name}: no .safetensors file; only safetensors weights are read")
-    metadata = ModelMetadata.read(path)
-    if metadata is not None:
-        metadata.verify(path)
-    return ModelDirectory(name, path, metadata)
+    return path
 
 
 def _from_hub(name: str) -> Path:
@@ -99,31 +113,51 @@ def _from_hub(name: str) -> Path:
         ) from error
 
 
-def _refuse_code(path: Path) -> None:
-    for pattern in ("*.py", *_PICKLES):
-        for found in path.rglob(pattern):
-            kind = "code" if found.suffix == ".py" else "pickled weights"
-            raise ModelError(
-                f"{found}: {kind} in a model directory; only safetensors weights and configuration are accepted"
-            )
+def _refuse_entries(path: Path) -> None:
+    """No code, no pickled weights, nothing that is neither file nor folder, no symbolic link that leads outside."""
+    allowed = _within(path.resolve())
+    for found in sorted(path.rglob("*")):
+        _refuse_name(found)
+        if found.is_symlink():
+            _refuse_link(found, allowed)
+        if not found.is_file() and not found.is_dir():
+            raise ModelError(f"{found}: neither a file nor a folder; remove it from the model directory")
 
 
-def _refuse_foreign_links(path: Path) -> None:
-    """Symbolic links may not lead out of the directory, except from a snapshot to its blobs in a hub cache."""
-    home = path.resolve()
+def _refuse_name(found: Path) -> None:
+    name = found.name.lower()
+    code, pickled = name.endswith(".py"), any(fnmatch(name, pattern) for pattern in _PICKLES)
+    if code or pickled:
+        raise ModelError(
+            f"{found}: {'code' if code else 'pickled weights'} in a model directory; "
+            "only safetensors weights and configuration are accepted"
+        )
+
+
+def _refuse_link(found: Path, allowed: tuple[Path, ...]) -> None:
+    if not found.exists():
+        raise ModelError(f"{found}: a symbolic link to nothing; copy the file instead")
+    if not any(found.resolve().is_relative_to(folder) for folder in allowed):
+        raise ModelError(f"{found}: a symbolic link out of the model directory; copy the file instead")
+
+
+def _within(home: Path) -> tuple[Path, ...]:
+    """Where the links of the model directory `home` may lead: a snapshot of a hub cache links to the cache's blobs."""
     if home.parent.name == "snapshots":
-        home = home.parent.parent
-    for found in path.rglob("*"):
-        if found.is_symlink() and not found.resolve().is_relative_to(home):
-            raise ModelError(f"{found}: a symbolic link out of the model directory; copy the file instead")
+        return home, home.parent.parent / "blobs"
+    return (home,)
 
 
-def _refuse_auto_map(path: Path) -> None:
+def _refuse_configuration(path: Path) -> None:
     if not (path / "config.json").is_file():
         raise ModelError(f"{path}: no config.json; this is not a model directory")
-    for file in path.glob("*.json"):
+    if (path / _ADAPTER).exists():
+        raise ModelError(
+            f"{path / _ADAPTER}: an adapter, whose base lies elsewhere; merge it into its base model first"
+        )
+    for file in sorted(path.glob("*.json")):
         # tokenizer.json is large, and the tokenizers library, which alone reads it, knows no code of a model's own.
-        if file.name in (METADATA_FILE, "tokenizer.json"):
+        if file.name == "tokenizer.json":
             continue
         try:
             document = json.loads(file.read_text(encoding="utf-8"))
@@ -131,5 +165,42 @@ def _refuse_auto_map(path: Path) -> None:
             raise ModelError(f"{file}: not valid JSON") from error
         if file.name == "config.json" and not isinstance(document, dict):
             raise ModelError(f"{file}: {type(document).__name__}, where an object is expected")
-        if isinstance(document, dict) and "auto_map" in document:
-            raise ModelError(f"{file}: asks for code of its own (auto_map); such models are refused")
+        if file.name.endswith(".safetensors.index.json"):
+            _refuse_shards(file, document)
+        # The keys of other files are words and labels, which may be anything.
+        elif file.name.endswith("config.json"):
+            _refuse_code_keys(file, document)
+
+
+def _refuse_code_keys(file: Path, document: Any) -> None:
+    """At any depth: transformers reads the configurations of a model's parts as it reads the model's own."""
+    for key, value in _entries(document):
+        if type(value) is int:  # a label of that name, with its index
+            continue
+        if key in _CODE_KEYS and value:
+            raise ModelError(f"{file}: asks for code of its own ({key}); such models are refused")
+        # transformers takes a name with a slash for a kernel, compiled code that it fetches from the hub.
+        if key.endswith("_implementation") and "/" in str(value):
+            raise ModelError(f"{file}: asks for code from the hub ({key}); such models are refused")
+        if key == "quantization_config" and value:
+            raise ModelError(f"{file}: quantized weights ({key}); only plain safetensors weights are read")
+
+
+def _refuse_shards(file: Path, document: Any) -> None:
+    """An index may name only safetensors files that stand beside it; a pickle would be unpickled, wherever it is."""
+    weights = document.get("weight_map") if isinstance(document, dict) else None
+    shards = weights.values() if isinstance(weights, dict) else ()
+    if not shards or not all(isinstance(name, str) and re.fullmatch(r"[\w.-]+\.safetensors", name) for name in shards):
+        raise ModelError(f"{file}: names weights that are no safetensors files beside it; save the model again")
+
+
+def _entries(document: Any) -> Iterator[tuple[str, Any]]:
+    """Every key of every object in `document`, which is as deep as JSON may be, with its value."""
+    waiting = [document]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, dict):
+            yield from found.items()
+            waiting += found.values()
+        elif isinstance(found, list):
+            waiting += found

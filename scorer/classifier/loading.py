@@ -11,6 +11,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -20,9 +22,14 @@ from transformers.utils import logging as transformers_logging
 
 from scorer.classifier.directory import ModelDirectory
 from scorer.classifier.labels import LabelSet
+from scorer.classifier.metadata import METADATA_FILE
 from scorer.errors import ConfigError, ModelError
 
 _DEFAULT_MAX_LENGTH = 512
+# A word, nothing, and what no vocabulary holds: alone, and as a pair.
+_PROBES = (("a", "", "\U0010fffd"), (("a", "\U0010fffd"), ("", "")))
+# Calibration keeps to temperatures between 0.25 and 20.
+_COLDEST = 1e-3
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.*", "*.model")
 
 
@@ -49,7 +56,8 @@ def load(directory: ModelDirectory, *, max_length: int | None = None) -> LoadedM
         fast = _load_tokenizer(directory)
     labels = _labels(directory, model)
     backend: Tokenizer = fast.backend_tokenizer
-    _check_vocabulary(directory, model, backend)
+    _check_vocabulary(directory, model, fast)
+    _check_temperature(directory)
     pad_id = fast.pad_token_id if fast.pad_token_id is not None else 0
     return LoadedModel(
         directory=directory,
@@ -76,7 +84,7 @@ def max_positions(model: PreTrainedModel) -> int | None:
 
 
 def _load_weights(directory: ModelDirectory) -> PreTrainedModel:
-    try:
+    with _foreign(f"{directory.name}: cannot be loaded as a classifier"):
         model, report = AutoModelForSequenceClassification.from_pretrained(
             directory.path,
             trust_remote_code=False,
@@ -85,12 +93,6 @@ def _load_weights(directory: ModelDirectory) -> PreTrainedModel:
             dtype=torch.float32,
             output_loading_info=True,
         )
-    except Exception as error:
-        # transformers raises anything from KeyError to SafetensorError on a damaged or foreign directory.
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else ""
-        raise ModelError(
-            f"{directory.name}: cannot be loaded as a classifier ({type(error).__name__}: {reason})"
-        ) from error
     missing = sorted(report["missing_keys"])
     if missing:
         raise ModelError(
@@ -107,10 +109,8 @@ def _load_tokenizer(directory: ModelDirectory) -> PreTrainedTokenizerBase:
     # Without any of them transformers makes an empty tokenizer, to which every word is unknown, and says nothing.
     if not any(found for pattern in _TOKENIZER_FILES for found in directory.path.glob(pattern)):
         raise ModelError(f"{directory.name}: no tokenizer (tokenizer.json); copy it from the model's origin")
-    try:
+    with _foreign(f"{directory.name}: its tokenizer cannot be loaded"):
         tokenizer = AutoTokenizer.from_pretrained(directory.path, trust_remote_code=False, local_files_only=True)
-    except Exception as error:
-        raise ModelError(f"{directory.name}: its tokenizer cannot be loaded ({type(error).__name__})") from error
     if not tokenizer.is_fast:
         raise ModelError(f"{directory.name}: no fast tokenizer (tokenizer.json); convert it with transformers first")
     assert isinstance(tokenizer, PreTrainedTokenizerBase)
@@ -139,13 +139,33 @@ def _labels(directory: ModelDirectory, model: PreTrainedModel) -> LabelSet:
     return labels
 
 
-def _check_vocabulary(directory: ModelDirectory, model: PreTrainedModel, tokenizer: Tokenizer) -> None:
-    highest = max(tokenizer.get_vocab(with_added_tokens=True).values())
+def _check_vocabulary(directory: ModelDirectory, model: PreTrainedModel, fast: PreTrainedTokenizerBase) -> None:
+    """Every token that the tokenizer knows, or adds, must have an embedding, and odd texts must be encodable."""
+    tokenizer: Tokenizer = fast.backend_tokenizer
+    # Both are set anew by whoever encodes; what the file says may be absurd.
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    with _foreign(f"{directory.name}: its tokenizer does not work"):
+        made = [encoding for probes in _PROBES for encoding in tokenizer.encode_batch_fast(list(probes))]
+        known = tokenizer.get_vocab(with_added_tokens=True).values()
+        highest = max(chain(known, *(encoding.ids for encoding in made)), default=0)
+        highest_type = max(chain.from_iterable(encoding.type_ids for encoding in made), default=0)
     embeddings = model.get_input_embeddings().weight
     assert isinstance(embeddings, torch.Tensor)
     rows = embeddings.shape[0]
     if highest >= rows:
         raise ModelError(f"{directory.name}: the tokenizer knows token id {highest}, the model has {rows} embeddings")
+    if highest_type > 1 and "token_type_ids" in fast.model_input_names:
+        raise ModelError(f"{directory.name}: the tokenizer gives token type {highest_type}; only 0 and 1 are computed")
+
+
+def _check_temperature(directory: ModelDirectory) -> None:
+    """Far outside of what calibration finds, finite logits would give probabilities that are not."""
+    if directory.metadata is not None and not _COLDEST <= directory.metadata.temperature <= 1 / _COLDEST:
+        raise ModelError(
+            f"{directory.name}: temperature {directory.metadata.temperature:g} in {METADATA_FILE}; "
+            f"expected {_COLDEST:g} to {1 / _COLDEST:g}; fit the model again"
+        )
 
 
 def _max_length(
@@ -157,12 +177,39 @@ def _max_length(
             raise ConfigError(f"--max-length {asked}: {directory.name} has {limit} positions")
         return asked
     if directory.metadata is not None:
-        if limit is not None and directory.metadata.max_length > limit:
-            raise ModelError(
-                f"{directory.name}: max_length {directory.metadata.max_length}, but only {limit} positions"
-            )
-        return directory.metadata.max_length
-    return min(tokenizer.model_max_length, limit or _DEFAULT_MAX_LENGTH, _DEFAULT_MAX_LENGTH)
+        length, least = directory.metadata.max_length, 1 + tokenizer.backend_tokenizer.num_special_tokens_to_add(False)
+        if limit is not None and length > limit:
+            raise ModelError(f"{directory.name}: max_length {length}, but only {limit} positions")
+        if length < least:
+            raise ModelError(f"{directory.name}: max_length {length}, but special tokens alone take {least - 1}")
+        return length
+    return min(_own_limit(directory, tokenizer), limit or _DEFAULT_MAX_LENGTH, _DEFAULT_MAX_LENGTH)
+
+
+def _own_limit(directory: ModelDirectory, tokenizer: PreTrainedTokenizerBase) -> int:
+    """What tokenizer_config.json says; where it says nothing, transformers has a number beyond all texts."""
+    length: Any = tokenizer.model_max_length
+    least = 1 + tokenizer.backend_tokenizer.num_special_tokens_to_add(False)
+    if not isinstance(length, int | float) or not least <= length:
+        raise ModelError(
+            f"{directory.name}: model_max_length in tokenizer_config.json; expected {least} or more tokens"
+        )
+    return int(min(length, _DEFAULT_MAX_LENGTH))
+
+
+@contextmanager
+def _foreign(what: str) -> Iterator[None]:
+    """Name after `what` whatever transformers and tokenizers raise on a damaged or foreign directory: anything.
+
+    A panic in tokenizers, a library of Rust, is no Exception.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:
+        reason = (str(error).strip().splitlines() or [""])[0][:200]
+        raise ModelError(f"{what} ({type(error).__name__}: {reason})") from error
 
 
 @contextmanager
