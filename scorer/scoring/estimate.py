@@ -24,8 +24,8 @@ from scorer.scoring.encode import Encode
 from scorer.scoring.lineage import logit_fingerprint
 from scorer.scoring.preparation import Preparation, prepare
 from scorer.scoring.status import count
-from scorer.scoring.summary import peak_memory_mib
 from scorer.scoring.streaming import store_path
+from scorer.scoring.summary import peak_memory_mib
 from scorer.scoring.windows import EncodedWindow, Window, record_dtype
 
 _PROBE_SECONDS = 4.0

@@ -38,5 +38,7 @@ class Limits:
             raise DataError(f"{rows} rows, and --min-rows asks for {self.rows}; nothing was published")
         most = self.flagged if self.flagged is not None else rows * self.share if self.share is not None else rows
         if flagged > most:
-            asked = self.flagged if self.flagged is not None else f"{self.share:.4%}".rstrip("0").rstrip(".")
-            raise DataError(f"{flagged} of {rows} rows have no score, and --max-flagged is {asked}; nothing was published")
+            asked = self.flagged if self.flagged is not None else f"{100 * (self.share or 0):g}%"
+            raise DataError(
+                f"{flagged} of {rows} rows have no score, and --max-flagged is {asked}; nothing was published"
+            )

@@ -86,7 +86,7 @@ def test_a_record_does_not_replace_another_file_of_the_job(source, score, tmp_pa
     assert source.read_bytes() == before
 
 
-def test_on_the_command_line(source, run_scorer, tiny_model, tmp_path):
+def test_on_the_command_line(run_scorer, tiny_model, tmp_path):
     done = run_scorer("score", "none.parquet", "out.parquet", "-m", str(tiny_model("bert")), "--report", "run.json")
     assert done.returncode == 66
     manifest = json.loads((tmp_path / "run.json").read_text())
