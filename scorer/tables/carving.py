@@ -10,7 +10,7 @@ Does not know files, headers, types or Arrow.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -24,17 +24,17 @@ CR: Final = ord("\r")
 LF: Final = ord("\n")
 BACKSLASH: Final = ord("\\")
 
-Trouble = Literal["stray quote", "text after a closing quote", "unclosed quote"]
+Trouble = Literal["stray quote", "text after a closing quote", "unclosed quote", "too long"]
 
 
 @dataclass(frozen=True)
 class Carved:
-    """The complete records of a piece of text.
+    """The complete records of a piece of text, up to the first quote that is out of place.
 
     `starts` and `ends` (fields,) bound each field, quotes included; `row_ends` (records,) counts the fields up to and
-    including each record's last; `escapes` are the positions of doubled quotes. `consumed` bytes belong to complete
-    records. `line_ends` counts the physical line ends among them. With a `trouble`, `trouble_at` is the byte of the
-    offending quote, and only records that end before it can be trusted.
+    including each record's last; `escapes` are the positions of doubled quotes, also of those in the text after the
+    records. `consumed` bytes belong to the records. With a `trouble`, the record after them is malformed, and
+    `trouble_at` is the byte of the offending quote.
     """
 
     starts: Positions
@@ -44,6 +44,13 @@ class Carved:
     consumed: int
     trouble: Trouble | None = None
     trouble_at: int = 0
+
+    @property
+    def row_begins(self) -> Positions:
+        """The first byte of each record (records,)."""
+        first = np.zeros(len(self.row_ends), np.int64)
+        first[1:] = self.row_ends[:-1]
+        return self.starts[first]
 
 
 def carve(data: Bytes, *, delimiter: int, final: bool) -> Carved:
@@ -65,14 +72,23 @@ def carve(data: Bytes, *, delimiter: int, final: bool) -> Carved:
     # A closing quote that the next opening quote follows at once is a doubled one.
     closing = quotes[1:-1:2]
     escapes = closing[quotes[2::2] == closing + 1]
-    return Carved(
-        starts=carved.starts,
-        ends=carved.ends,
-        row_ends=carved.row_ends,
-        escapes=escapes,
-        consumed=carved.consumed,
-        trouble=trouble,
-        trouble_at=trouble_at,
+    if trouble is None:
+        return replace(carved, escapes=escapes)
+    return replace(_before(carved, trouble_at), escapes=escapes, trouble=trouble, trouble_at=trouble_at)
+
+
+def _before(carved: Carved, at: int) -> Carved:
+    """The records that end before byte `at`; after a quote that is out of place, none can be trusted."""
+    rows = int(np.searchsorted(carved.ends[carved.row_ends - 1], at))
+    if rows == len(carved.row_ends):
+        return carved
+    fields = int(carved.row_ends[rows - 1]) if rows else 0
+    return replace(
+        carved,
+        starts=carved.starts[:fields],
+        ends=carved.ends[:fields],
+        row_ends=carved.row_ends[:rows],
+        consumed=int(carved.starts[fields]),
     )
 
 

@@ -11,11 +11,13 @@ from typing import Final
 import pyarrow as pa
 
 from scorer.errors import DataError
+from scorer.tables.blocks import Block
 from scorer.tables.formats import compression_of
 from scorer.tables.identity import Stamp
 from scorer.tables.inference import TypeGuess, convert, field_of
 from scorer.tables.reader import Reader, check_names
-from scorer.tables.records import BLOCK_BYTES, Block, RecordScanner, delimiter_hint
+from scorer.tables.records import BLOCK_BYTES, RecordScanner, delimiter_hint
+from scorer.tables.rejects import Reject, Rejects, forget
 from scorer.tables.streams import open_bytes
 
 DELIMITERS: Final = {"csv": ",", "tsv": "\t"}
@@ -32,7 +34,8 @@ class DelimitedReader(Reader):
     """The rows of CSV or TSV files that share one header. Making one reads them whole, to type their columns.
 
     A type is given only if every value of the whole input comes back as the same text: see `inference`. Columns of
-    `text_columns` stay text. DataError for a malformed record, UsageError for a text column that is not there.
+    `text_columns` stay text. UsageError for a text column that is not there. A malformed record is a DataError, or goes
+    into `rejects` and is no row: it has no say in the types, and `rows` does not count it.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class DelimitedReader(Reader):
         *,
         delimiter: str,
         block_bytes: int = BLOCK_BYTES,
+        rejects: Rejects | None = None,
     ) -> None:
         super().__init__(stamps, text_columns)
         self._names = names
@@ -50,7 +54,8 @@ class DelimitedReader(Reader):
         self._block_bytes = block_bytes
         self._check_names()
         self._guesses = [TypeGuess(text=name in text_columns) for name in names]
-        self.rows = self._type_columns()
+        self.rows = self._type_columns(rejects.add if rejects else None)
+        self._reject: Reject | None = forget if rejects else None
         self._kinds = [guess.kind for guess in self._guesses]
         self.schema = pa.schema([field_of(name, kind) for name, kind in zip(names, self._kinds, strict=True)])
 
@@ -61,26 +66,28 @@ class DelimitedReader(Reader):
             raise DataError(f"{self._stamps[0].path}: no column {missing[0]!r}{hint}")
         check_names(self._names, self.text_columns, where=str(self._stamps[0].path))
 
-    def _type_columns(self) -> int:
+    def _type_columns(self, reject: Reject | None) -> int:
         rows = 0
-        for block in self._blocks():
+        for block in self._blocks(reject):
             rows += block.rows
             for index, guess in enumerate(self._guesses):
                 if guess.open:
                     guess.see(block.column(index), quoted=bool(block.quoted[:, index].any()))
         return rows
 
-    def _blocks(self) -> Iterator[Block]:
+    def _blocks(self, reject: Reject | None) -> Iterator[Block]:
         for stamp in self._stamps:
             with open_bytes(stamp.path, compression_of(stamp.path)) as stream:
-                scanner = RecordScanner(stream, stamp.path, delimiter=self._delimiter, block_bytes=self._block_bytes)
+                scanner = RecordScanner(
+                    stream, stamp.path, delimiter=self._delimiter, block_bytes=self._block_bytes, reject=reject
+                )
                 if scanner.header() != self._names:
                     self.check_unchanged()
                     raise DataError(f"{stamp.path}: its header differs from that of {self._stamps[0].path}")
                 yield from scanner.blocks()
 
     def _pieces(self) -> Iterator[pa.Table]:
-        for block in self._blocks():
+        for block in self._blocks(self._reject):
             try:
                 columns = [convert(block.column(index), kind) for index, kind in enumerate(self._kinds)]
             except pa.ArrowInvalid:

@@ -4,13 +4,16 @@ Owns the strictness: a line is one object with distinct keys, in UTF-8; `NaN` an
 64 bits. A key that a line does not have is null there. A line of white space only holds no row and is passed over.
 Integers and decimals mix to float64; any other mixture of types in one column is an error that names the line. Strings
 stay strings whatever they look like.
+
+With rejects, a line that breaks these rules by itself goes there; a mixture of types is an error all the same, because
+no line alone is to blame for it.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 import pyarrow as pa
 
@@ -18,35 +21,49 @@ from scorer.errors import DataError
 from scorer.tables.formats import compression_of
 from scorer.tables.identity import Stamp
 from scorer.tables.reader import Reader, check_names, check_types
+from scorer.tables.rejects import Malformed, Reject, Rejects, forget
 from scorer.tables.streams import ByteStream, open_bytes
 
 _READ_BYTES: Final = 1 << 20
 _LONGEST_LINE: Final = 64 << 20
 _NULL: Final = pa.null()
 
-Line = tuple[int, dict[str, Any]]
+
+class Line(NamedTuple):
+    """An object, with the number of its line (from 1) and the bytes of that line."""
+
+    number: int
+    row: dict[str, Any]
+    raw: bytes
 
 
 class _Mixed(Exception):
     """Two types that no column can hold at once."""
 
 
-def read_header(stamp: Stamp) -> tuple[str, ...]:
-    """The keys of the first MiB of lines, in order of appearance; later lines may bring more."""
+def read_header(stamp: Stamp, *, lenient: bool = False) -> tuple[str, ...]:
+    """The keys of the first MiB of lines, in order of appearance; later lines may bring more.
+
+    A malformed line is a DataError, unless `lenient`: then it has no say.
+    """
     with open_bytes(stamp.path, compression_of(stamp.path)) as stream:
-        first = next(_chunks(stream, stamp), [])
-    return tuple(dict.fromkeys(key for _, row in first for key in row))
+        first = next(_chunks(stream, stamp, forget if lenient else None), [])
+    return tuple(dict.fromkeys(key for line in first for key in line.row))
 
 
 class JsonLinesReader(Reader):
-    """The rows of JSON lines files. Making one reads them whole; DataError with the line for anything malformed."""
+    """The rows of JSON lines files. Making one reads them whole.
 
-    def __init__(self, stamps: Sequence[Stamp], text_columns: Sequence[str]) -> None:
+    A malformed line is a DataError, or goes into `rejects` and is no row.
+    """
+
+    def __init__(self, stamps: Sequence[Stamp], text_columns: Sequence[str], rejects: Rejects | None = None) -> None:
         super().__init__(stamps, text_columns)
+        self._reject: Reject | None = forget if rejects else None
         self._types: dict[str, pa.DataType] = {}
         self.rows = 0
         for stamp in self._stamps:
-            for chunk in _file_chunks(stamp):
+            for chunk in _file_chunks(stamp, rejects.add if rejects else None):
                 self.rows += len(chunk)
                 self._see(chunk, stamp)
         if not self.rows:
@@ -58,21 +75,21 @@ class JsonLinesReader(Reader):
         check_types(self.schema, self.text_columns, where=where)
 
     def _see(self, chunk: list[Line], stamp: Stamp) -> None:
-        for name in dict.fromkeys(key for _, row in chunk for key in row):
+        for name in dict.fromkeys(key for line in chunk for key in line.row):
             known = self._types.get(name, _NULL)
             try:
-                self._types[name] = unify(known, pa.array([row.get(name) for _, row in chunk]).type)
+                self._types[name] = unify(known, pa.array([line.row.get(name) for line in chunk]).type)
             except (_Mixed, pa.ArrowException, OverflowError, UnicodeEncodeError):
                 _refuse(chunk, name, known, stamp)
 
     def _pieces(self) -> Iterator[pa.Table]:
         for stamp in self._stamps:
-            for chunk in _file_chunks(stamp):
+            for chunk in _file_chunks(stamp, self._reject):
                 columns = [self._column(chunk, field, stamp) for field in self.schema]
                 yield pa.Table.from_arrays(columns, schema=self.schema)
 
     def _column(self, chunk: list[Line], field: pa.Field, stamp: Stamp) -> pa.Array:
-        values = [row.get(field.name) for _, row in chunk]
+        values = [line.row.get(field.name) for line in chunk]
         try:
             return pa.array(values, field.type)
         except (pa.ArrowException, OverflowError, TypeError):
@@ -100,7 +117,7 @@ def unify(one: pa.DataType, other: pa.DataType) -> pa.DataType:
 
 def _refuse(chunk: list[Line], name: str, known: pa.DataType, stamp: Stamp) -> NoReturn:
     """Find the first line whose value does not go with those before it."""
-    for number, row in chunk:
+    for number, row, _ in chunk:
         where = f"{stamp.path}: line {number}: column {name!r}"
         kind = known
         try:
@@ -116,28 +133,47 @@ def _refuse(chunk: list[Line], name: str, known: pa.DataType, stamp: Stamp) -> N
         except (pa.ArrowException, TypeError):
             raise DataError(f"{where}: a value that no column of {known} can hold exactly") from None
     raise DataError(
-        f"{stamp.path}: column {name!r}, lines {chunk[0][0]} to {chunk[-1][0]}: its values do not go together"
+        f"{stamp.path}: column {name!r}, lines {chunk[0].number} to {chunk[-1].number}: its values do not go together"
     )
 
 
-def _file_chunks(stamp: Stamp) -> Iterator[list[Line]]:
+def _file_chunks(stamp: Stamp, reject: Reject | None) -> Iterator[list[Line]]:
     with open_bytes(stamp.path, compression_of(stamp.path)) as stream:
-        yield from _chunks(stream, stamp)
+        for chunk in _chunks(stream, stamp, reject):
+            if reject is None or _holdable(chunk):
+                yield chunk
+            elif kept := [line for line in chunk if _holdable([line]) or _rejected(line, stamp, reject)]:
+                yield kept
 
 
-def _chunks(stream: ByteStream, stamp: Stamp) -> Iterator[list[Line]]:
-    """Parsed lines with their numbers (from 1), about a MiB of text at a time."""
+def _chunks(stream: ByteStream, stamp: Stamp, reject: Reject | None) -> Iterator[list[Line]]:
+    """Parsed lines, about a MiB of text at a time."""
     number = offset = 0
     for text in _whole_lines(stream, stamp):
         chunk: list[Line] = []
-        for line in _decoded(text, offset, stamp).split("\n"):
+        for raw in _split(text):
             number += 1
-            if line.strip(" \t\r"):
-                chunk.append((number, _parsed(line, number, stamp)))
-        number -= text.endswith(b"\n")  # what follows the last line end is the next text
-        offset += len(text)
+            try:
+                row = _parsed(raw, first=number == 1)
+            except ValueError as error:
+                reason = _reason(error, offset)
+                if reject is None:
+                    raise DataError(f"{stamp.path}: line {number}: {reason}") from None
+                reject(Malformed(stamp.path, number, number, reason, raw))
+            else:
+                if row is not None:
+                    chunk.append(Line(number, row, raw))
+            offset += len(raw)
         if chunk:
             yield chunk
+
+
+def _split(text: bytes) -> Iterator[bytes]:
+    """The lines of `text`, ends included."""
+    parts = text.split(b"\n")
+    yield from (part + b"\n" for part in parts[:-1])
+    if parts[-1]:
+        yield parts[-1]
 
 
 def _whole_lines(stream: ByteStream, stamp: Stamp) -> Iterator[bytes]:
@@ -158,29 +194,46 @@ def _whole_lines(stream: ByteStream, stamp: Stamp) -> Iterator[bytes]:
         yield rest
 
 
-def _decoded(text: bytes, offset: int, stamp: Stamp) -> str:
-    if offset == 0:
-        text = b"   " + text[3:] if text.startswith(b"\xef\xbb\xbf") else text
+def _parsed(raw: bytes, *, first: bool) -> dict[str, Any] | None:
+    """The object on a line, None for a blank one; ValueError for a malformed one."""
+    text = raw.decode().removesuffix("\n").removeprefix("\ufeff" if first else "")
+    if not text.strip(" \t\r"):
+        return None
     try:
-        return text.decode("utf-8")
-    except UnicodeDecodeError as error:
-        at = offset + error.start
-        raise DataError(f"{stamp.path}: byte {at} is not UTF-8; convert the file to UTF-8") from None
-
-
-def _parsed(line: str, number: int, stamp: Stamp) -> dict[str, Any]:
-    where = f"{stamp.path}: line {number}"
-    try:
-        value = json.loads(line, parse_constant=_no_constant, object_pairs_hook=_distinct)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{where}: not JSON at character {error.pos + 1} ({error.msg})") from None
+        value = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_distinct)
     except RecursionError:
-        raise DataError(f"{where}: nested too deeply") from None
-    except ValueError as error:
-        raise DataError(f"{where}: {error}") from None
+        raise ValueError("nested too deeply") from None
     if not isinstance(value, dict):
-        raise DataError(f"{where}: {type(value).__name__} instead of an object; expected {{...}}")
+        raise ValueError(f"{type(value).__name__} instead of an object; expected {{...}}")
     return value
+
+
+def _reason(error: ValueError, offset: int) -> str:
+    """What is wrong with the line that begins at byte `offset`."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {offset + error.start} is not UTF-8; convert the file to UTF-8"
+    if isinstance(error, json.JSONDecodeError):
+        return f"not JSON at character {error.pos + 1} ({error.msg})"
+    return str(error)
+
+
+def _holdable(chunk: list[Line]) -> bool:
+    """Whether columns could hold the values of all these lines, which must be so for one line alone."""
+    try:
+        for name in dict.fromkeys(key for line in chunk for key in line.row):
+            pa.array([line.row.get(name) for line in chunk])
+    except (pa.ArrowException, OverflowError, UnicodeEncodeError):
+        return False
+    return True
+
+
+def _rejected(line: Line, stamp: Stamp, reject: Reject) -> bool:
+    """Reject a line with a value that no column can hold; always False."""
+    reason = (
+        "a value that no column can hold: an integer beyond 64 bits, an unpaired surrogate or a list of several types"
+    )
+    reject(Malformed(stamp.path, line.number, line.number, reason, line.raw))
+    return False
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -26,7 +26,14 @@ _BUFFER_BYTES: Final = 1 << 20
 def read_footer(path: Path) -> tuple[pa.Schema, int]:
     """The schema of a Parquet file and its number of rows. DataError if it has no footer that can be read."""
     with _damage(path), _open(path) as file:
-        return file.schema_arrow, int(file.metadata.num_rows)
+        metadata = file.metadata
+        rows = int(metadata.num_rows)
+        in_groups = sum(metadata.row_group(index).num_rows for index in range(metadata.num_row_groups))
+        if rows != in_groups:
+            raise DataError(
+                f"{path}: damaged: its footer counts {rows} rows, its row groups {in_groups}; copy it again"
+            )
+        return file.schema_arrow, rows
 
 
 def read_metadata(path: Path) -> dict[bytes, bytes]:
@@ -57,9 +64,23 @@ class ParquetReader(Reader):
         for stamp in self._stamps:
             with _damage(stamp.path), _open(stamp.path) as file:
                 for row_group in range(file.num_row_groups):
+                    _check_row_group(stamp.path, file.metadata, row_group)
+                    rows = file.metadata.row_group(row_group).num_rows
                     # One at a time: pyarrow cannot join nested dictionaries across row groups.
                     for batch in file.iter_batches(BATCH_ROWS, row_groups=[row_group], use_threads=False):
+                        rows -= batch.num_rows
                         yield pa.Table.from_arrays(batch.columns, schema=self.schema)
+                    if rows:
+                        raise DataError(f"{stamp.path}: damaged: row group {row_group} has other rows than it counts")
+
+
+def _check_row_group(path: Path, metadata: pq.FileMetaData, index: int) -> None:
+    """DataError where the footer contradicts itself on a row group: it has no checksum, but says some things twice."""
+    group = metadata.row_group(index)
+    for column in range(group.num_columns):
+        chunk, name = group.column(column), metadata.schema.column(column).path
+        if chunk.path_in_schema != name:
+            raise DataError(f"{path}: damaged: row group {index} names column {column + 1} otherwise than the schema")
 
 
 def _open(path: Path) -> pq.ParquetFile:

@@ -1,207 +1,254 @@
-"""Records of a delimited file, block by block: what the carving found, made into Arrow columns or a DataError.
+"""Records of a delimited file, block by block: what the carving found, made into blocks of sound records.
 
-Owns the position in the file (byte, record, physical line), the header, the width of a record and the UTF-8 check. Does
-not know column types: every column is text here.
+Owns the position in the file (byte, record, physical line), the header, the width of a record, the UTF-8 check, and
+what becomes of a malformed record: a DataError, or it is handed over and the reading goes on after it. Where it ends:
+
+- one with too few or too many fields, or with bytes that are not UTF-8, where its last field does;
+- one with a quote out of place or never closed at its first line break, whatever is quoted there: nothing tells which
+  of its quotes were meant. The line after it is read as a record of its own, and so on until one is sound.
+
+Does not know column types: every column is text here.
 """
 
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, NoReturn
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from scorer.errors import DataError
+from scorer.tables.blocks import Block
 from scorer.tables.carving import BACKSLASH, QUOTE, Bytes, Carved, Positions, carve, count_line_ends
+from scorer.tables.rejects import Malformed, Reject
 from scorer.tables.streams import ByteStream
 
 BLOCK_BYTES: Final = 1 << 20
 LONGEST_RECORD: Final = 64 << 20
 """A record beyond this many bytes is taken for an unclosed quote (or a bomb), so that memory stays bounded."""
 
+# After a malformed record little is carved, then twice as much, and so on: what follows the next one is carved in vain.
+_AFTER_TROUBLE: Final = 1 << 10
 _BOM: Final = b"\xef\xbb\xbf"
+_LINE_END: Final = re.compile(rb"\r\n?|\n")
 _OTHER_DELIMITERS: Final = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
-
-
-@dataclass(frozen=True)
-class Block:
-    """Complete records of a file: field bounds (rows, columns) into `data`, quotes excluded."""
-
-    data: Bytes
-    starts: Positions
-    ends: Positions
-    quoted: NDArray[np.bool_]
-    escaped: frozenset[int]
-
-    @property
-    def rows(self) -> int:
-        return len(self.starts)
-
-    def column(self, index: int) -> pa.Array:
-        """Column `index` as strings (rows,), with doubled quotes undone.
-
-        An unquoted empty field is null and a quoted one is empty text; in a one-column file, where an empty line is
-        a record, both are empty text.
-        """
-        starts, ends = self.starts[:, index], self.ends[:, index]
-        size = len(starts)
-        offsets = np.empty(2 * size + 1, np.int32)
-        offsets[0:-1:2] = starts
-        offsets[1::2] = ends
-        offsets[-1] = offsets[-2] if size else 0
-        # The even slots of this array are the fields, the odd ones what lies between them.
-        slots = pa.Array.from_buffers(pa.string(), 2 * size, [None, pa.py_buffer(offsets), pa.py_buffer(self.data)])
-        missing = self.missing(index)
-        fields = slots.take(pa.array(np.arange(0, 2 * size, 2), mask=missing if missing.any() else None))
-        return pc.replace_substring(fields, '""', '"') if index in self.escaped else fields
-
-    def missing(self, index: int) -> NDArray[np.bool_]:
-        """Which fields of column `index` are null (rows,)."""
-        if self.starts.shape[1] == 1:
-            return np.zeros(self.rows, bool)
-        empty: NDArray[np.bool_] = self.starts[:, index] == self.ends[:, index]
-        return empty & ~self.quoted[:, index]
+_TROUBLES: Final = {
+    "stray quote": "a quote inside a field that does not begin with one; quote the field, double the quote",
+    "text after a closing quote": "text after a closing quote; a quote inside a quoted field must be doubled",
+    "unclosed quote": "a quote that opens here is never closed",
+    "too long": f"it is longer than {LONGEST_RECORD >> 20} MiB; a quote that opens in it is never closed",
+}
 
 
 class RecordScanner:
-    """The header and then the blocks of one file."""
+    """The header and then the blocks of one file.
 
-    def __init__(self, stream: ByteStream, path: Path, *, delimiter: str, block_bytes: int = BLOCK_BYTES) -> None:
+    A malformed record is a DataError, or with `reject` goes there. A malformed header always is a DataError, and so is
+    a line of more than `LONGEST_RECORD` bytes.
+    """
+
+    def __init__(
+        self,
+        stream: ByteStream,
+        path: Path,
+        *,
+        delimiter: str,
+        block_bytes: int = BLOCK_BYTES,
+        reject: Reject | None = None,
+    ) -> None:
         self._stream = stream
         self._path = path
         self._delimiter = delimiter
-        self._block_bytes = block_bytes
-        self._rest = b""
-        self._final = False
-        self._offset = 0  # of the first byte of _rest
+        self._block_bytes = self._carve_bytes = block_bytes
+        self._reject = reject
+        self._buffer = b""
+        self._at = 0  # in the buffer: where the next record begins
+        self._final = False  # nothing comes after the buffer
+        self._offset = 0  # in the file, of the byte at _at
         self._line = 1
         self._record = 0  # the header
         self._names: tuple[str, ...] = ()
 
     def header(self) -> tuple[str, ...]:
         """The column names: the first record. An empty file or a duplicate name is a DataError."""
-        self._read(len(_BOM))
-        if self._rest.startswith(_BOM):
-            self._advance(self._rest[: len(_BOM)])
-        data, carved = self._complete_records()
+        self._fill(len(_BOM))
+        if self._buffer.startswith(_BOM):
+            self._advance(len(_BOM))
+        data, carved = self._carve()
         if not len(carved.row_ends):
+            if carved.trouble:
+                self._fail(self._trouble(data, carved), line=self._line + count_line_ends(data[: carved.trouble_at]))
             raise DataError(f"{self._path}: the file is empty; expected a header line with the names of the columns")
         width = int(carved.row_ends[0])
-        starts, ends = carved.starts[:width], carved.ends[:width]
-        end = int(carved.starts[width]) if len(carved.starts) > width else carved.consumed
-        if carved.trouble and carved.trouble_at < end:
-            self._refuse(data, carved)
-        self._check_utf8(self._rest[:end])
-        block = _block(data, starts, ends, carved.escapes[carved.escapes < end], width=width)
-        names = tuple(block.column(index)[0].as_py() or "" for index in range(width))
-        duplicates = sorted({name for name in names if names.count(name) > 1})
-        if duplicates:
-            raise DataError(
-                f"{self._path}: line 1: the column name {duplicates[0]!r} stands {names.count(duplicates[0])} times; "
-                "every column needs a name of its own"
-            )
-        self._advance(self._rest[:end])
+        begins = np.append(carved.row_begins, carved.consumed)
+        only = replace(carved, starts=carved.starts[:width], ends=carved.ends[:width], row_ends=carved.row_ends[:1])
+        if reason := self._not_utf8(replace(only, consumed=int(begins[1]))).get(0):
+            self._fail(reason, line=self._line)
+        block = Block.of(data, only.starts, only.ends, escapes=carved.escapes[carved.escapes < begins[1]], width=width)
+        self._names = tuple(block.column(index)[0].as_py() or "" for index in range(width))
+        self._check_distinct()
+        self._advance(int(begins[1]))
         self._record = 1
-        self._names = names
-        return names
+        return self._names
 
     def blocks(self) -> Iterator[Block]:
-        """The records after the header; call `header` first. Malformed ones are a DataError that says where."""
-        while not self._final or self._rest:
-            data, carved = self._complete_records()
-            if not carved.consumed:
-                return
-            self._check_utf8(self._rest[: carved.consumed])
-            self._check_widths(data, carved)
-            if carved.trouble:
-                self._refuse(data, carved)
-            yield _block(data, carved.starts, carved.ends, carved.escapes, width=len(self._names))
-            self._record += len(carved.row_ends)
-            self._advance(self._rest[: carved.consumed])
-
-    def _complete_records(self) -> tuple[Bytes, Carved]:
-        """Read on until at least one record is complete, or the file ends."""
-        wanted = self._block_bytes
+        """The sound records after the header, a piece of the file at a time; call `header` first."""
         while True:
-            self._read(wanted)
-            data = np.frombuffer(self._rest, np.uint8)
-            carved = carve(data, delimiter=ord(self._delimiter), final=self._final)
-            if carved.consumed and self._record == 0:
-                return data, carved  # the header is whole; what is wrong after it comes up with its record
-            if carved.trouble and not carved.consumed:
-                self._check_utf8(self._rest[: carved.trouble_at])
-                self._refuse(data, carved)
-            if carved.consumed or self._final:
+            data, carved = self._carve()
+            if carved.consumed:
+                block = self._sound(data, carved)
+                self._record += len(carved.row_ends)
+                self._advance(carved.consumed)
+                if block.rows:
+                    yield block
+            if carved.trouble:
+                self._pass_line(data[carved.consumed :], carved)
+            elif carved.consumed:
+                self._carve_bytes = min(2 * self._carve_bytes, self._block_bytes)
+            else:
+                return
+
+    def _carve(self) -> tuple[Bytes, Carved]:
+        """Carve more and more until a record is complete, a quote is out of place, or the file ends."""
+        size = self._carve_bytes
+        while True:
+            self._fill(size)
+            size = min(size, self._available)
+            data = np.frombuffer(self._buffer, np.uint8, size, self._at)
+            final = self._final and size == self._available
+            carved = carve(data, delimiter=ord(self._delimiter), final=final)
+            if carved.consumed or carved.trouble or final:
                 return data, carved
-            if len(data) > LONGEST_RECORD:
-                self._fail(f"it is longer than {LONGEST_RECORD >> 20} MiB; a quote that opens in it is never closed")
-            wanted = min(max(wanted, len(data)), LONGEST_RECORD + 1 - len(data) + self._block_bytes)
+            if size > LONGEST_RECORD:
+                return data, replace(carved, trouble="too long")
+            size = min(max(2 * size, self._carve_bytes), LONGEST_RECORD + self._block_bytes)
 
-    def _read(self, size: int) -> None:
-        """Have `size` more bytes in `_rest`, or all that are left."""
-        part = self._stream.read(size)
-        self._final = len(part) < size
-        self._rest = self._rest + part if self._rest else part
+    @property
+    def _available(self) -> int:
+        return len(self._buffer) - self._at
 
-    def _advance(self, done: bytes) -> None:
-        self._offset += len(done)
-        self._line += count_line_ends(np.frombuffer(done, np.uint8))
-        self._rest = self._rest[len(done) :]
-
-    def _check_utf8(self, data: bytes) -> None:
-        if data.isascii():
+    def _fill(self, size: int) -> None:
+        """Have `size` bytes in the buffer that were not read as records yet, or all that are left."""
+        missing = size - self._available
+        if missing <= 0 or self._final:
             return
-        try:
-            codecs.utf_8_decode(data, "strict", True)
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"{self._path}: byte {self._offset + error.start} is not UTF-8 ({_utf8_reason(data, error.start)}); "
-                "convert the file to UTF-8"
-            ) from None
+        missing = max(missing, self._block_bytes)
+        part = self._stream.read(missing)
+        self._final = len(part) < missing
+        self._buffer = self._buffer[self._at :] + part
+        self._at = 0
 
-    def _check_widths(self, data: Bytes, carved: Carved) -> None:
+    def _advance(self, size: int) -> None:
+        self._line += count_line_ends(np.frombuffer(self._buffer, np.uint8, size, self._at))
+        self._offset += size
+        self._at += size
+
+    def _sound(self, data: Bytes, carved: Carved) -> Block:
+        """The records of `carved` without the malformed ones."""
+        width = len(self._names)
+        starts, ends = carved.starts, carved.ends
         widths = np.diff(carved.row_ends, prepend=0)
-        wrong = np.flatnonzero(widths != len(self._names))
-        if not len(wrong):
-            return
-        row = int(wrong[0])
-        start = _begin_of(carved, row)
-        end = int(carved.ends[int(carved.row_ends[row]) - 1])
-        if carved.trouble and end >= carved.trouble_at:
-            return
-        self._record += row
-        self._line += count_line_ends(data[:start])
-        found = int(widths[row])
-        if end == start:
-            self._fail(f"a blank line, where {len(self._names)} fields are expected; remove it")
-        fields = "field" if found == 1 else "fields"
-        hint = _backslash_hint(data[start:end])
-        self._fail(f"{found} {fields} instead of {len(self._names)}{hint}")
+        malformed = self._ragged(data, carved, widths) | self._not_utf8(carved)
+        if malformed:
+            self._report(data, carved, malformed)
+            keep = np.ones(len(widths), bool)
+            keep[list(malformed)] = False
+            fields = np.repeat(keep, widths)
+            starts, ends = starts[fields], ends[fields]
+        return Block.of(data, starts, ends, escapes=carved.escapes, width=width)
 
-    def _refuse(self, data: Bytes, carved: Carved) -> NoReturn:
-        """Raise the DataError of `carved.trouble`."""
-        at = carved.trouble_at
-        before = int(np.searchsorted(carved.ends[carved.row_ends - 1], at))
-        self._record += before
-        begin = _begin_of(carved, before)
-        self._line += count_line_ends(data[:at])
-        what = {
-            "stray quote": "a quote inside a field that does not begin with one; quote the field, double the quote",
-            "text after a closing quote": "text after a closing quote; a quote inside a quoted field must be doubled",
-            "unclosed quote": "a quote that opens here is never closed",
-        }[str(carved.trouble)]
+    def _report(self, data: Bytes, carved: Carved, malformed: dict[int, str]) -> None:
+        """Hand over the `malformed` rows with their reasons, or raise for the first."""
+        bounds = np.append(carved.row_begins, carved.consumed).tolist()
+        line, seen = self._line, 0
+        for row, reason in sorted(malformed.items()):
+            begin, end = bounds[row : row + 2]
+            line += count_line_ends(data[seen:begin])
+            seen = begin
+            if self._reject is None:
+                self._record += row
+                self._fail(reason, line=line)
+            self._reject(Malformed(self._path, self._record + row, line, reason, data[begin:end].tobytes()))
+
+    def _ragged(self, data: Bytes, carved: Carved, widths: Positions) -> dict[int, str]:
+        """The records of `carved` with fewer or more fields than columns, and what is wrong with them."""
+        begins, ends = carved.row_begins, carved.ends[carved.row_ends - 1]
+        reasons = {}
+        for row in np.flatnonzero(widths != len(self._names)):
+            if begins[row] == ends[row]:
+                reasons[int(row)] = f"a blank line, where {len(self._names)} fields are expected; remove it"
+                continue
+            fields = "1 field" if widths[row] == 1 else f"{widths[row]} fields"
+            hint = _backslash_hint(data[begins[row] : ends[row]])
+            reasons[int(row)] = f"{fields} instead of {len(self._names)}{hint}"
+        return reasons
+
+    def _not_utf8(self, carved: Carved) -> dict[int, str]:
+        """The records of `carved` that are not UTF-8, and why."""
+        text = self._buffer[self._at : self._at + carved.consumed]
+        if text.isascii():
+            return {}
+        begins = carved.row_begins
+        view = memoryview(text)
+        reasons: dict[int, str] = {}
+        checked = 0
+        while checked < len(text):
+            try:
+                codecs.utf_8_decode(view[checked:], "strict", True)
+                break
+            except UnicodeDecodeError as error:
+                at = checked + error.start
+            row = int(np.searchsorted(begins, at, side="right")) - 1
+            what = _utf8_reason(text, at)
+            reasons[row] = f"byte {self._offset + at} is not UTF-8 ({what}); convert the file to UTF-8"
+            checked = int(begins[row + 1]) if row + 1 < len(begins) else len(text)
+        return reasons
+
+    def _pass_line(self, data: Bytes, carved: Carved) -> None:
+        """Go on after the physical line at which a record begins that has a quote out of place."""
+        reason = self._trouble(data, carved)
+        if self._reject is None:
+            self._fail(reason, line=self._line + count_line_ends(data[: carved.trouble_at - carved.consumed]))
+        end = self._line_end()
+        text = self._buffer[self._at : self._at + end]
+        self._reject(Malformed(self._path, self._record, self._line, reason, text))
+        self._record += 1
+        self._advance(end)
+        self._carve_bytes = min(_AFTER_TROUBLE, self._block_bytes)
+
+    def _line_end(self) -> int:
+        """How many bytes the physical line has that begins here, its end included."""
+        while True:
+            found = _LINE_END.search(self._buffer, self._at)
+            # A CR in the last byte waits for the LF that may follow it.
+            if found and (found.end() < len(self._buffer) or found[0] != b"\r"):
+                return found.end() - self._at
+            if self._final:
+                return self._available
+            if self._available > LONGEST_RECORD:
+                self._fail(_TROUBLES["too long"], line=self._line)
+            self._fill(2 * self._available)
+
+    def _trouble(self, data: Bytes, carved: Carved) -> str:
+        """What is wrong with the quotes of the record with which `data` begins."""
         # What follows an unclosed quote may tell why it is one.
-        end = len(data) if carved.trouble == "unclosed quote" else at + 1
-        self._fail(what + _backslash_hint(data[begin:end]))
+        end = carved.trouble_at - carved.consumed + 1 if carved.trouble != "unclosed quote" else len(data)
+        return _TROUBLES[str(carved.trouble)] + _backslash_hint(data[:end])
 
-    def _fail(self, what: str) -> NoReturn:
-        where = f"record {self._record} (line {self._line})" if self._record else f"header (line {self._line})"
+    def _check_distinct(self) -> None:
+        names = self._names
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            raise DataError(
+                f"{self._path}: line 1: the column name {name!r} stands {names.count(name)} times; "
+                "every column needs a name of its own"
+            )
+
+    def _fail(self, what: str, *, line: int) -> NoReturn:
+        where = f"record {self._record} (line {line})" if self._record else f"header (line {line})"
         raise DataError(f"{self._path}: {where}: {what}{delimiter_hint(self._names, self._delimiter)}")
 
 
@@ -221,28 +268,6 @@ def delimiter_hint(names: tuple[str, ...], delimiter: str) -> str:
     return (
         f"; the header is one column with a {_OTHER_DELIMITERS[likely]} in it, so the file seems to be "
         f"{_OTHER_DELIMITERS[likely]}-separated where a {expected} is expected: {advice}"
-    )
-
-
-def _begin_of(carved: Carved, row: int) -> int:
-    """The first byte of record `row`, which may be the incomplete one after the last."""
-    if row == len(carved.row_ends):
-        return carved.consumed
-    return int(carved.starts[int(carved.row_ends[row - 1])]) if row else 0
-
-
-def _block(data: Bytes, starts: Positions, ends: Positions, escapes: Positions, *, width: int) -> Block:
-    quoted = np.zeros(len(starts), bool)
-    full = starts < ends
-    quoted[full] = data[starts[full]] == QUOTE
-    columns = np.unique(np.searchsorted(ends, escapes) % width) if len(escapes) else np.empty(0, np.int64)
-    shape = (-1, width)
-    return Block(
-        data=data,
-        starts=(starts + quoted).reshape(shape),
-        ends=(ends - quoted).reshape(shape),
-        quoted=quoted.reshape(shape),
-        escaped=frozenset(columns.tolist()),
     )
 
 

@@ -33,6 +33,7 @@ from scorer.tables.formats import (
 )
 from scorer.tables.identity import Stamp
 from scorer.tables.reader import Reader, check_names, check_types
+from scorer.tables.rejects import Rejects
 from scorer.tables.streams import open_bytes
 
 __all__ = ["Reader", "Source"]
@@ -49,8 +50,9 @@ class Source:
     being read.
     """
 
-    def __init__(self, stamps: Sequence[Stamp], file_format: FileFormat) -> None:
+    def __init__(self, stamps: Sequence[Stamp], file_format: FileFormat, rejects: Rejects | None = None) -> None:
         self._stamps = tuple(stamps)
+        self._rejects = rejects
         self.files = tuple(stamp.path for stamp in stamps)
         self.format = file_format
         self.names: tuple[str, ...]
@@ -62,17 +64,25 @@ class Source:
         self.names = tuple(self._schema.names)
 
     @classmethod
-    def open(cls, location: str, *, input_format: FileFormat | None = None, spool: Path | None = None) -> Source:
+    def open(
+        cls,
+        location: str,
+        *,
+        input_format: FileFormat | None = None,
+        spool: Path | None = None,
+        rejects: Rejects | None = None,
+    ) -> Source:
         """Look at the names, first bytes, headers and footers of `location`, and at nothing else.
 
         "-" is the standard input, copied to a temporary file in `spool` that lives as long as the source.
+        With `rejects`, malformed records of CSV, TSV and JSON lines are no error: `read` puts them there.
         InputMissing when there is nothing; DataError when the first bytes contradict the format, a header is malformed,
         or files differ in their columns; UsageError when nothing tells the format.
         """
         if location == "-":
             path = _spooled(spool)
             try:
-                source = cls._of([path], input_format or _shown_format(path))
+                source = cls._of([path], input_format or _shown_format(path), rejects)
             except BaseException:
                 path.unlink()
                 raise
@@ -83,14 +93,14 @@ class Source:
         if len(set(formats.values())) > 1:
             kinds = ", ".join(sorted(set(formats.values())))
             raise DataError(f"{location}: holds files of several formats ({kinds}); name them with a glob")
-        return cls._of(files, formats[files[0]])
+        return cls._of(files, formats[files[0]], rejects)
 
     @classmethod
-    def _of(cls, files: Sequence[Path], file_format: FileFormat) -> Source:
+    def _of(cls, files: Sequence[Path], file_format: FileFormat, rejects: Rejects | None) -> Source:
         stamps = [Stamp.of(path) for path in files]
         for path in files:
             _check_beginning(path, file_format)
-        return cls(stamps, file_format)
+        return cls(stamps, file_format, rejects)
 
     def fingerprint(self) -> str:
         """BLAKE2b (hexadecimal) of the files' contents; of files over 1 GiB a sample, see `identity.fingerprint`."""
@@ -99,13 +109,16 @@ class Source:
     def read(self, text_columns: Sequence[str] = ()) -> Reader:
         """A reader of all rows; CSV, TSV and JSON lines are scanned whole here, to type their columns.
 
+        Then every malformed record is in the rejects that the source was opened with; read such a source once.
         UsageError when a text column is not there, ConfigError when it holds no text.
         """
         if self.format in ("csv", "tsv"):
             delimiter = delimited.DELIMITERS[self.format]
-            return delimited.DelimitedReader(self._stamps, self.names, text_columns, delimiter=delimiter)
+            return delimited.DelimitedReader(
+                self._stamps, self.names, text_columns, delimiter=delimiter, rejects=self._rejects
+            )
         if self.format == "jsonl":
-            return jsonlines.JsonLinesReader(self._stamps, text_columns)
+            return jsonlines.JsonLinesReader(self._stamps, text_columns, self._rejects)
         check_names(self.names, text_columns, where=str(self.files[0]))
         check_types(self._schema, text_columns, where=str(self.files[0]))
         if self.format == "arrow":
@@ -128,7 +141,9 @@ class Source:
 
     def _read_names(self) -> tuple[str, ...]:
         if self.format == "jsonl":
-            return tuple(dict.fromkeys(name for stamp in self._stamps for name in jsonlines.read_header(stamp)))
+            lenient = self._rejects is not None
+            headers = [jsonlines.read_header(stamp, lenient=lenient) for stamp in self._stamps]
+            return tuple(dict.fromkeys(name for header in headers for name in header))
         delimiter = delimited.DELIMITERS[self.format]
         headers = [delimited.read_header(stamp, delimiter=delimiter) for stamp in self._stamps]
         for path, header in zip(self.files, headers, strict=True):

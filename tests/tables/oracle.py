@@ -14,23 +14,50 @@ class SlowField(NamedTuple):
 def slow_records(text: str, delimiter: str = ",") -> list[list[SlowField]] | None:
     """All records, the header too; None when the text is malformed."""
     records: list[list[SlowField]] = []
-    record: list[SlowField] = []
     at = 0
-    while at < len(text) or record:
+    while at < len(text):
+        record, at = slow_record(text, at, delimiter)
+        if record is None:
+            return None
+        records.append(record)
+    return records
+
+
+def slow_pieces(text: str, width: int, delimiter: str = ",") -> list[tuple[str, list[SlowField] | None]]:
+    """What records (of `width` fields) and malformed pieces a text is made of: all its characters, in order.
+
+    A record with a quote out of place ends at its first line break.
+    """
+    pieces: list[tuple[str, list[SlowField] | None]] = []
+    at = 0
+    while at < len(text):
+        begin = at
+        record, at = slow_record(text, begin, delimiter)
+        if record is None:
+            at = begin
+            while at < len(text) and text[at] not in "\r\n":
+                at += 1
+            at = _after_line_end(text, at)
+        pieces.append((text[begin:at], record if record and len(record) == width else None))
+    return pieces
+
+
+def slow_record(text: str, begin: int, delimiter: str) -> tuple[list[SlowField] | None, int]:
+    """The record that begins at `begin`, and where the next one does; None when its quotes are out of place."""
+    record: list[SlowField] = []
+    at = begin
+    while True:
         field, at = _field(text, at, delimiter)
         if field is None:
-            return None
+            return None, at
         record.append(field)
-        if at < len(text) and text[at] == delimiter:
-            at += 1
-            continue
-        records.append(record)
-        record = []
-        if text[at : at + 2] == "\r\n":
-            at += 2
-        elif at < len(text):
-            at += 1
-    return records
+        if at == len(text) or text[at] != delimiter:
+            return record, _after_line_end(text, at)
+        at += 1
+
+
+def _after_line_end(text: str, at: int) -> int:
+    return at + 2 if text[at : at + 2] == "\r\n" else min(at + 1, len(text))
 
 
 def _field(text: str, begin: int, delimiter: str) -> tuple[SlowField | None, int]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -38,7 +41,9 @@ def test_truncated_ones_are_refused(tmp_path: Path, stream: bool) -> None:
     path = tmp_path / "in.arrow"
     write(path, stream=stream)
     whole = path.read_bytes()
-    for size in (9, 200, len(whole) // 2):
+    ends = [at for at in range(8, len(whole), 8) if whole[at : at + 4] == b"\xff\xff\xff\xff"]
+    assert len(ends) >= 3
+    for size in (9, 200, len(whole) // 2, len(whole) - 8, *ends):
         path.write_bytes(whole[:size])
         with pytest.raises(DataError, match=r"in\.arrow"):
             list(Source.open(str(path)).read().windows(max_rows=6000, max_bytes=1 << 20))
@@ -52,3 +57,58 @@ def test_dictionaries_replaced_within_a_stream(tmp_path: Path) -> None:
             writer.write_table(table)
     (window,) = Source.open(str(path)).read(["text"]).windows(max_rows=10, max_bytes=100)
     assert window["text"].to_pylist() == ["a", "b", "c", "a"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_file_cut_short_while_it_is_read_is_refused(tmp_path: Path, stream: bool) -> None:
+    path = tmp_path / "in.arrow"
+    write(path, stream=stream)
+    # In a process of its own: touching a memory map of a file that has become shorter kills (SIGBUS).
+    program = """
+import os, sys
+from scorer.errors import DataError
+from scorer.tables.source import Source
+windows = Source.open(sys.argv[1]).read(["text"]).windows(max_rows=1000, max_bytes=1 << 20)
+print(next(windows).num_rows)
+os.truncate(sys.argv[1], 4096)
+try:
+    for window in windows:
+        window.validate(full=True)
+except DataError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
+    first, message = done.stdout.splitlines()
+    assert first == "1000"
+    assert "in.arrow: damaged Arrow data" in message
+
+
+def test_memory_is_bounded_by_the_record_batch(tmp_path: Path) -> None:
+    path = tmp_path / "in.arrow"
+    batch = pa.record_batch({"text": ["x" * 1000] * 20_000})
+    with pa.ipc.new_file(path, batch.schema) as writer:
+        for _ in range(12):
+            writer.write_batch(batch)
+    program = """
+import resource, sys
+from scorer.tables.source import Source
+reader = Source.open(sys.argv[1]).read(["text"])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+rows = sum(window.num_rows for window in reader.windows(max_rows=5000, max_bytes=8 << 20))
+print(rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
+    rows, kilobytes = map(int, done.stdout.split())
+    assert rows == 240_000
+    assert kilobytes < 120_000  # 240 MB of text pass
+
+
+def test_offsets_that_point_elsewhere_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "in.arrow"
+    offsets = pa.py_buffer(np.array([0, 2, 1 << 30, 3], np.int32))
+    wild = pa.Array.from_buffers(pa.string(), 3, [None, offsets, pa.py_buffer(b"abc")])
+    batch = pa.RecordBatch.from_arrays([pa.array(["a", "b", "c"]), wild], ["text", "wild"])
+    with pa.ipc.new_file(path, batch.schema) as writer:
+        writer.write_batch(batch)
+    with pytest.raises(DataError, match="damaged Arrow data"):
+        list(Source.open(str(path)).read(["text"]).windows(max_rows=10, max_bytes=100))

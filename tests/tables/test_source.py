@@ -56,6 +56,8 @@ def test_formats_by_ending(name: str, expected: str | None) -> None:
         (b"", None),
         (b"\xff\xfea\0", None),
         (b"a\0b\0c\0", None),
+        ("a,b\n\u4e2d,1\n".encode("utf-16-le"), None),
+        ("a,b\n\u4e2d,1\n".encode("utf-32-be"), None),
         (b"a\0b", "csv"),
     ],
 )

@@ -1,0 +1,97 @@
+"""Records that break the rules of their format, and the file of JSON lines that keeps them.
+
+Owns what a malformed record is to every reader, and the rejects file: one JSON object a line with
+
+    file    the input file
+    record  the record's number in that file, from 1 after the header, malformed ones included; of JSON lines the line's
+    line    the physical line on which it begins, from 1
+    reason  what is wrong with it
+    text    its bytes as text, line end included, where they are UTF-8; or else
+    base64  its bytes in Base64, so that every record comes back byte for byte
+
+Does not know what makes a record malformed: the readers do.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from scorer.errors import from_os_error
+from scorer.tables.publish import AtomicFile
+
+
+@dataclass(frozen=True)
+class Malformed:
+    """A malformed record of `path`: the fields of the module's docstring, and its bytes, line end included."""
+
+    path: Path
+    record: int
+    line: int
+    reason: str
+    data: bytes
+
+
+Reject = Callable[[Malformed], None]
+"""What becomes of a malformed record that a reader passes over."""
+
+
+def forget(malformed: Malformed) -> None:
+    """A `Reject` for the passes of a reader that are not the first: the record is known already."""
+
+
+class Rejects:
+    """The rejects file `target`, written beside its name; `count` records are in it.
+
+    Nothing is created before the first record, or before `commit` if there is none. Errors of the operating system come
+    out of our error tree.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self.count = 0
+        self._file: AtomicFile | None = None
+        self._committed = False
+
+    def add(self, malformed: Malformed) -> None:
+        """Append a record."""
+        line = json.dumps(_as_json(malformed), ensure_ascii=False) + "\n"
+        file = self._opened()
+        try:
+            file.stream.write(line.encode())
+        except OSError as error:
+            raise from_os_error(error) from error
+        self.count += 1
+
+    def commit(self) -> None:
+        """Make the file durable and move it to `target`, in the place of an earlier one; an empty one if need be."""
+        self._opened().commit()
+        self._committed = True
+
+    def discard(self) -> None:
+        """Forget what was added; what stood at `target` stays. Does nothing after `commit`."""
+        if self._file is not None and not self._committed:
+            self._file.discard()
+
+    def _opened(self) -> AtomicFile:
+        if self._file is None:
+            self._file = AtomicFile(self.target, temporary=self.target.with_name(self.target.name + ".partial"))
+        return self._file
+
+
+def _as_json(malformed: Malformed) -> dict[str, str | int]:
+    try:
+        content = {"text": malformed.data.decode()}
+    except UnicodeDecodeError:
+        content = {"base64": base64.b64encode(malformed.data).decode()}
+    return {
+        "file": os.fsencode(malformed.path).decode(errors="replace"),
+        "record": malformed.record,
+        "line": malformed.line,
+        "reason": malformed.reason,
+        **content,
+    }

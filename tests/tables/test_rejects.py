@@ -1,0 +1,304 @@
+"""Malformed records set aside: byte for byte, numbered, the rest read as if they were not there."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from scorer.errors import DataError, OutputRefused, UsageError
+from scorer.tables.delimited import DelimitedReader, read_header
+from scorer.tables.identity import Stamp
+from scorer.tables.rejects import Malformed, Rejects
+from scorer.tables.source import Source
+from tests.tables.oracle import slow_pieces, slow_record
+
+LIMITS = {"max_rows": 1000, "max_bytes": 64 << 20}
+
+
+def write(folder: Path, content: str | bytes, name: str = "in.csv") -> Path:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def whole(reader: Any) -> pa.Table:
+    windows = list(reader.windows(**LIMITS))
+    assert reader.rows == sum(window.num_rows for window in windows)
+    return pa.concat_tables(windows) if windows else reader.schema.empty_table()
+
+
+def read(path: Path, *text_columns: str) -> tuple[pa.Table, list[dict[str, Any]]]:
+    """The rows of `path` and the records that were rejected."""
+    rejects = Rejects(path.with_name("rejects.jsonl"))
+    try:
+        table = whole(Source.open(str(path), rejects=rejects).read(text_columns))
+        rejects.commit()
+    finally:
+        rejects.discard()
+    found = kept(rejects.target)
+    assert rejects.count == len(found)
+    return table, found
+
+
+def kept(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+def content(rejected: dict[str, Any]) -> bytes:
+    assert ("text" in rejected) != ("base64" in rejected)
+    return rejected["text"].encode() if "text" in rejected else base64.b64decode(rejected["base64"])
+
+
+@pytest.mark.parametrize(
+    ("bad", "reasons"),
+    [
+        (b"3\n", ["1 field instead of 2"]),
+        (b"3,4,5\r\n", ["3 fields instead of 2"]),
+        (b'"3\n,4"\n', ["1 field instead of 2"]),
+        (b"\n", ["a blank line"]),
+        (b"\r\n\r", ["a blank line", "a blank line"]),
+        (b'3,a "stray" quote\n', ["a quote inside a field"]),
+        (b'3,"closed" early\n', ["text after a closing quote"]),
+        (
+            b'3,"backslash \\"quoted\\""\n',
+            ["text after a closing quote; a quote inside a quoted field must be doubled; the"],
+        ),
+        (b'3,"two\nlines" and more\n', ["text after a closing quote", "a quote inside a field"]),
+        (b"3,caf\xe9\n", ["byte 13 is not UTF-8 (0xe9"]),
+        (b"3,\xed\xa0\x80\n", ["byte 10 is not UTF-8 (an encoded surrogate)"]),
+        (b'3,"\xff\xfe" \n', ["text after a closing quote"]),
+    ],
+)
+def test_a_malformed_record_is_set_aside(tmp_path: Path, bad: bytes, reasons: list[str]) -> None:
+    table, found = read(write(tmp_path, b"a,b\n1,2\n" + bad + b"6,7\n"))
+    assert table.to_pydict() == {"a": [1, 6], "b": [2, 7]}
+    assert b"".join(map(content, found)) == bad
+    assert [rejected["record"] for rejected in found] == list(range(2, 2 + len(reasons)))
+    assert [rejected["line"] for rejected in found] == list(range(3, 3 + len(reasons)))
+    for rejected, reason in zip(found, reasons, strict=True):
+        assert rejected["reason"].startswith(reason)
+        assert rejected["file"] == str(tmp_path / "in.csv")
+
+
+def test_an_unclosed_quote_costs_its_own_line_only(tmp_path: Path) -> None:
+    table, found = read(write(tmp_path, 'a,b\n1,2\n3,"x\n4,5\n6,"y\nz"\n7,8'))
+    assert table.to_pylist() == [{"a": 1, "b": "2"}, {"a": 4, "b": "5"}, {"a": 6, "b": "y\nz"}, {"a": 7, "b": "8"}]
+    assert [(rejected["record"], rejected["line"], rejected["text"]) for rejected in found] == [(2, 3, '3,"x\n')]
+    table, found = read(write(tmp_path, 'a,b\n1,2\n3,"x'))
+    assert table.to_pylist() == [{"a": 1, "b": 2}]
+    assert found[0]["text"] == '3,"x'
+    assert "never closed" in found[0]["reason"]
+
+
+def test_rejected_records_have_no_say_in_the_types(tmp_path: Path) -> None:
+    table, found = read(write(tmp_path, 'n,f\n1,0.5\nx,y,z\n"q" ,\n\xe9\n2,1.5\n'.encode("latin-1")))
+    assert table.schema.types == [pa.int64(), pa.float64()]
+    assert len(found) == 3
+
+
+def test_every_record_may_be_malformed(tmp_path: Path) -> None:
+    table, found = read(write(tmp_path, "text,b\n" + 'say "it"\n' * 5000), "text")
+    assert (table.num_rows, table.column_names) == (0, ["text", "b"])
+    assert [rejected["record"] for rejected in found] == list(range(1, 5001))
+
+
+def test_a_malformed_header_is_refused_all_the_same(tmp_path: Path) -> None:
+    for header in (b'a,b"c"\n', b"a,a\n", b'"a,b\n', b"a\xff,b\n", b""):
+        with pytest.raises(DataError):
+            read(write(tmp_path, header + b"1,2\n" * bool(header)))
+
+
+def test_a_missing_column_is_refused_all_the_same(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no column 'txt'"):
+        read(write(tmp_path, "text,b\n1\n"), "txt")
+
+
+def test_records_are_numbered_by_file(tmp_path: Path) -> None:
+    write(tmp_path, "a,b\n1\n", "1.csv")
+    write(tmp_path, gzip.compress(b"a,b\n1,2\n1,2,3\n"), "2.csv.gz")
+    rejects = Rejects(tmp_path / "out" / "rejects.jsonl")
+    rejects.target.parent.mkdir()
+    assert whole(Source.open(str(tmp_path), rejects=rejects).read()).to_pydict() == {"a": [1], "b": [2]}
+    rejects.commit()
+    found = [(Path(rejected["file"]).name, rejected["record"]) for rejected in kept(rejects.target)]
+    assert found == [("1.csv", 1), ("2.csv.gz", 2)]
+
+
+def test_a_line_break_far_away_is_found(tmp_path: Path) -> None:
+    long = "x" * 3_000_000
+    table, found = read(write(tmp_path, f'a,b\n1,"{long}" {long}\n2,3\n4,"5\n' + "6,7\n" * 400_000))
+    assert [rejected["record"] for rejected in found] == [1, 3]
+    assert len(found[0]["text"]) == 6_000_006
+    assert table.num_rows == 400_001
+    assert table.slice(0, 2).to_pylist() == [{"a": 2, "b": 3}, {"a": 6, "b": 7}]
+
+
+@pytest.mark.slow
+def test_a_quote_that_is_not_closed_within_the_longest_record(tmp_path: Path) -> None:
+    path = write(tmp_path, 'a,b\n1,"2\n' + "3,4\n" * (20 << 20))
+    table, found = read(path)
+    assert (table.num_rows, len(found)) == (20 << 20, 1)
+    assert "longer than 64 MiB" in found[0]["reason"]
+    with pytest.raises(DataError, match=r"record 1 .*longer than 64 MiB"):
+        read(write(tmp_path, "a,b\n" + "x" * (65 << 20)))
+
+
+def read_in_blocks(path: Path, block_bytes: int) -> tuple[pa.Table, list[dict[str, Any]]]:
+    rejects = Rejects(path.with_name("rejects.jsonl"))
+    stamp = Stamp.of(path)
+    names = read_header(stamp, delimiter=",")
+    reader = DelimitedReader([stamp], names, names, delimiter=",", block_bytes=block_bytes, rejects=rejects)
+    table = whole(reader)
+    rejects.commit()
+    return table, kept(rejects.target)
+
+
+@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    body=st.lists(
+        st.one_of(
+            st.binary(max_size=1),
+            st.sampled_from([b"1,2\n", b'"x\ny",\r\n', b"a", b'"', b'""', b",", b"\r", b"\n", b"\xc3\xa9", b"\xe9"]),
+        ),
+        max_size=24,
+    ).map(b"".join),
+    header=st.sampled_from(["a\n", "a,b\r\n", "a,b,c\r"]),
+    block_bytes=st.integers(1, 40),
+)
+def test_what_is_kept_and_what_is_rejected_is_what_the_slow_reader_says(
+    tmp_path: Path, body: bytes, header: str, block_bytes: int
+) -> None:
+    assume(not (header.endswith("\r") and body.startswith(b"\n")))
+    path = write(tmp_path, header.encode() + body)
+    names = header.strip().split(",")
+    table, found = read_in_blocks(path, block_bytes)
+    pieces = slow_pieces(body.decode("latin-1"), len(names))
+    sound = [is_text(piece) and record is not None for piece, record in pieces]
+    assert [(rejected["record"], content(rejected).decode("latin-1")) for rejected in found] == [
+        (number, piece) for number, ((piece, _), good) in enumerate(zip(pieces, sound, strict=True), 1) if not good
+    ]
+    expected = [
+        [slow_value(field, len(names)) for field in record]
+        for (_, record), good in zip(pieces, sound, strict=True)
+        if good and record is not None
+    ]
+    assert [list(row.values()) for row in table.to_pylist()] == expected
+    assert slow_record(header, 0, ",")[1] == len(header)
+
+
+def is_text(piece: str) -> bool:
+    try:
+        piece.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def slow_value(field: Any, width: int) -> str | None:
+    if width > 1 and not field.quoted and not field.value:
+        return None
+    return str(field.value.encode("latin-1").decode())
+
+
+# JSON lines.
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (b'{"a": 1\n', "not JSON at character 8"),
+        (b"[1]\r\n", "list instead of an object"),
+        (b'{"a": NaN}\n', "NaN is not JSON"),
+        (b'{"a": 1, "a": 2}\n', "a key stands twice"),
+        (b'{"t": "caf\xe9"}\n', "byte 30 is not UTF-8"),
+        (b'{"t": "\\ud800"}\n', "a value that no column can hold"),
+        (b'{"a": 9223372036854775808}\n', "a value that no column can hold"),
+        (b'{"l": [1, "x"]}\n', "a value that no column can hold"),
+        (b'{"a": ' + b"[" * 100_000 + b"\n", "nested too deeply"),
+    ],
+)
+def test_a_malformed_line_is_set_aside(tmp_path: Path, bad: bytes, reason: str) -> None:
+    path = write(tmp_path, b'{"a": 1, "t": "x"}\n\n' + bad + b'{"a": 2, "t": null}', "in.jsonl")
+    table, found = read(path, "t")
+    assert table.to_pylist() == [{"a": 1, "t": "x"}, {"a": 2, "t": None}]
+    assert list(map(content, found)) == [bad]
+    assert (found[0]["record"], found[0]["line"]) == (3, 3)
+    assert found[0]["reason"].startswith(reason)
+
+
+def test_a_first_or_last_line_may_be_malformed(tmp_path: Path) -> None:
+    path = write(tmp_path, b'\xef\xbb\xbf{"a": "x"\n{"t": "x"}\n{"a', "in.jsonl")
+    table, found = read(path, "t")
+    assert table.to_pylist() == [{"t": "x"}]
+    assert list(map(content, found)) == [b'\xef\xbb\xbf{"a": "x"\n', b'{"a']
+
+
+def test_columns_that_mix_types_are_refused_all_the_same(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="line 2: column 'a' is string here and int64 before"):
+        read(write(tmp_path, '{"a": 1}\n{"a": "x"}\n', "in.jsonl"))
+
+
+def test_lines_without_any_object_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no line holds an object"):
+        read(write(tmp_path, '{"a": 1\n', "in.jsonl"))
+
+
+# Formats without records, and the file itself.
+
+
+@pytest.mark.parametrize("name", ["in.parquet", "in.arrow"])
+def test_formats_without_records_reject_nothing(tmp_path: Path, name: str) -> None:
+    table = pa.table({"text": ["a", None]})
+    path = tmp_path / name
+    if name == "in.parquet":
+        pq.write_table(table, path)
+    else:
+        with pa.ipc.new_file(path, table.schema) as writer:
+            writer.write_table(table)
+    assert read(path, "text") == (table, [])
+
+
+def a_record(number: int = 1) -> Malformed:
+    return Malformed(Path("in.csv"), number, number + 1, "1 field instead of 2", b"x\n")
+
+
+def test_nothing_is_created_before_there_is_something_to_keep(tmp_path: Path) -> None:
+    target = tmp_path / "rejects.jsonl"
+    rejects = Rejects(target)
+    rejects.discard()
+    assert list(tmp_path.iterdir()) == []
+    rejects = Rejects(target)
+    rejects.add(a_record())
+    assert [path.name for path in tmp_path.iterdir()] == ["rejects.jsonl.partial"]
+    rejects.commit()
+    rejects.discard()
+    assert kept(target) == [{"file": "in.csv", "record": 1, "line": 2, "reason": "1 field instead of 2", "text": "x\n"}]
+
+
+def test_without_malformed_records_an_earlier_file_gives_way_to_an_empty_one(tmp_path: Path) -> None:
+    target = write(tmp_path, "yesterday's\n", "rejects.jsonl")
+    Rejects(target).commit()
+    assert target.read_bytes() == b""
+
+
+def test_discarded_rejects_leave_an_earlier_file_alone(tmp_path: Path) -> None:
+    target = write(tmp_path, "yesterday's\n", "rejects.jsonl")
+    rejects = Rejects(target)
+    rejects.add(a_record())
+    rejects.discard()
+    assert target.read_text() == "yesterday's\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["rejects.jsonl"]
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(OutputRefused):
+        Rejects(tmp_path / "none" / "rejects.jsonl").add(a_record())
