@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from scorer.classifier.labels import LabelSet
-from scorer.classifier.metadata import METADATA_FILE, ModelMetadata, sha256
+from scorer.classifier.metadata import ModelMetadata, sha256
 from scorer.errors import ModelError
 
 _HUB_NAME = re.compile(r"(?!models/)[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
