@@ -1,4 +1,4 @@
-"""`scorer inspect`: what a model directory or a scored file says of itself."""
+"""`scorer inspect`: what a model directory or a scored file says of itself, and whether that is still true."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from scorer.tables.formats import format_of
 
 @click.command(short_help="Show what a model directory or a scored file says of itself.")
 @click.argument("what", metavar="MODEL|FILE")
+@click.option("--verify", is_flag=True, help="Look at every byte: hashes and weights, or checksums, rows and statuses.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")
-def inspect(what: str) -> None:
+def inspect(what: str, verify: bool) -> None:
     """Show a model directory (parameters, labels, training, metrics, hashes) or a data file (columns, lineage, counts).
 
-    The document is JSON on standard output, indented on a terminal.
+    The document is JSON on standard output, indented on a terminal. With --verify it tells what was found as well, and
+    the exit code is 78 for a model and 65 for a file that is not what it says.
     """
     import json
 
@@ -25,5 +27,13 @@ def inspect(what: str) -> None:
         raise InputMissing(f"{what}: no such file")
     from scorer.scoring.inspection import inspect_file, inspect_model
 
-    document = inspect_file(Path(what)) if Path(what).is_file() else inspect_model(what)
+    if verify:
+        from scorer.scoring.verification import verify_file, verify_model
+
+        verified = verify_file(Path(what)) if Path(what).is_file() else verify_model(what)
+        document, error = verified.document, verified.error
+    else:
+        document, error = inspect_file(Path(what)) if Path(what).is_file() else inspect_model(what), None
     click.echo(json.dumps(document, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
+    if error is not None:
+        raise error

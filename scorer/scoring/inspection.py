@@ -1,6 +1,6 @@
 """What a model directory or a scored file says of itself.
 
-Owns the two documents that `scorer inspect` prints. Loads no weights and reads no rows.
+Owns the documents that `scorer inspect` prints. Loads no weights and reads no rows; `verification` does.
 """
 
 from __future__ import annotations
@@ -10,14 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from scorer.classifier.anatomy import parameters_by_part
-from scorer.classifier.directory import open_model
+from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.tables.lineage import read_lineage
 from scorer.tables.source import Source
 
 
 def inspect_model(name: str) -> dict[str, Any]:
     """Parameters by part, and everything in `scorer.json`; the recorded hashes have been compared with the files."""
-    directory = open_model(name)
+    return describe_model(open_model(name))
+
+
+def describe_model(directory: ModelDirectory) -> dict[str, Any]:
+    """The same of a directory that was opened before."""
     parameters = parameters_by_part(directory.path)
     document: dict[str, Any] = {
         "kind": "model",
