@@ -1,23 +1,35 @@
 """What an interrupted fit left behind, and whether this fit may go on from there.
 
-Owns the comparison of jobs and the choice of a checkpoint. Does not know how checkpoints are made: the Trainer does.
+Owns the comparison of jobs, the choice of a checkpoint and the proof that it may be loaded: what lies beside the output
+may be damaged, or somebody else's. Does not know how checkpoints are made: the Trainer does.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors import safe_open
+from transformers.trainer_pt_utils import safe_globals
+
 from scorer.config import FitConfig
-from scorer.errors import ConfigError, OutputRefused
+from scorer.errors import ConfigError, ModelError, OutputRefused
 from scorer.runs.workspace import Workspace
 from scorer.training.output import unfinished
 
 _SUFFIX = ".unfinished"
-_CHECKPOINT = "checkpoint-"
+_CHECKPOINT = re.compile(r"checkpoint-([0-9]+)")
+_WEIGHTS = "model.safetensors"
+# Pickles, which can hold code: what a checkpoint must have of them, and what it has when precision needs it.
+_STATES, _SCALER = ("optimizer.pt", "scheduler.pt", "rng_state.pth"), "scaler.pt"
+# The Trainer writes it but never reads it.
+_UNREAD = "training_args.bin"
+_PICKLED = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt")
 # They say where and how loudly, not what; the files are known by their fingerprints.
 _IMMATERIAL = {"train", "valid", "output", "resume", "strict", "force", "quiet"}
 
@@ -55,22 +67,74 @@ def last_checkpoint(workspace: Workspace) -> Path | None:
 
     The Trainer writes `trainer_state.json` last, so a checkpoint with a readable one is complete.
     """
-    complete = []
-    for path in workspace.path.glob(_CHECKPOINT + "*"):
+    complete = {}
+    for path in workspace.path.iterdir():
+        if not (number := _CHECKPOINT.fullmatch(path.name)):
+            continue
         if state_of(path) is None:
             shutil.rmtree(path)
         else:
-            complete.append(path)
-    return max(complete, key=lambda path: int(path.name.removeprefix(_CHECKPOINT)), default=None)
+            complete[int(number[1])] = path
+    return complete[max(complete)] if complete else None
 
 
 def state_of(checkpoint: Path) -> dict[str, Any] | None:
     """The Trainer's state in `checkpoint`, or None when it was not written to its end."""
     try:
         state: dict[str, Any] = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
     return state
+
+
+def verify_checkpoint(checkpoint: Path) -> None:
+    """ModelError unless everything that the Trainer would load from `checkpoint` is there and holds no code.
+
+    The Trainer unpickles with weights_only=True, as is done here; but it goes on without a word where a file is not
+    there, and with an exception of any kind where one is damaged or holds code.
+    """
+    advice = "delete it to go on from the one before, or start anew with --force"
+    for name in (_WEIGHTS, *_STATES):
+        if not (checkpoint / name).is_file():
+            raise ModelError(f"{checkpoint / name}: missing from the checkpoint; {advice}")
+    for path in sorted(checkpoint.iterdir()):
+        if path.suffix in _PICKLED and path.name not in (*_STATES, _SCALER, _UNREAD):
+            raise ModelError(f"{path}: pickled weights, which no fit of scorer writes; {advice}")
+    for name in (_WEIGHTS, *_STATES, _SCALER):
+        try:
+            _open_state(checkpoint / name)
+        except Exception as error:
+            raise ModelError(
+                f"{checkpoint / name}: damaged, or holds code ({type(error).__name__}); {advice}"
+            ) from error
+    _verify_best(checkpoint, advice)
+
+
+def _open_state(path: Path) -> None:
+    """Read the structure of a file of a checkpoint; tensors stay on disk."""
+    if path.suffix == ".safetensors":
+        with safe_open(path, framework="pt"):
+            return
+    if path.exists():
+        with safe_globals():
+            torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+
+
+def _verify_best(checkpoint: Path, advice: str) -> None:
+    """The best checkpoint so far, whose weights the Trainer loads in the end, must lie beside this one."""
+    file, state = checkpoint / "trainer_state.json", state_of(checkpoint)
+    if not isinstance(state, dict) or not isinstance(state.get("stateful_callbacks"), dict):
+        raise ModelError(f"{file}: not the state of a fit; {advice}")
+    best = state.get("best_model_checkpoint")
+    if best is None:
+        return
+    if Path(str(best)).parent.resolve() != checkpoint.parent.resolve():
+        raise ModelError(
+            f"{file}: names a best checkpoint in another folder; move the unfinished fit back to where it began, "
+            "or start anew with --force"
+        )
+    if not (Path(str(best)) / _WEIGHTS).is_file():
+        raise ModelError(f"{Path(str(best)) / _WEIGHTS}: missing, the best weights so far; start anew with --force")
 
 
 def stopped_early(state: dict[str, Any], patience: int | None) -> bool:
@@ -103,6 +167,8 @@ def _claim(workspace: Workspace, config: FitConfig, job: dict[str, Any]) -> None
                 f"{workspace.path}: was left by another job (different: {', '.join(different)}); "
                 "give the same options and files, or start anew with --force"
             )
+        if (checkpoint := last_checkpoint(workspace)) is not None:
+            verify_checkpoint(checkpoint)
         return
     if left is not None and not config.force:
         raise OutputRefused(
