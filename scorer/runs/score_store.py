@@ -104,7 +104,9 @@ class ScoreStore:
         try:
             yield
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            # After a full disk or an I/O error SQLite has rolled back itself.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
 
@@ -113,9 +115,20 @@ class ScoreStore:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            raise StorageError(
-                f"{self.path}: the score cache cannot be used ({error}); remove it to start afresh"
-            ) from error
+            raise StorageError(f"{self.path}: the score cache cannot be used ({error}); {_advice(error)}") from error
+
+
+def _advice(error: sqlite3.DatabaseError) -> str:
+    # The lowest byte is the kind of error, the rest its details.
+    match getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF:
+        case sqlite3.SQLITE_FULL:
+            return "free some space, then run the same command again"
+        case sqlite3.SQLITE_IOERR:
+            return "look after the disk, then run the same command again"
+        case sqlite3.SQLITE_BUSY:
+            return "another run keeps it busy; try again later"
+        case _:
+            return "remove it to start afresh"
 
 
 def origin_of(run: int, place: int) -> int:

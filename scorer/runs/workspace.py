@@ -6,10 +6,12 @@ is gone once the output is complete; what an interrupted run leaves in it is wha
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,9 @@ from scorer.errors import Busy, OutputRefused, from_os_error
 
 _LOCK = "lock"
 _JOB = "job.json"
+
+# A holder writes its number a moment after it has the lock.
+_NAMING_SECONDS = 0.5
 
 
 class Workspace:
@@ -38,10 +43,18 @@ class Workspace:
         return job if isinstance(job, dict) else None
 
     def remember(self, job: dict[str, Any]) -> None:
-        """Keep `job` for the run that continues this one."""
+        """Keep `job`, durably, for the run that continues this one."""
         beside = self.path / (_JOB + ".new")
-        beside.write_text(json.dumps(job, sort_keys=True), encoding="utf-8")
-        beside.replace(self.path / _JOB)
+        try:
+            with beside.open("w", encoding="utf-8") as stream:
+                stream.write(json.dumps(job, sort_keys=True))
+                stream.flush()
+                os.fsync(stream.fileno())
+            beside.replace(self.path / _JOB)
+        except FileNotFoundError as error:
+            raise OutputRefused(f"{self.path}: removed while a run worked in it; run the same command again") from error
+        except OSError as error:
+            raise from_os_error(error) from error
 
     def clear(self) -> None:
         """Delete what another job left here."""
@@ -50,17 +63,42 @@ class Workspace:
                 path.unlink()
 
     def remove(self) -> None:
-        """Delete the workspace with everything in it and let go of it."""
-        shutil.rmtree(self.path)
-        self._let_go()
+        """Delete the workspace with everything in it and let go of it. Does nothing when it is not held any more.
+
+        The memory of the job goes after everything else, so that a run killed in between is found unfinished; then the
+        lock, so that until then no other run can take what is about to be deleted.
+        """
+        if self._lock is None:
+            return
+        try:
+            if self._is_ours(self._lock):
+                self._empty()
+        except OSError as error:
+            raise from_os_error(error) from error
+        finally:
+            self._let_go()
 
     def release(self) -> None:
         """Let go of the workspace, and leave it to a later run if it holds anything to go on from."""
         if self._lock is None:
             return
-        if [path.name for path in self.path.iterdir()] == [_LOCK]:
-            shutil.rmtree(self.path)
-        self._let_go()
+        try:
+            if self._is_ours(self._lock) and [path.name for path in self.path.iterdir()] == [_LOCK]:
+                self._empty()
+        except OSError as error:
+            raise from_os_error(error) from error
+        finally:
+            self._let_go()
+
+    def _empty(self) -> None:
+        inside = sorted(self.path.iterdir(), key=lambda path: (path.name == _LOCK, path.name == _JOB))
+        for path in inside:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        with contextlib.suppress(OSError):  # whoever takes the lock anew by now works in this folder
+            self.path.rmdir()
 
     def _let_go(self) -> None:
         assert self._lock is not None, "the workspace is not held; this is a bug"
@@ -69,36 +107,81 @@ class Workspace:
 
     def _acquire(self) -> int:
         while True:
-            try:
-                self.path.mkdir(exist_ok=True)
-                handle = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
-            except FileExistsError as error:
-                raise OutputRefused(f"{self.path}: in the way of this run's workspace; remove it") from error
-            except FileNotFoundError:
-                # The run that held it has just finished and removed the folder.
-                if not self.path.parent.is_dir():
-                    raise OutputRefused(f"{self.path.parent}: no such folder; create it first") from None
-                continue
-            except OSError as error:
-                raise from_os_error(error) from error
-            if self._holds(handle):
+            handle = self._open_lock()
+            if handle is not None and self._holds(handle):
+                self._sign(handle)
                 return handle
+
+    def _open_lock(self) -> int | None:
+        """The lock file, opened, in a folder that is made when missing; None when another run has just removed it."""
+        lock = self.path / _LOCK
+        try:
+            with contextlib.suppress(FileExistsError):
+                self.path.mkdir()
+            if self.path.is_symlink():
+                raise OutputRefused(f"{self.path}: a symlink in the way of this run's workspace; remove it")
+            return os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        except NotADirectoryError as error:
+            raise OutputRefused(f"{self.path}: in the way of this run's workspace; remove it") from error
+        except FileNotFoundError:
+            if not self.path.parent.is_dir():
+                raise OutputRefused(f"{self.path.parent}: no such folder; create it first") from None
+            return None
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self.path.rmdir()  # which only deletes an empty folder
+            raise from_os_error(error) from error
 
     def _holds(self, handle: int) -> bool:
         """Lock `handle`; False when the file was removed by its last holder before we had the lock."""
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"
+            holder = _holder(handle)
             os.close(handle)
             raise Busy(f"{self.path}: process {holder} is writing this output; try again later") from None
-        try:
-            same = os.path.samestat(os.fstat(handle), (self.path / _LOCK).stat())
-        except FileNotFoundError:
-            same = False
-        if not same:
+        if not self._is_ours(handle):
             os.close(handle)
             return False
-        os.truncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
         return True
+
+    def _is_ours(self, handle: int) -> bool:
+        """Whether the lock file in the folder is still the one we opened: folders are deleted and made anew."""
+        try:
+            return os.path.samestat(os.fstat(handle), (self.path / _LOCK).lstat())
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+    def _sign(self, handle: int) -> None:
+        """Write our number into the lock, for those whom it keeps out."""
+        try:
+            os.truncate(handle, 0)
+            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            self._lock = handle
+            self.release()
+            error.filename = str(self.path / _LOCK)
+            raise from_os_error(error) from error
+
+
+def _holder(handle: int) -> str:
+    """The number of the process that wrote it into the lock `handle`; "unknown" when none did in time.
+
+    For a moment it is missing, or that of an earlier run which was killed.
+    """
+    deadline = time.monotonic() + _NAMING_SECONDS
+    while True:
+        written = os.pread(handle, 32, 0).decode(errors="replace").strip()
+        if _is_running(written) or time.monotonic() > deadline:
+            return written or "unknown"
+        time.sleep(0.01)
+
+
+def _is_running(number: str) -> bool:
+    try:
+        os.kill(int(number), 0)
+    except (ValueError, ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True  # it is there, and another user's
+    return True

@@ -6,6 +6,7 @@ Does not know how rows were scored.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import sys
@@ -16,7 +17,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from scorer.config import FileFormat
-from scorer.errors import DataError, OutputRefused
+from scorer.errors import DataError, OutputRefused, ScorerError
 from scorer.runs.workspace import Workspace
 from scorer.tables.lineage import lineage_metadata, read_lineage
 from scorer.tables.publish import AtomicFile
@@ -59,17 +60,19 @@ class FileOutput:
         self._workspace = Workspace(target)
         self._file: AtomicFile | None = None
         self._sink: Sink | None = None
+        self._done = False
         self.directory = self._workspace.path
         try:
             self._refuse_stranger()
         except BaseException:
-            self._workspace.release()
+            self.close()
             raise
 
     def is_done(self, job: dict[str, Any]) -> bool:
         if not self._target.exists():
             return False
         if _without_counts(self._lineage()) == _as_json(job):
+            self._done = True
             return True
         if self._force or self.unfinished_run(job) is not None:
             return False
@@ -77,7 +80,7 @@ class FileOutput:
 
     def unfinished_run(self, job: dict[str, Any]) -> int | None:
         left = self._workspace.recall()
-        return int(left["run"]) if left is not None and left["job"] == _as_json(job) else None
+        return int(left["run"]) if left is not None and left.get("job") == _as_json(job) else None
 
     def begin(self, job: dict[str, Any], run: int, schema: pa.Schema) -> Sink:
         if self.unfinished_run(job) != run:
@@ -89,6 +92,7 @@ class FileOutput:
     def publish(self, lineage: dict[str, Any]) -> None:
         assert self._sink is not None, "begin comes first; this is a bug"
         assert self._file is not None, "begin comes first; this is a bug"
+        self._file.check()
         self._sink.close(lineage_metadata(lineage))
         self._sink = None
         self._file.commit()
@@ -114,7 +118,15 @@ class FileOutput:
             self._sink.abort()
         if self._file is not None:
             self._file.discard()
-        self._workspace.release()
+        with contextlib.suppress(ScorerError):  # the run ends with an error that counts more, or with its output whole
+            self._leave()
+
+    def _leave(self) -> None:
+        """Let go of the workspace; keep what is in it only where a later run of the same job would go on from it."""
+        if self._done or self._workspace.recall() is None:
+            self._workspace.remove()
+        else:
+            self._workspace.release()
 
 
 class StreamOutput:

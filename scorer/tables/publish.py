@@ -31,27 +31,44 @@ class AtomicFile:
             temporary.unlink(missing_ok=True)
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             self.stream: BinaryIO = os.fdopen(os.open(temporary, flags, 0o666), "w+b", buffering=1 << 20)
+        except FileNotFoundError as error:
+            raise OutputRefused(f"{temporary.parent}: the folder is gone; run the same command again") from error
         except OSError as error:
             raise from_os_error(error) from error
+
+    def check(self) -> None:
+        """OutputRefused when `temporary` is not our file any more: its folder was deleted, or even made anew."""
+        if not self._stands():
+            raise OutputRefused(f"{self.temporary}: removed while it was written; run the same command again")
 
     def commit(self) -> None:
         """Bring every byte to the disk, then give the file its name, then bring the name to the disk."""
         try:
             self.stream.flush()
             os.fsync(self.stream.fileno())
-            self.stream.close()
+            self.check()
             self._keep_permissions()
             self.temporary.replace(self.target)
+            self.stream.close()
             _sync_folder(self.target.parent)
         except OSError as error:
             raise from_os_error(error) from error
 
     def discard(self) -> None:
         """Forget the file; what stood at `target` stays. Does nothing after `commit`."""
+        ours = not self.stream.closed and self._stands()
         with contextlib.suppress(OSError):  # flushing to a full disk may fail, and nobody wants these bytes
             self.stream.close()
-        with contextlib.suppress(OSError):
-            self.temporary.unlink(missing_ok=True)
+        if ours:
+            with contextlib.suppress(OSError):
+                self.temporary.unlink()
+
+    def _stands(self) -> bool:
+        """Whether `temporary` is still the file that we made: another run may have made one of the same name since."""
+        try:
+            return os.path.samestat(os.fstat(self.stream.fileno()), self.temporary.lstat())
+        except (FileNotFoundError, NotADirectoryError):
+            return False
 
     def _keep_permissions(self) -> None:
         """A replaced file keeps its mode, so that whoever could read yesterday's output can read today's."""
