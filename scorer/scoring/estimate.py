@@ -38,11 +38,13 @@ _WINDOWS_IN_FLIGHT = 7
 class Estimate:
     """What a job will cost. Counts are of the whole input, scaled up from `sampled_rows` where it is larger.
 
-    `statuses` counts the sample's rows by what is known before the model runs; `truncated_share`, `duplicate_share`
-    and `cached_share` are shares of the rows with a text. Times are seconds, memory is MiB (resident, at its peak).
+    `rejected` malformed records are no rows. `statuses` counts the sample's rows by what is known before the model runs;
+    `truncated_share`, `duplicate_share` and `cached_share` are shares of the rows with a text. Times are seconds, memory
+    is MiB (resident, at its peak).
     """
 
     rows: int
+    rejected: int
     sampled_rows: int
     statuses: dict[str, int]
     tokens: int
@@ -65,6 +67,8 @@ def estimate(config: ScoreConfig, console: Console, *, started: float) -> Estima
     `started` is the time.monotonic() from which loading counts, before the imports of this very module.
     """
     prepared = prepare(config)
+    if prepared.rejects is not None:
+        prepared.rejects.discard()
     classifier = Classifier.of(config, prepared.directory)
     load_seconds = time.monotonic() - started
     sample = _Sample(prepared, classifier)
@@ -76,6 +80,7 @@ def estimate(config: ScoreConfig, console: Console, *, started: float) -> Estima
     stream_seconds = sample_seconds * sample.scale
     found = Estimate(
         rows=sample.rows,
+        rejected=prepared.rejects.count if prepared.rejects is not None else 0,
         sampled_rows=sample.sampled_rows,
         statuses=count(sample.encoded.status),
         tokens=round(sample.tokens * sample.scale),

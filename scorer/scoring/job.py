@@ -6,8 +6,8 @@ the stream need torch, which takes seconds to import; hence the import inside th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from scorer.config import ScoreConfig
@@ -40,7 +40,7 @@ def _score(
 ) -> ScoreSummary:
     limits = Limits.of(config)
     prepared = prepare(config)
-    with closing(_open_output(prepared)) as output:
+    with _kept_rejects(prepared, tally) as keep_rejects, closing(_open_output(prepared)) as output:
         from scorer.scoring.streaming import Streaming
 
         streaming = Streaming(prepared, output)
@@ -53,9 +53,25 @@ def _score(
         manifest.facts |= {"stream_seconds": round(pace.seconds, 3), "stage_seconds": pace.stage_seconds}
         prepared.reader.check_unchanged()
         tally.check()
-        limits.check(rows=tally.rows, flagged=tally.flagged)
+        limits.check(rows=tally.rows + tally.rejected, flagged=tally.flagged + tally.rejected)
+        # Before the output: whoever finds that finds what is not in it, too.
+        keep_rejects()
         output.publish(streaming.job | {"counts": tally.counts})
     return summarize(tally, output=config.target, engine=streaming.engine, pace=pace)
+
+
+@contextmanager
+def _kept_rejects(prepared: Preparation, tally: Tally) -> Iterator[Callable[[], None]]:
+    """What makes the malformed records' file appear; what was not kept when the block ends is discarded."""
+    rejects = prepared.rejects
+    if rejects is None:
+        yield lambda: None
+        return
+    tally.rejected = rejects.count
+    try:
+        yield rejects.commit
+    finally:
+        rejects.discard()
 
 
 def _open_output(prepared: Preparation) -> Output:

@@ -19,6 +19,7 @@ from scorer.tables.columns import find_text_columns
 from scorer.tables.formats import format_of
 from scorer.tables.publish import check_free_space, check_target
 from scorer.tables.reader import Reader
+from scorer.tables.rejects import Rejects
 from scorer.tables.source import Source
 
 STREAM = "-"
@@ -27,7 +28,10 @@ _WINDOW_TEXT_BYTES = 64 * 2**20
 
 @dataclass(frozen=True)
 class Preparation:
-    """A job whose input, columns, model directory and output were found good before anything heavy was loaded."""
+    """A job whose input, columns, model directory and output were found good before anything heavy was loaded.
+
+    `rejects` holds the malformed records of the input, if they were asked for: whoever prepared it commits or discards.
+    """
 
     config: ScoreConfig
     source: Source
@@ -35,6 +39,7 @@ class Preparation:
     text_columns: tuple[str, ...]
     directory: ModelDirectory
     output_format: FileFormat
+    rejects: Rejects | None
 
     @property
     def rows(self) -> int | None:
@@ -51,7 +56,19 @@ class Preparation:
 def prepare(config: ScoreConfig) -> Preparation:
     """Check `config`, cheapest first; what is wrong is raised as a ScorerError."""
     output_format = _output_format(config)
-    source = Source.open(config.source, input_format=config.input_format)
+    rejects = Rejects(config.rejects) if config.rejects is not None else None
+    try:
+        return _prepare(config, output_format, rejects)
+    except BaseException:
+        if rejects is not None:
+            rejects.discard()
+        raise
+
+
+def _prepare(config: ScoreConfig, output_format: FileFormat, rejects: Rejects | None) -> Preparation:
+    source = Source.open(config.source, input_format=config.input_format, rejects=rejects)
+    if rejects is not None:
+        check_target(rejects.target, source.files, force=True)
     if config.target != STREAM:
         _refuse_own_input(config)
         check_target(Path(config.target), source.files, force=True)
@@ -64,7 +81,7 @@ def prepare(config: ScoreConfig) -> Preparation:
     refuse_clash(reader.schema.names, config)
     if config.target != STREAM:
         check_free_space(Path(config.target), sum(path.stat().st_size for path in source.files))
-    return Preparation(config, source, reader, text_columns, directory, output_format)
+    return Preparation(config, source, reader, text_columns, directory, output_format, rejects)
 
 
 def _refuse_own_input(config: ScoreConfig) -> None:

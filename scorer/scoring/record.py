@@ -39,7 +39,7 @@ def recorded(config: ScoreConfig, console: Console, *, arguments: Sequence[str])
 
 def _check(config: ScoreConfig) -> None:
     named = [Path(config.source).resolve(), Path(config.target).resolve()]
-    for path in (config.report, config.textfile):
+    for path in (config.rejects, config.report, config.textfile):
         if path is not None:
             if path.resolve() in named:
                 raise UsageError(f"{path}: is named twice, as input, output or record of the run; name another file")

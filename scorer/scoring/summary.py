@@ -21,6 +21,7 @@ class Tally:
 
     statuses: Counter[str] = field(default_factory=Counter)
     rows_read: int = 0
+    rejected: int = 0
     rows: int = 0
     tokens: int = 0
     computed_tokens: int = 0
@@ -50,6 +51,7 @@ class Tally:
         """What a manifest says of the work done so far; memory is MiB, resident, at its peak."""
         return self.counts | {
             "rows_read": self.rows_read,
+            "rejected": self.rejected,
             "tokens": self.tokens,
             "computed_tokens": self.computed_tokens,
             "reused_rows": self.reused,
@@ -67,17 +69,18 @@ class Tally:
 class ScoreSummary:
     """The JSON summary of a score run.
 
-    `statuses` counts rows by `score_status`; `tokens` are those of all scored rows, `computed_tokens` those that a
-    forward pass was made for; `reused_rows` had their score from an equal text; `back_offs` counts batches that
-    were halved for want of memory. `busy` is each stage's busy share of
-    the stream's time. `seconds` and `peak_memory_mib` (resident, MiB) are those of the whole run, `stream_seconds`
-    those between the first row read and the last row written. When an earlier run
+    `statuses` counts rows by `score_status`; `rejected` malformed records were set aside and are no rows. `tokens` are
+    those of all scored rows, `computed_tokens` those that a forward pass was made for; `reused_rows` had their score
+    from an equal text; `back_offs` counts batches that were halved for want of memory. `busy` is each stage's busy
+    share of the stream's time. `seconds` and `peak_memory_mib` (resident, MiB) are those of the whole run,
+    `stream_seconds` those between the first row read and the last row written. When an earlier run
     had written the same output already, `finished_before` is true and nothing else was done.
     """
 
     output: str
     finished_before: bool = False
     rows: int = 0
+    rejected: int = 0
     statuses: dict[str, int] = field(default_factory=dict)
     tokens: int = 0
     computed_tokens: int = 0
@@ -98,6 +101,7 @@ def summarize(tally: Tally, *, output: str, engine: dict[str, Any], pace: Pace) 
     return ScoreSummary(
         output=output,
         rows=tally.rows,
+        rejected=tally.rejected,
         statuses=dict(sorted(tally.statuses.items())),
         tokens=tally.tokens,
         computed_tokens=tally.computed_tokens,

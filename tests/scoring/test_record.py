@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pyarrow as pa
 import pytest
 
 import scorer
+from scorer.config import ScoreConfig
 from scorer.errors import DataError, InputMissing, OutputRefused, UsageError
+from scorer.runs.console import Console
+from scorer.scoring.estimate import estimate
 from tests.scoring.files import read, write
 
 
@@ -93,3 +97,40 @@ def test_on_the_command_line(run_scorer, tiny_model, tmp_path):
     assert manifest["exit_code"] == 66
     assert manifest["arguments"][1:3] == ["score", "none.parquet"]
     assert manifest["reason"] in done.stderr
+
+
+def test_malformed_records_are_set_aside_and_counted(score, tmp_path):
+    source = tmp_path / "in.csv"
+    source.write_text('id,text\n1,good room\n2\n3,"bad ""night"""\n4,a "stray quote\n5,\n')
+    with pytest.raises(DataError, match="record 2"):
+        score(source)
+    with pytest.raises(DataError, match="3 of 5 rows have no score, and --max-flagged is 2"):
+        score(source, rejects=tmp_path / "rejects.jsonl", max_flagged="2")
+    assert not list(tmp_path.glob("rejects*"))
+    summary = score(source, rejects=tmp_path / "rejects.jsonl", max_flagged="3")
+    assert (summary.rows, summary.rejected) == (3, 2)
+    assert sum(summary.statuses.values()) + summary.rejected == 5
+    rejected = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text().splitlines()]
+    assert [(one["record"], one["text"]) for one in rejected] == [(2, "2\n"), (4, '4,a "stray quote\n')]
+    assert [row["id"] for row in read(tmp_path / "out.parquet")] == [1, 3, 5]
+    assert json.loads((tmp_path / "run.json").read_text())["rejected"] == 2
+    assert "scorer_rejected_records" in (tmp_path / "run.prom").read_text()
+
+
+def test_a_job_whose_records_are_sound_leaves_an_empty_file_of_rejects(source, score, tmp_path):
+    assert score(source, rejects=tmp_path / "rejects.jsonl").rejected == 0
+    assert (tmp_path / "rejects.jsonl").read_bytes() == b""
+
+
+def test_a_dry_run_counts_malformed_records_and_writes_none(tiny_model, tmp_path):
+    source = tmp_path / "in.csv"
+    source.write_text("id,text\n1,good\n2\n")
+    config = ScoreConfig(
+        source=str(source),
+        target=str(tmp_path / "out.parquet"),
+        model=str(tiny_model("bert")),
+        rejects=tmp_path / "rejects.jsonl",
+    )
+    found = estimate(config, Console(quiet=True), started=time.monotonic())
+    assert (found.rows, found.rejected) == (1, 1)
+    assert list(tmp_path.iterdir()) == [source]
