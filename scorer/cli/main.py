@@ -80,7 +80,9 @@ def _exit_code() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exit_code_of(error.__cause__ if isinstance(error, _PipeBroken) and error.__cause__ else error)
     except MemoryError as error:
-        return _failed(error, "out of memory; a smaller --batch-tokens or --window-rows needs less", exit_code_of(error))
+        return _failed(
+            error, "out of memory; a smaller --batch-tokens or --window-rows needs less", exit_code_of(error)
+        )
     except OSError as error:
         return _failed(error, str(from_os_error(error)), exit_code_of(error))
     except BaseException as error:  # noqa: BLE001  the last resort; a panic in a library of Rust is no Exception

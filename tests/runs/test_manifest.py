@@ -53,7 +53,7 @@ def test_two_runs_have_two_names():
 
 def test_metrics_of_a_run_that_succeeded():
     run = ended(rows_read=5, tokens=40, statuses={"ok": 4, "null": 1}, back_offs=0)
-    values = metrics(run.as_metrics(output="a\\b\"c\nd", before=""))
+    values = metrics(run.as_metrics(output='a\\b"c\nd', before=""))
     label = r'output="a\\b\"c\nd"'
     assert values[f"scorer_exit_code{{{label}}}"] == 0
     assert values[f"scorer_rows_read{{{label}}}"] == 5
