@@ -70,7 +70,7 @@ def check(folder: Path, mutants_per_file: int) -> None:
     for path in files(folder):
         counts, bad = outcomes(path, mutants(path, mutants_per_file))
         sys.stdout.write(f"\n{path.name}, {mutants_per_file} mutants: {dict(counts)}\n")
-        assert not bad, path.name
+        assert bad == [], path.name
         assert counts["refused"] > mutants_per_file // 3
 
 

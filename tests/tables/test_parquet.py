@@ -68,6 +68,18 @@ def test_38_flipped_bits_never_read_silently_different(tmp_path: Path) -> None:
     assert refused > 40
 
 
+def test_38_a_footer_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "in.parquet"
+    pq.write_table(sample(5000), path)
+    whole = path.read_bytes()
+    rows, other_rows = b"\x16\x90\x4e\x19", b"\x16\x92\x4e\x19"  # 5000 and 5001, before the list of row groups
+    for right, wrong in ((b"\x18\x04text%", b"\x18\x04texx%"), (b"text%\x00L", b"text\x46\x00L"), (rows, other_rows)):
+        assert whole.count(right) == 1
+        path.write_bytes(whole.replace(right, wrong))
+        with pytest.raises(DataError, match="damaged"):
+            read(path)
+
+
 @pytest.mark.parametrize(
     "kind", [pa.int64(), pa.binary(), pa.struct([("a", pa.string())]), pa.list_(pa.string()), pa.bool_()]
 )

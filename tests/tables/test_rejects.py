@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from scorer.errors import DataError, OutputRefused, UsageError
+from scorer.errors import DataError, ScorerError, UsageError
 from scorer.tables.delimited import DelimitedReader, read_header
 from scorer.tables.identity import Stamp
 from scorer.tables.rejects import Malformed, Rejects
@@ -300,5 +300,5 @@ def test_discarded_rejects_leave_an_earlier_file_alone(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(OutputRefused):
+    with pytest.raises(ScorerError):
         Rejects(tmp_path / "none" / "rejects.jsonl").add(a_record())
