@@ -1,8 +1,8 @@
 """System calls that fail, or during which the process dies: strace's injection, at one call of one file at a time.
 
 Owns strace. Counts first which calls a run makes on which of its files; a fault is then one of these calls. It counts
-calls for each thread apart, so the n-th call of a file is the n-th of whichever thread comes to it first; and it sees only
-the old name of a rename.
+calls for each thread apart, so the n-th call of a file is the n-th of whichever thread comes to it first; of a rename
+it sees the old name only.
 """
 
 from __future__ import annotations
