@@ -19,13 +19,13 @@ from scorer.classifier.classifier import Classifier
 from scorer.classifier.sequences import TokenSequences
 from scorer.config import ScoreConfig
 from scorer.runs.console import Console
+from scorer.runs.memory import peak_memory_mib
 from scorer.runs.score_store import ScoreStore
 from scorer.scoring.encode import Encode
 from scorer.scoring.lineage import logit_fingerprint
 from scorer.scoring.preparation import Preparation, prepare
 from scorer.scoring.status import count
 from scorer.scoring.streaming import store_path
-from scorer.scoring.summary import peak_memory_mib
 from scorer.scoring.windows import EncodedWindow, Window, record_dtype
 
 _PROBE_SECONDS = 4.0
@@ -38,9 +38,9 @@ _WINDOWS_IN_FLIGHT = 7
 class Estimate:
     """What a job will cost. Counts are of the whole input, scaled up from `sampled_rows` where it is larger.
 
-    `rejected` malformed records are no rows. `statuses` counts the sample's rows by what is known before the model runs;
-    `truncated_share`, `duplicate_share` and `cached_share` are shares of the rows with a text. Times are seconds, memory
-    is MiB (resident, at its peak).
+    `rejected` malformed records are no rows. `statuses` counts the sample's rows by what is known before the model
+    runs; `truncated_share`, `duplicate_share` and `cached_share` are shares of the rows with a text. Times are seconds,
+    memory is MiB (resident, at its peak).
     """
 
     rows: int

@@ -5,12 +5,12 @@ Owns the tally of windows and the JSON summary made of it.
 
 from __future__ import annotations
 
-import resource
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from scorer.runs.memory import peak_memory_mib
 from scorer.scoring.local import Pace
 from scorer.scoring.windows import ScoredWindow
 
@@ -113,8 +113,3 @@ def summarize(tally: Tally, *, output: str, engine: dict[str, Any], pace: Pace) 
         stream_seconds=round(pace.seconds, 3),
         peak_memory_mib=peak_memory_mib(),
     )
-
-
-def peak_memory_mib() -> int:
-    """The most memory that this process has had resident, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

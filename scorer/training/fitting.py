@@ -5,9 +5,7 @@ Owns what needs torch. Does not know how the data was found or split.
 
 from __future__ import annotations
 
-import resource
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from transformers import TrainerState
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, DeviceError, from_os_error
 from scorer.runs.console import Console
+from scorer.runs.memory import peak_memory_mib
 from scorer.runs.signals import StopSignals
 from scorer.runs.workspace import Workspace
 from scorer.tables.publish import check_free_space
@@ -192,5 +191,4 @@ def _peak_memory(device: torch.device) -> int:
     """Bytes: of the GPU's memory, or of this process's resident memory."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return peak_memory_mib() << 20
