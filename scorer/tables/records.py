@@ -32,7 +32,7 @@ LONGEST_RECORD: Final = 64 << 20
 """A record beyond this many bytes is taken for an unclosed quote (or a bomb), so that memory stays bounded."""
 
 # After a malformed record little is carved, then twice as much, and so on: what follows the next one is carved in vain.
-_AFTER_TROUBLE: Final = 1 << 10
+_AFTER_TROUBLE: Final = 1 << 13
 _BOM: Final = b"\xef\xbb\xbf"
 _LINE_END: Final = re.compile(rb"\r\n?|\n")
 _OTHER_DELIMITERS: Final = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
