@@ -20,8 +20,13 @@ from scorer.tables.reader import Reader
 from scorer.tables.streams import first_line
 from scorer.tables.texts import is_text
 
-# A few rows at a time, because a page of a dictionary-encoded column can expand a thousandfold.
-BATCH_ROWS: Final = 1024
+# A few rows at a time, because a page of a dictionary-encoded column can expand a thousandfold: at most this many, and
+# fewer where the first rows of a row group are so large that as many as these would be more than these bytes.
+BATCH_ROWS: Final = 256
+_BATCH_BYTES: Final = 16 << 20
+_PROBED_ROWS: Final = 4
+# A text beyond this is no text, or a bomb; the readers of text files have the same limit.
+_ROW_BYTES: Final = 64 << 20
 _BUFFER_BYTES: Final = 1 << 20
 
 
@@ -62,11 +67,36 @@ class ParquetReader(Reader):
                 rows = file.metadata.num_rows
                 for row_group in range(file.num_row_groups):
                     # One at a time: pyarrow cannot join nested dictionaries across row groups.
-                    for batch in file.iter_batches(BATCH_ROWS, row_groups=[row_group], use_threads=False):
+                    _refuse_bomb(stamp.path, file, row_group)
+                    for batch in _batches(file, row_group, _fitting_rows(file, row_group)):
                         rows -= batch.num_rows
                         yield pa.Table.from_arrays(batch.columns, schema=self.schema)
                 if rows:
                     raise DataError(f"{stamp.path}: damaged: it holds other rows than its footer counts; copy it again")
+
+
+def _batches(file: pq.ParquetFile, row_group: int, rows: int) -> Iterator[pa.RecordBatch]:
+    batches: Iterator[pa.RecordBatch] = file.iter_batches(rows, row_groups=[row_group], use_threads=False)
+    return batches
+
+
+def _fitting_rows(file: pq.ParquetFile, row_group: int) -> int:
+    """How many rows of a row group to read at a time, by the size of its first ones."""
+    first = next(_batches(file, row_group, _PROBED_ROWS), None)
+    if first is None or not first.num_rows:
+        return BATCH_ROWS
+    fitting = int(_BATCH_BYTES * first.num_rows // max(first.nbytes, 1))
+    return max(min(fitting, BATCH_ROWS), 1)
+
+
+def _refuse_bomb(path: Path, file: pq.ParquetFile, row_group: int) -> None:
+    """DataError when the rows of a row group have more bytes than any row may have; a page is decompressed whole."""
+    metadata = file.metadata.row_group(row_group)
+    mean = metadata.total_byte_size / max(metadata.num_rows, 1)
+    if mean > _ROW_BYTES:
+        raise DataError(
+            f"{path}: a row of row group {row_group + 1} has {mean / 2**20:,.0f} MiB; {_ROW_BYTES >> 20} is the most"
+        )
 
 
 def _check_names(path: Path, file: pq.ParquetFile) -> None:

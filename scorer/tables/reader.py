@@ -6,6 +6,7 @@ Owns how pieces of a file become windows of bounded size. Does not know formats:
 from __future__ import annotations
 
 import difflib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 
@@ -16,6 +17,9 @@ import pyarrow.compute as pc
 from scorer.errors import ConfigError, DataError, UsageError
 from scorer.tables.identity import Stamp, check_unchanged
 from scorer.tables.texts import is_text, texts
+
+# How many times the bytes of its texts a window may have in all columns.
+_OTHERS = 4
 
 
 class Reader(ABC):
@@ -38,13 +42,14 @@ class Reader(ABC):
     def windows(self, *, max_rows: int, max_bytes: int, limit: int | None = None) -> Iterator[pa.Table]:
         """All rows in order (the first `limit`), as tables of one row at least and `max_rows` at most.
 
-        A window ends before the row with which its text columns would hold more than `max_bytes` bytes.
+        A window ends before the row with which its text columns would hold more than `max_bytes` bytes, or all columns
+        about four times as many.
         """
         pieces = self._pieces()
         if limit is not None:
             pieces = _head(pieces, limit)
         first_row = 0
-        for window in regroup(pieces, self.text_columns, max_rows=max_rows, max_bytes=max_bytes):
+        for window in regroup(pieces, self.text_columns, max_rows=max_rows, max_bytes=max_bytes, others=_OTHERS):
             self._check_text(window, first_row)
             yield window
             first_row += window.num_rows
@@ -85,13 +90,14 @@ def check_types(schema: pa.Schema, text_columns: Sequence[str], *, where: str) -
 
 
 def regroup(
-    pieces: Iterator[pa.Table], text_columns: Sequence[str], *, max_rows: int, max_bytes: int
+    pieces: Iterator[pa.Table], text_columns: Sequence[str], *, max_rows: int, max_bytes: int, others: float = math.inf
 ) -> Iterator[pa.Table]:
-    """The rows of `pieces` in windows of at most `max_rows` rows and, unless one row has more, `max_bytes` of text."""
+    """The rows of `pieces` in windows of at most `max_rows` rows and, unless one row has more, `max_bytes` of text and
+    about `others` times that in all columns."""
     held: list[pa.Table] = []
     rows = size = 0
     for piece in pieces:
-        ends = np.cumsum(_text_bytes(piece, text_columns))
+        ends = np.cumsum(np.maximum(_text_bytes(piece, text_columns), _row_bytes(piece) // others))
         begin = 0
         while begin < piece.num_rows:
             done = int(ends[begin - 1]) if begin else 0
@@ -109,6 +115,12 @@ def regroup(
                 held, rows, size = [], 0, 0
     if held:
         yield _joined(held)
+
+
+def _row_bytes(piece: pa.Table) -> float:
+    """About how many bytes a row has in all columns; a dictionary is shared by rows and does not count."""
+    columns = (column for column in piece.columns if not pa.types.is_dictionary(column.type))
+    return float(sum(column.nbytes for column in columns) / max(piece.num_rows, 1))
 
 
 def _joined(pieces: list[pa.Table]) -> pa.Table:

@@ -50,6 +50,12 @@ def test_bytes_of_all_text_columns_count() -> None:
     assert sizes == [2, 2, 2]
 
 
+def test_bytes_of_other_columns_count_less() -> None:
+    table = pa.table({"a": ["x"] * 64, "b": pa.array([bytes(1000)] * 64)})
+    sizes = [w.num_rows for w in regroup(iter([table]), ["a"], max_rows=100, max_bytes=4_040, others=4)]
+    assert sizes == [16, 16, 16, 16]
+
+
 def test_dictionaries_of_several_pieces_are_joined_or_left_in_chunks() -> None:
     narrow = pa.dictionary(pa.int8(), pa.string())
     pieces = [pa.table({"d": pa.array([f"{begin + index}" for index in range(100)], narrow)}) for begin in (0, 100)]

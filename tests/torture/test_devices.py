@@ -142,12 +142,7 @@ def baseline(tiny_model, tmp_path_factory) -> int:
     return peak
 
 
-# The Parquet reader takes 1,024 rows at a time, and any page whole, however large their values are.
-UNBOUNDED = {"parquet: one text of 1 GiB", "parquet: 3,000 texts of 1 MB"}
-KNOWN = pytest.mark.xfail(reason="Parquet values of a MB and more are read 1,024 at a time", raises=AssertionError)
-
-
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[KNOWN] if name in UNBOUNDED else []) for name in BOMBS])
+@pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_is_scored_or_refused_in_bounded_memory_and_time(name, tmp_path, tiny_model, baseline):
     make, options = BOMBS[name]
     source = make(tmp_path)
