@@ -68,8 +68,8 @@ test-ray: $(ENV) ## The tests that need Ray; installs it into .venv
 test-slow: $(ENV) ## The tests that take minutes or gigabytes
 	$(BIN)/python -m pytest -m slow
 
-torture: $(ENV) ## The crash, disk and fuzz tests at full length; some need root and strace
-	$(BIN)/python -m pytest -m torture -s
+torture: $(ENV) ## Crashes, disks and fuzz at full length (TESTS=tests/torture/test_kills.py); some need root, strace
+	$(BIN)/python -m pytest -m torture -s $(TESTS)
 
 bench: $(ENV) ## Measure scoring beside its peers (BENCH="--workload all --write"); installs the peers into .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,bench]'
