@@ -15,7 +15,7 @@ from tests.torture.scene import Figures, Jobs, Scene
 pytestmark = pytest.mark.torture
 
 NEAR_THE_END = 0.9
-KILLS = 5
+KILLS = 3
 
 
 def test_two_hundred_kills_at_random_moments(tmp_path, launcher, jobs):
