@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -25,12 +27,23 @@ class StopSignals:
 
     def __init__(self) -> None:
         self._received: int | None = None
+        self._at_once = False
         self._previous: dict[signal.Signals, Any] = {}
 
     def check(self) -> None:
         """Raise Interrupted when a signal has come."""
         if self._received is not None:
             raise Interrupted(self._received)
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Within this block, of the main thread, a signal raises Interrupted where the work stands: nothing is lost."""
+        self._at_once = True
+        try:
+            self.check()
+            yield
+        finally:
+            self._at_once = False
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
@@ -50,3 +63,5 @@ class StopSignals:
         if self._received is not None:
             os._exit(128 + number)
         self._received = number
+        if self._at_once:
+            raise Interrupted(number)

@@ -23,7 +23,7 @@ from scorer.runs.memory import peak_memory_mib
 from scorer.runs.score_store import ScoreStore
 from scorer.scoring.encode import Encode
 from scorer.scoring.lineage import logit_fingerprint
-from scorer.scoring.preparation import Preparation, prepare
+from scorer.scoring.preparation import Preparation, check
 from scorer.scoring.status import count
 from scorer.scoring.streaming import store_path
 from scorer.scoring.windows import EncodedWindow, Window, record_dtype
@@ -66,9 +66,12 @@ def estimate(config: ScoreConfig, console: Console, *, started: float) -> Estima
 
     `started` is the time.monotonic() from which loading counts, before the imports of this very module.
     """
-    prepared = prepare(config)
-    if prepared.rejects is not None:
-        prepared.rejects.discard()
+    checked = check(config)
+    try:
+        prepared = checked.read()
+    finally:
+        if checked.rejects is not None:
+            checked.rejects.discard()
     classifier = Classifier.of(config, prepared.directory)
     load_seconds = time.monotonic() - started
     sample = _Sample(prepared, classifier)

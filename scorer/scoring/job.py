@@ -16,9 +16,10 @@ from scorer.runs.manifest import Manifest
 from scorer.runs.signals import StopSignals
 from scorer.scoring.limits import Limits
 from scorer.scoring.output import FileOutput, Output, StreamOutput
-from scorer.scoring.preparation import STREAM, Preparation, prepare
+from scorer.scoring.preparation import STREAM, Checked, check
 from scorer.scoring.record import recorded
 from scorer.scoring.summary import ScoreSummary, Tally, summarize
+from scorer.tables.rejects import Rejects
 
 
 def score(config: ScoreConfig, console: Console, *, arguments: Sequence[str] = ()) -> ScoreSummary:
@@ -39,8 +40,12 @@ def _score(
     config: ScoreConfig, console: Console, signals: StopSignals, *, tally: Tally, manifest: Manifest
 ) -> ScoreSummary:
     limits = Limits.of(config)
-    prepared = prepare(config)
-    with _kept_rejects(prepared, tally) as keep_rejects, closing(_open_output(prepared)) as output:
+    checked = check(config)
+    # The output is held before rows are looked at: a second run should not scan a large file to be told to wait.
+    with _kept_rejects(checked.rejects) as keep_rejects, closing(_open_output(checked)) as output:
+        with signals.at_once():
+            prepared = checked.read()
+        tally.rejected = checked.rejects.count if checked.rejects is not None else 0
         from scorer.scoring.streaming import Streaming
 
         streaming = Streaming(prepared, output)
@@ -61,20 +66,18 @@ def _score(
 
 
 @contextmanager
-def _kept_rejects(prepared: Preparation, tally: Tally) -> Iterator[Callable[[], None]]:
+def _kept_rejects(rejects: Rejects | None) -> Iterator[Callable[[], None]]:
     """What makes the malformed records' file appear; what was not kept when the block ends is discarded."""
-    rejects = prepared.rejects
     if rejects is None:
         yield lambda: None
         return
-    tally.rejected = rejects.count
     try:
         yield rejects.commit
     finally:
         rejects.discard()
 
 
-def _open_output(prepared: Preparation) -> Output:
-    if prepared.config.target == STREAM:
-        return StreamOutput(prepared.output_format)
-    return FileOutput(Path(prepared.config.target), prepared.output_format, force=prepared.config.force)
+def _open_output(checked: Checked) -> Output:
+    if checked.config.target == STREAM:
+        return StreamOutput(checked.output_format)
+    return FileOutput(Path(checked.config.target), checked.output_format, force=checked.config.force)

@@ -27,19 +27,32 @@ _WINDOW_TEXT_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
-class Preparation:
-    """A job whose input, columns, model directory and output were found good before anything heavy was loaded.
+class Checked:
+    """A job whose input, columns, model directory and output were found good by what can be looked at at once.
 
-    `rejects` holds the malformed records of the input, if they were asked for: whoever prepared it commits or discards.
+    `rejects` will hold the malformed records of the input, if they were asked for: whoever checked commits or discards.
     """
 
     config: ScoreConfig
     source: Source
-    reader: Reader
     text_columns: tuple[str, ...]
     directory: ModelDirectory
     output_format: FileFormat
     rejects: Rejects | None
+
+    def read(self) -> Preparation:
+        """Scan the rows where only they tell the columns' types; what is wrong with them is raised as a ScorerError."""
+        reader = self.source.read(self.text_columns)
+        # The names that a source knows at once are those of the first lines; JSON lines may bring more.
+        refuse_clash(reader.schema.names, self.config)
+        return Preparation(**vars(self), reader=reader)
+
+
+@dataclass(frozen=True)
+class Preparation(Checked):
+    """A job whose rows are ready to be read."""
+
+    reader: Reader
 
     @property
     def rows(self) -> int | None:
@@ -53,19 +66,10 @@ class Preparation:
         return self.reader.windows(max_rows=config.window_rows, max_bytes=_WINDOW_TEXT_BYTES, limit=config.limit)
 
 
-def prepare(config: ScoreConfig) -> Preparation:
-    """Check `config`, cheapest first; what is wrong is raised as a ScorerError."""
+def check(config: ScoreConfig) -> Checked:
+    """Check `config`, cheapest first; what is wrong is raised as a ScorerError. A stream is read to its end here."""
     output_format = _output_format(config)
     rejects = Rejects(config.rejects) if config.rejects is not None else None
-    try:
-        return _prepare(config, output_format, rejects)
-    except BaseException:
-        if rejects is not None:
-            rejects.discard()
-        raise
-
-
-def _prepare(config: ScoreConfig, output_format: FileFormat, rejects: Rejects | None) -> Preparation:
     source = Source.open(config.source, input_format=config.input_format, rejects=rejects)
     if rejects is not None:
         check_target(rejects.target, source.files, force=True)
@@ -76,12 +80,9 @@ def _prepare(config: ScoreConfig, output_format: FileFormat, rejects: Rejects | 
     directory = open_model(config.model)
     fitted = directory.metadata.text_columns if directory.metadata else ()
     text_columns = find_text_columns(source.names, config.text_column, fitted, where=config.source)
-    reader = source.read(text_columns)
-    # The names that a source knows at once are those of the first lines; JSON lines may bring more.
-    refuse_clash(reader.schema.names, config)
     if config.target != STREAM:
         check_free_space(Path(config.target), sum(path.stat().st_size for path in source.files))
-    return Preparation(config, source, reader, text_columns, directory, output_format, rejects)
+    return Checked(config, source, text_columns, directory, output_format, rejects)
 
 
 def _refuse_own_input(config: ScoreConfig) -> None:

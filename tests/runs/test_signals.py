@@ -25,6 +25,9 @@ if "ignored" in sys.argv:
 with StopSignals() as signals:
     print("ready", flush=True)
     try:
+        if "at once" in sys.argv:
+            with signals.at_once():
+                time.sleep(60)
         while True:
             time.sleep(0.01)
             if "deaf" not in sys.argv:
@@ -46,6 +49,13 @@ def test_the_first_signal_asks_the_run_to_stop(number, code):
     process.send_signal(number)
     process.communicate(timeout=30)
     assert process.returncode == code
+
+
+def test_where_nothing_can_be_lost_the_first_signal_stops_the_work_itself():
+    process = program("at once")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 143
 
 
 def test_the_second_signal_ends_a_run_that_does_not_listen():

@@ -480,3 +480,18 @@ def test_other_architectures(tmp_path, score, tiny_model, texts, architecture):
     source = write(tmp_path / "in.parquet", pa.table({"text": pa.array(texts, pa.string())}))
     score(source, tmp_path / "out.parquet", model=str(model))
     assert_answers(read(tmp_path / "out.parquet"), Oracle(model).rows(texts))
+
+
+def test_a_busy_output_is_told_before_the_rows_are_looked_at(tmp_path, score):
+    source = tmp_path / "in.csv"
+    source.write_text("id,text\n1,good\n2\n")
+    target = tmp_path / "out.parquet"
+    holder = Workspace(target)
+    try:
+        with pytest.raises(Busy):
+            score(source, target)
+    finally:
+        holder.release()
+    with pytest.raises(DataError, match="record 2"):
+        score(source, target)
+    assert list(tmp_path.iterdir()) == [source]
