@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from scorer.errors import ScorerError
 from scorer.runs.memory import peak_memory_mib
 from scorer.scoring.local import Pace
 from scorer.scoring.windows import ScoredWindow
@@ -37,9 +38,13 @@ class Tally:
         self.reused += window.reused
 
     def check(self) -> None:
-        """Every row read must have been written, with one status; anything else must not be published."""
+        """ScorerError unless every row read was written, with one status: anything else must not be published."""
         counted = self.statuses.total()
-        assert self.rows_read == self.rows == counted, f"{self.rows_read} read, {self.rows} written, {counted} counted"
+        if not self.rows_read == self.rows == counted:
+            raise ScorerError(
+                f"{self.rows_read} rows read, {self.rows} written and {counted} counted by status; nothing was "
+                "published; this is a bug: report it"
+            )
 
     @property
     def flagged(self) -> int:
