@@ -14,35 +14,9 @@ from scorer.classifier.directory import open_model
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import ModelMetadata
 from scorer.errors import ModelError
+from tests.classifier.canaries import Canary, refused
 
 FIVE = LabelSet.from_values([1, 2, 3, 4, 5])
-
-
-@pytest.fixture
-def model(tiny_model, tmp_path) -> Path:
-    """A copy that a test may spoil."""
-    return Path(shutil.copytree(tiny_model("bert"), tmp_path / "model"))
-
-
-@pytest.fixture
-def canary(tmp_path) -> Path:
-    return tmp_path / "executed"
-
-
-class _Canary:
-    """Unpickling it creates a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self):
-        return (Path.touch, (self.path,))
-
-
-def refused(model: Path, match: str) -> None:
-    with pytest.raises(ModelError, match=match) as raised:
-        Classifier(open_model(str(model)))
-    assert "\n" not in str(raised.value)
 
 
 def test_a_good_directory_is_opened(model):
@@ -75,7 +49,7 @@ def test_auto_map_is_refused_and_its_code_not_executed(model, canary, tmp_path, 
 @pytest.mark.parametrize("beside", [True, False], ids=["beside safetensors", "alone"])
 def test_pickled_weights_are_refused_and_not_read(model, canary, name, beside):
     (model / name).parent.mkdir(exist_ok=True)
-    (model / name).write_bytes(pickle.dumps(_Canary(canary)))
+    (model / name).write_bytes(pickle.dumps(Canary(canary)))
     if not beside:
         (model / "model.safetensors").unlink()
     refused(model, "pickled weights")
@@ -85,7 +59,7 @@ def test_pickled_weights_are_refused_and_not_read(model, canary, name, beside):
 
 
 def test_a_trainers_state_stays_unread(model, canary):
-    (model / "training_args.bin").write_bytes(pickle.dumps(_Canary(canary)))
+    (model / "training_args.bin").write_bytes(pickle.dumps(Canary(canary)))
     Classifier(open_model(str(model)))
     assert not canary.exists()
 

@@ -21,36 +21,8 @@ from scorer.classifier.classifier import Classifier
 from scorer.classifier.directory import open_model
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import ModelMetadata
-from scorer.errors import ModelError
+from tests.classifier.canaries import Canary, refused
 from tests.models import sentences
-
-
-@pytest.fixture
-def model(tiny_model, tmp_path) -> Path:
-    """A copy that a test may spoil."""
-    return Path(shutil.copytree(tiny_model("bert"), tmp_path / "model"))
-
-
-@pytest.fixture
-def canary(tmp_path) -> Path:
-    return tmp_path / "executed"
-
-
-class Canary:
-    """Unpickling it creates a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self):
-        return (Path.touch, (self.path,))
-
-
-def refused(model: Path, match: str) -> None:
-    with pytest.raises(ModelError, match=match) as raised:
-        Classifier(open_model(str(model))).encode(["good room"])
-    assert raised.value.exit_code == 78
-    assert "\n" not in str(raised.value)
 
 
 def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:

@@ -21,12 +21,6 @@ from tests.models import ARCHITECTURES
 FIVE = LabelSet.from_values([1, 2, 3, 4, 5])
 
 
-@pytest.fixture
-def model(tiny_model, tmp_path) -> Path:
-    """A copy that a test may spoil."""
-    return Path(shutil.copytree(tiny_model("bert"), tmp_path / "spoiled"))
-
-
 def refused(model: Path, match: str, **options) -> None:
     with pytest.raises(ModelError, match=match) as raised:
         load(open_model(str(model)), **options)
