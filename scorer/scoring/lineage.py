@@ -49,19 +49,20 @@ def describe_job(
             "top_k": config.top_k,
             "token_count": config.token_count,
         },
-        "versions": versions(),
+        "versions": versions() | ({"openvino": version("openvino")} if engine.backend == "openvino" else {}),
     }
 
 
 def logit_fingerprint(classifier: Classifier) -> str:
     """BLAKE2b (hexadecimal, 32 characters) of everything that changes a logit: the name under which scores are kept."""
     engine = classifier.engine
+    libraries = ("tokenizers", "torch", "transformers") + (("openvino",) if engine.backend == "openvino" else ())
     decisive = [
         classifier.directory.fingerprint,
         engine.max_length,
         engine.precision,
         engine.backend,
         engine.device.partition(":")[0],
-        {name: version for name, version in versions().items() if name in ("tokenizers", "torch", "transformers")},
+        {name: version(name) for name in libraries},
     ]
     return hashlib.blake2b(json.dumps(decisive, sort_keys=True).encode(), digest_size=16).hexdigest()

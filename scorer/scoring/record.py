@@ -41,6 +41,8 @@ def _check(config: ScoreConfig) -> None:
     named = [Path(config.source).resolve(), Path(config.target).resolve()]
     for path in (config.rejects, config.report, config.textfile):
         if path is not None:
+            if str(path) == "-":
+                raise UsageError("--rejects, --report and --textfile are files; standard output has the summary or OUT")
             if path.resolve() in named:
                 raise UsageError(f"{path}: is named twice, as input, output or record of the run; name another file")
             check_target(path, [], force=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -88,6 +89,12 @@ def test_a_record_does_not_replace_another_file_of_the_job(source, score, tmp_pa
     with pytest.raises(UsageError, match="named twice"):
         score(source, report=tmp_path / name)
     assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize("option", ["report", "textfile", "rejects"])
+def test_a_record_is_a_file(source, score, option):
+    with pytest.raises(UsageError, match="are files"):
+        score(source, **{option: Path("-")})
 
 
 def test_on_the_command_line(run_scorer, tiny_model, tmp_path):
