@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from scorer.classifier.forward.memory import memory_errors
+from scorer.classifier.loading import quietly
 from scorer.classifier.sequences import TokenSequences
 
 # Architectures whose conversion is tested to give the same logits for every shape of a batch.
@@ -64,7 +65,7 @@ def _compile(model: PreTrainedModel, takes_types: bool, *, precision: str, strea
     example = {name: torch.ones(2, 8, dtype=torch.long) for name in ("input_ids", "attention_mask")}
     if takes_types:
         example["token_type_ids"] = torch.zeros(2, 8, dtype=torch.long)
-    with warnings.catch_warnings():
+    with quietly(), warnings.catch_warnings():
         # Tracing warns of every shape that it takes for fixed; the tests compare logits over many shapes instead.
         warnings.simplefilter("ignore")
         decoder = TorchScriptPythonDecoder(model.eval(), example_input=example)
