@@ -74,7 +74,7 @@ def check(config: ScoreConfig) -> Checked:
     if rejects is not None:
         check_target(rejects.target, source.files, force=True)
     if config.target != STREAM:
-        _refuse_own_input(config)
+        refuse_own_input(Path(config.target), config.source)
         check_target(Path(config.target), source.files, force=True)
     refuse_clash(source.names, config)
     directory = open_model(config.model)
@@ -85,15 +85,16 @@ def check(config: ScoreConfig) -> Checked:
     return Checked(config, source, text_columns, directory, output_format, rejects)
 
 
-def _refuse_own_input(config: ScoreConfig) -> None:
-    """UsageError when the output would be among the input the next time: in its folder, or matched by its pattern."""
-    source, target = Path(config.source), Path(config.target)
+def refuse_own_input(written: Path, location: str) -> None:
+    """UsageError when what is `written` would be among the input the next time: in its folder, or matched by its
+    pattern."""
+    source = Path(location)
     if source.is_dir():
-        within = target.resolve().is_relative_to(source.resolve())
+        within = written.resolve().is_relative_to(source.resolve())
     else:
-        within = not source.exists() and target.absolute().match(str(source.absolute()))
+        within = not source.exists() and written.absolute().match(str(source.absolute()))
     if within:
-        raise UsageError(f"{target}: would be part of the input {source}; name an output outside of it")
+        raise UsageError(f"{written}: would be part of the input {source}; name an output outside of it")
 
 
 def _output_format(config: ScoreConfig) -> FileFormat:

@@ -13,6 +13,7 @@ from scorer.config import ScoreConfig
 from scorer.errors import ScorerError, UsageError
 from scorer.runs.console import Console
 from scorer.runs.manifest import Manifest
+from scorer.scoring.preparation import refuse_own_input
 from scorer.tables.publish import AtomicFile, check_target
 
 
@@ -30,7 +31,7 @@ def recorded(config: ScoreConfig, console: Console, *, arguments: Sequence[str])
         manifest.end(error)
         try:
             _write(config, manifest)
-        except ScorerError as second:
+        except (ScorerError, OSError) as second:
             console.warn(f"the run could not be recorded: {second}")
         raise
     manifest.end(None)
@@ -45,6 +46,7 @@ def _check(config: ScoreConfig) -> None:
                 raise UsageError("--rejects, --report and --textfile are files; standard output has the summary or OUT")
             if path.resolve() in named:
                 raise UsageError(f"{path}: is named twice, as input, output or record of the run; name another file")
+            refuse_own_input(path, config.source)
             check_target(path, [], force=True)
             named.append(path.resolve())
 
@@ -53,7 +55,7 @@ def _write(config: ScoreConfig, manifest: Manifest) -> None:
     if config.report is not None:
         _replace(config.report, manifest.as_json())
     if config.textfile is not None:
-        before = config.textfile.read_text(encoding="utf-8") if config.textfile.exists() else ""
+        before = config.textfile.read_text(encoding="utf-8", errors="replace") if config.textfile.exists() else ""
         _replace(config.textfile, manifest.as_metrics(output=config.target, before=before))
 
 

@@ -91,6 +91,24 @@ def test_a_record_does_not_replace_another_file_of_the_job(source, score, tmp_pa
     assert source.read_bytes() == before
 
 
+@pytest.mark.parametrize("location", ["inputs", "inputs/*.jsonl"])
+@pytest.mark.parametrize("option", ["report", "textfile", "rejects"])
+def test_a_record_does_not_replace_one_of_several_inputs(score, tmp_path, option, location):
+    (tmp_path / "inputs").mkdir()
+    inputs = [tmp_path / "inputs" / name for name in ("a.jsonl", "b.jsonl")]
+    for path in inputs:
+        path.write_text('{"text": "good room"}\n')
+    with pytest.raises(UsageError, match="would be part of the input"):
+        score(tmp_path / location, **{option: inputs[1]})
+    assert [path.read_text() for path in inputs] == ['{"text": "good room"}\n'] * 2
+
+
+def test_metrics_replace_a_file_that_is_no_text(source, score, tmp_path):
+    (tmp_path / "run.prom").write_bytes(b"\xff\xfe\n")
+    score(source)
+    assert "scorer_rows{" in (tmp_path / "run.prom").read_text()
+
+
 @pytest.mark.parametrize("option", ["report", "textfile", "rejects"])
 def test_a_record_is_a_file(source, score, option):
     with pytest.raises(UsageError, match="are files"):
