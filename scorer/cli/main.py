@@ -19,8 +19,6 @@ from scorer.cli.score import score
 from scorer.errors import ScorerError, exit_code_of, from_os_error
 from scorer.version import __version__
 
-_INTERRUPTED = 130
-
 
 class _PipeBroken(Exception):
     """A BrokenPipeError under a name that click does not know: it would end the process with 1."""
@@ -74,11 +72,11 @@ def _exit_code() -> int:
     except click.ClickException as error:
         return _failed(error, _usage(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort) as error:
-        return _failed(error, "interrupted", _INTERRUPTED)
-    except (BrokenPipeError, _PipeBroken) as error:
+        return _failed(error, "interrupted", exit_code_of(KeyboardInterrupt()))
+    except (BrokenPipeError, _PipeBroken):
         # Whoever read our output has gone. Flushing the pipe again at exit would raise once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return exit_code_of(error.__cause__ if isinstance(error, _PipeBroken) and error.__cause__ else error)
+        return exit_code_of(BrokenPipeError())
     except MemoryError as error:
         return _failed(
             error, "out of memory; a smaller --batch-tokens or --window-rows needs less", exit_code_of(error)

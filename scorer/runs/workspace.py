@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -68,27 +69,24 @@ class Workspace:
         The memory of the job goes after everything else, so that a run killed in between is found unfinished; then the
         lock, so that until then no other run can take what is about to be deleted.
         """
-        if self._lock is None:
-            return
-        try:
-            if self._is_ours(self._lock):
-                self._empty()
-        except OSError as error:
-            raise from_os_error(error) from error
-        finally:
-            self._let_go()
+        self._end(lambda: True)
 
     def release(self) -> None:
         """Let go of the workspace, and leave it to a later run if it holds anything to go on from."""
+        self._end(lambda: [path.name for path in self.path.iterdir()] == [_LOCK])
+
+    def _end(self, to_be_emptied: Callable[[], bool]) -> None:
+        """Let go of the workspace, if it is held; delete it first if it is still ours and `to_be_emptied`."""
         if self._lock is None:
             return
         try:
-            if self._is_ours(self._lock) and [path.name for path in self.path.iterdir()] == [_LOCK]:
+            if self._is_ours(self._lock) and to_be_emptied():
                 self._empty()
         except OSError as error:
             raise from_os_error(error) from error
         finally:
-            self._let_go()
+            os.close(self._lock)
+            self._lock = None
 
     def _empty(self) -> None:
         inside = sorted(self.path.iterdir(), key=lambda path: (path.name == _LOCK, path.name == _JOB))
@@ -99,11 +97,6 @@ class Workspace:
                 path.unlink()
         with contextlib.suppress(OSError):  # whoever takes the lock anew by now works in this folder
             self.path.rmdir()
-
-    def _let_go(self) -> None:
-        assert self._lock is not None, "the workspace is not held; this is a bug"
-        os.close(self._lock)
-        self._lock = None
 
     def _acquire(self) -> int:
         while True:

@@ -83,7 +83,7 @@ def estimate(config: ScoreConfig, console: Console, *, started: float) -> Estima
     stream_seconds = sample_seconds * sample.scale
     found = Estimate(
         rows=sample.rows,
-        rejected=prepared.rejects.count if prepared.rejects is not None else 0,
+        rejected=prepared.rejected,
         sampled_rows=sample.sampled_rows,
         statuses=count(sample.encoded.status),
         tokens=round(sample.tokens * sample.scale),

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from scorer.classifier.classifier import Classifier, Engine
 from scorer.classifier.directory import open_model
-from scorer.config import FrameConfig
+from scorer.config import FrameConfig, ScoreConfig
 from scorer.errors import UsageError
 from scorer.scoring.answers import Answers, refuse_clash
 from scorer.scoring.classify import Classify
@@ -22,7 +22,6 @@ from scorer.tables.columns import find_text_columns
 from scorer.tables.reader import check_names, check_types
 
 Frame = TypeVar("Frame")
-_WINDOW_ROWS = 65_536
 
 
 class FrameScorer:
@@ -86,8 +85,8 @@ class FrameScorer:
             store=None,
             run=0,
         )
-        starts = range(0, max(table.num_rows, 1), _WINDOW_ROWS)
-        windows = (Window(number, table.slice(start, _WINDOW_ROWS)) for number, start in enumerate(starts))
+        starts = range(0, max(table.num_rows, 1), ScoreConfig.window_rows)
+        windows = (Window(number, table.slice(start, ScoreConfig.window_rows)) for number, start in enumerate(starts))
         return pa.concat_tables([self._classify(encode(window)).table for window in windows])
 
     @property

@@ -33,7 +33,7 @@ def score(config: ScoreConfig, console: Console, *, arguments: Sequence[str] = (
         try:
             return _score(config, console, signals, tally=tally, manifest=manifest)
         finally:
-            manifest.facts |= tally.facts
+            manifest.facts |= {"rows_read": tally.rows_read} | tally.facts
 
 
 def _score(
@@ -45,7 +45,7 @@ def _score(
     with _kept_rejects(checked.rejects) as keep_rejects, closing(_open_output(checked)) as output:
         with signals.at_once():
             prepared = checked.read()
-        tally.rejected = checked.rejects.count if checked.rejects is not None else 0
+        tally.rejected = prepared.rejected
         from scorer.scoring.streaming import Streaming
 
         streaming = Streaming(prepared, output)

@@ -10,17 +10,20 @@ import json
 from importlib.metadata import version
 from typing import Any
 
-from scorer.classifier.classifier import Classifier
+from scorer.classifier.classifier import Classifier, Engine
 from scorer.config import ScoreConfig
 from scorer.version import __version__
 
 LINEAGE_VERSION = 1
-_LIBRARIES = ("numpy", "pyarrow", "tokenizers", "torch", "transformers")
+# The libraries whose version can change a logit; one more where it computes them.
+_LOGIT_LIBRARIES = ("tokenizers", "torch", "transformers")
+_ENGINE_LIBRARIES = {"openvino": ("openvino",)}
+# What else can change a byte of the output.
+_OUTPUT_LIBRARIES = ("numpy", "pyarrow")
 
 
-def versions() -> dict[str, str]:
-    """The libraries whose version can change a score or a byte of the output."""
-    return {"scorer": __version__} | {name: version(name) for name in _LIBRARIES}
+def _versions(libraries: tuple[str, ...], engine: Engine) -> dict[str, str]:
+    return {name: version(name) for name in libraries + _ENGINE_LIBRARIES.get(engine.backend, ())}
 
 
 def describe_job(
@@ -49,20 +52,19 @@ def describe_job(
             "top_k": config.top_k,
             "token_count": config.token_count,
         },
-        "versions": versions() | ({"openvino": version("openvino")} if engine.backend == "openvino" else {}),
+        "versions": {"scorer": __version__} | _versions(_OUTPUT_LIBRARIES + _LOGIT_LIBRARIES, engine),
     }
 
 
 def logit_fingerprint(classifier: Classifier) -> str:
     """BLAKE2b (hexadecimal, 32 characters) of everything that changes a logit: the name under which scores are kept."""
     engine = classifier.engine
-    libraries = ("tokenizers", "torch", "transformers") + (("openvino",) if engine.backend == "openvino" else ())
     decisive = [
         classifier.directory.fingerprint,
         engine.max_length,
         engine.precision,
         engine.backend,
         engine.device.partition(":")[0],
-        {name: version(name) for name in libraries},
+        _versions(_LOGIT_LIBRARIES, engine),
     ]
     return hashlib.blake2b(json.dumps(decisive, sort_keys=True).encode(), digest_size=16).hexdigest()

@@ -15,6 +15,7 @@ from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.config import FileFormat, ScoreConfig
 from scorer.errors import UsageError
 from scorer.scoring.answers import refuse_clash
+from scorer.scoring.windows import WINDOW_TEXT_BYTES
 from scorer.tables.columns import find_text_columns
 from scorer.tables.formats import format_of
 from scorer.tables.publish import check_free_space, check_target
@@ -23,7 +24,6 @@ from scorer.tables.rejects import Rejects
 from scorer.tables.source import Source
 
 STREAM = "-"
-_WINDOW_TEXT_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,15 @@ class Preparation(Checked):
         rows, limit = self.reader.rows, self.config.limit
         return rows if rows is None or limit is None else min(rows, limit)
 
+    @property
+    def rejected(self) -> int:
+        """How many malformed records were set aside."""
+        return self.rejects.count if self.rejects is not None else 0
+
     def windows(self) -> Iterator[pa.Table]:
         """The rows to score, in windows."""
         config = self.config
-        return self.reader.windows(max_rows=config.window_rows, max_bytes=_WINDOW_TEXT_BYTES, limit=config.limit)
+        return self.reader.windows(max_rows=config.window_rows, max_bytes=WINDOW_TEXT_BYTES, limit=config.limit)
 
 
 def check(config: ScoreConfig) -> Checked:

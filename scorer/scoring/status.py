@@ -24,6 +24,7 @@ class Status(IntEnum):
 
 
 NAMES = tuple(status.name.lower() for status in Status)
+SCORED_NAMES = tuple(NAMES[status] for status in (Status.OK, Status.TRUNCATED))
 ARROW_TYPE = pa.dictionary(pa.int8(), pa.string())
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from scorer.errors import ScorerError
 from scorer.runs.memory import peak_memory_mib
 from scorer.scoring.local import Pace
+from scorer.scoring.status import SCORED_NAMES
 from scorer.scoring.windows import ScoredWindow
 
 
@@ -49,13 +50,12 @@ class Tally:
     @property
     def flagged(self) -> int:
         """Rows without a score."""
-        return self.rows - self.statuses["ok"] - self.statuses["truncated"]
+        return self.rows - sum(self.statuses[name] for name in SCORED_NAMES)
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What a manifest says of the work done so far; memory is MiB, resident, at its peak."""
+        """What manifest and summary say of the work done so far; memory is MiB, resident, at its peak."""
         return self.counts | {
-            "rows_read": self.rows_read,
             "rejected": self.rejected,
             "tokens": self.tokens,
             "computed_tokens": self.computed_tokens,
@@ -104,17 +104,10 @@ class ScoreSummary:
 def summarize(tally: Tally, *, output: str, engine: dict[str, Any], pace: Pace) -> ScoreSummary:
     """The summary of a run that has just been published."""
     return ScoreSummary(
+        **tally.facts,
         output=output,
-        rows=tally.rows,
-        rejected=tally.rejected,
-        statuses=dict(sorted(tally.statuses.items())),
-        tokens=tally.tokens,
-        computed_tokens=tally.computed_tokens,
-        reused_rows=tally.reused,
-        back_offs=tally.back_offs,
         engine=engine,
         busy=pace.busy,
         seconds=round(time.monotonic() - tally.started, 3),
         stream_seconds=round(pace.seconds, 3),
-        peak_memory_mib=peak_memory_mib(),
     )

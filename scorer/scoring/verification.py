@@ -16,15 +16,13 @@ import pyarrow.compute as pc
 
 from scorer.classifier.directory import ModelDirectory, find_model
 from scorer.classifier.metadata import METADATA_FILE, ModelMetadata, sha256
+from scorer.config import ScoreConfig
 from scorer.errors import DataError, ModelError, ScorerError
 from scorer.scoring.inspection import describe_model, inspect_file
-from scorer.scoring.status import NAMES, Status
+from scorer.scoring.status import NAMES, SCORED_NAMES
+from scorer.scoring.windows import WINDOW_TEXT_BYTES
 from scorer.tables.source import Source
 from scorer.tables.texts import is_text
-
-_WINDOW_ROWS = 65_536
-_WINDOW_BYTES = 64 * 2**20
-_SCORED = [Status.OK.name.lower(), Status.TRUNCATED.name.lower()]
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ def _recount(path: Path, document: dict[str, Any]) -> tuple[list[str], dict[str,
     if lineage is not None and columns is None:
         return ["the columns that its lineage tells of are not in it"], {}
     rows, unlike, statuses = 0, 0, Counter[str]()
-    for window in reader.windows(max_rows=_WINDOW_ROWS, max_bytes=_WINDOW_BYTES):
+    for window in reader.windows(max_rows=ScoreConfig.window_rows, max_bytes=WINDOW_TEXT_BYTES):
         _validate(window, path)
         rows += window.num_rows
         if columns is not None:
@@ -133,7 +131,7 @@ def _names(column: pa.ChunkedArray) -> list[str]:
 def _contradictions(window: pa.Table, columns: tuple[str, str, str]) -> int:
     """Rows whose status says that they have a score while they have none, or the other way round."""
     status, score, confidence = (window[name] for name in columns)
-    scored = pc.fill_null(pc.is_in(status.cast(pa.string()), pa.array(_SCORED)), False)
+    scored = pc.fill_null(pc.is_in(status.cast(pa.string()), pa.array(SCORED_NAMES)), False)
     sound = pc.and_(pc.equal(scored, score.is_valid()), pc.equal(scored, confidence.is_valid()))
     agreeing: int = pc.sum(sound).as_py() or 0
     return int(window.num_rows) - agreeing

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from scorer.classifier.sequences import TokenSequences
 
+# A window ends before the row with which its texts would hold more bytes than these.
+WINDOW_TEXT_BYTES = 64 << 20
+
 
 @dataclass(frozen=True)
 class Window:
