@@ -57,7 +57,7 @@ def fit(options: argparse.Namespace, folder: Path, seed: int, extra: list[str]) 
 def plain(options: argparse.Namespace, folder: Path, seed: int) -> tuple[float, float]:
     """The same of the plain script, which leaves its own test out of its seconds."""
     base = resolve_base_model(None)[0]
-    command = [sys.executable, str(PLAIN), options.train, options.valid, options.test]
+    command = [sys.executable, str(PLAIN), options.train, options.test, "--valid", options.valid]
     command += ["--base-model", base, "--output", str(folder / "plain"), "--seed", str(seed)]
     answer = subprocess.run(command, check=True, capture_output=True, text=True)
     result = json.loads(answer.stdout.splitlines()[-1])
