@@ -19,7 +19,11 @@ LONGEST_FILE = 400
 FLOORS = (
     {"errors", "config", "version"},
     {"tables", "classifier", "runs"},
-    {"scoring", "training"},
+    {"metrics", "examples"},
+    {"reports"},
+    {"scoring", "checking"},
+    {"training"},
+    {"evaluation"},
     {"cli"},
 )
 

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from scorer.classifier import batches
+from scorer.classifier.decision import Decision
 from scorer.classifier.device import bound_kernel_caches, choose_device, choose_precision
 from scorer.classifier.directory import ModelDirectory
 from scorer.classifier.forward import Forward
@@ -70,7 +71,7 @@ class Classifier:
         default_tokens = _GPU_BATCH_TOKENS if where.type == "cuda" else _CPU_BATCH_TOKENS
         self.directory = directory
         self.labels: LabelSet = loaded.labels
-        self.temperature = directory.metadata.temperature if directory.metadata else 1.0
+        self.decision = directory.metadata.decision if directory.metadata else Decision()
         self.encode = TextEncoder(loaded.tokenizer, max_length=loaded.max_length, token_types=loaded.token_types)
         self.engine = Engine(
             device=str(where),

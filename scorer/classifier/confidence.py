@@ -9,12 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def probabilities(logits: NDArray[np.float32], *, temperature: float) -> NDArray[np.float32]:
+def probabilities(logits: NDArray[np.float32], *, temperature: float | NDArray[np.float64]) -> NDArray[np.float32]:
     """softmax(logits / temperature), (n, labels) float32; temperature scaling after Guo et al. 2017, section 4.2."""
     scaled = logits.astype(np.float64) / temperature
     scaled -= scaled.max(axis=1, keepdims=True)
     exponentials = np.exp(scaled)
     result: NDArray[np.float32] = (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
+    return result
+
+
+def independent_probabilities(
+    logits: NDArray[np.float32], *, temperature: float | NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """sigmoid(logits / temperature), (n, labels) float32: each label's probability, whatever the others'."""
+    scaled = logits.astype(np.float64) / temperature
+    # tanh does not overflow, exp would.
+    result: NDArray[np.float32] = (0.5 + 0.5 * np.tanh(0.5 * scaled)).astype(np.float32)
     return result
 
 

@@ -22,21 +22,25 @@ _CANONICAL_INTEGER = re.compile(r"-?[1-9][0-9]{0,17}|0")
 
 @dataclass(frozen=True)
 class LabelSet:
-    """Labels in class-index order; `names` is their text form, `kind` the type they had in the training file."""
+    """Labels in class-index order; `names` is their text form, `kind` the type they had in the training file.
+
+    With `multi` a row has any number of them, else exactly one.
+    """
 
     names: tuple[str, ...]
     kind: LabelKind
+    multi: bool = False
 
     @classmethod
-    def from_values(cls, values: Sequence[LabelValue]) -> LabelSet:
+    def from_values(cls, values: Sequence[LabelValue], *, multi: bool = False) -> LabelSet:
         """The distinct `values` in their natural order (numbers by size, names by alphabet, false before true)."""
         distinct = sorted(set(values))
         if all(isinstance(value, bool) for value in distinct):
-            return cls(tuple(str(value).lower() for value in distinct), "bool")
+            return cls(tuple(str(value).lower() for value in distinct), "bool", multi)
         if all(isinstance(value, int) and not isinstance(value, bool) for value in distinct):
-            return cls(tuple(str(value) for value in distinct), "int")
+            return cls(tuple(str(value) for value in distinct), "int", multi)
         assert all(isinstance(value, str) for value in distinct), "mixed label types should have been refused earlier"
-        return cls(tuple(str(value) for value in distinct), "string")
+        return cls(tuple(str(value) for value in distinct), "string", multi)
 
     @classmethod
     def from_id2label(cls, id2label: Mapping[int, str]) -> LabelSet:
@@ -55,6 +59,11 @@ class LabelSet:
         if self.kind == "bool":
             return tuple(name == "true" for name in self.names)
         return self.names
+
+    @property
+    def ordinal(self) -> bool:
+        """Whether the labels are numbers, at least three, of which a row has one: such as 1 to 5 stars."""
+        return self.kind == "int" and not self.multi and len(self) > 2
 
     @property
     def arrow_type(self) -> pa.DataType:

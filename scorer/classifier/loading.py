@@ -161,9 +161,10 @@ def _check_vocabulary(directory: ModelDirectory, model: PreTrainedModel, fast: P
 
 def _check_temperature(directory: ModelDirectory) -> None:
     """Far outside of what calibration finds, finite logits would give probabilities that are not."""
-    if directory.metadata is not None and not _COLDEST <= directory.metadata.temperature <= 1 / _COLDEST:
+    temperature = directory.metadata.decision.temperature if directory.metadata is not None else (1.0,)
+    if not _COLDEST <= min(temperature) <= max(temperature) <= 1 / _COLDEST:
         raise ModelError(
-            f"{directory.name}: temperature {directory.metadata.temperature:g} in {METADATA_FILE}; "
+            f"{directory.name}: temperature {temperature} in {METADATA_FILE}; "
             f"expected {_COLDEST:g} to {1 / _COLDEST:g}; fit the model again"
         )
 

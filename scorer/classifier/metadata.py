@@ -15,18 +15,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
 from scorer.errors import ModelError
 
 METADATA_FILE = "scorer.json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+# Version 1 had one `temperature` in the place of `decision`.
+_READABLE = (1, 2)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelMetadata:
     """The contents of `scorer.json`.
 
-    `temperature` divides the logits before the softmax. `metrics` are those of the validation rows, `training` the
+    `decision` is what stands between logits and labels. `metrics` are those of the validation rows, `training` the
     configuration of the fit, `files` maps each file of the directory to the SHA-256 of its bytes (hexadecimal).
     """
 
@@ -35,7 +38,7 @@ class ModelMetadata:
     label_column: str
     labels: LabelSet
     max_length: int
-    temperature: float = 1.0
+    decision: Decision = field(default_factory=Decision)
     training: dict[str, Any] = field(default_factory=dict)
     training_data: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
@@ -58,11 +61,12 @@ class ModelMetadata:
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
             version = document.pop("schema_version")
-            if version != SCHEMA_VERSION:
+            if version not in _READABLE:
                 raise ModelError(f"{path}: schema version {version}; this scorer reads version {SCHEMA_VERSION}")
             labels = document.pop("labels")
             metadata = cls(
-                labels=LabelSet(tuple(labels["names"]), labels["kind"]),
+                labels=LabelSet(tuple(labels["names"]), labels["kind"], labels.get("multi", False)),
+                decision=_decision(document),
                 text_columns=tuple(_strings(document.pop("text_columns"))),
                 **document,
             )
@@ -75,15 +79,29 @@ class ModelMetadata:
 
     def _check(self) -> None:
         """ValueError where a field that decides an answer holds what `write` would never have written."""
-        if not (isinstance(self.temperature, float | int) and 0 < self.temperature < float("inf")):
-            raise ValueError("temperature")
+        self._check_decision()
         if not (isinstance(self.max_length, int) and self.max_length > 0):
             raise ValueError("max_length")
         if len(self.text_columns) not in (1, 2):
             raise ValueError("text_columns")
         if not _strings(list(self.labels.names)) or LabelSet.from_values(self.labels.values).kind != self.labels.kind:
             raise ValueError("labels")
+        if not isinstance(self.labels.multi, bool):
+            raise ValueError("labels")
         _strings(list(self.files.values()))
+
+    def _check_decision(self) -> None:
+        decision = self.decision
+        if len(decision.temperature) not in (1, len(self.labels)) or not all(map(_positive, decision.temperature)):
+            raise ValueError("temperature")
+        if decision.multi != self.labels.multi:
+            raise ValueError("thresholds")
+        if decision.thresholds is not None and len(decision.thresholds) != len(self.labels):
+            raise ValueError("thresholds")
+        if not all(map(_positive, decision.thresholds or ())):
+            raise ValueError("thresholds")
+        if decision.abstain_below is not None and not _positive(decision.abstain_below):
+            raise ValueError("abstain_below")
 
     def verify(self, directory: Path) -> None:
         """Compare every recorded hash with the file's bytes; a difference or a missing file is a ModelError."""
@@ -99,6 +117,21 @@ def sha256(path: Path) -> str:
     """The SHA-256 of a file's bytes, hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _decision(document: dict[str, Any]) -> Decision:
+    """Taken out of the document, whose version may be 1."""
+    if "temperature" in document:
+        return Decision((document.pop("temperature"),))
+    found = document.pop("decision")
+    thresholds = found["thresholds"]
+    return Decision(
+        tuple(found["temperature"]), tuple(thresholds) if thresholds is not None else None, found["abstain_below"]
+    )
+
+
+def _positive(value: Any) -> bool:
+    return isinstance(value, float | int) and 0 < value < float("inf")
 
 
 def _strings(values: Any) -> list[str]:

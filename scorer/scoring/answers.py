@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from scorer.classifier import confidence
+from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
 from scorer.config import FrameConfig
 from scorer.errors import UsageError
@@ -21,10 +22,10 @@ from scorer.scoring import status as statuses
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """What to append for a model with `labels` and a calibration `temperature`; the rest is as in `FrameConfig`."""
+    """What to append for a model with `labels` and the model's `decision`; the rest is as in `FrameConfig`."""
 
     labels: LabelSet
-    temperature: float
+    decision: Decision
     prefix: str = ""
     probabilities: bool = False
     expected: bool = False
@@ -32,7 +33,7 @@ class Answers:
     token_count: bool = False
 
     @classmethod
-    def of(cls, config: FrameConfig, *, labels: LabelSet, temperature: float) -> Answers:
+    def of(cls, config: FrameConfig, *, labels: LabelSet, decision: Decision) -> Answers:
         """The answers that `config` asks for; UsageError where the labels cannot give them."""
         if config.expected and labels.numbers() is None:
             raise UsageError("--expected: this model's labels are names; a mean needs numeric labels")
@@ -40,7 +41,7 @@ class Answers:
             raise UsageError(f"--top-k {config.top_k}: this model has {len(labels)} labels")
         return cls(
             labels=labels,
-            temperature=temperature,
+            decision=decision,
             prefix=config.prefix,
             probabilities=config.probabilities,
             expected=config.expected,
@@ -81,7 +82,7 @@ class Answers:
         """
         missing = ~statuses.is_scored(status)
         probability = np.zeros((len(status), len(self.labels)), np.float32)
-        probability[scorable] = confidence.probabilities(records["logits"], temperature=self.temperature)
+        probability[scorable] = self.decision.probabilities(records["logits"])
         tokens = np.zeros(len(status), np.int32)
         tokens[scorable] = records["tokens"]
         for field, column in zip(self.fields, self._columns(probability, missing, status, tokens), strict=True):

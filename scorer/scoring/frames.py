@@ -30,7 +30,7 @@ class FrameScorer:
     def __init__(self, config: FrameConfig) -> None:
         self._config = config
         self._classifier = Classifier.of(config, open_model(config.model))
-        answers = Answers.of(config, labels=self._classifier.labels, temperature=self._classifier.temperature)
+        answers = Answers.of(config, labels=self._classifier.labels, decision=self._classifier.decision)
         self._classify = Classify(self._classifier, answers=answers, store=None, run=0)
 
     @property

@@ -5,6 +5,7 @@ Owns its fields. No clock time is in it, so the same job on the same input gives
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from importlib.metadata import version
@@ -35,7 +36,7 @@ def describe_job(
         "lineage_version": LINEAGE_VERSION,
         "model": {
             "fingerprint": classifier.directory.fingerprint,
-            "temperature": classifier.temperature,
+            "decision": dataclasses.asdict(classifier.decision),
             "labels": list(classifier.labels.names),
         },
         "input": {"fingerprint": input_fingerprint},

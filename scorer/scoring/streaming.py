@@ -37,7 +37,7 @@ class Streaming:
         self._prepared = prepared
         self._output = output
         self._classifier = Classifier.of(config, prepared.directory)
-        self._answers = Answers.of(config, labels=self._classifier.labels, temperature=self._classifier.temperature)
+        self._answers = Answers.of(config, labels=self._classifier.labels, decision=self._classifier.decision)
         self.engine: dict[str, Any] = asdict(self._classifier.engine)
         self.job = describe_job(
             config,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.training.metrics import log_softmax, negative_log_likelihood
+from scorer.metrics.classification import log_softmax, negative_log_likelihood
 
 COLDEST, HOTTEST = 0.25, 20.0
 

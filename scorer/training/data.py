@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from scorer.classifier.labels import LabelSet
 from scorer.config import FitConfig
 from scorer.errors import DataError
+from scorer.examples.reading import Examples, overlap, read_examples
+from scorer.examples.split import stratified_split
+from scorer.examples.targets import label_indices, label_set, lonely
 from scorer.runs.console import Console
-from scorer.training.examples import Examples, overlap, read_examples
-from scorer.training.split import stratified_split
-from scorer.training.targets import label_indices, label_set, lonely
 
 
 @dataclass(frozen=True)

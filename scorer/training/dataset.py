@@ -13,7 +13,7 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from scorer.classifier.tokenization import TextEncoder
-from scorer.training.examples import Examples
+from scorer.examples.reading import Examples
 
 _WINDOW_ROWS = 65_536
 

@@ -14,8 +14,10 @@ from datasets import Dataset
 from safetensors.torch import load_file
 from transformers import TrainerState
 
+from scorer.classifier.decision import Decision
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, DeviceError, from_os_error
+from scorer.metrics.classification import Metrics, measure
 from scorer.runs.console import Console
 from scorer.runs.memory import peak_memory_mib
 from scorer.runs.signals import StopSignals
@@ -25,7 +27,6 @@ from scorer.training.arguments import total_steps, training_arguments
 from scorer.training.calibration import fit_temperature
 from scorer.training.data import TrainingData
 from scorer.training.dataset import tokenize
-from scorer.training.metrics import Metrics, measure
 from scorer.training.model_directory import Verdict, write_model_directory
 from scorer.training.output import point_latest, publish
 from scorer.training.precision import choose
@@ -118,10 +119,9 @@ class Fitting:
 
     def _judge(self, trainer: FitTrainer) -> Verdict:
         logits, targets = trainer.validation()
-        temperature = fit_temperature(logits, targets)
-        names = self._data.labels.names
-        raw, calibrated = (measure(scaled, targets, names=names) for scaled in (logits, logits / temperature))
-        return Verdict(raw, calibrated, temperature, trainer.history())
+        labels, decision = self._data.labels, Decision((fit_temperature(logits, targets),))
+        raw, calibrated = (measure(logits, targets, labels=labels, decision=way) for way in (Decision(), decision))
+        return Verdict(raw, calibrated, decision, trainer.history())
 
     def _publish(self, workspace: Workspace, output: Path, verdict: Verdict) -> None:
         built = workspace.path / "model"

@@ -21,13 +21,14 @@ import tokenizers
 import torch
 import transformers
 
+from scorer.classifier.decision import Decision
 from scorer.classifier.metadata import ModelMetadata
 from scorer.config import FitConfig
+from scorer.metrics.classification import Metrics
+from scorer.reports.charts import Evaluation
+from scorer.reports.fit_page import Report
 from scorer.training.data import TrainingData
-from scorer.training.learning_curve import Evaluation
-from scorer.training.metrics import Metrics
 from scorer.training.pretrained import BaseModel
-from scorer.training.report import Report
 from scorer.version import __version__
 
 # What says where and how loudly a fit ran, and what scorer.json has in fields of its own.
@@ -41,14 +42,14 @@ class Verdict:
 
     raw: Metrics
     metrics: Metrics
-    temperature: float
+    decision: Decision
     history: Sequence[Evaluation]
 
     def as_dict(self) -> dict[str, Any]:
         """JSON types only."""
         return {
             **self.metrics.as_dict(),
-            "temperature": self.temperature,
+            "decision": dataclasses.asdict(self.decision),
             "uncalibrated": self.raw.headline(),
             "history": [dataclasses.asdict(point) for point in self.history],
         }
@@ -96,7 +97,7 @@ def _metadata(
         label_column=data.train.columns.label,
         labels=data.labels,
         max_length=config.max_length,
-        temperature=verdict.temperature,
+        decision=verdict.decision,
         training=_configuration(config, precision),
         training_data=data.lineage(config),
         metrics={"rows": verdict.metrics.rows, **verdict.metrics.headline()},
@@ -116,7 +117,7 @@ def _report(metadata: ModelMetadata, verdict: Verdict) -> Report:
         title=f"{metadata.base_model} on {train['file']}",
         metrics=verdict.metrics,
         raw=verdict.raw,
-        temperature=verdict.temperature,
+        decision=verdict.decision,
         history=verdict.history,
         configuration={
             "base model": metadata.base_model,

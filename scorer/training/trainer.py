@@ -32,13 +32,14 @@ from transformers import (
 )
 from transformers.trainer_pt_utils import LengthGroupedSampler, get_length_grouped_indices
 
+from scorer.classifier.labels import LabelSet
 from scorer.classifier.loading import quietly
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, Interrupted
+from scorer.metrics.classification import measure
+from scorer.reports.charts import Evaluation
 from scorer.runs.console import Console, Counter
 from scorer.runs.signals import StopSignals
-from scorer.training.learning_curve import Evaluation
-from scorer.training.metrics import measure
 from scorer.training.pretrained import BaseModel
 
 
@@ -186,5 +187,5 @@ def _headline(prediction: EvalPrediction) -> dict[str, float]:
     logits = np.asarray(prediction.predictions)
     if not np.isfinite(logits).all():
         raise ConfigError("training diverged: the logits are not finite; try a smaller --learning-rate")
-    names = tuple(str(index) for index in range(logits.shape[1]))
-    return measure(logits, np.asarray(prediction.label_ids), names=names).headline()
+    labels = LabelSet(tuple(str(index) for index in range(logits.shape[1])), "int")
+    return measure(logits, np.asarray(prediction.label_ids), labels=labels).headline()

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from scorer.classifier.classifier import Classifier
+from scorer.classifier.decision import Decision
 from scorer.classifier.directory import open_model
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import ModelMetadata
@@ -192,8 +193,8 @@ def test_scorer_json_that_is_deeper_than_the_stack_or_lists_files_outside(model)
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"temperature": 1e-310}, "temperature 1e-310"),
-        ({"temperature": 1e300}, r"temperature 1e\+300"),
+        ({"decision": Decision((1e-310,))}, r"temperature \(1e-310"),
+        ({"decision": Decision((1e300,))}, r"temperature \(1e\+300"),
         ({"max_length": 1}, "max_length 1, but special tokens alone take 2"),
         ({"max_length": 2}, "max_length 2, but special tokens alone take 2"),
     ],

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import METADATA_FILE, ModelMetadata
 from scorer.errors import ModelError
@@ -18,7 +19,7 @@ def metadata(**changes) -> ModelMetadata:
         "label_column": "Étoiles",
         "labels": LabelSet.from_values([1, 2, 3]),
         "max_length": 64,
-        "temperature": 1.25,
+        "decision": Decision((1.25,)),
         "training": {"seed": 7},
         "metrics": {"macro_f1": 0.5},
         "versions": {"torch": "2"},
@@ -43,7 +44,7 @@ def test_what_was_written_is_read(tmp_path, values):
     found = ModelMetadata.read(tmp_path)
     assert found is not None
     assert set(found.files) == {"config.json"}
-    assert (found.labels, found.text_columns, found.temperature) == (written.labels, ("first", "second"), 1.25)
+    assert (found.labels, found.text_columns, found.decision) == (written.labels, ("first", "second"), written.decision)
     assert (found.training, found.metrics, found.versions) == ({"seed": 7}, {"macro_f1": 0.5}, {"torch": "2"})
 
 
@@ -75,6 +76,10 @@ def _with(**changes):
     return lambda document: document | changes
 
 
+def _decided(**changes):
+    return lambda document: document | {"decision": document["decision"] | changes}
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -95,9 +100,15 @@ def _with(**changes):
         _with(text_columns=[7]),
         _with(max_length="many"),
         _with(max_length=0),
-        _with(temperature=0.0),
-        _with(temperature=-1.0),
-        _with(temperature="warm"),
+        _decided(temperature=[0.0]),
+        _decided(temperature=[-1.0]),
+        _decided(temperature=["warm"]),
+        _decided(temperature=[1.0, 1.0]),
+        _decided(temperature=1.0),
+        _decided(thresholds=[0.5, 0.5, 0.5]),
+        _decided(abstain_below="low"),
+        _without("decision"),
+        _with(labels={"names": ["1", "2", "3"], "kind": "int", "multi": True}),
         _with(files=["config.json"]),
         lambda _: [],
         lambda _: None,
@@ -123,3 +134,24 @@ def test_a_temperature_that_is_no_number_is_a_model_error(directory, temperature
     path.write_text(path.read_text().replace("1.25", temperature))
     with pytest.raises(ModelError, match=r"scorer\.json"):
         ModelMetadata.read(directory)
+
+
+def test_version_1_had_one_temperature(directory):
+    path = directory / METADATA_FILE
+    document = json.loads(path.read_text())
+    del document["decision"], document["labels"]["multi"]
+    path.write_text(json.dumps(document | {"schema_version": 1, "temperature": 1.5}))
+    found = ModelMetadata.read(directory)
+    assert found is not None
+    assert found.decision == Decision((1.5,))
+    assert found.labels == metadata().labels
+
+
+def test_several_labels_a_row_have_thresholds(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    labels = LabelSet.from_values(["a", "b"], multi=True)
+    written = metadata(labels=labels, decision=Decision((1.0, 2.0), (0.3, 0.6)))
+    written.write(tmp_path)
+    found = ModelMetadata.read(tmp_path)
+    assert found is not None
+    assert (found.labels, found.decision) == (labels, written.decision)

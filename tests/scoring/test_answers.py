@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
 from scorer.config import FrameConfig
 from scorer.errors import UsageError
@@ -25,7 +26,7 @@ def answered(labels: LabelSet = STARS, *, temperature: float = 1.0, **options) -
     records["logits"] = LOGITS
     records["tokens"] = [7, 128, 3, 4]
     table = pa.table({"text": list("abcdef"), "id": pa.array(range(6), pa.int16())})
-    answers = Answers.of(FrameConfig(**options), labels=labels, temperature=temperature)
+    answers = Answers.of(FrameConfig(**options), labels=labels, decision=Decision((temperature,)))
     result = answers.append(table, status=STATUS, scorable=SCORABLE, records=records)
     assert result.schema == answers.schema(table.schema)
     result.validate(full=True)
@@ -64,7 +65,7 @@ def test_the_temperature_changes_the_confidence_and_not_the_score():
     ],
 )
 def test_the_score_has_the_type_of_the_labels(labels, kind, values):
-    assert Answers.of(FrameConfig(), labels=labels, temperature=1.0).fields[0].type == kind
+    assert Answers.of(FrameConfig(), labels=labels, decision=Decision()).fields[0].type == kind
     if values:
         assert answered(labels)["score"].to_pylist() == values
 
@@ -119,7 +120,7 @@ def test_the_prefix_stands_before_every_name():
 
 
 def test_no_rows():
-    answers = Answers.of(FrameConfig(probabilities=True, top_k=2), labels=STARS, temperature=1.0)
+    answers = Answers.of(FrameConfig(probabilities=True, top_k=2), labels=STARS, decision=Decision())
     table = pa.table({"text": pa.array([], pa.string())})
     result = answers.append(
         table, status=np.zeros(0, np.int8), scorable=np.zeros(0, np.int64), records=np.zeros(0, record_dtype(3))

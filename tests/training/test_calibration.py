@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from scorer.classifier.decision import Decision
+from scorer.classifier.labels import LabelSet
+from scorer.metrics.classification import log_softmax, measure, negative_log_likelihood
 from scorer.training.calibration import COLDEST, HOTTEST, fit_temperature
-from scorer.training.metrics import expected_calibration_error, log_softmax, negative_log_likelihood
 
 
 def drawn(rows: int, sharpness: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -35,9 +37,10 @@ def test_overconfident_logits_become_calibrated() -> None:
     logits, targets = drawn(4000, 4.0)
     fresh_logits, fresh_targets = drawn(4000, 4.0, seed=1)
     temperature = fit_temperature(logits, targets)
-    before = expected_calibration_error(np.exp(log_softmax(fresh_logits)), fresh_targets)
-    after = expected_calibration_error(np.exp(log_softmax(fresh_logits / temperature)), fresh_targets)
-    assert after < before / 4
+    labels = LabelSet.from_values([1, 2, 3, 4])
+    decisions = Decision(), Decision((temperature,))
+    before, after = (measure(fresh_logits, fresh_targets, labels=labels, decision=way) for way in decisions)
+    assert after.ece < before.ece / 4
 
 
 def test_a_temperature_that_does_not_help_is_not_kept() -> None:

@@ -71,7 +71,7 @@ def test_the_directory_says_what_it_is(base: Path) -> None:
     assert config["label2id"] == {"1": 0, "5": 1}
     metrics = json.loads(Path("out/metrics.json").read_text())
     assert metrics["confusion"] == summary.metrics["confusion"]
-    assert metrics["temperature"] == metadata.temperature
+    assert metrics["decision"]["temperature"] == list(metadata.decision.temperature)
     assert len(metrics["history"]) == 2
     assert metrics["nll"] <= metrics["uncalibrated"]["nll"]
     assert json.loads(json.dumps(summary.as_dict())) == summary.as_dict()

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from scorer.errors import UsageError
-from scorer.training.columns import LABEL_NAMES, TEXT_NAMES, Columns, find_columns
+from scorer.examples.columns import LABEL_NAMES, TEXT_NAMES, Columns, find_columns
 
 
 def find(columns: dict[str, pa.DataType], *texts: str, label: str | None = None) -> Columns:

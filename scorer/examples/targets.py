@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from scorer.classifier.labels import LabelSet, LabelValue
 from scorer.errors import ConfigError, DataError
+from scorer.examples.columns import is_label
 from scorer.tables.texts import is_text
-from scorer.training.columns import is_label
 
 # Beyond these, a column is an identifier or a measurement and not a class.
 _MOST_LABELS = 1000

@@ -13,8 +13,8 @@ from transformers import AutoTokenizer
 
 from scorer.classifier.tokenization import TextEncoder
 from scorer.errors import ConfigError, DataError, InputMissing, UsageError
+from scorer.examples.reading import Examples, overlap, read_examples
 from scorer.training.dataset import tokenize
-from scorer.training.examples import Examples, overlap, read_examples
 from tests.conftest import TinyModel
 
 

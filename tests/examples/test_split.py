@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from scorer.training.split import stratified_split
+from scorer.examples.split import stratified_split
 
 
 def split(

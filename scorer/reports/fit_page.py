@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from scorer.training.learning_curve import Evaluation, Series, chart
-from scorer.training.metrics import Metrics
+from scorer.classifier.decision import Decision
+from scorer.metrics.classification import Metrics
+from scorer.reports.charts import Evaluation, Series, chart
 
 # Beyond this a confusion matrix is no longer read but scrolled; metrics.json has it whole.
 _MOST_CONFUSION_LABELS = 40
@@ -29,7 +30,7 @@ class Report:
     title: str
     metrics: Metrics
     raw: Metrics
-    temperature: float
+    decision: Decision
     history: Sequence[Evaluation]
     configuration: Mapping[str, Any]
     lineage: Mapping[str, Any]
@@ -41,7 +42,7 @@ class Report:
             _section("Labels", _label_table(self.metrics)),
             _section("Confusion", _confusion(self.metrics)),
             _section("Learning curve", _curves(self.history)),
-            _section("Calibration", _calibration(self.metrics, self.raw, self.temperature)),
+            _section("Calibration", _calibration(self.metrics, self.raw, self.decision)),
             _section("Configuration", _definitions(self.configuration)),
             _section("Lineage", _definitions(self.lineage)),
         )
@@ -75,6 +76,8 @@ def _label_table(metrics: Metrics) -> str:
 
 def _confusion(metrics: Metrics) -> str:
     names = [label.name for label in metrics.labels]
+    if metrics.confusion is None:
+        return "<p>A row may have several labels, so there is no confusion of one with another.</p>"
     if len(names) > _MOST_CONFUSION_LABELS:
         return f"<p>{len(names)} labels: too many for a table; the counts are in metrics.json.</p>"
     head = "".join(f"<th>{escape(name)}</th>" for name in names)
@@ -103,13 +106,14 @@ def _curves(history: Sequence[Evaluation]) -> str:
     return f'<div class="charts">{chart(losses)}{chart(scores)}</div>'
 
 
-def _calibration(metrics: Metrics, raw: Metrics, temperature: float) -> str:
+def _calibration(metrics: Metrics, raw: Metrics, decision: Decision) -> str:
     rows = (
         ("negative log-likelihood", f"{raw.nll:.4f}", f"{metrics.nll:.4f}"),
         ("calibration error (15 bins)", f"{raw.ece:.4f}", f"{metrics.ece:.4f}"),
     )
+    temperature = ", ".join(f"{value:.4f}" for value in decision.temperature)
     note = (
-        f"<p>Logits are divided by a temperature of {temperature:.4f}, which was fitted on the same validation rows: "
+        f"<p>Logits are divided by a temperature of {temperature}, which was fitted on the same validation rows: "
         "on new rows expect a little less.</p>"
     )
     return note + _table(("", "before", "after"), rows)

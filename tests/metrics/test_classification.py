@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss, precision_recall_fscore_support
 
-from scorer.training.metrics import expected_calibration_error, log_softmax, macro_f1, measure
+from scorer.classifier.decision import Decision
+from scorer.classifier.labels import LabelSet
+from scorer.metrics.classification import log_softmax, macro_f1, measure
 
-NAMES = ("bad", "middling", "good", "never")
+LABELS = LabelSet(("bad", "middling", "good", "never"), "string")
 
 
 def predictions(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -24,7 +26,7 @@ def predictions(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def test_agrees_with_sklearn(seed: int) -> None:
     logits, targets = predictions(200, seed)
     predicted, everything = logits.argmax(axis=1), list(range(4))
-    metrics = measure(logits, targets, names=NAMES)
+    metrics = measure(logits, targets, labels=LABELS)
     precision, recall, f1, support = precision_recall_fscore_support(
         targets, predicted, labels=everything, zero_division=0
     )
@@ -38,22 +40,12 @@ def test_agrees_with_sklearn(seed: int) -> None:
     assert [list(row) for row in metrics.confusion] == confusion_matrix(targets, predicted, labels=everything).tolist()
 
 
-def test_calibration_error_agrees_with_a_loop() -> None:
-    logits, targets = predictions(500, 7)
-    probabilities = np.exp(log_softmax(logits))
-    expected = 0.0
-    for bin_ in range(15):
-        members = [row for row in probabilities.max(axis=1) if bin_ / 15 < row <= (bin_ + 1) / 15]
-        rows = [i for i, row in enumerate(probabilities.max(axis=1)) if bin_ / 15 < row <= (bin_ + 1) / 15]
-        if rows:
-            accuracy = np.mean([probabilities[i].argmax() == targets[i] for i in rows])
-            expected += len(rows) / 500 * abs(accuracy - np.mean(members))
-    assert expected_calibration_error(probabilities, targets) == pytest.approx(expected)
-
-
-def test_sure_and_right_is_perfectly_calibrated() -> None:
-    assert expected_calibration_error(np.eye(3), np.arange(3)) == 0.0
-    assert expected_calibration_error(np.eye(3), np.array([1, 2, 0])) == 1.0
+def test_the_temperature_changes_likelihood_and_calibration_alone() -> None:
+    logits, targets = predictions(200, 3)
+    plain, warm = (measure(logits, targets, labels=LABELS, decision=Decision((t,))) for t in (1.0, 2.0))
+    assert warm.nll == pytest.approx(measure(logits / 2, targets, labels=LABELS).nll)
+    assert (warm.confusion, warm.accuracy) == (plain.confusion, plain.accuracy)
+    assert warm.ece != plain.ece
 
 
 def test_a_label_that_never_occurs_does_not_lower_macro_f1() -> None:
@@ -61,7 +53,9 @@ def test_a_label_that_never_occurs_does_not_lower_macro_f1() -> None:
 
 
 def test_huge_logits_do_not_overflow() -> None:
-    metrics = measure(np.array([[1e4, -1e4], [1e4, -1e4]], np.float32), np.array([0, 1]), names=("a", "b"))
+    metrics = measure(
+        np.array([[1e4, -1e4], [1e4, -1e4]], np.float32), np.array([0, 1]), labels=LabelSet(("a", "b"), "string")
+    )
     assert metrics.nll == pytest.approx(1e4)
     assert metrics.accuracy == 0.5
 
@@ -70,5 +64,5 @@ def test_as_dict_is_json() -> None:
     import json
 
     logits, targets = predictions(20, 0)
-    document = measure(logits, targets, names=NAMES).as_dict()
+    document = measure(logits, targets, labels=LABELS).as_dict()
     assert json.loads(json.dumps(document, allow_nan=False)) == document

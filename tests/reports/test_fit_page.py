@@ -10,9 +10,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from scorer.training.learning_curve import Evaluation, chart
-from scorer.training.metrics import Metrics, measure
-from scorer.training.report import Report
+from scorer.classifier.decision import Decision
+from scorer.classifier.labels import LabelSet
+from scorer.metrics.classification import Metrics, measure
+from scorer.reports.charts import Evaluation, chart
+from scorer.reports.fit_page import Report
 
 VOID = {"meta", "path", "circle", "polyline"}
 HOSTILE = "<script>alert('&')</script>"
@@ -44,7 +46,7 @@ class Checker(HTMLParser):
 
 def metrics(*names: str) -> Metrics:
     logits = np.random.default_rng(0).normal(size=(60, len(names)))
-    return measure(logits, np.arange(60) % len(names), names=names)
+    return measure(logits, np.arange(60) % len(names), labels=LabelSet(names, "string"))
 
 
 def page(*names: str) -> str:
@@ -53,7 +55,7 @@ def page(*names: str) -> str:
         title=HOSTILE,
         metrics=metrics(*names),
         raw=metrics(*names),
-        temperature=1.25,
+        decision=Decision((1.25,)),
         history=history,
         configuration={"base model": HOSTILE, "learning_rate": 1e-4, "text columns": ("a", "b"), "eval_steps": None},
         lineage={HOSTILE: "x"},

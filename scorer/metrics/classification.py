@@ -1,15 +1,20 @@
-"""How good predictions are: accuracy, F1, confusion, likelihood and calibration.
+"""How good predictions are: accuracy, F1, confusion and likelihood, with calibration beside them.
 
-Pure functions on arrays; knows no model, file or trainer.
+Pure functions on arrays; knows no file or trainer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from scorer.classifier.decision import Decision
+from scorer.classifier.labels import LabelSet
+from scorer.metrics.calibration import Bin, brier_score, expected_calibration_error, reliability
 
 
 @dataclass(frozen=True)
@@ -23,20 +28,42 @@ class LabelMetrics:
     support: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Metrics:
-    """Figures of `rows` predictions; `confusion[i][j]` counts rows of class i that were predicted as class j."""
+    """Figures of `rows` predictions.
+
+    accuracy     share of rows whose labels are all right (multi-label: exact match)
+    macro_f1     unweighted mean of F1 over the labels that occur
+    nll          negative log-likelihood in nats, mean over rows (multi-label: over rows and labels)
+    ece          expected calibration error over 15 bins
+    brier        Brier score, mean over rows (multi-label: over rows and labels)
+    more         figures that only some kinds of labels have, by their names
+    labels       each label against the rest
+    reliability  the bins behind `ece`
+    confusion    confusion[i][j] counts rows of class i that were predicted as class j; None for multi-label
+    """
 
     rows: int
     accuracy: float
     macro_f1: float
     nll: float
     ece: float
+    brier: float
+    more: Mapping[str, float]
     labels: tuple[LabelMetrics, ...]
-    confusion: tuple[tuple[int, ...], ...]
+    reliability: tuple[Bin, ...]
+    confusion: tuple[tuple[int, ...], ...] | None
 
     def headline(self) -> dict[str, float]:
-        return {"accuracy": self.accuracy, "macro_f1": self.macro_f1, "nll": self.nll, "ece": self.ece}
+        """The figures that are one number for all rows, by their names."""
+        return {
+            "accuracy": self.accuracy,
+            "macro_f1": self.macro_f1,
+            **self.more,
+            "nll": self.nll,
+            "ece": self.ece,
+            "brier": self.brier,
+        }
 
     def as_dict(self) -> dict[str, Any]:
         """JSON types only."""
@@ -44,27 +71,39 @@ class Metrics:
             "rows": self.rows,
             **self.headline(),
             "labels": [vars(label) for label in self.labels],
-            "confusion": [list(row) for row in self.confusion],
+            "reliability": [vars(bin_) for bin_ in self.reliability],
+            "confusion": [list(row) for row in self.confusion] if self.confusion is not None else None,
         }
 
 
-def measure(logits: NDArray[np.floating[Any]], targets: NDArray[np.int64], *, names: tuple[str, ...]) -> Metrics:
-    """The metrics of `logits` (n, labels) against class indices `targets` (n,), n > 0."""
-    log_probabilities = log_softmax(logits)
+def measure(
+    logits: NDArray[np.floating[Any]],
+    targets: NDArray[np.int64],
+    *,
+    labels: LabelSet,
+    decision: Decision = Decision(),  # noqa: B008 (frozen)
+) -> Metrics:
+    """The metrics of `logits` (n, labels) under `decision` against class indices `targets` (n,), n > 0."""
+    log_probabilities = log_softmax(logits / np.array(decision.temperature))
     predicted = log_probabilities.argmax(axis=1)
-    confusion = confusion_matrix(targets, predicted, labels=len(names))
+    confusion = confusion_matrix(targets, predicted, labels=len(labels))
     precision, recall, f1 = precision_recall_f1(confusion)
     support = confusion.sum(axis=1)
+    probabilities = np.exp(log_probabilities)
+    bins = reliability(probabilities.max(axis=1), predicted == targets)
     return Metrics(
         rows=len(targets),
         accuracy=float(np.trace(confusion) / len(targets)),
         macro_f1=macro_f1(confusion),
         nll=negative_log_likelihood(log_probabilities, targets),
-        ece=expected_calibration_error(np.exp(log_probabilities), targets),
+        ece=expected_calibration_error(bins),
+        brier=brier_score(probabilities, np.eye(len(labels))[targets]),
+        more={},
         labels=tuple(
             LabelMetrics(name, float(precision[i]), float(recall[i]), float(f1[i]), int(support[i]))
-            for i, name in enumerate(names)
+            for i, name in enumerate(labels.names)
         ),
+        reliability=bins,
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
     )
 
@@ -100,17 +139,6 @@ def macro_f1(confusion: NDArray[np.int64]) -> float:
 def negative_log_likelihood(log_probabilities: NDArray[np.float64], targets: NDArray[np.int64]) -> float:
     """The mean of -log p(true label), in nats."""
     return float(-log_probabilities[np.arange(len(targets)), targets].mean())
-
-
-def expected_calibration_error(
-    probabilities: NDArray[np.float64], targets: NDArray[np.int64], *, bins: int = 15
-) -> float:
-    """Mean distance of confidence and accuracy over `bins` equally wide bins (Guo et al. 2017, equation 3)."""
-    confidence = probabilities.max(axis=1)
-    correct = probabilities.argmax(axis=1) == targets
-    bin_of = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    gaps = np.bincount(bin_of, weights=correct - confidence, minlength=bins)
-    return float(np.abs(gaps).sum() / len(targets))
 
 
 def _ratio(numerator: NDArray[np.int64], denominator: NDArray[np.int64]) -> NDArray[np.float64]:

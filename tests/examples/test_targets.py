@@ -10,7 +10,7 @@ import pytest
 
 from scorer.classifier.labels import LabelSet
 from scorer.errors import ConfigError, DataError
-from scorer.training.targets import label_indices, label_set, label_values, lonely
+from scorer.examples.targets import label_indices, label_set, label_values, lonely
 
 
 def values(column: pa.Array) -> list[Any]:

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from scorer.classifier.labels import LabelValue
 from scorer.errors import DataError
+from scorer.examples.columns import Columns, find_columns
+from scorer.examples.targets import label_values
 from scorer.tables.source import Source
 from scorer.tables.texts import is_blank, texts
-from scorer.training.columns import Columns, find_columns
-from scorer.training.targets import label_values
 
 _WINDOW_ROWS = 65_536
 _WINDOW_BYTES = 64 << 20

@@ -1,0 +1,47 @@
+"""How logits become answers: the calibration and the thresholds that a fit learned on held-out rows.
+
+Owns what is applied after the forward pass. Does not know models, files or what the labels are called.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.classifier import confidence
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What stands between logits and labels.
+
+    temperature    divides the logits: one number for all labels, or one for each (multi-label)
+    thresholds     multi-label: a label is given when its probability is at least its threshold; None means that each
+                   row has exactly one label, the likeliest
+    abstain_below  a row whose confidence is lower is marked `abstain`; None marks no row
+    """
+
+    temperature: tuple[float, ...] = (1.0,)
+    thresholds: tuple[float, ...] | None = None
+    abstain_below: float | None = None
+
+    @property
+    def multi(self) -> bool:
+        """Whether a row may have any number of labels."""
+        return self.thresholds is not None
+
+    def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Calibrated probabilities (n, labels) float32 of `logits` (n, labels): they add up to 1, or each is its own
+        label's where rows may have several."""
+        temperature = np.array(self.temperature)
+        compute = confidence.independent_probabilities if self.multi else confidence.probabilities
+        return compute(logits, temperature=temperature)
+
+    def chosen(self, probability: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Which labels (n, labels) bool each row has by its `probability` (n, labels)."""
+        if self.thresholds is not None:
+            return probability >= np.array(self.thresholds, np.float32)
+        best = confidence.predicted(probability)[0]
+        return np.asarray(np.arange(probability.shape[1]) == best[:, None])
