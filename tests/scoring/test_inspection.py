@@ -26,7 +26,7 @@ def test_a_model_that_scorer_fitted(tiny_model, tmp_path):
     json.dumps(document)
     assert document["kind"] == "model"
     assert document["fitted_by_scorer"]
-    assert document["labels"] == {"names": ("1", "2", "3", "4", "5"), "kind": "int"}
+    assert document["labels"] == {"names": ("1", "2", "3", "4", "5"), "kind": "int", "multi": False}
     assert document["metrics"] == {"f1": 0.5}
     assert document["files"]["config.json"] == sha256(directory / "config.json")
     parts = dict(document["parameters"])
