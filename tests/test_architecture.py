@@ -225,7 +225,7 @@ def test_a_sound_house_is_left_in_peace(house):
             "if TYPE_CHECKING:\n    import scorer.runs.lock",
             "scorer.classifier.a:2: classifier imports runs",
         ),
-        ("training/a.py", "import scorer.scoring.job", "scorer.training.a:1: training imports scoring"),
+        ("checking/a.py", "import scorer.scoring.job", "scorer.checking.a:1: checking imports scoring"),
         ("config.py", "import scorer.tables", "scorer.config:1: config imports tables"),
         ("tables/a.py", "from . import b", "scorer.tables.a:1: relative import"),
         ("tables/a.py", "import torch.nn as nn", "scorer.tables.a:1: torch has another door"),
