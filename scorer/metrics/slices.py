@@ -1,0 +1,121 @@
+"""Parts of the rows, by length or by what a column says, and which of them fare worse than the whole.
+
+Pure functions on arrays; knows no model or file.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.metrics.calibration import expected_calibration_error, reliability
+from scorer.metrics.classification import confusion_matrix, macro_f1
+from scorer.metrics.rows import Judged
+
+MOST_VALUES = 20
+QUANTILES = 4
+_SIGNIFICANCE = 0.05
+_MISSING = "null"
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The rows whose `column` is `value` (a name, a number, or a range of numbers).
+
+    accuracy, macro_f1  of these rows; macro F1 is the mean over the labels that occur among them
+    confidence          mean over the rows
+    ece                 expected calibration error over 15 bins
+    worse               whether the accuracy is significantly below that of all rows
+    """
+
+    column: str
+    value: str
+    rows: int
+    accuracy: float
+    macro_f1: float
+    confidence: float
+    ece: float
+    worse: bool
+
+
+def slices(column: str, values: Sequence[Any], judged: Judged) -> tuple[Slice, ...]:
+    """The slices of `judged` by `values` (n,), numbers or names with None among them.
+
+    Numbers of more than 10 distinct values are cut at their quartiles, lowest first; of anything else the 20 values
+    with the most rows come out, most rows first. A slice is `worse` when the upper end of the Wilson interval of its
+    accuracy (Wilson 1927) lies below the accuracy of all rows; its level is 95 % for all slices of the column together
+    (Bonferroni).
+    """
+    parts = _parts(values)
+    level = 1 - _SIGNIFICANCE / 2 / max(len(parts), 1)
+    overall = float(judged.correct.mean())
+    return tuple(_slice(column, value, rows, judged, overall, level) for value, rows in parts)
+
+
+def wilson_upper(hits: int, rows: int, *, level: float) -> float:
+    """The upper end of the Wilson score interval of `hits` of `rows` > 0 at the one-sided `level` (Wilson 1927)."""
+    z = NormalDist().inv_cdf(level)
+    share = hits / rows
+    centre = share + z * z / (2 * rows)
+    spread = z * math.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows))
+    return min((centre + spread) / (1 + z * z / rows), 1.0) if hits < rows else 1.0
+
+
+def _slice(column: str, value: str, rows: NDArray[np.int64], judged: Judged, overall: float, level: float) -> Slice:
+    correct, confidence = judged.correct[rows], judged.confidence[rows]
+    return Slice(
+        column=column,
+        value=value,
+        rows=len(rows),
+        accuracy=float(correct.mean()),
+        macro_f1=_macro_f1(judged.targets[rows], judged.predicted[rows], labels=judged.probabilities.shape[1]),
+        confidence=float(confidence.mean()),
+        ece=expected_calibration_error(reliability(confidence, correct)),
+        worse=wilson_upper(int(correct.sum()), len(rows), level=level) < overall,
+    )
+
+
+def _macro_f1(targets: NDArray[np.integer[Any]], predicted: NDArray[np.integer[Any]], *, labels: int) -> float:
+    if targets.ndim == 1:
+        return macro_f1(confusion_matrix(targets.astype(np.int64), predicted.astype(np.int64), labels=labels))
+    hits = (targets & predicted).sum(axis=0)
+    both = targets.sum(axis=0) + predicted.sum(axis=0)
+    occurs = both > 0
+    return float((2 * hits[occurs] / both[occurs]).mean()) if occurs.any() else 0.0
+
+
+def _parts(values: Sequence[Any]) -> list[tuple[str, NDArray[np.int64]]]:
+    """Rows by the name of their slice, in the order in which slices are shown."""
+    missing = np.array([value is None or value != value for value in values])
+    present = np.flatnonzero(~missing)
+    found = [values[row] for row in present.tolist()]
+    if _numeric(found) and len(set(found)) > 10:
+        parts = _by_quantile(np.array(found, np.float64), present)
+    else:
+        parts = _by_value(found, present)
+    return [*parts, (_MISSING, np.flatnonzero(missing))] if missing.any() else parts
+
+
+def _numeric(values: Sequence[Any]) -> bool:
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+
+
+def _by_quantile(numbers: NDArray[np.float64], rows: NDArray[np.int64]) -> list[tuple[str, NDArray[np.int64]]]:
+    edges = np.unique(np.quantile(numbers, np.arange(1, QUANTILES) / QUANTILES, method="inverted_cdf"))
+    place = np.searchsorted(edges, numbers)
+    groups = [(numbers[place == index], rows[place == index]) for index in range(len(edges) + 1)]
+    return [(f"{part.min():.6g} to {part.max():.6g}", members) for part, members in groups if len(part)]
+
+
+def _by_value(values: Sequence[Any], rows: NDArray[np.int64]) -> list[tuple[str, NDArray[np.int64]]]:
+    groups: dict[str, list[int]] = {}
+    for value, row in zip(values, rows.tolist(), strict=True):
+        groups.setdefault(str(value), []).append(row)
+    largest = sorted(groups.items(), key=lambda group: (-len(group[1]), group[0]))[:MOST_VALUES]
+    return [(value, np.array(members)) for value, members in largest]
