@@ -17,6 +17,7 @@ from typing import Any
 
 from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
+from scorer.classifier.profile import Profile
 from scorer.errors import ModelError
 
 METADATA_FILE = "scorer.json"
@@ -29,7 +30,8 @@ _READABLE = (1, 2)
 class ModelMetadata:
     """The contents of `scorer.json`.
 
-    `decision` is what stands between logits and labels. `metrics` are those of the validation rows, `training` the
+    `decision` is what stands between logits and labels, `profile` what the training data looked like (None in documents
+    that an earlier version wrote). `metrics` are those of the validation rows, `training` the
     configuration of the fit, `files` maps each file of the directory to the SHA-256 of its bytes (hexadecimal).
     """
 
@@ -42,6 +44,7 @@ class ModelMetadata:
     training: dict[str, Any] = field(default_factory=dict)
     training_data: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
+    profile: Profile | None = None
     versions: dict[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
 
@@ -64,9 +67,11 @@ class ModelMetadata:
             if version not in _READABLE:
                 raise ModelError(f"{path}: schema version {version}; this scorer reads version {SCHEMA_VERSION}")
             labels = document.pop("labels")
+            profile = document.pop("profile", None)
             metadata = cls(
                 labels=LabelSet(tuple(labels["names"]), labels["kind"], labels.get("multi", False)),
                 decision=_decision(document),
+                profile=Profile.from_document(profile) if profile is not None else None,
                 text_columns=tuple(_strings(document.pop("text_columns"))),
                 **document,
             )
@@ -88,6 +93,8 @@ class ModelMetadata:
             raise ValueError("labels")
         if not isinstance(self.labels.multi, bool):
             raise ValueError("labels")
+        if self.profile is not None:
+            self.profile.check(labels=len(self.labels))
         _strings(list(self.files.values()))
 
     def _check_decision(self) -> None:

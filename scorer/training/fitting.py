@@ -31,6 +31,7 @@ from scorer.training.model_directory import Verdict, write_model_directory
 from scorer.training.output import point_latest, publish
 from scorer.training.precision import choose
 from scorer.training.pretrained import load_base_model
+from scorer.training.profiling import profile_of
 from scorer.training.resume import describe, last_checkpoint, open_workspace, state_of, stopped_early
 from scorer.training.trainer import FitTrainer, Narrator, make_trainer, quiet_training
 
@@ -121,7 +122,15 @@ class Fitting:
         logits, targets = trainer.validation()
         labels, decision = self._data.labels, Decision((fit_temperature(logits, targets),))
         raw, calibrated = (measure(logits, targets, labels=labels, decision=way) for way in (Decision(), decision))
-        return Verdict(raw, calibrated, decision, trainer.history())
+        profile = profile_of(
+            self._data.train,
+            self._base.encoder(max_length=self._config.max_length),
+            unknown_token=self._base.tokenizer.unk_token_id,
+            logits=logits,
+            targets=targets,
+            decision=decision,
+        )
+        return Verdict(raw, calibrated, decision, trainer.history(), profile)
 
     def _publish(self, workspace: Workspace, output: Path, verdict: Verdict) -> None:
         built = workspace.path / "model"

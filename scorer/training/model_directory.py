@@ -23,6 +23,7 @@ import transformers
 
 from scorer.classifier.decision import Decision
 from scorer.classifier.metadata import ModelMetadata
+from scorer.classifier.profile import Profile
 from scorer.config import FitConfig
 from scorer.metrics.classification import Metrics
 from scorer.reports.charts import Evaluation
@@ -38,12 +39,14 @@ _ELSEWHERE |= {"text_column", "label_column", "base_model", "max_length"}
 
 @dataclass(frozen=True)
 class Verdict:
-    """How good the model is on the validation rows, before (`raw`) and after calibration, and how it got there."""
+    """How good the model is on the validation rows, before (`raw`) and after calibration, and how it got there; and the
+    `profile` of the data behind it."""
 
     raw: Metrics
     metrics: Metrics
     decision: Decision
     history: Sequence[Evaluation]
+    profile: Profile | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """JSON types only."""
@@ -101,6 +104,7 @@ def _metadata(
         training=_configuration(config, precision),
         training_data=data.lineage(config),
         metrics={"rows": verdict.metrics.rows, **verdict.metrics.headline()},
+        profile=verdict.profile,
         versions=versions(),
     )
 

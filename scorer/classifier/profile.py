@@ -1,0 +1,86 @@
+"""The profile of a model's training data: what the rows looked like that it was fitted and validated on.
+
+Owns the histograms, their bin edges and how rows are counted into them. Does not know files, nor what a difference
+between two profiles means: `scorer.scoring.drift` does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Bin i holds what is above edge i - 1 and at most edge i; the last bin holds what is above all edges. Lengths are finer
+# where short texts are, confidences where most rows are.
+LENGTH_EDGES = (4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+CONFIDENCE_EDGES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """Counts of rows, which later rows are compared with.
+
+    rows              training rows behind the next five fields: all, or evenly spaced ones of a large file
+    length_edges      tokens, ascending: the upper edges of the length bins but for the last, which has none
+    lengths           rows by length in tokens as the model sees them, special tokens included, (edges + 1,)
+    truncated_share   share of those rows that is longer than the model can see
+    unknown_token     id of the token that stands for what the tokenizer does not know; None when it has none
+    unknown_share     share of the rows' tokens that is that token
+    validation_rows   validation rows behind the rest
+    true_labels       rows by true label, in class-index order, and last those without any (multi-label), (labels + 1,)
+    predicted_labels  the same by predicted label, after calibration and thresholds
+    confidence_edges  ascending: the upper edges of the confidence bins but for the last, which has none
+    confidences       rows by calibrated probability of their likeliest label, (edges + 1,)
+    """
+
+    rows: int
+    length_edges: tuple[int, ...] = LENGTH_EDGES
+    lengths: tuple[int, ...]
+    truncated_share: float
+    unknown_token: int | None
+    unknown_share: float
+    validation_rows: int
+    true_labels: tuple[int, ...]
+    predicted_labels: tuple[int, ...]
+    confidence_edges: tuple[float, ...] = CONFIDENCE_EDGES
+    confidences: tuple[int, ...]
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> Profile:
+        """The profile in a `scorer.json`; lists have become tuples. TypeError for unknown or missing keys."""
+        fields: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in document.items()
+        }
+        return cls(**fields)
+
+    def check(self, *, labels: int) -> None:
+        """ValueError when this cannot be the profile of a model with `labels` labels."""
+        for edges, counts in ((self.length_edges, self.lengths), (self.confidence_edges, self.confidences)):
+            if len(counts) != len(edges) + 1 or not all(low < high for low, high in pairwise((0, *edges))):
+                raise ValueError("profile: edges")
+        for counts in (self.true_labels, self.predicted_labels):
+            if len(counts) != labels + 1:
+                raise ValueError("profile: labels")
+        for count in (*self.lengths, *self.confidences, *self.true_labels, *self.predicted_labels):
+            if type(count) is not int or count < 0:
+                raise ValueError("profile: counts")
+        if self.unknown_token is not None and type(self.unknown_token) is not int:
+            raise ValueError("profile: unknown_token")
+        for share in (self.truncated_share, self.unknown_share):
+            if not isinstance(share, int | float) or not 0 <= share <= 1:
+                raise ValueError("profile: shares")
+
+
+def histogram(values: NDArray[Any], edges: tuple[float, ...]) -> NDArray[np.int64]:
+    """How many `values` (n,) are in each bin that `edges` (e,) make, (e + 1,) int64."""
+    return np.bincount(np.searchsorted(np.array(edges), values, side="left"), minlength=len(edges) + 1)
+
+
+def label_counts(chosen: NDArray[Any]) -> NDArray[np.int64]:
+    """Rows by label, of `chosen` (n, labels) of true and false or 0 and 1, and last those without any, (labels + 1,)
+    int64."""
+    has = chosen.astype(np.bool_)
+    return np.append(has.sum(axis=0), (~has.any(axis=1)).sum()).astype(np.int64)

@@ -1,0 +1,65 @@
+"""The profile of the training data, which scoring compares its rows with.
+
+Owns which rows it is made of. Does not know how a profile is stored or compared.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.classifier.decision import Decision
+from scorer.classifier.profile import CONFIDENCE_EDGES, LENGTH_EDGES, Profile, histogram, label_counts
+from scorer.classifier.sequences import TokenSequences, concatenate
+from scorer.classifier.tokenization import TextEncoder
+from scorer.examples.reading import Examples
+
+# Texts whose tokens are counted: of a larger file, as many that are evenly spaced. A share of 20,000 rows is known to
+# within 0.7 points (two standard errors), and they take about a second to encode.
+_MOST_ROWS = 20_000
+
+
+def profile_of(
+    train: Examples,
+    encoder: TextEncoder,
+    *,
+    unknown_token: int | None,
+    logits: NDArray[np.float32],
+    targets: NDArray[Any],
+    decision: Decision,
+) -> Profile:
+    """The profile of the training rows `train` as `encoder` shows them to the model, and of the validation rows with
+    `logits` (n, labels) under `decision`, whose `targets` are class indices (n,) or a matrix (n, labels) of 0 and 1."""
+    tokens = _encoded(train, encoder)
+    probability = decision.probabilities(logits)
+    true = np.eye(logits.shape[1], dtype=np.int8)[targets] if targets.ndim == 1 else targets
+    unknown = np.count_nonzero(tokens.ids == unknown_token) if unknown_token is not None else 0
+    return Profile(
+        rows=len(tokens),
+        lengths=_counts(histogram(tokens.lengths, LENGTH_EDGES)),
+        truncated_share=round(float(tokens.truncated.mean()), 6),
+        unknown_token=unknown_token,
+        unknown_share=round(unknown / max(len(tokens.ids), 1), 6),
+        validation_rows=len(logits),
+        true_labels=_counts(label_counts(true)),
+        predicted_labels=_counts(label_counts(decision.chosen(probability))),
+        confidences=_counts(histogram(probability.max(axis=1), CONFIDENCE_EDGES)),
+    )
+
+
+def _encoded(train: Examples, encoder: TextEncoder) -> TokenSequences:
+    rows = np.unique(np.linspace(0, len(train) - 1, min(len(train), _MOST_ROWS)).astype(np.int64))
+    parts = train.take(rows).texts
+    step = 4096
+    return concatenate(
+        [
+            encoder(parts[0][start : start + step], parts[1][start : start + step] if len(parts) > 1 else None)
+            for start in range(0, len(rows), step)
+        ]
+    )
+
+
+def _counts(values: NDArray[np.int64]) -> tuple[int, ...]:
+    return tuple(int(value) for value in values)

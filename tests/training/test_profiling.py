@@ -1,0 +1,81 @@
+"""The profile that a fit leaves, against a slow count over the same rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from transformers import AutoTokenizer
+
+from scorer.classifier.metadata import ModelMetadata
+from scorer.training import profiling
+from tests.conftest import TinyModel
+from tests.training.fits import run, write_reviews
+
+
+@pytest.fixture(autouse=True)
+def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_profile_of_a_fit(tiny_model: TinyModel) -> None:
+    summary = run(write_reviews(Path("train.csv")), tiny_model("bert"), max_length=12, max_steps=5)
+    metadata = ModelMetadata.read(summary.model)
+    assert metadata is not None
+    profile = metadata.profile
+    assert profile is not None
+    assert (profile.rows, profile.validation_rows) == (summary.train_rows, summary.valid_rows)
+    assert sum(profile.lengths) == summary.train_rows
+    assert profile.true_labels[:2] == tuple(label["support"] for label in summary.metrics["labels"])
+    confusion = np.array(summary.metrics["confusion"])
+    assert profile.predicted_labels == (*confusion.sum(axis=0), 0)
+    assert sum(profile.confidences) == summary.valid_rows
+    bins = summary.metrics["reliability"]
+    assert profile.confidences[-1] <= bins[-1]["rows"]
+
+
+def test_lengths_and_unknown_tokens_are_those_of_the_tokenizer(
+    tiny_model: TinyModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from scorer.classifier.decision import Decision
+    from scorer.examples.reading import read_examples
+    from tests.training.fits import write_csv
+
+    texts = ["good room", "größe 漢字 soup " * 10, "a", "漢"] * 3
+    path = write_csv(Path("t.csv"), ("text", "label"), [(text, number % 2) for number, text in enumerate(texts)])
+    examples = read_examples(str(path), text_columns=(), label_column=None)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model("bert"))
+    from tokenizers import Tokenizer
+
+    from scorer.classifier.tokenization import TextEncoder
+
+    encoder = TextEncoder(Tokenizer.from_str(tokenizer.backend_tokenizer.to_str()), max_length=16)
+    logits = np.array([[2.0, 0.0], [0.0, 1.0], [3.0, 0.0]], np.float32)
+    profile = profiling.profile_of(
+        examples,
+        encoder,
+        unknown_token=tokenizer.unk_token_id,
+        logits=logits,
+        targets=np.array([0, 1, 1]),
+        decision=Decision((2.0,)),
+    )
+    ids = [tokenizer(text, truncation=True, max_length=16)["input_ids"] for text in texts]
+    bounds = [0, *profile.length_edges, 10**9]
+    expected = Counter(sum(len(row) > bound for bound in bounds) - 1 for row in ids)
+    assert {place: count for place, count in enumerate(profile.lengths) if count} == expected
+    unknown = sum(row.count(tokenizer.unk_token_id) for row in ids) / sum(map(len, ids))
+    assert profile.unknown_share == pytest.approx(unknown, abs=1e-6)
+    assert profile.unknown_share > 0
+    assert profile.truncated_share == 0.25
+    assert (profile.true_labels, profile.predicted_labels) == ((1, 2, 0), (2, 1, 0))
+    # 1 / (1 + exp(-difference / 2)): 0.73, 0.62 and 0.82
+    assert [place for place, count in enumerate(profile.confidences) if count] == [6, 7, 8]
+
+    monkeypatch.setattr(profiling, "_MOST_ROWS", 4)
+    few = profiling.profile_of(
+        examples, encoder, unknown_token=None, logits=logits, targets=np.array([0, 1, 1]), decision=Decision()
+    )
+    assert (few.rows, few.unknown_share) == (4, 0.0)
