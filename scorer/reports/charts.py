@@ -1,77 +1,188 @@
-"""The learning curve: its points, and its picture as an inline SVG.
+"""Charts as inline SVG: lines, histograms, bars, reliability.
 
-Owns the drawing. Does not know where the points come from.
+Owns the drawing: axes, marks, legend. Does not know where figures come from. Drawn here rather than by a library because
+inline SVG follows the page's width, fonts and dark mode and costs no dependency.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
 
-_WIDTH, _HEIGHT = 320, 200
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 12, 28, 26
-_CLASSES = ("one", "two")
+from scorer.metrics.calibration import Bin
+from scorer.reports.page import Html, quoted, safe
+from scorer.reports.scale import Axis, Scale
 
-Series = Sequence[tuple[float, float | None]]
+# In units of the drawing, which is shown at about one pixel each.
+WIDTH, HEIGHT = 400, 240
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 18, 24, 40
+COLOURS = ("one", "two", "three", "four")
+
+Points = Sequence[tuple[float, float | None]]
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """One evaluation during training; `train_loss` is the mean since the last one (None where it was not logged)."""
+class Curve:
+    """A named line of (x, y); points without a finite y are left out."""
 
-    epoch: float
-    step: int
-    train_loss: float | None
-    valid_loss: float
-    accuracy: float
-    macro_f1: float
+    name: str
+    points: Points
 
 
-def chart(series: Mapping[str, Series]) -> str:
-    """An `<svg>` of up to two named lines of (epoch, value); points without a finite value are left out."""
-    assert len(series) <= len(_CLASSES)
-    lines = {name: [(x, y) for x, y in points if y is not None and math.isfinite(y)] for name, points in series.items()}
-    points = [point for line in lines.values() for point in line]
+@dataclass(frozen=True)
+class Mark:
+    """A vertical line at `x` with what it stands for."""
+
+    x: float
+    name: str
+
+
+def line_chart(curves: Sequence[Curve], *, x: Axis, y: Axis, marks: Sequence[Mark] = ()) -> Html:
+    """Up to four lines over one pair of axes, with a legend; says so where there is nothing to draw."""
+    assert len(curves) <= len(COLOURS)
+    lines = [[(across, up) for across, up in curve.points if up is not None and math.isfinite(up)] for curve in curves]
+    points = [point for line in lines for point in line]
     if not points:
-        return "<p>No evaluation was recorded.</p>"
-    lowest, highest = _range([y for _, y in points])
-    last = max(x for x, _ in points)
+        return Html("<p>There is nothing to draw yet.</p>")
+    frame = _Frame.around([across for across, _ in points] + [mark.x for mark in marks], [up for _, up in points], x, y)
+    drawn = "".join(_line(frame, line, COLOURS[position]) for position, line in enumerate(lines) if line)
+    keys = [(f"{COLOURS[position]} stroke", curve.name) for position, curve in enumerate(curves)]
+    return Html(_legend(keys, marks) + frame.svg(drawn + frame.marks(marks)))
 
-    def at(x: float, y: float) -> tuple[float, float]:
-        across = _LEFT + (_WIDTH - _LEFT - _RIGHT) * x / last
-        up = (y - lowest) / (highest - lowest)
-        return round(across, 1), round(_HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * up, 1)
 
-    drawn = [_line([at(x, y) for x, y in line], name, position) for position, (name, line) in enumerate(lines.items())]
-    label = escape(" and ".join(series), quote=True)
+def histogram(edges: Sequence[float], counts: Sequence[float], *, x: Axis, y: Axis, marks: Sequence[Mark] = ()) -> Html:
+    """Bars of `counts` (bins,) between `edges` (bins + 1,) ascending, with a legend for `marks`."""
+    assert len(edges) == len(counts) + 1
+    frame = _Frame.around([edges[0], edges[-1], *(mark.x for mark in marks)], [0.0, max(counts)], x, y)
+    bars = "".join(
+        frame.bar(low, high, 0.0, count, "one faint")
+        for low, high, count in zip(edges, edges[1:], counts, strict=False)
+        if count
+    )
+    return Html(_legend([], marks) + frame.svg(bars + frame.marks(marks)))
+
+
+def reliability_diagram(bins: Sequence[Bin]) -> Html:
+    """Accuracy over confidence, bin by bin, with its gap to the diagonal of honest ones (Guo et al. 2017, figure 4).
+
+    The more rows a bin has, the stronger it is drawn.
+    """
+    frame = _Frame(Axis("confidence", low=0.0, high=1.0).scale([]), Axis("accuracy", low=0.0, high=1.0).scale([]))
+    most = max((bin_.rows for bin_ in bins), default=0) or 1
+    parts = [_reliability_bin(frame, bin_, most) for bin_ in bins if bin_.rows]
+    start, end = frame.at(0.0, 0.0), frame.at(1.0, 1.0)
+    diagonal = f'<path class="diagonal" fill="none" d="M{start[0]} {start[1]}L{end[0]} {end[1]}"/>'
+    keys = [("one faint", "accuracy"), ("gap", "gap to the confidence"), ("diagonal", "honest")]
+    return Html(_legend(keys, ()) + frame.svg("".join(parts) + diagonal))
+
+
+def bars(rows: Iterable[tuple[str, Sequence[float]]], *, series: Sequence[str] = (), unit: str = "") -> Html:
+    """A bar with its count for each named row, or one for each of up to four `series`, the longest of each equally long.
+
+    Made of boxes, so that names of any length and any number of rows keep their place.
+    """
+    listed = list(rows)
+    longest = [max(column, default=0) or 1 for column in zip(*(values for _, values in listed), strict=True)]
+    lines = "".join(_bar_row(name, values, longest, unit) for name, values in listed)
+    keys = [(f"{COLOURS[position]} fill", name) for position, name in enumerate(series)]
+    return Html(f'{_legend(keys, ())}<div class="bars">\n{lines}</div>')
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """The rectangle between the axes, and what is drawn on it."""
+
+    x: Scale
+    y: Scale
+
+    @classmethod
+    def around(cls, across: Sequence[float], up: Sequence[float], x: Axis, y: Axis) -> _Frame:
+        return cls(x.scale(across), y.scale(up))
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        """Where a point lies in the drawing; larger y are higher, so nearer to 0."""
+        across = _LEFT + (WIDTH - _LEFT - _RIGHT) * self.x.share(x)
+        return round(across, 1), round(HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * self.y.share(y), 1)
+
+    def bar(self, left: float, right: float, bottom: float, top: float, colour: str) -> str:
+        (x1, y1), (x2, y2) = self.at(left, top), self.at(right, bottom)
+        width, height = max(x2 - x1 - 1, 0.5), max(y2 - y1, 0.0)
+        return f'<rect class="{colour}" x="{x1 + 0.5:.1f}" y="{y1}" width="{width:.1f}" height="{height:.1f}"/>'
+
+    def marks(self, marks: Sequence[Mark]) -> str:
+        places = [self.at(mark.x, self.y.low)[0] for mark in marks]
+        return "".join(f'<path class="mark" d="M{place} {_TOP}V{HEIGHT - _BOTTOM}"/>' for place in places)
+
+    def svg(self, drawn: str) -> str:
+        label = f"{self.y.title} by {self.x.title}"
+        return (
+            f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{safe(label)}">'
+            f"{self._axes()}{drawn}</svg>"
+        )
+
+    def _axes(self) -> str:
+        floor, right = HEIGHT - _BOTTOM, WIDTH - _RIGHT
+        rows = "".join(self._row(value) for value in self.y.ticks)
+        columns = "".join(self._column(value) for value in self.x.ticks)
+        return (
+            f'{rows}<path class="axis" fill="none" d="M{_LEFT} {floor}H{right}"/>{columns}'
+            f'<text x="2" y="12">{safe(self.y.title)}</text>'
+            f'<text x="{(_LEFT + right) / 2}" y="{HEIGHT - 4}" text-anchor="middle">{safe(self.x.title)}</text>'
+        )
+
+    def _row(self, value: float) -> str:
+        height = self.at(self.x.low, value)[1]
+        return (
+            f'<path class="grid" d="M{_LEFT} {height}H{WIDTH - _RIGHT}"/>'
+            f'<text x="{_LEFT - 6}" y="{height + 4}" text-anchor="end">{self.y.label(value)}</text>'
+        )
+
+    def _column(self, value: float) -> str:
+        place = self.at(value, self.y.low)[0]
+        return f'<text x="{place}" y="{HEIGHT - _BOTTOM + 16}" text-anchor="middle">{self.x.label(value)}</text>'
+
+
+def _line(frame: _Frame, line: Sequence[tuple[float, float]], colour: str) -> str:
+    places = [frame.at(across, up) for across, up in line]
+    path = " ".join(f"{across},{up}" for across, up in places)
+    # Dots tell few measurements apart; many would hide the line.
+    dots = places if len(places) <= 20 else []
+    drawn = "".join(f'<circle class="{colour} fill" cx="{across}" cy="{up}" r="3"/>' for across, up in dots)
+    return f'<polyline class="{colour} stroke" points="{path}"/>{drawn}'
+
+
+def _reliability_bin(frame: _Frame, bin_: Bin, most: int) -> str:
+    low, high = sorted((bin_.accuracy, bin_.confidence))
+    weight = 0.25 + 0.75 * bin_.rows / most
+    tip = f"{bin_.rows:,} rows, confidence {bin_.confidence:.3f}, accuracy {bin_.accuracy:.3f}"
+    accuracy = frame.bar(bin_.low, bin_.high, 0.0, bin_.accuracy, "one faint")
+    gap = frame.bar(bin_.low, bin_.high, low, high, "gap")
+    return f'<g opacity="{weight:.2f}"><title>{tip}</title>{accuracy}{gap}</g>'
+
+
+def _bar_row(name: str, values: Sequence[float], longest: Sequence[float], unit: str) -> str:
+    tracks = "".join(
+        f'<i class="{COLOURS[position]}" style="--share:{value / longest[position]:.4f}"></i>'
+        for position, value in enumerate(values)
+    )
+    shown = " / ".join(f"{value:,}{unit}" for value in values)
     return (
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label} by epoch">'
-        f"{_axes(lowest, highest, last)}{''.join(drawn)}</svg>"
+        f'<span class="name">{quoted(name, 40)}</span><span class="track">{tracks}</span>'
+        f'<span class="value">{safe(shown)}</span>\n'
     )
 
 
-def _range(values: Sequence[float]) -> tuple[float, float]:
-    """The lowest and highest value with a margin, so that a flat line has a height too."""
-    margin = max((max(values) - min(values)) * 0.1, 0.01)
-    return min(values) - margin, max(values) + margin
+def _legend(keys: Sequence[tuple[str, str]], marks: Sequence[Mark]) -> str:
+    """What each mark means; a single line needs no legend beside the title of its axis."""
+    entries = [*(keys if len(keys) > 1 else ()), *(("mark", mark.name) for mark in marks)]
+    if not entries:
+        return ""
+    items = "".join(f"<li>{_swatch(look)}{safe(name)}</li>" for look, name in entries)
+    return f'<ul class="legend">{items}</ul>\n'
 
 
-def _axes(lowest: float, highest: float, last: float) -> str:
-    floor, right = _HEIGHT - _BOTTOM, _WIDTH - _RIGHT
-    return (
-        f'<path class="axis" fill="none" d="M{_LEFT} {_TOP}V{floor}H{right}"/>'
-        f'<text x="{_LEFT - 4}" y="{_TOP + 4}" text-anchor="end">{highest:.2f}</text>'
-        f'<text x="{_LEFT - 4}" y="{floor}" text-anchor="end">{lowest:.2f}</text>'
-        f'<text x="{_LEFT}" y="{_HEIGHT - 8}">epoch 0</text>'
-        f'<text x="{right}" y="{_HEIGHT - 8}" text-anchor="end">{last:.4g}</text>'
-    )
-
-
-def _line(points: Sequence[tuple[float, float]], name: str, position: int) -> str:
-    colour = _CLASSES[position]
-    dots = "".join(f'<circle class="{colour}" cx="{x}" cy="{y}" r="3"/>' for x, y in points)
-    path = " ".join(f"{x},{y}" for x, y in points)
-    title = f'<text class="{colour}" x="{_LEFT + 4 + 130 * position}" y="16">{escape(name)}</text>'
-    return f'<polyline class="{colour}" points="{path}"/>{dots}{title}'
+def _swatch(look: str) -> str:
+    lines = "stroke" in look or look in ("mark", "diagonal")
+    shape = '<path class="{}" d="M1 6H23"/>' if lines else '<rect class="{}" x="4" y="1" width="16" height="10"/>'
+    return f'<svg viewBox="0 0 24 12" aria-hidden="true">{shape.format(look)}</svg>'

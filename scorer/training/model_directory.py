@@ -26,8 +26,8 @@ from scorer.classifier.metadata import ModelMetadata
 from scorer.classifier.profile import Profile
 from scorer.config import FitConfig
 from scorer.metrics.classification import Metrics
-from scorer.reports.charts import Evaluation
 from scorer.reports.fit_page import Report
+from scorer.reports.learning import Evaluation
 from scorer.training.data import TrainingData
 from scorer.training.pretrained import BaseModel
 from scorer.version import __version__

@@ -37,7 +37,7 @@ from scorer.classifier.loading import quietly
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, Interrupted
 from scorer.metrics.classification import measure
-from scorer.reports.charts import Evaluation
+from scorer.reports.learning import Evaluation
 from scorer.runs.console import Console, Counter
 from scorer.runs.signals import StopSignals
 from scorer.training.pretrained import BaseModel

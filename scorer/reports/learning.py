@@ -1,0 +1,58 @@
+"""The learning curve: its points, and its section of a page.
+
+Owns both. Does not know where the points come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scorer.reports.charts import Curve, line_chart
+from scorer.reports.page import Html, beside, figure, section
+from scorer.reports.scale import Axis
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation during training; `train_loss` is the mean since the last one (None where it was not logged)."""
+
+    epoch: float
+    step: int
+    train_loss: float | None
+    valid_loss: float
+    accuracy: float
+    macro_f1: float
+
+
+def learning_section(history: Sequence[Evaluation]) -> Html:
+    """Loss and scores by epoch."""
+    if not history:
+        return Html("")
+    losses = line_chart(
+        [
+            Curve("training", [(point.epoch, point.train_loss) for point in history]),
+            Curve("validation", [(point.epoch, point.valid_loss) for point in history]),
+        ],
+        x=Axis("epoch", low=0.0),
+        y=Axis("loss"),
+    )
+    scores = line_chart(
+        [
+            Curve("accuracy", [(point.epoch, point.accuracy) for point in history]),
+            Curve("macro F1", [(point.epoch, point.macro_f1) for point in history]),
+        ],
+        x=Axis("epoch", low=0.0),
+        y=Axis("score"),
+    )
+    return section(
+        "Learning curves",
+        beside(
+            figure(
+                losses,
+                title="Loss",
+                caption="Where validation rises while training falls, the model learns its training rows by heart.",
+            ),
+            figure(scores, title="Validation scores", caption="The weights of the best evaluation are the ones kept."),
+        ),
+    )

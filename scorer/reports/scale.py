@@ -1,0 +1,74 @@
+"""Numbers on an axis: its range, round ticks, and how they are written.
+
+Owns the choice. Does not know pixels or marks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What an axis is called, and its ends where they do not follow from the data."""
+
+    title: str
+    low: float | None = None
+    high: float | None = None
+    percent: bool = False
+    whole: bool = False
+
+    def scale(self, values: Sequence[float]) -> Scale:
+        """The scale that holds every one of `values`, from tick to tick unless an end is given."""
+        low = min(values, default=0.0) if self.low is None else self.low
+        high = max(values, default=1.0) if self.high is None else self.high
+        if high <= low:
+            # A flat line has a height too.
+            margin = max(abs(low) * 0.1, 1.0 if self.whole else 0.01)
+            low, high = (low if self.low is not None else low - margin), high + margin
+        step = round_step((high - low) / 5, whole=self.whole)
+        low = low if self.low is not None else math.floor(low / step + 1e-9) * step
+        high = high if self.high is not None else math.ceil(high / step - 1e-9) * step
+        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+        ticks = tuple(number * step for number in range(first, last + 1))
+        return Scale(self.title, low, high, ticks, step, self.percent)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """An axis from `low` to `high` with round `ticks`, `step` apart."""
+
+    title: str
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+    step: float
+    percent: bool
+
+    def share(self, value: float) -> float:
+        """How far along the axis `value` lies: 0 at `low`, 1 at `high`."""
+        return (value - self.low) / (self.high - self.low)
+
+    def label(self, value: float) -> str:
+        """`value` with the digits that tell ticks apart: 0.25, 40 %, 1,500, 20k, 3M."""
+        if self.percent:
+            return f"{_written(value * 100, self.step * 100)} %"
+        for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+            if abs(self.high) >= 10 * size or (size > 1e3 and abs(self.high) >= size):
+                return f"{_written(value / size, self.step / size)}{letter}" if value else "0"
+        return _written(value, self.step)
+
+
+def round_step(width: float, *, whole: bool = False) -> float:
+    """The smallest of 1, 2, 2.5 and 5 times a power of ten that is at least `width`; `whole` numbers from 1 on."""
+    power = 10.0 ** math.floor(math.log10(width))
+    step = next(factor * power for factor in (1.0, 2.0, 2.5, 5.0, 10.0) if factor * power >= width * (1 - 1e-9))
+    return max(1.0, float(math.ceil(step))) if whole else step
+
+
+def _written(value: float, step: float) -> str:
+    digits = next((digits for digits in range(7) if abs(round(step, digits) - step) < step * 1e-6), 7)
+    text = f"{value:,.{digits}f}"
+    return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text
