@@ -1,7 +1,7 @@
 """Charts as inline SVG: lines, histograms, bars, reliability.
 
-Owns the drawing: axes, marks, legend. Does not know where figures come from. Drawn here rather than by a library because
-inline SVG follows the page's width, fonts and dark mode and costs no dependency.
+Owns the drawing: axes, marks, legend. Does not know where figures come from. Drawn here, not by a library: inline
+SVG follows the page's width, fonts and dark mode and costs no dependency.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def reliability_diagram(bins: Sequence[Bin]) -> Html:
 
 
 def bars(rows: Iterable[tuple[str, Sequence[float]]], *, series: Sequence[str] = (), unit: str = "") -> Html:
-    """A bar with its count for each named row, or one for each of up to four `series`, the longest of each equally long.
+    """A bar with its count for each named row, or one for each of up to four `series`, scaled by its largest.
 
     Made of boxes, so that names of any length and any number of rows keep their place.
     """

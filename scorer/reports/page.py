@@ -1,6 +1,6 @@
 """A report as one HTML file that needs nothing else: the document, and the blocks it is built from.
 
-Owns escaping and structure; `page.css` owns the looks. Does not know what is reported. Whatever is not `Html` is escaped
+Owns escaping and structure; `page.css` owns the looks. Does not know what is reported. What is not `Html` is escaped
 where it enters a block, so a text of a user's file cannot become markup; the page runs no script and loads nothing.
 """
 
@@ -34,7 +34,7 @@ def joined(parts: Iterable[object], between: str = "\n") -> Html:
 
 
 def quoted(text: str, limit: int = 60) -> Html:
-    """A text or name from a user's file: on one line, cut to `limit` characters, with a direction of writing of its own.
+    """A text or name from a user's file: on one line, cut to `limit` characters, with its own direction of writing.
 
     A cut one shows its first 500 characters when pointed at.
     """

@@ -45,7 +45,7 @@ def label_section(metrics: Metrics) -> Html:
     return section(
         "Labels",
         table(("label", "precision", "recall", "F1", "rows"), rows),
-        note="Precision: the share of a label's predictions that are right. Recall: the share of its rows that are found.",
+        note="Precision is the share of a label's predictions that are right, recall that of its rows that are found.",
     )
 
 
