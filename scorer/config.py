@@ -93,6 +93,31 @@ class FitConfig(_Checked):
         int, Setting("Longest input in tokens; the rest is cut off.", minimum=3, aliases=("max_seq_length",))
     ] = 128
 
+    # the loss
+    class_weight: Annotated[
+        Literal["none", "balanced"],
+        Setting("balanced: rare labels weigh more, by the inverse of their frequency."),
+    ] = "none"
+    label_smoothing: Annotated[
+        float,
+        Setting("Share of a target that is spread over all labels.", minimum=0.0, aliases=("label_smoothing_factor",)),
+    ] = 0.0
+    focal_gamma: Annotated[
+        float, Setting("Focal loss: rows that are right already count less, the more so the larger.", minimum=0.0)
+    ] = 0.0
+
+    # what learns, and how much
+    layer_decay: Annotated[
+        float, Setting("Learning rate of a layer over that of the one above; the head has the full rate.", minimum=0.0)
+    ] = 1.0
+    freeze_layers: Annotated[
+        int, Setting("Do not train the embeddings and the lowest N layers; 0 trains all.", metavar="N", minimum=0)
+    ] = 0
+    lora_rank: Annotated[
+        int | None,
+        Setting("Train low-rank adapters of rank R and the head alone (extra lora).", metavar="R", minimum=1),
+    ] = None
+
     # the schedule
     epochs: Annotated[
         float, Setting("Passes over the training data.", minimum=0.0, aliases=("num_train_epochs", "num_epochs"))

@@ -42,9 +42,10 @@ DOORS = {
     "datasets": {"classifier", "training"},
     "safetensors": {"classifier", "training"},
     "accelerate": {"classifier", "training"},
+    "peft": {"training"},
     "click": {"cli"},
 }
-ONE_FILE_ONLY = {"ray"}
+ONE_FILE_ONLY = {"peft", "ray"}
 COMPUTED = "(computed)"
 
 

@@ -27,6 +27,8 @@ from scorer.training.arguments import total_steps, training_arguments
 from scorer.training.calibration import fit_temperature
 from scorer.training.data import TrainingData
 from scorer.training.dataset import tokenize
+from scorer.training.lora import merge
+from scorer.training.losses import choose_loss
 from scorer.training.model_directory import Verdict, write_model_directory
 from scorer.training.output import point_latest, publish
 from scorer.training.precision import choose
@@ -107,9 +109,13 @@ class Fitting:
         )
         with console.progress("training", total_steps(config, len(train)), "steps") as counter:
             narrator = Narrator(console=console, counter=counter, signals=signals)
-            trainer = make_trainer(self._base, arguments, config=config, train=train, valid=valid, narrator=narrator)
+            loss = choose_loss(config, self._data.train_targets, self._data.labels)
+            trainer = make_trainer(
+                self._base, arguments, config=config, train=train, valid=valid, loss=loss, narrator=narrator
+            )
             if not _restore_ended(trainer, checkpoint, config.patience):
                 _run(trainer, checkpoint)
+        merge(self._base.model)
         return trainer
 
     def _tokens(self) -> tuple[Dataset, Dataset]:

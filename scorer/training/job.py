@@ -69,6 +69,10 @@ def _check_values(config: FitConfig) -> None:
         raise UsageError(f"--valid-fraction {config.valid_fraction}: a share between 0 and 1, without the ends")
     if config.max_steps is None and config.epochs <= 0:
         raise UsageError(f"--epochs {config.epochs}: more than 0 are needed")
+    if config.label_smoothing >= 1.0:
+        raise UsageError(f"--label-smoothing {config.label_smoothing}: a share below 1, such as 0.1")
+    if not 0.0 < config.layer_decay <= 1.0:
+        raise UsageError(f"--layer-decay {config.layer_decay}: a factor above 0 and at most 1, such as 0.9")
 
 
 def _summary(fitted: Fitted, data: TrainingData, *, seconds: float) -> FitSummary:

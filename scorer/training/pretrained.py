@@ -21,6 +21,8 @@ from scorer.classifier.loading import max_positions
 from scorer.classifier.tokenization import TextEncoder
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, ModelError
+from scorer.training.lora import adapt
+from scorer.training.optimizer import freeze
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,9 @@ class BaseModel:
 def load_base_model(config: FitConfig, labels: LabelSet) -> BaseModel:
     """Load the base model of `config` with a head for `labels`, which `config.seed` determines.
 
-    Raises ModelError when it cannot be loaded or its parts do not fit, ConfigError when `max_length` is too long.
+    Only what `config` trains requires a gradient; with `lora_rank` there are adapters in it. Raises ModelError when it
+    cannot be loaded or its parts do not fit, ConfigError when `max_length` is too long or an extra is not installed,
+    UsageError when it has fewer layers than are to be frozen.
     """
     location, name = resolve_base_model(config.base_model)
     path = _open(location, name)
@@ -55,6 +59,8 @@ def load_base_model(config: FitConfig, labels: LabelSet) -> BaseModel:
     limit = max_positions(model)
     if limit is not None and config.max_length > limit:
         raise ConfigError(f"--max-length {config.max_length}: {name} has {limit} positions; try --max-length {limit}")
+    adapt(model, config)
+    freeze(model, config, name=name)
     # So that a transformers pipeline with truncation=True cuts where scoring does.
     tokenizer.model_max_length = config.max_length
     return BaseModel(name, model, tokenizer)

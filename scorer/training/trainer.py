@@ -40,6 +40,8 @@ from scorer.metrics.classification import measure
 from scorer.reports.learning import Evaluation
 from scorer.runs.console import Console, Counter
 from scorer.runs.signals import StopSignals
+from scorer.training.losses import Loss
+from scorer.training.optimizer import parameter_groups
 from scorer.training.pretrained import BaseModel
 
 
@@ -73,12 +75,24 @@ class EpochOrder(LengthGroupedSampler):
 class FitTrainer(Trainer):
     """A Trainer that orders examples by `EpochOrder` and evaluates them in the order in which they come."""
 
-    def __init__(self, *, network: PreTrainedModel, train: Dataset, valid: Dataset, **options: Any) -> None:
+    def __init__(
+        self, *, network: PreTrainedModel, config: FitConfig, train: Dataset, valid: Dataset, **options: Any
+    ) -> None:
         super().__init__(model=network, train_dataset=train, eval_dataset=valid, **options)
         self.network = network
+        self._config = config
         self._valid = valid
         # Kept apart since the Trainer drops columns that the model does not read before it asks for an order.
         self._lengths = list(train["length"])
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        groups = parameter_groups(
+            self.network, self._config, decayed=frozenset(self.get_decay_parameter_names(self.network))
+        )
+        kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.network)
+        optimizer: torch.optim.Optimizer = kind(groups, **options)
+        self.optimizer = optimizer
+        return optimizer
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         size = self.args.train_batch_size * self.args.gradient_accumulation_steps
@@ -149,6 +163,7 @@ def make_trainer(
     config: FitConfig,
     train: Dataset,
     valid: Dataset,
+    loss: Loss,
     narrator: Narrator,
 ) -> FitTrainer:
     """A trainer of `base` that evaluates on `valid`, keeps the best checkpoint and stops early if asked."""
@@ -157,11 +172,13 @@ def make_trainer(
         callbacks.append(EarlyStoppingCallback(config.patience, config.patience_threshold))
     trainer = FitTrainer(
         network=base.model,
+        config=config,
         train=train,
         valid=valid,
         args=arguments,
         processing_class=base.tokenizer,
         data_collator=DataCollatorWithPadding(base.tokenizer),
+        compute_loss_func=loss,
         compute_metrics=_headline,
         callbacks=callbacks,
     )
