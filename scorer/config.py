@@ -78,6 +78,13 @@ class FitConfig(_Checked):
     label_column: Annotated[str | None, Setting("Column of labels. Found by its name when not given.", metavar="C")] = (
         None
     )
+    label_separator: Annotated[
+        str | None,
+        Setting(
+            "What stands between the labels of a row in a column of texts; a column of lists needs none.",
+            metavar="SEP",
+        ),
+    ] = None
     limit: Annotated[int | None, Setting("Use only the first N rows of TRAIN.", metavar="N", minimum=1)] = None
 
     # the model

@@ -71,7 +71,7 @@ class Classifier:
         default_tokens = _GPU_BATCH_TOKENS if where.type == "cuda" else _CPU_BATCH_TOKENS
         self.directory = directory
         self.labels: LabelSet = loaded.labels
-        self.decision = directory.metadata.decision if directory.metadata else Decision()
+        self.decision = directory.metadata.decision if directory.metadata else Decision.uncalibrated(loaded.labels)
         self.encode = TextEncoder(loaded.tokenizer, max_length=loaded.max_length, token_types=loaded.token_types)
         self.engine = Engine(
             device=str(where),

@@ -1,6 +1,7 @@
 """How logits become answers: the calibration and the thresholds that a fit learned on held-out rows.
 
-Owns what is applied after the forward pass. Does not know models, files or what the labels are called.
+Owns what is applied after the forward pass. Does not know models, files or what the labels are called: their number and
+whether a row may have several is all.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.classifier import confidence
+from scorer.classifier.labels import LabelSet
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,11 @@ class Decision:
     temperature: tuple[float, ...] = (1.0,)
     thresholds: tuple[float, ...] | None = None
     abstain_below: float | None = None
+
+    @classmethod
+    def uncalibrated(cls, labels: LabelSet) -> Decision:
+        """What the logits say by themselves: the likeliest label, or all that are at least as likely as not."""
+        return cls(thresholds=(0.5,) * len(labels) if labels.multi else None)
 
     @property
     def multi(self) -> bool:
@@ -45,3 +52,9 @@ class Decision:
             return probability >= np.array(self.thresholds, np.float32)
         best = confidence.predicted(probability)[0]
         return np.asarray(np.arange(probability.shape[1]) == best[:, None])
+
+    def abstains(self, probability: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Which rows (n,) bool are too unsure to be answered by their `probability` (n, labels)."""
+        if self.abstain_below is None:
+            return np.zeros(len(probability), np.bool_)
+        return np.asarray(confidence.predicted(probability)[1] < np.float32(self.abstain_below))

@@ -25,6 +25,8 @@ _HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
 # Pickled weights in the names that trainers and exporters give them. A trainer's own state (training_args.bin,
 # optimizer.pt) is no weight of the model: it stays unread.
 _PICKLES = ("pytorch_model*.bin", "model*.bin", "model*.pt", "model*.pth", "*.pkl", "*.pickle", "*.ckpt")
+# What `problem_type` in a configuration says of a model whose rows may have any number of labels.
+MULTI_LABEL = "multi_label_classification"
 _ADAPTER = "adapter_config.json"
 # Entries of a configuration that make transformers run or fetch code, unless they say no.
 _CODE_KEYS = ("auto_map", "custom_pipelines", "trust_remote_code")
@@ -62,10 +64,12 @@ class ModelDirectory:
         """The labels as `scorer.json` names them, or else `config.json`; None when neither does."""
         if self.metadata is not None:
             return self.metadata.labels
-        names = json.loads((self.path / "config.json").read_text(encoding="utf-8")).get("id2label")
+        configuration = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
+        names = configuration.get("id2label")
         if not isinstance(names, dict) or set(names) != set(map(str, range(len(names)))):
             return None
-        return LabelSet.from_id2label({int(index): name for index, name in names.items()})
+        multi = configuration.get("problem_type") == MULTI_LABEL
+        return LabelSet.from_id2label({int(index): name for index, name in names.items()}, multi=multi)
 
 
 def open_model(name: str) -> ModelDirectory:

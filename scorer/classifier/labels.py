@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,10 @@ from numpy.typing import NDArray
 
 LabelKind = Literal["int", "string", "bool"]
 LabelValue = int | str | bool
+RowLabel = LabelValue | tuple[LabelValue, ...]
+"""What one row of a training file says: its label, or all of its labels where it may have several."""
+Targets = NDArray[np.integer[Any]]
+"""What the rows are: class indices (n,) int64, or with several labels a row a matrix (n, labels) int8 of 0 and 1."""
 
 _CANONICAL_INTEGER = re.compile(r"-?[1-9][0-9]{0,17}|0")
 
@@ -43,10 +47,11 @@ class LabelSet:
         return cls(tuple(str(value) for value in distinct), "string", multi)
 
     @classmethod
-    def from_id2label(cls, id2label: Mapping[int, str]) -> LabelSet:
+    def from_id2label(cls, id2label: Mapping[int, str], *, multi: bool = False) -> LabelSet:
         """The labels of a model that `scorer fit` did not write: integers if every name is one, else names."""
         names = tuple(str(id2label[index]) for index in range(len(id2label)))
-        return cls(names, "int" if all(_CANONICAL_INTEGER.fullmatch(name) for name in names) else "string")
+        kind: LabelKind = "int" if all(_CANONICAL_INTEGER.fullmatch(name) for name in names) else "string"
+        return cls(names, kind, multi)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -67,7 +72,13 @@ class LabelSet:
 
     @property
     def arrow_type(self) -> pa.DataType:
+        """The type of one label."""
         return {"int": pa.int64(), "bool": pa.bool_(), "string": pa.string()}[self.kind]
+
+    @property
+    def answer_type(self) -> pa.DataType:
+        """The type of what a row is told: one label, or a list of them."""
+        return pa.list_(self.arrow_type) if self.multi else self.arrow_type
 
     def index_of(self) -> dict[LabelValue, int]:
         return {value: index for index, value in enumerate(self.values)}
@@ -76,6 +87,16 @@ class LabelSet:
         """Labels of class `indices` (n,), null where `missing` (n,) is true."""
         return pa.array(self.values, self.arrow_type).take(pa.array(indices, mask=missing))
 
+    def to_lists(self, chosen: NDArray[np.bool_], missing: NDArray[np.bool_]) -> pa.ListArray:
+        """The labels that are `chosen` (n, labels) of each row, in class-index order; null where `missing` (n,)."""
+        return list_array(chosen, missing, pa.array(self.values, self.arrow_type).take(pa.array(np.nonzero(chosen)[1])))
+
     def numbers(self) -> NDArray[np.float64] | None:
         """The labels as numbers (labels,), or None when they are names."""
         return None if self.kind == "string" else np.array(self.values, dtype=np.float64)
+
+
+def list_array(chosen: NDArray[np.bool_], missing: NDArray[np.bool_], values: pa.Array) -> pa.ListArray:
+    """`values`, one for each place that is `chosen` (n, labels) row by row, as n lists; null where `missing` (n,)."""
+    offsets = np.concatenate([[0], np.cumsum(chosen.sum(axis=1))]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), values, mask=pa.array(missing))

@@ -20,7 +20,7 @@ from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
-from scorer.classifier.directory import ModelDirectory
+from scorer.classifier.directory import MULTI_LABEL, ModelDirectory
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import METADATA_FILE
 from scorer.errors import ConfigError, ModelError
@@ -118,10 +118,9 @@ def _load_tokenizer(directory: ModelDirectory) -> PreTrainedTokenizerBase:
 
 
 def _labels(directory: ModelDirectory, model: PreTrainedModel) -> LabelSet:
-    if model.config.problem_type in ("multi_label_classification", "regression"):
-        raise ModelError(
-            f"{directory.name}: problem_type {model.config.problem_type!r}; only models that give one label are scored"
-        )
+    if model.config.problem_type == "regression":
+        raise ModelError(f"{directory.name}: problem_type 'regression'; only models that give labels are scored")
+    multi = model.config.problem_type == MULTI_LABEL
     if model.config.num_labels == 1:
         raise ModelError(f"{directory.name}: one output (regression); only models that give one of several labels")
     if directory.metadata is None:
@@ -130,11 +129,16 @@ def _labels(directory: ModelDirectory, model: PreTrainedModel) -> LabelSet:
             raise ModelError(f"{directory.name}: id2label of config.json does not count its labels from 0")
         if len(set(id2label.values())) < len(id2label):
             raise ModelError(f"{directory.name}: id2label of config.json gives two labels the same name; rename one")
-        return LabelSet.from_id2label(id2label)
+        return LabelSet.from_id2label(id2label, multi=multi)
     labels = directory.metadata.labels
     if len(labels) != model.config.num_labels:
         raise ModelError(
             f"{directory.name}: {len(labels)} labels in scorer.json, {model.config.num_labels} in the head"
+        )
+    if labels.multi != multi:
+        raise ModelError(
+            f"{directory.name}: {METADATA_FILE} and problem_type of config.json contradict each other on whether a row "
+            "may have several labels; fit the model again"
         )
     return labels
 

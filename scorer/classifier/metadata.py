@@ -30,6 +30,7 @@ _READABLE = (1, 2)
 class ModelMetadata:
     """The contents of `scorer.json`.
 
+    `label_separator` stands between the labels of a row where the training file had them in a column of texts.
     `decision` is what stands between logits and labels, `profile` what the training data looked like (None in documents
     that an earlier version wrote). `metrics` are those of the validation rows, `training` the
     configuration of the fit, `files` maps each file of the directory to the SHA-256 of its bytes (hexadecimal).
@@ -40,6 +41,7 @@ class ModelMetadata:
     label_column: str
     labels: LabelSet
     max_length: int
+    label_separator: str | None = None
     decision: Decision = field(default_factory=Decision)
     training: dict[str, Any] = field(default_factory=dict)
     training_data: dict[str, Any] = field(default_factory=dict)
@@ -95,6 +97,8 @@ class ModelMetadata:
             raise ValueError("labels")
         if self.profile is not None:
             self.profile.check(labels=len(self.labels))
+        if self.label_separator is not None and not (self.label_separator and _strings([self.label_separator])):
+            raise ValueError("label_separator")
         _strings(list(self.files.values()))
 
     def _check_decision(self) -> None:

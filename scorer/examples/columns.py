@@ -55,7 +55,10 @@ def find_columns(schema: pa.Schema, *, texts: Sequence[str], label: str | None, 
             )
     if label is None:
         free = [field for field in schema if field.name not in texts]
-        label = _only(free, LABEL_NAMES, is_label, schema, ("label", "--label-column", where))
+        plain = any(field.name.lower() in LABEL_NAMES and is_one_label(field.type) for field in free)
+        # Beside a column with one label a row, one of lists is taken for something else.
+        fits = is_one_label if plain else is_label
+        label = _only(free, LABEL_NAMES, fits, schema, ("label", "--label-column", where))
     if not texts:
         free = [field for field in schema if field.name != label]
         texts = (_only(free, TEXT_NAMES, is_text, schema, ("text", "--text-column", where)),)
@@ -63,9 +66,19 @@ def find_columns(schema: pa.Schema, *, texts: Sequence[str], label: str | None, 
 
 
 def is_label(type_: pa.DataType) -> bool:
+    """Whether a column of this type can hold labels: one a row, or a list of them."""
+    return is_one_label(type_.value_type if is_list(type_) else type_)
+
+
+def is_list(type_: pa.DataType) -> bool:
+    """Whether a column of this type holds several values a row."""
+    return any(test(type_) for test in (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list))
+
+
+def is_one_label(type_: pa.DataType) -> bool:
     """Whether a column of this type can hold one label a row: integers, names, booleans, or whole numbers as floats."""
     if pa.types.is_dictionary(type_):
-        return is_label(type_.value_type)
+        return is_one_label(type_.value_type)
     numeric = pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_boolean(type_)
     return bool(numeric or is_text(type_))
 

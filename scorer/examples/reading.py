@@ -5,7 +5,7 @@ Owns which rows are usable. Does not know tokens, models or the split.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from scorer.classifier.labels import LabelValue
+from scorer.classifier.labels import RowLabel
 from scorer.errors import DataError
 from scorer.examples.columns import Columns, find_columns
 from scorer.examples.targets import label_values
@@ -29,19 +29,24 @@ class Examples:
     """The usable rows of a file.
 
     texts        one list of n strings a text column
-    labels       n labels of one kind, in the type that they had in the file
+    labels       n labels of one kind, in the type that they had in the file; with `multi` a tuple of them a row
     rows         rows that were read, of which `rows - n` were dropped because their text is null or empty
     fingerprint  of the file's contents
     """
 
     columns: Columns
     texts: tuple[list[str], ...]
-    labels: list[LabelValue]
+    labels: list[RowLabel]
     rows: int
     fingerprint: str
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def multi(self) -> bool:
+        """Whether a row may have any number of labels."""
+        return bool(self.labels) and isinstance(self.labels[0], tuple)
 
     @property
     def dropped(self) -> int:
@@ -59,13 +64,21 @@ class Examples:
     def take(self, rows: NDArray[np.int64]) -> Examples:
         """The examples at `rows`, of which none counts as dropped."""
         chosen = tuple([column[row] for row in rows] for column in self.texts)
-        return Examples(self.columns, chosen, [self.labels[row] for row in rows], len(rows), self.fingerprint)
+        labels = [self.labels[row] for row in rows]
+        return replace(self, texts=chosen, labels=labels, rows=len(rows))
 
 
 def read_examples(
-    location: str, *, text_columns: tuple[str, ...], label_column: str | None, limit: int | None = None
+    location: str,
+    *,
+    text_columns: tuple[str, ...],
+    label_column: str | None,
+    label_separator: str | None = None,
+    limit: int | None = None,
 ) -> Examples:
     """Read `location`, at most `limit` rows. Columns that are not named are found by their names.
+
+    With `label_separator` a text in the label column names several labels; a column of lists needs none.
 
     Raises InputMissing, UsageError (columns), ConfigError (their types) and DataError (labels, malformed files).
     """
@@ -81,7 +94,8 @@ def read_examples(
         label_chunks.extend(window.column(columns.label).chunks)
     if not label_chunks or not sum(map(len, usable)):
         raise DataError(f"{location}: no rows; a training file needs some")
-    labels = label_values(pa.chunked_array(label_chunks), name=columns.label, where=location)
+    column = pa.chunked_array(label_chunks)
+    labels = label_values(column, name=columns.label, where=location, separator=label_separator)
     mask = np.concatenate(usable)
     if not mask.any():
         raise DataError(f"{location}: all {len(mask)} texts are null or empty; name another column with --text-column")

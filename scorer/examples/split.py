@@ -8,17 +8,21 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from scorer.classifier.labels import Targets
+
 
 def stratified_split(
-    classes: NDArray[np.int64], groups: NDArray[np.int64], *, fraction: float, seed: int
+    targets: Targets, groups: NDArray[np.int64], *, fraction: float, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Row numbers for training and for validation, both ascending; together they are all rows.
 
-    `classes` (n,) are class indices, `groups` (n,) numbers of which equal ones stay on one side, so that no text is
+    `targets` are class indices (n,), or (n, labels) of 0 and 1, where a row counts for the rarest of its labels;
+    `groups` (n,) numbers of which equal ones stay on one side, so that no text is
     both learned and validated; a group counts for the class of its first row. Every class gives its share of
     `fraction` as exactly as whole groups allow (largest remainders first), and keeps at least one group in training:
     a class with one example is never validated. At least one group is held out if any class has two.
     """
+    classes = rarest_labels(targets) if targets.ndim == 2 else targets
     first, group_of_row = np.unique(groups, return_index=True, return_inverse=True)[1:]
     quotas = _quotas(np.bincount(classes[first]), fraction)
     generator = np.random.default_rng(seed)
@@ -28,6 +32,16 @@ def stratified_split(
         held_out[generator.permutation(members)[:quota]] = True
     rows_held_out = held_out[group_of_row]
     return np.flatnonzero(~rows_held_out), np.flatnonzero(rows_held_out)
+
+
+def rarest_labels(targets: Targets) -> NDArray[np.int64]:
+    """The rarest label (n,) int64 of each row of `targets` (n, labels); `labels`, one more, for rows without any.
+
+    Strata of rare labels first is the order of Sechidis et al. 2011, "On the stratification of multi-label data".
+    """
+    counts = targets.sum(axis=0, dtype=np.int64)
+    rarity = np.where(targets > 0, counts, np.iinfo(np.int64).max).argmin(axis=1)
+    return np.asarray(np.where(targets.any(axis=1), rarity, targets.shape[1]))
 
 
 def _quotas(counts: NDArray[np.int64], fraction: float) -> NDArray[np.int64]:

@@ -1,21 +1,23 @@
 """Label values: what the label column holds, as values of one kind, and as class indices.
 
-Owns what is refused as a label (null, fractional, unknown, too few kinds). Does not know files or models.
+Owns what is refused as a label (null, fractional, unknown, too few kinds), and how a row comes to several: by a column
+of lists, or by a separator in a column of texts. Does not know files or models.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from scorer.classifier.labels import LabelSet, LabelValue
+from scorer.classifier.labels import LabelSet, LabelValue, RowLabel, Targets
 from scorer.errors import ConfigError, DataError
-from scorer.examples.columns import is_label
+from scorer.examples.columns import is_label, is_list
 from scorer.tables.texts import is_text
 
 # Beyond these, a column is an identifier or a measurement and not a class.
@@ -23,22 +25,65 @@ _MOST_LABELS = 1000
 _MANY_LABELS = 20
 
 
-def label_values(column: pa.ChunkedArray, *, name: str, where: str) -> list[LabelValue]:
+def label_values(column: pa.ChunkedArray, *, name: str, where: str, separator: str | None = None) -> list[RowLabel]:
     """The labels of all rows, all of one kind: integers (any width, or floats that are whole), names or booleans.
 
+    Rows of a list column, and with a `separator` those of a column of texts or integers, have any number of labels,
+    none included, as a tuple without repetitions. What stands between separators is a name, trimmed, even where it is
+    spelt as a number; an empty text has none.
+
     DataError with counts for nulls, empty names, fractions and integers beyond 64 bits; ConfigError for a column that
-    cannot hold one label a row.
+    cannot hold labels.
     """
     if not is_label(column.type):
         raise ConfigError(
-            f"{where}: label column {name!r} is {column.type}; one label a row is an integer, a name or a boolean"
+            f"{where}: label column {name!r} is {column.type}; a label is an integer, a name or a boolean, "
+            "and a row may have a list of them"
         )
+    if is_list(column.type):
+        return _listed(column, name=name, where=where)
+    if separator is not None:
+        return _separated(column, separator, name=name, where=where)
+    return list(_one_each(column, name=name, where=where))
+
+
+def _listed(column: pa.ChunkedArray, *, name: str, where: str) -> list[RowLabel]:
+    """The labels of a column of lists."""
+    if column.null_count:
+        raise DataError(
+            f"{where}: labels: {column.null_count} null of {len(column)} rows in column {name!r}; "
+            "a row without labels has an empty list"
+        )
+    every = iter(_one_each(pc.list_flatten(column), name=name, where=where, unit="values"))
+    lengths = pc.list_value_length(column).to_pylist()
+    return [tuple(dict.fromkeys(next(every) for _ in range(length))) for length in lengths]
+
+
+def _separated(column: pa.ChunkedArray, separator: str, *, name: str, where: str) -> list[RowLabel]:
+    """The names between the `separator`s of each text; an integer stands for a single name."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if not (is_text(column.type) or pa.types.is_integer(column.type)):
+        raise ConfigError(
+            f"{where}: label column {name!r} is {column.type}; --label-separator is for a column of texts"
+        )
+    if column.null_count:
+        raise DataError(
+            f"{where}: labels: {column.null_count} null of {len(column)} rows in column {name!r}; "
+            'a row without labels has an empty text, which in CSV is ""'
+        )
+    rows = (text.split(separator) for text in column.cast(pa.large_string()).to_pylist())
+    return [tuple(dict.fromkeys(part.strip() for part in parts if part.strip())) for parts in rows]
+
+
+def _one_each(column: pa.ChunkedArray, *, name: str, where: str, unit: str = "rows") -> list[LabelValue]:
+    """The labels of a column with one a row."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     missing = _missing(column)
     if missing:
         raise DataError(
-            f"{where}: labels: {missing} null or empty of {len(column)} rows in column {name!r}; fill or drop them"
+            f"{where}: labels: {missing} null or empty of {len(column)} {unit} in column {name!r}; fill or drop them"
         )
     if pa.types.is_floating(column.type):
         fractional = pc.sum(pc.not_equal(column, pc.floor(column))).as_py() or 0
@@ -53,9 +98,9 @@ def label_values(column: pa.ChunkedArray, *, name: str, where: str) -> list[Labe
     return values
 
 
-def label_set(values: Sequence[LabelValue], *, name: str, where: str) -> LabelSet:
+def label_set(values: Sequence[RowLabel], *, name: str, where: str, multi: bool = False) -> LabelSet:
     """The distinct labels of the training rows. DataError with counts when they are too few or too many."""
-    counts = Counter(values)
+    counts = Counter(_each(values))
     if len(counts) < 2:
         raise DataError(
             f"{where}: labels: {len(counts)} class in {len(values)} rows of column {name!r}; at least 2 are needed"
@@ -65,29 +110,65 @@ def label_set(values: Sequence[LabelValue], *, name: str, where: str) -> LabelSe
             f"{where}: labels: {len(counts)} classes in {len(values)} rows of column {name!r}; "
             "that is no class label; name another column with --label-column"
         )
-    return LabelSet.from_values(values)
+    return LabelSet.from_values(list(counts), multi=multi)
 
 
-def label_indices(values: Sequence[LabelValue], labels: LabelSet, *, name: str, where: str) -> NDArray[np.int64]:
-    """Class indices (n,) int64 of `values`. DataError with counts when some are no label of the training rows."""
-    if values and _kind(values[0]) != labels.kind:
+def label_indices(values: Sequence[RowLabel], labels: LabelSet, *, name: str, where: str) -> Targets:
+    """`values` as class indices (n,) int64, or with several labels a row as a matrix (n, labels) int8 of 0 and 1.
+
+    DataError with counts when some are no label of the training rows, or when one file has one label a row and the
+    other several.
+    """
+    _check_known(values, labels, name=name, where=where)
+    index = labels.index_of()
+    if not labels.multi:
+        return np.fromiter((index[value] for value in _each(values)), np.int64, len(values))
+    targets = np.zeros((len(values), len(labels)), np.int8)
+    for row, value in enumerate(values):
+        targets[row, [index[label] for label in _labels_of(value)]] = 1
+    return targets
+
+
+def label_counts(targets: Targets, labels: LabelSet) -> NDArray[np.int64]:
+    """Rows of each label, (labels,) int64."""
+    if labels.multi:
+        return np.asarray(targets.sum(axis=0, dtype=np.int64))
+    return np.bincount(targets, minlength=len(labels)).astype(np.int64)
+
+
+def lonely(targets: Targets, labels: LabelSet) -> list[str]:
+    """The names of the labels with a single row, which cannot be on both sides of a split."""
+    return [labels.names[index] for index in np.flatnonzero(label_counts(targets, labels) == 1)]
+
+
+def _check_known(values: Sequence[RowLabel], labels: LabelSet, *, name: str, where: str) -> None:
+    if values and isinstance(values[0], tuple) != labels.multi:
         raise DataError(
-            f"{where}: labels: column {name!r} holds {_kind(values[0])} labels, the training file {labels.kind} ones"
+            f"{where}: labels: column {name!r} has {'one label' if labels.multi else 'several labels'} a row, "
+            f"the training file {'several' if labels.multi else 'one'}"
+        )
+    kinds = {_kind(value) for value in _each(values)}
+    if kinds - {labels.kind}:
+        raise DataError(
+            f"{where}: labels: column {name!r} holds {kinds.pop()} labels, the training file {labels.kind} ones"
         )
     index = labels.index_of()
-    unknown = Counter(value for value in values if value not in index)
-    if unknown:
+    lacking = [row for row in values if any(value not in index for value in _labels_of(row))]
+    if lacking:
+        unknown = {value for value in _each(lacking) if value not in index}
         raise DataError(
-            f"{where}: labels: {unknown.total()} of {len(values)} rows have one of {len(unknown)} labels in column "
+            f"{where}: labels: {len(lacking)} of {len(values)} rows have one of {len(unknown)} labels in column "
             f"{name!r} that the training file lacks; drop those rows or add such rows to the training file"
         )
-    return np.fromiter((index[value] for value in values), np.int64, len(values))
 
 
-def lonely(indices: NDArray[np.int64], labels: LabelSet) -> list[str]:
-    """The names of the labels with a single row, which cannot be on both sides of a split."""
-    counts = np.bincount(indices, minlength=len(labels))
-    return [labels.names[index] for index in np.flatnonzero(counts == 1)]
+def _labels_of(row: RowLabel) -> tuple[LabelValue, ...]:
+    return row if isinstance(row, tuple) else (row,)
+
+
+def _each(values: Iterable[RowLabel]) -> Iterable[LabelValue]:
+    """Every label of every row."""
+    return chain.from_iterable(map(_labels_of, values))
 
 
 def _missing(column: pa.ChunkedArray) -> int:

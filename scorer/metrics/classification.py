@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.classifier.decision import Decision
-from scorer.classifier.labels import LabelSet
+from scorer.classifier.labels import LabelSet, Targets
+from scorer.metrics import multilabel
 from scorer.metrics.calibration import Bin, brier_score, expected_calibration_error, reliability
+from scorer.metrics.ordinal import ordinal_figures
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,10 @@ class Metrics:
     accuracy     share of rows whose labels are all right (multi-label: exact match)
     macro_f1     unweighted mean of F1 over the labels that occur
     nll          negative log-likelihood in nats, mean over rows (multi-label: over rows and labels)
-    ece          expected calibration error over 15 bins
+    ece          expected calibration error over 15 bins (multi-label: of every label's probability)
     brier        Brier score, mean over rows (multi-label: over rows and labels)
-    more         figures that only some kinds of labels have, by their names
+    more         figures that only some kinds of labels have, by their names: `micro_f1` (multi-label), those of
+                 `ordinal_figures` (numbers), `coverage` and `selective_accuracy` (a decision that abstains)
     labels       each label against the rest
     reliability  the bins behind `ece`
     confusion    confusion[i][j] counts rows of class i that were predicted as class j; None for multi-label
@@ -77,19 +80,24 @@ class Metrics:
 
 
 def measure(
-    logits: NDArray[np.floating[Any]],
-    targets: NDArray[np.int64],
-    *,
-    labels: LabelSet,
-    decision: Decision = Decision(),  # noqa: B008 (frozen)
+    logits: NDArray[np.floating[Any]], targets: Targets, *, labels: LabelSet, decision: Decision | None = None
 ) -> Metrics:
-    """The metrics of `logits` (n, labels) under `decision` against class indices `targets` (n,), n > 0."""
+    """The metrics of `logits` (n, labels) under `decision`, by default the uncalibrated one, n > 0.
+
+    `targets` are class indices (n,), or where a row may have several labels (n, labels) of 0 and 1.
+    """
+    decision = decision or Decision.uncalibrated(labels)
+    if labels.multi:
+        return _measure_multi(logits, targets, labels=labels, decision=decision)
     log_probabilities = log_softmax(logits / np.array(decision.temperature))
     predicted = log_probabilities.argmax(axis=1)
     confusion = confusion_matrix(targets, predicted, labels=len(labels))
-    precision, recall, f1 = precision_recall_f1(confusion)
-    support = confusion.sum(axis=1)
     probabilities = np.exp(log_probabilities)
+    numbers = labels.numbers()
+    more = ordinal_figures(confusion, numbers) if labels.ordinal and numbers is not None else {}
+    kept = ~decision.abstains(probabilities.astype(np.float32))
+    if decision.abstain_below is not None:
+        more |= selective_figures(predicted == targets, kept)
     bins = reliability(probabilities.max(axis=1), predicted == targets)
     return Metrics(
         rows=len(targets),
@@ -98,14 +106,55 @@ def measure(
         nll=negative_log_likelihood(log_probabilities, targets),
         ece=expected_calibration_error(bins),
         brier=brier_score(probabilities, np.eye(len(labels))[targets]),
-        more={},
-        labels=tuple(
-            LabelMetrics(name, float(precision[i]), float(recall[i]), float(f1[i]), int(support[i]))
-            for i, name in enumerate(labels.names)
-        ),
+        more=more,
+        labels=_label_metrics(labels, *precision_recall_f1(confusion), confusion.sum(axis=1)),
         reliability=bins,
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
     )
+
+
+def _measure_multi(
+    logits: NDArray[np.floating[Any]], targets: Targets, *, labels: LabelSet, decision: Decision
+) -> Metrics:
+    """`measure` where each (row, label) is an event: its probability and whether the label is there."""
+    probabilities = decision.probabilities(logits.astype(np.float32))
+    chosen = decision.chosen(probabilities)
+    hits, alarms, misses = counts = multilabel.binary_counts(targets, chosen)
+    precision, recall, f1 = _ratios(hits, predicted=hits + alarms, support=hits + misses)
+    occurs = counts.sum(axis=0) > 0
+    bins = reliability(probabilities.ravel(), targets.ravel() > 0)
+    return Metrics(
+        rows=len(targets),
+        accuracy=multilabel.exact_match(targets, chosen),
+        macro_f1=float(f1[occurs].mean()) if occurs.any() else 0.0,
+        nll=float(multilabel.binary_nll(logits / np.array(decision.temperature), targets).mean()),
+        ece=expected_calibration_error(bins),
+        brier=float(((probabilities - targets) ** 2).mean()),
+        more={"micro_f1": multilabel.micro_f1(counts)},
+        labels=_label_metrics(labels, precision, recall, f1, hits + misses),
+        reliability=bins,
+        confusion=None,
+    )
+
+
+def _label_metrics(
+    labels: LabelSet,
+    precision: NDArray[np.float64],
+    recall: NDArray[np.float64],
+    f1: NDArray[np.float64],
+    support: NDArray[np.int64],
+) -> tuple[LabelMetrics, ...]:
+    return tuple(
+        LabelMetrics(name, float(precision[i]), float(recall[i]), float(f1[i]), int(support[i]))
+        for i, name in enumerate(labels.names)
+    )
+
+
+def selective_figures(correct: NDArray[np.bool_], kept: NDArray[np.bool_]) -> dict[str, float]:
+    """The share of rows that are `kept` (n,), and the share of those that are `correct` (n,): the coverage and the
+    selective accuracy of El-Yaniv and Wiener 2010. Where no row is kept there is only the coverage."""
+    figures = {"coverage": float(kept.mean())}
+    return figures | ({"selective_accuracy": float(correct[kept].mean())} if kept.any() else {})
 
 
 def log_softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
@@ -115,7 +164,7 @@ def log_softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
 
 
-def confusion_matrix(targets: NDArray[np.int64], predicted: NDArray[np.int64], *, labels: int) -> NDArray[np.int64]:
+def confusion_matrix(targets: Targets, predicted: NDArray[np.int64], *, labels: int) -> NDArray[np.int64]:
     """(labels, labels) int64: rows are the true class, columns the predicted one."""
     counts = np.bincount(targets * labels + predicted, minlength=labels * labels)
     return counts.reshape(labels, labels).astype(np.int64)
@@ -125,9 +174,7 @@ def precision_recall_f1(
     confusion: NDArray[np.int64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Precision, recall and F1 of each label, (labels,) float64 each."""
-    hits = np.diag(confusion)
-    support, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
-    return _ratio(hits, predicted), _ratio(hits, support), _ratio(2 * hits, support + predicted)
+    return _ratios(np.diag(confusion), predicted=confusion.sum(axis=0), support=confusion.sum(axis=1))
 
 
 def macro_f1(confusion: NDArray[np.int64]) -> float:
@@ -136,9 +183,15 @@ def macro_f1(confusion: NDArray[np.int64]) -> float:
     return float(precision_recall_f1(confusion)[2][occurs].mean())
 
 
-def negative_log_likelihood(log_probabilities: NDArray[np.float64], targets: NDArray[np.int64]) -> float:
+def negative_log_likelihood(log_probabilities: NDArray[np.float64], targets: Targets) -> float:
     """The mean of -log p(true label), in nats."""
     return float(-log_probabilities[np.arange(len(targets)), targets].mean())
+
+
+def _ratios(
+    hits: NDArray[np.int64], *, predicted: NDArray[np.int64], support: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    return _ratio(hits, predicted), _ratio(hits, support), _ratio(2 * hits, support + predicted)
 
 
 def _ratio(numerator: NDArray[np.int64], denominator: NDArray[np.int64]) -> NDArray[np.float64]:

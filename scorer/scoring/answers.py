@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from scorer.classifier import confidence
 from scorer.classifier.decision import Decision
-from scorer.classifier.labels import LabelSet
+from scorer.classifier.labels import LabelSet, list_array
 from scorer.config import FrameConfig
 from scorer.errors import UsageError
 from scorer.scoring import status as statuses
+from scorer.scoring.status import Status
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,8 @@ class Answers:
     @classmethod
     def of(cls, config: FrameConfig, *, labels: LabelSet, decision: Decision) -> Answers:
         """The answers that `config` asks for; UsageError where the labels cannot give them."""
+        if config.expected and labels.multi:
+            raise UsageError("--expected: this model gives a row any number of labels, of which there is no mean")
         if config.expected and labels.numbers() is None:
             raise UsageError("--expected: this model's labels are names; a mean needs numeric labels")
         if config.top_k is not None and config.top_k > len(labels):
@@ -53,8 +56,8 @@ class Answers:
     def fields(self) -> list[pa.Field]:
         """The appended fields, in their order."""
         fields = [
-            pa.field("score", self.labels.arrow_type),
-            pa.field("confidence", pa.float32()),
+            pa.field("score", self.labels.answer_type),
+            pa.field("confidence", pa.list_(pa.float32()) if self.labels.multi else pa.float32()),
             pa.field("score_status", statuses.ARROW_TYPE, nullable=False),
         ]
         if self.probabilities:
@@ -72,6 +75,13 @@ class Answers:
         for field in self.fields:
             schema = schema.append(field)
         return schema
+
+    def judge(self, status: NDArray[np.int8], records: NDArray[np.void]) -> NDArray[np.int8]:
+        """The `status` (s,) of rows with `records` (s,), where those that are too unsure abstain."""
+        if self.decision.abstain_below is None:
+            return status
+        unsure = self.decision.abstains(self.decision.probabilities(records["logits"]))
+        return np.where(statuses.is_scored(status) & unsure, Status.ABSTAIN, status).astype(np.int8)
 
     def append(
         self, table: pa.Table, *, status: NDArray[np.int8], scorable: NDArray[np.int64], records: NDArray[np.void]
@@ -96,12 +106,7 @@ class Answers:
         status: NDArray[np.int8],
         tokens: NDArray[np.int32],
     ) -> list[pa.Array]:
-        best, certainty = confidence.predicted(probability)
-        columns = [
-            self.labels.to_arrow(best, missing),
-            pa.array(certainty, pa.float32(), mask=missing),
-            statuses.to_arrow(status),
-        ]
+        columns = [*self._scores(probability, missing), statuses.to_arrow(status)]
         if self.probabilities:
             children = [pa.array(column) for column in probability.T]
             columns.append(pa.StructArray.from_arrays(children, self.labels.names, mask=pa.array(missing)))
@@ -113,6 +118,15 @@ class Answers:
         if self.token_count:
             columns.append(pa.array(tokens, pa.int32(), mask=missing))
         return columns
+
+    def _scores(self, probability: NDArray[np.float32], missing: NDArray[np.bool_]) -> list[pa.Array]:
+        """Score and confidence: of the likeliest label, or of all that the thresholds give, in the labels' order."""
+        if self.labels.multi:
+            chosen = self.decision.chosen(probability) & ~missing[:, None]
+            certainty = pa.array(probability[chosen], pa.float32())
+            return [self.labels.to_lists(chosen, missing), list_array(chosen, missing, certainty)]
+        best, confident = confidence.predicted(probability)
+        return [self.labels.to_arrow(best, missing), pa.array(confident, pa.float32(), mask=missing)]
 
     def _top(self, probability: NDArray[np.float32], missing: NDArray[np.bool_], k: int) -> pa.Array:
         indices, certainty = confidence.top(probability, k)

@@ -53,7 +53,7 @@ class Classify:
         computed = self._compute(encoded, records, todo)
         rows = records[encoded.inputs]
         status = encoded.status.copy()
-        status[encoded.scorable] = _status(rows)
+        status[encoded.scorable] = self.answers.judge(_status(rows), rows)
         return ScoredWindow(
             number=encoded.window.number,
             table=self.answers.append(encoded.window.table, status=status, scorable=encoded.scorable, records=rows),

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 
 class Status(IntEnum):
-    """`OK` and `TRUNCATED` rows have a score; every other row has none."""
+    """`OK`, `TRUNCATED` and `ABSTAIN` rows have a score, the last one a candidate that is too unsure to be counted on;
+    every other row has none. New codes come last, since those of written files stay as they are."""
 
     OK = 0
     TRUNCATED = 1
@@ -21,16 +22,18 @@ class Status(IntEnum):
     EMPTY = 3
     NONFINITE = 4
     OOM = 5
+    ABSTAIN = 6
 
 
 NAMES = tuple(status.name.lower() for status in Status)
-SCORED_NAMES = tuple(NAMES[status] for status in (Status.OK, Status.TRUNCATED))
+_SCORED = (Status.OK, Status.TRUNCATED, Status.ABSTAIN)
+SCORED_NAMES = tuple(NAMES[status] for status in _SCORED)
 ARROW_TYPE = pa.dictionary(pa.int8(), pa.string())
 
 
 def is_scored(codes: NDArray[np.int8]) -> NDArray[np.bool_]:
     """Whether rows with status `codes` (n,) have a score, (n,) bool."""
-    return codes <= Status.TRUNCATED
+    return np.isin(codes, _SCORED)
 
 
 def to_arrow(codes: NDArray[np.int8]) -> pa.DictionaryArray:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scorer.classifier.decision import Decision
+from scorer.classifier.labels import LabelSet, Targets
 from scorer.metrics.classification import log_softmax, negative_log_likelihood
 
 COLDEST, HOTTEST = 0.25, 20.0
@@ -19,7 +21,7 @@ _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 _TOLERANCE = 1e-5
 
 
-def fit_temperature(logits: NDArray[np.floating[Any]], targets: NDArray[np.int64]) -> float:
+def fit_temperature(logits: NDArray[np.floating[Any]], targets: Targets) -> float:
     """The T that minimises the NLL of softmax(logits / T) on held-out rows; 1.0 when no T lowers it.
 
     `logits` (n, labels), `targets` (n,) class indices. Temperature scaling of Guo et al. 2017, section 4.2. The NLL is
@@ -45,3 +47,10 @@ def fit_temperature(logits: NDArray[np.floating[Any]], targets: NDArray[np.int64
             loss_right = loss(right)
     best = (low + high) / 2
     return math.exp(best) if loss(best) < loss(0.0) else 1.0
+
+
+def decide(logits: NDArray[np.float32], targets: Targets, *, labels: LabelSet) -> Decision:
+    """The decision that held-out rows with `logits` (n, labels) and `targets` teach."""
+    if labels.multi:
+        return Decision.uncalibrated(labels)
+    return Decision((fit_temperature(logits, targets),))

@@ -8,10 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from scorer.classifier.labels import LabelSet
+from scorer.classifier.labels import LabelSet, Targets
 from scorer.config import FitConfig
 from scorer.errors import DataError
 from scorer.examples.reading import Examples, overlap, read_examples
@@ -22,12 +19,12 @@ from scorer.runs.console import Console
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Checked examples on both sides of the split; targets are class indices (n,) int64."""
+    """Checked examples on both sides of the split; targets as `label_indices` gives them."""
 
     train: Examples
-    train_targets: NDArray[np.int64]
+    train_targets: Targets
     valid: Examples
-    valid_targets: NDArray[np.int64]
+    valid_targets: Targets
     labels: LabelSet
 
     def fingerprints(self) -> dict[str, str]:
@@ -44,14 +41,25 @@ class TrainingData:
 def load_data(config: FitConfig, console: Console) -> TrainingData:
     """Read, check and split the data; what was dropped, is alone or is on both sides is a warning with its count."""
     where = str(config.train)
-    train = read_examples(where, text_columns=config.text_column, label_column=config.label_column, limit=config.limit)
+    train = read_examples(
+        where,
+        text_columns=config.text_column,
+        label_column=config.label_column,
+        label_separator=config.label_separator,
+        limit=config.limit,
+    )
     _warn_dropped(train, where, console)
     name = train.columns.label
-    labels = label_set(train.labels, name=name, where=where)
+    labels = label_set(train.labels, name=name, where=where, multi=train.multi)
     targets = label_indices(train.labels, labels, name=name, where=where)
     if config.valid is None:
         return _held_out(config, train, targets, labels, console)
-    valid = read_examples(str(config.valid), text_columns=train.columns.texts, label_column=name)
+    valid = read_examples(
+        str(config.valid),
+        text_columns=train.columns.texts,
+        label_column=name,
+        label_separator=config.label_separator,
+    )
     _warn_dropped(valid, str(config.valid), console)
     valid_targets = label_indices(valid.labels, labels, name=name, where=str(config.valid))
     shared = overlap(train, valid)
@@ -63,9 +71,7 @@ def load_data(config: FitConfig, console: Console) -> TrainingData:
     return TrainingData(train, targets, valid, valid_targets, labels)
 
 
-def _held_out(
-    config: FitConfig, train: Examples, targets: NDArray[np.int64], labels: LabelSet, console: Console
-) -> TrainingData:
+def _held_out(config: FitConfig, train: Examples, targets: Targets, labels: LabelSet, console: Console) -> TrainingData:
     """Hold out a stratified share of `train`."""
     alone = lonely(targets, labels)
     if alone:

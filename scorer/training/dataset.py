@@ -12,6 +12,7 @@ import pyarrow as pa
 from datasets import Dataset
 from numpy.typing import NDArray
 
+from scorer.classifier.labels import Targets
 from scorer.classifier.tokenization import TextEncoder
 from scorer.examples.reading import Examples
 
@@ -20,7 +21,7 @@ _WINDOW_ROWS = 65_536
 
 def tokenize(
     examples: Examples,
-    targets: NDArray[np.int64],
+    targets: Targets,
     encoder: TextEncoder,
     *,
     token_types: bool,
@@ -28,13 +29,20 @@ def tokenize(
 ) -> Dataset:
     """A Dataset of `input_ids`, `labels` and `length`, and `token_type_ids` if wanted for pairs; nothing is padded.
 
-    The rows keep their order, or come longest first, so that evaluation pads little.
+    The rows keep their order, or come longest first, so that evaluation pads little. Where a row may have several
+    labels, `labels` holds float32, which is what the loss of independent labels takes.
 
     `encoder` is that of scoring, so that a model sees in training what it will see later.
     """
     windows = list(_token_windows(examples, encoder, token_types=token_types and len(examples.texts) == 2))
-    table = pa.concat_tables(windows).append_column("labels", pa.array(targets, pa.int64()))
+    table = pa.concat_tables(windows).append_column("labels", _label_column(targets))
     return Dataset(table.sort_by([("length", "descending")]) if longest_first else table)
+
+
+def _label_column(targets: Targets) -> pa.Array:
+    if targets.ndim == 1:
+        return pa.array(targets, pa.int64())
+    return pa.FixedSizeListArray.from_arrays(pa.array(targets.ravel(), pa.float32()), targets.shape[1])
 
 
 def _token_windows(examples: Examples, encoder: TextEncoder, *, token_types: bool) -> Iterator[pa.Table]:

@@ -24,7 +24,7 @@ from scorer.runs.signals import StopSignals
 from scorer.runs.workspace import Workspace
 from scorer.tables.publish import check_free_space
 from scorer.training.arguments import total_steps, training_arguments
-from scorer.training.calibration import fit_temperature
+from scorer.training.calibration import decide
 from scorer.training.data import TrainingData
 from scorer.training.dataset import tokenize
 from scorer.training.lora import merge
@@ -109,9 +109,15 @@ class Fitting:
         )
         with console.progress("training", total_steps(config, len(train)), "steps") as counter:
             narrator = Narrator(console=console, counter=counter, signals=signals)
-            loss = choose_loss(config, self._data.train_targets, self._data.labels)
             trainer = make_trainer(
-                self._base, arguments, config=config, train=train, valid=valid, loss=loss, narrator=narrator
+                self._base,
+                arguments,
+                config=config,
+                labels=self._data.labels,
+                train=train,
+                valid=valid,
+                loss=choose_loss(config, self._data.train_targets, self._data.labels),
+                narrator=narrator,
             )
             if not _restore_ended(trainer, checkpoint, config.patience):
                 _run(trainer, checkpoint)
@@ -126,8 +132,9 @@ class Fitting:
 
     def _judge(self, trainer: FitTrainer) -> Verdict:
         logits, targets = trainer.validation()
-        labels, decision = self._data.labels, Decision((fit_temperature(logits, targets),))
-        raw, calibrated = (measure(logits, targets, labels=labels, decision=way) for way in (Decision(), decision))
+        labels, decision = self._data.labels, decide(logits, targets, labels=self._data.labels)
+        ways = Decision.uncalibrated(labels), decision
+        raw, calibrated = (measure(logits, targets, labels=labels, decision=way) for way in ways)
         profile = profile_of(
             self._data.train,
             self._base.encoder(max_length=self._config.max_length),

@@ -67,6 +67,8 @@ def _check_values(config: FitConfig) -> None:
     """What a single field's minimum cannot say."""
     if not 0.0 < config.valid_fraction < 1.0:
         raise UsageError(f"--valid-fraction {config.valid_fraction}: a share between 0 and 1, without the ends")
+    if config.label_separator == "":
+        raise UsageError("--label-separator: empty; say what stands between the labels, such as ','")
     if config.max_steps is None and config.epochs <= 0:
         raise UsageError(f"--epochs {config.epochs}: more than 0 are needed")
     if config.label_smoothing >= 1.0:

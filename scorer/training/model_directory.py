@@ -34,7 +34,7 @@ from scorer.version import __version__
 
 # What says where and how loudly a fit ran, and what scorer.json has in fields of its own.
 _ELSEWHERE = {"train", "valid", "output", "resume", "strict", "force", "quiet"}
-_ELSEWHERE |= {"text_column", "label_column", "base_model", "max_length"}
+_ELSEWHERE |= {"text_column", "label_column", "label_separator", "base_model", "max_length"}
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,7 @@ def _metadata(
         text_columns=data.train.columns.texts,
         label_column=data.train.columns.label,
         labels=data.labels,
+        label_separator=config.label_separator,
         max_length=config.max_length,
         decision=verdict.decision,
         training=_configuration(config, precision),

@@ -97,7 +97,7 @@ def _load_weights(path: Path, name: str, labels: LabelSet) -> PreTrainedModel:
             num_labels=len(labels),
             id2label=dict(enumerate(labels.names)),
             label2id={label: index for index, label in enumerate(labels.names)},
-            problem_type="single_label_classification",
+            problem_type=f"{'multi' if labels.multi else 'single'}_label_classification",
             trust_remote_code=False,
             use_safetensors=True,
             local_files_only=True,

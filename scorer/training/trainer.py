@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import datasets
@@ -32,7 +33,7 @@ from transformers import (
 )
 from transformers.trainer_pt_utils import LengthGroupedSampler, get_length_grouped_indices
 
-from scorer.classifier.labels import LabelSet
+from scorer.classifier.labels import LabelSet, Targets
 from scorer.classifier.loading import quietly
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, Interrupted
@@ -101,10 +102,10 @@ class FitTrainer(Trainer):
     def _get_eval_sampler(self, eval_dataset: Any) -> Sampler[int]:
         return SequentialSampler(eval_dataset)
 
-    def validation(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Logits (n, labels) float32 of the validation rows and their class indices (n,) int64."""
+    def validation(self) -> tuple[NDArray[np.float32], Targets]:
+        """Logits (n, labels) float32 of the validation rows and their targets, as `label_indices` gives them."""
         found = self.predict(self._valid)
-        return np.asarray(found.predictions, dtype=np.float32), np.asarray(found.label_ids, dtype=np.int64)
+        return np.asarray(found.predictions, dtype=np.float32), _targets(found.label_ids)
 
     def history(self) -> list[Evaluation]:
         """The learning curve so far, that of the interrupted run before a resume included."""
@@ -161,6 +162,7 @@ def make_trainer(
     arguments: TrainingArguments,
     *,
     config: FitConfig,
+    labels: LabelSet,
     train: Dataset,
     valid: Dataset,
     loss: Loss,
@@ -179,7 +181,7 @@ def make_trainer(
         processing_class=base.tokenizer,
         data_collator=DataCollatorWithPadding(base.tokenizer),
         compute_loss_func=loss,
-        compute_metrics=_headline,
+        compute_metrics=partial(_headline, labels=labels),
         callbacks=callbacks,
     )
     # It prints to stdout, which is for data alone.
@@ -200,9 +202,14 @@ def quiet_training() -> Iterator[None]:
             datasets.enable_progress_bars()
 
 
-def _headline(prediction: EvalPrediction) -> dict[str, float]:
+def _headline(prediction: EvalPrediction, *, labels: LabelSet) -> dict[str, float]:
     logits = np.asarray(prediction.predictions)
     if not np.isfinite(logits).all():
         raise ConfigError("training diverged: the logits are not finite; try a smaller --learning-rate")
-    labels = LabelSet(tuple(str(index) for index in range(logits.shape[1])), "int")
-    return measure(logits, np.asarray(prediction.label_ids), labels=labels).headline()
+    return measure(logits, _targets(prediction.label_ids), labels=labels).headline()
+
+
+def _targets(label_ids: Any) -> Targets:
+    """The Trainer's `label_ids`, which are floats where a row may have several labels."""
+    found = np.asarray(label_ids)
+    return found.astype(np.int8) if found.ndim == 2 else found.astype(np.int64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,10 +89,15 @@ def test_two_labels_of_one_name(model):
     refused(model, "two labels the same name")
 
 
-@pytest.mark.parametrize("problem", ["multi_label_classification", "regression"])
-def test_a_model_whose_outputs_are_no_probabilities_of_one_label(model, problem):
-    edit(model / "config.json", problem_type=problem)
-    refused(model, problem.split("_")[0])
+def test_a_model_whose_outputs_are_no_probabilities(model):
+    edit(model / "config.json", problem_type="regression")
+    refused(model, "regression")
+
+
+def test_a_foreign_model_whose_rows_have_several_labels(model):
+    edit(model / "config.json", problem_type="multi_label_classification")
+    assert load(open_model(str(model))).labels == replace(FIVE, multi=True)
+    assert open_model(str(model)).labels == replace(FIVE, multi=True)
 
 
 def test_a_single_output_is_regression(tiny_model):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from scorer.examples.split import stratified_split
+from scorer.examples.split import rarest_labels, stratified_split
 
 
 def split(
@@ -56,3 +56,17 @@ def test_a_class_with_one_example_is_trained_on() -> None:
     train, valid = split([0] * 20 + [1], 0.5)
     assert 20 in train
     assert len(valid) == 10
+
+
+def test_several_labels_count_for_the_rarest() -> None:
+    targets = np.array([[1, 0, 1], [1, 1, 0], [1, 0, 0], [0, 0, 0], [1, 1, 1]], np.int8)
+    assert rarest_labels(targets).tolist() == [2, 1, 0, 3, 1]
+
+
+def test_a_rare_label_beside_common_ones_is_on_both_sides() -> None:
+    generator = np.random.default_rng(0)
+    targets = (generator.random((2000, 4)) < (0.9, 0.5, 0.3, 0.01)).astype(np.int8)
+    train, valid = stratified_split(targets, np.arange(2000), fraction=0.2, seed=0)
+    assert sorted([*train, *valid]) == list(range(2000))
+    assert abs(int(targets[valid, 3].sum()) - 0.2 * int(targets[:, 3].sum())) <= 1
+    np.testing.assert_allclose(targets[valid].mean(axis=0), targets.mean(axis=0), atol=0.05)

@@ -61,7 +61,7 @@ def test_numbers_beyond_64_bits_are_refused() -> None:
         values(pa.array([2**63, 1], pa.uint64()))
 
 
-@pytest.mark.parametrize("type_", [pa.list_(pa.string()), pa.timestamp("s"), pa.binary()])
+@pytest.mark.parametrize("type_", [pa.list_(pa.list_(pa.string())), pa.timestamp("s"), pa.binary()])
 def test_columns_that_are_no_labels_are_a_configuration_error(type_: pa.DataType) -> None:
     with pytest.raises(ConfigError, match="label column 'label' is"):
         values(pa.array([None], type_))
@@ -99,3 +99,62 @@ def test_labels_of_another_kind_are_refused(other: list[Any]) -> None:
 def test_lonely_labels_are_named() -> None:
     labels = LabelSet.from_values(["a", "b", "c"])
     assert lonely(np.array([0, 0, 1, 2]), labels) == ["b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        (pa.array([["b", "a"], [], ["a", "a"]]), [("b", "a"), (), ("a",)]),
+        (pa.array([["a"], ["b", "c"]], pa.large_list(pa.large_string())), [("a",), ("b", "c")]),
+        (pa.array([[1, 2], [3, 3]], pa.list_(pa.int8(), 2)), [(1, 2), (3,)]),
+        (pa.array([None, ["a"], ["b"]]).slice(1), [("a",), ("b",)]),
+        (pa.array([["a"], ["b"]], pa.list_(pa.dictionary(pa.int8(), pa.string()))), [("a",), ("b",)]),
+    ],
+)
+def test_a_list_is_all_labels_of_a_row(column: pa.Array, expected: list[Any]) -> None:
+    assert values(column) == expected
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        (pa.array(["a|b", "", " c | |c", "b"]), [("a", "b"), (), ("c",), ("b",)]),
+        (pa.array(["x|1"]).dictionary_encode(), [("x", "1")]),
+        (pa.array([3, 12]), [("3",), ("12",)]),
+        (pa.array([["a|b"], []]), [("a|b",), ()]),
+    ],
+)
+def test_a_separator_tells_the_labels_of_a_text_apart(column: pa.Array, expected: list[Any]) -> None:
+    chunked = pa.chunked_array([column])
+    assert label_values(chunked, name="label", where="train.csv", separator="|") == expected
+
+
+@pytest.mark.parametrize("column", [pa.array([["a"], None, None]), pa.array([["a", None], [None]])])
+def test_null_lists_and_nulls_in_lists_are_counted(column: pa.Array) -> None:
+    with pytest.raises(DataError, match=r"2 null( or empty)? of 3 (rows|values)"):
+        values(column)
+
+
+def test_a_separator_needs_a_column_of_texts_without_nulls() -> None:
+    for column, error in ((pa.array([1.5]), ConfigError), (pa.array(["a", None]), DataError)):
+        with pytest.raises(error, match="label"):
+            label_values(pa.chunked_array([column]), name="label", where="f", separator=",")
+
+
+def test_several_labels_a_row_are_a_matrix() -> None:
+    rows: list[Any] = [("b", "a"), (), ("c",)]
+    labels = label_set(rows, name="label", where="f", multi=True)
+    assert labels == LabelSet(("a", "b", "c"), "string", multi=True)
+    targets = label_indices(rows, labels, name="label", where="f")
+    assert (targets.dtype, targets.tolist()) == (np.int8, [[1, 1, 0], [0, 0, 0], [0, 0, 1]])
+    assert lonely(targets, labels) == ["a", "b", "c"]
+
+
+def test_one_label_a_row_and_several_do_not_mix() -> None:
+    several = LabelSet.from_values(["a", "b"], multi=True)
+    with pytest.raises(DataError, match="one label a row, the training file several"):
+        label_indices(["a"], several, name="label", where="valid.csv")
+    with pytest.raises(DataError, match="several labels a row, the training file one"):
+        label_indices([("a",)], LabelSet.from_values(["a", "b"]), name="label", where="valid.csv")
+    with pytest.raises(DataError, match="2 of 3 rows have one of 1 labels"):
+        label_indices([("a", "z"), ("z",), ()], several, name="label", where="valid.csv")
