@@ -272,6 +272,14 @@ class ScoreConfig(FrameConfig):
     min_rows: Annotated[
         int | None, Setting("Publish nothing when the input has fewer rows.", metavar="N", minimum=0)
     ] = None
+    fail_on_drift: Annotated[
+        float | None,
+        Setting(
+            "Publish nothing when the rows differ from the training data by a stability index (PSI) above X.",
+            metavar="X",
+            minimum=0.0,
+        ),
+    ] = None
     rejects: Annotated[
         Path | None, Setting("Set malformed records aside in this file (JSON lines) and go on.", metavar="FILE")
     ] = None

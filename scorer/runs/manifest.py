@@ -79,6 +79,12 @@ class Manifest:
         if statuses := self.facts.get("statuses"):
             lines += ["# HELP scorer_rows Rows of the last run by status.", "# TYPE scorer_rows gauge"]
             lines += [f'scorer_rows{{{label},status="{status}"}} {count}' for status, count in statuses.items()]
+        if drift := self.facts.get("drift"):
+            lines += [
+                "# HELP scorer_drift_psi Stability index against the training data.",
+                "# TYPE scorer_drift_psi gauge",
+            ]
+            lines += [f'scorer_drift_psi{{{label},of="{name}"}} {psi}' for name, psi in drift["psi"].items()]
         return "\n".join(lines) + "\n"
 
     def _last_success(self, label: str, before: str) -> float | None:

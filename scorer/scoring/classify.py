@@ -16,6 +16,7 @@ from scorer.classifier.classifier import Classifier
 from scorer.classifier.forward.resilient import Outcome
 from scorer.runs.score_store import NOWHERE, ScoreStore, origin_of
 from scorer.scoring.answers import Answers
+from scorer.scoring.drift import Observer
 from scorer.scoring.status import Status, count
 from scorer.scoring.windows import EncodedWindow, ScoredWindow
 
@@ -27,6 +28,7 @@ class Classify:
     """Score encoded windows with `classifier`, keeping what was computed in `store` when there is one.
 
     `between_batches` is called after every batch; it may raise to stop the run. `run` is this run's number.
+    `observe` counts what rows look like.
     """
 
     def __init__(
@@ -37,12 +39,14 @@ class Classify:
         store: ScoreStore | None,
         run: int,
         between_batches: Callable[[], None] = lambda: None,
+        observe: Observer | None = None,
     ) -> None:
         self._classifier = classifier
         self.answers = answers
         self._store = store
         self._run = run
         self._between_batches = between_batches
+        self._observe = observe
 
     def __call__(self, encoded: EncodedWindow) -> ScoredWindow:
         records = encoded.records.copy()
@@ -61,6 +65,7 @@ class Classify:
             tokens=int(rows["tokens"].sum()),
             computed_tokens=int(lengths[computed].sum()),
             reused=len(encoded.scorable) - int(computed.sum()),
+            seen=self._observe(rows, encoded.sequences) if self._observe else None,
         )
 
     def _compute(self, encoded: EncodedWindow, records: NDArray[np.void], todo: NDArray[np.int64]) -> NDArray[np.bool_]:

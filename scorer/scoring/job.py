@@ -14,6 +14,7 @@ from scorer.config import ScoreConfig
 from scorer.runs.console import Console
 from scorer.runs.manifest import Manifest
 from scorer.runs.signals import StopSignals
+from scorer.scoring.drift import MUCH
 from scorer.scoring.limits import Limits
 from scorer.scoring.output import FileOutput, Output, StreamOutput
 from scorer.scoring.preparation import STREAM, Checked, check
@@ -58,11 +59,22 @@ def _score(
         manifest.facts |= {"stream_seconds": round(pace.seconds, 3), "stage_seconds": pace.stage_seconds}
         prepared.reader.check_unchanged()
         tally.check()
-        limits.check(rows=tally.rows + tally.rejected, flagged=tally.flagged + tally.rejected)
+        limits.check(rows=tally.rows + tally.rejected, flagged=tally.flagged + tally.rejected, drift=tally.drift)
+        _warn_of_drift(tally, console)
         # Before the output: whoever finds that finds what is not in it, too.
         keep_rejects()
-        output.publish(streaming.job | {"counts": tally.counts})
+        output.publish(streaming.job | tally.lineage)
     return summarize(tally, output=config.target, engine=streaming.engine, pace=pace)
+
+
+def _warn_of_drift(tally: Tally, console: Console) -> None:
+    much = tally.drift.beyond(MUCH) if tally.drift else {}
+    if much:
+        found = ", ".join(f"{name} {psi:.2f}" for name, psi in much.items())
+        console.warn(
+            f"the rows differ from the model's training data (stability index: {found}; above {MUCH:g} is much); "
+            "look at them before you trust the scores"
+        )
 
 
 @contextmanager

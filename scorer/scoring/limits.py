@@ -1,6 +1,6 @@
-"""What an output must be like to be published: enough rows, and few without a score.
+"""What an output must be like to be published: enough rows, few without a score, rows like those of the training data.
 
-Owns `--max-flagged` and `--min-rows`. Does not know how a row came to be flagged.
+Owns `--max-flagged`, `--min-rows` and `--fail-on-drift`. Does not know how a row came to be flagged.
 """
 
 from __future__ import annotations
@@ -10,35 +10,61 @@ from dataclasses import dataclass
 
 from scorer.config import ScoreConfig
 from scorer.errors import DataError, UsageError
+from scorer.scoring.drift import Drift
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """At most `number` rows, or that share of all rows when it is a `share`."""
+
+    number: float
+    share: bool
+
+    @classmethod
+    def parse(cls, text: str, *, flag: str) -> Allowance:
+        """What `N` or `P%` says; UsageError when it says something else."""
+        if re.fullmatch(r"\d+", text):
+            return cls(int(text), False)
+        if re.fullmatch(r"\d+(\.\d+)?%", text) and float(text[:-1]) <= 100:
+            return cls(float(text[:-1]) / 100, True)
+        raise UsageError(f"{flag} {text}: expected a number of rows (20) or a share of them (0.5%)")
+
+    def allows(self, rows: int, *, of: int) -> bool:
+        """Whether `rows` of all rows (`of`) are not too many."""
+        return rows <= (of * self.number if self.share else self.number)
+
+    def __str__(self) -> str:
+        return f"{100 * self.number:g}%" if self.share else f"{self.number}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """At most `flagged` rows, or that `share` of all rows, without a score; at least `rows` rows. None is no limit."""
+    """At most so many rows `flagged`, that is without a score; at least `rows` rows; no stability index above `drift`
+    that chance does not explain. None is no limit."""
 
-    flagged: int | None = None
-    share: float | None = None
+    flagged: Allowance | None = None
     rows: int | None = None
+    drift: float | None = None
 
     @classmethod
     def of(cls, config: ScoreConfig) -> Limits:
         """The limits in `config`; UsageError when one cannot be read."""
-        text = config.max_flagged
-        if text is None:
-            return cls(rows=config.min_rows)
-        if re.fullmatch(r"\d+", text):
-            return cls(flagged=int(text), rows=config.min_rows)
-        if re.fullmatch(r"\d+(\.\d+)?%", text) and float(text[:-1]) <= 100:
-            return cls(share=float(text[:-1]) / 100, rows=config.min_rows)
-        raise UsageError(f"--max-flagged {text}: expected a number of rows (20) or a share of them (0.5%)")
+        asked = config.max_flagged
+        flagged = Allowance.parse(asked, flag="--max-flagged") if asked is not None else None
+        return cls(flagged=flagged, rows=config.min_rows, drift=config.fail_on_drift)
 
-    def check(self, *, rows: int, flagged: int) -> None:
-        """DataError when an output of `rows` rows, `flagged` of which have no score, must not be published."""
+    def check(self, *, rows: int, flagged: int, drift: Drift | None = None) -> None:
+        """DataError when an output of `rows` rows, `flagged` of which have no score, that drifted so far from the
+        training data must not be published. Without any scored row there is no `drift`."""
         if self.rows is not None and rows < self.rows:
             raise DataError(f"{rows} rows, and --min-rows asks for {self.rows}; nothing was published")
-        most = self.flagged if self.flagged is not None else rows * self.share if self.share is not None else rows
-        if flagged > most:
-            asked = self.flagged if self.flagged is not None else f"{100 * (self.share or 0):g}%"
+        if self.flagged is not None and not self.flagged.allows(flagged, of=rows):
             raise DataError(
-                f"{flagged} of {rows} rows have no score, and --max-flagged is {asked}; nothing was published"
+                f"{flagged} of {rows} rows have no score, and --max-flagged is {self.flagged}; nothing was published"
+            )
+        if drift is not None and self.drift is not None and (beyond := drift.beyond(self.drift)):
+            name, psi = max(beyond.items(), key=lambda item: item[1])
+            raise DataError(
+                f"drift: the stability index of {name} against the model's training data is {psi:.3f}, and "
+                f"--fail-on-drift is {self.drift:g}; nothing was published; look at the rows, or fit a new model"
             )

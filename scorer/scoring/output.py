@@ -71,7 +71,7 @@ class FileOutput:
     def is_done(self, job: dict[str, Any]) -> bool:
         if not self._target.exists():
             return False
-        if _without_counts(self._lineage()) == _as_json(job):
+        if _job_of(self._lineage()) == _as_json(job):
             self._done = True
             return True
         if self._force or self.unfinished_run(job) is not None:
@@ -163,5 +163,6 @@ def _as_json(job: dict[str, Any]) -> Any:
     return json.loads(json.dumps(job))
 
 
-def _without_counts(lineage: dict[str, Any] | None) -> dict[str, Any] | None:
-    return {key: value for key, value in lineage.items() if key != "counts"} if lineage else None
+def _job_of(lineage: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What decided the output; what was found out about its rows is left out."""
+    return {key: value for key, value in lineage.items() if key not in ("counts", "drift")} if lineage else None

@@ -15,6 +15,7 @@ from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.config import FileFormat, ScoreConfig
 from scorer.errors import UsageError
 from scorer.scoring.answers import refuse_clash
+from scorer.scoring.drift import require_profile
 from scorer.scoring.windows import WINDOW_TEXT_BYTES
 from scorer.tables.columns import find_text_columns
 from scorer.tables.formats import format_of
@@ -83,6 +84,7 @@ def check(config: ScoreConfig) -> Checked:
         check_target(Path(config.target), source.files, force=True)
     refuse_clash(source.names, config)
     directory = open_model(config.model)
+    require_profile(directory, config)
     fitted = directory.metadata.text_columns if directory.metadata else ()
     text_columns = find_text_columns(source.names, config.text_column, fitted, where=config.source)
     if config.target != STREAM:

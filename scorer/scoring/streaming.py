@@ -18,6 +18,7 @@ from scorer.runs.signals import StopSignals
 from scorer.scoring import local
 from scorer.scoring.answers import Answers
 from scorer.scoring.classify import Classify
+from scorer.scoring.drift import Observer
 from scorer.scoring.encode import Encode
 from scorer.scoring.lineage import describe_job, logit_fingerprint
 from scorer.scoring.output import Output
@@ -37,6 +38,8 @@ class Streaming:
         self._prepared = prepared
         self._output = output
         self._classifier = Classifier.of(config, prepared.directory)
+        metadata = prepared.directory.metadata
+        self._profile = metadata.profile if metadata else None
         self._answers = Answers.of(config, labels=self._classifier.labels, decision=self._classifier.decision)
         self.engine: dict[str, Any] = asdict(self._classifier.engine)
         self.job = describe_job(
@@ -48,6 +51,7 @@ class Streaming:
 
     def run(self, tally: Tally, console: Console, signals: StopSignals) -> local.Pace:
         """Send every window through the stages into the output, and count."""
+        tally.profile = self._profile
         with ExitStack() as stack:
             # Two connections to one file: encoding and the device work at the same time.
             stores = [self._open_store(stack) for _ in range(2)]
@@ -77,7 +81,12 @@ class Streaming:
             run=run,
         )
         classify = Classify(
-            self._classifier, answers=self._answers, store=stores[1], run=run, between_batches=signals.check
+            self._classifier,
+            answers=self._answers,
+            store=stores[1],
+            run=run,
+            between_batches=signals.check,
+            observe=Observer(self._profile, self._classifier.decision) if self._profile else None,
         )
         return encode, classify
 

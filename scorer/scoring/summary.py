@@ -10,8 +10,10 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from scorer.classifier.profile import Profile
 from scorer.errors import ScorerError
 from scorer.runs.memory import peak_memory_mib
+from scorer.scoring.drift import Drift, Seen, compare
 from scorer.scoring.local import Pace
 from scorer.scoring.status import SCORED_NAMES
 from scorer.scoring.windows import ScoredWindow
@@ -19,7 +21,7 @@ from scorer.scoring.windows import ScoredWindow
 
 @dataclass
 class Tally:
-    """Adds up scored windows; `started` is when the run began."""
+    """Adds up scored windows; `started` is when the run began, `profile` what the model says of its training data."""
 
     statuses: Counter[str] = field(default_factory=Counter)
     rows_read: int = 0
@@ -29,6 +31,8 @@ class Tally:
     computed_tokens: int = 0
     reused: int = 0
     back_offs: int = 0
+    profile: Profile | None = None
+    seen: Seen | None = None
     started: float = field(default_factory=time.monotonic)
 
     def add(self, window: ScoredWindow) -> None:
@@ -37,6 +41,8 @@ class Tally:
         self.tokens += window.tokens
         self.computed_tokens += window.computed_tokens
         self.reused += window.reused
+        if window.seen is not None:
+            self.seen = window.seen if self.seen is None else self.seen + window.seen
 
     def check(self) -> None:
         """ScorerError unless every row read was written, with one status: anything else must not be published."""
@@ -62,12 +68,24 @@ class Tally:
             "reused_rows": self.reused,
             "back_offs": self.back_offs,
             "peak_memory_mib": peak_memory_mib(),
+            "drift": self.drift.as_dict() if self.drift else None,
         }
 
     @property
     def counts(self) -> dict[str, Any]:
-        """Rows in all and by status: what goes into the output's lineage."""
+        """Rows in all and by status."""
         return {"rows": self.rows, "statuses": dict(sorted(self.statuses.items()))}
+
+    @property
+    def drift(self) -> Drift | None:
+        """How far the rows so far are from the training data; None without a profile of that."""
+        return compare(self.profile, self.seen) if self.profile and self.seen else None
+
+    @property
+    def lineage(self) -> dict[str, Any]:
+        """What the output says of its rows: the same whenever and however often the job was interrupted."""
+        drift = self.drift
+        return {"counts": self.counts} | ({"drift": drift.lineage()} if drift else {})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +96,7 @@ class ScoreSummary:
     those of all scored rows, `computed_tokens` those that a forward pass was made for; `reused_rows` had their score
     from an equal text; `back_offs` counts batches that were halved for want of memory. `busy` is each stage's busy
     share of the stream's time. `seconds` and `peak_memory_mib` (resident, MiB) are those of the whole run,
+    `drift` is that of `scorer.scoring.drift.Drift`, None for a model without a profile of its training data.
     `stream_seconds` those between the first row read and the last row written. When an earlier run
     had written the same output already, `finished_before` is true and nothing else was done.
     """
@@ -96,6 +115,7 @@ class ScoreSummary:
     seconds: float = 0.0
     stream_seconds: float = 0.0
     peak_memory_mib: int = 0
+    drift: dict[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from scorer.classifier.sequences import TokenSequences
+from scorer.scoring.drift import Seen
 
 # A window ends before the row with which its texts would hold more bytes than these.
 WINDOW_TEXT_BYTES = 64 << 20
@@ -50,7 +51,7 @@ class EncodedWindow:
 
 @dataclass(frozen=True)
 class ScoredWindow:
-    """A window with its appended columns, and what it took to score it."""
+    """A window with its appended columns, what it took to score it, and what its rows looked like if that was asked."""
 
     number: int
     table: pa.Table
@@ -58,6 +59,7 @@ class ScoredWindow:
     tokens: int
     computed_tokens: int
     reused: int
+    seen: Seen | None = None
 
 
 def record_dtype(labels: int) -> np.dtype[np.void]:

@@ -1,0 +1,170 @@
+"""Drift: how far the rows of a run are from those that its model was fitted on.
+
+Owns the comparison with the model's profile: the population stability index (PSI), what chance alone makes of it, and
+the shares beside it. Does not know who asks, nor what is published.
+
+    PSI = sum over bins of (p - q) ln(p / q)
+
+where p and q are the shares of a bin among the rows of the run and of the profile: the symmetrised divergence of
+Kullback and Leibler 1951, as scorecards use it (Siddiqi 2006, "Credit Risk Scorecards"). The usual reading: below 0.1
+nothing happened, above 0.25 the population is another one. Without any drift, n rows of a run and m of the profile in B
+bins give a PSI of about (1/n + 1/m) times a chi-squared variable with B - 1 degrees of freedom (Yurdakul and Naranjo
+2020, "Statistical properties of the population stability index"): small files drift by chance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.classifier.decision import Decision
+from scorer.classifier.directory import ModelDirectory
+from scorer.classifier.forward.resilient import Outcome
+from scorer.classifier.profile import Profile, histogram, label_counts
+from scorer.classifier.sequences import TokenSequences
+from scorer.config import ScoreConfig
+from scorer.errors import ModelError
+
+MUCH = 0.25
+
+# A bin that is empty on one side would make the sum infinite: every bin that is not empty on both counts half a row
+# more (Krichevsky and Trofimov 1981).
+_HALF_A_ROW = 0.5
+# Chance alone exceeds `chance` once in a thousand runs: that quantile of the standard normal distribution.
+_QUANTILE = 3.0902
+_DIGITS = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What scored rows looked like, counted as the profile counts: `lengths`, `labels` and `confidences` are
+    histograms (bins,) int64 of `rows` rows. `unknown` of `tokens` tokens that this run encoded are unknown ones."""
+
+    rows: int
+    lengths: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    confidences: NDArray[np.int64]
+    truncated: int
+    tokens: int
+    unknown: int
+
+    def __add__(self, other: Seen) -> Seen:
+        return Seen(**{name: value + vars(other)[name] for name, value in vars(self).items()})
+
+
+class Observer:
+    """Counts scored rows into the bins of `profile`, their logits read by `decision`."""
+
+    def __init__(self, profile: Profile, decision: Decision) -> None:
+        self.profile = profile
+        self._decision = decision
+
+    def __call__(self, records: NDArray[np.void], encoded: TokenSequences) -> Seen:
+        """Count rows with `records` (s,), one a row that has a text; `encoded` are the inputs that were not known."""
+        scored = records[records["outcome"] == Outcome.SCORED]
+        probability = self._decision.probabilities(scored["logits"])
+        unknown = self.profile.unknown_token
+        return Seen(
+            rows=len(scored),
+            lengths=histogram(scored["tokens"], self.profile.length_edges),
+            labels=label_counts(self._decision.chosen(probability)),
+            confidences=histogram(probability.max(axis=1), self.profile.confidence_edges),
+            truncated=int(scored["truncated"].sum()),
+            tokens=len(encoded.ids) if unknown is not None else 0,
+            unknown=int(np.count_nonzero(encoded.ids == unknown)) if unknown is not None else 0,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drift:
+    """The comparison of a run's `rows` with the profile of its model.
+
+    psi                     population stability index of `length`, `labels` (as predicted) and `confidence`
+    chance                  what each of them exceeds once in a thousand runs without any drift
+    truncated_share         share of the rows that is longer than the model can see, and its difference from the profile
+    unknown_share           share of the tokens encoded in this run that the tokenizer does not know, and the same; None
+                            when the scores of all rows were known, or the tokenizer has no such token
+    """
+
+    rows: int
+    psi: Mapping[str, float]
+    chance: Mapping[str, float]
+    truncated_share: float
+    truncated_share_change: float
+    unknown_share: float | None
+    unknown_share_change: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON types only."""
+        return dict(vars(self))
+
+    def lineage(self) -> dict[str, Any]:
+        """What does not depend on which scores were known before."""
+        return {name: value for name, value in self.as_dict().items() if not name.startswith("unknown")}
+
+    def beyond(self, limit: float) -> dict[str, float]:
+        """The indices that are above `limit` and above chance, by name."""
+        return {name: psi for name, psi in self.psi.items() if psi > max(limit, self.chance[name])}
+
+
+def compare(profile: Profile, seen: Seen) -> Drift | None:
+    """The drift of the rows `seen` from `profile`; None when there are none."""
+    if not seen.rows:
+        return None
+    pairs = {
+        "length": (seen.lengths, profile.lengths),
+        "labels": (seen.labels, profile.predicted_labels),
+        "confidence": (seen.confidences, profile.confidences),
+    }
+    counts = {name: (np.array(ours), np.array(theirs)) for name, (ours, theirs) in pairs.items()}
+    truncated = seen.truncated / seen.rows
+    unknown = seen.unknown / seen.tokens if seen.tokens else None
+    return Drift(
+        rows=seen.rows,
+        psi={name: round(stability_index(ours, theirs), _DIGITS) for name, (ours, theirs) in counts.items()},
+        chance={name: round(chance_index(ours, theirs), _DIGITS) for name, (ours, theirs) in counts.items()},
+        truncated_share=round(truncated, _DIGITS),
+        truncated_share_change=round(truncated - profile.truncated_share, _DIGITS),
+        unknown_share=None if unknown is None else round(unknown, _DIGITS),
+        unknown_share_change=None if unknown is None else round(unknown - profile.unknown_share, _DIGITS),
+    )
+
+
+def stability_index(ours: NDArray[np.int64], theirs: NDArray[np.int64]) -> float:
+    """The PSI of two histograms (bins,) of rows; 0 when one of them is empty."""
+    if not ours.sum() or not theirs.sum():
+        return 0.0
+    p, q = (_shares(counts[(ours + theirs) > 0]) for counts in (ours, theirs))
+    return float(((p - q) * np.log(p / q)).sum())
+
+
+def chance_index(ours: NDArray[np.int64], theirs: NDArray[np.int64]) -> float:
+    """The PSI that two histograms (bins,) of as many rows exceed once in a thousand times without any drift.
+
+    The quantile of the chi-squared distribution is that of Wilson and Hilferty 1931.
+    """
+    freedom = int(np.count_nonzero(ours + theirs)) - 1
+    if freedom < 1 or not ours.sum() or not theirs.sum():
+        return 0.0
+    spread = 2.0 / (9.0 * freedom)
+    quantile = freedom * (1.0 - spread + _QUANTILE * math.sqrt(spread)) ** 3
+    return float(quantile * (1.0 / ours.sum() + 1.0 / theirs.sum()))
+
+
+def require_profile(directory: ModelDirectory, config: ScoreConfig) -> None:
+    """ModelError when `config` limits the drift of a model that has nothing to compare with."""
+    if config.fail_on_drift is not None and (directory.metadata is None or directory.metadata.profile is None):
+        raise ModelError(
+            f"{directory.name}: has no profile of its training data, so --fail-on-drift has nothing to compare with; "
+            "fit the model again, or leave the option out"
+        )
+
+
+def _shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    smoothed = counts + _HALF_A_ROW
+    return np.asarray(smoothed / smoothed.sum())
