@@ -18,6 +18,8 @@ LATEST_MODEL = "models/latest"
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Backend = Literal["auto", "padded", "packed", "openvino"]
+LongTextStrategy = Literal["truncate", "head-tail", "window"]
+Pooling = Literal["mean", "max"]
 FileFormat = Literal["parquet", "csv", "tsv", "jsonl", "arrow"]
 
 
@@ -97,8 +99,21 @@ class FitConfig(_Checked):
         ),
     ] = None
     max_length: Annotated[
-        int, Setting("Longest input in tokens; the rest is cut off.", minimum=3, aliases=("max_seq_length",))
+        int, Setting("Most tokens that the model sees at once.", minimum=3, aliases=("max_seq_length",))
     ] = 128
+    long_text: Annotated[
+        LongTextStrategy,
+        Setting("A text of more tokens: cut off its end, keep head and tail, or read all of it in windows."),
+    ] = "truncate"
+    stride: Annotated[
+        int | None,
+        Setting(
+            "Tokens that neighbouring windows share; a quarter of --max-length when not given.", metavar="N", minimum=0
+        ),
+    ] = None
+    pooling: Annotated[
+        Pooling | None, Setting("How the logits of a text's windows become its own; mean when not given.")
+    ] = None
 
     # the loss
     class_weight: Annotated[

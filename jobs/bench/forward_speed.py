@@ -60,14 +60,14 @@ def main() -> None:
 
 def _measure(classifier: Classifier, workload: workloads.Workload, options: argparse.Namespace, ceiling: float) -> None:
     """One line a budget: the median of the rounds after one that warms up."""
-    sequences = classifier.encode(workloads.texts_of(workload.path))
-    tokens = int(sequences.lengths.sum())
+    inputs = classifier.encode(workloads.texts_of(workload.path))
+    tokens = int(inputs.lengths.sum())
     for budget in options.budgets:
-        plan = batches.plan(sequences.lengths, budget=budget)
+        plan = batches.plan(inputs.lengths, budget=budget)
         seconds = []
         for _ in range(options.rounds + 1):
             started = time.perf_counter()
-            deque(classifier.forward(sequences, plan), maxlen=0)
+            deque(classifier.forward(inputs, plan), maxlen=0)
             seconds.append(time.perf_counter() - started)
         median = statistics.median(seconds[1:])
         engine = classifier.engine

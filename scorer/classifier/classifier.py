@@ -20,10 +20,11 @@ from scorer.classifier.directory import ModelDirectory
 from scorer.classifier.forward import Forward
 from scorer.classifier.forward.choice import choose_forward
 from scorer.classifier.forward.padded import PaddedForward
-from scorer.classifier.forward.resilient import ResilientForward
+from scorer.classifier.forward.resilient import Outcome, ResilientForward
+from scorer.classifier.inputs import EncodedInputs
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.loading import LoadedModel, load
-from scorer.classifier.sequences import TokenSequences
+from scorer.classifier.long_text import LongText
 from scorer.classifier.tokenization import TextEncoder
 from scorer.classifier.workers import Workers, worker_count
 from scorer.config import Backend, FrameConfig, Precision
@@ -72,7 +73,12 @@ class Classifier:
         self.directory = directory
         self.labels: LabelSet = loaded.labels
         self.decision = directory.metadata.decision if directory.metadata else Decision.uncalibrated(loaded.labels)
-        self.encode = TextEncoder(loaded.tokenizer, max_length=loaded.max_length, token_types=loaded.token_types)
+        self.encode = TextEncoder(
+            loaded.tokenizer,
+            max_length=loaded.max_length,
+            token_types=loaded.token_types,
+            long_text=directory.metadata.long_text if directory.metadata else LongText(),
+        )
         self.engine = Engine(
             device=str(where),
             precision=exact,
@@ -101,24 +107,39 @@ class Classifier:
         )
 
     def plan(self, lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        """Batches of rows for sequences of `lengths` (n,) tokens."""
+        """Batches of rows for inputs of `lengths` (n,) tokens."""
         return batches.plan(lengths, budget=self.engine.batch_tokens)
 
     def forward(
-        self, sequences: TokenSequences, plan: Sequence[NDArray[np.int64]]
+        self, inputs: EncodedInputs, plan: Sequence[NDArray[np.int64]]
     ) -> Generator[tuple[NDArray[np.float32], NDArray[np.int8]]]:
-        """Logits (b, labels) float32 and `Outcome`s (b,) int8 of each batch of `plan`, rows (b,) of `sequences`, in the
+        """Logits (b, labels) float32 and `Outcome`s (b,) int8 of each batch of `plan`, rows (b,) of `inputs`, in the
         plan's order. Batches are computed ahead; closing the generator stops that."""
-        return self._workers.map(lambda rows: self._forward(sequences.take(rows)), plan)
+        if inputs.one_each:
+            return self._workers.map(lambda rows: self._forward(inputs.sequences.take(rows)), plan)
+        return self._workers.map(lambda rows: self._pooled(inputs.take(rows)), plan)
 
-    def logits(self, sequences: TokenSequences) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
-        """Logits (n, labels) float32 and `Outcome`s (n,) int8 of all `sequences`, in their order."""
-        logits = np.zeros((len(sequences), len(self.labels)), np.float32)
-        outcomes = np.zeros(len(sequences), np.int8)
-        plan = self.plan(sequences.lengths)
-        for rows, (batch_logits, batch_outcomes) in zip(plan, self.forward(sequences, plan), strict=True):
+    def logits(self, inputs: EncodedInputs) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
+        """Logits (n, labels) float32 and `Outcome`s (n,) int8 of all `inputs`, in their order."""
+        logits = np.zeros((len(inputs), len(self.labels)), np.float32)
+        outcomes = np.zeros(len(inputs), np.int8)
+        plan = self.plan(inputs.lengths)
+        for rows, (batch_logits, batch_outcomes) in zip(plan, self.forward(inputs, plan), strict=True):
             logits[rows], outcomes[rows] = batch_logits, batch_outcomes
         return logits, outcomes
+
+    def _pooled(self, batch: EncodedInputs) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
+        """Logits and outcomes of inputs of several sequences, which may exceed the budget of a batch together: one
+        input alone may. An input of which one sequence could not be scored has no score, hence no logits."""
+        sequences = batch.sequences
+        logits = np.zeros((len(sequences), len(self.labels)), np.float32)
+        outcomes = np.zeros(len(sequences), np.int8)
+        for rows in self.plan(sequences.lengths):
+            logits[rows], outcomes[rows] = self._forward(sequences.take(rows))
+        pooled = self.encode.long_text.pool(logits, batch.starts)
+        worst: NDArray[np.int8] = np.maximum.reduceat(outcomes, batch.starts[:-1])
+        pooled[worst != Outcome.SCORED] = 0.0
+        return pooled, worst
 
     @property
     def back_offs(self) -> int:

@@ -17,6 +17,7 @@ from typing import Any
 
 from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
+from scorer.classifier.long_text import LongText
 from scorer.classifier.profile import Profile
 from scorer.errors import ModelError
 
@@ -31,8 +32,9 @@ class ModelMetadata:
     """The contents of `scorer.json`.
 
     `label_separator` stands between the labels of a row where the training file had them in a column of texts.
-    `decision` is what stands between logits and labels, `profile` what the training data looked like (None in documents
-    that an earlier version wrote). `metrics` are those of the validation rows, `training` the
+    `long_text` says how texts beyond `max_length` are read (truncated, where the file says nothing of it). `decision`
+    is what stands between logits and labels, `profile` what the training data looked like (None in documents that an
+    earlier version wrote). `metrics` are those of the validation rows, `training` the
     configuration of the fit, `files` maps each file of the directory to the SHA-256 of its bytes (hexadecimal).
     """
 
@@ -42,6 +44,7 @@ class ModelMetadata:
     labels: LabelSet
     max_length: int
     label_separator: str | None = None
+    long_text: LongText = field(default_factory=LongText)
     decision: Decision = field(default_factory=Decision)
     training: dict[str, Any] = field(default_factory=dict)
     training_data: dict[str, Any] = field(default_factory=dict)
@@ -74,6 +77,7 @@ class ModelMetadata:
                 labels=LabelSet(tuple(labels["names"]), labels["kind"], labels.get("multi", False)),
                 decision=_decision(document),
                 profile=Profile.from_document(profile) if profile is not None else None,
+                long_text=LongText(**document.pop("long_text", {})),
                 text_columns=tuple(_strings(document.pop("text_columns"))),
                 **document,
             )
@@ -89,6 +93,7 @@ class ModelMetadata:
         self._check_decision()
         if not (isinstance(self.max_length, int) and self.max_length > 0):
             raise ValueError("max_length")
+        self.long_text.check(max_length=self.max_length)
         if len(self.text_columns) not in (1, 2):
             raise ValueError("text_columns")
         if not _strings(list(self.labels.names)) or LabelSet.from_values(self.labels.values).kind != self.labels.kind:

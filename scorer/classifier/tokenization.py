@@ -1,17 +1,20 @@
 """Texts to token sequences, with the model's own tokenizer.
 
-Owns truncation. Does not know batches or devices: nothing is padded here.
+Owns truncation, and how much of a long text is looked at. Does not know batches or devices: nothing is padded here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from scorer.classifier.cutting import Frame, head_and_tail, windows
+from scorer.classifier.inputs import EncodedInputs, concatenate
+from scorer.classifier.long_text import LongText
 from scorer.classifier.sequences import TokenSequences
 from scorer.errors import ConfigError
 
@@ -20,30 +23,48 @@ _CHARACTERS_A_TOKEN = 10
 # No tokenizer is given more than this of one text, or a text without any word break would take it seconds; what lies
 # beyond could matter only if all before it made fewer tokens than the model can see.
 _LONGEST_TEXT = 100_000
+# Texts that are encoded whole are encoded so many characters at a time: the tokenizer needs a hundred bytes a token.
+_CHARACTERS_AT_ONCE = 2_000_000
 
 
 class TextEncoder:
-    """Encodes texts, or pairs of texts, into at most `max_length` token ids with the special tokens of the model.
+    """Encodes texts, or pairs of texts, into sequences of at most `max_length` token ids, the model's special tokens
+    included. `long_text` says what becomes of a text that has more.
 
     Truncation is that of transformers (the end is cut off, of a pair the longer text's). Without `token_types` every
     token has type 0, for models whose tokenizer does not tell them (ALBERT's, in transformers 5). `tokenizer` is
-    changed: its padding and truncation are set anew.
+    changed: its padding and truncation are set anew. ConfigError when windows have no room to advance.
     """
 
-    def __init__(self, tokenizer: Tokenizer, *, max_length: int, token_types: bool = True) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        *,
+        max_length: int,
+        token_types: bool = True,
+        long_text: LongText = LongText(),  # noqa: B008 (frozen)
+    ) -> None:
         self.max_length = max_length
+        self.long_text = long_text
         self._token_types = token_types
         self._beginning = max_length * _CHARACTERS_A_TOKEN
         self._longest_text = max(_LONGEST_TEXT, self._beginning)
         self._tokenizer = tokenizer
         self._tokenizer.no_padding()
+        self._frame = self._measure_frame()
 
-    def __call__(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> TokenSequences:
+    def __call__(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> EncodedInputs:
         """Encode `texts` (n,), each with its counterpart in `pairs` (n,) where there is one.
 
-        ConfigError when the special tokens of a pair leave no room in `max_length` for a token of each text.
+        ConfigError when the special tokens of a pair leave no room in `max_length` for a token of each text, UsageError
+        for pairs where long texts are not truncated.
         """
-        return self._encode_pairs(texts, pairs) if pairs is not None else self._encode(texts)
+        if pairs is not None:
+            self.long_text.refuse_pair(("first", "second"))
+            return EncodedInputs.single(self._encode_pairs(texts, pairs))
+        if self.long_text.strategy == "truncate":
+            return EncodedInputs.single(self._encode(texts))
+        return concatenate([self._cut(self._encode_whole(part)) for part in self._in_parts(texts)])
 
     def _encode(self, texts: Sequence[str]) -> TokenSequences:
         """Encode the beginning of each text, and the whole of those whose beginning did not fill the model."""
@@ -59,6 +80,47 @@ class TextEncoder:
                 truncated[row] = bool(encoding.overflowing) or len(texts[row]) > self._longest_text
         ids = [encoding.ids for encoding in encodings]
         return _sequences(ids, first=[len(row) for row in ids], truncated=truncated)
+
+    def _encode_whole(self, texts: Sequence[str]) -> TokenSequences:
+        """Encode each text without a limit in tokens; of one beyond the limit in characters the middle is left out when
+        its end will be needed, else its end."""
+        self._tokenizer.no_truncation()
+        most = self._longest_text
+        first = most // 2 if self.long_text.strategy == "head-tail" else most
+        shortened = [text if len(text) <= most else text[:first] + text[len(text) - most + first :] for text in texts]
+        ids = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(shortened)]
+        truncated = np.fromiter((len(text) > most for text in texts), np.bool_, len(texts))
+        return _sequences(ids, first=[len(row) for row in ids], truncated=truncated)
+
+    def _in_parts(self, texts: Sequence[str]) -> Iterator[Sequence[str]]:
+        """`texts` in order, in parts that hold a bounded number of characters to encode."""
+        start, characters = 0, 0
+        for stop, text in enumerate(texts):
+            characters += min(len(text), self._longest_text)
+            if characters > _CHARACTERS_AT_ONCE and stop > start:
+                yield texts[start:stop]
+                start, characters = stop, min(len(text), self._longest_text)
+        if start < len(texts):
+            yield texts[start:]
+
+    def _cut(self, whole: TokenSequences) -> EncodedInputs:
+        if self.long_text.strategy == "window":
+            return windows(whole, self._frame, stride=self.long_text.stride)
+        return head_and_tail(whole, self._frame)
+
+    def _measure_frame(self) -> Frame:
+        """How many special tokens the tokenizer puts before and after a text."""
+        self._tokenizer.no_truncation()
+        parts = self._tokenizer.encode("a").sequence_ids
+        prefix = parts.index(0) if 0 in parts else len(parts)
+        frame = Frame(self.max_length, prefix, self._tokenizer.num_special_tokens_to_add(is_pair=False) - prefix)
+        stride = self.long_text.stride
+        if self.long_text.strategy != "truncate" and frame.room <= stride:
+            raise ConfigError(
+                f"--max-length {self.max_length}: {self.max_length - frame.room} special tokens and the {stride} that "
+                f"windows share leave no room for others; say {self.max_length - frame.room + stride + 1} at least"
+            )
+        return frame
 
     def _encode_pairs(self, texts: Sequence[str], pairs: Sequence[str]) -> TokenSequences:
         """Encode the texts whole and truncate them here.

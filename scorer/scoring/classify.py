@@ -51,9 +51,9 @@ class Classify:
     def __call__(self, encoded: EncodedWindow) -> ScoredWindow:
         records = encoded.records.copy()
         todo = np.flatnonzero(~encoded.known)
-        lengths = encoded.sequences.lengths
+        lengths = encoded.fresh.lengths
         records["tokens"][todo] = lengths
-        records["truncated"][todo] = encoded.sequences.truncated
+        records["truncated"][todo] = encoded.fresh.truncated
         computed = self._compute(encoded, records, todo)
         rows = records[encoded.inputs]
         status = encoded.status.copy()
@@ -65,7 +65,7 @@ class Classify:
             tokens=int(rows["tokens"].sum()),
             computed_tokens=int(lengths[computed].sum()),
             reused=len(encoded.scorable) - int(computed.sum()),
-            seen=self._observe(rows, encoded.sequences) if self._observe else None,
+            seen=self._observe(rows, encoded.fresh.sequences) if self._observe else None,
         )
 
     def _compute(self, encoded: EncodedWindow, records: NDArray[np.void], todo: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -76,9 +76,9 @@ class Classify:
         computed = np.zeros(len(todo), np.bool_)
         pending: list[NDArray[np.int64]] = []
         committed = time.monotonic()
-        plan = [planned[batch] for batch in self._classifier.plan(encoded.sequences.lengths[planned])]
+        plan = [planned[batch] for batch in self._classifier.plan(encoded.fresh.lengths[planned])]
         plan = [rows for rows in plan if not replayed[rows].all()]
-        with closing(self._classifier.forward(encoded.sequences, plan)) as batches:
+        with closing(self._classifier.forward(encoded.fresh, plan)) as batches:
             for rows, (logits, outcomes) in zip(plan, batches, strict=True):
                 self._between_batches()
                 records["logits"][todo[rows]] = logits

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from scorer.classifier.sequences import TokenSequences
+from scorer.classifier.inputs import EncodedInputs
 from scorer.classifier.tokenization import TextEncoder
 from scorer.runs.score_store import KEY_BYTES, NOWHERE, ScoreStore, origin_of
 from scorer.scoring.status import Status
@@ -56,8 +56,8 @@ class Encode:
         if self._store is not None and keys is not None:
             records, known = self._look_up(keys, origin_of(self._run, window.number))
         todo = first[~known].tolist()
-        sequences = self._encode([[part[place] for place in todo] for part in parts])
-        return EncodedWindow(window, status, scorable, inputs, keys, records, known, sequences)
+        fresh = self._encode([[part[place] for place in todo] for part in parts])
+        return EncodedWindow(window, status, scorable, inputs, keys, records, known, fresh)
 
     def _distinct(self, parts: list[list[str]]) -> tuple[list[bytes] | None, NDArray[np.int64], NDArray[np.int64]]:
         """Keys of the distinct inputs, the place where each comes first, and the input of each place."""
@@ -88,9 +88,9 @@ class Encode:
         known = (found.origins != NOWHERE) & (found.origins != origin)
         return found.records.view(self._dtype).reshape(len(keys)), known
 
-    def _encode(self, parts: list[list[str]]) -> TokenSequences:
+    def _encode(self, parts: list[list[str]]) -> EncodedInputs:
         if not parts[0]:
-            return TokenSequences.empty()
+            return EncodedInputs.empty()
         return self._encoder(parts[0], parts[1] if len(parts) > 1 else None)
 
 

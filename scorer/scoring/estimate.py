@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.classifier.classifier import Classifier
-from scorer.classifier.sequences import TokenSequences
+from scorer.classifier.inputs import EncodedInputs
 from scorer.config import ScoreConfig
 from scorer.runs.console import Console
 from scorer.runs.memory import peak_memory_mib
@@ -75,7 +75,7 @@ def estimate(config: ScoreConfig, console: Console, *, started: float) -> Estima
     classifier = Classifier.of(config, prepared.directory)
     load_seconds = time.monotonic() - started
     sample = _Sample(prepared, classifier)
-    forward_seconds = _forward_seconds(classifier, sample.encoded.sequences)
+    forward_seconds = _forward_seconds(classifier, sample.encoded.fresh)
     host_seconds = sample.read_seconds + sample.encode_seconds
     on_cpu = classifier.engine.device == "cpu"
     # On a CPU all stages share the cores; beside a GPU they overlap with it.
@@ -126,8 +126,8 @@ class _Sample:
         """Tokens and shares by rows: an input that many rows have counts as often."""
         tokens = encoded.records["tokens"].astype(np.int64)
         truncated = encoded.records["truncated"].copy()
-        tokens[~encoded.known] = encoded.sequences.lengths
-        truncated[~encoded.known] = encoded.sequences.truncated
+        tokens[~encoded.known] = encoded.fresh.lengths
+        truncated[~encoded.known] = encoded.fresh.truncated
         texts = max(len(encoded.inputs), 1)
         self.tokens = int(tokens[encoded.inputs].sum())
         self.truncated_share = round(float(truncated[encoded.inputs].sum()) / texts, 4)
@@ -155,15 +155,15 @@ def _encode(prepared: Preparation, classifier: Classifier, window: Window) -> En
         return encode(window)
 
 
-def _forward_seconds(classifier: Classifier, sequences: TokenSequences) -> float:
-    """Seconds to compute `sequences`: a few batches between the longest and the shortest are timed, a token's time in
+def _forward_seconds(classifier: Classifier, inputs: EncodedInputs) -> float:
+    """Seconds to compute `inputs`: a few batches between the longest and the shortest are timed, a token's time in
     the others is interpolated by length."""
-    lengths = sequences.lengths
+    lengths = inputs.lengths
     batches = classifier.plan(lengths)
     if not batches:
         return 0.0
     side_by_side = classifier.engine.workers
-    _compute(classifier, sequences, [batches[0]] * side_by_side)
+    _compute(classifier, inputs, [batches[0]] * side_by_side)
     chosen = np.unique(np.linspace(0, len(batches) - 1, _PROBES).astype(int))
     longest: list[float] = []
     seconds_a_token: list[float] = []
@@ -174,14 +174,14 @@ def _forward_seconds(classifier: Classifier, sequences: TokenSequences) -> float
         if longest and begun > deadline:
             break
         rows = batches[place]
-        _compute(classifier, sequences, [rows] * side_by_side)
+        _compute(classifier, inputs, [rows] * side_by_side)
         longest.append(float(lengths[rows].mean()))
         seconds_a_token.append((time.monotonic() - begun) / side_by_side / float(lengths[rows].sum()))
     return _interpolated(lengths, batches, np.array(longest), np.array(seconds_a_token))
 
 
-def _compute(classifier: Classifier, sequences: TokenSequences, plan: list[NDArray[np.int64]]) -> None:
-    deque(classifier.forward(sequences, plan), maxlen=0)
+def _compute(classifier: Classifier, inputs: EncodedInputs, plan: list[NDArray[np.int64]]) -> None:
+    deque(classifier.forward(inputs, plan), maxlen=0)
 
 
 def _interpolated(

@@ -43,6 +43,7 @@ def describe_job(
         "options": {
             "text_columns": list(text_columns),
             "max_length": engine.max_length,
+            "long_text": dataclasses.asdict(classifier.encode.long_text),
             "precision": engine.precision,
             "backend": engine.backend,
             "device": engine.device.partition(":")[0],
@@ -63,6 +64,7 @@ def logit_fingerprint(classifier: Classifier) -> str:
     decisive = [
         classifier.directory.fingerprint,
         engine.max_length,
+        dataclasses.asdict(classifier.encode.long_text),
         engine.precision,
         engine.backend,
         engine.device.partition(":")[0],

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from scorer.classifier.sequences import TokenSequences
+from scorer.classifier.inputs import EncodedInputs
 from scorer.scoring.drift import Seen
 
 # A window ends before the row with which its texts would hold more bytes than these.
@@ -36,7 +36,7 @@ class EncodedWindow:
     keys       the key of each distinct input (m), or None when nothing is reused
     records    (m,) of `record_dtype`, filled in where `known`
     known      (m,) bool, the inputs whose record was found in the score cache
-    sequences  the token sequences of the inputs that are not known, in the order of np.flatnonzero(~known)
+    fresh      the inputs that are not known, as token sequences, in the order of np.flatnonzero(~known)
     """
 
     window: Window
@@ -46,7 +46,7 @@ class EncodedWindow:
     keys: list[bytes] | None
     records: NDArray[np.void]
     known: NDArray[np.bool_]
-    sequences: TokenSequences
+    fresh: EncodedInputs
 
 
 @dataclass(frozen=True)

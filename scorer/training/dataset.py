@@ -30,12 +30,14 @@ def tokenize(
     """A Dataset of `input_ids`, `labels` and `length`, and `token_type_ids` if wanted for pairs; nothing is padded.
 
     The rows keep their order, or come longest first, so that evaluation pads little. Where a row may have several
-    labels, `labels` holds float32, which is what the loss of independent labels takes.
+    labels, `labels` holds float32, which is what the loss of independent labels takes. A long text that is read in
+    windows has a row for each, with the text's label; the column `example` says which of `examples` a row is of.
 
     `encoder` is that of scoring, so that a model sees in training what it will see later.
     """
     windows = list(_token_windows(examples, encoder, token_types=token_types and len(examples.texts) == 2))
-    table = pa.concat_tables(windows).append_column("labels", _label_column(targets))
+    table = pa.concat_tables(windows)
+    table = table.append_column("labels", _label_column(targets[table["example"].to_numpy()]))
     return Dataset(table.sort_by([("length", "descending")]) if longest_first else table)
 
 
@@ -48,8 +50,10 @@ def _label_column(targets: Targets) -> pa.Array:
 def _token_windows(examples: Examples, encoder: TextEncoder, *, token_types: bool) -> Iterator[pa.Table]:
     for start in range(0, len(examples), _WINDOW_ROWS):
         first, *second = (column[start : start + _WINDOW_ROWS] for column in examples.texts)
-        tokens = encoder(first, second[0] if second else None)
+        inputs = encoder(first, second[0] if second else None)
+        tokens = inputs.sequences
         columns = {"input_ids": _lists(tokens.offsets, tokens.ids), "length": pa.array(tokens.lengths, pa.int64())}
+        columns["example"] = pa.array(np.repeat(np.arange(start, start + len(inputs)), np.diff(inputs.starts)))
         if token_types:
             positions = np.arange(len(tokens.ids)) - np.repeat(tokens.offsets[:-1], tokens.lengths)
             types = (positions >= np.repeat(tokens.first, tokens.lengths)).astype(np.int32)

@@ -15,6 +15,8 @@ from safetensors.torch import load_file
 from transformers import TrainerState
 
 from scorer.classifier.decision import Decision
+from scorer.classifier.long_text import LongText
+from scorer.classifier.tokenization import TextEncoder
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, DeviceError, from_os_error
 from scorer.metrics.classification import Metrics, measure
@@ -103,7 +105,7 @@ class Fitting:
         config, console = self._config, self._console
         train, valid = self._tokens()
         checkpoint = last_checkpoint(workspace) if config.resume else None
-        console.say(self._introduction(len(train), len(valid), checkpoint))
+        console.say(self._introduction(len(train), checkpoint))
         arguments = training_arguments(
             config, checkpoints=workspace.path.resolve(), device=self._device, precision=self._precision
         )
@@ -125,10 +127,13 @@ class Fitting:
         return trainer
 
     def _tokens(self) -> tuple[Dataset, Dataset]:
-        encoder = self._base.encoder(max_length=self._config.max_length)
+        encoder = self._encoder()
         types, data = self._base.has_token_types, self._data
         train = tokenize(data.train, data.train_targets, encoder, token_types=types)
         return train, tokenize(data.valid, data.valid_targets, encoder, token_types=types, longest_first=True)
+
+    def _encoder(self) -> TextEncoder:
+        return self._base.encoder(max_length=self._config.max_length, long_text=LongText.of(self._config))
 
     def _judge(self, trainer: FitTrainer) -> Verdict:
         logits, targets = trainer.validation()
@@ -137,7 +142,7 @@ class Fitting:
         raw, calibrated = (measure(logits, targets, labels=labels, decision=way) for way in ways)
         profile = profile_of(
             self._data.train,
-            self._base.encoder(max_length=self._config.max_length),
+            self._encoder(),
             unknown_token=self._base.tokenizer.unk_token_id,
             logits=logits,
             targets=targets,
@@ -162,13 +167,14 @@ class Fitting:
         except OSError as error:
             raise from_os_error(error) from error
 
-    def _introduction(self, train: int, valid: int, checkpoint: Path | None) -> str:
-        columns = self._data.train.columns
+    def _introduction(self, sequences: int, checkpoint: Path | None) -> str:
+        train, valid, columns = len(self._data.train), len(self._data.valid), self._data.train.columns
+        windows = f" in {sequences} windows" if self._config.long_text == "window" else ""
         device = torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else "cpu"
         resumed = f", resumed from {checkpoint.name}" if checkpoint else ""
         return (
             f"fitting {self._base.name} on {device} in {self._precision}: {' and '.join(columns.texts)} -> "
-            f"{columns.label}, {len(self._data.labels)} labels, {train} rows, {valid} to validate{resumed}"
+            f"{columns.label}, {len(self._data.labels)} labels, {train} rows{windows}, {valid} to validate{resumed}"
         )
 
 

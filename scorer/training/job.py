@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scorer.classifier.long_text import LongText
 from scorer.config import FitConfig
 from scorer.errors import UsageError
 from scorer.runs.console import Console
@@ -55,6 +56,7 @@ def fit(config: FitConfig, console: Console) -> FitSummary:
     output = config.output or default_output(config.train, now=datetime.now())
     check_output(output, force=config.force)
     data = load_data(config, console)
+    LongText.of(config).refuse_pair(data.train.columns.texts)
     from scorer.training.fitting import fit_and_write
 
     fitted = fit_and_write(config, data, output, console)
@@ -75,6 +77,7 @@ def _check_values(config: FitConfig) -> None:
         raise UsageError(f"--label-smoothing {config.label_smoothing}: a share below 1, such as 0.1")
     if not 0.0 < config.layer_decay <= 1.0:
         raise UsageError(f"--layer-decay {config.layer_decay}: a factor above 0 and at most 1, such as 0.9")
+    LongText.of(config)
 
 
 def _summary(fitted: Fitted, data: TrainingData, *, seconds: float) -> FitSummary:

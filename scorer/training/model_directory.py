@@ -22,6 +22,7 @@ import torch
 import transformers
 
 from scorer.classifier.decision import Decision
+from scorer.classifier.long_text import LongText
 from scorer.classifier.metadata import ModelMetadata
 from scorer.classifier.profile import Profile
 from scorer.config import FitConfig
@@ -34,7 +35,8 @@ from scorer.version import __version__
 
 # What says where and how loudly a fit ran, and what scorer.json has in fields of its own.
 _ELSEWHERE = {"train", "valid", "output", "resume", "strict", "force", "quiet"}
-_ELSEWHERE |= {"text_column", "label_column", "label_separator", "base_model", "max_length"}
+_ELSEWHERE |= {"text_column", "label_column", "label_separator", "base_model"}
+_ELSEWHERE |= {"max_length", "long_text", "stride", "pooling"}
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ def _metadata(
         labels=data.labels,
         label_separator=config.label_separator,
         max_length=config.max_length,
+        long_text=LongText.of(config),
         decision=verdict.decision,
         training=_configuration(config, precision),
         training_data=data.lineage(config),
@@ -129,6 +132,8 @@ def _report(metadata: ModelMetadata, verdict: Verdict) -> Report:
             "text columns": metadata.text_columns,
             "label column": metadata.label_column,
             "labels": f"{len(metadata.labels)} ({metadata.labels.kind})",
+            "longest input": f"{metadata.max_length} tokens",
+            "longer texts": metadata.long_text.describe(),
             **metadata.training,
         },
         lineage={

@@ -18,6 +18,7 @@ from scorer.classifier.base_model import resolve_base_model, unavailable
 from scorer.classifier.directory import open_model
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.loading import max_positions
+from scorer.classifier.long_text import LongText
 from scorer.classifier.tokenization import TextEncoder
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, ModelError
@@ -33,9 +34,10 @@ class BaseModel:
     model: PreTrainedModel
     tokenizer: Any
 
-    def encoder(self, *, max_length: int) -> TextEncoder:
+    def encoder(self, *, max_length: int, long_text: LongText) -> TextEncoder:
         """The encoder of scoring, on a copy of the tokenizer, so that truncation is not saved with the model."""
-        return TextEncoder(Tokenizer.from_str(self.tokenizer.backend_tokenizer.to_str()), max_length=max_length)
+        copied = Tokenizer.from_str(self.tokenizer.backend_tokenizer.to_str())
+        return TextEncoder(copied, max_length=max_length, long_text=long_text)
 
     @property
     def has_token_types(self) -> bool:

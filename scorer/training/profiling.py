@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.classifier.decision import Decision
+from scorer.classifier.inputs import EncodedInputs, concatenate
 from scorer.classifier.profile import CONFIDENCE_EDGES, LENGTH_EDGES, Profile, histogram, label_counts
-from scorer.classifier.sequences import TokenSequences, concatenate
 from scorer.classifier.tokenization import TextEncoder
 from scorer.examples.reading import Examples
 
@@ -32,16 +32,17 @@ def profile_of(
 ) -> Profile:
     """The profile of the training rows `train` as `encoder` shows them to the model, and of the validation rows with
     `logits` (n, labels) under `decision`, whose `targets` are class indices (n,) or a matrix (n, labels) of 0 and 1."""
-    tokens = _encoded(train, encoder)
+    inputs = _encoded(train, encoder)
+    ids = inputs.sequences.ids
     probability = decision.probabilities(logits)
     true = np.eye(logits.shape[1], dtype=np.int8)[targets] if targets.ndim == 1 else targets
-    unknown = np.count_nonzero(tokens.ids == unknown_token) if unknown_token is not None else 0
+    unknown = np.count_nonzero(ids == unknown_token) if unknown_token is not None else 0
     return Profile(
-        rows=len(tokens),
-        lengths=_counts(histogram(tokens.lengths, LENGTH_EDGES)),
-        truncated_share=round(float(tokens.truncated.mean()), 6),
+        rows=len(inputs),
+        lengths=_counts(histogram(inputs.lengths, LENGTH_EDGES)),
+        truncated_share=round(float(inputs.truncated.mean()), 6),
         unknown_token=unknown_token,
-        unknown_share=round(unknown / max(len(tokens.ids), 1), 6),
+        unknown_share=round(unknown / max(len(ids), 1), 6),
         validation_rows=len(logits),
         true_labels=_counts(label_counts(true)),
         predicted_labels=_counts(label_counts(decision.chosen(probability))),
@@ -49,7 +50,7 @@ def profile_of(
     )
 
 
-def _encoded(train: Examples, encoder: TextEncoder) -> TokenSequences:
+def _encoded(train: Examples, encoder: TextEncoder) -> EncodedInputs:
     rows = np.unique(np.linspace(0, len(train) - 1, min(len(train), _MOST_ROWS)).astype(np.int64))
     parts = train.take(rows).texts
     step = 4096

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import datasets
@@ -22,7 +21,6 @@ from torch.utils.data import Sampler, SequentialSampler
 from transformers import (
     DataCollatorWithPadding,
     EarlyStoppingCallback,
-    EvalPrediction,
     PreTrainedModel,
     PrinterCallback,
     Trainer,
@@ -35,6 +33,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler, get_length_group
 
 from scorer.classifier.labels import LabelSet, Targets
 from scorer.classifier.loading import quietly
+from scorer.classifier.long_text import LongText
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, Interrupted
 from scorer.metrics.classification import measure
@@ -43,6 +42,7 @@ from scorer.runs.console import Console, Counter
 from scorer.runs.signals import StopSignals
 from scorer.training.losses import Loss
 from scorer.training.optimizer import parameter_groups
+from scorer.training.pooling import TextPooling
 from scorer.training.pretrained import BaseModel
 
 
@@ -77,11 +77,19 @@ class FitTrainer(Trainer):
     """A Trainer that orders examples by `EpochOrder` and evaluates them in the order in which they come."""
 
     def __init__(
-        self, *, network: PreTrainedModel, config: FitConfig, train: Dataset, valid: Dataset, **options: Any
+        self,
+        *,
+        network: PreTrainedModel,
+        config: FitConfig,
+        train: Dataset,
+        valid: Dataset,
+        pooling: TextPooling,
+        **options: Any,
     ) -> None:
         super().__init__(model=network, train_dataset=train, eval_dataset=valid, **options)
         self.network = network
         self._config = config
+        self._pooling = pooling
         self._valid = valid
         # Kept apart since the Trainer drops columns that the model does not read before it asks for an order.
         self._lengths = list(train["length"])
@@ -103,9 +111,10 @@ class FitTrainer(Trainer):
         return SequentialSampler(eval_dataset)
 
     def validation(self) -> tuple[NDArray[np.float32], Targets]:
-        """Logits (n, labels) float32 of the validation rows and their targets, as `label_indices` gives them."""
+        """Logits (n, labels) float32 of the validation texts and their targets, as `label_indices` gives them, in the
+        order of their file."""
         found = self.predict(self._valid)
-        return np.asarray(found.predictions, dtype=np.float32), _targets(found.label_ids)
+        return self._pooling(found.predictions, _targets(found.label_ids))
 
     def history(self) -> list[Evaluation]:
         """The learning curve so far, that of the interrupted run before a resume included."""
@@ -172,16 +181,18 @@ def make_trainer(
     callbacks: list[TrainerCallback] = [narrator]
     if config.patience is not None:
         callbacks.append(EarlyStoppingCallback(config.patience, config.patience_threshold))
+    pooling = TextPooling(valid, LongText.of(config))
     trainer = FitTrainer(
         network=base.model,
         config=config,
         train=train,
         valid=valid,
+        pooling=pooling,
         args=arguments,
         processing_class=base.tokenizer,
         data_collator=DataCollatorWithPadding(base.tokenizer),
         compute_loss_func=loss,
-        compute_metrics=partial(_headline, labels=labels),
+        compute_metrics=lambda found: _headline(*pooling(found.predictions, _targets(found.label_ids)), labels=labels),
         callbacks=callbacks,
     )
     # It prints to stdout, which is for data alone.
@@ -202,11 +213,10 @@ def quiet_training() -> Iterator[None]:
             datasets.enable_progress_bars()
 
 
-def _headline(prediction: EvalPrediction, *, labels: LabelSet) -> dict[str, float]:
-    logits = np.asarray(prediction.predictions)
+def _headline(logits: NDArray[np.float32], targets: Targets, *, labels: LabelSet) -> dict[str, float]:
     if not np.isfinite(logits).all():
         raise ConfigError("training diverged: the logits are not finite; try a smaller --learning-rate")
-    return measure(logits, _targets(prediction.label_ids), labels=labels).headline()
+    return measure(logits, targets, labels=labels).headline()
 
 
 def _targets(label_ids: Any) -> Targets:

@@ -56,6 +56,8 @@ def compare(directory, encoded, firsts, seconds, max_length):
     both = [firsts] if seconds is None else [firsts, seconds]
     oracle = tokenizer(*both, truncation=True, max_length=max_length, return_token_type_ids=True)
     whole = tokenizer(*both, truncation=False)["input_ids"]
+    assert encoded.one_each
+    encoded = encoded.sequences
     for row in range(len(firsts)):
         ids = encoded.ids[encoded.offsets[row] : encoded.offsets[row + 1]].tolist()
         types = [0] * int(encoded.first[row]) + [1] * (len(ids) - int(encoded.first[row]))
@@ -113,7 +115,7 @@ def test_ten_megabytes_twice_in_a_pair(tiny_model):
     seconds = time.process_time() - begun
     assert encoded.truncated.tolist() == [True] * 3
     assert encoded.lengths.tolist() == [128] * 3
-    assert encoded.first.tolist() == [128 - 2, 3, 62 + 2]
+    assert encoded.sequences.first.tolist() == [128 - 2, 3, 62 + 2]
     assert seconds < 2.0
 
 
@@ -136,10 +138,10 @@ def test_the_encoder_sees_the_same_tokens_however_long_the_rest_is(tiny_model):
     encode = encoder(tiny_model("modernbert"), MAX_LENGTH)
     text = " ".join(sentences(300, seed=8))
     whole, head = encode([text]), encode([text[:5000]])
-    assert np.array_equal(whole.ids, head.ids)
+    assert np.array_equal(whole.sequences.ids, head.sequences.ids)
 
 
 def test_without_token_types_both_texts_have_type_zero(tiny_model):
     tokenizer = AutoTokenizer.from_pretrained(tiny_model("albert")).backend_tokenizer
     encoded = TextEncoder(tokenizer, max_length=32, token_types=False)(["good room"], ["bad soup"])
-    assert encoded.first.tolist() == encoded.lengths.tolist()
+    assert encoded.sequences.first.tolist() == encoded.lengths.tolist()

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from scorer.classifier.classifier import Classifier
+from scorer.classifier.decision import Decision
 from scorer.classifier.directory import open_model
 from scorer.config import FrameConfig
 from scorer.runs.score_store import ScoreStore
@@ -40,7 +41,7 @@ class Stages:
     def __init__(self, classifier: Classifier, store: Path | None, *, columns=("text",), run: int = 1) -> None:
         width = record_dtype(len(classifier.labels)).itemsize
         self.stores = [ScoreStore(store, width=width) if store else None for _ in range(2)]
-        answers = Answers.of(FrameConfig(token_count=True), labels=classifier.labels, temperature=1.0)
+        answers = Answers.of(FrameConfig(token_count=True), labels=classifier.labels, decision=Decision())
         self.encode = Encode(
             classifier.encode,
             text_columns=columns,

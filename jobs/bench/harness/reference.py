@@ -59,7 +59,7 @@ class Reference:
 
     def _compare_with_scorer(self, texts: list[str], rows: list[list[int]], max_length: int) -> None:
         encoder = TextEncoder(Tokenizer.from_file(str(self._path / "tokenizer.json")), max_length=max_length)
-        found = encoder(texts)
+        found = encoder(texts).sequences
         check_ids([found.ids[a:b].tolist() for a, b in zip(found.offsets, found.offsets[1:], strict=False)], rows)
 
     @torch.inference_mode()

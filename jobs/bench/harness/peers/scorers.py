@@ -34,7 +34,7 @@ class _Scorer:
 
     def token_ids(self, texts: list[str]) -> list[list[int]]:
         tokenizer = Tokenizer.from_file(str(self._setup.model / "tokenizer.json"))
-        found = TextEncoder(tokenizer, max_length=self._setup.max_length)(texts)
+        found = TextEncoder(tokenizer, max_length=self._setup.max_length)(texts).sequences
         return [found.ids[a:b].tolist() for a, b in zip(found.offsets, found.offsets[1:], strict=False)]
 
     def _options(self, **options: Any) -> dict[str, Any]:

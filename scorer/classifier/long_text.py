@@ -1,0 +1,81 @@
+"""What is done with texts that are longer than the model can see: chosen at fit, kept with the model, obeyed at score.
+
+Owns the choice and the pooling of a text's windows. Does not know tokenizers or models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.config import FitConfig, LongTextStrategy, Pooling
+from scorer.errors import UsageError
+
+# Of the longest input, what neighbouring windows share unless --stride says otherwise.
+_SHARED = 1 / 4
+
+
+@dataclass(frozen=True)
+class LongText:
+    """How a text with more tokens than `max_length` is read.
+
+    strategy  `truncate` cuts off its end; `head-tail` keeps its beginning and its end and leaves out the middle;
+              `window` reads all of it, in windows of `max_length` tokens
+    stride    tokens that neighbouring windows share, special tokens not counted
+    pooling   how the logits of a text's windows become the text's: their `mean` or their `max`, label by label
+    """
+
+    strategy: LongTextStrategy = "truncate"
+    stride: int = 0
+    pooling: Pooling = "mean"
+
+    @classmethod
+    def of(cls, config: FitConfig) -> LongText:
+        """What `config` asks for; UsageError for what would have no effect, or leave the windows no room to advance."""
+        if config.long_text != "window":
+            for name, given in (("stride", config.stride), ("pooling", config.pooling)):
+                if given is not None:
+                    raise UsageError(f"--{name} {given}: is for windows; say --long-text window, or leave it out")
+            return cls(config.long_text)
+        stride = int(config.max_length * _SHARED) if config.stride is None else config.stride
+        if stride >= config.max_length:
+            raise UsageError(f"--stride {stride}: windows of --max-length {config.max_length} share fewer tokens")
+        return cls("window", stride, config.pooling or "mean")
+
+    def check(self, *, max_length: int) -> None:
+        """ValueError unless the fields hold what `of` would give for `max_length`."""
+        if self.strategy not in get_args(LongTextStrategy) or self.pooling not in get_args(Pooling):
+            raise ValueError("long_text")
+        if type(self.stride) is not int or not 0 <= self.stride < max_length:
+            raise ValueError("long_text")
+
+    def describe(self) -> str:
+        """For people."""
+        if self.strategy == "window":
+            return f"windows that share {self.stride} tokens, {self.pooling} of their logits"
+        return "head and tail kept" if self.strategy == "head-tail" else "truncated"
+
+    def refuse_pair(self, text_columns: Sequence[str]) -> None:
+        """UsageError for two `text_columns`, unless long texts are truncated: which of the two would be cut is a
+        question that `truncate` alone has an answer to."""
+        if self.strategy != "truncate" and len(text_columns) > 1:
+            raise UsageError(
+                f"--long-text {self.strategy} reads one text a row, not the pair {' and '.join(text_columns)}; "
+                "give one --text-column, or fit with --long-text truncate"
+            )
+
+    def pool(self, logits: NDArray[np.float32], starts: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Logits (n, labels) float32 of texts, from those of their sequences (s, labels): text i has the sequences
+        starts[i]:starts[i + 1], at least one; `starts` is (n + 1,) int64."""
+        if len(starts) == len(logits) + 1:
+            return logits
+        if self.pooling == "max":
+            highest: NDArray[np.float32] = np.maximum.reduceat(logits, starts[:-1], axis=0)
+            return highest
+        mean: NDArray[np.float32] = np.add.reduceat(logits, starts[:-1], axis=0)
+        mean /= np.diff(starts)[:, None]
+        return mean
