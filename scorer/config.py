@@ -224,6 +224,51 @@ class FitConfig(_Checked):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CheckConfig(_Checked):
+    """One look at `data`, a file of texts and labels, before a model is fitted on it."""
+
+    data: Path
+
+    # what is looked at
+    valid: Annotated[
+        Path | None,
+        Setting("Validation file, whose texts must not be in DATA.", metavar="FILE", aliases=("valid_file",)),
+    ] = None
+    text_column: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Column of texts; twice for a sentence pair. Found by its name when not given.",
+            metavar="C",
+            aliases=("text_columns",),
+        ),
+    ] = ()
+    label_column: Annotated[str | None, Setting("Column of labels. Found by its name when not given.", metavar="C")] = (
+        None
+    )
+    label_separator: Annotated[
+        str | None, Setting("Between the labels of a row, where a column of text holds several.", metavar="SEP")
+    ] = None
+    limit: Annotated[int | None, Setting("Look only at the first N rows of DATA.", metavar="N", minimum=1)] = None
+
+    # for which model
+    base_model: Annotated[
+        str | None,
+        Setting(
+            "Pretrained encoder, whose tokenizer counts: a hub name or a directory; the default is all-MiniLM-L6-v2.",
+            metavar="M",
+            aliases=("model_name", "model_name_or_path"),
+        ),
+    ] = None
+    max_length: Annotated[int, Setting("Longest input in tokens; what is longer is said to be cut off.", minimum=3)] = (
+        FitConfig.max_length
+    )
+
+    # what is said
+    strict: Annotated[bool, Setting("Exit with 65 when there is a warning or an error.")] = False
+    quiet: Annotated[bool, Setting("Say nothing but errors.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class FrameConfig(_Checked):
     """How rows are scored, wherever they come from: `model`, what it reads, what comes out, how it is computed."""
 

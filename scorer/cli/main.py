@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from scorer.cli.check import check
 from scorer.cli.fit import fit
 from scorer.cli.inspect import inspect
 from scorer.cli.predict import predict
@@ -42,7 +43,7 @@ def main() -> None:
     """Fine-tune a text classifier on a file, then put a score beside every row of files of any size."""
 
 
-for command in (fit, score, predict, inspect):
+for command in (check, fit, score, predict, inspect):
     main.add_command(command)
 
 

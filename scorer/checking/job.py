@@ -1,0 +1,177 @@
+"""The check job: a labelled file in, findings out.
+
+Owns the order of the steps. Does not print the summary and does not stop at what it finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.checking.findings import Finding, by_severity, counts
+from scorer.checking.judgement import Judge
+from scorer.checking.labels import NO_LABEL
+from scorer.checking.lengths import Lengths
+from scorer.checking.repeats import Repeats, find_repeats, shared
+from scorer.checking.scan import Scan, scan_file
+from scorer.checking.tally import Tally
+from scorer.checking.tokens import TokenCheck, check_tokens
+from scorer.classifier.vocabulary import Vocabulary
+from scorer.config import CheckConfig
+from scorer.errors import ConfigError
+from scorer.runs.console import Console
+
+
+@dataclass(frozen=True)
+class FileCheck:
+    """What was found out about one file."""
+
+    scan: Scan
+    tokens: TokenCheck | None
+    findings: tuple[Finding, ...]
+
+    @property
+    def characters(self) -> Lengths | None:
+        """The distribution of the usable rows' lengths in characters."""
+        return Lengths.of(self.scan.characters[self.scan.usable])
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON types only."""
+        scan, characters = self.scan, self.characters
+        labels = scan.labels.counts()
+        # So many are no labels but perhaps texts, which have no place in a summary.
+        named = labels if not {"many_labels"} & {finding.code for finding in self.findings} else {}
+        return {
+            "file": scan.file,
+            "rows": scan.rows,
+            "usable_rows": int(scan.usable.sum()),
+            "text_columns": list(scan.columns.texts),
+            "label_column": scan.columns.label,
+            "labels": {"multi": scan.labels.multi, "distinct": scan.labels.distinct, "rows": named},
+            "characters": characters.as_dict() if characters else None,
+            "tokens": self.tokens.as_dict() if self.tokens else None,
+        }
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What was found in DATA and, where there is one, in the validation file; findings with the most severe first."""
+
+    data: FileCheck
+    valid: FileCheck | None
+
+    @property
+    def findings(self) -> list[Finding]:
+        return by_severity([*self.data.findings, *(self.valid.findings if self.valid else ())])
+
+    @property
+    def sound(self) -> bool:
+        """Whether there is neither an error nor a warning."""
+        return all(finding.severity == "note" for finding in self.findings)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON types only."""
+        return {
+            **self.data.as_dict(),
+            "valid": self.valid.as_dict() if self.valid else None,
+            **counts(self.findings),
+            "findings": [finding.as_dict() for finding in self.findings],
+        }
+
+
+def check(config: CheckConfig, console: Console) -> CheckResult:
+    """Look for what is wrong with the file, and with the validation file, that `config` names.
+
+    Raises InputMissing, UsageError (columns), ConfigError and ModelError (base model), and DataError for a file that
+    cannot be parsed.
+    """
+    vocabulary = Vocabulary.of_base_model(config.base_model)
+    if vocabulary.positions is not None and config.max_length > vocabulary.positions:
+        raise ConfigError(
+            f"--max-length {config.max_length}: {vocabulary.name} has {vocabulary.positions} positions; "
+            f"try --max-length {vocabulary.positions}"
+        )
+    with console.progress("reading", None, "rows") as progress:
+        data = scan_file(
+            str(config.data),
+            text_columns=config.text_column,
+            label_column=config.label_column,
+            separator=config.label_separator,
+            limit=config.limit,
+            progress=progress,
+        )
+        valid = None
+        if config.valid is not None:
+            valid = scan_file(
+                str(config.valid),
+                text_columns=data.columns.texts,
+                label_column=data.columns.label,
+                separator=config.label_separator,
+                limit=None,
+                progress=progress,
+            )
+    checked = _check_file(data, vocabulary, config)
+    return CheckResult(checked, _check_valid(valid, data, vocabulary, config) if valid else None)
+
+
+def _check_file(scan: Scan, vocabulary: Vocabulary, config: CheckConfig) -> FileCheck:
+    tokens = check_tokens(scan.sample, vocabulary, max_length=config.max_length)
+    judge = Judge(scan.file, scan.rows)
+    findings = [*_file_findings(judge, scan), *_count_findings(judge, scan)]
+    return FileCheck(scan, tokens, (*findings, *(judge.tokens(tokens) if tokens else ())))
+
+
+def _check_valid(scan: Scan, train: Scan, vocabulary: Vocabulary, config: CheckConfig) -> FileCheck:
+    """The validation file needs no enough of anything; but it must not hold what the training file holds."""
+    tokens = check_tokens(scan.sample, vocabulary, max_length=config.max_length)
+    judge = Judge(scan.file, scan.rows)
+    exact, near = _overlap(scan, train)
+    known = train.labels.counts()
+    unknown = {name: rows for name, rows in scan.labels.counts().items() if name not in known}
+    findings = [
+        *_file_findings(judge, scan),
+        *judge.overlap(exact, near, train.file),
+        *judge.foreign_labels(unknown, train.file),
+    ]
+    return FileCheck(scan, tokens, tuple(findings))
+
+
+def _file_findings(judge: Judge, scan: Scan) -> Iterator[Finding]:
+    """What any labelled file may suffer from."""
+    labels, usable = scan.labels, int(scan.usable.sum())
+    yield from judge.texts(scan.null_texts, scan.empty_texts, usable)
+    yield from judge.label_values(labels.missing, labels.fractional, labels.unlabelled)
+    exact, near = (_repeats(scan, keys) for keys in (scan.exact, scan.normalised))
+    yield from judge.repeats(Tally.of(exact.again), Tally.of(near.again & ~exact.again))
+    more = near.conflict & ~exact.conflict
+    texts, more_texts = len(np.unique(scan.exact[exact.conflict])), len(np.unique(scan.normalised[more]))
+    yield from judge.conflicts(Tally.of(exact.conflict), texts, Tally.of(more), more_texts)
+    yield from judge.oddities(scan.oddities)
+
+
+def _count_findings(judge: Judge, scan: Scan) -> Iterator[Finding]:
+    usable = int(scan.usable.sum())
+    if usable:
+        yield from judge.amount(usable)
+        yield from judge.label_counts(scan.labels.counts(), multi=scan.labels.multi, usable=usable)
+
+
+def _repeats(scan: Scan, keys: NDArray[np.uint64]) -> Repeats:
+    """Repeats among the usable rows, as arrays over all rows."""
+    usable = scan.usable
+    labels = scan.label_keys[usable]
+    found = find_repeats(keys[usable], labels, labels != NO_LABEL)
+    again, conflict = np.zeros(scan.rows, np.bool_), np.zeros(scan.rows, np.bool_)
+    again[usable], conflict[usable] = found.again, found.conflict
+    return Repeats(again, conflict)
+
+
+def _overlap(scan: Scan, train: Scan) -> tuple[Tally, Tally]:
+    """Rows of `scan` whose text is one of `train`: exactly, and only when normalised."""
+    exact = scan.usable & shared(scan.exact, train.exact[train.usable])
+    near = scan.usable & shared(scan.normalised, train.normalised[train.usable]) & ~exact
+    return Tally.of(exact), Tally.of(near)

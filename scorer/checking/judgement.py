@@ -1,0 +1,226 @@
+"""From counts to findings: what is too much, how severe it is, and what to do about it.
+
+Owns the limits. Does not count and does not print. Limits are shares of all rows unless they say otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from scorer.checking.findings import Finding, Severity, severity_of
+from scorer.checking.oddities import ODDITIES
+from scorer.checking.tally import Tally
+from scorer.checking.tokens import TokenCheck
+
+# Rows a label, below which it is hardly learnt: of ten, one is held out for validation.
+FEW_ROWS_A_LABEL = 10
+FEW_ROWS = 100
+# The most frequent label against the rarest.
+IMBALANCED = 10.0
+MOST_LABELS = 1000
+_MANY_LABELS = 20
+_REPEATED = 0.05
+_CONFLICTING = 0.001
+_LEAKING = 0.001
+_TRUNCATED = 0.1
+_WORTH_A_NOTE = 0.01
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Makes the findings about one `file` of `rows` rows."""
+
+    file: str
+    rows: int
+
+    def texts(self, null: Tally, empty: Tally, usable: int) -> Iterator[Finding]:
+        """Rows that a fit leaves out."""
+        if not self.rows:
+            yield self._of(Tally(), "error", "no_rows", "no rows", "name a file with rows")
+        elif not usable:
+            advice = "name another column with --text-column"
+            yield self._of(_joined(null, empty), "error", "no_texts", "every text is null or empty", advice)
+        else:
+            left_out = "fit leaves these rows out and score gives them no score"
+            yield from self._rows(null, "warning", "null_texts", "rows have no text (null)", left_out)
+            yield from self._rows(empty, "warning", "empty_texts", "rows have nothing to read in their text", left_out)
+
+    def amount(self, usable: int) -> Iterator[Finding]:
+        """Whether there is enough to learn from."""
+        if 0 < usable < FEW_ROWS:
+            what = f"{usable} usable rows are few to learn from and to measure with"
+            yield self._counted("warning", "few_rows", what, "label more rows", usable, usable / self.rows)
+
+    def label_values(self, missing: Tally, fractional: Tally, unlabelled: Tally) -> Iterator[Finding]:
+        """Rows whose label is none."""
+        yield from self._rows(
+            missing, "error", "null_labels", "rows have no label (null or empty)", "fill or drop them"
+        )
+        yield from self._rows(
+            fractional,
+            "error",
+            "fractional_labels",
+            "rows have a label that is no whole number",
+            "round them, or name another column with --label-column",
+        )
+        yield from self._rows(
+            unlabelled,
+            "note",
+            "unlabelled_rows",
+            "rows have an empty list of labels",
+            "right where none of the labels applies; else label or drop them",
+        )
+
+    def label_counts(self, counts: Mapping[str, int], *, multi: bool, usable: int) -> Iterator[Finding]:
+        """How the labels are distributed; `counts` are usable rows by label."""
+        found = len(counts)
+        if found < 2:
+            what, advice = (
+                f"{found} label in all rows",
+                "at least 2 are needed; name another column with --label-column",
+            )
+            yield self._counted("error", "few_labels", what, advice, found, 1.0)
+        elif found > MOST_LABELS or (not multi and found > _MANY_LABELS and found > usable / 2):
+            what = f"{'over ' if found > MOST_LABELS else ''}{min(found, MOST_LABELS):,} labels in {usable:,} rows"
+            advice = "that is no class label; name another column with --label-column"
+            yield self._counted("error", "many_labels", what, advice, found, 1.0)
+        else:
+            yield from self._rare(counts)
+            yield from self._imbalance(counts, multi=multi)
+
+    def _rare(self, counts: Mapping[str, int]) -> Iterator[Finding]:
+        rare = sorted((name for name in counts if counts[name] < FEW_ROWS_A_LABEL), key=counts.__getitem__)
+        if rare:
+            what = (
+                f"{len(rare)} of {len(counts)} labels have fewer than {FEW_ROWS_A_LABEL} rows: {_named(rare, counts)}"
+            )
+            advice = "label more rows of them, or merge them with others"
+            yield self._counted("warning", "rare_labels", what, advice, len(rare), len(rare) / len(counts))
+
+    def _imbalance(self, counts: Mapping[str, int], *, multi: bool) -> Iterator[Finding]:
+        most, least = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
+        ratio = counts[most] / max(counts[least], 1)
+        if ratio >= IMBALANCED:
+            what = f"the most frequent label {_short(most)} has {ratio:,.0f} times the rows of {_short(least)}"
+            advice = "judge by macro F1, not by accuracy; weigh the rare labels or label more rows of them"
+            # Where a row may have several labels, rare ones are the rule.
+            severity: Severity = "note" if multi else "warning"
+            yield self._counted(severity, "imbalance", what, advice, counts[least], counts[least] / max(self.rows, 1))
+
+    def repeats(self, exact: Tally, near: Tally) -> Iterator[Finding]:
+        """Rows whose text stands in an earlier row: as it is, or but for case, punctuation and white space."""
+        advice = "keep one of each unless they are meant to weigh more"
+        yield from self._shared(exact, _REPEATED, "duplicates", "rows repeat an earlier text", advice)
+        what = "rows repeat an earlier text but for case, punctuation or white space"
+        yield from self._shared(near, _REPEATED, "near_duplicates", what, advice)
+
+    def conflicts(self, exact: Tally, texts: int, near: Tally, near_texts: int) -> Iterator[Finding]:
+        """Rows whose text stands under different labels, as it is or nearly so; `texts` are distinct."""
+        advice = "decide on one label for each text"
+        what = f"rows have a text that also stands under another label ({texts:,} such texts)"
+        yield from self._shared(exact, _CONFLICTING, "conflicting_labels", what, advice)
+        what = (
+            "rows have a text that but for case, punctuation or white space also stands under another label "
+            f"({near_texts:,} such texts)"
+        )
+        yield from self._shared(near, _CONFLICTING, "near_conflicting_labels", what, advice)
+
+    def overlap(self, exact: Tally, near: Tally, train: str) -> Iterator[Finding]:
+        """Validation rows whose text is a training text."""
+        advice = "take them out of one of the files: they make the metrics flatter the model"
+        yield from self._rows(exact, "warning", "overlap", f"rows have a text that is also in {train}", advice)
+        what = f"rows have a text that but for case, punctuation or white space is also in {train}"
+        yield from self._shared(near, _LEAKING, "near_overlap", what, advice)
+
+    def foreign_labels(self, unknown: Mapping[str, int], train: str) -> Iterator[Finding]:
+        """Labels of the validation file that the training file lacks."""
+        if unknown:
+            rows = sum(unknown.values())
+            what = f"{rows:,} rows have one of {len(unknown)} labels that {train} lacks"
+            advice = "drop those rows or add such rows to the training file"
+            yield self._counted("error", "unknown_labels", what, advice, rows, rows / max(self.rows, 1))
+
+    def oddities(self, tallies: Mapping[str, Tally]) -> Iterator[Finding]:
+        """Texts that look as if something had gone wrong on their way."""
+        for oddity in ODDITIES:
+            what = f"rows hold {oddity.what}"
+            yield from self._shared(tallies[oddity.code], oddity.warning, oddity.code, what, oddity.advice)
+
+    def tokens(self, check: TokenCheck) -> Iterator[Finding]:
+        """Texts that are cut off, and a language that the base model does not know."""
+        cut = round(check.truncated * check.of_rows)
+        severity = severity_of(check.truncated, warning=_TRUNCATED, note=_WORTH_A_NOTE)
+        if severity:
+            longer = check.suggested > check.max_length
+            what = (
+                f"{_percent(check.truncated)} of the rows are longer than --max-length {check.max_length} and cut off"
+            )
+            limited = "the base model sees no more; shorten the texts or take one with more positions"
+            advice = f"try --max-length {check.suggested}" if longer else limited
+            yield self._counted(severity, "truncated", what, advice, cut, check.truncated)
+        if check.strange:
+            what = (
+                f"{_percent(check.unknown)} unknown tokens and {check.a_character:.2f} tokens a character: "
+                f"{check.base_model} does not know the language"
+            )
+            advice = "choose a multilingual base model, or one of this language, with --base-model"
+            count = round(check.unknown_rows * check.of_rows)
+            yield self._counted("warning", "foreign_language", what, advice, count, check.unknown_rows)
+        elif check.unknown_rows > _WORTH_A_NOTE:
+            what = f"{_percent(check.unknown_rows)} of the rows hold words or signs unknown to {check.base_model}"
+            advice = "look whether they matter (emoji, names); other base models may know them"
+            count = round(check.unknown_rows * check.of_rows)
+            yield self._counted("note", "unknown_tokens", what, advice, count, check.unknown_rows)
+
+    def _rows(self, tally: Tally, severity: Severity, code: str, what: str, advice: str) -> Iterator[Finding]:
+        if tally.count:
+            what = f"{tally.count:,} {what if tally.count > 1 else _singular(what)}"
+            yield self._of(tally, severity, code, what, advice)
+
+    def _shared(self, tally: Tally, warning: float, code: str, what: str, advice: str) -> Iterator[Finding]:
+        severity = severity_of(tally.share, warning=warning)
+        if severity:
+            yield from self._rows(tally, severity, code, what, advice)
+
+    def _of(self, tally: Tally, severity: Severity, code: str, what: str, advice: str) -> Finding:
+        return Finding(
+            code=code,
+            severity=severity,
+            file=self.file,
+            what=what,
+            advice=advice,
+            count=tally.count,
+            share=tally.share,
+            rows=tally.rows,
+        )
+
+    def _counted(self, severity: Severity, code: str, what: str, advice: str, count: int, share: float) -> Finding:
+        return Finding(code=code, severity=severity, file=self.file, what=what, advice=advice, count=count, share=share)
+
+
+def _joined(*tallies: Tally) -> Tally:
+    whole = Tally()
+    whole.seen, whole.count = tallies[0].seen, sum(tally.count for tally in tallies)
+    whole.rows = tuple(sorted(row for tally in tallies for row in tally.rows)[:5])
+    return whole
+
+
+def _singular(what: str) -> str:
+    """ "rows have" as one row does."""
+    for plural, single in (("rows have", "row has"), ("rows repeat", "row repeats"), ("rows hold", "row holds")):
+        what = what.replace(plural, single)
+    return what
+
+
+def _named(names: list[str], counts: Mapping[str, int], most: int = 5) -> str:
+    shown = ", ".join(f"{_short(name)} {counts[name]}" for name in names[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _short(name: str, most: int = 40) -> str:
+    return repr(name if len(name) <= most else name[: most - 3] + "...")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %" if share >= 0.001 else f"{100 * share:.2f} %"

@@ -1,0 +1,153 @@
+"""The label column as it is, sound or not: how often each label occurs, and what is no label.
+
+Owns counting. Unlike `scorer.examples.targets`, which refuses, it goes on: what is wrong is counted. Does not judge.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from scorer.checking.tally import Tally
+from scorer.errors import ConfigError
+from scorer.examples.columns import is_label
+from scorer.tables.texts import is_text
+
+# More distinct labels than these are not told apart: the column is none of labels, and memory stays bounded.
+MOST_DISTINCT = 100_000
+_OTHERS = MOST_DISTINCT
+NO_LABEL = np.uint64(0)
+
+
+class LabelCounter:
+    """Counts the labels of the column `name` of the file `where`, window by window.
+
+    multi       a row may have several: a list column, or text with a `separator`
+    numeric     the labels are whole numbers
+    missing     rows whose label is null, NaN or an empty name
+    fractional  rows whose label is no whole number of 64 bits, which are missing too
+    unlabelled  rows with an empty list, which is allowed
+    """
+
+    def __init__(self, kind: pa.DataType, *, name: str, where: str, separator: str | None = None) -> None:
+        if pa.types.is_dictionary(kind):
+            kind = kind.value_type
+        self._name, self._where, self._separator = name, where, separator
+        listed = _is_list(kind)
+        value = kind.value_type if listed else kind
+        if not is_label(value) or (separator and not is_text(kind)):
+            raise ConfigError(
+                f"{where}: label column {name!r} is {kind}; a label is an integer, a name or a boolean, "
+                f"{'text with a separator' if separator else 'or a list of them'}"
+            )
+        self.multi = listed or separator is not None
+        self.numeric = pa.types.is_integer(value) or pa.types.is_floating(value)
+        self.missing, self.fractional, self.unlabelled = Tally(), Tally(), Tally()
+        self._codes: dict[str, int] = {}
+        self._counts = np.zeros(_OTHERS + 1, np.int64)
+
+    @property
+    def distinct(self) -> int:
+        """How many labels there are; one more than `MOST_DISTINCT` stands for any number beyond."""
+        return len(self._codes) + bool(self._counts[_OTHERS])
+
+    def counts(self) -> dict[str, int]:
+        """Usable rows of each label: numbers by size, names by frequency and, where that is equal, by alphabet."""
+        found = {name: int(self._counts[code]) for name, code in self._codes.items()}
+        order = (lambda name: (int(name), name)) if self.numeric else (lambda name: (-found[name], name))
+        return {name: found[name] for name in sorted(found, key=order)}
+
+    def add(self, column: pa.ChunkedArray, usable: NDArray[np.bool_]) -> NDArray[np.uint64]:
+        """Count the labels of the next rows; those of rows that are not `usable` (n,) are in no count of labels.
+
+        A key (n,) uint64 for the labels of each row: the same labels, the same key; `NO_LABEL` where there is none.
+        """
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        if self._separator is not None:
+            column = pc.split_pattern(column.cast(pa.large_string()), self._separator)
+        return self._add_lists(column, usable) if self.multi else self._add_values(column, usable)
+
+    def _add_values(self, column: pa.ChunkedArray, usable: NDArray[np.bool_]) -> NDArray[np.uint64]:
+        missing, fractional = _missing(column), self._fractional(column)
+        self.missing.add(missing)
+        self.fractional.add(fractional)
+        codes = self._encode(column, ~(missing | fractional))
+        self._counts += np.bincount(codes[(codes >= 0) & usable], minlength=_OTHERS + 1)
+        return (codes + 1).astype(np.uint64)
+
+    def _add_lists(self, column: pa.ChunkedArray, usable: NDArray[np.bool_]) -> NDArray[np.uint64]:
+        lengths = np.asarray(pc.fill_null(pc.list_value_length(column), 0)).astype(np.int64)
+        owner = np.repeat(np.arange(len(column)), lengths)
+        values = pc.list_flatten(column)
+        if self._separator is not None:
+            values = pc.utf8_trim_whitespace(values)
+            said = np.asarray(pc.not_equal(values, "")).astype(np.bool_)
+            values, owner = values.filter(pa.array(said)), owner[said]
+        missing, fractional = _missing(values), self._fractional(values)
+        no_list = np.asarray(pc.is_null(column)).astype(np.bool_)
+        self.missing.add(no_list | _any(missing, owner, len(column)))
+        self.fractional.add(_any(fractional, owner, len(column)))
+        self.unlabelled.add(~no_list & (np.bincount(owner, minlength=len(column)) == 0))
+        sound = ~(missing | fractional)
+        codes = self._encode(values, sound)
+        pairs = np.unique(np.stack((owner[sound], codes[sound])), axis=1)
+        self._counts += np.bincount(pairs[1][usable[pairs[0]]], minlength=_OTHERS + 1)
+        keys = np.where(no_list, NO_LABEL, np.uint64(1))
+        np.add.at(keys, pairs[0], _scrambled(pairs[1]))
+        return keys
+
+    def _fractional(self, values: pa.ChunkedArray) -> NDArray[np.bool_]:
+        if not pa.types.is_floating(values.type):
+            return np.zeros(len(values), np.bool_)
+        numbers = np.asarray(pc.fill_null(values.cast(pa.float64()), 0.0))
+        beyond = ~(np.abs(np.nan_to_num(numbers, posinf=np.inf, neginf=-np.inf)) < 2.0**63)
+        found: NDArray[np.bool_] = (numbers != np.floor(numbers)) & ~np.isnan(numbers) | beyond
+        return found
+
+    def _encode(self, values: pa.ChunkedArray, sound: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Codes (n,) of the labels, -1 where one is not `sound`."""
+        codes = np.full(len(values), -1, np.int64)
+        kept = values.filter(pa.array(sound))
+        if pa.types.is_floating(kept.type):
+            kept = kept.cast(pa.float64()).cast(pa.int64())
+        encoded = kept.cast(pa.large_string()).combine_chunks().dictionary_encode()
+        known = np.array([self._code(name) for name in encoded.dictionary.to_pylist()], np.int64)
+        if len(known):
+            codes[sound] = known[np.asarray(encoded.indices)]
+        return codes
+
+    def _code(self, name: str) -> int:
+        if name not in self._codes and len(self._codes) >= MOST_DISTINCT:
+            return _OTHERS
+        return self._codes.setdefault(name, len(self._codes))
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def _missing(values: pa.ChunkedArray) -> NDArray[np.bool_]:
+    """Whether each value (n,) is null, NaN or a name of nothing but white space."""
+    absent = pc.is_null(values, nan_is_null=True)
+    if is_text(values.type):
+        blank = pc.equal(pc.utf8_trim_whitespace(values.cast(pa.large_string())), "")
+        absent = pc.or_(absent, pc.fill_null(blank, False))
+    return np.asarray(absent).astype(np.bool_)
+
+
+def _any(of_values: NDArray[np.bool_], owner: NDArray[np.int64], rows: int) -> NDArray[np.bool_]:
+    """Whether any value of each row (rows,) is true; `owner` (values,) is the row of each value."""
+    found = np.zeros(rows, np.bool_)
+    found[owner[of_values]] = True
+    return found
+
+
+def _scrambled(codes: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Numbers of 64 bits whose sums tell sets of `codes` (n,) apart: SplitMix64's finalizer (Steele et al. 2014)."""
+    x = (codes.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))

@@ -1,0 +1,133 @@
+"""One pass over a labelled file, which keeps what can be judged afterwards: counts, keys of 8 bytes, a sample.
+
+Owns the pass. Nothing of what it meets is an error here; only a file that cannot be read at all is. Memory: 29 bytes a
+row, one window and the sample, whatever the texts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from scorer.checking.keys import normalised, text_keys
+from scorer.checking.labels import LabelCounter
+from scorer.checking.oddities import ODDITIES, rows_with
+from scorer.checking.sample import Sample
+from scorer.checking.tally import Tally
+from scorer.examples.columns import Columns, find_columns
+from scorer.runs.console import Counter
+from scorer.tables.source import Source
+from scorer.tables.texts import is_blank, texts
+
+_WINDOW_ROWS = 65_536
+_WINDOW_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What one pass over `file` found; arrays have an entry for each of the n rows.
+
+    usable      bool: no text is null, and one at least has something to read; the rows that a fit learns from
+    exact       uint64 keys of the texts, `normalised` those of what they say; 0 where a row is not usable
+    label_keys  uint64, equal for the same labels, 0 where there is none
+    characters  int32, of all texts of a row together
+    oddities    one tally for each of `scorer.checking.oddities.ODDITIES`, by its code
+    """
+
+    file: str
+    columns: Columns
+    usable: NDArray[np.bool_]
+    exact: NDArray[np.uint64]
+    normalised: NDArray[np.uint64]
+    label_keys: NDArray[np.uint64]
+    characters: NDArray[np.int32]
+    null_texts: Tally
+    empty_texts: Tally
+    oddities: dict[str, Tally]
+    labels: LabelCounter
+    sample: Sample
+
+    @property
+    def rows(self) -> int:
+        return len(self.usable)
+
+
+def scan_file(
+    location: str,
+    *,
+    text_columns: tuple[str, ...],
+    label_column: str | None,
+    separator: str | None,
+    limit: int | None,
+    progress: Counter,
+) -> Scan:
+    """Read `location`, at most `limit` rows. Columns that are not named are found by their names.
+
+    Raises InputMissing, UsageError (columns), ConfigError (their types) and DataError (a file that cannot be parsed).
+    """
+    source = Source.open(location)
+    reader = source.read()
+    columns = find_columns(reader.schema, texts=text_columns, label=label_column, where=location)
+    kind = reader.schema.field(columns.label).type
+    labels = LabelCounter(kind, name=columns.label, where=location, separator=separator)
+    scanner = _Scanner(columns, labels)
+    for window in source.read(columns.texts).windows(max_rows=_WINDOW_ROWS, max_bytes=_WINDOW_BYTES, limit=limit):
+        scanner.add(window)
+        progress.update(window.num_rows)
+    return scanner.scan(location)
+
+
+class _Scanner:
+    def __init__(self, columns: Columns, labels: LabelCounter) -> None:
+        self._columns = columns
+        self._labels = labels
+        self._null, self._empty = Tally(), Tally()
+        self._oddities = {oddity.code: Tally() for oddity in ODDITIES}
+        self._sample = Sample()
+        self._parts: list[tuple[NDArray[np.generic], ...]] = []
+
+    def add(self, window: pa.Table) -> None:
+        columns = [texts(window, name) for name in self._columns.texts]
+        null = np.asarray(reduce(pc.or_, (pc.is_null(column) for column in columns))).astype(np.bool_)
+        blanks = (pc.fill_null(is_blank(column), True) for column in columns)
+        empty = np.asarray(reduce(pc.and_, blanks)).astype(np.bool_) & ~null
+        self._null.add(null)
+        self._empty.add(empty)
+        for oddity in ODDITIES:
+            self._oddities[oddity.code].add(rows_with(oddity, columns))
+        usable = ~(null | empty)
+        rows = list(zip(*(column.filter(pa.array(usable)).to_pylist() for column in columns), strict=True))
+        self._sample.add(rows)
+        exact, same = (np.zeros(len(usable), np.uint64) for _ in range(2))
+        exact[usable] = text_keys(rows)
+        same[usable] = text_keys(tuple(map(normalised, row)) for row in rows)
+        lengths = (pc.fill_null(pc.utf8_length(column), 0) for column in columns)
+        characters = np.asarray(reduce(pc.add, lengths)).astype(np.int32)
+        label_keys = self._labels.add(window.column(self._columns.label), usable)
+        self._parts.append((usable, exact, same, label_keys, characters))
+
+    def scan(self, file: str) -> Scan:
+        kinds = (np.bool_, np.uint64, np.uint64, np.uint64, np.int32)
+        none = tuple(np.zeros(0, kind) for kind in kinds)
+        usable, exact, same, label_keys, characters = (
+            np.concatenate(parts) for parts in zip(*(self._parts or [none]), strict=True)
+        )
+        return Scan(
+            file=file,
+            columns=self._columns,
+            usable=usable,
+            exact=exact,
+            normalised=same,
+            label_keys=label_keys,
+            characters=characters,
+            null_texts=self._null,
+            empty_texts=self._empty,
+            oddities=self._oddities,
+            labels=self._labels,
+            sample=self._sample,
+        )

@@ -1,0 +1,41 @@
+"""`scorer check`: parse, call the check job, report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from scorer.cli.options import config_options
+from scorer.cli.report import print_summary
+from scorer.config import CheckConfig
+from scorer.errors import DataError, InputMissing
+
+
+@click.command(short_help="Say what is wrong with a training file.")
+@click.argument("data", type=click.Path(path_type=Path))
+@config_options(CheckConfig)
+def check(data: Path, **settings: Any) -> None:
+    """Look for what is wrong with DATA, a file of texts and labels, before a model is fitted on it.
+
+    Labels, lengths, nulls, duplicates, the same text under different labels, texts that are in the validation file too,
+    odd encodings, and a language that the base model does not know. Exits 0 whatever is found, unless --strict.
+    """
+    config = CheckConfig(data=data, **settings)
+    for path in (config.data, config.valid):
+        if path is not None and not path.exists():
+            raise InputMissing(f"{path}: no such file")
+    from scorer.checking.findings import counts
+    from scorer.checking.job import check as check_job
+    from scorer.checking.summary import summary_lines
+    from scorer.runs.console import Console
+
+    console = Console(quiet=config.quiet)
+    result = check_job(config, console)
+    for line in summary_lines(result):
+        console.say(line)
+    print_summary(result.as_dict(), quiet=config.quiet)
+    if config.strict and not result.sound:
+        found = counts(result.findings)
+        raise DataError(f"{config.data}: {found['errors']} errors and {found['warnings']} warnings; see above")

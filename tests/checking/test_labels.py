@@ -1,0 +1,90 @@
+"""The label column as it is: every kind of label, and everything that is none."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from scorer.checking import labels as module
+from scorer.checking.labels import LabelCounter
+from scorer.errors import ConfigError
+
+
+def counted(values, kind=None, *, separator=None, usable=None, windows=1):
+    column = pa.chunked_array([pa.array(values, kind)])
+    counter = LabelCounter(column.type, name="label", where="a.csv", separator=separator)
+    keys = []
+    step = -(-len(values) // windows)
+    for start in range(0, len(values), step):
+        part = column.slice(start, step)
+        here = [True] * len(part) if usable is None else usable[start : start + step]
+        keys += counter.add(part, module.np.array(here, bool)).tolist()
+    return counter, keys
+
+
+@pytest.mark.parametrize("windows", [1, 3])
+@pytest.mark.parametrize(
+    ("values", "kind", "expected"),
+    [
+        ([10, 2, 2, None], pa.int64(), {"2": 2, "10": 1}),
+        ([1.0, 2.0, 1.0, float("nan")], pa.float64(), {"1": 2, "2": 1}),
+        (["b", "a", "b", " "], pa.string(), {"b": 2, "a": 1}),
+        (["b", "a", "b", None], pa.dictionary(pa.int8(), pa.large_string()), {"b": 2, "a": 1}),
+        ([True, False, True, None], pa.bool_(), {"true": 2, "false": 1}),
+        ([7, 7, 200, None], pa.uint8(), {"7": 2, "200": 1}),
+    ],
+)
+def test_labels_of_every_kind_are_counted(values, kind, expected, windows):
+    counter, keys = counted(values, kind, windows=windows)
+    assert list(counter.counts().items()) == list(expected.items())
+    assert (counter.missing.count, counter.missing.rows) == (1, (4,))
+    assert keys[3] == 0
+    assert [key == keys[0] for key in keys] == [value == values[0] for value in values]
+
+
+def test_what_is_no_whole_number_is_counted_apart():
+    counter, keys = counted([1.0, 2.5, float("inf"), 1e300, None, -3.0])
+    assert counter.fractional.rows == (2, 3, 4)
+    assert counter.missing.rows == (5,)
+    assert counter.counts() == {"-3": 1, "1": 1}
+    assert [bool(key) for key in keys] == [True, False, False, False, False, True]
+
+
+def test_rows_that_are_not_usable_are_in_no_count():
+    counter, keys = counted(["a", "b", "a"], usable=[True, True, False])
+    assert counter.counts() == {"a": 1, "b": 1}
+    assert keys[0] == keys[2]
+
+
+@pytest.mark.parametrize("kind", [pa.list_(pa.string()), pa.large_list(pa.large_string())])
+@pytest.mark.parametrize("windows", [1, 2])
+def test_lists_of_labels_are_sets(kind, windows):
+    rows = [["a", "b"], ["b", "a"], ["b", "b"], [], None, ["a", None], ["b"]]
+    counter, keys = counted(rows, kind, windows=windows)
+    assert counter.multi
+    assert counter.counts() == {"b": 4, "a": 3}
+    assert (counter.missing.rows, counter.unlabelled.rows) == ((5, 6), (4,))
+    assert keys[0] == keys[1] != keys[2] == keys[6]
+    assert keys[4] == 0
+    assert keys[3] not in (0, keys[0], keys[2])
+
+
+def test_text_with_a_separator_is_a_list():
+    counter, keys = counted(["a;b", "b ; a;", "", None, "b"], separator=";")
+    assert counter.counts() == {"b": 3, "a": 2}
+    assert (counter.missing.rows, counter.unlabelled.rows) == ((4,), (3,))
+    assert keys[0] == keys[1] != keys[4]
+
+
+def test_the_number_of_distinct_labels_is_bounded(monkeypatch):
+    monkeypatch.setattr(module, "MOST_DISTINCT", 3)
+    monkeypatch.setattr(module, "_OTHERS", 3)
+    counter, _ = counted(list("abcdefg"))
+    assert counter.distinct == 4
+    assert sum(counter.counts().values()) == 3
+
+
+@pytest.mark.parametrize(("kind", "separator"), [(pa.struct([]), None), (pa.binary(), None), (pa.int64(), ";")])
+def test_a_column_that_holds_no_labels_is_refused(kind, separator):
+    with pytest.raises(ConfigError, match="label column 'label' is"):
+        LabelCounter(kind, name="label", where="a.csv", separator=separator)

@@ -1,0 +1,47 @@
+"""`scorer check`: one document on stdout, aligned lines on stderr, and when it fails."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.training.fits import write_reviews
+
+
+@pytest.fixture
+def arguments(tmp_path, tiny_model):
+    write_reviews(tmp_path / "train.csv")
+    bad = (tmp_path / "train.csv").read_text() + "same words,1\nsame words,5\n"
+    (tmp_path / "bad.csv").write_text(bad)
+    return ["--base-model", tiny_model("bert")]
+
+
+def test_a_document_on_stdout_and_lines_on_stderr(cli, arguments):
+    ran = cli("check", "bad.csv", *arguments)
+    assert ran.code == 0
+    document = json.loads(ran.out)
+    assert ran.out.count("\n") == 1
+    assert (document["file"], document["rows"], document["warnings"]) == ("bad.csv", 122, 1)
+    lines = ran.err.splitlines()
+    assert lines[0] == "bad.csv: 122 rows, 122 usable, sentence -> score"
+    assert "warning    2 rows have a text that also stands under another label (1 such texts) (rows 121, 122)" in lines
+
+
+def test_strict_fails_on_a_warning_and_only_then(cli, arguments):
+    ran = cli("check", "bad.csv", "--strict", *arguments)
+    assert ran.code == 65
+    assert json.loads(ran.out)["warnings"] == 1
+    assert ran.err.splitlines()[-1] == "scorer: error: bad.csv: 0 errors and 1 warnings; see above"
+    assert cli("check", "train.csv", "--strict", *arguments).code == 0
+
+
+def test_quiet_says_nothing(cli, arguments):
+    ran = cli("check", "train.csv", "--quiet", *arguments)
+    assert (ran.code, ran.out, ran.err) == (0, "", "")
+
+
+def test_what_is_absent_is_said_at_once(cli, arguments):
+    assert cli("check", "absent.csv").code == 66
+    ran = cli("check", "train.csv", "--valid", "absent.csv", *arguments)
+    assert (ran.code, ran.err) == (66, "scorer: error: absent.csv: no such file\n")
