@@ -77,16 +77,32 @@ def reliability_diagram(bins: Sequence[Bin]) -> Html:
     return Html(_legend(keys, ()) + frame.svg("".join(parts) + diagonal))
 
 
-def bars(rows: Iterable[tuple[str, Sequence[float]]], *, series: Sequence[str] = (), unit: str = "") -> Html:
-    """A bar with its count for each named row, or one for each of up to four `series`, scaled by its largest.
+def bars(
+    rows: Iterable[tuple[str, Sequence[float]]],
+    *,
+    series: Sequence[str] = (),
+    unit: str = "",
+    longest: Sequence[float] | None = None,
+) -> Html:
+    """A bar with its count for each named row, or one for each of up to four `series`.
 
-    Made of boxes, so that names of any length and any number of rows keep their place.
+    Bars are as long as their value's share of the largest of its series, or of `longest`. They are made of boxes, so
+    that names of any length and any number of rows keep their place.
     """
     listed = list(rows)
-    longest = [max(column, default=0) or 1 for column in zip(*(values for _, values in listed), strict=True)]
-    lines = "".join(_bar_row(name, values, longest, unit) for name, values in listed)
+    columns = list(zip(*(values for _, values in listed), strict=True))
+    most = longest or [max(column) for column in columns]
+    shown = [" / ".join(f"{value:,}{unit}" for value in values) for _, values in listed]
+    lines = "".join(
+        _bar_row(name, [value / (of or 1) for value, of in zip(values, most, strict=True)], text)
+        for (name, values), text in zip(listed, shown, strict=True)
+    )
     keys = [(f"{COLOURS[position]} fill", name) for position, name in enumerate(series)]
-    return Html(f'{_legend(keys, ())}<div class="bars">\n{lines}</div>')
+    # Each row is a grid of its own, so that many rows can stand in two columns; these widths make them one table.
+    widths = max((len(name) for name, _ in listed), default=0), max(map(len, shown), default=0)
+    style = f"--name:{min(max(widths[0], 4), 20) + 1}ch;--value:{widths[1] + 1}ch"
+    many = " many" if len(listed) > 12 else ""
+    return Html(f'{_legend(keys, ())}<div class="bars{many}" style="{style}">\n{lines}</div>')
 
 
 @dataclass(frozen=True)
@@ -161,15 +177,13 @@ def _reliability_bin(frame: _Frame, bin_: Bin, most: int) -> str:
     return f'<g opacity="{weight:.2f}"><title>{tip}</title>{accuracy}{gap}</g>'
 
 
-def _bar_row(name: str, values: Sequence[float], longest: Sequence[float], unit: str) -> str:
+def _bar_row(name: str, shares: Sequence[float], text: str) -> str:
     tracks = "".join(
-        f'<i class="{COLOURS[position]}" style="--share:{value / longest[position]:.4f}"></i>'
-        for position, value in enumerate(values)
+        f'<i class="{COLOURS[position]}" style="--share:{share:.4f}"></i>' for position, share in enumerate(shares)
     )
-    shown = " / ".join(f"{value:,}{unit}" for value in values)
     return (
-        f'<span class="name">{quoted(name, 40)}</span><span class="track">{tracks}</span>'
-        f'<span class="value">{safe(shown)}</span>\n'
+        f'<div><span class="name">{quoted(name, 40)}</span><span class="track">{tracks}</span>'
+        f'<span class="value">{safe(text)}</span></div>\n'
     )
 
 

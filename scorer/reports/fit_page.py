@@ -10,27 +10,52 @@ from dataclasses import dataclass
 from typing import Any
 
 from scorer.classifier.decision import Decision
+from scorer.classifier.profile import Profile
 from scorer.metrics.classification import Metrics
+from scorer.metrics.slices import Slice
+from scorer.metrics.thresholds import LabelThreshold, Threshold
+from scorer.reports.answers import slice_section, threshold_section
+from scorer.reports.confusion import confusion_section
+from scorer.reports.distributions import frequency_section, length_section
+from scorer.reports.findings import Remark, remark_section
 from scorer.reports.learning import Evaluation, learning_section
-from scorer.reports.page import definitions, page, section
-from scorer.reports.sections import calibration_section, confusion_section, headline, label_section
+from scorer.reports.page import Html, page, section
+from scorer.reports.rows import ShownRow, row_list
+from scorer.reports.sections import calibration_section, headline, label_section, origin_sections
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """What the page shows.
 
-    `metrics` are those of the validation rows with calibrated probabilities, `raw` those before calibration.
-    `configuration` and `lineage` are printed as they come, name by name.
+    metrics, raw    those of the validation rows with calibrated probabilities, and before calibration
+    train_labels    training rows of each label, in the order of `metrics.labels`; empty where nobody counted
+    ordered         whether the labels are numbers, whose order says more than their frequencies
+    profile         lengths of the training texts
+    max_length      tokens of a text that the model can see
+    thresholds      what is left of the validation rows at each confidence, or what each threshold gives
+    slices          how parts of the validation rows fare
+    hardest         the validation rows with the highest loss, that first
+    remarks         what the checks of the data found
+    configuration, lineage  printed as they come, name by name
     """
 
     title: str
+    lead: str = ""
     metrics: Metrics
     raw: Metrics
     decision: Decision
     history: Sequence[Evaluation]
     configuration: Mapping[str, Any]
     lineage: Mapping[str, Any]
+    train_labels: Sequence[int] = ()
+    ordered: bool = False
+    profile: Profile | None = None
+    max_length: int = 0
+    thresholds: Sequence[Threshold] | Sequence[LabelThreshold] = ()
+    slices: Sequence[Slice] = ()
+    hardest: Sequence[ShownRow] = ()
+    remarks: Sequence[Remark] = ()
 
     def html(self) -> str:
         """The page, a complete HTML document."""
@@ -38,11 +63,38 @@ class Report:
             self.title,
             (
                 headline(self.metrics, rows="validation rows"),
-                label_section(self.metrics),
+                remark_section(self.remarks),
+                label_section(self.metrics, self.decision.thresholds),
                 confusion_section(self.metrics),
                 learning_section(self.history),
                 calibration_section(self.metrics, self.raw, self.decision),
-                section("Configuration", definitions(self.configuration)),
-                section("Lineage", definitions(self.lineage)),
+                threshold_section(self.thresholds, abstain_below=self.decision.abstain_below),
+                slice_section(self.slices),
+                hardest_section(self.hardest),
+                self._frequencies(),
+                self._lengths(),
+                origin_sections(self.configuration, self.lineage),
             ),
+            lead=self.lead,
         )
+
+    def _frequencies(self) -> Html:
+        labels = self.metrics.labels
+        if not self.train_labels:
+            return Html("")
+        names, valid = [label.name for label in labels], [label.support for label in labels]
+        return frequency_section(names, self.train_labels, valid, ordered=self.ordered)
+
+    def _lengths(self) -> Html:
+        if self.profile is None:
+            return Html("")
+        found = self.profile
+        return length_section(
+            found.length_edges, found.lengths, max_length=self.max_length, truncated_share=found.truncated_share
+        )
+
+
+def hardest_section(rows: Sequence[ShownRow]) -> Html:
+    """The rows that the model is most wrong about."""
+    note = "The rows with the highest loss. Look here for wrong labels, and for what the training rows do not show."
+    return section("Hardest rows", row_list(rows), note=note) if rows else Html("")

@@ -6,22 +6,34 @@ Owns the choice. Does not know pixels or marks.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+# More numbers than these would touch each other on the width of a phone.
+_MOST_STEPS = 10
 
 
 @dataclass(frozen=True)
 class Axis:
-    """What an axis is called, and its ends where they do not follow from the data."""
+    """What an axis is called, and its ends where they do not follow from the data.
+
+    percent  its values are shares, written as percentages
+    whole    its values are counts, so that no tick lies between two of them
+    steps    ascending numbers that stand at equal distances, however far apart they are
+    """
 
     title: str
     low: float | None = None
     high: float | None = None
     percent: bool = False
     whole: bool = False
+    steps: tuple[float, ...] = ()
 
     def scale(self, values: Sequence[float]) -> Scale:
         """The scale that holds every one of `values`, from tick to tick unless an end is given."""
+        if self.steps:
+            return self._uneven()
         low = min(values, default=0.0) if self.low is None else self.low
         high = max(values, default=1.0) if self.high is None else self.high
         if high <= low:
@@ -35,6 +47,10 @@ class Axis:
         ticks = tuple(number * step for number in range(first, last + 1))
         return Scale(self.title, low, high, ticks, step, self.percent)
 
+    def _uneven(self) -> Scale:
+        apart = -(-len(self.steps) // _MOST_STEPS)
+        return Scale(self.title, self.steps[0], self.steps[-1], self.steps[::apart], 1.0, self.percent, self.steps)
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -46,9 +62,14 @@ class Scale:
     ticks: tuple[float, ...]
     step: float
     percent: bool
+    steps: tuple[float, ...] = ()
 
     def share(self, value: float) -> float:
         """How far along the axis `value` lies: 0 at `low`, 1 at `high`."""
+        if self.steps:
+            place = min(max(bisect_right(self.steps, value) - 1, 0), len(self.steps) - 2)
+            within = (value - self.steps[place]) / (self.steps[place + 1] - self.steps[place])
+            return (place + within) / (len(self.steps) - 1)
         return (value - self.low) / (self.high - self.low)
 
     def label(self, value: float) -> str:
@@ -64,8 +85,9 @@ class Scale:
 def round_step(width: float, *, whole: bool = False) -> float:
     """The smallest of 1, 2, 2.5 and 5 times a power of ten that is at least `width`; `whole` numbers from 1 on."""
     power = 10.0 ** math.floor(math.log10(width))
-    step = next(factor * power for factor in (1.0, 2.0, 2.5, 5.0, 10.0) if factor * power >= width * (1 - 1e-9))
-    return max(1.0, float(math.ceil(step))) if whole else step
+    factors = (1.0, 2.0, 5.0, 10.0) if whole else (1.0, 2.0, 2.5, 5.0, 10.0)
+    step = next(factor * power for factor in factors if factor * power >= width * (1 - 1e-9))
+    return max(1.0, step) if whole else step
 
 
 def _written(value: float, step: float) -> str:

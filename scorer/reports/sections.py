@@ -1,100 +1,108 @@
-"""The sections that the pages of a fit and of an evaluation share: headline, labels, confusion, calibration.
+"""The sections that the pages of a fit and of an evaluation share: headline, labels, calibration.
 
 Owns what they say and how figures are written. Does not know how figures were computed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from scorer.classifier.decision import Decision
-from scorer.metrics.classification import Metrics
+from scorer.metrics.classification import LabelMetrics, Metrics
 from scorer.reports.charts import reliability_diagram
-from scorer.reports.page import Html, beside, figure, meter, paragraph, quoted, section, table, tiles
-
-# Beyond this a confusion matrix is no longer read but scrolled; metrics.json has it whole.
-MOST_CONFUSION_LABELS = 40
+from scorer.reports.page import Html, beside, definitions, figure, meter, more, quoted, section, table, tiles
 
 _NAMES = {
     "accuracy": "accuracy",
     "macro_f1": "macro F1",
+    "micro_f1": "micro F1",
     "nll": "negative log-likelihood",
     "ece": "calibration error (15 bins)",
     "brier": "Brier score",
 }
+# With more labels than the first, only so many of the weakest are shown at once.
+_MANY, _WEAKEST = 40, 15
 
 
 def headline(metrics: Metrics, *, rows: str = "rows") -> Html:
     """The figures that are one number for all rows."""
-    figures = [(_NAMES.get(name, name.replace("_", " ")), f"{value:.4f}") for name, value in metrics.headline().items()]
+    figures = [(_name(name, metrics), f"{value:.4f}") for name, value in metrics.headline().items()]
     return tiles([*figures, (rows, f"{metrics.rows:,}")])
 
 
-def label_section(metrics: Metrics) -> Html:
-    """Each label against the rest."""
-    rows = (
-        (
-            quoted(label.name),
-            meter(label.precision, f"{label.precision:.3f}"),
-            meter(label.recall, f"{label.recall:.3f}"),
-            meter(label.f1, f"{label.f1:.3f}"),
-            f"{label.support:,}",
-        )
-        for label in metrics.labels
-    )
+def label_section(metrics: Metrics, thresholds: Sequence[float] | None = None) -> Html:
+    """Each label against the rest, with its threshold where it has one of its own."""
+    note = "Precision: how many of a label's predictions are right. Recall: how many of its rows are found."
+    own = thresholds if thresholds is not None else [None] * len(metrics.labels)
+    listed = list(zip(metrics.labels, own, strict=True))
+    if len(listed) <= _MANY:
+        return section("Labels", _label_table(listed), note=note)
+    weakest = sorted(listed, key=lambda row: row[0].f1)[:_WEAKEST]
     return section(
         "Labels",
-        table(("label", "precision", "recall", "F1", "rows"), rows),
-        note="Precision is the share of a label's predictions that are right, recall that of its rows that are found.",
+        _label_table(weakest),
+        more(f"All {len(listed)} labels", _label_table(listed)),
+        note=f"{note} These {_WEAKEST} of {len(listed)} labels have the lowest F1.",
     )
 
 
-def confusion_section(metrics: Metrics) -> Html:
-    """Which labels are taken for which; nothing where a row may have several."""
-    if metrics.confusion is None:
-        return Html("")
-    names = [label.name for label in metrics.labels]
-    if len(names) > MOST_CONFUSION_LABELS:
-        return section(
-            "Confusion", paragraph(f"{len(names)} labels: too many for a table; the counts are in metrics.json.")
-        )
-    return section(
-        "Confusion",
-        _matrix(names, metrics.confusion),
-        note="Rows are the true labels, columns the predicted ones; the shade is the share of the row.",
-    )
-
-
-def calibration_section(metrics: Metrics, raw: Metrics, decision: Decision) -> Html:
+def calibration_section(metrics: Metrics, raw: Metrics, decision: Decision, *, held_out: str = "validation") -> Html:
     """How honest confidences are, before (`raw`) and after calibration."""
-    figures = ("nll", "ece", "brier")
     before, after = raw.headline(), metrics.headline()
-    rows = ((_NAMES[name], f"{before[name]:.4f}", f"{after[name]:.4f}") for name in figures)
-    temperature = ", ".join(f"{value:.4f}" for value in decision.temperature)
+    rows = ((_NAMES[name], f"{before[name]:.4f}", f"{after[name]:.4f}") for name in ("ece", "nll", "brier"))
+    caption = "A bar is as high as its rows are accurate; it ends on the dashed line where confidence is honest. "
     return section(
         "Calibration",
         beside(
-            figure(reliability_diagram(raw.reliability), title="Before"),
-            figure(reliability_diagram(metrics.reliability), title="After"),
+            figure(reliability_diagram(raw.reliability), title="Before calibration", caption=caption),
+            figure(
+                reliability_diagram(metrics.reliability),
+                title="After calibration",
+                caption="Pale bins have few rows.",
+            ),
         ),
         table(("", "before", "after"), rows),
-        note=f"Logits are divided by a temperature of {temperature}, which was fitted on the same validation rows: "
-        "on new rows expect a little less.",
+        note=_calibration_note(decision, held_out),
     )
 
 
-def _matrix(names: Sequence[str], confusion: Sequence[Sequence[int]]) -> Html:
-    head = "".join(f"<th>{quoted(name, 24)}</th>" for name in names)
-    body = "".join(
-        f'<tr><th scope="row">{quoted(name, 24)}</th>{_heat_cells(counts)}</tr>\n'
-        for name, counts in zip(names, confusion, strict=True)
-    )
-    return Html(
-        f'<div class="wide" tabindex="0"><table class="heat">\n<thead><tr><th></th>{head}</tr></thead>\n'
-        f"<tbody>\n{body}</tbody>\n</table></div>"
-    )
+def origin_sections(configuration: Mapping[str, Any], lineage: Mapping[str, Any]) -> Html:
+    """How the figures came about."""
+    parts = (("Configuration", configuration), ("Lineage", lineage))
+    return Html("\n".join(section(heading, definitions(items)) for heading, items in parts if items))
 
 
-def _heat_cells(counts: Sequence[int]) -> str:
-    total = max(sum(counts), 1)
-    return "".join(f'<td style="--share:{count / total:.3f}">{count:,}</td>' for count in counts)
+def _calibration_note(decision: Decision, held_out: str) -> str:
+    temperatures = decision.temperature
+    if all(temperature == 1.0 for temperature in temperatures):
+        return "No temperature made the confidences more honest, so the logits stay as they are."
+    if len(temperatures) == 1:
+        divided = f"Logits are divided by a temperature of {temperatures[0]:.4f}"
+    else:
+        ends = f"{min(temperatures):.2f} to {max(temperatures):.2f}"
+        divided = f"Each label's logits are divided by its own temperature, {ends}"
+    own = " the same" if held_out == "validation" else ""
+    tail = ": on new rows expect a little less." if held_out == "validation" else "."
+    return f"{divided}, fitted on{own} {'validation rows' if own else 'the validation rows of the fit'}{tail}"
+
+
+def _name(name: str, metrics: Metrics) -> str:
+    if name == "accuracy" and metrics.confusion is None:
+        return "exact match"
+    return _NAMES.get(name, name.replace("_", " "))
+
+
+def _label_table(listed: Sequence[tuple[LabelMetrics, float | None]]) -> Html:
+    with_thresholds = any(threshold is not None for _, threshold in listed)
+    head = ("label", "precision", "recall", "F1", "rows", *(("threshold",) if with_thresholds else ()))
+    rows = (
+        (
+            quoted(label.name),
+            *(meter(value, f"{value:.3f}") for value in (label.precision, label.recall, label.f1)),
+            f"{label.support:,}",
+            *((f"{threshold:.3f}",) if threshold is not None else ()),
+        )
+        for label, threshold in listed
+    )
+    return table(head, rows)

@@ -18,7 +18,7 @@ from scorer.reports.fit_page import Report
 from scorer.reports.learning import Evaluation
 from scorer.reports.scale import Axis
 
-VOID = {"meta", "path", "circle", "polyline", "rect"}
+VOID = {"meta", "path", "circle", "polyline", "rect", "input"}
 HOSTILE = "<script>alert('&')</script>"
 
 

@@ -1,0 +1,75 @@
+"""The page of `scorer evaluate --report`: how good a model is on labelled rows, and where it fails.
+
+Owns which sections the page has and their order. Does not know how figures were computed or are drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scorer.classifier.decision import Decision
+from scorer.metrics.classification import Metrics
+from scorer.metrics.slices import Slice
+from scorer.metrics.thresholds import LabelThreshold, Threshold
+from scorer.reports.answers import slice_section, threshold_section
+from scorer.reports.confusion import confusion_section
+from scorer.reports.findings import Remark, remark_section
+from scorer.reports.fit_page import hardest_section
+from scorer.reports.page import Html, page, section
+from scorer.reports.rows import ShownRow, row_list
+from scorer.reports.sections import calibration_section, headline, label_section, origin_sections
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluatePage:
+    """What the page shows; `hardest` and `suspects` come with the worst first.
+
+    metrics, raw  those of the rows with calibrated probabilities, and before calibration
+    thresholds    what is left of the rows at each confidence, or what each threshold gives
+    suspects      rows whose label is probably wrong, with the label suggested instead as `predicted`
+    remarks       what there is to say about the figures, such as that the model was fitted on these rows
+    configuration, lineage  printed as they come, name by name
+    """
+
+    title: str
+    lead: str = ""
+    metrics: Metrics
+    raw: Metrics
+    decision: Decision
+    slices: Sequence[Slice] = ()
+    thresholds: Sequence[Threshold] | Sequence[LabelThreshold] = ()
+    hardest: Sequence[ShownRow] = ()
+    suspects: Sequence[ShownRow] = ()
+    remarks: Sequence[Remark] = ()
+    configuration: Mapping[str, Any]
+    lineage: Mapping[str, Any]
+
+    def html(self) -> str:
+        """The page, a complete HTML document."""
+        return page(
+            self.title,
+            (
+                headline(self.metrics),
+                remark_section(self.remarks),
+                label_section(self.metrics, self.decision.thresholds),
+                confusion_section(self.metrics),
+                calibration_section(self.metrics, self.raw, self.decision, held_out="other"),
+                threshold_section(self.thresholds, abstain_below=self.decision.abstain_below),
+                slice_section(self.slices),
+                _suspects(self.suspects),
+                hardest_section(self.hardest),
+                origin_sections(self.configuration, self.lineage),
+            ),
+            lead=self.lead,
+        )
+
+
+def _suspects(rows: Sequence[ShownRow]) -> Html:
+    note = (
+        "Rows whose label the model contradicts with more certainty than is usual for that label (confident learning, "
+        "Northcutt et al. 2021). The most suspicious come first; look before you change any."
+    )
+    shown = row_list(rows, truth="given label", predicted="perhaps") if rows else ""
+    return section("Suspected label errors", shown, note=note)
