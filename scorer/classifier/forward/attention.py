@@ -1,8 +1,7 @@
-"""Self-attention over packed sequences: no padding, no mask.
+"""Self-attention over a batch of sequences that are nearly equally long.
 
-Sequences of equal length stand side by side in a packed batch (a run), and attend as one dense block. Owns the runs and
-the choice of kernel by length. Knows no weights: queries arrive scaled by `query_scale`, so that a key's weight is a
-power of two, which is computed faster than one of e.
+Owns the mask and the choice of kernel by length. Knows no weights: queries arrive scaled by `query_scale`, so that a
+key's weight is a power of two, which is computed faster than one of e.
 """
 
 from __future__ import annotations
@@ -23,32 +22,30 @@ _SAFE_SUMS = (1e-25, 1e37)
 
 
 @dataclass(frozen=True)
-class Run:
-    """`rows` sequences of `length` tokens each, from row `first_row` and token `first_token` of the batch on."""
+class Rectangle:
+    """`rows` sequences in `length` places each; no sequence is shorter than `shortest`.
 
-    first_row: int
+    `mask` (rows, 1, 1, length - shortest) bool is true for the places behind `shortest` that hold a token; None when
+    all sequences are equally long.
+    """
+
     rows: int
-    first_token: int
     length: int
+    shortest: int
+    mask: Tensor | None
 
-    @property
-    def tokens(self) -> slice:
-        return slice(self.first_token, self.first_token + self.rows * self.length)
+    @classmethod
+    def of(cls, lengths: NDArray[np.int64], *, device: torch.device) -> Rectangle:
+        """The rectangle of sequences with `lengths` (rows,)."""
+        shortest, longest = int(lengths.min()), int(lengths.max())
+        if shortest == longest:
+            return cls(len(lengths), longest, shortest, None)
+        mask = np.arange(shortest, longest) < lengths[:, None]
+        return cls(len(lengths), longest, shortest, torch.from_numpy(mask[:, None, None, :]).to(device))
 
-    @property
-    def sequences(self) -> slice:
-        return slice(self.first_row, self.first_row + self.rows)
-
-
-def runs_of(lengths: NDArray[np.int64]) -> list[Run]:
-    """The runs of equal neighbours in `lengths` (n,)."""
-    starts = np.flatnonzero(np.diff(lengths, prepend=-1))
-    counts = np.diff(starts, append=len(lengths))
-    tokens = np.concatenate(([0], np.cumsum(lengths)))[starts]
-    return [
-        Run(int(row), int(count), int(token), int(lengths[row]))
-        for row, count, token in zip(starts, counts, tokens, strict=True)
-    ]
+    def whole_mask(self) -> Tensor | None:
+        """(rows, 1, 1, length) bool, true where there is a token; None when there is one everywhere."""
+        return None if self.mask is None else functional.pad(self.mask, (self.shortest, 0), value=True)
 
 
 def query_scale(width: int) -> float:
@@ -57,34 +54,30 @@ def query_scale(width: int) -> float:
     return math.log2(math.e) / math.sqrt(width)
 
 
-def attend(qkv: Tensor, runs: list[Run], *, heads: int) -> Tensor:
-    """Every token attends to its sequence: qkv (tokens, 3 * hidden) to context (tokens, hidden)."""
-    hidden = qkv.shape[1] // 3
-    context = qkv.new_empty(qkv.shape[0], hidden)
-    for run in runs:
-        block = qkv[run.tokens].view(run.rows, run.length, 3, heads, hidden // heads).permute(2, 0, 3, 1, 4)
-        into = context[run.tokens].view(run.rows, run.length, heads, hidden // heads)
-        into.copy_(_attention(block[0], block[1], block[2]).transpose(1, 2))
-    return context
+def attend(qkv: Tensor, shape: Rectangle, *, heads: int) -> Tensor:
+    """Every place attends to the tokens of its sequence: qkv (rows * length, 3 * hidden) to context (rows * length,
+    hidden)."""
+    query, key, value = qkv.view(shape.rows, shape.length, 3, heads, -1).permute(2, 0, 3, 1, 4)
+    return _attention(query, key, value, shape).transpose(1, 2).reshape(qkv.shape[0], -1)
 
 
-def attend_first(query: Tensor, hidden: Tensor, runs: list[Run]) -> Tensor:
-    """Only first tokens attend, to hidden states themselves: query (n, heads, hidden), hidden (tokens, hidden) to
-    context (n, heads, hidden)."""
-    context = torch.empty_like(query)
-    for run in runs:
-        states = hidden[run.tokens].view(run.rows, 1, run.length, hidden.shape[1])
-        context[run.sequences] = _attention(query[run.sequences].unsqueeze(1), states, states).squeeze(1)
-    return context
+def attend_first(query: Tensor, hidden: Tensor, shape: Rectangle) -> Tensor:
+    """Only first tokens attend, to hidden states themselves: query (rows, heads, hidden), hidden (rows * length,
+    hidden) to context (rows, heads, hidden)."""
+    states = hidden.view(shape.rows, 1, shape.length, -1)
+    return _attention(query.unsqueeze(1), states, states, shape).squeeze(1)
 
 
-def _attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """softmax(ln(2) query key^T) value over (rows, heads, tokens, width)."""
+def _attention(query: Tensor, key: Tensor, value: Tensor, shape: Rectangle) -> Tensor:
+    """softmax(ln(2) query key^T) value over (rows, heads, places, width)."""
     if query.device.type == "cpu" and key.shape[2] < _FUSED_FROM[query.dtype]:
         # A softmax subtracts each row's maximum first. Usual scores need it not, and the sums show whether these are.
         weights = torch.matmul(query, key.transpose(2, 3)).exp2_()
+        if shape.mask is not None:
+            weights[..., shape.shortest :].mul_(shape.mask)
         sums = weights.sum(dim=-1, keepdim=True)
         smallest, largest = torch.aminmax(sums)
         if smallest > _SAFE_SUMS[0] and largest < _SAFE_SUMS[1]:
             return torch.matmul(weights, value).div_(sums)
-    return functional.scaled_dot_product_attention(query, key, value, scale=math.log(2.0))
+    mask = shape.whole_mask()
+    return functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=math.log(2.0))

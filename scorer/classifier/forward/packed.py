@@ -1,7 +1,8 @@
-"""The packed forward pass of the BERT family: tokens of all sequences side by side, without padding and without mask.
+"""The packed forward pass of the BERT family: weights packed for the processor, and no work that the head never sees.
 
-Exact, not approximate: what is left out is work that the head never sees. The head reads the first token only, so the
-last layer computes queries, attention output and feed-forward for first tokens alone. Hidden states are fp32 between
+Exact, not approximate. The plan puts sequences of nearly one length into a batch, so there is hardly any padding, and a
+mask only for the last places. The head reads the first token only, so the last layer computes queries, attention output
+and feed-forward for first tokens alone. Hidden states are fp32 between
 matrix products, whatever the precision of those: in bf16 this halves the labels that flip, for 3 % of the speed.
 
 Owns the order of operations; `bert_family` knows the weights' names, `linear` and `attention` the kernels.
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from scorer.classifier.forward.attention import Run, attend, attend_first, query_scale, runs_of
+from scorer.classifier.forward.attention import Rectangle, attend, attend_first, query_scale
 from scorer.classifier.forward.bert_family import BertFamily, Dense, Layer
 from scorer.classifier.forward.linear import Place, joined, scaled
 from scorer.classifier.forward.memory import memory_errors
@@ -37,21 +38,16 @@ class PackedForward:
 
     @torch.inference_mode()
     def __call__(self, batch: TokenSequences) -> NDArray[np.float32]:
-        # Equal lengths must be neighbours; a batch of the plan is in this order already.
-        order = np.argsort(-batch.lengths, kind="stable")
         with memory_errors():
-            logits = self._logits(batch.take(order)).float().cpu().numpy()
-        result = np.empty_like(logits)
-        result[order] = logits
-        return result
+            logits: NDArray[np.float32] = self._logits(batch).float().cpu().numpy()
+        return logits
 
     def _logits(self, batch: TokenSequences) -> Tensor:
-        runs = runs_of(batch.lengths)
+        shape = Rectangle.of(batch.lengths, device=self._device)
         hidden = self._embed(batch)
         for layer in self._layers:
-            hidden = layer(hidden, runs)
-        first = torch.from_numpy(batch.offsets[:-1]).to(self._device)
-        logits: Tensor = self._head(self._last(hidden, first, runs))
+            hidden = layer(hidden, shape)
+        logits: Tensor = self._head(self._last(hidden, shape))
         return logits
 
 
@@ -70,14 +66,12 @@ class _Embeddings:
 
     def __call__(self, batch: TokenSequences) -> Tensor:
         device = self._words.device
-        lengths = batch.lengths
-        position = np.arange(len(batch.ids)) - np.repeat(batch.offsets[:-1], lengths)
-        hidden = functional.embedding(torch.from_numpy(batch.ids).to(device), self._words)
-        hidden += functional.embedding(torch.from_numpy(position).to(device), self._positions)
-        if self._second is not None and (batch.first < lengths).any():
-            second = torch.from_numpy(position >= np.repeat(batch.first, lengths)).to(device)
-            hidden[second] += self._second
-        hidden = self._norm(hidden)
+        ids, _, types = batch.padded(0)
+        hidden = functional.embedding(torch.from_numpy(ids).to(device), self._words)
+        hidden += self._positions[: ids.shape[1]]
+        if self._second is not None and types.any():
+            hidden[torch.from_numpy(types.astype(np.bool_)).to(device)] += self._second
+        hidden = self._norm(hidden.flatten(0, 1))
         return hidden if self._project is None else self._project(hidden).float()
 
 
@@ -89,8 +83,8 @@ class _EncoderLayer:
         self._qkv = place.linear(joined(_scaled_query(family, layer), layer.key, layer.value))
         self._rest = _RestOfLayer(family, layer, place)
 
-    def __call__(self, hidden: Tensor, runs: list[Run]) -> Tensor:
-        return self._rest(hidden, attend(self._qkv(hidden), runs, heads=self._heads))
+    def __call__(self, hidden: Tensor, shape: Rectangle) -> Tensor:
+        return self._rest(hidden, attend(self._qkv(hidden), shape, heads=self._heads))
 
 
 class _LastLayer:
@@ -110,12 +104,12 @@ class _LastLayer:
         self._value_bias = place.tensor(layer.value.bias)
         self._rest = _RestOfLayer(family, layer, place)
 
-    def __call__(self, hidden: Tensor, first: Tensor, runs: list[Run]) -> Tensor:
-        own = hidden[first]
+    def __call__(self, hidden: Tensor, shape: Rectangle) -> Tensor:
+        own = hidden.view(shape.rows, shape.length, -1)[:, 0].contiguous()
         heads, width, _ = self._by_head
         query = self._query(own).view(-1, heads, width).transpose(0, 1)
         states = hidden.to(self._key.dtype)
-        attended = attend_first(torch.bmm(query, self._key).transpose(0, 1).contiguous(), states, runs)
+        attended = attend_first(torch.bmm(query, self._key).transpose(0, 1).contiguous(), states, shape)
         context = torch.bmm(attended.transpose(0, 1), self._value).transpose(0, 1).reshape(own.shape)
         return self._rest(own, context + self._value_bias)
 

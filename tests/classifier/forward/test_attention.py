@@ -1,26 +1,30 @@
-"""Attention over runs of equal length against a softmax in double precision, with usual scores and with absurd ones."""
+"""Attention over a rectangle against a softmax in double precision, with usual scores and with absurd ones."""
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
-from scorer.classifier.forward.attention import attend, query_scale, runs_of
+from scorer.classifier.forward.attention import Rectangle, attend, attend_first, query_scale
 
 HEADS, WIDTH = 2, 8
 
 
 def slow(qkv, lengths):
     """Softmax attention, one sequence and one head at a time, in fp64; queries are unscaled here."""
-    out, start = [], 0
-    for length in lengths:
-        q, k, v = qkv[start : start + length].double().view(length, 3, HEADS, WIDTH).permute(1, 2, 0, 3)
+    out = []
+    for row, length in zip(qkv, lengths, strict=True):
+        q, k, v = row[:length].double().view(length, 3, HEADS, WIDTH).permute(1, 2, 0, 3)
         weights = torch.softmax(q @ k.transpose(1, 2) / math.sqrt(WIDTH), dim=-1)
         out.append((weights @ v).transpose(0, 1).reshape(length, HEADS * WIDTH))
-        start += length
     return torch.cat(out)
+
+
+def rectangle(lengths):
+    return Rectangle.of(np.array(lengths), device=torch.device("cpu"))
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 3e-2)])
@@ -32,18 +36,19 @@ def slow(qkv, lengths):
         pytest.param(-40.0, id="scores whose powers vanish"),
     ],
 )
-@pytest.mark.parametrize("lengths", [[1], [7, 7, 7, 3, 1, 1], [60, 60, 47], [520, 2]])
+@pytest.mark.parametrize("lengths", [[1], [7, 7, 7], [7, 7, 7, 3, 1, 1], [60, 47, 60], [520, 2]])
 def test_attention(dtype, tolerance, factor, lengths):
     torch.manual_seed(0)
-    qkv = torch.randn(sum(lengths), 3 * HEADS * WIDTH)
-    hidden = HEADS * WIDTH
+    hidden, longest = HEADS * WIDTH, max(lengths)
+    qkv = torch.randn(len(lengths), longest, 3 * hidden)
     # All keys and queries share a large part, so that every score of a row is far from zero, to one side.
-    qkv[:, : 2 * hidden] = qkv[:, : 2 * hidden] * 0.3 + 1.0
-    qkv[:, :hidden] *= factor
+    qkv[..., : 2 * hidden] = qkv[..., : 2 * hidden] * 0.3 + 1.0
+    qkv[..., :hidden] *= factor
     qkv = qkv.to(dtype).float()
     scaled = qkv.clone()
-    scaled[:, :hidden] *= query_scale(WIDTH)
-    context = attend(scaled.to(dtype), runs_of(torch.tensor(lengths).numpy()), heads=HEADS).double()
+    scaled[..., :hidden] *= query_scale(WIDTH)
+    found = attend(scaled.to(dtype).flatten(0, 1), rectangle(lengths), heads=HEADS).double().unflatten(0, (-1, longest))
+    context = torch.cat([row[:length] for row, length in zip(found, lengths, strict=True)])
     expected = slow(qkv, lengths)
     assert torch.isfinite(context).all()
     difference = (context - expected).abs()
@@ -51,5 +56,21 @@ def test_attention(dtype, tolerance, factor, lengths):
         assert difference.max() < tolerance * max(abs(factor), 1.0)
     else:
         # bf16 rounds scores of hundreds to whole numbers: weights are coarse, but they are weights of these values.
-        assert difference.max() < qkv[:, 2 * hidden :].abs().max() * 2
-        assert (context.abs() <= qkv[:, 2 * hidden :].abs().max() * 1.01).all()
+        assert difference.max() < qkv[..., 2 * hidden :].abs().max() * 2
+        assert (context.abs() <= qkv[..., 2 * hidden :].abs().max() * 1.01).all()
+
+
+@pytest.mark.parametrize("lengths", [[1], [5, 5], [9, 4, 1]])
+def test_what_stands_behind_a_sequence_is_not_seen(lengths):
+    torch.manual_seed(0)
+    longest = max(lengths)
+    qkv, other = torch.randn(2, len(lengths), longest, 3 * HEADS * WIDTH)
+    holds = torch.arange(longest) < torch.tensor(lengths)[:, None]
+    other[holds] = qkv[holds]
+    both = [
+        attend(each.flatten(0, 1), rectangle(lengths), heads=HEADS).unflatten(0, (-1, longest)) for each in (qkv, other)
+    ]
+    assert torch.equal(both[0][holds], both[1][holds])
+    query = torch.randn(len(lengths), HEADS, WIDTH)
+    firsts = [attend_first(query, each[..., :WIDTH].flatten(0, 1), rectangle(lengths)) for each in (qkv, other)]
+    assert torch.equal(*firsts)

@@ -10,7 +10,6 @@ import pytest
 
 from scorer.classifier.classifier import Classifier
 from scorer.classifier.directory import open_model
-from scorer.classifier.forward.attention import Run, runs_of
 from scorer.errors import UsageError
 from tests.classifier.forward.oracle import oracle, probabilities
 from tests.models import sentences
@@ -87,8 +86,3 @@ def test_half_precision_stays_close(tiny_model):
     clear = ranked[:, -1] - ranked[:, -2] > 0.5
     assert clear.sum() >= 10
     assert (logits.argmax(1) == alone.argmax(1))[clear].all()
-
-
-def test_runs_are_equal_neighbours():
-    assert runs_of(np.array([7, 7, 3, 3, 3, 1])) == [Run(0, 2, 0, 7), Run(2, 3, 14, 3), Run(5, 1, 23, 1)]
-    assert runs_of(np.array([4])) == [Run(0, 1, 0, 4)]
