@@ -205,6 +205,10 @@ class FitConfig(_Checked):
         "auto"
     )
     device: Annotated[str, Setting("auto, cpu, cuda or cuda:N.")] = "auto"
+    seeds: Annotated[
+        int,
+        Setting("Fit with N seeds, from --seed on, and keep the best on the validation rows.", metavar="N", minimum=1),
+    ] = 1
     seed: Annotated[
         int, Setting("Seed of the split, the head and the order; the same seed gives the same weights.", minimum=0)
     ] = 42

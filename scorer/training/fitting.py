@@ -5,12 +5,17 @@ Owns what needs torch. Does not know how the data was found or split.
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from datasets import Dataset
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 from transformers import TrainerState
 
@@ -36,7 +41,8 @@ from scorer.training.output import point_latest, publish
 from scorer.training.precision import choose
 from scorer.training.pretrained import load_base_model
 from scorer.training.profiling import profile_of
-from scorer.training.resume import describe, last_checkpoint, open_workspace, state_of, stopped_early
+from scorer.training.resume import describe, last_checkpoint, open_workspace, resumable, state_of, stopped_early
+from scorer.training.seeds import SeedLog, SeedResult, summarize
 from scorer.training.trainer import FitTrainer, Narrator, make_trainer, quiet_training
 
 # Three checkpoints (the best, the last and the one being written) of weights and AdamW's two moments, and the model.
@@ -54,10 +60,14 @@ class Fitted:
     steps: int
     peak_memory: int
     metrics: Metrics
+    seeds: list[dict[str, Any]]
 
 
 class Fitting:
-    """One fit: construction chooses the device and loads the base model, `run` trains and writes."""
+    """One fit: construction chooses the device and loads the base model, `run` trains and writes.
+
+    With several seeds it is as many fits on the same rows, of which one is kept.
+    """
 
     def __init__(self, config: FitConfig, data: TrainingData, console: Console) -> None:
         self._config = config
@@ -77,8 +87,8 @@ class Fitting:
         workspace, output = open_workspace(self._config, output, job)
         try:
             check_free_space(output, _COPIES_ON_DISK * 4 * self._base.model.num_parameters())
-            trainer = self._train(workspace, signals)
-            verdict = self._judge(trainer)
+            trainer, seeds = self._train(workspace, signals)
+            verdict = dataclasses.replace(self._judge(trainer), seeds=seeds)
             self._publish(workspace, output, verdict)
         except ConfigError:
             # It would fail again in the same way.
@@ -94,39 +104,64 @@ class Fitting:
             output,
             str(self._device),
             self._precision,
-            round(float(state.epoch or 0.0), 4),
+            _epochs(state),
             state.global_step,
             _peak_memory(self._device),
             verdict.metrics,
+            seeds,
         )
 
-    def _train(self, workspace: Workspace, signals: StopSignals) -> FitTrainer:
-        """A trainer whose model is that of the best checkpoint."""
-        config, console = self._config, self._console
-        train, valid = self._tokens()
-        checkpoint = last_checkpoint(workspace) if config.resume else None
-        console.say(self._introduction(len(train), checkpoint))
-        arguments = training_arguments(
-            config, checkpoints=workspace.path.resolve(), device=self._device, precision=self._precision
-        )
-        with console.progress("training", total_steps(config, len(train)), "steps") as counter:
-            narrator = Narrator(console=console, counter=counter, signals=signals)
-            trainer = make_trainer(
-                self._base,
-                arguments,
-                config=config,
-                labels=self._data.labels,
-                train=train,
-                valid=valid,
-                loss=choose_loss(config, self._data.train_targets, self._data.labels),
-                narrator=narrator,
-            )
+    def _train(self, workspace: Workspace, signals: StopSignals) -> tuple[FitTrainer, list[dict[str, Any]]]:
+        """A trainer whose model is the best, and what each seed came to when there are several."""
+        config = self._config
+        if config.seeds == 1:
+            return self._train_one(config, workspace.path, signals), []
+        log = SeedLog(workspace.path, config)
+        for seed in log.missing():
+            alone = dataclasses.replace(config, seed=seed)
+            self._console.say(f"seed {seed}, {seed - config.seed + 1} of {config.seeds}")
+            self._base = load_base_model(alone, self._data.labels)
+            trainer = self._train_one(alone, log.checkpoints(seed), signals)
+            state, (_, _, metrics) = trainer.state, self._measure(*trainer.validation())
+            result = SeedResult(seed, _epochs(state), state.global_step, metrics.headline())
+            log.add(result, trainer.network, state)
+        plain = dataclasses.replace(config, seed=log.best.seed, freeze_layers=0, lora_rank=None)
+        self._base = load_base_model(plain, self._data.labels)
+        trainer = self._trainer(plain, workspace.path)
+        trainer.state = log.restore_best(self._base.model)
+        return trainer, summarize(log.results, log.best)
+
+    def _train_one(self, config: FitConfig, checkpoints: Path, signals: StopSignals) -> FitTrainer:
+        """A trainer whose model is that of the best checkpoint of the fit with `config.seed`."""
+        console = self._console
+        checkpoint = last_checkpoint(checkpoints) if config.resume else None
+        sequences = len(self._tokens[0])
+        console.say(self._introduction(sequences, checkpoint))
+        with console.progress("training", total_steps(config, sequences), "steps") as counter:
+            trainer = self._trainer(config, checkpoints, Narrator(console=console, counter=counter, signals=signals))
             if not _restore_ended(trainer, checkpoint, config.patience):
                 _run(trainer, checkpoint)
         merge(self._base.model)
         return trainer
 
+    def _trainer(self, config: FitConfig, checkpoints: Path, narrator: Narrator | None = None) -> FitTrainer:
+        train, valid = self._tokens
+        return make_trainer(
+            self._base,
+            training_arguments(
+                config, checkpoints=checkpoints.resolve(), device=self._device, precision=self._precision
+            ),
+            config=config,
+            labels=self._data.labels,
+            train=train,
+            valid=valid,
+            loss=choose_loss(config, self._data.train_targets, self._data.labels),
+            narrator=narrator,
+        )
+
+    @cached_property
     def _tokens(self) -> tuple[Dataset, Dataset]:
+        """Both sides of the split."""
         encoder = self._encoder()
         types, data = self._base.has_token_types, self._data
         train = tokenize(data.train, data.train_targets, encoder, token_types=types)
@@ -137,9 +172,7 @@ class Fitting:
 
     def _judge(self, trainer: FitTrainer) -> Verdict:
         logits, targets = trainer.validation()
-        labels, decision = self._data.labels, decide(logits, targets, labels=self._data.labels)
-        ways = Decision.uncalibrated(labels), decision
-        raw, calibrated = (measure(logits, targets, labels=labels, decision=way) for way in ways)
+        decision, raw, calibrated = self._measure(logits, targets)
         profile = profile_of(
             self._data.train,
             self._encoder(),
@@ -149,6 +182,16 @@ class Fitting:
             decision=decision,
         )
         return Verdict(raw, calibrated, decision, trainer.history(), profile)
+
+    def _measure(
+        self, logits: NDArray[np.floating[Any]], targets: NDArray[np.integer[Any]]
+    ) -> tuple[Decision, Metrics, Metrics]:
+        """The decision that suits validation rows best, and their metrics without and with it."""
+        labels = self._data.labels
+        decision = decide(logits, targets, labels=labels)
+        ways = Decision.uncalibrated(labels), decision
+        raw, calibrated = (measure(logits, targets, labels=labels, decision=way) for way in ways)
+        return decision, raw, calibrated
 
     def _publish(self, workspace: Workspace, output: Path, verdict: Verdict) -> None:
         built = workspace.path / "model"
@@ -206,9 +249,13 @@ def _restore_ended(trainer: FitTrainer, checkpoint: Path | None, patience: int |
     return True
 
 
+def _epochs(state: TrainerState) -> float:
+    return round(float(state.epoch or 0.0), 4)
+
+
 def _keep_if_resumable(workspace: Workspace) -> bool:
     """Leave the workspace to a later --resume if it holds a checkpoint, else delete it; whether it was left."""
-    if last_checkpoint(workspace) is None:
+    if not resumable(workspace):
         workspace.remove()
         return False
     workspace.release()

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FitSummary:
-    """What a fit did; `seconds` is wall time, `peak_memory_mb` in MB of the device (CPU: of the process)."""
+    """What a fit did; `seconds` is wall time, `peak_memory_mb` in MB of the device (CPU: of the process).
+
+    `seeds` has an entry a seed where there are several, and says which was kept.
+    """
 
     model: Path
     report: Path
@@ -39,6 +42,7 @@ class FitSummary:
     seconds: float
     peak_memory_mb: float
     metrics: dict[str, Any]
+    seeds: list[dict[str, Any]]
 
     def as_dict(self) -> dict[str, Any]:
         """JSON types only."""
@@ -93,6 +97,7 @@ def _summary(fitted: Fitted, data: TrainingData, *, seconds: float) -> FitSummar
         seconds=round(seconds, 1),
         peak_memory_mb=round(fitted.peak_memory / 1e6, 1),
         metrics=fitted.metrics.as_dict(),
+        seeds=fitted.seeds,
     )
 
 

@@ -49,6 +49,7 @@ class Verdict:
     decision: Decision
     history: Sequence[Evaluation]
     profile: Profile | None = None
+    seeds: Sequence[dict[str, Any]] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """JSON types only."""
@@ -57,7 +58,12 @@ class Verdict:
             "decision": dataclasses.asdict(self.decision),
             "uncalibrated": self.raw.headline(),
             "history": [dataclasses.asdict(point) for point in self.history],
+            **self.by_seed(),
         }
+
+    def by_seed(self) -> dict[str, Any]:
+        """`seeds`: what each came to, where there are several."""
+        return {"seeds": list(self.seeds)} if self.seeds else {}
 
 
 def write_model_directory(
@@ -107,7 +113,7 @@ def _metadata(
         decision=verdict.decision,
         training=_configuration(config, precision),
         training_data=data.lineage(config),
-        metrics={"rows": verdict.metrics.rows, **verdict.metrics.headline()},
+        metrics={"rows": verdict.metrics.rows, **verdict.metrics.headline(), **verdict.by_seed()},
         profile=verdict.profile,
         versions=versions(),
     )

@@ -21,6 +21,7 @@ from scorer.config import FitConfig
 from scorer.errors import ConfigError, ModelError, OutputRefused
 from scorer.runs.workspace import Workspace
 from scorer.training.output import unfinished
+from scorer.training.seeds import LOG
 
 _SUFFIX = ".unfinished"
 _CHECKPOINT = re.compile(r"checkpoint-([0-9]+)")
@@ -62,13 +63,13 @@ def open_workspace(config: FitConfig, output: Path, job: dict[str, Any]) -> tupl
     return workspace, output
 
 
-def last_checkpoint(workspace: Workspace) -> Path | None:
-    """The newest complete checkpoint; incomplete ones, cut short by a kill, are deleted.
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest complete checkpoint in `folder`; incomplete ones, cut short by a kill, are deleted.
 
     The Trainer writes `trainer_state.json` last, so a checkpoint with a readable one is complete.
     """
     complete = {}
-    for path in workspace.path.iterdir():
+    for path in folder.iterdir() if folder.is_dir() else ():
         if not (number := _CHECKPOINT.fullmatch(path.name)):
             continue
         if state_of(path) is None:
@@ -76,6 +77,16 @@ def last_checkpoint(workspace: Workspace) -> Path | None:
         else:
             complete[int(number[1])] = path
     return complete[max(complete)] if complete else None
+
+
+def checkpoint_folders(workspace: Workspace) -> list[Path]:
+    """Where checkpoints may lie: the workspace, and a folder a seed when there are several."""
+    return [workspace.path, *sorted(path for path in workspace.path.glob("seed-*") if path.is_dir())]
+
+
+def resumable(workspace: Workspace) -> bool:
+    """Whether anything is in `workspace` to go on from: a checkpoint, or a seed that was fitted to its end."""
+    return (workspace.path / LOG).exists() or any(map(last_checkpoint, checkpoint_folders(workspace)))
 
 
 def state_of(checkpoint: Path) -> dict[str, Any] | None:
@@ -167,8 +178,9 @@ def _claim(workspace: Workspace, config: FitConfig, job: dict[str, Any]) -> None
                 f"{workspace.path}: was left by another job (different: {', '.join(different)}); "
                 "give the same options and files, or start anew with --force"
             )
-        if (checkpoint := last_checkpoint(workspace)) is not None:
-            verify_checkpoint(checkpoint)
+        for folder in checkpoint_folders(workspace):
+            if (checkpoint := last_checkpoint(folder)) is not None:
+                verify_checkpoint(checkpoint)
         return
     if left is not None and not config.force:
         raise OutputRefused(

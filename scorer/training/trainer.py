@@ -175,10 +175,10 @@ def make_trainer(
     train: Dataset,
     valid: Dataset,
     loss: Loss,
-    narrator: Narrator,
+    narrator: Narrator | None = None,
 ) -> FitTrainer:
     """A trainer of `base` that evaluates on `valid`, keeps the best checkpoint and stops early if asked."""
-    callbacks: list[TrainerCallback] = [narrator]
+    callbacks: list[TrainerCallback] = [narrator] if narrator else []
     if config.patience is not None:
         callbacks.append(EarlyStoppingCallback(config.patience, config.patience_threshold))
     pooling = TextPooling(valid, LongText.of(config))

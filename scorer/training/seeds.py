@@ -1,0 +1,142 @@
+"""Several fits that differ in their seed alone: what each came to, and the weights of the best.
+
+Owns what `--seeds` keeps in the workspace, so that a fit that was finished is not done again after a kill. Does not
+train, nor know how good is measured.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_model, save_model
+from transformers import PreTrainedModel, TrainerState
+
+from scorer.config import FitConfig
+from scorer.errors import ModelError
+from scorer.training.arguments import BEST_METRICS
+
+LOG = "seeds.json"
+
+
+@dataclass(frozen=True)
+class SeedResult:
+    """What the fit with `seed` came to: `figures` are those of the validation rows, by their names."""
+
+    seed: int
+    epochs: float
+    steps: int
+    figures: dict[str, float]
+
+
+class SeedLog:
+    """The results so far, in the order of the seeds, in the workspace `folder`; ModelError when they are damaged."""
+
+    def __init__(self, folder: Path, config: FitConfig) -> None:
+        self._folder = folder
+        self._config = config
+        self.results = _read(folder / LOG)
+
+    def missing(self) -> list[int]:
+        """The seeds that are still to be fitted."""
+        finished = {result.seed for result in self.results}
+        return [seed for seed in seeds_of(self._config) if seed not in finished]
+
+    def checkpoints(self, seed: int) -> Path:
+        """Where the fit with `seed` keeps its checkpoints."""
+        return self._folder / f"seed-{seed}"
+
+    @property
+    def best(self) -> SeedResult:
+        """The best in the configuration's best metric; the earlier one of two that are equal."""
+        name = BEST_METRICS[self._config.best_metric]
+        sign = -1.0 if self._config.best_metric == "loss" else 1.0
+        return max(self.results, key=lambda result: sign * result.figures[name])
+
+    def add(self, result: SeedResult, model: PreTrainedModel, state: TrainerState) -> None:
+        """Keep `result`, and `model` and `state` if it is the best so far; then its checkpoints are deleted.
+
+        The weights are complete before the log names them, so that a kill at any moment loses one fit at most.
+        """
+        self.results = (*self.results, result)
+        if self.best == result:
+            beside = self._folder / "weights.new"
+            save_model(model, str(beside))
+            _replace(beside, self._weights(result.seed))
+            state.save_to_json(str(self._state(result.seed)))
+        beside = self._folder / (LOG + ".new")
+        beside.write_text(json.dumps([dataclasses.asdict(found) for found in self.results]), encoding="utf-8")
+        _replace(beside, self._folder / LOG)
+        self._tidy()
+
+    def restore_best(self, model: PreTrainedModel) -> TrainerState:
+        """Load the best weights into `model`, which has no adapters; the state in which their fit ended."""
+        seed = self.best.seed
+        try:
+            load_model(model, str(self._weights(seed)))
+            state: TrainerState = TrainerState.load_from_json(str(self._state(seed)))
+        except (SafetensorError, OSError, ValueError, RuntimeError, TypeError) as error:
+            raise ModelError(
+                f"{self._weights(seed)}: the best weights so far are damaged ({type(error).__name__}); "
+                "start anew with --force"
+            ) from error
+        return state
+
+    def _weights(self, seed: int) -> Path:
+        return self._folder / f"weights-{seed}.safetensors"
+
+    def _state(self, seed: int) -> Path:
+        return self._folder / f"state-{seed}.json"
+
+    def _tidy(self) -> None:
+        for result in self.results:
+            shutil.rmtree(self.checkpoints(result.seed), ignore_errors=True)
+            if result != self.best:
+                self._weights(result.seed).unlink(missing_ok=True)
+                self._state(result.seed).unlink(missing_ok=True)
+
+
+def seeds_of(config: FitConfig) -> range:
+    """The seeds that `config` asks for."""
+    return range(config.seed, config.seed + config.seeds)
+
+
+def summarize(results: Iterable[SeedResult], kept: SeedResult) -> list[dict[str, Any]]:
+    """JSON types only: one flat object a seed, which says whether it is the one that was kept."""
+    return [
+        {"seed": found.seed, "kept": found == kept, "epochs": found.epochs, "steps": found.steps, **found.figures}
+        for found in results
+    ]
+
+
+def _read(path: Path) -> tuple[SeedResult, ...]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        results = tuple(SeedResult(**entry) for entry in found)
+        if not all(isinstance(value, int | float) for result in results for value in _numbers(result)):
+            raise ValueError("numbers")
+    except FileNotFoundError:
+        return ()
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise ModelError(f"{path}: not the log of a fit ({type(error).__name__}); start anew with --force") from error
+    return results
+
+
+def _numbers(result: SeedResult) -> list[object]:
+    return [result.seed, result.epochs, result.steps, *result.figures.values()]
+
+
+def _replace(beside: Path, path: Path) -> None:
+    handle = os.open(beside, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    beside.replace(path)
