@@ -21,7 +21,7 @@ from scorer.classifier.metadata import ModelMetadata, sha256
 from scorer.errors import ModelError
 
 _HUB_NAME = re.compile(r"(?!models/)[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
-_HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
+_HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.md", "*.html"]
 # Pickled weights in the names that trainers and exporters give them. A trainer's own state (training_args.bin,
 # optimizer.pt) is no weight of the model: it stays unread.
 _PICKLES = ("pytorch_model*.bin", "model*.bin", "model*.pt", "model*.pth", "*.pkl", "*.pickle", "*.ckpt")

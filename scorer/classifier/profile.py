@@ -7,7 +7,7 @@ between two profiles means: `scorer.scoring.drift` does.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,8 @@ CONFIDENCE_EDGES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 class Profile:
     """Counts of rows, which later rows are compared with.
 
+    training_labels   all training rows by label, in class-index order, and last those without any (multi-label),
+                      (labels + 1,)
     rows              training rows behind the next five fields: all, or evenly spaced ones of a large file
     length_edges      tokens, ascending: the upper edges of the length bins but for the last, which has none
     lengths           rows by length in tokens as the model sees them, special tokens included, (edges + 1,)
@@ -30,12 +32,13 @@ class Profile:
     unknown_token     id of the token that stands for what the tokenizer does not know; None when it has none
     unknown_share     share of the rows' tokens that is that token
     validation_rows   validation rows behind the rest
-    true_labels       rows by true label, in class-index order, and last those without any (multi-label), (labels + 1,)
-    predicted_labels  the same by predicted label, after calibration and thresholds
+    true_labels       those by label, counted in the same way
+    predicted_labels  those by predicted label, after calibration and thresholds
     confidence_edges  ascending: the upper edges of the confidence bins but for the last, which has none
     confidences       rows by calibrated probability of their likeliest label, (edges + 1,)
     """
 
+    training_labels: tuple[int, ...]
     rows: int
     length_edges: tuple[int, ...] = LENGTH_EDGES
     lengths: tuple[int, ...]
@@ -61,10 +64,11 @@ class Profile:
         for edges, counts in ((self.length_edges, self.lengths), (self.confidence_edges, self.confidences)):
             if len(counts) != len(edges) + 1 or not all(low < high for low, high in pairwise((0, *edges))):
                 raise ValueError("profile: edges")
-        for counts in (self.true_labels, self.predicted_labels):
+        by_label = (self.training_labels, self.true_labels, self.predicted_labels)
+        for counts in by_label:
             if len(counts) != labels + 1:
                 raise ValueError("profile: labels")
-        for count in (*self.lengths, *self.confidences, *self.true_labels, *self.predicted_labels):
+        for count in chain(self.lengths, self.confidences, *by_label):
             if type(count) is not int or count < 0:
                 raise ValueError("profile: counts")
         if self.unknown_token is not None and type(self.unknown_token) is not int:

@@ -175,6 +175,7 @@ class Fitting:
         decision, raw, calibrated = self._measure(logits, targets)
         profile = profile_of(
             self._data.train,
+            self._data.train_targets,
             self._encoder(),
             unknown_token=self._base.tokenizer.unk_token_id,
             logits=logits,

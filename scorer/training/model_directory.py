@@ -1,4 +1,4 @@
-"""The directory that a fit leaves: weights, tokenizer, report, metrics and, last, `scorer.json`.
+"""The directory that a fit leaves: weights, tokenizer, report, metrics, model card and, last, `scorer.json`.
 
 Owns which files it has. Does not know where it goes.
 """
@@ -30,6 +30,7 @@ from scorer.metrics.classification import Metrics
 from scorer.reports.fit_page import Report
 from scorer.reports.learning import Evaluation
 from scorer.training.data import TrainingData
+from scorer.training.model_card import model_card
 from scorer.training.pretrained import BaseModel
 from scorer.version import __version__
 
@@ -83,6 +84,8 @@ def write_model_directory(
     metrics = json.dumps(verdict.as_dict(), indent=2, ensure_ascii=False, allow_nan=False)
     (directory / "metrics.json").write_text(metrics + "\n", encoding="utf-8")
     (directory / "report.html").write_text(_report(metadata, verdict).html(), encoding="utf-8")
+    card = model_card(metadata, from_hub=not Path(base.name).exists())
+    (directory / "README.md").write_text(card, encoding="utf-8")
     metadata.write(directory)
 
 

@@ -23,6 +23,7 @@ _MOST_ROWS = 20_000
 
 def profile_of(
     train: Examples,
+    train_targets: NDArray[Any],
     encoder: TextEncoder,
     *,
     unknown_token: int | None,
@@ -31,20 +32,20 @@ def profile_of(
     decision: Decision,
 ) -> Profile:
     """The profile of the training rows `train` as `encoder` shows them to the model, and of the validation rows with
-    `logits` (n, labels) under `decision`, whose `targets` are class indices (n,) or a matrix (n, labels) of 0 and 1."""
+    `logits` (n, labels) under `decision`. Targets are class indices (n,) or a matrix (n, labels) of 0 and 1."""
     inputs = _encoded(train, encoder)
     ids = inputs.sequences.ids
     probability = decision.probabilities(logits)
-    true = np.eye(logits.shape[1], dtype=np.int8)[targets] if targets.ndim == 1 else targets
     unknown = np.count_nonzero(ids == unknown_token) if unknown_token is not None else 0
     return Profile(
+        training_labels=_by_label(train_targets, labels=logits.shape[1]),
         rows=len(inputs),
         lengths=_counts(histogram(inputs.lengths, LENGTH_EDGES)),
         truncated_share=round(float(inputs.truncated.mean()), 6),
         unknown_token=unknown_token,
         unknown_share=round(unknown / max(len(ids), 1), 6),
         validation_rows=len(logits),
-        true_labels=_counts(label_counts(true)),
+        true_labels=_by_label(targets, labels=logits.shape[1]),
         predicted_labels=_counts(label_counts(decision.chosen(probability))),
         confidences=_counts(histogram(probability.max(axis=1), CONFIDENCE_EDGES)),
     )
@@ -60,6 +61,12 @@ def _encoded(train: Examples, encoder: TextEncoder) -> EncodedInputs:
             for start in range(0, len(rows), step)
         ]
     )
+
+
+def _by_label(targets: NDArray[Any], *, labels: int) -> tuple[int, ...]:
+    if targets.ndim == 2:
+        return _counts(label_counts(targets))
+    return (*_counts(np.bincount(targets, minlength=labels)), 0)
 
 
 def _counts(values: NDArray[np.int64]) -> tuple[int, ...]:

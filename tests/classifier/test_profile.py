@@ -12,6 +12,7 @@ import pytest
 from scorer.classifier.profile import CONFIDENCE_EDGES, LENGTH_EDGES, Profile, histogram, label_counts
 
 PROFILE = Profile(
+    training_labels=(4, 6, 0),
     rows=6,
     lengths=(0, 1, 2, 3, *[0] * (len(LENGTH_EDGES) - 3)),
     truncated_share=0.5,
@@ -55,6 +56,7 @@ def test_a_profile_survives_json():
         {"lengths": (-1, *PROFILE.lengths[1:])},
         {"lengths": (True, *PROFILE.lengths[1:])},
         {"true_labels": (1, 2)},
+        {"training_labels": (1, 2)},
         {"predicted_labels": (1, 2, 3, 4)},
         {"length_edges": (4, 4, *LENGTH_EDGES[2:])},
         {"confidence_edges": (float("nan"), *CONFIDENCE_EDGES[1:])},

@@ -78,6 +78,7 @@ def model(tiny_model, texts, tmp_path_factory):
     table = scorer.load(directory, token_count=True, precision="fp32").score_frame(pa.table({"text": texts}))
     rows = table.to_pylist()
     profile = Profile(
+        training_labels=(80, 80, 80, 80, 80, 0),
         rows=len(texts),
         lengths=counted([row["token_count"] for row in rows], Profile.length_edges),
         truncated_share=0.0,
@@ -185,6 +186,7 @@ def test_labels_of_rows_that_may_have_several():
     records["outcome"] = [Outcome.SCORED, Outcome.SCORED, Outcome.SCORED, Outcome.NONFINITE]
     records["tokens"] = [3, 5, 900, 3]
     profile = Profile(
+        training_labels=(1, 1, 0),
         rows=1,
         lengths=(1, *[0] * len(Profile.length_edges)),
         truncated_share=0.0,

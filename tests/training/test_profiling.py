@@ -28,7 +28,7 @@ def test_the_profile_of_a_fit(tiny_model: TinyModel) -> None:
     profile = metadata.profile
     assert profile is not None
     assert (profile.rows, profile.validation_rows) == (summary.train_rows, summary.valid_rows)
-    assert sum(profile.lengths) == summary.train_rows
+    assert sum(profile.lengths) == sum(profile.training_labels) == summary.train_rows
     assert profile.true_labels[:2] == tuple(label["support"] for label in summary.metrics["labels"])
     confusion = np.array(summary.metrics["confusion"])
     assert profile.predicted_labels == (*confusion.sum(axis=0), 0)
@@ -56,6 +56,7 @@ def test_lengths_and_unknown_tokens_are_those_of_the_tokenizer(
     logits = np.array([[2.0, 0.0], [0.0, 1.0], [3.0, 0.0]], np.float32)
     profile = profiling.profile_of(
         examples,
+        np.array([0, 1] * 6),
         encoder,
         unknown_token=tokenizer.unk_token_id,
         logits=logits,
@@ -76,6 +77,13 @@ def test_lengths_and_unknown_tokens_are_those_of_the_tokenizer(
 
     monkeypatch.setattr(profiling, "_MOST_ROWS", 4)
     few = profiling.profile_of(
-        examples, encoder, unknown_token=None, logits=logits, targets=np.array([0, 1, 1]), decision=Decision()
+        examples,
+        np.array([0, 1] * 6),
+        encoder,
+        unknown_token=None,
+        logits=logits,
+        targets=np.array([[0, 1], [1, 1], [0, 0]]),
+        decision=Decision((1.0,), (0.5, 0.5)),
     )
     assert (few.rows, few.unknown_share) == (4, 0.0)
+    assert (few.training_labels, few.true_labels, few.predicted_labels) == ((6, 6, 0), (1, 2, 1), (3, 3, 0))

@@ -1,0 +1,313 @@
+"""The model card: `README.md` of a model directory, in the format of the Hugging Face hub.
+
+Owns its words and their escaping. It is written from the metadata alone, so it says nothing that `scorer.json` does
+not.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from scorer.classifier.metadata import ModelMetadata
+from scorer.config import FitConfig, settings_of
+
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
+# What YAML does not allow in a text, or takes for the end of a line.
+_NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~$-])")
+# The hub's own names of metrics, where they are not ours.
+_HUB_METRICS = {"macro_f1": "f1"}
+_MOST_LABELS = 50
+# Below so many validation rows, so many training rows of a label, and above such a share, a figure is a limitation.
+_FEW_ROWS = 1000
+_RARE = 20
+_MUCH = 0.05
+
+
+def model_card(metadata: ModelMetadata, *, from_hub: bool) -> str:
+    """The whole page: a front matter of JSON values, which are YAML, and the text.
+
+    `from_hub` says that the base model is known by its name on the hub, and is no directory of somebody's machine.
+    """
+    sections = (
+        _introduction(metadata),
+        _usage(metadata),
+        _labels(metadata),
+        _training(metadata),
+        _evaluation(metadata),
+        _limitations(metadata),
+        _reproduction(metadata),
+    )
+    return (
+        f"---\n{_front_matter(metadata, from_hub)}---\n\n" + "\n\n".join("\n".join(lines) for lines in sections) + "\n"
+    )
+
+
+def _front_matter(metadata: ModelMetadata, from_hub: bool) -> str:
+    document: dict[str, Any] = {
+        "library_name": "transformers",
+        "pipeline_tag": "text-classification",
+        "tags": ["text-classification", "scorer", *(["multi-label"] if metadata.labels.multi else [])],
+    }
+    if from_hub and _HUB_NAME.fullmatch(metadata.base_model):
+        document["base_model"] = metadata.base_model
+    if metadata.metrics and metadata.training_data:
+        document["model-index"] = [{"name": _title(metadata), "results": [_results(metadata)]}]
+    return "".join(f"{key}: {_yaml(value)}\n" for key, value in document.items())
+
+
+def _results(metadata: ModelMetadata) -> dict[str, Any]:
+    name = metadata.training_data["valid"]["file"]
+    return {
+        "task": {"type": "text-classification"},
+        "dataset": {"type": "private", "name": name, "split": "validation"},
+        "metrics": [
+            {"type": _HUB_METRICS.get(key, key), "name": key, "value": _Decimal(value)}
+            for key, value in _figures(metadata).items()
+        ],
+    }
+
+
+def _introduction(metadata: ModelMetadata) -> list[str]:
+    texts = " and ".join(map(_code, metadata.text_columns))
+    kind = "any number of" if metadata.labels.multi else "one of"
+    return [
+        f"# {_plain(_title(metadata))}",
+        "",
+        f"Reads {texts} and gives each row {kind} {len(metadata.labels)} labels, with a calibrated confidence. "
+        f"Fine-tuned from {_plain(_base(metadata))} with `scorer fit`. `scorer.json` beside this page holds everything "
+        "that is said here, and the SHA-256 of every file.",
+    ]
+
+
+def _usage(metadata: ModelMetadata) -> list[str]:
+    pair, multi = len(metadata.text_columns) == 2, metadata.labels.multi
+    options = ', top_k=None, function_to_apply="sigmoid"' if multi else ""
+    texts = '{"text": "first", "text_pair": "second"}' if pair else '"a text"'
+    return [
+        "## Use",
+        "",
+        "```",
+        "scorer score IN.parquet OUT.parquet -m DIRECTORY",
+        "```",
+        "",
+        "puts `score`, `confidence` and `score_status` beside every row. In Python:",
+        "",
+        "```python",
+        "from transformers import pipeline",
+        "",
+        f'classify = pipeline("text-classification", model="DIRECTORY"{options})',
+        f"classify({texts}, truncation=True)",
+        "```",
+        "",
+        "The pipeline knows nothing of the calibration"
+        + (" and the thresholds" if multi else "")
+        + " below: its scores are "
+        "not the confidences that `scorer score` gives.",
+    ]
+
+
+def _labels(metadata: ModelMetadata) -> list[str]:
+    profile, decision = metadata.profile, metadata.decision
+    columns: dict[str, Sequence[Any]] = {"label": [_plain(name) for name in metadata.labels.names]}
+    if profile is not None:
+        columns["training rows"] = profile.training_labels
+        columns["validation rows"] = profile.true_labels
+        columns["predicted there"] = profile.predicted_labels
+    if decision.thresholds is not None:
+        columns["threshold"] = [f"{threshold:.3f}" for threshold in decision.thresholds]
+    lines = ["## Labels", "", *_table(columns, most=_MOST_LABELS)]
+    more = len(metadata.labels) - _MOST_LABELS
+    if more > 0:
+        lines += ["", f"{more} more are in `scorer.json`."]
+    if profile is not None and metadata.labels.multi:
+        none = (
+            f"{profile.training_labels[-1]} training rows and {profile.true_labels[-1]} validation rows have no label"
+        )
+        lines += ["", f"{none}; {profile.predicted_labels[-1]} are predicted none."]
+    return lines
+
+
+def _training(metadata: ModelMetadata) -> list[str]:
+    lines = ["## Training data", ""]
+    for side in ("train", "valid"):
+        if found := metadata.training_data.get(side):
+            what = "Trained" if side == "train" else "Validated"
+            lines.append(
+                f"- {what} on {found['rows']} rows of {_plain(found['file'])}, fingerprint `{found['fingerprint']}`."
+            )
+    lines.append(f"- Texts: {' and '.join(map(_code, metadata.text_columns))}; labels: {_code(metadata.label_column)}.")
+    profile = metadata.profile
+    if profile is not None:
+        lines.append(
+            f"- {_percent(profile.truncated_share)} of the training texts are longer than the model reads; "
+            f"{_percent(profile.unknown_share)} of their tokens are unknown to the tokenizer."
+        )
+    return lines
+
+
+def _evaluation(metadata: ModelMetadata) -> list[str]:
+    figures = _figures(metadata)
+    lines = [
+        "## Evaluation",
+        "",
+        f"On {metadata.metrics.get('rows', 'the')} validation rows, which also chose the checkpoint and what is below:",
+        "",
+        *_table({"metric": [_plain(key) for key in figures], "value": [f"{value:.4f}" for value in figures.values()]}),
+        "",
+    ]
+    decision = metadata.decision
+    temperatures = decision.temperature
+    shown = f"{min(temperatures):.4g}"
+    if len(temperatures) > 1:
+        shown += f" to {max(temperatures):.4g}, one a label"
+    lines.append(f"- Calibration: logits are divided by a temperature of {shown}.")
+    if decision.thresholds is not None:
+        lines.append("- A label is given where its probability reaches its threshold.")
+    if decision.abstain_below is not None:
+        lines.append(f"- Rows with a confidence below {decision.abstain_below:.4g} are marked `abstain`.")
+    lines.append(f"- Inputs are read up to {metadata.max_length} tokens; longer ones: {metadata.long_text.describe()}.")
+    return lines
+
+
+def _figures(metadata: ModelMetadata) -> dict[str, float]:
+    return {key: value for key, value in metadata.metrics.items() if key != "rows"}
+
+
+def _limitations(metadata: ModelMetadata) -> list[str]:
+    return ["## Limitations", "", *(f"- {line}" for line in _limits(metadata))]
+
+
+def _limits(metadata: ModelMetadata) -> Iterator[str]:
+    """What the figures themselves show; each with its figure."""
+    yield (
+        "It was validated on rows like those it was trained on. `scorer score` says how far other rows are from them "
+        "(`drift`); far from them its confidences mean little."
+    )
+    if (rows := metadata.metrics.get("rows", 0)) < _FEW_ROWS:
+        rough = f": a share of them is known to within about {100 * rows**-0.5:.0f} points" if rows else ""
+        yield f"Validated on {rows} rows only{rough}."
+    profile = metadata.profile
+    if profile is None:
+        return
+    named = list(zip(metadata.labels.names, profile.training_labels, profile.predicted_labels, strict=False))
+    rare = [name for name, trained, _ in named if trained < _RARE]
+    if rare:
+        yield f"Fewer than {_RARE} training rows: {_listed(rare)}."
+    never = [name for name, _, predicted in named if not predicted]
+    if never:
+        yield f"Never predicted on the validation rows: {_listed(never)}."
+    if profile.truncated_share > _MUCH:
+        yield f"{_percent(profile.truncated_share)} of the training texts are longer than what it reads at once."
+    if profile.unknown_share > _MUCH:
+        yield (
+            f"{_percent(profile.unknown_share)} of the training tokens are unknown to its tokenizer: the base model "
+            "may not know the language."
+        )
+    if metadata.metrics.get("ece", 0.0) > _MUCH:
+        yield f"Its confidences are off by {_percent(metadata.metrics['ece'])} on average."
+
+
+def _reproduction(metadata: ModelMetadata) -> list[str]:
+    versions = ", ".join(f"{name} {number}" for name, number in metadata.versions.items())
+    return [
+        "## How to make it again",
+        "",
+        *_fenced(reproduction(metadata)),
+        "",
+        f"with {_plain(versions)}.",
+    ]
+
+
+def reproduction(metadata: ModelMetadata) -> str:
+    """The command line that asks for the same fit, of the settings that are not the defaults."""
+    data = metadata.training_data
+    train, valid = (data.get(side, {}).get("file", "FILE") for side in ("train", "valid"))
+    words = ["scorer", "fit", train]
+    words += ["--valid", valid] if valid != train else []
+    for name in metadata.text_columns:
+        words += ["--text-column", name]
+    words += ["--label-column", metadata.label_column]
+    words += ["--base-model", metadata.base_model, "--max-length", str(metadata.max_length)]
+    for field, _, _ in settings_of(FitConfig):
+        value = metadata.training.get(field.name)
+        flag = "--" + field.name.replace("_", "-")
+        if field.name in metadata.training and value != field.default:
+            words += [flag if value else f"--no-{flag[2:]}"] if isinstance(value, bool) else [flag, str(value)]
+    return shlex.join(words)
+
+
+def _title(metadata: ModelMetadata) -> str:
+    file = metadata.training_data.get("train", {}).get("file", "a file")
+    return f"{_base(metadata)} on {file}"
+
+
+def _base(metadata: ModelMetadata) -> str:
+    """A directory of somebody's machine is told by its last name alone."""
+    name = metadata.base_model
+    return name if _HUB_NAME.fullmatch(name) else name.rstrip("/").rpartition("/")[2]
+
+
+def _table(columns: dict[str, Sequence[Any]], *, most: int | None = None) -> Iterable[str]:
+    yield "| " + " | ".join(columns) + " |"
+    yield "|" + "---|" * len(columns)
+    # A column may be longer: the profile counts rows without any label last.
+    for row in list(zip(*columns.values(), strict=False))[:most]:
+        yield "| " + " | ".join(map(str, row)) + " |"
+
+
+def _listed(names: Sequence[str], most: int = 10) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(_plain, names[:most])) + more
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _plain(text: str) -> str:
+    """`text` as Markdown that shows it, on one line, whatever is in it."""
+    return _MARKDOWN.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))
+
+
+def _code(text: str) -> str:
+    """`text` as Markdown code, on one line."""
+    line = " ".join(text.split())
+    fence = _fence(line, least=1)
+    return f"{fence} {line} {fence}" if "`" in line else f"`{line}`"
+
+
+def _fenced(text: str) -> list[str]:
+    """`text` as a block of code."""
+    fence = _fence(text, least=3)
+    return [fence, text, fence]
+
+
+def _fence(text: str, *, least: int) -> str:
+    """Backticks, more than stand together anywhere in `text`."""
+    return "`" * max([least, *(len(run) + 1 for run in re.findall("`+", text))])
+
+
+class _Decimal(float):
+    """A number that YAML 1.1, too, reads as one: it takes 1e-05 for a text."""
+
+    def __repr__(self) -> str:
+        return f"{float(self):.6f}"
+
+
+def _yaml(value: Any) -> str:
+    """`value` as JSON of characters that YAML allows."""
+    return _NOT_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", _json(value))
+
+
+def _json(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_json(key)}: {_json(part)}" for key, part in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_json, value)) + "]"
+    return repr(value) if isinstance(value, _Decimal) else json.dumps(value, ensure_ascii=False)
