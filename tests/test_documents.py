@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
 import pytest
 from click import Group, Option
 
+from scorer.classifier.decision import Decision
+from scorer.classifier.labels import LabelSet
+from scorer.classifier.long_text import LongText
+from scorer.classifier.metadata import SCHEMA_VERSION, ModelMetadata
+from scorer.classifier.profile import CONFIDENCE_EDGES, LENGTH_EDGES, Profile
 from scorer.cli.main import main
 from scorer.errors import Interrupted, ScorerError
 
@@ -65,3 +71,36 @@ def test_links_and_paths_lead_somewhere(page):
         assert (ROOT / page).parent.joinpath(link).exists(), link
     for path in set(paths) - made:
         assert (ROOT / path).exists(), path
+
+
+SCHEMA = (ROOT / "models/README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("title", "kind"),
+    [
+        ("## `scorer.json`", ModelMetadata),
+        ("### `labels`", LabelSet),
+        ("### `long_text`", LongText),
+        ("### `decision`", Decision),
+        ("### `profile`", Profile),
+    ],
+)
+def test_every_key_of_the_metadata_is_documented_and_no_other(title, kind):
+    section = SCHEMA.split(f"\n{title}\n")[1].split("\n#")[0]
+    documented = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+    fields = [field.name for field in dataclasses.fields(kind)]
+    assert documented == (["schema_version", *fields] if kind is ModelMetadata else fields)
+
+
+def test_every_object_within_the_metadata_has_its_table():
+    nested = {name for name, hint in ModelMetadata.__annotations__.items() if re.match("[A-Z]", str(hint))}
+    assert nested == set(re.findall(r"^### `(\w+)`", SCHEMA, re.MULTILINE))
+
+
+def test_the_version_and_the_edges_are_those_of_the_code():
+    history = SCHEMA.split("### Versions")[1]
+    assert re.findall(r"^\| (\d+) \|", history, re.MULTILINE) == [str(n) for n in range(1, SCHEMA_VERSION + 1)]
+    assert f"version of this schema: {SCHEMA_VERSION} |" in SCHEMA
+    assert " ".join(map(str, LENGTH_EDGES)) in SCHEMA
+    assert (*(tenth / 10 for tenth in range(1, 10)), 0.95, 0.99) == CONFIDENCE_EDGES
