@@ -9,16 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from scorer.checking.findings import Finding, by_severity, counts
 from scorer.checking.judgement import Judge
-from scorer.checking.labels import NO_LABEL
 from scorer.checking.lengths import Lengths
-from scorer.checking.repeats import Repeats, find_repeats, shared
+from scorer.checking.repeats import find_overlap, find_repeats
 from scorer.checking.scan import Scan, scan_file
-from scorer.checking.tally import Tally
 from scorer.checking.tokens import TokenCheck, check_tokens
 from scorer.classifier.vocabulary import Vocabulary
 from scorer.config import CheckConfig
@@ -37,7 +32,7 @@ class FileCheck:
     @property
     def characters(self) -> Lengths | None:
         """The distribution of the usable rows' lengths in characters."""
-        return Lengths.of(self.scan.characters[self.scan.usable])
+        return Lengths.of(self.scan.characters[self.scan.keys.usable])
 
     def as_dict(self) -> dict[str, Any]:
         """JSON types only."""
@@ -48,7 +43,7 @@ class FileCheck:
         return {
             "file": scan.file,
             "rows": scan.rows,
-            "usable_rows": int(scan.usable.sum()),
+            "usable_rows": scan.usable,
             "text_columns": list(scan.columns.texts),
             "label_column": scan.columns.label,
             "labels": {"multi": scan.labels.multi, "distinct": scan.labels.distinct, "rows": named},
@@ -129,12 +124,11 @@ def _check_valid(scan: Scan, train: Scan, vocabulary: Vocabulary, config: CheckC
     """The validation file needs no enough of anything; but it must not hold what the training file holds."""
     tokens = check_tokens(scan.sample, vocabulary, max_length=config.max_length)
     judge = Judge(scan.file, scan.rows)
-    exact, near = _overlap(scan, train)
     known = train.labels.counts()
     unknown = {name: rows for name, rows in scan.labels.counts().items() if name not in known}
     findings = [
         *_file_findings(judge, scan),
-        *judge.overlap(exact, near, train.file),
+        *judge.overlap(*find_overlap(scan.keys, train.keys), train.file),
         *judge.foreign_labels(unknown, train.file),
     ]
     return FileCheck(scan, tokens, tuple(findings))
@@ -142,36 +136,15 @@ def _check_valid(scan: Scan, train: Scan, vocabulary: Vocabulary, config: CheckC
 
 def _file_findings(judge: Judge, scan: Scan) -> Iterator[Finding]:
     """What any labelled file may suffer from."""
-    labels, usable = scan.labels, int(scan.usable.sum())
+    labels, usable = scan.labels, scan.usable
     yield from judge.texts(scan.null_texts, scan.empty_texts, usable)
     yield from judge.label_values(labels.missing, labels.fractional, labels.unlabelled)
-    exact, near = (_repeats(scan, keys) for keys in (scan.exact, scan.normalised))
-    yield from judge.repeats(Tally.of(exact.again), Tally.of(near.again & ~exact.again))
-    more = near.conflict & ~exact.conflict
-    texts, more_texts = len(np.unique(scan.exact[exact.conflict])), len(np.unique(scan.normalised[more]))
-    yield from judge.conflicts(Tally.of(exact.conflict), texts, Tally.of(more), more_texts)
+    yield from judge.repeats(find_repeats(scan.keys))
     yield from judge.oddities(scan.oddities)
 
 
 def _count_findings(judge: Judge, scan: Scan) -> Iterator[Finding]:
-    usable = int(scan.usable.sum())
+    usable = scan.usable
     if usable:
         yield from judge.amount(usable)
         yield from judge.label_counts(scan.labels.counts(), multi=scan.labels.multi, usable=usable)
-
-
-def _repeats(scan: Scan, keys: NDArray[np.uint64]) -> Repeats:
-    """Repeats among the usable rows, as arrays over all rows."""
-    usable = scan.usable
-    labels = scan.label_keys[usable]
-    found = find_repeats(keys[usable], labels, labels != NO_LABEL)
-    again, conflict = np.zeros(scan.rows, np.bool_), np.zeros(scan.rows, np.bool_)
-    again[usable], conflict[usable] = found.again, found.conflict
-    return Repeats(again, conflict)
-
-
-def _overlap(scan: Scan, train: Scan) -> tuple[Tally, Tally]:
-    """Rows of `scan` whose text is one of `train`: exactly, and only when normalised."""
-    exact = scan.usable & shared(scan.exact, train.exact[train.usable])
-    near = scan.usable & shared(scan.normalised, train.normalised[train.usable]) & ~exact
-    return Tally.of(exact), Tally.of(near)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from scorer.checking.findings import Finding, Severity, severity_of
 from scorer.checking.oddities import ODDITIES
+from scorer.checking.repeats import Repeats
 from scorer.checking.tally import Tally
 from scorer.checking.tokens import TokenCheck
 
@@ -23,8 +24,9 @@ _MANY_LABELS = 20
 _REPEATED = 0.05
 _CONFLICTING = 0.001
 _LEAKING = 0.001
-_TRUNCATED = 0.1
+MUCH_TRUNCATED = 0.1
 _WORTH_A_NOTE = 0.01
+_ALIKE = "but for case, punctuation or white space"
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Judge:
                 "at least 2 are needed; name another column with --label-column",
             )
             yield self._counted("error", "few_labels", what, advice, found, 1.0)
-        elif found > MOST_LABELS or (not multi and found > _MANY_LABELS and found > usable / 2):
+        elif found > MOST_LABELS or (found > _MANY_LABELS and found > usable / 2):
             what = f"{'over ' if found > MOST_LABELS else ''}{min(found, MOST_LABELS):,} labels in {usable:,} rows"
             advice = "that is no class label; name another column with --label-column"
             yield self._counted("error", "many_labels", what, advice, found, 1.0)
@@ -95,7 +97,9 @@ class Judge:
             what = (
                 f"{len(rare)} of {len(counts)} labels have fewer than {FEW_ROWS_A_LABEL} rows: {_named(rare, counts)}"
             )
-            advice = "label more rows of them, or merge them with others"
+            single = sum(counts[name] == 1 for name in rare)
+            alone = f"; {single} with a single row can be learnt or validated, not both" if single else ""
+            advice = f"label more rows of them, or merge them with others{alone}"
             yield self._counted("warning", "rare_labels", what, advice, len(rare), len(rare) / len(counts))
 
     def _imbalance(self, counts: Mapping[str, int], *, multi: bool) -> Iterator[Finding]:
@@ -103,34 +107,30 @@ class Judge:
         ratio = counts[most] / max(counts[least], 1)
         if ratio >= IMBALANCED:
             what = f"the most frequent label {_short(most)} has {ratio:,.0f} times the rows of {_short(least)}"
-            advice = "judge by macro F1, not by accuracy; weigh the rare labels or label more rows of them"
+            advice = (
+                "judge by macro F1, not by accuracy; label more of the rare ones, or fit with --class-weight balanced"
+            )
             # Where a row may have several labels, rare ones are the rule.
             severity: Severity = "note" if multi else "warning"
             yield self._counted(severity, "imbalance", what, advice, counts[least], counts[least] / max(self.rows, 1))
 
-    def repeats(self, exact: Tally, near: Tally) -> Iterator[Finding]:
-        """Rows whose text stands in an earlier row: as it is, or but for case, punctuation and white space."""
+    def repeats(self, found: Repeats) -> Iterator[Finding]:
+        """Rows whose text stands in another row: as it is, or but for case, punctuation and white space."""
         advice = "keep one of each unless they are meant to weigh more"
-        yield from self._shared(exact, _REPEATED, "duplicates", "rows repeat an earlier text", advice)
-        what = "rows repeat an earlier text but for case, punctuation or white space"
-        yield from self._shared(near, _REPEATED, "near_duplicates", what, advice)
-
-    def conflicts(self, exact: Tally, texts: int, near: Tally, near_texts: int) -> Iterator[Finding]:
-        """Rows whose text stands under different labels, as it is or nearly so; `texts` are distinct."""
+        yield from self._shared(found.again, _REPEATED, "duplicates", "rows repeat an earlier text", advice)
+        what = f"rows repeat an earlier text {_ALIKE}"
+        yield from self._shared(found.near_again, _REPEATED, "near_duplicates", what, advice)
         advice = "decide on one label for each text"
-        what = f"rows have a text that also stands under another label ({texts:,} such texts)"
-        yield from self._shared(exact, _CONFLICTING, "conflicting_labels", what, advice)
-        what = (
-            "rows have a text that but for case, punctuation or white space also stands under another label "
-            f"({near_texts:,} such texts)"
-        )
-        yield from self._shared(near, _CONFLICTING, "near_conflicting_labels", what, advice)
+        what = f"rows have a text that also stands under another label ({_texts(found.texts)})"
+        yield from self._shared(found.conflict, _CONFLICTING, "conflicting_labels", what, advice)
+        what = f"rows have a text that {_ALIKE} also stands under another label ({_texts(found.near_texts)})"
+        yield from self._shared(found.near_conflict, _CONFLICTING, "near_conflicting_labels", what, advice)
 
     def overlap(self, exact: Tally, near: Tally, train: str) -> Iterator[Finding]:
         """Validation rows whose text is a training text."""
         advice = "take them out of one of the files: they make the metrics flatter the model"
         yield from self._rows(exact, "warning", "overlap", f"rows have a text that is also in {train}", advice)
-        what = f"rows have a text that but for case, punctuation or white space is also in {train}"
+        what = f"rows have a text that {_ALIKE} is also in {train}"
         yield from self._shared(near, _LEAKING, "near_overlap", what, advice)
 
     def foreign_labels(self, unknown: Mapping[str, int], train: str) -> Iterator[Finding]:
@@ -150,13 +150,13 @@ class Judge:
     def tokens(self, check: TokenCheck) -> Iterator[Finding]:
         """Texts that are cut off, and a language that the base model does not know."""
         cut = round(check.truncated * check.of_rows)
-        severity = severity_of(check.truncated, warning=_TRUNCATED, note=_WORTH_A_NOTE)
+        severity = severity_of(check.truncated, warning=MUCH_TRUNCATED, note=_WORTH_A_NOTE)
         if severity:
             longer = check.suggested > check.max_length
             what = (
                 f"{_percent(check.truncated)} of the rows are longer than --max-length {check.max_length} and cut off"
             )
-            limited = "the base model sees no more; shorten the texts or take one with more positions"
+            limited = "the base model sees no more at once; fit with --long-text window"
             advice = f"try --max-length {check.suggested}" if longer else limited
             yield self._counted(severity, "truncated", what, advice, cut, check.truncated)
         if check.strange:
@@ -175,8 +175,7 @@ class Judge:
 
     def _rows(self, tally: Tally, severity: Severity, code: str, what: str, advice: str) -> Iterator[Finding]:
         if tally.count:
-            what = f"{tally.count:,} {what if tally.count > 1 else _singular(what)}"
-            yield self._of(tally, severity, code, what, advice)
+            yield self._of(tally, severity, code, f"{tally.count:,} of {tally.seen:,} {what}", advice)
 
     def _shared(self, tally: Tally, warning: float, code: str, what: str, advice: str) -> Iterator[Finding]:
         severity = severity_of(tally.share, warning=warning)
@@ -199,18 +198,15 @@ class Judge:
         return Finding(code=code, severity=severity, file=self.file, what=what, advice=advice, count=count, share=share)
 
 
+def _texts(count: int) -> str:
+    return f"{count:,} such text{'s' if count > 1 else ''}"
+
+
 def _joined(*tallies: Tally) -> Tally:
     whole = Tally()
     whole.seen, whole.count = tallies[0].seen, sum(tally.count for tally in tallies)
     whole.rows = tuple(sorted(row for tally in tallies for row in tally.rows)[:5])
     return whole
-
-
-def _singular(what: str) -> str:
-    """ "rows have" as one row does."""
-    for plural, single in (("rows have", "row has"), ("rows repeat", "row repeats"), ("rows hold", "row holds")):
-        what = what.replace(plural, single)
-    return what
 
 
 def _named(names: list[str], counts: Mapping[str, int], most: int = 5) -> str:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from scorer.checking.repeats import NO_LABEL
 from scorer.checking.tally import Tally
 from scorer.errors import ConfigError
 from scorer.examples.columns import is_label
@@ -18,7 +19,6 @@ from scorer.tables.texts import is_text
 # More distinct labels than these are not told apart: the column is none of labels, and memory stays bounded.
 MOST_DISTINCT = 100_000
 _OTHERS = MOST_DISTINCT
-NO_LABEL = np.uint64(0)
 
 
 class LabelCounter:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scorer.checking.keys import normalised, text_keys
 from scorer.checking.labels import LabelCounter
 from scorer.checking.oddities import ODDITIES, rows_with
+from scorer.checking.repeats import RowKeys
 from scorer.checking.sample import Sample
 from scorer.checking.tally import Tally
 from scorer.examples.columns import Columns, find_columns
@@ -32,19 +33,15 @@ _WINDOW_BYTES = 64 << 20
 class Scan:
     """What one pass over `file` found; arrays have an entry for each of the n rows.
 
-    usable      bool: no text is null, and one at least has something to read; the rows that a fit learns from
-    exact       uint64 keys of the texts, `normalised` those of what they say; 0 where a row is not usable
-    label_keys  uint64, equal for the same labels, 0 where there is none
+    keys        what tells the rows apart; usable are those that a fit learns from: no text is null, and one at least
+                has something to read
     characters  int32, of all texts of a row together
     oddities    one tally for each of `scorer.checking.oddities.ODDITIES`, by its code
     """
 
     file: str
     columns: Columns
-    usable: NDArray[np.bool_]
-    exact: NDArray[np.uint64]
-    normalised: NDArray[np.uint64]
-    label_keys: NDArray[np.uint64]
+    keys: RowKeys
     characters: NDArray[np.int32]
     null_texts: Tally
     empty_texts: Tally
@@ -54,7 +51,12 @@ class Scan:
 
     @property
     def rows(self) -> int:
-        return len(self.usable)
+        return len(self.keys)
+
+    @property
+    def usable(self) -> int:
+        """The number of usable rows."""
+        return int(self.keys.usable.sum())
 
 
 def scan_file(
@@ -103,27 +105,24 @@ class _Scanner:
         usable = ~(null | empty)
         rows = list(zip(*(column.filter(pa.array(usable)).to_pylist() for column in columns), strict=True))
         self._sample.add(rows)
-        exact, same = (np.zeros(len(usable), np.uint64) for _ in range(2))
+        exact, alike = (np.zeros(len(usable), np.uint64) for _ in range(2))
         exact[usable] = text_keys(rows)
-        same[usable] = text_keys(tuple(map(normalised, row)) for row in rows)
+        alike[usable] = text_keys(tuple(map(normalised, row)) for row in rows)
         lengths = (pc.fill_null(pc.utf8_length(column), 0) for column in columns)
         characters = np.asarray(reduce(pc.add, lengths)).astype(np.int32)
         label_keys = self._labels.add(window.column(self._columns.label), usable)
-        self._parts.append((usable, exact, same, label_keys, characters))
+        self._parts.append((usable, exact, alike, label_keys, characters))
 
     def scan(self, file: str) -> Scan:
         kinds = (np.bool_, np.uint64, np.uint64, np.uint64, np.int32)
         none = tuple(np.zeros(0, kind) for kind in kinds)
-        usable, exact, same, label_keys, characters = (
+        usable, exact, alike, label_keys, characters = (
             np.concatenate(parts) for parts in zip(*(self._parts or [none]), strict=True)
         )
         return Scan(
             file=file,
             columns=self._columns,
-            usable=usable,
-            exact=exact,
-            normalised=same,
-            label_keys=label_keys,
+            keys=RowKeys(usable, exact, alike, label_keys),
             characters=characters,
             null_texts=self._null,
             empty_texts=self._empty,

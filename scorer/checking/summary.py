@@ -31,7 +31,7 @@ def summary_lines(result: CheckResult) -> Iterator[str]:
 def _file_lines(check: FileCheck) -> Iterator[str]:
     scan = check.scan
     columns = f"{' and '.join(scan.columns.texts)} -> {scan.columns.label}"
-    yield f"{scan.file}: {scan.rows:,} rows, {int(scan.usable.sum()):,} usable, {columns}"
+    yield f"{scan.file}: {scan.rows:,} rows, {scan.usable:,} usable, {columns}"
     yield _line("labels", _labels(check))
     if check.characters is not None:
         yield _line("characters", _lengths(check.characters))
@@ -48,7 +48,7 @@ def _labels(check: FileCheck) -> str:
     kind = ", several a row" if check.scan.labels.multi else ""
     if not named:
         return f"{check.scan.labels.distinct:,}{kind}"
-    usable = max(int(check.scan.usable.sum()), 1)
+    usable = max(check.scan.usable, 1)
     shown = [f"{name} {rows:,} ({100 * rows / usable:.1f} %)" for name, rows in named.items()]
     if len(shown) > _MOST_LABELS:
         half = _MOST_LABELS // 2

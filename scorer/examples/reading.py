@@ -103,12 +103,6 @@ def read_examples(
     return Examples(columns, tuple(kept), labels, len(mask), source.fingerprint())
 
 
-def overlap(train: Examples, valid: Examples) -> int:
-    """How many rows of `valid` have a text that is also in `train`."""
-    known = set(train.keys())
-    return sum(key in known for key in valid.keys())  # noqa: SIM118 (a list, no mapping)
-
-
 def _usable(columns: list[pa.ChunkedArray]) -> NDArray[np.bool_]:
     """Which rows (n,) have no null and at least one text with something to read."""
     complete = reduce(pc.and_, (pc.is_valid(column) for column in columns))

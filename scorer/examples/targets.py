@@ -136,11 +136,6 @@ def label_counts(targets: Targets, labels: LabelSet) -> NDArray[np.int64]:
     return np.bincount(targets, minlength=len(labels)).astype(np.int64)
 
 
-def lonely(targets: Targets, labels: LabelSet) -> list[str]:
-    """The names of the labels with a single row, which cannot be on both sides of a split."""
-    return [labels.names[index] for index in np.flatnonzero(label_counts(targets, labels) == 1)]
-
-
 def _check_known(values: Sequence[RowLabel], labels: LabelSet, *, name: str, where: str) -> None:
     if values and isinstance(values[0], tuple) != labels.multi:
         raise DataError(

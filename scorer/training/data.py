@@ -5,27 +5,30 @@ Owns the choice between a validation file and held-out rows. Does not know token
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from scorer.checking.judgement import MUCH_TRUNCATED
+from scorer.checking.sides import Side, SidesCheck, check_sides
 from scorer.classifier.labels import LabelSet, Targets
 from scorer.config import FitConfig
 from scorer.errors import DataError
-from scorer.examples.reading import Examples, overlap, read_examples
+from scorer.examples.reading import Examples, read_examples
 from scorer.examples.split import stratified_split
-from scorer.examples.targets import label_indices, label_set, lonely
+from scorer.examples.targets import label_indices, label_set
 from scorer.runs.console import Console
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Checked examples on both sides of the split; targets as `label_indices` gives them."""
+    """Checked examples on both sides of the split; targets as `label_indices` gives them; `check` is what was found."""
 
     train: Examples
     train_targets: Targets
     valid: Examples
     valid_targets: Targets
     labels: LabelSet
+    check: SidesCheck = field(default_factory=SidesCheck)
 
     def fingerprints(self) -> dict[str, str]:
         return {"train": self.train.fingerprint, "valid": self.valid.fingerprint}
@@ -35,11 +38,11 @@ class TrainingData:
         train = {"file": config.train.name, "fingerprint": self.train.fingerprint, "rows": len(self.train)}
         valid = {"fingerprint": self.valid.fingerprint, "rows": len(self.valid)}
         valid["file"] = config.valid.name if config.valid else config.train.name
-        return {"train": train, "valid": valid}
+        return {"train": train, "valid": valid, "check": self.check.as_dict()}
 
 
 def load_data(config: FitConfig, console: Console) -> TrainingData:
-    """Read, check and split the data; what was dropped, is alone or is on both sides is a warning with its count."""
+    """Read, check and split the data; what was dropped and what the check warns of is a line on the console."""
     where = str(config.train)
     train = read_examples(
         where,
@@ -52,8 +55,9 @@ def load_data(config: FitConfig, console: Console) -> TrainingData:
     name = train.columns.label
     labels = label_set(train.labels, name=name, where=where, multi=train.multi)
     targets = label_indices(train.labels, labels, name=name, where=where)
+    side = Side(where, train, targets)
     if config.valid is None:
-        return _held_out(config, train, targets, labels, console)
+        return _held_out(config, side, labels, _checked(config, check_sides(side, None, labels), console))
     valid = read_examples(
         str(config.valid),
         text_columns=train.columns.texts,
@@ -62,29 +66,40 @@ def load_data(config: FitConfig, console: Console) -> TrainingData:
     )
     _warn_dropped(valid, str(config.valid), console)
     valid_targets = label_indices(valid.labels, labels, name=name, where=str(config.valid))
-    shared = overlap(train, valid)
-    if shared:
-        leak = f"{config.valid}: {shared} of {len(valid)} rows have a text that is also in {where}"
-        if config.strict:
-            raise DataError(f"{leak}; take them out of one of the files")
-        console.warn(f"{leak}, so the metrics flatter the model")
-    return TrainingData(train, targets, valid, valid_targets, labels)
+    check = check_sides(side, Side(str(config.valid), valid, valid_targets), labels)
+    return TrainingData(train, targets, valid, valid_targets, labels, _checked(config, check, console))
 
 
-def _held_out(config: FitConfig, train: Examples, targets: Targets, labels: LabelSet, console: Console) -> TrainingData:
-    """Hold out a stratified share of `train`."""
-    alone = lonely(targets, labels)
-    if alone:
-        console.warn(
-            f"{config.train}: {len(alone)} of {len(labels)} labels have a single row, which is trained on "
-            "and not validated; add rows or merge labels"
-        )
+def _checked(config: FitConfig, check: SidesCheck, console: Console) -> SidesCheck:
+    """`check`, once its warnings have been said. DataError when `--strict` forbids one of them: overlapping texts."""
+    for finding in check.findings:
+        if finding.code == "overlap" and config.strict:
+            raise DataError(f"{finding.file}: {finding.what}; take them out of one of the files")
+        heeded = finding.code == "imbalance" and config.class_weight != "none"
+        if finding.severity != "note" and not heeded:
+            console.warn(f"{finding.file}: {finding.what}; {finding.advice}")
+    return check
+
+
+def _held_out(config: FitConfig, side: Side, labels: LabelSet, check: SidesCheck) -> TrainingData:
+    """Hold out a stratified share of the training rows."""
+    train, targets = side.examples, side.targets
     kept, held_out = stratified_split(targets, train.groups(), fraction=config.valid_fraction, seed=config.seed)
     if not len(held_out):
         raise DataError(f"{config.train}: {len(train)} rows are too few to hold any out; add rows or give --valid")
-    return TrainingData(train.take(kept), targets[kept], train.take(held_out), targets[held_out], labels)
+    return TrainingData(train.take(kept), targets[kept], train.take(held_out), targets[held_out], labels, check)
 
 
 def _warn_dropped(examples: Examples, where: str, console: Console) -> None:
     if examples.dropped:
         console.warn(f"{where}: {examples.dropped} of {examples.rows} rows left out: their text is null or empty")
+
+
+def truncation_warnings(share: float, config: FitConfig) -> list[str]:
+    """A line when a large `share` (0 to 1) of the training texts is longer than the model sees, else none."""
+    if share < MUCH_TRUNCATED:
+        return []
+    return [
+        f"{config.train}: {100 * share:.1f} % of the texts are longer than --max-length {config.max_length} and cut "
+        "off; make it larger (scorer check suggests a length), or read them whole with --long-text window"
+    ]

@@ -31,7 +31,8 @@ def tokenize(
 
     The rows keep their order, or come longest first, so that evaluation pads little. Where a row may have several
     labels, `labels` holds float32, which is what the loss of independent labels takes. A long text that is read in
-    windows has a row for each, with the text's label; the column `example` says which of `examples` a row is of.
+    windows has a row for each, with the text's label; the column `example` says which of `examples` a row is of, and
+    `truncated` whether that one has tokens that no row has.
 
     `encoder` is that of scoring, so that a model sees in training what it will see later.
     """
@@ -53,7 +54,9 @@ def _token_windows(examples: Examples, encoder: TextEncoder, *, token_types: boo
         inputs = encoder(first, second[0] if second else None)
         tokens = inputs.sequences
         columns = {"input_ids": _lists(tokens.offsets, tokens.ids), "length": pa.array(tokens.lengths, pa.int64())}
-        columns["example"] = pa.array(np.repeat(np.arange(start, start + len(inputs)), np.diff(inputs.starts)))
+        sequences = np.diff(inputs.starts)
+        columns["example"] = pa.array(np.repeat(np.arange(start, start + len(inputs)), sequences))
+        columns["truncated"] = pa.array(np.repeat(inputs.truncated, sequences))
         if token_types:
             positions = np.arange(len(tokens.ids)) - np.repeat(tokens.offsets[:-1], tokens.lengths)
             types = (positions >= np.repeat(tokens.first, tokens.lengths)).astype(np.int32)

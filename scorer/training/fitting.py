@@ -32,7 +32,7 @@ from scorer.runs.workspace import Workspace
 from scorer.tables.publish import check_free_space
 from scorer.training.arguments import total_steps, training_arguments
 from scorer.training.calibration import decide
-from scorer.training.data import TrainingData
+from scorer.training.data import TrainingData, truncation_warnings
 from scorer.training.dataset import tokenize
 from scorer.training.lora import merge
 from scorer.training.losses import choose_loss
@@ -165,6 +165,9 @@ class Fitting:
         encoder = self._encoder()
         types, data = self._base.has_token_types, self._data
         train = tokenize(data.train, data.train_targets, encoder, token_types=types)
+        cut_off = np.unique(np.asarray(train["example"])[np.asarray(train["truncated"])])
+        for line in truncation_warnings(len(cut_off) / len(data.train), self._config):
+            self._console.warn(line)
         return train, tokenize(data.valid, data.valid_targets, encoder, token_types=types, longest_first=True)
 
     def _encoder(self) -> TextEncoder:

@@ -25,7 +25,10 @@ def test_a_document_on_stdout_and_lines_on_stderr(cli, arguments):
     assert (document["file"], document["rows"], document["warnings"]) == ("bad.csv", 122, 1)
     lines = ran.err.splitlines()
     assert lines[0] == "bad.csv: 122 rows, 122 usable, sentence -> score"
-    assert "warning    2 rows have a text that also stands under another label (1 such texts) (rows 121, 122)" in lines
+    assert (
+        "warning    2 of 122 rows have a text that also stands under another label (1 such text) (rows 121, 122)"
+        in lines
+    )
 
 
 def test_strict_fails_on_a_warning_and_only_then(cli, arguments):

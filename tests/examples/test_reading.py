@@ -13,7 +13,7 @@ from transformers import AutoTokenizer
 
 from scorer.classifier.tokenization import TextEncoder
 from scorer.errors import ConfigError, DataError, InputMissing, UsageError
-from scorer.examples.reading import Examples, overlap, read_examples
+from scorer.examples.reading import Examples, read_examples
 from scorer.training.dataset import tokenize
 from tests.conftest import TinyModel
 
@@ -78,14 +78,13 @@ def test_a_text_column_of_numbers_in_parquet_is_a_configuration_error(tmp_path: 
         read(path, "n")
 
 
-def test_groups_and_overlap_go_by_all_texts() -> None:
+def test_groups_go_by_all_texts() -> None:
     def pair(*rows: tuple[str, str]) -> Examples:
         first, second = ([row[side] for row in rows] for side in (0, 1))
         return Examples(None, (first, second), [1] * len(rows), len(rows), "")  # type: ignore[arg-type]
 
     train = pair(("a", "b"), ("a", "c"), ("a", "b"))
     assert train.groups().tolist() == [0, 1, 0]
-    assert overlap(train, pair(("a", "c"), ("b", "a"), ("a", "c"))) == 2
     assert train.take(np.array([2, 0])).texts == (["a", "a"], ["b", "b"])
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from scorer.classifier.labels import LabelSet
 from scorer.errors import ConfigError, DataError
-from scorer.examples.targets import label_indices, label_set, label_values, lonely
+from scorer.examples.targets import label_counts, label_indices, label_set, label_values
 
 
 def values(column: pa.Array) -> list[Any]:
@@ -96,9 +96,9 @@ def test_labels_of_another_kind_are_refused(other: list[Any]) -> None:
         label_indices(other, LabelSet.from_values([0, 1]), name="label", where="valid.csv")
 
 
-def test_lonely_labels_are_named() -> None:
+def test_labels_without_a_row_are_counted_too() -> None:
     labels = LabelSet.from_values(["a", "b", "c"])
-    assert lonely(np.array([0, 0, 1, 2]), labels) == ["b", "c"]
+    assert label_counts(np.array([0, 0, 1]), labels).tolist() == [2, 1, 0]
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_several_labels_a_row_are_a_matrix() -> None:
     assert labels == LabelSet(("a", "b", "c"), "string", multi=True)
     targets = label_indices(rows, labels, name="label", where="f")
     assert (targets.dtype, targets.tolist()) == (np.int8, [[1, 1, 0], [0, 0, 0], [0, 0, 1]])
-    assert lonely(targets, labels) == ["a", "b", "c"]
+    assert label_counts(targets, labels).tolist() == [1, 1, 1]
 
 
 def test_one_label_a_row_and_several_do_not_mix() -> None:

@@ -163,7 +163,7 @@ def test_a_single_example_a_class_warns_and_proceeds(base: Path) -> None:
     rows = [*((text, mood) for text, mood in reviews(40)), ("one of a kind", "odd")]
     console = Remembering()
     summary = run(write_csv(Path("train.csv"), ("text", "label"), rows), base, console, max_steps=2)
-    assert console.having("1 of 3 labels have a single row")
+    assert console.having("1 of 3 labels have fewer than 10 rows: 'odd' 1")
     assert [label["support"] for label in summary.metrics["labels"]][2] == 0
 
 
@@ -177,6 +177,28 @@ def test_what_is_dropped_and_what_is_on_both_sides_is_a_warning_with_its_count(b
     assert console.having("warning: valid.csv: 3 of 13 rows have a text that is also in train.csv")
     with pytest.raises(DataError, match="3 of 13 rows"):
         run(train, base, valid=valid, strict=True)
+
+
+def test_what_the_check_warns_of_is_said_once_and_recorded(base: Path) -> None:
+    rows = [(f"{text} {'and so on ' * 12}", mood) for text, mood in reviews(60)]
+    rows += [("same words", "good"), ("same words", "bad"), *((f"{n} more", "good") for n in range(3))]
+    console = Remembering()
+    run(write_csv(Path("train.csv"), ("text", "label"), rows), base, console, max_steps=1, output=Path("out"))
+    contradicting, cut_off = console.having("warning: ")
+    assert contradicting == (
+        "warning: train.csv: 2 of 65 rows have a text that also stands under another label (1 such text); "
+        "decide on one label for each text"
+    )
+    assert "% of the texts are longer than --max-length 32 and cut off" in cut_off
+    assert float(cut_off.split()[2]) > 90
+    metadata = ModelMetadata.read(Path("out"))
+    assert metadata is not None
+    recorded = metadata.training_data["check"]
+    assert sum(recorded["label_rows"]) == 65
+    assert {finding["code"]: finding["count"] for finding in recorded["findings"]} == {
+        "conflicting_labels": 2,
+        "duplicates": 1,
+    }
 
 
 def test_held_out_rows_never_have_a_training_text(base: Path) -> None:

@@ -1,0 +1,74 @@
+"""What a fit finds out about its data on the way: the part of a check that needs no second pass and no tokens.
+
+Owns the choice of what is looked at. Does not read files: examples come in, as a fit has them in memory.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.checking.findings import Finding, by_severity
+from scorer.checking.judgement import Judge
+from scorer.checking.keys import normalised, text_keys
+from scorer.checking.repeats import RowKeys, find_overlap, find_repeats
+from scorer.classifier.labels import LabelSet, Targets
+from scorer.examples.reading import Examples
+from scorer.examples.targets import label_counts
+
+
+@dataclass(frozen=True)
+class Side:
+    """The usable rows of `file`, with targets as `label_indices` gives them."""
+
+    file: str
+    examples: Examples
+    targets: Targets
+
+    def keys(self) -> RowKeys:
+        """What tells the rows apart."""
+        rows = self.examples.keys()
+        alike = text_keys(tuple(map(normalised, texts)) for texts in rows)
+        return RowKeys(np.ones(len(rows), np.bool_), text_keys(rows), alike, _label_keys(self.targets))
+
+
+@dataclass(frozen=True)
+class SidesCheck:
+    """What was found: the training rows of each label, in class-index order, and findings.
+
+    Row numbers are left out of the findings: they would be those of usable rows, not of the file's.
+    """
+
+    label_rows: tuple[int, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON types only."""
+        return {"label_rows": list(self.label_rows), "findings": [finding.as_dict() for finding in self.findings]}
+
+
+def check_sides(train: Side, valid: Side | None, labels: LabelSet) -> SidesCheck:
+    """Look at labels, repeated and contradicting texts of `train`, and at the texts that `valid` shares with it."""
+    keys, rows = train.keys(), label_counts(train.targets, labels)
+    judge = Judge(train.file, len(keys))
+    counts = dict(zip(labels.names, rows.tolist(), strict=True))
+    found = [
+        *judge.label_counts(counts, multi=labels.multi, usable=len(keys)),
+        *judge.repeats(find_repeats(keys)),
+    ]
+    if valid is not None:
+        others = valid.keys()
+        found += Judge(valid.file, len(others)).overlap(*find_overlap(others, keys), train.file)
+    without_rows = [dataclasses.replace(finding, rows=()) for finding in found]
+    return SidesCheck(tuple(rows.tolist()), tuple(by_severity(without_rows)))
+
+
+def _label_keys(targets: Targets) -> NDArray[np.uint64]:
+    """Equal numbers (n,) for the same labels, none of them NO_LABEL."""
+    if targets.ndim == 1:
+        return (targets + 1).astype(np.uint64)
+    return (np.unique(targets, axis=0, return_inverse=True)[1].reshape(-1) + 1).astype(np.uint64)

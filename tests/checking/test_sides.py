@@ -1,0 +1,62 @@
+"""What a fit says of its data is what a check of the files says."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from scorer.checking.job import check
+from scorer.checking.sides import Side, check_sides
+from scorer.config import CheckConfig
+from scorer.examples.reading import read_examples
+from scorer.examples.targets import label_indices, label_set
+from scorer.runs.console import Console
+from tests.training.fits import reviews
+
+CODES = {"duplicates", "near_duplicates", "conflicting_labels", "near_conflicting_labels", "overlap", "near_overlap"}
+CODES |= {"rare_labels", "imbalance"}
+
+
+def write(path: Path, rows, *, multi: bool) -> str:
+    labels = [[label] if multi else label for _, label in rows]
+    pq.write_table(pa.table({"text": [text for text, _ in rows], "label": labels}), path)
+    return str(path)
+
+
+@pytest.mark.parametrize("multi", [False, True])
+def test_a_fit_finds_what_a_check_finds(tmp_path, tiny_model, multi):
+    rows = reviews(150)
+    rows += [
+        ("twice", "good"),
+        ("twice", "good"),
+        ("Twice!", "good"),
+        ("torn", "good"),
+        ("torn", "bad"),
+        ("TORN", "odd"),
+    ]
+    others = [("twice", "good"), ("torn.", "bad"), ("new", "bad")]
+    train, valid = (
+        write(tmp_path / name, part, multi=multi) for name, part in (("a.parquet", rows), ("b.parquet", others))
+    )
+    examples = [read_examples(file, text_columns=(), label_column="label") for file in (train, valid)]
+    labels = label_set(examples[0].labels, name="label", where=train, multi=multi)
+    sides = (
+        Side(file, rows, label_indices(rows.labels, labels, name="label", where=file))
+        for file, rows in zip((train, valid), examples, strict=True)
+    )
+    found = check_sides(*sides, labels)
+
+    config = CheckConfig(data=Path(train), valid=Path(valid), label_column="label", base_model=str(tiny_model("bert")))
+    expected = check(config, Console(stream=io.StringIO()))
+
+    def described(findings):
+        return sorted((one.code, one.severity, one.file, one.what, one.count) for one in findings if one.code in CODES)
+
+    assert described(found.findings) == described(expected.findings)
+    assert {finding.code for finding in found.findings} == CODES
+    assert list(found.label_rows) == [expected.data.scan.labels.counts()[name] for name in labels.names]
+    assert all(finding.rows == () for finding in found.findings)
