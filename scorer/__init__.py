@@ -24,14 +24,18 @@ __all__ = ["__version__", "fit", "load", "score"]
 
 
 def fit(train: str | Path, **options: Any) -> FitSummary:
-    """Fine-tune a classifier on the file `train`; `options` are the fields of `scorer.config.FitConfig`."""
+    """Fine-tune a classifier on the file `train`; `options` are the fields of `scorer.config.FitConfig`.
+
+    What `preset` means for a field counts where `options` do not name it.
+    """
     from pathlib import Path
 
-    from scorer.config import FitConfig
+    from scorer.config import PRESETS, FitConfig
     from scorer.runs.console import Console
     from scorer.training.job import fit as fit_job
 
-    config = FitConfig(train=Path(train), **{"quiet": True} | options)
+    preset = PRESETS.get(options.get("preset", "default"), {})
+    config = FitConfig(train=Path(train), **{"quiet": True, **preset, **options})
     return fit_job(config, Console(quiet=config.quiet))
 
 

@@ -7,7 +7,7 @@ environment (`SCORER_MAX_LENGTH`) and a key of the configuration file, where `al
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
@@ -53,11 +53,34 @@ class _Checked:
                 raise UsageError(f"--{field.name.replace('_', '-')} {value}: {setting.minimum:g} is the least")
 
 
+Preset = Literal["quick", "default", "best"]
+
+# Named sets of defaults: whatever a flag, the environment or a configuration file says of these settings wins.
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "quick": {"epochs": 1.0, "max_length": 64},
+    "default": {},
+    "best": {"epochs": 5.0, "schedule": "cosine", "layer_decay": 0.9},
+}
+
+
+def _in_words(preset: str) -> str:
+    return " ".join(f"--{field.replace('_', '-')} {value}" for field, value in PRESETS[preset].items())
+
+
 @dataclass(frozen=True, kw_only=True)
 class FitConfig(_Checked):
-    """One fine-tuning job: `train` (and `valid`) in, a model directory out."""
+    """One fine-tuning job: `train` (and `valid`) in, a model directory out.
+
+    `preset` records which was asked for; whoever makes a configuration puts its values in, as only they know what else
+    was said.
+    """
 
     train: Path
+
+    preset: Annotated[
+        Preset,
+        Setting(f"Defaults where nothing else is given. quick: {_in_words('quick')}; best: {_in_words('best')}."),
+    ] = "default"
 
     # what is learned
     valid: Annotated[

@@ -9,6 +9,7 @@ import click
 
 from scorer.cli.options import config_options
 from scorer.cli.report import print_summary
+from scorer.cli.settings import with_preset
 from scorer.config import FitConfig
 from scorer.errors import InputMissing
 
@@ -22,7 +23,7 @@ def fit(train: Path, **settings: Any) -> None:
     The columns are found by their names (sentence, text, review ...; score, label, rating ...), a tenth of the rows is
     held out for validation, and models/latest points to the new model.
     """
-    config = FitConfig(train=train, **settings)
+    config = FitConfig(train=train, **with_preset(click.get_current_context(), settings))
     for path in (config.train, config.valid):
         if path is not None and not path.exists():
             raise InputMissing(f"{path}: no such file")

@@ -7,12 +7,14 @@ environment and above the defaults (click's default map). Nothing in a file is e
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from scorer.config import settings_of
+from scorer.config import PRESETS, settings_of
 from scorer.errors import ConfigError, InputMissing
 
 # Switches of the usual Trainer script that are one setting here.
@@ -39,6 +41,15 @@ def read_config_file(context: click.Context, path: Path | None, config: type) ->
             raise ConfigError(f"{path}: {key!r} sets {name} a second time; keep one of the two keys")
         values[name] = _converted(context, name, value, path, key)
     context.default_map = values
+
+
+def with_preset(context: click.Context, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """`settings` of the command in `context`, with the values of the preset among them where nobody gave others."""
+    preset = PRESETS[settings["preset"]]
+    return {
+        name: preset.get(name, value) if context.get_parameter_source(name) is ParameterSource.DEFAULT else value
+        for name, value in settings.items()
+    }
 
 
 def _parse(path: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scorer.classifier.long_text import LongText
-from scorer.config import FitConfig
+from scorer.config import PRESETS, FitConfig
 from scorer.errors import UsageError
 from scorer.runs.console import Console
 from scorer.training.data import TrainingData, load_data
@@ -71,6 +71,8 @@ def fit(config: FitConfig, console: Console) -> FitSummary:
 
 def _check_values(config: FitConfig) -> None:
     """What a single field's minimum cannot say."""
+    if config.preset not in PRESETS:
+        raise UsageError(f"--preset {config.preset}: none of {', '.join(PRESETS)}")
     if not 0.0 < config.valid_fraction < 1.0:
         raise UsageError(f"--valid-fraction {config.valid_fraction}: a share between 0 and 1, without the ends")
     if config.label_separator == "":

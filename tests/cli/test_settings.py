@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from scorer.cli.fit import fit
 from scorer.cli.score import score
+from scorer.cli.settings import with_preset
+from scorer.config import PRESETS, FitConfig, settings_of
 from scorer.errors import ConfigError, InputMissing
 
 
@@ -128,3 +132,41 @@ def test_a_file_that_is_not_there_and_a_folder(tmp_path):
         value("max_length", "--config", str(tmp_path / "absent.json"))
     with pytest.raises(ConfigError, match="cannot be read"):
         value("max_length", "--config", str(tmp_path))
+
+
+def fitted_as(*arguments: str) -> dict[str, object]:
+    """The settings of a fit after its preset."""
+    context = fit.make_context("fit", ["train.csv", *arguments])
+    return with_preset(context, {name: value for name, value in context.params.items() if name != "train"})
+
+
+def test_a_preset_is_beneath_everything_but_the_default(settings, monkeypatch):
+    path = settings('{"max_length": 40, "preset": "quick"}')
+    plain = fitted_as()
+    assert plain == fitted_as("--preset", "default")
+    assert (plain["epochs"], plain["max_length"]) != (1.0, 64), "presets that change nothing show nothing"
+    for name, values in PRESETS.items():
+        assert fitted_as("--preset", name) == {**plain, "preset": name, **values}
+    assert fitted_as("--preset", "quick", "--epochs", "3")["epochs"] == 3.0, "the default, but said aloud"
+    found = fitted_as("--config", path)
+    assert (found["epochs"], found["max_length"]) == (1.0, 40)
+    found = fitted_as("--config", path, "--preset", "best")
+    assert (found["epochs"], found["max_length"]) == (PRESETS["best"]["epochs"], 40)
+    monkeypatch.setenv("SCORER_EPOCHS", "7")
+    assert fitted_as("--preset", "quick")["epochs"] == 7.0
+    monkeypatch.setenv("SCORER_PRESET", "quick")
+    found = fitted_as()
+    assert (found["epochs"], found["max_length"]) == (7.0, 64)
+
+
+def test_presets_are_settings_with_values_that_are_allowed():
+    for name, values in PRESETS.items():
+        assert set(values) <= {field.name for field, _, _ in settings_of(FitConfig)}
+        FitConfig(train=Path("train.csv"), preset=name, **values)
+
+
+def test_help_says_what_a_preset_means():
+    option = next(part for part in fit.params if part.name == "preset")
+    for values in PRESETS.values():
+        for name, value in values.items():
+            assert f"--{name.replace('_', '-')} {value}" in option.help
