@@ -20,7 +20,7 @@ endef
 export SHOW
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit format bench bench-gpu test-gpu test-ray test-slow torture clean
+.PHONY: help demo test check lint types unit format bench bench-gpu quality test-gpu test-ray test-slow torture clean
 .DELETE_ON_ERROR:
 
 help: ## Show what can be made
@@ -77,6 +77,9 @@ bench: $(ENV) ## Measure scoring beside its peers (BENCH="--workload all --write
 
 bench-gpu: $(ENV) ## Measure scoring on a CUDA device
 	$(BIN)/python jobs/bench/score_gpu.py $(BENCH)
+
+quality: $(ENV) ## Measure fitted models beside the plain Trainer script: hours; needs SCORER_REALDATA
+	$(BIN)/python jobs/bench/fit_quality.py --write $(QUALITY)
 
 clean: ## Remove the environment and everything made here, but not models
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build data/*.parquet
