@@ -23,8 +23,8 @@ _SHARED = 1 / 4
 class LongText:
     """How a text with more tokens than `max_length` is read.
 
-    strategy  `truncate` cuts off its end; `head-tail` keeps its beginning and its end and leaves out the middle;
-              `window` reads all of it, in windows of `max_length` tokens
+    strategy  `truncate` cuts off its end; `head-tail` leaves out its middle, so that a quarter of what is kept is its
+              beginning and the rest its end; `window` reads all of it, in windows of `max_length` tokens
     stride    tokens that neighbouring windows share, special tokens not counted
     pooling   how the logits of a text's windows become the text's: their `mean` or their `max`, label by label
     """

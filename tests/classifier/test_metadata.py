@@ -8,6 +8,7 @@ import pytest
 
 from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
+from scorer.classifier.long_text import LongText
 from scorer.classifier.metadata import METADATA_FILE, ModelMetadata
 from scorer.errors import ModelError
 
@@ -108,6 +109,13 @@ def _decided(**changes):
         _decided(thresholds=[0.5, 0.5, 0.5]),
         _decided(abstain_below="low"),
         _without("decision"),
+        _with(long_text={"strategy": "skim", "stride": 0, "pooling": "mean"}),
+        _with(long_text={"strategy": "window", "stride": 64, "pooling": "mean"}),
+        _with(long_text={"strategy": "window", "stride": -1, "pooling": "mean"}),
+        _with(long_text={"strategy": "window", "stride": "8", "pooling": "mean"}),
+        _with(long_text={"strategy": "window", "stride": 8, "pooling": "median"}),
+        _with(long_text={"strategy": "window", "stride": 8, "shape": "round"}),
+        _with(long_text="window"),
         _with(labels={"names": ["1", "2", "3"], "kind": "int", "multi": True}),
         _with(files=["config.json"]),
         lambda _: [],
@@ -155,3 +163,17 @@ def test_several_labels_a_row_have_thresholds(tmp_path):
     found = ModelMetadata.read(tmp_path)
     assert found is not None
     assert (found.labels, found.decision) == (labels, written.decision)
+
+
+def test_how_long_texts_are_read_is_kept_and_truncated_where_nothing_is_said(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    metadata(long_text=LongText("window", 8, "max")).write(tmp_path)
+    found = ModelMetadata.read(tmp_path)
+    assert found is not None
+    assert found.long_text == LongText("window", 8, "max")
+    document = json.loads((tmp_path / METADATA_FILE).read_text())
+    del document["long_text"]
+    (tmp_path / METADATA_FILE).write_text(json.dumps(document))
+    before = ModelMetadata.read(tmp_path)
+    assert before is not None
+    assert before.long_text == LongText("truncate", 0, "mean")
