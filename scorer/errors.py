@@ -72,10 +72,16 @@ class ConfigError(ModelError):
 
 
 class Interrupted(ScorerError):
-    """A signal asked us to stop; what was done so far is kept and the same command goes on from there."""
+    """A signal asked us to stop; unless the message says otherwise, what was done so far is kept and the same command
+    goes on from there."""
 
-    def __init__(self, signal_number: int) -> None:
-        super().__init__("interrupted; what was done so far is kept for a run that goes on from it")
+    def __init__(
+        self,
+        signal_number: int,
+        message: str = "interrupted; what was done so far is kept for a run that goes on from it",
+    ) -> None:
+        super().__init__(message)
+        self.signal_number = signal_number
         self.exit_code = 128 + signal_number
 
 

@@ -5,8 +5,10 @@ Owns which rows are usable. Does not know tokens, models or the split.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import reduce
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +34,8 @@ class Examples:
     labels       n labels of one kind, in the type that they had in the file; with `multi` a tuple of them a row
     rows         rows that were read, of which `rows - n` were dropped because their text is null or empty
     fingerprint  of the file's contents
+    left_out     the places (d,) int64, counted from 0, of the rows that were dropped
+    others       n values of each further column that was asked for
     """
 
     columns: Columns
@@ -39,6 +43,8 @@ class Examples:
     labels: list[RowLabel]
     rows: int
     fingerprint: str
+    left_out: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    others: Mapping[str, list[Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -51,6 +57,10 @@ class Examples:
     @property
     def dropped(self) -> int:
         return self.rows - len(self)
+
+    def numbers(self) -> NDArray[np.int64]:
+        """The number (n,) int64 of each row in its file, counted from 1."""
+        return np.delete(np.arange(1, self.rows + 1), self.left_out)
 
     def keys(self) -> list[tuple[str, ...]]:
         """What tells one example's text from another's: its texts."""
@@ -65,7 +75,9 @@ class Examples:
         """The examples at `rows`, of which none counts as dropped."""
         chosen = tuple([column[row] for row in rows] for column in self.texts)
         labels = [self.labels[row] for row in rows]
-        return replace(self, texts=chosen, labels=labels, rows=len(rows))
+        others = {name: [values[row] for row in rows] for name, values in self.others.items()}
+        none = np.zeros(0, np.int64)
+        return replace(self, texts=chosen, labels=labels, rows=len(rows), left_out=none, others=others)
 
 
 def read_examples(
@@ -75,8 +87,10 @@ def read_examples(
     label_column: str | None,
     label_separator: str | None = None,
     limit: int | None = None,
+    others: tuple[str, ...] = (),
 ) -> Examples:
-    """Read `location`, at most `limit` rows. Columns that are not named are found by their names.
+    """Read `location`, at most `limit` rows. Columns that are not named are found by their names. The values of the
+    columns `others`, which must be there, are kept beside the texts.
 
     With `label_separator` a text in the label column names several labels; a column of lists needs none.
 
@@ -86,11 +100,14 @@ def read_examples(
     columns = find_columns(source.read().schema, texts=text_columns, label=label_column, where=location)
     kept: list[list[str]] = [[] for _ in columns.texts]
     label_chunks, usable = [], []
+    beside: dict[str, list[Any]] = {name: [] for name in others}
     for window in source.read(columns.texts).windows(max_rows=_WINDOW_ROWS, max_bytes=_WINDOW_BYTES, limit=limit):
         parts = [texts(window, name) for name in columns.texts]
         usable.append(_usable(parts))
         for column, part in zip(kept, parts, strict=True):
             column.extend(part.filter(pa.array(usable[-1])).to_pylist())
+        for name, values in beside.items():
+            values.extend(window.column(name).filter(pa.array(usable[-1])).to_pylist())
         label_chunks.extend(window.column(columns.label).chunks)
     if not label_chunks or not sum(map(len, usable)):
         raise DataError(f"{location}: no rows; a training file needs some")
@@ -100,7 +117,8 @@ def read_examples(
     if not mask.any():
         raise DataError(f"{location}: all {len(mask)} texts are null or empty; name another column with --text-column")
     labels = [label for label, keep in zip(labels, mask, strict=True) if keep]
-    return Examples(columns, tuple(kept), labels, len(mask), source.fingerprint())
+    left_out = np.flatnonzero(~mask)
+    return Examples(columns, tuple(kept), labels, len(mask), source.fingerprint(), left_out, beside)
 
 
 def _usable(columns: list[pa.ChunkedArray]) -> NDArray[np.bool_]:

@@ -113,13 +113,15 @@ def label_set(values: Sequence[RowLabel], *, name: str, where: str, multi: bool 
     return LabelSet.from_values(list(counts), multi=multi)
 
 
-def label_indices(values: Sequence[RowLabel], labels: LabelSet, *, name: str, where: str) -> Targets:
+def label_indices(
+    values: Sequence[RowLabel], labels: LabelSet, *, name: str, where: str, known: str = "the training file"
+) -> Targets:
     """`values` as class indices (n,) int64, or with several labels a row as a matrix (n, labels) int8 of 0 and 1.
 
-    DataError with counts when some are no label of the training rows, or when one file has one label a row and the
-    other several.
+    DataError with counts when some are none of `labels`, those of what is `known`, or when one side has one label a row
+    and the other several.
     """
-    _check_known(values, labels, name=name, where=where)
+    _check_known(values, labels, name=name, where=where, known=known)
     index = labels.index_of()
     if not labels.multi:
         return np.fromiter((index[value] for value in _each(values)), np.int64, len(values))
@@ -136,24 +138,22 @@ def label_counts(targets: Targets, labels: LabelSet) -> NDArray[np.int64]:
     return np.bincount(targets, minlength=len(labels)).astype(np.int64)
 
 
-def _check_known(values: Sequence[RowLabel], labels: LabelSet, *, name: str, where: str) -> None:
+def _check_known(values: Sequence[RowLabel], labels: LabelSet, *, name: str, where: str, known: str) -> None:
     if values and isinstance(values[0], tuple) != labels.multi:
         raise DataError(
             f"{where}: labels: column {name!r} has {'one label' if labels.multi else 'several labels'} a row, "
-            f"the training file {'several' if labels.multi else 'one'}"
+            f"{known} {'several' if labels.multi else 'one'}"
         )
     kinds = {_kind(value) for value in _each(values)}
     if kinds - {labels.kind}:
-        raise DataError(
-            f"{where}: labels: column {name!r} holds {kinds.pop()} labels, the training file {labels.kind} ones"
-        )
+        raise DataError(f"{where}: labels: column {name!r} holds {kinds.pop()} labels, {known} {labels.kind} ones")
     index = labels.index_of()
     lacking = [row for row in values if any(value not in index for value in _labels_of(row))]
     if lacking:
         unknown = {value for value in _each(lacking) if value not in index}
         raise DataError(
             f"{where}: labels: {len(lacking)} of {len(values)} rows have one of {len(unknown)} labels in column "
-            f"{name!r} that the training file lacks; drop those rows or add such rows to the training file"
+            f"{name!r} that {known} lacks; drop those rows or add such rows to the training file"
         )
 
 

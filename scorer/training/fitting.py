@@ -76,8 +76,9 @@ class Fitting:
         self._device, self._precision = choose(config)
         self._base = load_base_model(config, data.labels)
 
-    def run(self, output: Path, signals: StopSignals) -> Fitted:
-        """Train and publish the model as `output`, or as the output of the interrupted fit that is resumed."""
+    def run(self, output: Path, signals: StopSignals, *, latest: bool = True) -> Fitted:
+        """Train and publish the model as `output`, or as the output of the interrupted fit that is resumed, and
+        let models/latest mean it if it is to be the `latest`."""
         job = describe(
             self._config,
             fingerprints=self._data.fingerprints(),
@@ -89,7 +90,7 @@ class Fitting:
             check_free_space(output, _COPIES_ON_DISK * 4 * self._base.model.num_parameters())
             trainer, seeds = self._train(workspace, signals)
             verdict = dataclasses.replace(self._judge(trainer), seeds=seeds)
-            self._publish(workspace, output, verdict)
+            self._publish(workspace, output, verdict, latest=latest)
         except ConfigError:
             # It would fail again in the same way.
             workspace.remove()
@@ -197,7 +198,7 @@ class Fitting:
         raw, calibrated = (measure(logits, targets, labels=labels, decision=way) for way in ways)
         return decision, raw, calibrated
 
-    def _publish(self, workspace: Workspace, output: Path, verdict: Verdict) -> None:
+    def _publish(self, workspace: Workspace, output: Path, verdict: Verdict, *, latest: bool) -> None:
         built = workspace.path / "model"
         try:
             shutil.rmtree(built, ignore_errors=True)
@@ -210,7 +211,8 @@ class Fitting:
                 precision=self._precision,
             )
             publish(built, output)
-            point_latest(output)
+            if latest:
+                point_latest(output)
         except OSError as error:
             raise from_os_error(error) from error
 
@@ -225,10 +227,13 @@ class Fitting:
         )
 
 
-def fit_and_write(config: FitConfig, data: TrainingData, output: Path, console: Console) -> Fitted:
-    """Train on `data` and publish the model directory; see `scorer.training.job.fit` for what can go wrong."""
+def fit_and_write(
+    config: FitConfig, data: TrainingData, output: Path, console: Console, *, latest: bool = True
+) -> Fitted:
+    """Train on `data` and publish the model directory, which models/latest points to if it is to be the `latest`; see
+    `scorer.training.job.fit` for what can go wrong."""
     with quiet_training(), StopSignals() as signals:
-        return Fitting(config, data, console).run(output, signals)
+        return Fitting(config, data, console).run(output, signals, latest=latest)
 
 
 def _run(trainer: FitTrainer, checkpoint: Path | None) -> None:

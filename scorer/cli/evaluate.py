@@ -1,0 +1,33 @@
+"""`scorer evaluate`: parse, call the evaluation job, report."""
+
+from __future__ import annotations
+
+import glob
+from pathlib import Path
+from typing import Any
+
+import click
+
+from scorer.cli.options import config_options
+from scorer.cli.report import print_summary
+from scorer.config import EvaluateConfig
+from scorer.errors import InputMissing
+
+
+@click.command(short_help="Tell how good a model is on labelled data, and where it fails.")
+@click.argument("data")
+@config_options(EvaluateConfig)
+def evaluate(data: str, **settings: Any) -> None:
+    """Score DATA, which has labels, and tell how good the model is on it and where it fails.
+
+    Metrics before and after calibration, slices by length and by any column, the accuracy that is left at each
+    confidence, the hardest rows and the labels that are probably wrong: in words on stderr, as JSON on stdout, as a
+    page with --report and as a ranked table with --rows.
+    """
+    config = EvaluateConfig(data=data, **settings)
+    if not Path(data).exists() and not glob.has_magic(data):
+        raise InputMissing(f"{data}: no such file or folder")
+    from scorer.evaluation.job import evaluate as evaluate_job
+    from scorer.runs.console import Console
+
+    print_summary(evaluate_job(config, Console(quiet=config.quiet)).as_dict(), quiet=config.quiet)

@@ -1,0 +1,110 @@
+"""Out-of-sample predictions: every row judged by a model that has not seen it.
+
+Owns the K fits of a cross-validation and what they are fitted with: the training configuration that the model records.
+Does not know how a model is trained.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import tempfile
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.classifier.base_model import DEFAULT_BASE_MODEL
+from scorer.classifier.directory import open_model
+from scorer.classifier.metadata import ModelMetadata
+from scorer.config import EvaluateConfig, FitConfig
+from scorer.errors import DataError
+from scorer.evaluation.predictions import Predicted, Predictions, predict
+from scorer.evaluation.preparation import Prepared
+from scorer.examples.folds import stratified_folds
+from scorer.examples.split import rarest_labels, stratified_split
+from scorer.runs.console import Console
+from scorer.training.data import TrainingData
+from scorer.training.fitting import fit_and_write
+
+# What a fold's fit does not take over from the model's: where it reads and writes, how loud it is, how it is repeated.
+_OWN = {"train", "valid", "output", "limit", "resume", "force", "strict", "quiet", "seeds"}
+
+
+def predict_by_folds(prepared: Prepared, folds: int, console: Console) -> Predicted:
+    """Predict the rows of each of `folds` folds by a model fitted on the rows of the others.
+
+    A fit holds out a share of its own rows to choose the best checkpoint and to calibrate, so nothing of the fold it
+    predicts has any part in it. Equal texts are in one fold. DataError when there are fewer texts than folds.
+    """
+    metadata = prepared.directory.metadata
+    assert metadata is not None, "preparation refuses models without metadata; this is a bug"
+    examples, config = prepared.examples, fit_config(metadata, prepared.config)
+    groups = examples.groups()
+    if folds > groups.max() + 1:
+        raise DataError(f"{prepared.config.data}: {groups.max() + 1} different texts do not make {folds} folds")
+    classes = rarest_labels(prepared.targets) if prepared.labels.multi else prepared.targets.astype(np.int64)
+    fold_of = stratified_folds(classes, groups, folds=folds, seed=config.seed)
+    parts = []
+    for fold in range(folds):
+        inside, outside = np.flatnonzero(fold_of == fold), np.flatnonzero(fold_of != fold)
+        console.say(f"fold {fold + 1} of {folds}: fitting on {len(outside)} rows to predict {len(inside)}")
+        parts.append((inside, _predict_fold(prepared, config, groups, inside=inside, outside=outside)))
+    return _joined(parts, metadata)
+
+
+def fit_config(metadata: ModelMetadata, config: EvaluateConfig) -> FitConfig:
+    """How the model of `metadata` was fitted, as the configuration of another fit; the device is that of `config`."""
+    kinds = typing.get_type_hints(FitConfig)
+    known = {name: _value(value, kinds[name]) for name, value in _known(metadata.training).items()}
+    base = None if metadata.base_model == DEFAULT_BASE_MODEL else metadata.base_model
+    known |= {"base_model": base, "max_length": metadata.max_length, "device": config.device, "quiet": True}
+    return FitConfig(train=Path(config.data), **known)
+
+
+def _known(training: Mapping[str, Any]) -> dict[str, Any]:
+    """The recorded options that this version of scorer has, but those that are a fit's own."""
+    names = {field.name for field in dataclasses.fields(FitConfig)} - _OWN
+    return {name: value for name, value in training.items() if name in names}
+
+
+def _value(value: Any, kind: Any) -> Any:
+    return tuple(value) if isinstance(value, list) and "tuple" in str(kind) else value
+
+
+def _predict_fold(
+    prepared: Prepared,
+    config: FitConfig,
+    groups: NDArray[np.int64],
+    *,
+    inside: NDArray[np.int64],
+    outside: NDArray[np.int64],
+) -> Predicted:
+    examples, targets = prepared.examples, prepared.targets
+    kept, held_out = stratified_split(
+        targets[outside], groups[outside], fraction=config.valid_fraction, seed=config.seed
+    )
+    if not len(held_out):
+        raise DataError(f"{prepared.config.data}: {len(outside)} rows are too few to fit a fold on; ask for more folds")
+    kept, held_out = outside[kept], outside[held_out]
+    data = TrainingData(examples.take(kept), targets[kept], examples.take(held_out), targets[held_out], prepared.labels)
+    # What a fold's fit has to say is about files that nobody will see.
+    unheard = Console(quiet=True, stream=io.StringIO())
+    with tempfile.TemporaryDirectory(prefix="scorer-fold-") as folder:
+        output = Path(folder) / "model"
+        fit_and_write(config, data, output, unheard, latest=False)
+        return predict(prepared.config, open_model(str(output)), examples.take(inside), unheard)
+
+
+def _joined(parts: list[tuple[NDArray[np.int64], Predicted]], metadata: ModelMetadata) -> Predicted:
+    """The predictions of all folds in the order of the rows."""
+    order = np.argsort(np.concatenate([rows for rows, _ in parts]))
+    arrays = {
+        name: np.concatenate([getattr(part.predictions, name) for _, part in parts])[order]
+        for name in ("logits", "scaled", "tokens", "scored")
+    }
+    decision = dataclasses.replace(metadata.decision, temperature=(1.0,))
+    return Predicted(Predictions(**arrays, decision=decision), parts[0][1].engine)

@@ -1,0 +1,120 @@
+"""The evaluation job: a model and a labelled file in, what it is worth and where it fails out.
+
+Owns the order of the steps. Everything cheap (files, columns, labels, outputs) is checked before torch is imported, so
+that a mistake on the command line is answered at once; hence the imports inside functions.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from scorer.config import EvaluateConfig
+from scorer.errors import Interrupted
+from scorer.evaluation.preparation import Prepared, prepare
+from scorer.runs.console import Console
+from scorer.runs.signals import StopSignals
+from scorer.version import __version__
+
+if TYPE_CHECKING:
+    from scorer.evaluation.findings import Findings
+    from scorer.evaluation.predictions import Predicted
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSummary:
+    """What an evaluation found; `read` rows, of which `left_out` had no text and `unscored` no finite logits."""
+
+    config: EvaluateConfig
+    model: str
+    findings: Findings
+    engine: dict[str, Any]
+    read: int
+    left_out: int
+    unscored: int
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON types only; no texts."""
+        config = self.config
+        return {
+            "data": config.data,
+            "model": self.model,
+            "rows": {"read": self.read, "left_out": self.left_out, "unscored": self.unscored},
+            "folds": config.folds,
+            **self.findings.as_dict(show=config.show),
+            "report": str(config.report) if config.report is not None else None,
+            "rows_file": str(config.rows) if config.rows is not None else None,
+            "engine": self.engine,
+            "seconds": round(self.seconds, 1),
+        }
+
+
+def evaluate(config: EvaluateConfig, console: Console) -> EvaluationSummary:
+    """Compare what a model says of `config.data` with its labels, and write the files that `config` asks for.
+
+    Raises UsageError, DataError, InputMissing, OutputRefused, ConfigError, ModelError, DeviceError, StorageError or
+    Interrupted (nothing is kept: an evaluation begins anew).
+    """
+    started = time.monotonic()
+    try:
+        with StopSignals() as signals, signals.at_once():
+            prepared = prepare(config, console)
+            predicted = _predict(prepared, console)
+            return _conclude(prepared, predicted, console, started=started)
+    except Interrupted as error:
+        raise Interrupted(error.signal_number, "interrupted; nothing was written") from error
+
+
+def _predict(prepared: Prepared, console: Console) -> Predicted:
+    if prepared.config.folds is not None:
+        from scorer.evaluation.folds import predict_by_folds
+
+        return predict_by_folds(prepared, prepared.config.folds, console)
+    from scorer.evaluation.predictions import predict
+
+    return predict(prepared.config, prepared.directory, prepared.examples, console)
+
+
+def _conclude(prepared: Prepared, predicted: Predicted, console: Console, *, started: float) -> EvaluationSummary:
+    from scorer.evaluation.findings import find
+    from scorer.evaluation.narration import narrate
+
+    config, examples = prepared.config, prepared.examples
+    findings = find(
+        examples,
+        prepared.targets,
+        predicted.predictions,
+        labels=prepared.labels,
+        columns=dict.fromkeys(config.slice),
+    )
+    _write(prepared, findings)
+    unscored = int((~predicted.predictions.scored).sum())
+    for line in narrate(findings, show=config.show):
+        console.say(line)
+    return EvaluationSummary(
+        config=config,
+        model=str(prepared.directory.path),
+        findings=findings,
+        engine=predicted.engine,
+        read=examples.rows,
+        left_out=examples.dropped,
+        unscored=unscored,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _write(prepared: Prepared, findings: Findings) -> None:
+    from scorer.evaluation.output import ranked_rows, write_rows
+
+    config = prepared.config
+    lineage = {
+        "evaluation": True,
+        "model": {"fingerprint": prepared.directory.fingerprint},
+        "input": {"fingerprint": prepared.examples.fingerprint},
+        "folds": config.folds,
+        "versions": {"scorer": __version__},
+    }
+    if config.rows is not None:
+        write_rows(config.rows, ranked_rows(findings, prepared.examples), lineage=lineage)

@@ -1,0 +1,63 @@
+"""An evaluation in a few lines for a person.
+
+Owns the words. Tells no text of any row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from scorer.evaluation.findings import Findings
+from scorer.metrics.thresholds import Threshold
+
+_MOST_LABELS = 30
+_MOST_SLICES = 10
+
+
+def narrate(findings: Findings, *, show: int) -> Iterator[str]:
+    """The lines, most important first within each part; `show` bounds the lists of rows."""
+    metrics, raw = findings.metrics, findings.raw
+    for label in sorted(metrics.labels, key=lambda label: label.f1)[:_MOST_LABELS]:
+        yield (
+            f"label {label.name}: precision {label.precision:.3f}, recall {label.recall:.3f}, F1 {label.f1:.3f}, "
+            f"{label.support} rows"
+        )
+    if (hidden := len(metrics.labels) - _MOST_LABELS) > 0:
+        yield f"and {hidden} labels with a higher F1"
+    more = "".join(f", {name.replace('_', ' ')} {value:.4f}" for name, value in metrics.more.items())
+    yield f"accuracy {metrics.accuracy:.4f}, macro F1 {metrics.macro_f1:.4f}{more} on {metrics.rows} rows"
+    yield (
+        f"calibration error {metrics.ece:.4f} (uncalibrated {raw.ece:.4f}), negative log-likelihood {metrics.nll:.4f} "
+        f"({raw.nll:.4f})"
+    )
+    yield from (_reached(target, found) for target, found in findings.reaching.items())
+    yield from _worse(findings)
+    yield from _doubtful(findings, show)
+
+
+def _reached(target: float, found: Threshold | None) -> str:
+    if found is None:
+        return f"accuracy {target:.2f} is reached at no confidence"
+    return (
+        f"accuracy {target:.2f} is reached from confidence {found.confidence:.4f} on, "
+        f"which {found.coverage:.1%} of the rows have"
+    )
+
+
+def _worse(findings: Findings) -> Iterator[str]:
+    worse = sorted((part for part in findings.slices if part.worse), key=lambda part: part.accuracy)
+    for part in worse[:_MOST_SLICES]:
+        yield (
+            f"significantly worse: {part.column} {part.value}: accuracy {part.accuracy:.4f}, "
+            f"macro F1 {part.macro_f1:.4f} on {part.rows} rows"
+        )
+    if len(worse) > _MOST_SLICES:
+        yield f"and {len(worse) - _MOST_SLICES} more slices that are significantly worse"
+
+
+def _doubtful(findings: Findings, show: int) -> Iterator[str]:
+    errors = findings.errors
+    ranking = errors.ranking()
+    yield f"suspected label errors: {len(ranking)}; an estimated {errors.share:.1%} of all labels are wrong"
+    if show and len(ranking):
+        yield "look first at rows " + ", ".join(str(number) for number in findings.numbers[ranking[:show]])

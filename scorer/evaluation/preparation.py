@@ -1,0 +1,103 @@
+"""The checks before an evaluation: model, input, columns, labels and outputs, without the weights.
+
+Owns what can be found wrong before anything heavy is loaded, and the reading of the labelled rows. Writes nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scorer.classifier.directory import ModelDirectory, open_model
+from scorer.classifier.labels import LabelSet, Targets
+from scorer.config import EvaluateConfig
+from scorer.errors import ModelError, UsageError
+from scorer.examples.reading import Examples, read_examples
+from scorer.examples.targets import label_indices
+from scorer.runs.console import Console
+from scorer.tables.columns import find_text_columns
+from scorer.tables.formats import format_of
+from scorer.tables.publish import check_target
+from scorer.tables.source import Source
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is evaluated: a model that may be opened and rows whose labels it knows.
+
+    `targets` are class indices (n,), or (n, labels) of 0 and 1 where a row may have several labels.
+    """
+
+    config: EvaluateConfig
+    directory: ModelDirectory
+    labels: LabelSet
+    examples: Examples
+    targets: Targets
+
+
+def prepare(config: EvaluateConfig, console: Console) -> Prepared:
+    """Check `config` and read its rows; what is wrong is raised as a ScorerError, what is doubtful is a warning."""
+    source = Source.open(config.data)
+    _check_outputs(config, source)
+    _check_slices(config, source.names)
+    directory = open_model(config.model)
+    labels = _labels(directory, folds=config.folds)
+    metadata = directory.metadata
+    fitted = metadata.text_columns if metadata else ()
+    label = config.label_column
+    if label is None and metadata is not None and metadata.label_column in source.names:
+        label = metadata.label_column
+    examples = read_examples(
+        config.data,
+        text_columns=find_text_columns(source.names, config.text_column, fitted, where=config.data),
+        label_column=label,
+        label_separator=metadata.label_separator if metadata else None,
+        limit=config.limit,
+        others=tuple(dict.fromkeys(config.slice)),
+    )
+    name = examples.columns.label
+    targets = label_indices(examples.labels, labels, name=name, where=config.data, known="the model")
+    _warn(config, directory, examples, console)
+    return Prepared(config, directory, labels, examples, targets)
+
+
+def _labels(directory: ModelDirectory, *, folds: int | None) -> LabelSet:
+    labels = directory.labels
+    if labels is None:
+        raise ModelError(f"{directory.name}: config.json names no labels to compare with; fit the model with scorer")
+    if folds is not None and directory.metadata is None:
+        raise UsageError(f"--folds: {directory.name} does not say how it was fitted; only a model of scorer fit does")
+    return labels
+
+
+def _check_outputs(config: EvaluateConfig, source: Source) -> None:
+    for path in (config.report, config.rows):
+        if path is not None:
+            if str(path) == "-":
+                raise UsageError("--report and --rows are files; standard output has the summary")
+            check_target(path, [Path(file) for file in source.files], force=config.force)
+    if config.rows is not None:
+        if format_of(config.rows) is None:
+            raise UsageError(f"{config.rows}: no format has this ending; name a .parquet, .csv, .tsv or .jsonl file")
+        if config.report is not None and config.rows.resolve() == config.report.resolve():
+            raise UsageError(f"{config.rows}: is named twice, for --rows and --report; name another file")
+
+
+def _check_slices(config: EvaluateConfig, names: Sequence[str]) -> None:
+    for name in config.slice:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"columns: {', '.join(names[:20])}"
+            raise UsageError(f"{config.data}: no column {name!r} for --slice; {hint}")
+
+
+def _warn(config: EvaluateConfig, directory: ModelDirectory, examples: Examples, console: Console) -> None:
+    if examples.dropped:
+        console.warn(f"{config.data}: {examples.dropped} of {examples.rows} rows left out: their text is null or empty")
+    recorded = directory.metadata.training_data if directory.metadata else {}
+    sides = [name for name in ("train", "valid") if recorded.get(name, {}).get("fingerprint") == examples.fingerprint]
+    if sides and config.folds is None:
+        how = "was fitted on" if "train" in sides else "was chosen and calibrated on"
+        console.warn(f"{config.data}: the model {how} this file, so the figures flatter it; --folds K does not")
