@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet, RowLabel, Targets
 from scorer.evaluation.label_errors import LabelErrors, find_label_errors
 from scorer.evaluation.predictions import Predictions
@@ -34,6 +35,7 @@ class Findings:
     """What is known of n rows.
 
     metrics, raw      of all rows, with calibrated probabilities and with those before calibration
+    decision          what made labels of the logits, which had been divided by their temperature before
     judged            each row beside its answer
     errors            which labels are probably wrong
     numbers           (n,) int64, each row's number in its file, from 1
@@ -46,6 +48,7 @@ class Findings:
     labels: LabelSet
     metrics: Metrics
     raw: Metrics
+    decision: Decision
     judged: Judged
     errors: LabelErrors
     numbers: NDArray[np.int64]
@@ -127,6 +130,7 @@ def find(
         labels=labels,
         metrics=measure(scored.scaled, targets, labels=labels, decision=scored.decision),
         raw=measure(scored.logits, targets, labels=labels),
+        decision=scored.decision,
         judged=judged,
         errors=find_label_errors(judged.probabilities, targets),
         numbers=numbers,

@@ -62,13 +62,20 @@ def fit_config(metadata: ModelMetadata, config: EvaluateConfig) -> FitConfig:
     known = {name: _value(value, kinds[name]) for name, value in _known(metadata.training).items()}
     base = None if metadata.base_model == DEFAULT_BASE_MODEL else metadata.base_model
     known |= {"base_model": base, "max_length": metadata.max_length, "device": config.device, "quiet": True}
-    return FitConfig(train=Path(config.data), **known)
+    return FitConfig(train=Path(config.data), **known, **_long_text(metadata))
 
 
 def _known(training: Mapping[str, Any]) -> dict[str, Any]:
     """The recorded options that this version of scorer has, but those that are a fit's own."""
     names = {field.name for field in dataclasses.fields(FitConfig)} - _OWN
     return {name: value for name, value in training.items() if name in names}
+
+
+def _long_text(metadata: ModelMetadata) -> dict[str, Any]:
+    """What `LongText.of` made the model's own choice of."""
+    chosen = metadata.long_text
+    windows = {"stride": chosen.stride, "pooling": chosen.pooling} if chosen.strategy == "window" else {}
+    return {"long_text": chosen.strategy, **windows}
 
 
 def _value(value: Any, kind: Any) -> Any:

@@ -89,7 +89,7 @@ def _conclude(prepared: Prepared, predicted: Predicted, console: Console, *, sta
         labels=prepared.labels,
         columns=dict.fromkeys(config.slice),
     )
-    _write(prepared, findings)
+    _write(prepared, findings, engine=predicted.engine)
     unscored = int((~predicted.predictions.scored).sum())
     for line in narrate(findings, show=config.show):
         console.say(line)
@@ -105,8 +105,9 @@ def _conclude(prepared: Prepared, predicted: Predicted, console: Console, *, sta
     )
 
 
-def _write(prepared: Prepared, findings: Findings) -> None:
-    from scorer.evaluation.output import ranked_rows, write_rows
+def _write(prepared: Prepared, findings: Findings, *, engine: dict[str, Any]) -> None:
+    from scorer.evaluation.output import ranked_rows, write_page, write_rows
+    from scorer.evaluation.pages import evaluate_page
 
     config = prepared.config
     lineage = {
@@ -118,3 +119,5 @@ def _write(prepared: Prepared, findings: Findings) -> None:
     }
     if config.rows is not None:
         write_rows(config.rows, ranked_rows(findings, prepared.examples), lineage=lineage)
+    if config.report is not None:
+        write_page(config.report, evaluate_page(prepared, findings, engine=engine).html())

@@ -71,7 +71,7 @@ def _several(probabilities: NDArray[np.float64], given: NDArray[np.integer[Any]]
     # The worst suspected label where there is one, so that the score is about what is suggested.
     worst = np.where(suspect.any(axis=1), np.where(suspect, against, 0).max(axis=1), against.max(axis=1))
     suggested = np.where(suspect, 1 - given, given).astype(given.dtype)
-    return LabelErrors(suspect.any(axis=1), suggested, worst, float(shares.mean()), None)
+    return LabelErrors(np.asarray(suspect.any(axis=1)), suggested, worst, float(shares.mean()), None)
 
 
 def confident_class(probabilities: NDArray[np.float64], given: NDArray[np.int64]) -> NDArray[np.int64]:

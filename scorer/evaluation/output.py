@@ -1,6 +1,7 @@
 """The files that an evaluation writes: the ranked rows and the page.
 
-Owns the columns of the ranked rows and the atomic appearance of both. Does not know how figures were computed.
+Owns the columns of the ranked rows and the atomic appearance of both. Does not know how figures were computed, nor what
+is on the page.
 """
 
 from __future__ import annotations
@@ -37,8 +38,7 @@ def ranked_rows(findings: Findings, examples: Examples) -> pa.Table:
     `examples` are those that were read, of which some may have had no score.
     """
     order, judged, errors = findings.order(), findings.judged, findings.errors
-    place_of = {number: place for place, number in enumerate(examples.numbers().tolist())}
-    places = [place_of[number] for number in findings.numbers[order].tolist()]
+    places = np.searchsorted(examples.numbers(), findings.numbers[order]).tolist()
     kind = pa.list_(findings.labels.arrow_type) if findings.labels.multi else findings.labels.arrow_type
     rank = np.arange(1, len(order) + 1)
     unsuspected = ~errors.suspect[order]

@@ -6,7 +6,7 @@ Owns what can be found wrong before anything heavy is loaded, and the reading of
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,8 @@ from scorer.tables.source import Source
 class Prepared:
     """What is evaluated: a model that may be opened and rows whose labels it knows.
 
-    `targets` are class indices (n,), or (n, labels) of 0 and 1 where a row may have several labels.
+    `targets` are class indices (n,), or (n, labels) of 0 and 1 where a row may have several labels; `warnings` are what
+    a reader of the figures should know.
     """
 
     config: EvaluateConfig
@@ -35,6 +36,7 @@ class Prepared:
     labels: LabelSet
     examples: Examples
     targets: Targets
+    warnings: tuple[str, ...]
 
 
 def prepare(config: EvaluateConfig, console: Console) -> Prepared:
@@ -59,8 +61,10 @@ def prepare(config: EvaluateConfig, console: Console) -> Prepared:
     )
     name = examples.columns.label
     targets = label_indices(examples.labels, labels, name=name, where=config.data, known="the model")
-    _warn(config, directory, examples, console)
-    return Prepared(config, directory, labels, examples, targets)
+    warnings = tuple(_warnings(config, directory, examples))
+    for warning in warnings:
+        console.warn(warning)
+    return Prepared(config, directory, labels, examples, targets, warnings)
 
 
 def _labels(directory: ModelDirectory, *, folds: int | None) -> LabelSet:
@@ -93,11 +97,11 @@ def _check_slices(config: EvaluateConfig, names: Sequence[str]) -> None:
             raise UsageError(f"{config.data}: no column {name!r} for --slice; {hint}")
 
 
-def _warn(config: EvaluateConfig, directory: ModelDirectory, examples: Examples, console: Console) -> None:
+def _warnings(config: EvaluateConfig, directory: ModelDirectory, examples: Examples) -> Iterator[str]:
     if examples.dropped:
-        console.warn(f"{config.data}: {examples.dropped} of {examples.rows} rows left out: their text is null or empty")
+        yield f"{config.data}: {examples.dropped} of {examples.rows} rows left out: their text is null or empty"
     recorded = directory.metadata.training_data if directory.metadata else {}
     sides = [name for name in ("train", "valid") if recorded.get(name, {}).get("fingerprint") == examples.fingerprint]
     if sides and config.folds is None:
         how = "was fitted on" if "train" in sides else "was chosen and calibrated on"
-        console.warn(f"{config.data}: the model {how} this file, so the figures flatter it; --folds K does not")
+        yield f"{config.data}: the model {how} this file, so the figures flatter it; --folds K does not"

@@ -1,0 +1,76 @@
+"""Cross-validation: no row is judged by a model that has seen it, and nothing but the answers is left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scorer.classifier.base_model import DEFAULT_BASE_MODEL
+from scorer.classifier.directory import open_model
+from scorer.classifier.labels import LabelSet
+from scorer.classifier.long_text import LongText
+from scorer.classifier.metadata import ModelMetadata
+from scorer.config import EvaluateConfig
+from scorer.errors import DataError
+from scorer.evaluation import folds
+from tests.evaluation.fitted import make_fitted, run, texts
+from tests.training.fits import Remembering, write_csv
+
+
+def test_every_row_is_judged_by_a_model_that_has_not_seen_it(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = make_fitted(tmp_path / "model", ("1", "5"))
+    rows = [(text, 1 + 4 * (number % 2)) for number, text in enumerate(texts(24))]
+    data = write_csv(tmp_path / "data.csv", ("sentence", "score"), [*rows, *rows[:6]])
+    seen, judged = [], []
+
+    def fit(config, training, output, console, *, latest):
+        seen.append({*training.train.texts[0], *training.valid.texts[0]})
+        assert not latest
+        return fitting(config, training, output, console, latest=latest)
+
+    def predict(config, directory, examples, console):
+        judged.append(examples.texts[0])
+        return predicting(config, directory, examples, console)
+
+    fitting, predicting = folds.fit_and_write, folds.predict
+    monkeypatch.setattr(folds, "fit_and_write", fit)
+    monkeypatch.setattr(folds, "predict", predict)
+    console = Remembering()
+    found = run(data, model, console, folds=2)
+    assert sorted(text for part in judged for text in part) == sorted(text for text, _ in [*rows, *rows[:6]])
+    assert all(not known.intersection(part) for known, part in zip(seen, judged, strict=True))
+    assert len(console.having("fold ")) == 2
+    assert (found.findings.metrics.rows, found.as_dict()["folds"]) == (30, 2)
+    assert [int(number) for number in found.findings.numbers] == [*range(1, 31)]
+    # The model is of the rows' own labels: it would be all right if it were asked itself.
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.csv", "model"]
+
+
+def test_fewer_texts_than_folds(fitted: Path, tmp_path: Path) -> None:
+    data = write_csv(tmp_path / "d.csv", ("sentence", "score"), [("a", 1), ("a", 1), ("b", 5)])
+    with pytest.raises(DataError, match="2 different texts do not make 3 folds"):
+        run(data, fitted, folds=3)
+
+
+def test_a_fold_is_fitted_as_the_model_was() -> None:
+    metadata = ModelMetadata(
+        base_model=DEFAULT_BASE_MODEL,
+        text_columns=("a",),
+        label_column="b",
+        labels=LabelSet(("x", "y"), "string"),
+        max_length=64,
+        long_text=LongText("window", 16, "max"),
+        training={"epochs": 1.5, "learning_rate": 3e-5, "limit": 10, "seed": 7, "device": "cuda", "of_tomorrow": 1},
+    )
+    config = folds.fit_config(metadata, EvaluateConfig(data="d.csv", device="cpu"))
+    assert (config.epochs, config.learning_rate, config.seed, config.max_length) == (1.5, 3e-5, 7, 64)
+    assert (config.limit, config.device, config.base_model) == (None, "cpu", None)
+    assert LongText.of(config) == metadata.long_text
+
+
+def test_the_base_model_of_a_directory_is_found_again(fitted: Path) -> None:
+    metadata = open_model(str(fitted)).metadata
+    assert metadata is not None
+    assert folds.fit_config(metadata, EvaluateConfig(data="d.csv")).base_model == str(fitted)
