@@ -18,10 +18,10 @@ ROOT = Path(__file__).parents[1]
 SLOWER_THAN_CLICK = 2.5
 RUNS = 15
 
-# Our own files: the command line, its settings, the error tree, the endings of file names. Beneath `scorer.cli` every
+# Our own files: the command line, the settings, the error tree, the endings of file names. Beneath `scorer.cli` every
 # module is light.
 OWN = {"scorer", "scorer.__main__", "scorer.config", "scorer.errors", "scorer.version"}
-OWN |= {"scorer.tables", "scorer.tables.formats"}
+OWN |= {"scorer.evaluation", "scorer.evaluation.config", "scorer.tables", "scorer.tables.formats"}
 # What those need of the standard library beyond what click loads anyway.
 STANDARD = {
     *("copy", "dataclasses"),
@@ -68,7 +68,9 @@ def click_modules() -> set[str]:
     return modules_after(program, "--help")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["fit", "--help"], ["score", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["fit", "--help"], ["evaluate", "--help"], ["score", "--help"], ["--version"]]
+)
 def test_help_loads_little_beyond_click(click_modules, arguments):
     loaded = modules_after(RUN_SCORER, *arguments) - click_modules
     surprising = {
@@ -89,6 +91,7 @@ def test_importing_the_package_loads_nothing_heavy():
         ["score", "missing.parquet", "out.parquet"],
         ["score", "--no-such-flag"],
         ["fit", "missing.csv"],
+        ["evaluate", "missing.csv"],
         ["nonsense"],
     ],
 )
