@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from sklearn.utils.class_weight import compute_class_weight
 
 from scorer.classifier.labels import LabelSet
+from scorer.errors import UsageError
 from scorer.training.losses import HEAVIEST, Loss, balanced_weights
+from tests.conftest import TinyModel
+from tests.training.fits import reviews, run, weights, write_csv
 
 SINGLE, MULTI = LabelSet(("a", "b", "c"), "string"), LabelSet(("a", "b", "c"), "string", multi=True)
 DRAW = np.random.default_rng(0)
@@ -102,3 +107,21 @@ def test_the_focal_loss_of_a_certain_row_has_a_finite_gradient(multi: bool, targ
         loss.backward()
         assert loss.item() == pytest.approx(0.0, abs=1e-6)
         assert torch.isfinite(scores.grad).all()
+
+
+@pytest.mark.parametrize("multi", [False, True])
+def test_each_option_changes_the_fit_and_validation_stays_the_likelihood(
+    tiny_model: TinyModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, multi: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    labels = [f"{mood},rare" if multi and row % 5 == 0 else mood for row, (_, mood) in enumerate(reviews(60))]
+    rows = [(text, label) for (text, _), label in zip(reviews(60), labels, strict=True)]
+    train = write_csv(Path("train.csv"), ("text", "label"), rows[: 60 if multi else 45])
+    options = [{}, {"class_weight": "balanced"}, {"label_smoothing": 0.2}, {"focal_gamma": 2.0}]
+    separator = {"label_separator": ","} if multi else {}
+    fits = [run(train, tiny_model("bert"), max_steps=2, learning_rate=1e-3, **separator, **more) for more in options]
+    assert len({weights(summary.model) for summary in fits}) == len(options)
+    for summary in fits:
+        assert summary.metrics["nll"] > 0.3, "after two steps; that of the focal loss would be far below"
+    with pytest.raises(UsageError, match="--label-smoothing 1"):
+        run(train, tiny_model("bert"), label_smoothing=1.0, **separator)

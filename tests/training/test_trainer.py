@@ -1,11 +1,22 @@
-"""The order of training examples."""
+"""The order of training examples, and the gradient of a step."""
 
 from __future__ import annotations
 
-import numpy as np
-import pytest
+from pathlib import Path
 
-from scorer.training.trainer import EpochOrder
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from datasets import Dataset
+
+from scorer.classifier.labels import LabelSet
+from scorer.config import FitConfig
+from scorer.training.arguments import training_arguments
+from scorer.training.losses import Loss
+from scorer.training.pretrained import load_base_model
+from scorer.training.trainer import EpochOrder, make_trainer, quiet_training
+from tests.conftest import TinyModel
 
 LENGTHS = [int(length) for length in np.random.default_rng(0).integers(3, 60, 1003)]
 
@@ -41,3 +52,42 @@ def test_batches_hold_similar_lengths_in_no_particular_order() -> None:
 
 def test_the_longest_row_comes_first() -> None:
     assert LENGTHS[order()[0]] == max(LENGTHS)
+
+
+def norm_of_first_gradient(base: Path, folder: Path, *, multi: bool, **options: int) -> float:
+    """Of a step on 16 rows, without dropout."""
+    config = FitConfig(train=Path("train.csv"), base_model=str(base), max_steps=1, eval_steps=1, **options)
+    labels = LabelSet(("a", "b", "c"), "string", multi)
+    draw = np.random.default_rng(0)
+    ids = [draw.integers(5, 100, length).tolist() for length in draw.integers(4, 20, 16)]
+    targets = draw.integers(0, 2, (16, 3)) if multi else draw.integers(0, 3, 16)
+    rows = Dataset(
+        pa.table(
+            {"example": range(16), "input_ids": ids, "length": [len(row) for row in ids], "labels": targets.tolist()}
+        )
+    )
+    with quiet_training():
+        model = load_base_model(config, labels)
+    for module in model.model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    arguments = training_arguments(config, checkpoints=folder, device=torch.device("cpu"), precision="fp32")
+    with quiet_training():
+        trainer = make_trainer(
+            model, arguments, config=config, labels=labels, train=rows, valid=rows, loss=Loss(multi, gamma=1.0)
+        )
+        trainer.train()
+    return next(float(entry["grad_norm"]) for entry in trainer.state.log_history if "grad_norm" in entry)
+
+
+@pytest.mark.parametrize("multi", [False, True])
+def test_batches_that_are_added_up_make_the_step_of_one_batch(
+    tiny_model: TinyModel, tmp_path: Path, multi: bool
+) -> None:
+    """The Trainer would add up the means of the batches: a gradient twice as long from two of them."""
+    base = tiny_model("bert")
+    whole = norm_of_first_gradient(base, tmp_path / "1", multi=multi, batch_size=16)
+    for parts in (2, 4):
+        options = {"batch_size": 16 // parts, "gradient_accumulation": parts}
+        found = norm_of_first_gradient(base, tmp_path / str(parts), multi=multi, **options)
+        assert found == pytest.approx(whole, rel=1e-4)
