@@ -291,6 +291,7 @@ class CheckConfig(Checked):
     )
 
     # what is said
+    report: Annotated[Path | None, Setting("Write what was found here as a page (HTML).", metavar="FILE")] = None
     strict: Annotated[bool, Setting("Exit with 65 when there is a warning or an error.")] = False
     quiet: Annotated[bool, Setting("Say nothing but errors.")] = False
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scorer.checking.findings import Finding, by_severity, counts
-from scorer.checking.judgement import Judge
+from scorer.checking.judgement import Judge, many_labels
 from scorer.checking.lengths import Lengths
 from scorer.checking.repeats import find_overlap, find_repeats
 from scorer.checking.scan import Scan, scan_file
@@ -34,19 +34,22 @@ class FileCheck:
         """The distribution of the usable rows' lengths in characters."""
         return Lengths.of(self.scan.characters[self.scan.keys.usable])
 
+    @property
+    def named_labels(self) -> dict[str, int]:
+        """Usable rows of each label; empty when there are so many that they are perhaps texts, which are not shown."""
+        many = many_labels(self.scan.labels.distinct, self.scan.usable)
+        return {} if many else self.scan.labels.counts()
+
     def as_dict(self) -> dict[str, Any]:
         """JSON types only."""
         scan, characters = self.scan, self.characters
-        labels = scan.labels.counts()
-        # So many are no labels but perhaps texts, which have no place in a summary.
-        named = labels if not {"many_labels"} & {finding.code for finding in self.findings} else {}
         return {
             "file": scan.file,
             "rows": scan.rows,
             "usable_rows": scan.usable,
             "text_columns": list(scan.columns.texts),
             "label_column": scan.columns.label,
-            "labels": {"multi": scan.labels.multi, "distinct": scan.labels.distinct, "rows": named},
+            "labels": {"multi": scan.labels.multi, "distinct": scan.labels.distinct, "rows": self.named_labels},
             "characters": characters.as_dict() if characters else None,
             "tokens": self.tokens.as_dict() if self.tokens else None,
         }
@@ -130,6 +133,7 @@ def _check_valid(scan: Scan, train: Scan, vocabulary: Vocabulary, config: CheckC
         *_file_findings(judge, scan),
         *judge.overlap(*find_overlap(scan.keys, train.keys), train.file),
         *judge.foreign_labels(unknown, train.file),
+        *(judge.other_kind(scan.labels.described, train.labels.described, train.file) if scan.rows else ()),
     ]
     return FileCheck(scan, tokens, tuple(findings))
 

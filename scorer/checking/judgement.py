@@ -83,7 +83,7 @@ class Judge:
                 "at least 2 are needed; name another column with --label-column",
             )
             yield self._counted("error", "few_labels", what, advice, found, 1.0)
-        elif found > MOST_LABELS or (found > _MANY_LABELS and found > usable / 2):
+        elif many_labels(found, usable):
             what = f"{'over ' if found > MOST_LABELS else ''}{min(found, MOST_LABELS):,} labels in {usable:,} rows"
             advice = "that is no class label; name another column with --label-column"
             yield self._counted("error", "many_labels", what, advice, found, 1.0)
@@ -141,6 +141,12 @@ class Judge:
             advice = "drop those rows or add such rows to the training file"
             yield self._counted("error", "unknown_labels", what, advice, rows, rows / max(self.rows, 1))
 
+    def other_kind(self, here: str, there: str, train: str) -> Iterator[Finding]:
+        """A label column that holds something else than that of the training file."""
+        if here != there:
+            what = f"the label column holds {here}, that of {train} {there}"
+            yield self._counted("error", "other_labels", what, "make both files alike", self.rows, 1.0)
+
     def oddities(self, tallies: Mapping[str, Tally]) -> Iterator[Finding]:
         """Texts that look as if something had gone wrong on their way."""
         for oddity in ODDITIES:
@@ -196,6 +202,11 @@ class Judge:
 
     def _counted(self, severity: Severity, code: str, what: str, advice: str, count: int, share: float) -> Finding:
         return Finding(code=code, severity=severity, file=self.file, what=what, advice=advice, count=count, share=share)
+
+
+def many_labels(found: int, usable: int) -> bool:
+    """Whether `found` labels in so many usable rows are no class labels but identifiers, measurements or texts."""
+    return found > MOST_LABELS or (found > _MANY_LABELS and found > usable / 2)
 
 
 def _texts(count: int) -> str:

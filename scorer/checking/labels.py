@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from scorer.checking.repeats import NO_LABEL
 from scorer.checking.tally import Tally
+from scorer.classifier.labels import LabelKind
 from scorer.errors import ConfigError
-from scorer.examples.columns import is_label
+from scorer.examples.columns import is_label, is_list
 from scorer.tables.texts import is_text
 
 # More distinct labels than these are not told apart: the column is none of labels, and memory stays bounded.
@@ -25,7 +26,7 @@ class LabelCounter:
     """Counts the labels of the column `name` of the file `where`, window by window.
 
     multi       a row may have several: a list column, or text with a `separator`
-    numeric     the labels are whole numbers
+    kind        of the labels: what stands between separators is a name
     missing     rows whose label is null, NaN or an empty name
     fractional  rows whose label is no whole number of 64 bits, which are missing too
     unlabelled  rows with an empty list, which is allowed
@@ -34,16 +35,23 @@ class LabelCounter:
     def __init__(self, kind: pa.DataType, *, name: str, where: str, separator: str | None = None) -> None:
         if pa.types.is_dictionary(kind):
             kind = kind.value_type
-        self._name, self._where, self._separator = name, where, separator
-        listed = _is_list(kind)
-        value = kind.value_type if listed else kind
-        if not is_label(value) or (separator and not is_text(kind)):
+        if not is_label(kind):
             raise ConfigError(
                 f"{where}: label column {name!r} is {kind}; a label is an integer, a name or a boolean, "
-                f"{'text with a separator' if separator else 'or a list of them'}"
+                "and a row may have a list of them"
             )
+        listed = is_list(kind)
+        # A list needs no separator, as in a fit.
+        self._separator = None if listed else separator
+        if self._separator is not None and not (is_text(kind) or pa.types.is_integer(kind)):
+            raise ConfigError(f"{where}: label column {name!r} is {kind}; --label-separator is for a column of texts")
+        value = kind.value_type if listed else kind
+        if pa.types.is_dictionary(value):
+            value = value.value_type
         self.multi = listed or separator is not None
-        self.numeric = pa.types.is_integer(value) or pa.types.is_floating(value)
+        self.kind: LabelKind = "string"
+        if self._separator is None and not is_text(value):
+            self.kind = "bool" if pa.types.is_boolean(value) else "int"
         self.missing, self.fractional, self.unlabelled = Tally(), Tally(), Tally()
         self._codes: dict[str, int] = {}
         self._counts = np.zeros(_OTHERS + 1, np.int64)
@@ -53,10 +61,16 @@ class LabelCounter:
         """How many labels there are; one more than `MOST_DISTINCT` stands for any number beyond."""
         return len(self._codes) + bool(self._counts[_OTHERS])
 
+    @property
+    def described(self) -> str:
+        """What the column holds, for people."""
+        kinds = {"int": "numbers", "bool": "booleans", "string": "names"}
+        return f"{'lists of ' if self.multi else ''}{kinds[self.kind]}"
+
     def counts(self) -> dict[str, int]:
         """Usable rows of each label: numbers by size, names by frequency and, where that is equal, by alphabet."""
         found = {name: int(self._counts[code]) for name, code in self._codes.items()}
-        order = (lambda name: (int(name), name)) if self.numeric else (lambda name: (-found[name], name))
+        order = (lambda name: (int(name), name)) if self.kind == "int" else (lambda name: (-found[name], name))
         return {name: found[name] for name in sorted(found, key=order)}
 
     def add(self, column: pa.ChunkedArray, usable: NDArray[np.bool_]) -> NDArray[np.uint64]:
@@ -82,6 +96,8 @@ class LabelCounter:
         lengths = np.asarray(pc.fill_null(pc.list_value_length(column), 0)).astype(np.int64)
         owner = np.repeat(np.arange(len(column)), lengths)
         values = pc.list_flatten(column)
+        if pa.types.is_dictionary(values.type):
+            values = values.cast(values.type.value_type)
         if self._separator is not None:
             values = pc.utf8_trim_whitespace(values)
             said = np.asarray(pc.not_equal(values, "")).astype(np.bool_)
@@ -123,10 +139,6 @@ class LabelCounter:
         if name not in self._codes and len(self._codes) >= MOST_DISTINCT:
             return _OTHERS
         return self._codes.setdefault(name, len(self._codes))
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
 def _missing(values: pa.ChunkedArray) -> NDArray[np.bool_]:

@@ -73,7 +73,7 @@ def suggested_max_length(lengths: NDArray[np.integer], positions: int | None) ->
 
     `lengths` (n,) are tokens with the special ones; at most the model's `positions`.
     """
-    most, fewer = (int(np.quantile(lengths, share, method="higher")) for share in _SHARES)
+    most, fewer = (int(np.quantile(lengths, share, method="inverted_cdf")) for share in _SHARES)
     length = most if most <= 2 * fewer else fewer
     rounded = -(-length // _STEP) * _STEP
     return rounded if positions is None else min(rounded, positions)

@@ -30,6 +30,8 @@ class Oddity:
 
 # A continuation byte, 80 to BF, as Latin-1 and as Windows-1252 read it.
 _NEXT = r"[\x{80}-\x{BF}€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"
+# Of them those that hardly follow a capital letter; a closing quotation mark does.
+_RARELY_NEXT = r"[\x{80}-\x{9F}¡-§¨¬¯±-¶¸¹¼-¾ƒ†‡ˆ‰Š‹ŒŽ˜š›œžŸ‚„]"
 _MOJIBAKE = "|".join(
     (
         rf"Ã{_NEXT}",  # é and its neighbours
@@ -37,9 +39,9 @@ _MOJIBAKE = "|".join(
         rf"â[€‚„†ˆ‰™\x{{80}}-\x{{99}}]{_NEXT}",  # quotation marks, dashes, arrows, symbols
         rf"ð[Ÿ\x{{9F}}]{_NEXT}{{2}}",  # emoji
         r"ï»¿|ï¿½",  # a byte-order mark, a replacement character
-        rf"(?:[ÐÑ]{_NEXT}){{3}}",  # Cyrillic
-        rf"(?:[Ø-Û]{_NEXT}){{3}}",  # Arabic and Hebrew, whose leads are D7 to DB
-        rf"(?:[ã-é]{_NEXT}{{2}}){{2}}",  # Chinese, Japanese, Korean
+        rf"[ÄÅÈ]{_RARELY_NEXT}",  # ă, ł, ș and other letters of Europe
+        rf"(?:[ÎÏÐÑ×Ø-Û]{_NEXT}){{3}}",  # Greek, Cyrillic, Hebrew, Arabic
+        rf"(?:[ã-í]{_NEXT}{{2}}){{2}}",  # Chinese, Japanese, Korean
         rf"(?:à[¤-¹]{_NEXT}){{2}}",  # the scripts of India, Thai
     )
 )

@@ -44,7 +44,7 @@ def _line(name: str, content: str) -> str:
 
 
 def _labels(check: FileCheck) -> str:
-    named = check.as_dict()["labels"]["rows"]
+    named = check.named_labels
     kind = ", several a row" if check.scan.labels.multi else ""
     if not named:
         return f"{check.scan.labels.distinct:,}{kind}"

@@ -116,6 +116,11 @@ def test_the_validation_file_is_compared(look):
     assert found(result)["unknown_labels"].severity == "error"
 
 
+def test_a_validation_file_with_other_labels_is_an_error(look):
+    result = look(sound(), valid=[(f"new {text}", [label]) for text, label in sound(20)], label_column="label")
+    assert found(result)["other_labels"].what == ("the label column holds lists of names, that of data.parquet names")
+
+
 def test_lists_of_labels_may_be_empty_and_rare_ones_are_the_rule(look):
     rows = [(text, [label]) for text, label in sound(200)] + [(f"number {n}", ["rare", "good"]) for n in range(10)]
     result = look([*rows, ("none applies", [])], label_column="label")

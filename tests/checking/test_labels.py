@@ -84,7 +84,22 @@ def test_the_number_of_distinct_labels_is_bounded(monkeypatch):
     assert sum(counter.counts().values()) == 3
 
 
-@pytest.mark.parametrize(("kind", "separator"), [(pa.struct([]), None), (pa.binary(), None), (pa.int64(), ";")])
+@pytest.mark.parametrize(
+    ("kind", "separator", "described"),
+    [
+        (pa.int8(), None, "numbers"),
+        (pa.int8(), ";", "lists of names"),
+        (pa.bool_(), None, "booleans"),
+        (pa.string(), ";", "lists of names"),
+        (pa.list_(pa.float32()), ";", "lists of numbers"),
+        (pa.list_(pa.dictionary(pa.int8(), pa.string())), None, "lists of names"),
+    ],
+)
+def test_the_kind_of_labels_is_told(kind, separator, described):
+    assert LabelCounter(kind, name="label", where="a.csv", separator=separator).described == described
+
+
+@pytest.mark.parametrize(("kind", "separator"), [(pa.struct([]), None), (pa.binary(), None), (pa.float64(), ";")])
 def test_a_column_that_holds_no_labels_is_refused(kind, separator):
     with pytest.raises(ConfigError, match="label column 'label' is"):
         LabelCounter(kind, name="label", where="a.csv", separator=separator)

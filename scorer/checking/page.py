@@ -1,0 +1,123 @@
+"""`check.html`: what is wrong with a training file, as a page to look at and to pass on.
+
+Owns which sections the page has and where it is written. Does not know how anything was found or is drawn. It holds no
+text of the file but its labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from scorer.checking.findings import Finding
+from scorer.checking.job import CheckResult, FileCheck
+from scorer.checking.lengths import Lengths
+from scorer.errors import UsageError
+from scorer.reports.charts import Mark, bars, histogram
+from scorer.reports.page import Html, beside, figure, joined, more, page, paragraph, section, table, tiles
+from scorer.reports.scale import Axis
+from scorer.tables.publish import AtomicFile, check_target
+
+_MOST_LABELS = 40
+
+
+def check_page(result: CheckResult) -> Html:
+    """The page, a complete HTML document."""
+    data = result.data.scan
+    lead = f"{data.file}: {' and '.join(data.columns.texts)} → {data.columns.label}"
+    parts = [_headline(result), _findings(result)]
+    for check, name in ((result.data, ""), (result.valid, "validation ")):
+        if check is not None:
+            parts += [_labels(check, name), _lengths(check, name)]
+    return page(f"Check of {Path(data.file).name}", parts, lead=lead)
+
+
+def check_report(target: Path, sources: list[Path]) -> None:
+    """Refuse, before any work, a `target` that is one of the `sources` or cannot be written; an older page may be."""
+    if str(target) == "-":
+        raise UsageError("--report: a file; standard output has the summary")
+    check_target(target, sources, force=True)
+
+
+def write_page(target: Path, html: Html) -> None:
+    """Write the page as `target`, whole or not at all."""
+    file = AtomicFile(target, temporary=target.with_name(f".{target.name}.new"))
+    try:
+        file.stream.write(html.encode())
+        file.commit()
+    finally:
+        file.discard()
+
+
+def _headline(result: CheckResult) -> Html:
+    data, tokens = result.data, result.data.tokens
+    figures = [("rows", f"{data.scan.rows:,}"), ("usable rows", f"{data.scan.usable:,}")]
+    figures.append(("labels", f"{data.scan.labels.distinct:,}"))
+    if result.valid is not None:
+        figures.append(("validation rows", f"{result.valid.scan.rows:,}"))
+    if tokens is not None:
+        figures.append((f"cut off at {tokens.max_length} tokens", f"{100 * tokens.truncated:.1f} %"))
+        figures.append(("suggested --max-length", f"{tokens.suggested}"))
+    return tiles(figures)
+
+
+def _findings(result: CheckResult) -> Html:
+    found = result.findings
+    if not found:
+        return section("Findings", paragraph("Nothing was found."))
+    several = result.valid is not None
+    rows = (
+        (finding.severity, _described(finding, several=several), ", ".join(map(str, finding.rows)), finding.advice)
+        for finding in found
+    )
+    note = "Errors: scorer fit refuses the file. Warnings cost quality. Rows count from 1, without the header."
+    return section(
+        "Findings", table(("severity", "what", "such as rows", "what to do"), rows, words={1, 2, 3}), note=note
+    )
+
+
+def _described(finding: Finding, *, several: bool) -> str:
+    return f"{Path(finding.file).name}: {finding.what}" if several else finding.what
+
+
+def _labels(check: FileCheck, name: str) -> Html:
+    named = check.named_labels
+    if not named:
+        return Html("")
+    listed = [(label, (rows,)) for label, rows in named.items()]
+    drawn = [bars(listed[:_MOST_LABELS])]
+    if len(listed) > _MOST_LABELS:
+        drawn.append(more(f"{len(listed) - _MOST_LABELS} more labels", bars(listed[_MOST_LABELS:])))
+    several = " A row may have several." if check.scan.labels.multi else ""
+    return section(f"{name}labels".capitalize(), joined(drawn), note=f"Rows of each label.{several}")
+
+
+def _lengths(check: FileCheck, name: str) -> Html:
+    return section(f"{name}text lengths".capitalize(), beside(*_drawn_lengths(check)))
+
+
+def _drawn_lengths(check: FileCheck) -> Iterator[Html]:
+    if check.tokens is not None and (tokens := Lengths.of(check.tokens.lengths)) is not None:
+        length, suggested = check.tokens.max_length, check.tokens.suggested
+        marks = [Mark(length, f"max length {length}")]
+        marks += [Mark(suggested, f"suggested {suggested}")] if suggested != length else []
+        sampled = f" A sample of {check.tokens.rows:,} rows." if check.tokens.rows < check.tokens.of_rows else ""
+        yield _drawn(tokens, "tokens", f"With special tokens, as {check.tokens.base_model} counts.{sampled}", marks)
+    if check.characters is not None:
+        yield _drawn(check.characters, "characters", "Of all texts of a row together.", [])
+
+
+def _drawn(lengths: Lengths, unit: str, caption: str, marks: list[Mark]) -> Html:
+    # A mark far beyond the longest text would press all bars together.
+    near = [mark for mark in marks if mark.x <= 2 * lengths.edges[-1]]
+    drawing = histogram(
+        lengths.edges,
+        lengths.histogram,
+        x=Axis(f"{unit} a row", low=0.0, whole=True),
+        y=Axis("rows", low=0.0, whole=True),
+        marks=near,
+    )
+    longest = f" The last bar holds all that is longer, up to {lengths.longest:,}."
+    beyond = longest if lengths.longest >= lengths.edges[-1] else ""
+    at = f"Median {lengths.percentiles[50]:,}, 95 % up to {lengths.percentiles[95]:,}."
+    return figure(drawing, title=f"Length in {unit}", caption=f"{at} {caption}{beyond}")

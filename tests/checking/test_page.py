@@ -1,0 +1,84 @@
+"""The page of a check: well-formed, complete, escaped, written whole."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from scorer.checking.job import CheckResult, check
+from scorer.checking.page import check_page, check_report, write_page
+from scorer.config import CheckConfig
+from scorer.errors import OutputRefused, UsageError
+from scorer.runs.console import Console
+from tests.reports.test_fit_page import HOSTILE, checked
+from tests.training.fits import reviews
+
+
+@pytest.fixture
+def look(tmp_path, tiny_model):
+    def run(labels, texts=None, *, valid: bool = False) -> CheckResult:
+        texts = [text for text, _ in reviews(len(labels))] if texts is None else texts
+        pq.write_table(pa.table({"text": texts, "label": labels}), tmp_path / "a.parquet")
+        config = CheckConfig(
+            data=tmp_path / "a.parquet",
+            valid=tmp_path / "a.parquet" if valid else None,
+            base_model=str(tiny_model("bert")),
+            label_column="label",
+        )
+        return check(config, Console(stream=io.StringIO()))
+
+    return run
+
+
+def test_the_page_shows_every_finding_and_figure(look):
+    result = look(["good", "bad", None] * 50, valid=True)
+    page = checked(check_page(result))
+    assert len(result.findings) >= 3
+    for finding in result.findings:
+        assert f"a.parquet: {finding.what}" in page.texts
+        assert finding.advice in page.texts
+    assert page.tags.count("svg") >= 4
+    for heading in ("Findings", "Labels", "Text lengths", "Validation labels", "Validation text lengths"):
+        assert heading in page.texts
+
+
+def test_a_sound_file_and_one_without_rows_have_a_page(look):
+    assert "Nothing was found." in checked(check_page(look(["good", "bad"] * 60))).texts
+    assert "no rows" in checked(check_page(look(pa.array([], pa.string()), pa.array([], pa.string())))).texts
+
+
+def test_labels_are_escaped_and_texts_are_not_shown(look):
+    page = checked(check_page(look([HOSTILE, "good"] * 60, [f"Zanzibar {HOSTILE} {n}" for n in range(120)])))
+    assert "script" not in page.tags
+    assert any(HOSTILE in text for text in page.texts)
+    assert not any("Zanzibar" in text for text in page.texts)
+
+
+def test_a_hundred_labels_are_folded_and_a_thousand_texts_are_no_labels(look):
+    assert "60 more labels" in checked(check_page(look([f"label {n % 100}" for n in range(1000)]))).texts
+    page = checked(check_page(look([f"secret {n}" for n in range(1100)])))
+    assert not any("secret" in text for text in page.texts)
+
+
+def test_where_a_page_cannot_be_is_refused_before_any_work(tmp_path):
+    data = tmp_path / "a.parquet"
+    data.touch()
+    (tmp_path / "folder").mkdir()
+    for target, error in ((Path("-"), UsageError), (data, UsageError), (tmp_path / "folder", OutputRefused)):
+        with pytest.raises(error):
+            check_report(target, [data])
+    with pytest.raises(OutputRefused):
+        check_report(tmp_path / "absent" / "a.html", [data])
+
+
+def test_an_older_page_is_replaced_whole(tmp_path, look):
+    target = tmp_path / "check.html"
+    target.write_text("old")
+    check_report(target, [])
+    write_page(target, check_page(look(["good", "bad"] * 60)))
+    assert target.read_text(encoding="utf-8").endswith("</html>\n")
+    assert [path.name for path in tmp_path.glob("*check*")] == ["check.html"]
