@@ -109,6 +109,7 @@ def _label_thresholds(thresholds: Sequence[LabelThreshold]) -> Html:
 
 
 def _slice_table(column: str, parts: Sequence[Slice]) -> Html:
+    flagged = any(part.worse for part in parts)
     rows = (
         (
             quoted(part.value, 40),
@@ -117,9 +118,13 @@ def _slice_table(column: str, parts: Sequence[Slice]) -> Html:
             f"{part.macro_f1:.3f}",
             f"{part.confidence:.3f}",
             f"{part.ece:.3f}",
-            Html('<b class="worse">worse</b>') if part.worse else "",
+            *([_verdict(part)] if flagged else []),
         )
         for part in parts
     )
-    head = (quoted(column, 40), "rows", "accuracy", "macro F1", "confidence", "calibration error", "")
-    return table(head, rows, words={6})
+    head = (quoted(column, 40), "rows", "accuracy", "macro F1", "confidence", "calibration error")
+    return table((*head, "") if flagged else head, rows, words={len(head)})
+
+
+def _verdict(part: Slice) -> Html:
+    return Html('<b class="worse">worse</b>' if part.worse else "")

@@ -15,8 +15,8 @@ from scorer.reports.page import Html, quoted, safe
 from scorer.reports.scale import Axis, Scale
 
 # In units of the drawing, which is shown at about one pixel each.
-WIDTH, HEIGHT = 400, 240
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 18, 24, 40
+WIDTH, HEIGHT = 380, 236
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 22, 24, 40
 COLOURS = ("one", "two", "three", "four")
 
 Points = Sequence[tuple[float, float | None]]
@@ -163,14 +163,14 @@ def _line(frame: _Frame, line: Sequence[tuple[float, float]], colour: str) -> st
     places = [frame.at(across, up) for across, up in line]
     path = " ".join(f"{across},{up}" for across, up in places)
     # Dots tell few measurements apart; many would hide the line.
-    dots = places if len(places) <= 20 else []
+    dots = places if len(places) <= 12 else []
     drawn = "".join(f'<circle class="{colour} fill" cx="{across}" cy="{up}" r="3"/>' for across, up in dots)
     return f'<polyline class="{colour} stroke" points="{path}"/>{drawn}'
 
 
 def _reliability_bin(frame: _Frame, bin_: Bin, most: int) -> str:
     low, high = sorted((bin_.accuracy, bin_.confidence))
-    weight = 0.25 + 0.75 * bin_.rows / most
+    weight = 0.4 + 0.6 * bin_.rows / most
     tip = f"{bin_.rows:,} rows, confidence {bin_.confidence:.3f}, accuracy {bin_.accuracy:.3f}"
     accuracy = frame.bar(bin_.low, bin_.high, 0.0, bin_.accuracy, "one faint")
     gap = frame.bar(bin_.low, bin_.high, low, high, "gap")

@@ -13,7 +13,7 @@ from scorer.reports.page import Html, quoted, section, table
 # Beyond the first a matrix is scrolled rather than read; beyond the second its names stand upright and its pairs are
 # listed besides.
 MOST_LABELS, MOST_FLAT = 40, 8
-_PAIRS = 20
+_PAIRS, _FEW_PAIRS = 25, 10
 _NAME = 24
 
 
@@ -22,19 +22,20 @@ def confusion_section(metrics: Metrics) -> Html:
     if metrics.confusion is None:
         return Html("")
     names = [label.name for label in metrics.labels]
-    pairs = _pairs(names, metrics.confusion)
+    pairs = _pairs(names, metrics.confusion, most=_PAIRS if len(names) > MOST_LABELS else _FEW_PAIRS)
     if len(names) > MOST_LABELS:
         note = f"The pairs of {len(names)} labels that are confused most often. metrics.json has all counts."
         return section("Confusion", pairs or Html("<p>No label is taken for another.</p>"), note=note)
     note = "Each row is a true label, each column a predicted one; what lies off the diagonal is wrong."
-    return section("Confusion", _switched(names, metrics.confusion), pairs if len(names) > MOST_FLAT else "", note=note)
+    listed = [Html("<h3>Most frequent confusions</h3>"), pairs] if pairs and len(names) > MOST_FLAT else []
+    return section("Confusion", _switched(names, metrics.confusion), *listed, note=note)
 
 
 def _switched(names: Sequence[str], confusion: Sequence[Sequence[int]]) -> Html:
     """Both matrices in one; the choice between them is two radio buttons and no script."""
     return Html(
         '<div class="switch"><input type="radio" name="confusion" id="confusion-share" checked>'
-        '<label for="confusion-share">share of the row</label>'
+        '<label for="confusion-share">% of the row</label>'
         '<input type="radio" name="confusion" id="confusion-count"><label for="confusion-count">rows</label>\n'
         f"{_matrix(names, confusion)}</div>"
     )
@@ -62,7 +63,7 @@ def _cells(counts: Sequence[int], diagonal: int) -> str:
 
 def _cell(count: int, share: float, *, hit: bool) -> str:
     if not count:
-        return '<td class="none">0</td>'
+        return '<td class="none">·</td>'
     look = ' class="hit"' if hit else ""
     return f'<td{look} style="--share:{share:.3f}"><span>{_percent(share)}</span><span>{count:,}</span></td>'
 
@@ -71,7 +72,7 @@ def _percent(share: float) -> str:
     return "<1" if share < 0.005 else f"{share * 100:.0f}"
 
 
-def _pairs(names: Sequence[str], confusion: Sequence[Sequence[int]]) -> Html:
+def _pairs(names: Sequence[str], confusion: Sequence[Sequence[int]], *, most: int) -> Html:
     """The most frequent confusions, as a table; nothing where there are none."""
     found = [
         (count, true, predicted, count / sum(counts))
@@ -82,6 +83,6 @@ def _pairs(names: Sequence[str], confusion: Sequence[Sequence[int]]) -> Html:
     found.sort(key=lambda pair: (-pair[0], -pair[3], pair[1:3]))
     rows = [
         (quoted(names[true], 40), quoted(names[predicted], 40), f"{count:,}", f"{share:.1%}")
-        for count, true, predicted, share in found[:_PAIRS]
+        for count, true, predicted, share in found[:most]
     ]
     return table(("true label", "predicted as", "rows", "share of the label"), rows, words={1}) if rows else Html("")

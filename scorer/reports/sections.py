@@ -38,12 +38,12 @@ def label_section(metrics: Metrics, thresholds: Sequence[float] | None = None) -
     listed = list(zip(metrics.labels, own, strict=True))
     if len(listed) <= _MANY:
         return section("Labels", _label_table(listed), note=note)
-    weakest = sorted(listed, key=lambda row: row[0].f1)[:_WEAKEST]
+    weakest = sorted((row for row in listed if row[0].support), key=lambda row: row[0].f1)[:_WEAKEST]
     return section(
         "Labels",
         _label_table(weakest),
         more(f"All {len(listed)} labels", _label_table(listed)),
-        note=f"{note} These {_WEAKEST} of {len(listed)} labels have the lowest F1.",
+        note=f"{note} Of {len(listed)} labels, these {len(weakest)} have the lowest F1.",
     )
 
 

@@ -1,0 +1,86 @@
+"""The pages in a real browser: nothing overlaps, is cut off, is too faint to read, or asks the network for anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scorer.reports.page import Html, page, section, table
+from tests.reports.browser import Browser, find_browser
+from tests.reports.samples import HOSTILE, evaluate_page, fit_report, names
+
+LOOKS = Path(__file__).with_name("looks.js").read_text(encoding="utf-8")
+SCREENS = [(1280, False), (1280, True), (390, False), (390, True)]
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    program = find_browser()
+    if program is None:
+        pytest.skip("no browser: put Chromium or Chrome on the PATH or name it in CHROME_BIN")
+    with Browser(program, tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
+
+
+def complaints(chromium: Browser, html: str, *, width: int, dark: bool) -> list[str]:
+    """What is wrong with the page on this screen, its requests and its errors among it."""
+    chromium.requests.clear()
+    chromium.errors.clear()
+    chromium.look(width=width, dark=dark)
+    chromium.open(html)
+    wrong: list[str] = chromium.run(LOOKS)
+    return [*wrong, *(f"request: {url}" for url in chromium.requests), *chromium.errors]
+
+
+@pytest.mark.parametrize("labels", [2, 5, 28, 100])
+def test_pages_of_few_and_many_labels(chromium: Browser, labels: int) -> None:
+    for html in (fit_report(names(labels)).html(), evaluate_page(names(labels), multi=labels == 28).html()):
+        for width, dark in SCREENS:
+            assert complaints(chromium, html, width=width, dark=dark) == [], (width, dark)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_hostile_names_and_texts(chromium: Browser, width: int) -> None:
+    title, lineage = "".join(HOSTILE), {text: text for text in HOSTILE}
+    html = fit_report(HOSTILE, texts=HOSTILE, title=title, lead=title, lineage=lineage).html()
+    assert complaints(chromium, html, width=width, dark=False) == []
+    assert chromium.run("document.querySelectorAll('script, img, [onmouseover]').length") == 0
+
+
+def test_the_matrix_changes_between_shares_and_counts(chromium: Browser) -> None:
+    chromium.open(fit_report(names(2)).html())
+    shown = "document.querySelector('.heat td.hit').innerText"
+    share = chromium.run(shown)
+    chromium.run("document.querySelector('label[for=confusion-count]').click()")
+    count = chromium.run(shown)
+    confusion = fit_report(names(2)).metrics.confusion
+    assert confusion is not None
+    assert (share, count) == (f"{confusion[0][0] / sum(confusion[0]):.0%}".rstrip("%"), str(confusion[0][0]))
+
+
+@pytest.mark.parametrize(
+    ("html", "wrong"),
+    [
+        ('<p style="width: 900px">wide</p>', "the page is"),
+        ('<p style="overflow: hidden; width: 2em; white-space: nowrap">a long text that is cut</p>', "cut off"),
+        ('<p style="color: #ccc">faint</p>', "contrast"),
+        (
+            '<svg class="chart" viewBox="0 0 100 50"><text x="9" y="20">one</text><text x="9" y="20">two</text></svg>',
+            "overlap",
+        ),
+        ('<svg class="chart" viewBox="0 0 100 50"><text x="95" y="20">long word</text></svg>', "outside its chart"),
+        ('<p>above</p><p style="margin-top: -1.6em">below</p>', "texts overlap"),
+        ('<img src="http://127.0.0.1:9/x.png" alt="">', "request: http://127.0.0.1:9/x.png"),
+        ("<script>throw 'x'</script>", "exception"),
+    ],
+)
+def test_the_examination_finds_what_is_wrong(chromium: Browser, html: str, wrong: str) -> None:
+    assert any(wrong in found for found in complaints(chromium, page("title", [Html(html)]), width=390, dark=False))
+
+
+def test_a_wide_table_scrolls_in_its_own_box(chromium: Browser) -> None:
+    html = page("title", [section("Wide", table([f"column {i}" for i in range(40)], [["x"] * 40]))])
+    assert complaints(chromium, html, width=390, dark=False) == []
+    assert chromium.run("document.querySelector('.wide').scrollWidth > document.querySelector('.wide').clientWidth")
