@@ -26,7 +26,7 @@ EMOTIONS = (
     "sadness surprise neutral"
 )
 TEXT = "Lovely room, but the night was loud and nobody at the desk seemed to care about it. "
-# What a label, a column or a text may hold: markup, quotes, right to left, one endless word, emoji, controls.
+# What a label or a text may hold: markup, quotes, right to left, one endless word, emoji, control characters.
 HOSTILE = (
     "<script>alert('&')</script>",
     "\" onmouseover='x' \"",
