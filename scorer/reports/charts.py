@@ -16,7 +16,7 @@ from scorer.reports.scale import Axis, Scale
 
 # In units of the drawing, which is shown at about one pixel each.
 WIDTH, HEIGHT = 380, 236
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 22, 24, 40
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 22, 24, 42
 COLOURS = ("one", "two", "three", "four")
 
 Points = Sequence[tuple[float, float | None]]
@@ -156,7 +156,7 @@ class _Frame:
 
     def _column(self, value: float) -> str:
         place = self.at(value, self.y.low)[0]
-        return f'<text x="{place}" y="{HEIGHT - _BOTTOM + 16}" text-anchor="middle">{self.x.label(value)}</text>'
+        return f'<text x="{place}" y="{HEIGHT - _BOTTOM + 18}" text-anchor="middle">{self.x.label(value)}</text>'
 
 
 def _line(frame: _Frame, line: Sequence[tuple[float, float]], colour: str) -> str:

@@ -69,7 +69,7 @@ def _cell(count: int, share: float, *, hit: bool) -> str:
 
 
 def _percent(share: float) -> str:
-    return "<1" if share < 0.005 else f"{share * 100:.0f}"
+    return "&lt;1" if share < 0.005 else f"{share * 100:.0f}"
 
 
 def _pairs(names: Sequence[str], confusion: Sequence[Sequence[int]], *, most: int) -> Html:

@@ -25,6 +25,7 @@ from scorer.classifier.tokenization import TextEncoder
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, DeviceError, from_os_error
 from scorer.metrics.classification import Metrics, measure
+from scorer.metrics.rows import judge
 from scorer.runs.console import Console
 from scorer.runs.memory import peak_memory_mib
 from scorer.runs.signals import StopSignals
@@ -186,7 +187,8 @@ class Fitting:
             targets=targets,
             decision=decision,
         )
-        return Verdict(raw, calibrated, decision, trainer.history(), profile)
+        judged = judge(logits, targets, decision=decision)
+        return Verdict(raw, calibrated, decision, judged, trainer.history(), profile)
 
     def _measure(
         self, logits: NDArray[np.floating[Any]], targets: NDArray[np.integer[Any]]

@@ -27,11 +27,13 @@ from scorer.classifier.metadata import ModelMetadata
 from scorer.classifier.profile import Profile
 from scorer.config import FitConfig
 from scorer.metrics.classification import Metrics
+from scorer.metrics.rows import Judged
 from scorer.reports.fit_page import Report
 from scorer.reports.learning import Evaluation
 from scorer.training.data import TrainingData
 from scorer.training.model_card import model_card
 from scorer.training.pretrained import BaseModel
+from scorer.training.reporting import fit_report
 from scorer.version import __version__
 
 # What says where and how loudly a fit ran, and what scorer.json has in fields of its own.
@@ -42,12 +44,13 @@ _ELSEWHERE |= {"max_length", "long_text", "stride", "pooling"}
 
 @dataclass(frozen=True)
 class Verdict:
-    """How good the model is on the validation rows, before (`raw`) and after calibration, and how it got there; and the
-    `profile` of the data behind it."""
+    """How good the model is on the validation rows, before (`raw`) and after calibration, and how it got there; what
+    became of each row (`judged`), and the `profile` of the data behind it."""
 
     raw: Metrics
     metrics: Metrics
     decision: Decision
+    judged: Judged
     history: Sequence[Evaluation]
     profile: Profile | None = None
     seeds: Sequence[dict[str, Any]] = ()
@@ -83,7 +86,7 @@ def write_model_directory(
     metadata = _metadata(base, config, data, verdict, precision)
     metrics = json.dumps(verdict.as_dict(), indent=2, ensure_ascii=False, allow_nan=False)
     (directory / "metrics.json").write_text(metrics + "\n", encoding="utf-8")
-    (directory / "report.html").write_text(_report(metadata, verdict).html(), encoding="utf-8")
+    (directory / "report.html").write_text(_report(metadata, data, verdict).html(), encoding="utf-8")
     card = model_card(metadata, from_hub=not Path(base.name).exists())
     (directory / "README.md").write_text(card, encoding="utf-8")
     metadata.write(directory)
@@ -128,26 +131,12 @@ def _configuration(config: FitConfig, precision: str) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name not in _ELSEWHERE} | {"precision": precision}
 
 
-def _report(metadata: ModelMetadata, verdict: Verdict) -> Report:
-    train, valid = metadata.training_data["train"], metadata.training_data["valid"]
-    return Report(
-        title=f"{metadata.base_model} on {train['file']}",
+def _report(metadata: ModelMetadata, data: TrainingData, verdict: Verdict) -> Report:
+    return fit_report(
+        metadata,
+        data,
         metrics=verdict.metrics,
         raw=verdict.raw,
-        decision=verdict.decision,
+        judged=verdict.judged,
         history=verdict.history,
-        configuration={
-            "base model": metadata.base_model,
-            "text columns": metadata.text_columns,
-            "label column": metadata.label_column,
-            "labels": f"{len(metadata.labels)} ({metadata.labels.kind})",
-            "longest input": f"{metadata.max_length} tokens",
-            "longer texts": metadata.long_text.describe(),
-            **metadata.training,
-        },
-        lineage={
-            "training rows": f"{train['rows']:,} of {train['file']}, fingerprint {train['fingerprint']}",
-            "validation rows": f"{valid['rows']:,} of {valid['file']}, fingerprint {valid['fingerprint']}",
-            **metadata.versions,
-        },
     )

@@ -21,7 +21,7 @@ from scorer.reports.rows import ShownRow
 
 ROWS, TRAINING_ROWS, MAX_LENGTH = 600, 3000, 128
 EMOTIONS = (
-    "admiration amusement anger annoyance approval caring confusion curiosity desire disappointment disapproval disgust "
+    # What a label or a text may hold: markup, quotes, right to left, one endless word, emoji, control characters.
     "embarrassment excitement fear gratitude grief joy love nervousness optimism pride realization relief remorse "
     "sadness surprise neutral"
 )
