@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from scorer.metrics.slices import Slice
 from scorer.metrics.thresholds import LabelThreshold, Threshold
 from scorer.reports.charts import Curve, Mark, line_chart
-from scorer.reports.page import Html, beside, figure, joined, meter, more, quoted, section, table
+from scorer.reports.page import Html, beside, figure, joined, meter, more, percent, quoted, section, table
 from scorer.reports.scale import Axis
 
 _SHARE = {"low": 0.0, "high": 1.0}
@@ -74,8 +74,8 @@ def _coverage_table(thresholds: Sequence[Threshold]) -> Html:
         (
             f"{threshold.confidence:.2f}",
             f"{threshold.rows:,}",
-            meter(threshold.coverage, f"{threshold.coverage:.1%}"),
-            meter(threshold.accuracy, f"{threshold.accuracy:.1%}") if threshold.rows else "",
+            meter(threshold.coverage, percent(threshold.coverage)),
+            meter(threshold.accuracy, percent(threshold.accuracy)) if threshold.rows else "",
         )
         for threshold in thresholds
     )

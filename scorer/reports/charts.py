@@ -63,17 +63,17 @@ def histogram(edges: Sequence[float], counts: Sequence[float], *, x: Axis, y: Ax
     return Html(_legend([], marks) + frame.svg(bars + frame.marks(marks)))
 
 
-def reliability_diagram(bins: Sequence[Bin]) -> Html:
+def reliability_diagram(bins: Sequence[Bin], *, x: str = "confidence", y: str = "accuracy") -> Html:
     """Accuracy over confidence, bin by bin, with its gap to the diagonal of honest ones (Guo et al. 2017, figure 4).
 
     The more rows a bin has, the stronger it is drawn.
     """
-    frame = _Frame(Axis("confidence", low=0.0, high=1.0).scale([]), Axis("accuracy", low=0.0, high=1.0).scale([]))
+    frame = _Frame(Axis(x, low=0.0, high=1.0).scale([]), Axis(y, low=0.0, high=1.0).scale([]))
     most = max((bin_.rows for bin_ in bins), default=0) or 1
     parts = [_reliability_bin(frame, bin_, most) for bin_ in bins if bin_.rows]
     start, end = frame.at(0.0, 0.0), frame.at(1.0, 1.0)
     diagonal = f'<path class="diagonal" fill="none" d="M{start[0]} {start[1]}L{end[0]} {end[1]}"/>'
-    keys = [("one faint", "accuracy"), ("gap", "gap to the confidence"), ("diagonal", "honest")]
+    keys = [("one faint", y), ("gap", f"gap to the {x}"), ("diagonal", "honest")]
     return Html(_legend(keys, ()) + frame.svg("".join(parts) + diagonal))
 
 

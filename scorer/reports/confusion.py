@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from scorer.metrics.classification import Metrics
-from scorer.reports.page import Html, quoted, section, table
+from scorer.reports.page import Html, percent, quoted, section, table
 
 # Beyond the first a matrix is scrolled rather than read; beyond the second its names stand upright and its pairs are
 # listed besides.
@@ -82,7 +82,7 @@ def _pairs(names: Sequence[str], confusion: Sequence[Sequence[int]], *, most: in
     ]
     found.sort(key=lambda pair: (-pair[0], -pair[3], pair[1:3]))
     rows = [
-        (quoted(names[true], 40), quoted(names[predicted], 40), f"{count:,}", f"{share:.1%}")
+        (quoted(names[true], 40), quoted(names[predicted], 40), f"{count:,}", percent(share))
         for count, true, predicted, share in found[:most]
     ]
     return table(("true label", "predicted as", "rows", "share of the label"), rows, words={1}) if rows else Html("")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from scorer.reports.charts import Mark, bars, histogram
-from scorer.reports.page import Html, figure, joined, more, section
+from scorer.reports.page import Html, figure, joined, more, percent, section
 from scorer.reports.scale import Axis
 
 _MOST_LABELS = 40
@@ -50,7 +50,7 @@ def length_section(
         marks=[Mark(max_length, f"max length {max_length}")] if max_length <= steps[-1] else [],
     )
     caption = (
-        f"{truncated_share:.1%} of the texts are longer than the max length and are cut to it. "
+        f"{percent(truncated_share)} of the texts are longer than the max length and are cut to it. "
         "Bins grow wider to the right."
     )
     return section("Text lengths", figure(drawing, title="Training texts by length", caption=caption))

@@ -12,8 +12,9 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-# What HTML may not hold, and what no UTF-8 file can: control characters and halves of surrogate pairs.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+# What HTML may not hold, and what no UTF-8 file can: control characters and halves of surrogate pairs. And what makes
+# letters stand in another order than they are read in.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202d\u202e\ud800-\udfff\ufffe\uffff]")
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -40,7 +41,7 @@ def quoted(text: str, limit: int = 60) -> Html:
     """
     line = " ".join(text.split())
     if len(line) <= limit:
-        return Html(f"<bdi>{safe(line) or '&nbsp;'}</bdi>")
+        return Html(f"<bdi>{safe(line or '(blank)')}</bdi>")
     return Html(f'<bdi title="{safe(line[:500])}">{safe(line[: limit - 1].rstrip())}…</bdi>')
 
 
@@ -56,6 +57,11 @@ def page(title: str, sections: Iterable[object], *, lead: object = "") -> Html:
     under = f'<p class="lead">{safe(lead)}</p>\n' if lead else ""
     head = f"<header>\n<h1>{quoted(title, 120)}</h1>\n{under}</header>\n"
     return Html(_PAGE.format(title=safe(title), style=_style(), body=f"{head}{nav}{body}"))
+
+
+def percent(share: float) -> str:
+    """A share as people read it, such as 12.5 %."""
+    return f"{share * 100:.1f} %"
 
 
 def section(heading: str, *content: object, note: object = "") -> Html:

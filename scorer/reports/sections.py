@@ -51,15 +51,18 @@ def calibration_section(metrics: Metrics, raw: Metrics, decision: Decision, *, h
     """How honest confidences are, before (`raw`) and after calibration."""
     before, after = raw.headline(), metrics.headline()
     rows = ((_NAMES[name], f"{before[name]:.4f}", f"{after[name]:.4f}") for name in ("ece", "nll", "brier"))
-    caption = "A bar is as high as its rows are accurate; it ends on the dashed line where confidence is honest. "
+    # Of several labels a row, each is right or wrong on its own.
+    axes = {"x": "probability", "y": "share with the label"} if metrics.confusion is None else {}
+    what = "the share of its rows with the label" if axes else "its rows are accurate"
+    caption = f"A bar is as high as {what}; it ends on the dashed line where the model is honest."
     return section(
         "Calibration",
         beside(
-            figure(reliability_diagram(raw.reliability), title="Before calibration", caption=caption),
+            figure(reliability_diagram(raw.reliability, **axes), title="Before calibration", caption=caption),
             figure(
-                reliability_diagram(metrics.reliability),
+                reliability_diagram(metrics.reliability, **axes),
                 title="After calibration",
-                caption="Pale bins have few rows.",
+                caption="The paler a bin, the fewer rows it has.",
             ),
         ),
         table(("", "before", "after"), rows),

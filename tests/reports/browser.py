@@ -67,10 +67,7 @@ class Browser:
         self._session: str | None = None
         self.requests: list[str] = []
         self.errors: list[str] = []
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Network", "Runtime", "Log"):
-            self.call(f"{domain}.enable")
+        self.renew()
 
     def __enter__(self) -> Self:
         return self
@@ -99,6 +96,16 @@ class Browser:
                 assert "error" not in message, (method, message["error"])
                 found: dict[str, Any] = message["result"]
                 return found
+
+    def renew(self) -> None:
+        """Go on with another page, so that nothing is heard any more of the one before."""
+        self._session = None
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Network", "Runtime", "Log"):
+            self.call(f"{domain}.enable")
+        self.requests.clear()
+        self.errors.clear()
 
     def look(self, *, width: int, dark: bool) -> None:
         """The next pages are shown so wide, and in this colour scheme."""
@@ -131,7 +138,8 @@ class Browser:
             self._unread += read
         line, self._unread = self._unread.split(b"\0", 1)
         message: dict[str, Any] = json.loads(line)
-        self._remember(message)
+        if message.get("sessionId") == self._session:
+            self._remember(message)
         return message
 
     def _remember(self, message: dict[str, Any]) -> None:

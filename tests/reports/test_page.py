@@ -22,7 +22,7 @@ def test_what_was_made_here_stays_as_it_is() -> None:
     assert safe(safe("<")) == "&lt;"
 
 
-@pytest.mark.parametrize("character", ["\0", "\a", "\x1b", "\x7f", "\x9f", "\ud800", "\uffff"])
+@pytest.mark.parametrize("character", ["\0", "\a", "\x1b", "\u202e", "\x7f", "\x9f", "\ud800", "\uffff"])
 def test_what_html_cannot_hold_is_replaced(character: str) -> None:
     assert safe(f"a{character}b") == "a\ufffdb"
 
@@ -34,6 +34,7 @@ def test_a_long_name_is_cut_to_its_limit_and_whole_when_pointed_at() -> None:
     assert found[2] == "x" * 59 + "…"
     assert quoted("x" * 60, 60) == f"<bdi>{'x' * 60}</bdi>"
     assert quoted(" a\n b ") == "<bdi>a b</bdi>"
+    assert quoted(" ") == "<bdi>(blank)</bdi>"
 
 
 def test_every_block_escapes_what_it_is_given() -> None:
