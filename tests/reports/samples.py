@@ -21,8 +21,8 @@ from scorer.reports.rows import ShownRow
 
 ROWS, TRAINING_ROWS, MAX_LENGTH = 600, 3000, 128
 EMOTIONS = (
-    "admiration amusement anger annoyance approval caring confusion curiosity desire disappointment disapproval "
-    "disgust embarrassment excitement fear gratitude grief joy love nervousness optimism pride realization relief remorse "
+    "admiration amusement anger annoyance approval caring confusion curiosity desire disappointment "
+    "disapproval disgust embarrassment excitement fear gratitude grief joy love nervousness optimism pride realization relief remorse "
     "sadness surprise neutral"
 )
 TEXT = "Lovely room, but the night was loud and nobody at the desk seemed to care about it. "

@@ -29,7 +29,7 @@ def complaints(chromium: Browser, html: str, *, width: int, dark: bool) -> list[
     chromium.look(width=width, dark=dark)
     chromium.open(html)
     wrong: list[str] = chromium.run(LOOKS)
-    # Nothing is ever taken off these lists: what a page did late, the next one's test would see.
+    # Nothing is taken off these lists, so that what a page does late is a complaint about the next.
     return [*wrong, *(f"request: {url}" for url in chromium.requests), *chromium.errors]
 
 
