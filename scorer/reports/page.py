@@ -15,6 +15,7 @@ from typing import Any
 # What HTML may not hold, and what no UTF-8 file can: control characters and halves of surrogate pairs. And what makes
 # letters stand in another order than they are read in.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202d\u202e\ud800-\udfff\ufffe\uffff]")
+_ENDLESS = re.compile(r"([!-~]{20})(?=[!-~])")
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -39,10 +40,15 @@ def quoted(text: str, limit: int = 60) -> Html:
 
     A cut one shows its first 500 characters when pointed at.
     """
-    line = " ".join(text.split())
+    line = " ".join(text.split()) or "(blank)"
     if len(line) <= limit:
-        return Html(f"<bdi>{safe(line or '(blank)')}</bdi>")
-    return Html(f'<bdi title="{safe(line[:500])}">{safe(line[: limit - 1].rstrip())}…</bdi>')
+        return Html(f"<bdi>{_breakable(line)}</bdi>")
+    return Html(f'<bdi title="{safe(line[:500])}">{_breakable(line[: limit - 1].rstrip())}…</bdi>')
+
+
+def _breakable(line: str) -> str:
+    """A line whose longest words may be broken, as those of addresses and identifiers must be on a phone."""
+    return "<wbr>".join(safe(part) for part in _ENDLESS.split(line) if part)
 
 
 def page(title: str, sections: Iterable[object], *, lead: object = "") -> Html:

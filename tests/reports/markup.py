@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-VOID = {"meta", "path", "circle", "polyline", "rect", "input"}
+VOID = {"meta", "path", "circle", "polyline", "rect", "input", "wbr"}
 
 
 class Checker(HTMLParser):

@@ -21,9 +21,9 @@ from scorer.reports.rows import ShownRow
 
 ROWS, TRAINING_ROWS, MAX_LENGTH = 600, 3000, 128
 EMOTIONS = (
-    "admiration amusement anger annoyance approval caring confusion curiosity desire disappointment "
-    "disapproval disgust embarrassment excitement fear gratitude grief joy love nervousness optimism pride realization relief remorse "
-    "sadness surprise neutral"
+    "admiration amusement anger annoyance approval caring confusion curiosity desire disappointment disapproval "
+    "disgust embarrassment excitement fear gratitude grief joy love nervousness optimism pride realization relief "
+    "remorse sadness surprise neutral"
 )
 TEXT = "Lovely room, but the night was loud and nobody at the desk seemed to care about it. "
 # What a label or a text may hold: markup, quotes, right to left, one endless word, emoji, control characters.

@@ -28,13 +28,21 @@ def test_what_html_cannot_hold_is_replaced(character: str) -> None:
 
 
 def test_a_long_name_is_cut_to_its_limit_and_whole_when_pointed_at() -> None:
-    found = re.fullmatch(r'<bdi title="(.*?)">(.*?)</bdi>', quoted("x" * 80, 60))
+    words = "word " * 20
+    found = re.fullmatch(r'<bdi title="(.*?)">(.*?)</bdi>', quoted(words, 60))
     assert found is not None
-    assert found[1] == "x" * 80
-    assert found[2] == "x" * 59 + "…"
-    assert quoted("x" * 60, 60) == f"<bdi>{'x' * 60}</bdi>"
+    assert found[1] == words.strip()
+    assert found[2] == words[:59].strip() + "…"
+    assert quoted("word " * 12, 60) == f"<bdi>{('word ' * 12).strip()}</bdi>"
     assert quoted(" a\n b ") == "<bdi>a b</bdi>"
     assert quoted(" ") == "<bdi>(blank)</bdi>"
+
+
+def test_an_endless_word_may_be_broken_without_a_change_to_it() -> None:
+    word = "x" * 19 + "<&" + "y" * 30
+    html = quoted(word, 60)
+    assert "".join(checked(html).texts) == word
+    assert max(map(len, checked(html).texts)) == 20
 
 
 def test_every_block_escapes_what_it_is_given() -> None:
