@@ -47,10 +47,12 @@ def _coverage(thresholds: Sequence[Threshold], abstain_below: float | None) -> H
         y=Axis("share", low=0.0, high=1.0, percent=True),
         marks=marks,
     )
+    best = max(threshold.accuracy for threshold in kept)
     by_coverage = line_chart(
         [Curve("accuracy", [(threshold.coverage, threshold.accuracy) for threshold in kept])],
         x=Axis("share of rows kept", low=0.0, high=1.0, percent=True),
-        y=Axis("accuracy of the kept rows", high=1.0, percent=True),
+        # A round tick above 100 % would be nonsense.
+        y=Axis("accuracy of the kept rows", high=1.0 if best > 0.8 else None, percent=True),
     )
     return section(
         "Thresholds",

@@ -49,8 +49,8 @@ def length_section(
         y=Axis("texts", low=0.0, whole=True),
         marks=[Mark(max_length, f"max length {max_length}")] if max_length <= steps[-1] else [],
     )
-    caption = (
-        f"{percent(truncated_share)} of the texts are longer than the max length and are cut to it. "
-        "Bins grow wider to the right."
+    return section(
+        "Text lengths",
+        figure(drawing, title="Training texts by length", caption="Bins are wider the longer their texts are."),
+        note=f"{percent(truncated_share)} of the texts are longer than the max length of {max_length} {unit}.",
     )
-    return section("Text lengths", figure(drawing, title="Training texts by length", caption=caption))

@@ -18,7 +18,7 @@ from scorer.reports.answers import slice_section, threshold_section
 from scorer.reports.confusion import confusion_section
 from scorer.reports.distributions import frequency_section, length_section
 from scorer.reports.findings import Remark, remark_section
-from scorer.reports.learning import Evaluation, learning_section
+from scorer.reports.learning import Evaluation, SeedFigures, learning_section, seed_section
 from scorer.reports.page import Html, page, section
 from scorer.reports.rows import ShownRow, row_list
 from scorer.reports.sections import calibration_section, headline, label_section, origin_sections
@@ -33,6 +33,7 @@ class Report:
     ordered         whether the labels are numbers, whose order says more than their frequencies
     profile         lengths of the training texts
     max_length      tokens of a text that the model can see
+    seeds           what each of several fits came to, of which one was kept
     thresholds      what is left of the validation rows at each confidence, or what each threshold gives
     slices          how parts of the validation rows fare
     hardest         the validation rows with the highest loss, that first
@@ -46,6 +47,7 @@ class Report:
     raw: Metrics
     decision: Decision
     history: Sequence[Evaluation]
+    seeds: Sequence[SeedFigures] = ()
     configuration: Mapping[str, Any]
     lineage: Mapping[str, Any]
     train_labels: Sequence[int] = ()
@@ -67,6 +69,7 @@ class Report:
                 label_section(self.metrics, self.decision.thresholds),
                 confusion_section(self.metrics),
                 learning_section(self.history),
+                seed_section(self.seeds),
                 calibration_section(self.metrics, self.raw, self.decision),
                 threshold_section(self.thresholds, abstain_below=self.decision.abstain_below),
                 slice_section(self.slices),

@@ -5,11 +5,11 @@ Owns both. Does not know where the points come from.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scorer.reports.charts import Curve, line_chart
-from scorer.reports.page import Html, beside, figure, section
+from scorer.reports.page import Html, beside, figure, figure_name, section, table
 from scorer.reports.scale import Axis
 
 
@@ -23,6 +23,31 @@ class Evaluation:
     valid_loss: float
     accuracy: float
     macro_f1: float
+
+
+@dataclass(frozen=True)
+class SeedFigures:
+    """What the fit with `seed` came to on the validation rows, and whether it is the one that was kept."""
+
+    seed: int
+    kept: bool
+    figures: Mapping[str, float]
+
+
+def seed_section(seeds: Sequence[SeedFigures]) -> Html:
+    """How much of the result is luck: each seed's figures before calibration; nothing for a single seed."""
+    if len(seeds) < 2:
+        return Html("")
+    names = list(seeds[0].figures)
+    rows = (
+        (
+            f"{found.seed}, kept" if found.kept else f"{found.seed}",
+            *(f"{found.figures[name]:.4f}" for name in names),
+        )
+        for found in seeds
+    )
+    note = "Fits that differ in their seed alone, before calibration: whatever changes less than that is chance."
+    return section("Seeds", table(("seed", *map(figure_name, names)), rows), note=note)
 
 
 def learning_section(history: Sequence[Evaluation]) -> Html:

@@ -15,6 +15,13 @@ from typing import Any
 # What HTML may not hold, and what no UTF-8 file can: control characters and halves of surrogate pairs. And what makes
 # letters stand in another order than they are read in.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202d\u202e\ud800-\udfff\ufffe\uffff]")
+_FIGURES = {
+    "macro_f1": "macro F1",
+    "micro_f1": "micro F1",
+    "nll": "negative log-likelihood",
+    "ece": "calibration error (15 bins)",
+    "brier": "Brier score",
+}
 _ENDLESS = re.compile(r"([!-~]{20})(?=[!-~])")
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
@@ -63,6 +70,11 @@ def page(title: str, sections: Iterable[object], *, lead: object = "") -> Html:
     under = f'<p class="lead">{safe(lead)}</p>\n' if lead else ""
     head = f"<header>\n<h1>{quoted(title, 120)}</h1>\n{under}</header>\n"
     return Html(_PAGE.format(title=safe(title), style=_style(), body=f"{head}{nav}{body}"))
+
+
+def figure_name(name: str) -> str:
+    """What people call the figure that `Metrics` calls `name`."""
+    return _FIGURES.get(name, name.replace("_", " "))
 
 
 def percent(share: float) -> str:

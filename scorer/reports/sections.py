@@ -11,16 +11,20 @@ from typing import Any
 from scorer.classifier.decision import Decision
 from scorer.metrics.classification import LabelMetrics, Metrics
 from scorer.reports.charts import reliability_diagram
-from scorer.reports.page import Html, beside, definitions, figure, meter, more, quoted, section, table, tiles
+from scorer.reports.page import (
+    Html,
+    beside,
+    definitions,
+    figure,
+    figure_name,
+    meter,
+    more,
+    quoted,
+    section,
+    table,
+    tiles,
+)
 
-_NAMES = {
-    "accuracy": "accuracy",
-    "macro_f1": "macro F1",
-    "micro_f1": "micro F1",
-    "nll": "negative log-likelihood",
-    "ece": "calibration error (15 bins)",
-    "brier": "Brier score",
-}
 # With more labels than the first, only so many of the weakest are shown at once.
 _MANY, _WEAKEST = 40, 15
 
@@ -50,7 +54,7 @@ def label_section(metrics: Metrics, thresholds: Sequence[float] | None = None) -
 def calibration_section(metrics: Metrics, raw: Metrics, decision: Decision, *, held_out: str = "validation") -> Html:
     """How honest confidences are, before (`raw`) and after calibration."""
     before, after = raw.headline(), metrics.headline()
-    rows = ((_NAMES[name], f"{before[name]:.4f}", f"{after[name]:.4f}") for name in ("ece", "nll", "brier"))
+    rows = ((figure_name(name), f"{before[name]:.4f}", f"{after[name]:.4f}") for name in ("ece", "nll", "brier"))
     # Of several labels a row, each is right or wrong on its own.
     axes = {"x": "probability", "y": "share with the label"} if metrics.confusion is None else {}
     what = "the share of its rows with the label" if axes else "its rows are accurate"
@@ -93,7 +97,7 @@ def _calibration_note(decision: Decision, held_out: str) -> str:
 def _name(name: str, metrics: Metrics) -> str:
     if name == "accuracy" and metrics.confusion is None:
         return "exact match"
-    return _NAMES.get(name, name.replace("_", " "))
+    return figure_name(name)
 
 
 def _label_table(listed: Sequence[tuple[LabelMetrics, float | None]]) -> Html:

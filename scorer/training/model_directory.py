@@ -29,7 +29,7 @@ from scorer.config import FitConfig
 from scorer.metrics.classification import Metrics
 from scorer.metrics.rows import Judged
 from scorer.reports.fit_page import Report
-from scorer.reports.learning import Evaluation
+from scorer.reports.learning import Evaluation, SeedFigures
 from scorer.training.data import TrainingData
 from scorer.training.model_card import model_card
 from scorer.training.pretrained import BaseModel
@@ -139,4 +139,10 @@ def _report(metadata: ModelMetadata, data: TrainingData, verdict: Verdict) -> Re
         raw=verdict.raw,
         judged=verdict.judged,
         history=verdict.history,
+        seeds=[_seed(**found) for found in verdict.seeds],
     )
+
+
+def _seed(*, seed: int, kept: bool, epochs: float, steps: int, **figures: float) -> SeedFigures:  # noqa: ARG001
+    """How long each fit took says nothing on the page."""
+    return SeedFigures(seed, kept, figures)

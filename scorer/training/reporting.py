@@ -16,7 +16,7 @@ from scorer.metrics.rows import Judged
 from scorer.metrics.slices import slices
 from scorer.metrics.thresholds import coverage_table, label_threshold_table
 from scorer.reports.fit_page import Report
-from scorer.reports.learning import Evaluation
+from scorer.reports.learning import Evaluation, SeedFigures
 from scorer.reports.rows import ShownRow
 from scorer.training.data import TrainingData
 
@@ -31,6 +31,7 @@ def fit_report(
     raw: Metrics,
     judged: Judged,
     history: Sequence[Evaluation],
+    seeds: Sequence[SeedFigures] = (),
 ) -> Report:
     """The page about the model that `metadata` describes; `judged` are the rows of `data.valid`, in their order."""
     train, valid = metadata.training_data["train"], metadata.training_data["valid"]
@@ -44,6 +45,7 @@ def fit_report(
         raw=raw,
         decision=metadata.decision,
         history=history,
+        seeds=seeds,
         train_labels=[int(count) for count in counts],
         ordered=data.labels.ordinal,
         profile=metadata.profile,

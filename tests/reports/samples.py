@@ -16,7 +16,7 @@ from scorer.metrics.thresholds import coverage_table, label_threshold_table
 from scorer.reports.evaluate_page import EvaluatePage
 from scorer.reports.findings import Remark
 from scorer.reports.fit_page import Report
-from scorer.reports.learning import Evaluation
+from scorer.reports.learning import Evaluation, SeedFigures
 from scorer.reports.rows import ShownRow
 
 ROWS, TRAINING_ROWS, MAX_LENGTH = 600, 3000, 128
@@ -85,6 +85,7 @@ def fit_report(
         "raw": measure(logits, targets, labels=label_set, decision=Decision((1.0,), decision.thresholds)),
         "decision": decision,
         "history": HISTORY,
+        "seeds": [SeedFigures(seed, seed == 2, {"accuracy": 0.5 + seed / 100, "macro_f1": 0.4}) for seed in (1, 2)],
         "configuration": {"base model": "some/model", "learning_rate": 1e-4, "columns": ("a", "b"), "eval_steps": None},
         "lineage": {"training rows": "3,000 of reviews.csv", "fingerprint": "9f" * 32},
         "train_labels": [int(count) * 5 for count in counts],

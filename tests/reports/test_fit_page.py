@@ -14,6 +14,7 @@ SECTIONS = [
     "Labels",
     "Confusion",
     "Learning curves",
+    "Seeds",
     "Calibration",
     "Thresholds",
     "Slices",
@@ -52,8 +53,8 @@ def test_every_number_and_kind_of_labels_gives_a_page(labels: int, multi: bool) 
 
 
 def test_what_nobody_knows_has_no_section() -> None:
-    missing = {"history": (), "train_labels": (), "profile": None, "thresholds": (), "slices": (), "hardest": ()}
-    html = fit_report(names(2), **missing, remarks=(), lineage={}).html()
+    empty = ("history", "seeds", "train_labels", "thresholds", "slices", "hardest", "remarks", "lineage")
+    html = fit_report(names(2), profile=None, **dict.fromkeys(empty, ())).html()
     assert headings(html) == ["Labels", "Confusion", "Calibration", "Configuration"]
 
 
@@ -90,6 +91,11 @@ def test_stars_keep_their_order_and_names_come_by_frequency() -> None:
     by_frequency = order(names(28))
     assert sorted(by_frequency) == sorted(EMOTIONS.split())
     assert by_frequency != sorted(by_frequency)
+
+
+def test_the_seed_that_was_kept_is_told() -> None:
+    found = checked(fit_report(names(2)).html()).texts
+    assert {"1", "0.5100", "2, kept", "0.5200"} <= set(found)
 
 
 def test_every_evaluation_is_a_point() -> None:
