@@ -44,6 +44,7 @@ def test_a_flat_line_has_a_height(value: float) -> None:
     scale = Axis("x").scale([value, value])
     assert scale.low < scale.high
     assert scale.low <= value <= scale.high
+    assert scale.low >= 0 or value < 0
 
 
 def test_uneven_steps_stand_at_equal_distances() -> None:
