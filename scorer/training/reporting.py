@@ -6,6 +6,7 @@ Owns the choice of what is shown: which rows, slices and thresholds. Does not kn
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from scorer.metrics.classification import Metrics
 from scorer.metrics.rows import Judged
 from scorer.metrics.slices import slices
 from scorer.metrics.thresholds import coverage_table, label_threshold_table
+from scorer.reports.findings import Remark
 from scorer.reports.fit_page import Report
 from scorer.reports.learning import Evaluation, SeedFigures
 from scorer.reports.rows import ShownRow
@@ -53,6 +55,10 @@ def fit_report(
         thresholds=several or coverage_table(judged.confidence, judged.correct),
         slices=slices("characters", characters, judged),
         hardest=hardest_rows(judged, data),
+        remarks=[
+            Remark(found.severity, f"{Path(found.file).name}: {found.what}", found.advice)
+            for found in data.check.findings
+        ],
         configuration={
             "base model": metadata.base_model,
             "text columns": metadata.text_columns,

@@ -33,11 +33,13 @@ def test_the_hardest_rows_stand_beside_their_own_labels(tiny_model: TinyModel, t
     assert len(shown) == min(round((1 - metrics["accuracy"]) * metrics["rows"]), 20)
 
 
-def test_label_frequencies_are_those_of_the_files(tiny_model: TinyModel, tmp_path: Path) -> None:
+def test_label_frequencies_and_findings_are_those_of_the_files(tiny_model: TinyModel, tmp_path: Path) -> None:
     train = write_csv(tmp_path / "train.csv", ("text", "label"), reviews(80))
-    valid = write_csv(tmp_path / "valid.csv", ("text", "label"), reviews(40, seed=1))
+    valid = write_csv(tmp_path / "valid.csv", ("text", "label"), [*reviews(80)[:3], *reviews(40, seed=1)])
     run(train, tiny_model(), valid=valid, output=tmp_path / "model", epochs=1.0)
-    page = (tmp_path / "model" / "report.html").read_text(encoding="utf-8").split('id="label-frequencies"')[1]
+    page = (tmp_path / "model" / "report.html").read_text(encoding="utf-8")
+    checks, page = page.split('id="data-checks"')[1].split('id="label-frequencies"')
+    assert "valid.csv: 3 of 43 rows have a text that is also in" in checks
     counts = dict(re.findall(r'class="name"><bdi>(\w+)</bdi>.*?class="value">(.*?)</span>', page))
     assert counts == {mood: f"{_count(train, mood)} / {_count(valid, mood)}" for mood in ("bad", "good")}
 
