@@ -124,6 +124,7 @@ def profile(lengths: Any) -> Profile:
         unknown_token=None,
         unknown_share=0.0,
         validation_rows=0,
+        training_labels=(),
         true_labels=(),
         predicted_labels=(),
         confidences=(),
