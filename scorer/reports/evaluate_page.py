@@ -52,7 +52,7 @@ class EvaluatePage:
             self.title,
             (
                 headline(self.metrics),
-                remark_section(self.remarks),
+                remark_section("Before you read on", self.remarks),
                 label_section(self.metrics, self.decision.thresholds),
                 confusion_section(self.metrics),
                 calibration_section(self.metrics, self.raw, self.decision, held_out="other"),

@@ -30,6 +30,6 @@ def remark_list(remarks: Sequence[Remark]) -> Html:
     return Html(f'<ul class="remarks">\n{items}</ul>')
 
 
-def remark_section(remarks: Sequence[Remark]) -> Html:
-    """What the checks found in the data; nothing where they found nothing."""
-    return section("Data checks", remark_list(remarks)) if remarks else Html("")
+def remark_section(heading: str, remarks: Sequence[Remark]) -> Html:
+    """The remarks under their heading; nothing where there are none."""
+    return section(heading, remark_list(remarks)) if remarks else Html("")

@@ -65,7 +65,7 @@ class Report:
             self.title,
             (
                 headline(self.metrics, rows="validation rows"),
-                remark_section(self.remarks),
+                remark_section("Data checks", self.remarks),
                 label_section(self.metrics, self.decision.thresholds),
                 confusion_section(self.metrics),
                 learning_section(self.history),

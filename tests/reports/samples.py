@@ -110,6 +110,7 @@ def evaluate_page(labels: tuple[str, ...], *, multi: bool = False, texts: tuple[
         raw=measure(logits, targets, labels=label_set, decision=Decision((1.0,), decision.thresholds)),
         decision=decision,
         suspects=shown["hardest"][:2],
+        remarks=[Remark("warning", "the model was fitted on these rows")],
         configuration={},
         lineage={"model": "x"},
         **shown,
