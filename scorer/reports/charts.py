@@ -32,7 +32,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Mark:
-    """A vertical line at `x` with what it stands for."""
+    """A vertical line at `x` with what it stands for; a chart has up to two that look different."""
 
     x: float
     name: str
@@ -128,7 +128,10 @@ class _Frame:
 
     def marks(self, marks: Sequence[Mark]) -> str:
         places = [self.at(mark.x, self.y.low)[0] for mark in marks]
-        return "".join(f'<path class="mark" d="M{place} {_TOP}V{HEIGHT - _BOTTOM}"/>' for place in places)
+        return "".join(
+            f'<path class="{_mark_look(number)}" d="M{place} {_TOP}V{HEIGHT - _BOTTOM}"/>'
+            for number, place in enumerate(places)
+        )
 
     def svg(self, drawn: str) -> str:
         label = f"{self.y.title} by {self.x.title}"
@@ -189,14 +192,21 @@ def _bar_row(name: str, shares: Sequence[float], text: str) -> str:
 
 def _legend(keys: Sequence[tuple[str, str]], marks: Sequence[Mark]) -> str:
     """What each mark means; a single line needs no legend beside the title of its axis."""
-    entries = [*(keys if len(keys) > 1 else ()), *(("mark", mark.name) for mark in marks)]
+    entries = [
+        *(keys if len(keys) > 1 else ()),
+        *((_mark_look(number), mark.name) for number, mark in enumerate(marks)),
+    ]
     if not entries:
         return ""
     items = "".join(f"<li>{_swatch(look)}{safe(name)}</li>" for look, name in entries)
     return f'<ul class="legend">{items}</ul>\n'
 
 
+def _mark_look(number: int) -> str:
+    return "mark" if number == 0 else "mark other"
+
+
 def _swatch(look: str) -> str:
-    lines = "stroke" in look or look in ("mark", "diagonal")
+    lines = "stroke" in look or look.startswith(("mark", "diagonal"))
     shape = '<path class="{}" d="M1 6H23"/>' if lines else '<rect class="{}" x="4" y="1" width="16" height="10"/>'
     return f'<svg viewBox="0 0 24 12" aria-hidden="true">{shape.format(look)}</svg>'
