@@ -1,56 +1,82 @@
-"""The temperature that makes confidences honest.
+"""The temperatures that make confidences honest.
 
-Owns the search. Does not know the model: logits in, one number out.
+Owns the search. Does not know the model: logits in, numbers out.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.classifier.decision import Decision
-from scorer.classifier.labels import LabelSet, Targets
+from scorer.classifier.labels import Targets
 from scorer.metrics.classification import log_softmax, negative_log_likelihood
+from scorer.metrics.multilabel import binary_nll
 
 COLDEST, HOTTEST = 0.25, 20.0
 
+# How far a temperature may be expected from the one that is taken for granted, as a standard deviation of its
+# logarithm. Hundreds of rows overrule it; with ten that happen to be all right it keeps confidences below certainty.
+_SPREAD, _LABEL_SPREAD = 0.5, 0.25
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 _TOLERANCE = 1e-5
 
 
 def fit_temperature(logits: NDArray[np.floating[Any]], targets: Targets) -> float:
-    """The T that minimises the NLL of softmax(logits / T) on held-out rows; 1.0 when no T lowers it.
+    """The T that makes softmax(logits / T) likeliest on held-out rows; 1.0 when no T lowers their NLL.
 
-    `logits` (n, labels), `targets` (n,) class indices. Temperature scaling of Guo et al. 2017, section 4.2. The NLL is
-    convex in 1/T, so it has one valley over log T, which a golden-section search finds. T stays within
-    [COLDEST, HOTTEST]: a few rows that are all right would otherwise drive it to 0, and every confidence to 1.
+    `logits` (n, labels), `targets` (n,) class indices. Temperature scaling of Guo et al. 2017, section 4.2, with a
+    normal prior around 1 on log T, so that a few rows do not decide alone. T stays within [COLDEST, HOTTEST].
     """
     scores = logits.astype(np.float64)
 
-    def loss(log_temperature: float) -> float:
-        return negative_log_likelihood(log_softmax(scores / math.exp(log_temperature)), targets)
+    def loss(temperature: float) -> float:
+        return len(scores) * negative_log_likelihood(log_softmax(scores / temperature), targets)
+
+    return _likeliest(loss, expected=1.0)
+
+
+def fit_label_temperatures(logits: NDArray[np.floating[Any]], targets: Targets) -> tuple[float, ...]:
+    """For each label the T that makes sigmoid(logit / T) likeliest on held-out rows; 1.0 where no T lowers the NLL.
+
+    `logits` (n, labels), `targets` (n, labels) of 0 and 1. The prior of a label's T is around the T that suits all
+    labels together, so that a rare label goes with the others.
+    """
+    scores = logits.astype(np.float64)
+
+    def loss(column: slice) -> Callable[[float], float]:
+        return lambda temperature: float(binary_nll(scores[:, column] / temperature, targets[:, column]).sum())
+
+    common = _likeliest(loss(slice(None)), expected=1.0)
+    return tuple(_likeliest(loss(slice(label, label + 1)), expected=common) for label in range(scores.shape[1]))
+
+
+def _likeliest(loss: Callable[[float], float], *, expected: float) -> float:
+    """The T with the least `loss`, an NLL summed over rows, and distance from the `expected` one; 1.0 if its NLL is no
+    lower than that of 1.0.
+
+    An NLL is convex in 1/T, so it has one valley over log T, as its sum with the prior has in practice: a golden-section
+    search finds it.
+    """
+
+    def cost(log_temperature: float) -> float:
+        distance = (log_temperature - math.log(expected)) / _SPREAD
+        return loss(math.exp(log_temperature)) + distance**2 / 2
 
     low, high = math.log(COLDEST), math.log(HOTTEST)
     left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-    loss_left, loss_right = loss(left), loss(right)
+    cost_left, cost_right = cost(left), cost(right)
     while high - low > _TOLERANCE:
-        if loss_left < loss_right:
-            high, right, loss_right = right, left, loss_left
+        if cost_left < cost_right:
+            high, right, cost_right = right, left, cost_left
             left = high - _GOLDEN * (high - low)
-            loss_left = loss(left)
+            cost_left = cost(left)
         else:
-            low, left, loss_left = left, right, loss_right
+            low, left, cost_left = left, right, cost_right
             right = low + _GOLDEN * (high - low)
-            loss_right = loss(right)
-    best = (low + high) / 2
-    return math.exp(best) if loss(best) < loss(0.0) else 1.0
-
-
-def decide(logits: NDArray[np.float32], targets: Targets, *, labels: LabelSet) -> Decision:
-    """The decision that held-out rows with `logits` (n, labels) and `targets` teach."""
-    if labels.multi:
-        return Decision.uncalibrated(labels)
-    return Decision((fit_temperature(logits, targets),))
+            cost_right = cost(right)
+    best = math.exp((low + high) / 2)
+    return best if loss(best) < loss(1.0) else 1.0
