@@ -223,6 +223,16 @@ class FitConfig(Checked):
         Setting("Improvement smaller than this does not count.", minimum=0.0, aliases=("early_stopping_threshold",)),
     ] = 0.0
 
+    # what is answered
+    abstain: Annotated[
+        float | None,
+        Setting(
+            "Learn the smallest confidence from which on a share P of the answers is right; below it score abstains.",
+            metavar="P",
+            minimum=0.0,
+        ),
+    ] = None
+
     # the run
     precision: Annotated[Precision, Setting("Arithmetic: auto is half precision where the device is fast in it.")] = (
         "auto"

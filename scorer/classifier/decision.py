@@ -22,7 +22,8 @@ class Decision:
     temperature    divides the logits: one number for all labels, or one for each (multi-label)
     thresholds     multi-label: a label is given when its probability is at least its threshold; None means that each
                    row has exactly one label, the likeliest
-    abstain_below  a row whose confidence is lower is marked `abstain`; None marks no row
+    abstain_below  one label a row: a row whose confidence is lower is marked `abstain`; None marks no row, a number
+                   above 1 every row
     """
 
     temperature: tuple[float, ...] = (1.0,)

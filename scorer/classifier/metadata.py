@@ -116,7 +116,7 @@ class ModelMetadata:
             raise ValueError("thresholds")
         if not all(map(_positive, decision.thresholds or ())):
             raise ValueError("thresholds")
-        if decision.abstain_below is not None and not _positive(decision.abstain_below):
+        if decision.abstain_below is not None and (decision.multi or not _positive(decision.abstain_below)):
             raise ValueError("abstain_below")
 
     def verify(self, directory: Path) -> None:

@@ -18,8 +18,8 @@ from scorer.metrics.multilabel import binary_nll
 
 COLDEST, HOTTEST = 0.25, 20.0
 
-# How far a temperature may be expected from the one that is taken for granted, as a standard deviation of its
-# logarithm. Hundreds of rows overrule it; with ten that happen to be all right it keeps confidences below certainty.
+# How far a temperature is expected from 1, and a label's from that of all labels, as standard deviations of its
+# logarithm. Hundreds of rows overrule them; ten that happen to be all right do not make every confidence 1.
 _SPREAD, _LABEL_SPREAD = 0.5, 0.25
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 _TOLERANCE = 1e-5
@@ -36,7 +36,7 @@ def fit_temperature(logits: NDArray[np.floating[Any]], targets: Targets) -> floa
     def loss(temperature: float) -> float:
         return len(scores) * negative_log_likelihood(log_softmax(scores / temperature), targets)
 
-    return _likeliest(loss, expected=1.0)
+    return _likeliest(loss, expected=1.0, spread=_SPREAD)
 
 
 def fit_label_temperatures(logits: NDArray[np.floating[Any]], targets: Targets) -> tuple[float, ...]:
@@ -50,20 +50,21 @@ def fit_label_temperatures(logits: NDArray[np.floating[Any]], targets: Targets) 
     def loss(column: slice) -> Callable[[float], float]:
         return lambda temperature: float(binary_nll(scores[:, column] / temperature, targets[:, column]).sum())
 
-    common = _likeliest(loss(slice(None)), expected=1.0)
-    return tuple(_likeliest(loss(slice(label, label + 1)), expected=common) for label in range(scores.shape[1]))
+    common = _likeliest(loss(slice(None)), expected=1.0, spread=_SPREAD)
+    columns = (slice(label, label + 1) for label in range(scores.shape[1]))
+    return tuple(_likeliest(loss(column), expected=common, spread=_LABEL_SPREAD) for column in columns)
 
 
-def _likeliest(loss: Callable[[float], float], *, expected: float) -> float:
-    """The T with the least `loss`, an NLL summed over rows, and distance from the `expected` one; 1.0 if its NLL is no
-    lower than that of 1.0.
+def _likeliest(loss: Callable[[float], float], *, expected: float, spread: float) -> float:
+    """The T with the least sum of `loss`, an NLL summed over rows, and of its distance from the `expected` one; 1.0 if
+    its NLL is no lower than that of 1.0.
 
-    An NLL is convex in 1/T, so it has one valley over log T, as its sum with the prior has in practice: a golden-section
-    search finds it.
+    An NLL is convex in 1/T, so it has one valley over log T, as in practice its sum with the prior has, and a
+    golden-section search finds it.
     """
 
     def cost(log_temperature: float) -> float:
-        distance = (log_temperature - math.log(expected)) / _SPREAD
+        distance = (log_temperature - math.log(expected)) / spread
         return loss(math.exp(log_temperature)) + distance**2 / 2
 
     low, high = math.log(COLDEST), math.log(HOTTEST)

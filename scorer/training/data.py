@@ -12,7 +12,7 @@ from scorer.checking.judgement import MUCH_TRUNCATED
 from scorer.checking.sides import Side, SidesCheck, check_sides
 from scorer.classifier.labels import LabelSet, Targets
 from scorer.config import FitConfig
-from scorer.errors import DataError
+from scorer.errors import DataError, UsageError
 from scorer.examples.reading import Examples, read_examples
 from scorer.examples.split import stratified_split
 from scorer.examples.targets import label_indices, label_set
@@ -55,6 +55,8 @@ def load_data(config: FitConfig, console: Console) -> TrainingData:
     name = train.columns.label
     labels = label_set(train.labels, name=name, where=where, multi=train.multi)
     targets = label_indices(train.labels, labels, name=name, where=where)
+    if labels.multi and config.abstain is not None:
+        raise UsageError("--abstain: rows have several labels here, each with a confidence of its own; leave it out")
     side = Side(where, train, targets)
     if config.valid is None:
         return _held_out(config, side, labels, _checked(config, check_sides(side, None, labels), console))

@@ -30,3 +30,12 @@ def decide(
         return decision
     best, confidence = predicted(decision.probabilities(logits))
     return Decision(decision.temperature, abstain_below=least_confidence(confidence, best == targets, share=abstain))
+
+
+def in_training(logits: NDArray[np.float32], targets: Targets, *, labels: LabelSet) -> Decision:
+    """The decision by which checkpoints are compared: uncalibrated, and with several labels a row under the thresholds
+    that a fit would choose if it ended here, since at 0.5 rare labels are never given, whatever was learned."""
+    plain = Decision.uncalibrated(labels)
+    if not labels.multi:
+        return plain
+    return Decision(plain.temperature, best_thresholds(plain.probabilities(logits), targets))

@@ -32,9 +32,10 @@ from scorer.runs.signals import StopSignals
 from scorer.runs.workspace import Workspace
 from scorer.tables.publish import check_free_space
 from scorer.training.arguments import total_steps, training_arguments
-from scorer.training.calibration import decide
 from scorer.training.data import TrainingData, truncation_warnings
 from scorer.training.dataset import tokenize
+from scorer.training.decision import decide
+from scorer.training.head import start_from_frequencies
 from scorer.training.lora import merge
 from scorer.training.losses import choose_loss
 from scorer.training.model_directory import Verdict, write_model_directory
@@ -136,6 +137,7 @@ class Fitting:
     def _train_one(self, config: FitConfig, checkpoints: Path, signals: StopSignals) -> FitTrainer:
         """A trainer whose model is that of the best checkpoint of the fit with `config.seed`."""
         console = self._console
+        start_from_frequencies(self._base.model, self._data.train_targets)
         checkpoint = last_checkpoint(checkpoints) if config.resume else None
         sequences = len(self._tokens[0])
         console.say(self._introduction(sequences, checkpoint))
@@ -195,7 +197,7 @@ class Fitting:
     ) -> tuple[Decision, Metrics, Metrics]:
         """The decision that suits validation rows best, and their metrics without and with it."""
         labels = self._data.labels
-        decision = decide(logits, targets, labels=labels)
+        decision = decide(logits, targets, labels=labels, abstain=self._config.abstain)
         ways = Decision.uncalibrated(labels), decision
         raw, calibrated = (measure(logits, targets, labels=labels, decision=way) for way in ways)
         return decision, raw, calibrated

@@ -14,12 +14,15 @@ from scorer.classifier.labels import Targets
 
 
 def start_from_frequencies(model: PreTrainedModel, targets: Targets) -> None:
-    """Let a fresh head give each label the probability that it has among the training `targets` (n, labels) of 0 and 1.
+    """Let a fresh head give each label the probability that it has among the training `targets` (n, labels) of 0 and 1;
+    with one label a row, where `targets` is (n,), nothing is done.
 
     Each label's bias becomes its log-odds (Lin et al. 2017, section 3.3, for rare classes). A fresh bias is 0, which
     says one half, and AdamW moves it by no more than the learning rate a step: too slowly for labels that one row in a
     hundred has. A head that was trained before stays as it is.
     """
+    if targets.ndim == 1:
+        return
     heads = [module for module in model.modules() if isinstance(module, nn.Linear)]
     head = next((module for module in reversed(heads) if module.out_features == targets.shape[1]), None)
     if head is None or head.bias is None or head.bias.any():

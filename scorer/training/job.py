@@ -75,6 +75,8 @@ def _check_values(config: FitConfig) -> None:
         raise UsageError(f"--preset {config.preset}: none of {', '.join(PRESETS)}")
     if not 0.0 < config.valid_fraction < 1.0:
         raise UsageError(f"--valid-fraction {config.valid_fraction}: a share between 0 and 1, without the ends")
+    if config.abstain is not None and not 0.0 < config.abstain < 1.0:
+        raise UsageError(f"--abstain {config.abstain}: a share between 0 and 1, without the ends, such as 0.95")
     if config.label_separator == "":
         raise UsageError("--label-separator: empty; say what stands between the labels, such as ','")
     if config.max_steps is None and config.epochs <= 0:
@@ -111,5 +113,13 @@ def _conclude(summary: FitSummary, console: Console) -> None:
             f"F1 {label['f1']:.3f}, {label['support']} rows"
         )
     console.say(f"accuracy {metrics['accuracy']:.4f}, macro F1 {metrics['macro_f1']:.4f} on {metrics['rows']} rows")
+    if metrics.get("coverage") == 0.0:
+        console.warn(
+            f"--abstain: no confidence makes sure of that share on {metrics['rows']} validation rows, so every row "
+            "will abstain; try a smaller share or more validation rows"
+        )
+    if "selective_accuracy" in metrics:
+        kept, right = metrics["coverage"], metrics["selective_accuracy"]
+        console.say(f"abstaining leaves {kept:.1%} of the rows, of which {right:.1%} are right")
     console.say(f"{summary.seconds:.0f} s, peak memory {summary.peak_memory_mb:.0f} MB")
     console.say(f"model {summary.model}, report {summary.report}")

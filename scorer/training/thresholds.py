@@ -22,8 +22,8 @@ def best_thresholds(probability: NDArray[np.float32], targets: Targets) -> tuple
     """For each label the threshold that makes its F1 highest, in (0, 1).
 
     `probability` (n, labels) of held-out rows, `targets` (n, labels) of 0 and 1. F1 is blurred over neighbouring
-    thresholds, and the fewer rows have a label, the more its threshold goes with the one that is best for the mean F1 of
-    all labels (0.5 where no row has any label).
+    thresholds, and the fewer rows have a label, the more its threshold goes with the one that is best for the mean F1
+    of all labels (0.5 where no row has any label).
     """
     support = targets.sum(axis=0, dtype=np.int64)
     if not support.any():

@@ -40,6 +40,7 @@ from scorer.metrics.classification import measure
 from scorer.reports.learning import Evaluation
 from scorer.runs.console import Console, Counter
 from scorer.runs.signals import StopSignals
+from scorer.training.decision import in_training
 from scorer.training.losses import Loss
 from scorer.training.optimizer import parameter_groups
 from scorer.training.pooling import TextPooling
@@ -216,7 +217,7 @@ def quiet_training() -> Iterator[None]:
 def _headline(logits: NDArray[np.float32], targets: Targets, *, labels: LabelSet) -> dict[str, float]:
     if not np.isfinite(logits).all():
         raise ConfigError("training diverged: the logits are not finite; try a smaller --learning-rate")
-    return measure(logits, targets, labels=labels).headline()
+    return measure(logits, targets, labels=labels, decision=in_training(logits, targets, labels=labels)).headline()
 
 
 def _targets(label_ids: Any) -> Targets:

@@ -1,0 +1,197 @@
+"""Fits on every kind of labels, from the file to the scores: several a row, numbers, and answers that abstain."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from transformers import pipeline
+
+from scorer.classifier.metadata import ModelMetadata
+from scorer.config import FrameConfig
+from scorer.errors import UsageError
+from scorer.examples.reading import read_examples
+from scorer.scoring.frames import FrameScorer
+from tests.conftest import TinyModel
+from tests.models import sentences
+from tests.training.fits import Remembering, run, write_csv, write_reviews
+
+TOPICS = {"food": "soup bread coffee", "noise": "loud quiet night", "price": "cheap dear money"}
+
+
+def complaints(count: int, *, seed: int = 0) -> tuple[list[str], list[list[str]]]:
+    """Texts, and the topics of which they hold a word: none, some or all of them."""
+    draw = random.Random(seed)
+    topics = [[name for name in TOPICS if draw.random() < 0.4] for _ in range(count)]
+    words = [" ".join(" ".join(draw.choices(TOPICS[name].split(), k=2)) for name in row) for row in topics]
+    rest = [f"{draw.choice(['rude', 'kind', 'late', 'early'])} {number}" for number in range(count)]
+    return [f"{word} {text}".strip() for word, text in zip(words, rest, strict=True)], topics
+
+
+def write_complaints(path: Path, count: int = 200) -> Path:
+    texts, topics = complaints(count)
+    pq.write_table(pa.table({"text": texts, "topics": pa.array(topics, pa.large_list(pa.string()))}), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model: TinyModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of complaints, fitted on lists."""
+    folder = tmp_path_factory.mktemp("complaints")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        train = write_complaints(Path("train.parquet"))
+        run(train, tiny_model("bert"), label_column="topics", epochs=5.0, output=Path("model"))
+    return folder / "model"
+
+
+def scored(model: Path, texts: Sequence[str], **options: object) -> pa.Table:
+    config = FrameConfig(model=str(model), precision="fp32", device="cpu", **options)
+    return FrameScorer(config).score_frame(pa.table({"text": pa.array(texts, pa.string())}))
+
+
+def test_the_directory_of_several_labels_a_row(model: Path) -> None:
+    metadata = ModelMetadata.read(model)
+    assert metadata is not None
+    assert (metadata.labels.names, metadata.labels.multi) == (tuple(TOPICS), True)
+    thresholds = metadata.decision.thresholds
+    assert thresholds is not None
+    assert len(thresholds) == len(metadata.decision.temperature) == 3
+    assert json.loads((model / "config.json").read_text())["problem_type"] == "multi_label_classification"
+    metrics = json.loads((model / "metrics.json").read_text())
+    assert metrics["micro_f1"] > 0.6
+    assert metrics["confusion"] is None
+    assert metrics["nll"] <= metrics["uncalibrated"]["nll"]
+    assert {"ece", "brier", "macro_f1"} <= metrics["uncalibrated"].keys()
+    assert "complaints" not in (model / "report.html").read_text()
+
+
+def test_it_has_learned(model: Path) -> None:
+    texts, topics = complaints(100, seed=5)
+    found = scored(model, texts)["score"].to_pylist()
+    truth = np.array([[name in row for name in TOPICS] for row in topics])
+    said = np.array([[name in row for name in TOPICS] for row in found])
+    assert (truth == said).mean() > 0.75
+
+
+def test_score_and_confidence_are_lists_of_the_labels_above_their_thresholds(model: Path) -> None:
+    texts = [*complaints(60, seed=5)[0], None, " "]
+    table = scored(model, texts, probabilities=True, top_k=2)
+    metadata = ModelMetadata.read(model)
+    assert metadata is not None
+    assert metadata.decision.thresholds is not None
+    assert table.schema.field("score").type == pa.list_(pa.string())
+    assert table.schema.field("confidence").type == pa.list_(pa.float32())
+    assert table["score_status"].to_pylist() == ["ok"] * 60 + ["null", "empty"]
+    assert table["score"].to_pylist()[60:] == table["confidence"].to_pylist()[60:] == [None, None]
+    for row in table.slice(0, 60).to_pylist():
+        limits = dict(zip(TOPICS, metadata.decision.thresholds, strict=True))
+        given = {name: p for name, p in row["probabilities"].items() if p >= np.float32(limits[name])}
+        assert (row["score"], row["confidence"]) == (list(given), list(given.values()))
+        assert [entry["label"] for entry in row["top_k"]] == sorted(
+            TOPICS, key=lambda name: -row["probabilities"][name]
+        )[:2]
+    assert [] in table["score"].to_pylist()
+
+
+def test_a_pipeline_gives_the_same_probabilities_before_calibration(model: Path) -> None:
+    texts = complaints(40, seed=6)[0]
+    metadata = ModelMetadata.read(model)
+    assert metadata is not None
+    found = scored(model, texts, probabilities=True)["probabilities"].to_pylist()
+    classify = pipeline("text-classification", model=str(model), device="cpu", top_k=None)
+    for row, answers in zip(found, classify(list(texts), truncation=True), strict=True):
+        theirs = {answer["label"]: answer["score"] for answer in answers}
+        for name, temperature in zip(TOPICS, metadata.decision.temperature, strict=True):
+            odds = np.log(row[name] / (1 - row[name])) * temperature
+            assert 1 / (1 + np.exp(-odds)) == pytest.approx(theirs[name], abs=1e-5)
+
+
+def test_a_mean_of_several_labels_is_refused(model: Path) -> None:
+    with pytest.raises(UsageError, match="--expected: this model gives a row any number of labels"):
+        scored(model, ["a"], expected=True)
+
+
+def test_texts_with_a_separator_are_fitted_and_remembered(
+    tiny_model: TinyModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    texts, topics = complaints(60)
+    rows = [(text, "; ".join(row)) for text, row in zip(texts, topics, strict=True)]
+    # A field without quotes would be null, not empty.
+    path = write_csv(Path("train.csv"), ("text", "labels"), rows)
+    path.write_text(
+        "".join(line + ('""' if line.endswith(",") else "") + "\n" for line in path.read_text().splitlines())
+    )
+    run(path, tiny_model("bert"), label_separator=";", max_steps=2, output=Path("model"))
+    metadata = ModelMetadata.read(Path("model"))
+    assert metadata is not None
+    assert (metadata.label_separator, metadata.labels.names) == (";", tuple(TOPICS))
+    again = read_examples(
+        "train.csv", text_columns=("text",), label_column="labels", label_separator=metadata.label_separator
+    )
+    assert again.labels == [tuple(row) for row in topics]
+
+
+def test_several_labels_do_not_abstain(tiny_model: TinyModel, tmp_path: Path) -> None:
+    train = write_complaints(tmp_path / "train.parquet", 40)
+    with pytest.raises(UsageError, match="--abstain: rows have several labels"):
+        run(train, tiny_model("bert"), label_column="topics", abstain=0.9, output=tmp_path / "model")
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_share_to_reach_lies_between_0_and_1(tiny_model: TinyModel, tmp_path: Path, share: float) -> None:
+    with pytest.raises(UsageError, match="--abstain"):
+        run(write_reviews(tmp_path / "train.csv", 20), tiny_model("bert"), abstain=share, output=tmp_path / "model")
+
+
+def test_unsure_rows_abstain_and_keep_their_candidate(
+    tiny_model: TinyModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    train, console = write_reviews(Path("train.csv"), 400), Remembering()
+    options = {"valid_fraction": 0.5, "epochs": 4.0, "output": Path("model")}
+    summary = run(train, tiny_model("bert"), console, abstain=0.9, **options)
+    metadata = ModelMetadata.read(Path("model"))
+    assert metadata is not None
+    limit = metadata.decision.abstain_below
+    assert limit is not None
+    assert limit < 1
+    assert summary.metrics["selective_accuracy"] >= 0.9
+    assert 0 < summary.metrics["coverage"] <= 1
+    assert console.having("abstaining leaves")
+    long = "rude " * 50
+    table = scored(Path("model"), [*sentences(80, seed=3), "", *[f"{long}{word}" for word in ("it", "lovely great")]])
+    for row in table.to_pylist():
+        if row["score_status"] == "empty":
+            assert (row["score"], row["confidence"]) == (None, None)
+        else:
+            assert row["score"] in (1, 5)
+            assert (row["score_status"] == "abstain") == (row["confidence"] < np.float32(limit))
+    assert {"ok", "abstain", "empty"} <= set(table["score_status"].to_pylist())
+
+
+def test_where_no_confidence_is_enough_every_row_abstains(
+    tiny_model: TinyModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    console = Remembering()
+    train = write_reviews(Path("train.csv"), 60)
+    summary = run(train, tiny_model("bert"), console, abstain=0.99, max_steps=1, output=Path("model"))
+    assert console.having("--abstain: no confidence makes sure of that share on 6 validation rows")
+    assert summary.metrics["coverage"] == 0.0
+    assert "selective_accuracy" not in summary.metrics
+    assert set(scored(Path("model"), ["good", "bad"])["score_status"].to_pylist()) == {"abstain"}
+
+
+def test_numbers_have_distances(tiny_model: TinyModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [(text, 1 + number % 3) for number, text in enumerate(sentences(60))]
+    summary = run(write_csv(Path("t.csv"), ("text", "stars"), rows), tiny_model("bert"), max_steps=1)
+    assert {"mean_absolute_error", "quadratic_weighted_kappa", "within_one"} <= summary.metrics.keys()
