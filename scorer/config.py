@@ -103,13 +103,9 @@ class FitConfig(Checked):
     label_column: Annotated[str | None, Setting("Column of labels. Found by its name when not given.", metavar="C")] = (
         None
     )
-    label_separator: Annotated[
-        str | None,
-        Setting(
-            "What stands between the labels of a row in a column of texts; a column of lists needs none.",
-            metavar="SEP",
-        ),
-    ] = None
+    label_separator: Annotated[str | None, Setting("Separates a row's labels in a column of texts.", metavar="SEP")] = (
+        None
+    )
     limit: Annotated[int | None, Setting("Use only the first N rows of TRAIN.", metavar="N", minimum=1)] = None
 
     # the model
@@ -226,11 +222,7 @@ class FitConfig(Checked):
     # what is answered
     abstain: Annotated[
         float | None,
-        Setting(
-            "Learn the smallest confidence from which on a share P of the answers is right; below it score abstains.",
-            metavar="P",
-            minimum=0.0,
-        ),
+        Setting("Let score abstain below the confidence from which on a share P is right.", metavar="P", minimum=0.0),
     ] = None
 
     # the run
