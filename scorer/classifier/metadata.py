@@ -34,8 +34,9 @@ class ModelMetadata:
     `label_separator` stands between the labels of a row where the training file had them in a column of texts.
     `long_text` says how texts beyond `max_length` are read (truncated, where the file says nothing of it). `decision`
     is what stands between logits and labels, `profile` what the training data looked like (None in documents that an
-    earlier version wrote). `metrics` are those of the validation rows, `training` the
-    configuration of the fit, `files` maps each file of the directory to the SHA-256 of its bytes (hexadecimal).
+    earlier version wrote). `metrics` are those of the validation rows, `seeds` what each seed came to where the fit was
+    one of several, `training` the configuration of the fit, `files` maps each file of the directory to the SHA-256 of
+    its bytes (hexadecimal).
     """
 
     base_model: str
@@ -49,6 +50,7 @@ class ModelMetadata:
     training: dict[str, Any] = field(default_factory=dict)
     training_data: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
+    seeds: list[dict[str, Any]] = field(default_factory=list)
     profile: Profile | None = None
     versions: dict[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)

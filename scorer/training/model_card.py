@@ -189,6 +189,11 @@ def _limits(metadata: ModelMetadata) -> Iterator[str]:
         "It was validated on rows like those it was trained on. `scorer score` says how far other rows are from them "
         "(`drift`); far from them its confidences mean little."
     )
+    if metadata.seeds:
+        yield (
+            f"It is the best of {len(metadata.seeds)} fits on the validation rows, so its figures there flatter it; "
+            "`scorer.json` has those of each."
+        )
     if (rows := metadata.metrics.get("rows", 0)) < _FEW_ROWS:
         rough = f": a share of them is known to within about {100 * rows**-0.5:.0f} points" if rows else ""
         yield f"Validated on {rows} rows only{rough}."

@@ -62,12 +62,8 @@ class Verdict:
             "decision": dataclasses.asdict(self.decision),
             "uncalibrated": self.raw.headline(),
             "history": [dataclasses.asdict(point) for point in self.history],
-            **self.by_seed(),
+            "seeds": list(self.seeds),
         }
-
-    def by_seed(self) -> dict[str, Any]:
-        """`seeds`: what each came to, where there are several."""
-        return {"seeds": list(self.seeds)} if self.seeds else {}
 
 
 def write_model_directory(
@@ -119,7 +115,8 @@ def _metadata(
         decision=verdict.decision,
         training=_configuration(config, precision),
         training_data=data.lineage(config),
-        metrics={"rows": verdict.metrics.rows, **verdict.metrics.headline(), **verdict.by_seed()},
+        metrics={"rows": verdict.metrics.rows, **verdict.metrics.headline()},
+        seeds=list(verdict.seeds),
         profile=verdict.profile,
         versions=versions(),
     )

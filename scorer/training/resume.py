@@ -80,8 +80,15 @@ def last_checkpoint(folder: Path) -> Path | None:
 
 
 def checkpoint_folders(workspace: Workspace) -> list[Path]:
-    """Where checkpoints may lie: the workspace, and a folder a seed when there are several."""
-    return [workspace.path, *sorted(path for path in workspace.path.glob("seed-*") if path.is_dir())]
+    """Where checkpoints may lie: the workspace, and a folder a seed when there are several.
+
+    ModelError for a link in a folder's place: incomplete checkpoints are deleted, which must not happen elsewhere.
+    """
+    folders = sorted(path for path in workspace.path.glob("seed-*") if path.is_dir())
+    for folder in folders:
+        if folder.is_symlink():
+            raise ModelError(f"{folder}: a symbolic link in the place of a fit's checkpoints; start anew with --force")
+    return [workspace.path, *folders]
 
 
 def resumable(workspace: Workspace) -> bool:

@@ -42,7 +42,7 @@ class SeedLog:
     def __init__(self, folder: Path, config: FitConfig) -> None:
         self._folder = folder
         self._config = config
-        self.results = _read(folder / LOG)
+        self.results = _read(folder / LOG, required=BEST_METRICS[config.best_metric])
 
     def missing(self) -> list[int]:
         """The seeds that are still to be fitted."""
@@ -116,21 +116,21 @@ def summarize(results: Iterable[SeedResult], kept: SeedResult) -> list[dict[str,
     ]
 
 
-def _read(path: Path) -> tuple[SeedResult, ...]:
+def _read(path: Path, *, required: str) -> tuple[SeedResult, ...]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         results = tuple(SeedResult(**entry) for entry in found)
-        if not all(isinstance(value, int | float) for result in results for value in _numbers(result)):
+        if not all(isinstance(value, int | float) for result in results for value in _numbers(result, required)):
             raise ValueError("numbers")
     except FileNotFoundError:
         return ()
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ModelError(f"{path}: not the log of a fit ({type(error).__name__}); start anew with --force") from error
     return results
 
 
-def _numbers(result: SeedResult) -> list[object]:
-    return [result.seed, result.epochs, result.steps, *result.figures.values()]
+def _numbers(result: SeedResult, required: str) -> list[object]:
+    return [result.seed, result.epochs, result.steps, result.figures[required], *result.figures.values()]
 
 
 def _replace(beside: Path, path: Path) -> None:

@@ -64,11 +64,13 @@ def test_the_model_remembers_what_each_seed_came_to(base: Path) -> None:
     metadata = ModelMetadata.read(summary.model)
     assert metadata is not None
     written = json.loads((summary.model / "metrics.json").read_text())
-    assert summary.as_dict()["seeds"] == metadata.metrics["seeds"] == written["seeds"]
+    assert summary.as_dict()["seeds"] == metadata.seeds == written["seeds"]
     assert len(summary.seeds) == 2
     alone = fitted(base)
     assert alone.seeds == []
-    assert "seeds" not in json.loads((alone.model / "metrics.json").read_text())
+    assert json.loads((alone.model / "metrics.json").read_text())["seeds"] == []
+    assert "best of 2 fits" in (summary.model / "README.md").read_text()
+    assert "best of" not in (alone.model / "README.md").read_text()
 
 
 def test_another_metric_may_keep_another_seed(base: Path) -> None:
@@ -116,6 +118,9 @@ def test_a_fit_whose_seeds_are_all_done_trains_no_more(base: Path) -> None:
         ("seeds.json", b"[]["),
         ("seeds.json", b'[{"seed": 42}]'),
         ("seeds.json", b"7"),
+        ("seeds.json", b"[7]"),
+        ("seeds.json", b'[{"seed": 42, "epochs": 1, "steps": 1, "figures": {}}]'),
+        ("seeds.json", b'[{"seed": 42, "epochs": 1, "steps": 1, "figures": 1}]'),
         ("seeds.json", b'[{"seed": 42, "epochs": 1, "steps": 1, "figures": {"nll": "low"}}]'),
         ("weights-42.safetensors", b"\x00\x01" * 50),
         ("weights-42.safetensors", None),
@@ -130,3 +135,15 @@ def test_what_is_damaged_is_refused(base: Path, name: str, content: bytes | None
     path.unlink() if content is None else path.write_bytes(content)
     with pytest.raises(ModelError, match=r"start anew with --force"):
         fitted(base, resume=True, **options)
+
+
+def test_a_link_in_the_place_of_checkpoints_is_refused_and_what_it_leads_to_stays(base: Path) -> None:
+    options = {"seeds": 2, "output": Path("out")}
+    with pytest.raises(Interrupted):
+        fitted(base, interrupt_at("epoch 1 ", 1), **options)
+    victim = Path("elsewhere/checkpoint-1")
+    victim.mkdir(parents=True)
+    Path("out.unfinished/seed-43").symlink_to(victim.parent.resolve())
+    with pytest.raises(ModelError, match="seed-43: a symbolic link"):
+        fitted(base, resume=True, **options)
+    assert victim.is_dir()
