@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from scorer.cli.check import check
+from scorer.cli.diff import diff
 from scorer.cli.evaluate import evaluate
 from scorer.cli.fit import fit
 from scorer.cli.inspect import inspect
@@ -44,7 +45,7 @@ def main() -> None:
     """Fine-tune a text classifier on a file, then put a score beside every row of files of any size."""
 
 
-for command in (check, fit, score, evaluate, predict, inspect):
+for command in (check, fit, score, evaluate, predict, diff, inspect):
     main.add_command(command)
 
 

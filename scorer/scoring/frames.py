@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from scorer.classifier.classifier import Classifier, Engine
+from scorer.classifier.decision import Decision
 from scorer.classifier.directory import open_model
+from scorer.classifier.labels import LabelSet
 from scorer.config import FrameConfig, ScoreConfig
 from scorer.errors import UsageError
 from scorer.scoring.answers import Answers, refuse_clash
@@ -37,6 +39,15 @@ class FrameScorer:
     def engine(self) -> Engine:
         """How logits are computed here."""
         return self._classifier.engine
+
+    @property
+    def labels(self) -> LabelSet:
+        return self._classifier.labels
+
+    @property
+    def decision(self) -> Decision:
+        """What stands between logits and labels."""
+        return self._classifier.decision
 
     @property
     def fitted_columns(self) -> tuple[str, ...]:

@@ -1,0 +1,36 @@
+"""`scorer diff`: parse, call the diff job, report."""
+
+from __future__ import annotations
+
+import glob
+from pathlib import Path
+from typing import Any
+
+import click
+
+from scorer.cli.options import config_options
+from scorer.cli.report import print_summary
+from scorer.errors import InputMissing
+from scorer.evaluation.config import DiffConfig
+
+
+@click.command(short_help="Say what changes when a new model takes an old one's place.")
+@click.argument("old")
+@click.argument("new")
+@click.argument("data")
+@config_options(DiffConfig)
+def diff(old: str, new: str, data: str, **settings: Any) -> None:
+    """Score DATA with the models OLD and NEW and say which labels change.
+
+    With a column of labels also how good both are, and whether the difference may be chance. With --max-flips the exit
+    code is 65 when more labels change: the gate before a cron job changes its model.
+    """
+    config = DiffConfig(old=old, new=new, data=data, **settings)
+    if data != "-" and not Path(data).exists() and not glob.has_magic(data):
+        raise InputMissing(f"{data}: no such file or folder")
+    from scorer.evaluation.diff import diff as diff_job
+    from scorer.runs.console import Console
+
+    summary = diff_job(config, Console(quiet=config.quiet))
+    print_summary(summary.as_dict(), quiet=config.quiet)
+    summary.check()

@@ -1,0 +1,192 @@
+"""Two models' answers to the same rows, added up window by window.
+
+Owns what counts as a change, and the figures of both models where labels are known. Labels are matched by their names,
+so models with different label sets can be compared. Does not know models or files; what is kept is bounded by the
+number of labels.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.metrics.mcnemar import mcnemar_p_value
+
+_TOP = 20
+_BINS = 15
+
+
+@dataclass(frozen=True)
+class Given:
+    """One model's answers to n rows.
+
+    chosen      (n, names) bool, which labels each row has; none where it was not scored
+    confidence  (n,) float32, the calibrated probability of its likeliest label; 0 where it was not scored
+    scored      (n,) bool
+    """
+
+    chosen: NDArray[np.bool_]
+    confidence: NDArray[np.float32]
+    scored: NDArray[np.bool_]
+
+
+class Quality:
+    """How good one model's answers are, where labels are known. A row without a score is wrong."""
+
+    def __init__(self, names: int) -> None:
+        self._counts = np.zeros((3, names), np.int64)
+        self._bins = np.zeros((3, _BINS), np.float64)
+        self._rows = 0
+        self._right = 0
+
+    def add(self, given: Given, true: NDArray[np.bool_], right: NDArray[np.bool_]) -> None:
+        """Count rows (n,) whose labels are `true` (n, names), and which of them are `right` (n,)."""
+        self._rows += len(right)
+        self._right += int(right.sum())
+        self._counts += [table.sum(axis=0) for table in (given.chosen & true, given.chosen, true)]
+        scored = given.scored
+        bin_of = np.clip(np.ceil(given.confidence[scored] * _BINS).astype(np.int64) - 1, 0, _BINS - 1)
+        for place, weights in enumerate((None, given.confidence[scored], right[scored].astype(np.float64))):
+            self._bins[place] += np.bincount(bin_of, weights=weights, minlength=_BINS)
+
+    def as_dict(self, *, multi: bool) -> dict[str, float] | None:
+        """Accuracy (all labels of a row are right), macro F1 over the labels that occur, and the expected calibration
+        error over 15 bins of the scored rows, or with several labels a row micro F1; None without rows."""
+        if not self._rows:
+            return None
+        hits, answers, support = self._counts
+        occurs = answers + support > 0
+        f1 = 2 * hits[occurs] / (answers + support)[occurs]
+        figures = {"accuracy": self._right / self._rows, "macro_f1": float(f1.mean()) if occurs.any() else 0.0}
+        if multi:
+            return figures | {"micro_f1": float(2 * hits.sum() / max((answers + support).sum(), 1))}
+        rows, confidence, right = self._bins
+        return figures | {"ece": float(np.abs(confidence - right).sum() / max(rows.sum(), 1))}
+
+
+class Comparison:
+    """The answers of an old and a new model, whose labels are among `names`; with `multi` rows may have several."""
+
+    def __init__(self, names: Sequence[str], *, multi: bool) -> None:
+        self.names = tuple(names)
+        self.multi = multi
+        self.rows = self.compared = self.changed = self.only_old = self.only_new = 0
+        self.labelled = self._old_alone_right = self._new_alone_right = 0
+        self._confidence_change = 0.0
+        # One more name stands for a row without any label.
+        self._pairs = np.zeros((len(names) + 1, len(names) + 1), np.int64)
+        self._gained = np.zeros(len(names), np.int64)
+        self._lost = np.zeros(len(names), np.int64)
+        self._examples: list[tuple[float, int, dict[str, Any]]] = []
+        self._quality = Quality(len(names)), Quality(len(names))
+
+    def add(self, old: Given, new: Given) -> NDArray[np.bool_]:
+        """Count n further rows; which of them changed, (n,) bool. A row that only one model scores has changed."""
+        both = old.scored & new.scored
+        either = old.scored | new.scored
+        changed: NDArray[np.bool_] = either & ((old.chosen != new.chosen).any(axis=1) | (old.scored != new.scored))
+        self.compared += int(either.sum())
+        self.changed += int(changed.sum())
+        self.only_old += int((old.scored & ~new.scored).sum())
+        self.only_new += int((new.scored & ~old.scored).sum())
+        self._confidence_change += float(np.abs(old.confidence - new.confidence, dtype=np.float64)[both].sum())
+        self._gained += (new.chosen & ~old.chosen).sum(axis=0)
+        self._lost += (old.chosen & ~new.chosen).sum(axis=0)
+        if not self.multi:
+            np.add.at(self._pairs, (self._single(old.chosen[changed]), self._single(new.chosen[changed])), 1)
+        self._remember(old, new, np.flatnonzero(changed))
+        self.rows += len(changed)
+        return changed
+
+    def judge(self, old: Given, new: Given, true: NDArray[np.bool_], known: NDArray[np.bool_]) -> None:
+        """Count n rows whose labels are `true` (n, names) where all of them are among the names, which `known` (n,)
+        says: other labels are beyond both models, which are wrong there."""
+        right = [(given.chosen == true).all(axis=1) & given.scored & known for given in (old, new)]
+        for quality, given, correct in zip(self._quality, (old, new), right, strict=True):
+            quality.add(given, true, correct)
+        self.labelled += len(known)
+        self._old_alone_right += int((right[0] & ~right[1]).sum())
+        self._new_alone_right += int((right[1] & ~right[0]).sum())
+
+    @property
+    def changed_share(self) -> float:
+        return self.changed / self.compared if self.compared else 0.0
+
+    @property
+    def metrics(self) -> tuple[dict[str, float] | None, dict[str, float] | None]:
+        """Of the old and of the new model, on the rows whose labels are known."""
+        old, new = (quality.as_dict(multi=self.multi) for quality in self._quality)
+        return old, new
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON types only; no texts."""
+        both = self.compared - self.only_old - self.only_new
+        return {
+            "rows": self.rows,
+            "compared": self.compared,
+            "changed": self.changed,
+            "changed_share": round(self.changed_share, 6),
+            "scored_only_by_old": self.only_old,
+            "scored_only_by_new": self.only_new,
+            "mean_confidence_change": round(self._confidence_change / both, 6) if both else None,
+            "changes": self._label_changes() if self.multi else self._changes(),
+            "examples": [example for *_, example in sorted(self._examples, key=lambda one: (-one[0], -one[1]))],
+            "labelled": self.labelled,
+            "mcnemar": self._mcnemar(),
+        }
+
+    def _mcnemar(self) -> dict[str, Any] | None:
+        if not self.labelled:
+            return None
+        alone = self._old_alone_right, self._new_alone_right
+        return {
+            "only_old_right": alone[0],
+            "only_new_right": alone[1],
+            "p_value": mcnemar_p_value(*alone),
+        }
+
+    def _changes(self) -> list[dict[str, Any]]:
+        """The most frequent changes of a row's label, None for a row without a score."""
+        names = (*self.names, None)
+        places = np.argsort(-self._pairs, axis=None, kind="stable")[:_TOP]
+        pairs = [divmod(int(place), len(names)) for place in places]
+        found = [(names[old], names[new], int(self._pairs[old, new])) for old, new in pairs]
+        return [{"old": old, "new": new, "rows": rows} for old, new, rows in found if rows]
+
+    def _label_changes(self) -> list[dict[str, Any]]:
+        """How many rows gained and lost each label, most first."""
+        order = np.argsort(-(self._gained + self._lost), kind="stable")[:_TOP]
+        changes = [(self.names[i], int(self._gained[i]), int(self._lost[i])) for i in order.tolist()]
+        return [{"label": name, "gained": gained, "lost": lost} for name, gained, lost in changes if gained or lost]
+
+    def _remember(self, old: Given, new: Given, changed: NDArray[np.int64]) -> None:
+        """Keep the changes that both models are surest of."""
+        sure = np.minimum(old.confidence, new.confidence)[changed]
+        for place in np.argsort(-sure, kind="stable")[:_TOP]:
+            row = int(changed[place])
+            example = {
+                "row": self.rows + row + 1,
+                "old": self._named(old, row),
+                "new": self._named(new, row),
+                "old_confidence": round(float(old.confidence[row]), 6),
+                "new_confidence": round(float(new.confidence[row]), 6),
+            }
+            # Of equals the earlier row stays: it is the greater one here.
+            heapq.heappush(self._examples, (float(sure[place]), -(self.rows + row), example))
+            if len(self._examples) > _TOP:
+                heapq.heappop(self._examples)
+
+    def _named(self, given: Given, row: int) -> str | list[str] | None:
+        if not given.scored[row]:
+            return None
+        names = [self.names[place] for place in np.flatnonzero(given.chosen[row])]
+        return names if self.multi else names[0]
+
+    def _single(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """The one label of each row, or the number of names where it has none."""
+        return np.where(chosen.any(axis=1), chosen.argmax(axis=1), len(self.names))

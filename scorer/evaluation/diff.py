@@ -1,0 +1,252 @@
+"""The diff job: two models and a file in, what changes between their answers out.
+
+Owns the way of the file through both models, window by window, and the file of changed rows. What is cheap to check is
+checked before torch is imported; hence the import inside a function.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from scorer.classifier.directory import ModelDirectory
+from scorer.classifier.labels import LabelSet, RowLabel
+from scorer.config import FrameConfig
+from scorer.errors import DataError, Interrupted
+from scorer.evaluation.comparison import Comparison, Given
+from scorer.evaluation.config import DiffConfig
+from scorer.evaluation.diff_preparation import ANSWERS, ROW, Prepared, prepare
+from scorer.examples.targets import label_values
+from scorer.runs.console import Console
+from scorer.runs.signals import StopSignals
+from scorer.scoring.status import NAMES, is_scored
+from scorer.scoring.windows import WINDOW_TEXT_BYTES
+from scorer.tables.lineage import lineage_metadata
+from scorer.tables.publish import AtomicFile
+from scorer.tables.sink import Sink, open_sink
+from scorer.version import __version__
+
+if TYPE_CHECKING:
+    from scorer.scoring.frames import FrameScorer
+
+_WINDOW_ROWS = 16_384
+_COPIES = ("first", "second")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiffSummary:
+    """What a comparison found; `too_many` says whether more labels change than `--max-flips` allows."""
+
+    prepared: Prepared
+    comparison: Comparison
+    seconds: float
+
+    @property
+    def too_many(self) -> bool:
+        flips, comparison = self.prepared.flips, self.comparison
+        return flips is not None and not flips.allows(comparison.changed, of=comparison.compared)
+
+    def check(self) -> None:
+        """DataError when too many labels change for the new model to take the old one's place."""
+        if self.too_many:
+            raise DataError(
+                f"{self.comparison.changed} of {self.comparison.compared} rows change their label, and --max-flips is "
+                f"{self.prepared.flips}; look at them with --rows before the new model is used"
+            )
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON types only; no texts."""
+        old, new = self.prepared.old, self.prepared.new
+        names = [directory.labels.names if directory.labels else () for directory in (old, new)]
+        return {
+            "data": self.prepared.config.data,
+            **{
+                side: {"model": str(directory.path), "fingerprint": directory.fingerprint, "metrics": metrics}
+                for side, directory, metrics in zip(("old", "new"), (old, new), self.comparison.metrics, strict=True)
+            },
+            "labels_only_in_old": [name for name in names[0] if name not in names[1]],
+            "labels_only_in_new": [name for name in names[1] if name not in names[0]],
+            "label_column": self.prepared.label,
+            **self.comparison.as_dict(),
+            "too_many_changes": self.too_many,
+            "rows_file": str(self.prepared.config.rows) if self.prepared.config.rows is not None else None,
+            "seconds": round(self.seconds, 1),
+        }
+
+
+def diff(config: DiffConfig, console: Console) -> DiffSummary:
+    """Compare the answers of `config.old` and `config.new` to the rows of `config.data`.
+
+    What goes wrong is raised as a ScorerError; then no file of changed rows is left.
+    """
+    started = time.monotonic()
+    try:
+        with StopSignals() as signals, signals.at_once():
+            prepared = prepare(config)
+            comparison = _compare(prepared, console)
+    except Interrupted as error:
+        raise Interrupted(error.signal_number, "interrupted; nothing was written") from error
+    summary = DiffSummary(prepared=prepared, comparison=comparison, seconds=time.monotonic() - started)
+    _conclude(summary, console)
+    return summary
+
+
+def _compare(prepared: Prepared, console: Console) -> Comparison:
+    from scorer.scoring.frames import FrameScorer
+
+    config, reader = prepared.config, prepared.reader
+    models = [
+        _Model(FrameScorer(_frame_config(config, directory, len(columns))), columns)
+        for directory, columns in zip((prepared.old, prepared.new), prepared.texts, strict=True)
+    ]
+    names = tuple(dict.fromkeys(name for model in models for name in model.labels.names))
+    comparison = Comparison(names, multi=any(model.labels.multi for model in models))
+    windows = reader.windows(max_rows=_WINDOW_ROWS, max_bytes=WINDOW_TEXT_BYTES, limit=config.limit)
+    with _changed_rows(prepared, models) as sink, console.progress("diff", reader.rows, "rows") as bar:
+        for window in windows:
+            first = comparison.rows
+            tables = [model.score(window) for model in models]
+            old, new = (model.given(table, names) for model, table in zip(models, tables, strict=True))
+            changed = comparison.add(old, new)
+            if prepared.label is not None:
+                _judge(prepared, comparison, window[prepared.label], old, new)
+            if sink is not None:
+                sink.write(_beside(window, tables, first=first).filter(pa.array(changed)))
+            bar.update(window.num_rows)
+        reader.check_unchanged()
+    return comparison
+
+
+def _frame_config(config: DiffConfig, directory: ModelDirectory, columns: int) -> FrameConfig:
+    return FrameConfig(
+        model=directory.name,
+        text_column=_COPIES[:columns],
+        probabilities=True,
+        precision=config.precision,
+        device=config.device,
+        backend=config.backend,
+        batch_tokens=config.batch_tokens,
+    )
+
+
+class _Model:
+    """One of the two models, which reads the text `columns`."""
+
+    def __init__(self, scorer: FrameScorer, columns: tuple[str, ...]) -> None:
+        self._scorer = scorer
+        self._columns = columns
+        self.labels: LabelSet = scorer.labels
+
+    def score(self, window: pa.Table) -> pa.Table:
+        """The appended columns for the rows of `window`."""
+        texts = window.select(self._columns).rename_columns(_COPIES[: len(self._columns)])
+        return self._scorer.score_frame(texts).drop_columns(texts.column_names)
+
+    def given(self, scored: pa.Table, names: tuple[str, ...]) -> Given:
+        """The answers in the table `scored`, its labels at their places among `names`."""
+        status = scored["score_status"].combine_chunks().cast(pa.string()).to_pylist()
+        known = is_scored(np.array([NAMES.index(name) for name in status], np.int8))
+        struct = scored["probabilities"].combine_chunks()
+        probability = np.stack([struct.field(place).to_numpy() for place in range(len(self.labels))], axis=1)
+        chosen = np.zeros((len(status), len(names)), np.bool_)
+        chosen[:, [names.index(name) for name in self.labels.names]] = self._scorer.decision.chosen(probability)
+        confidence = probability.max(axis=1)
+        return Given(chosen & known[:, None], np.where(known, confidence, 0).astype(np.float32), known)
+
+
+def _judge(prepared: Prepared, comparison: Comparison, column: pa.ChunkedArray, old: Given, new: Given) -> None:
+    """Compare the answers with the labels of those rows that have one."""
+    valid = column.is_valid().to_numpy().astype(np.bool_)
+    rows = np.flatnonzero(valid)
+    if not len(rows):
+        return
+    assert prepared.label is not None, "rows are judged by a column; this is a bug"
+    where = prepared.config.data
+    values = label_values(
+        column.filter(pa.array(valid)), name=prepared.label, where=where, separator=prepared.separator
+    )
+    true, known = _matrix(values, comparison.names)
+    old, new = (Given(one.chosen[rows], one.confidence[rows], one.scored[rows]) for one in (old, new))
+    comparison.judge(old, new, true, known)
+
+
+def _matrix(values: list[RowLabel], names: tuple[str, ...]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Labels (n, names) bool of rows with `values` (n,), and whether all of a row's labels are among the names (n,)."""
+    place = {name: number for number, name in enumerate(names)}
+    true = np.zeros((len(values), len(names)), np.bool_)
+    known = np.ones(len(values), np.bool_)
+    for row, value in enumerate(values):
+        for label in value if isinstance(value, tuple) else (value,):
+            found = place.get(str(label).lower() if isinstance(label, bool) else str(label))
+            if found is None:
+                known[row] = False
+            else:
+                true[row, found] = True
+    return true, known
+
+
+@contextmanager
+def _changed_rows(prepared: Prepared, models: list[_Model]) -> Iterator[Sink | None]:
+    """Where changed rows go, which appears whole when the block ends, and not at all when it fails."""
+    target = prepared.config.rows
+    if target is None or prepared.rows_format is None:
+        yield None
+        return
+    file = AtomicFile(target, temporary=target.with_name(f".{target.name}.new"))
+    try:
+        empty = prepared.reader.schema.empty_table()
+        schema = _beside(empty, [model.score(empty) for model in models], first=0).schema
+        sink = open_sink(file.temporary, format=prepared.rows_format, schema=schema)
+        try:
+            yield sink
+        except BaseException:
+            sink.abort()
+            raise
+        file.check()
+        sink.close(lineage_metadata(_lineage(prepared)))
+        file.commit()
+    finally:
+        file.discard()
+
+
+def _beside(window: pa.Table, tables: list[pa.Table], *, first: int) -> pa.Table:
+    """The rows of `window` with their numbers and both models' answers; `first` rows were before it."""
+    numbers = pa.array(np.arange(first + 1, first + window.num_rows + 1))
+    window = window.add_column(0, ROW, numbers)
+    for side, table in zip(("old", "new"), tables, strict=True):
+        for name in ANSWERS:
+            window = window.append_column(f"{side}_{name}", table[name])
+    return window
+
+
+def _lineage(prepared: Prepared) -> dict[str, Any]:
+    return {
+        "diff": True,
+        "old": {"fingerprint": prepared.old.fingerprint},
+        "new": {"fingerprint": prepared.new.fingerprint},
+        "input": {"fingerprint": prepared.source.fingerprint()},
+        "versions": {"scorer": __version__},
+    }
+
+
+def _conclude(summary: DiffSummary, console: Console) -> None:
+    found = summary.as_dict()
+    console.say(
+        f"{found['changed']} of {found['compared']} rows change their label ({found['changed_share']:.2%}); "
+        f"{found['rows'] - found['compared']} have no score"
+    )
+    for change in () if summary.comparison.multi else found["changes"][:5]:
+        console.say(f"  {change['old']} -> {change['new']}: {change['rows']} rows")
+    old, new = summary.comparison.metrics
+    if old is None or new is None:
+        return
+    for name, value in new.items():
+        console.say(f"{name} {old[name]:.4f} -> {value:.4f} on {found['labelled']} rows")
+    console.say(f"McNemar's test: p = {found['mcnemar']['p_value']:.3g}")

@@ -1,0 +1,126 @@
+"""Changes and figures, added up in parts, against a slow count over all rows and scikit-learn."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, f1_score
+
+from scorer.classifier.labels import LabelSet
+from scorer.evaluation.comparison import Comparison, Given
+from scorer.metrics.classification import measure
+from scorer.metrics.mcnemar import mcnemar_p_value
+
+NAMES = ("a", "b", "c")
+
+
+def single(places, confidence, scored):
+    chosen = np.eye(3, dtype=np.bool_)[places] & scored[:, None]
+    return Given(chosen, np.where(scored, confidence, 0).astype(np.float32), scored)
+
+
+def part(given, rows):
+    return Given(given.chosen[rows], given.confidence[rows], given.scored[rows])
+
+
+@pytest.fixture
+def draw():
+    return np.random.default_rng(4)
+
+
+def test_what_changes(draw):
+    old, new = draw.integers(0, 3, 200), draw.integers(0, 3, 200)
+    confidence = draw.random((2, 200), np.float32)
+    scored = draw.random((2, 200)) < 0.9
+    sides = single(old, confidence[0], scored[0]), single(new, confidence[1], scored[1])
+    comparison = Comparison(NAMES, multi=False)
+    found = [comparison.add(*(part(side, rows) for side in sides)) for rows in np.array_split(np.arange(200), 7)]
+
+    answers = [
+        [NAMES[place] if ok else None for place, ok in zip(places, known, strict=True)]
+        for places, known in zip((old, new), scored, strict=True)
+    ]
+    pairs = list(zip(*answers, strict=True))
+    assert np.concatenate(found).tolist() == [a != b for a, b in pairs]
+    summary = comparison.as_dict()
+    assert (summary["rows"], summary["compared"]) == (200, sum(pair != (None, None) for pair in pairs))
+    assert summary["changed"] == sum(a != b for a, b in pairs)
+    assert summary["changed_share"] == round(summary["changed"] / summary["compared"], 6)
+    assert summary["scored_only_by_old"] == sum(a is not None and b is None for a, b in pairs)
+    assert summary["scored_only_by_new"] == sum(b is not None and a is None for a, b in pairs)
+    expected = Counter(pair for pair in pairs if pair[0] != pair[1])
+    assert {(one["old"], one["new"]): one["rows"] for one in summary["changes"]} == expected
+    assert [one["rows"] for one in summary["changes"]] == sorted(expected.values(), reverse=True)
+    both = scored.all(axis=0)
+    change = np.abs(np.diff(confidence, axis=0))[0][both].mean()
+    assert summary["mean_confidence_change"] == pytest.approx(change, abs=1e-6)
+    changed = [row for row, (a, b) in enumerate(pairs) if a != b]
+    sure = np.minimum(sides[0].confidence, sides[1].confidence)
+    surest = sorted(changed, key=lambda row: (-sure[row], row))[:20]
+    assert [one["row"] for one in summary["examples"]] == [row + 1 for row in surest]
+    first = summary["examples"][0]
+    assert (first["old"], first["new"]) == pairs[surest[0]]
+    assert (summary["labelled"], summary["mcnemar"]) == (0, None)
+    assert comparison.metrics == (None, None)
+
+
+def test_how_good_both_are(draw):
+    true = draw.integers(0, 3, 300)
+    logits = [np.log(draw.dirichlet([1, 1, 1], 300)) + np.eye(3)[true] * lift for lift in (0.5, 2.0)]
+    probability = [np.exp(each) / np.exp(each).sum(axis=1, keepdims=True) for each in logits]
+    sides = [single(each.argmax(axis=1), each.max(axis=1), np.ones(300, np.bool_)) for each in probability]
+    comparison = Comparison(NAMES, multi=False)
+    for rows in np.array_split(np.arange(300), 3):
+        old, new = (part(side, rows) for side in sides)
+        comparison.judge(old, new, np.eye(3, dtype=np.bool_)[true[rows]], np.ones(len(rows), np.bool_))
+    for found, each in zip(comparison.metrics, logits, strict=True):
+        expected = measure(each, true, labels=LabelSet(NAMES, "string"))
+        assert found == pytest.approx(
+            {"accuracy": expected.accuracy, "macro_f1": expected.macro_f1, "ece": expected.ece}, abs=1e-5
+        )
+    right = [each.argmax(axis=1) == true for each in probability]
+    alone = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
+    assert comparison.as_dict()["mcnemar"] == {
+        "only_old_right": alone[0],
+        "only_new_right": alone[1],
+        "p_value": mcnemar_p_value(*alone),
+    }
+
+
+def test_rows_with_several_labels(draw):
+    old, new, true = (draw.random((100, 3)) < 0.4 for _ in range(3))
+    ones, scored = np.ones(100, np.float32), np.ones(100, np.bool_)
+    comparison = Comparison(NAMES, multi=True)
+    changed = comparison.add(Given(old, ones, scored), Given(new, ones, scored))
+    comparison.judge(Given(old, ones, scored), Given(new, ones, scored), true, scored)
+    assert changed.tolist() == (old != new).any(axis=1).tolist()
+    changes = {one["label"]: (one["gained"], one["lost"]) for one in comparison.as_dict()["changes"]}
+    assert changes == {
+        name: ((new & ~old)[:, place].sum(), (old & ~new)[:, place].sum()) for place, name in enumerate(NAMES)
+    }
+    for found, chosen in zip(comparison.metrics, (old, new), strict=True):
+        assert found == pytest.approx(
+            {
+                "accuracy": accuracy_score(true, chosen),
+                "macro_f1": f1_score(true, chosen, average="macro"),
+                "micro_f1": f1_score(true, chosen, average="micro"),
+            }
+        )
+
+
+def test_a_row_without_a_score_or_with_a_label_beyond_the_models_is_wrong():
+    scored = np.array([True, False, True])
+    given = single(np.array([0, 0, 0]), np.ones(3), scored)
+    comparison = Comparison(NAMES, multi=False)
+    true = np.eye(3, dtype=np.bool_)[[0, 0, 0]]
+    true[2] = False
+    comparison.judge(given, given, true, np.array([True, True, False]))
+    assert comparison.metrics[0]["accuracy"] == pytest.approx(1 / 3)
+    assert comparison.as_dict()["mcnemar"]["p_value"] == 1.0
+
+
+def test_nothing_to_compare():
+    summary = Comparison(NAMES, multi=False).as_dict()
+    assert (summary["changed_share"], summary["mean_confidence_change"], summary["changes"]) == (0.0, None, [])

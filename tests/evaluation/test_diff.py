@@ -1,0 +1,199 @@
+"""Two models through one file: what `scorer diff` finds, against each model scoring the file by itself."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import scorer
+from scorer.classifier.decision import Decision
+from scorer.classifier.labels import LabelSet
+from scorer.classifier.metadata import ModelMetadata
+from scorer.errors import DataError, ModelError, OutputRefused, UsageError
+from scorer.evaluation.config import DiffConfig
+from scorer.evaluation.diff import diff
+from scorer.evaluation.diff_preparation import prepare
+from scorer.runs.console import Console
+from tests.models import sentences
+from tests.scoring.files import read, write
+from tests.training.fits import Remembering
+
+
+@pytest.fixture(scope="module")
+def models(tiny_model):
+    """Labels 1 to 5, and labels 2 to 6: four in common."""
+    return str(tiny_model("bert")), str(tiny_model("roberta", labels=("2", "3", "4", "5", "6")))
+
+
+@pytest.fixture
+def table():
+    texts = [*sentences(120, seed=5), None, "", "漢字"]
+    return pa.table({"text": texts, "id": range(len(texts))})
+
+
+@pytest.fixture
+def compare(models, tmp_path):
+    def compare(table, name="in.parquet", console=None, **options):
+        data = write(tmp_path / name, table)
+        fixed = {"old": models[0], "new": models[1], "precision": "fp32"}
+        return diff(DiffConfig(data=str(data), **fixed | options), console or Console(quiet=True))
+
+    return compare
+
+
+def answers(model, table):
+    frame = scorer.load(model, precision="fp32").score_frame(table)
+    return [(row["score"], row["confidence"]) for row in frame.to_pylist()]
+
+
+def test_what_changes_between_two_models(compare, models, table, tmp_path, monkeypatch):
+    monkeypatch.setattr("scorer.evaluation.diff._WINDOW_ROWS", 50)
+    summary = compare(table, rows=tmp_path / "rows.parquet")
+    found = summary.as_dict()
+    json.dumps(found)
+    old, new = (answers(model, table) for model in models)
+    changed = [place for place, (a, b) in enumerate(zip(old, new, strict=True)) if a[0] != b[0]]
+    assert 0 < len(changed) < len(table)
+    assert (found["rows"], found["compared"], found["changed"]) == (len(table), len(table) - 2, len(changed))
+    assert (found["labels_only_in_old"], found["labels_only_in_new"]) == (["1"], ["6"])
+    assert found["old"]["model"] == models[0]
+    assert (found["label_column"], found["labelled"], found["mcnemar"], found["too_many_changes"]) == (
+        None,
+        0,
+        None,
+        False,
+    )
+    shifts = [abs(a[1] - b[1]) for a, b in zip(old, new, strict=True) if a[0] is not None]
+    assert found["mean_confidence_change"] == pytest.approx(sum(shifts) / len(shifts), abs=1e-5)
+    rows = read(tmp_path / "rows.parquet")
+    assert [row["row_number"] for row in rows] == [place + 1 for place in changed]
+    assert [row["id"] for row in rows] == changed
+    assert [(row["old_score"], row["new_score"]) for row in rows] == [(old[i][0], new[i][0]) for i in changed]
+    assert [row["new_confidence"] for row in rows] == pytest.approx([new[i][1] for i in changed], abs=1e-5)
+    assert json.loads(pq.read_metadata(tmp_path / "rows.parquet").metadata[b"scorer"])["diff"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.parquet", "rows.parquet"]
+    texts = [text for text in table["text"].to_pylist() if text]
+    assert not any(text in json.dumps(found, ensure_ascii=False) for text in texts if len(text) > 5)
+
+
+def test_a_model_does_not_differ_from_itself(compare, models, table, tmp_path):
+    summary = compare(table, new=models[0], rows=tmp_path / "rows.csv", max_flips="0")
+    found = summary.as_dict()
+    assert (found["changed"], found["changes"], found["examples"]) == (0, [], [])
+    assert found["mean_confidence_change"] == 0
+    assert read(tmp_path / "rows.csv") == []
+    summary.check()
+
+
+def test_labels_tell_which_model_is_better(compare, models, table):
+    stars = [score for score, _ in answers(models[1], table)]
+    labelled = table.append_column("stars", pa.array([*stars[:100], *[9] * 10, *[None] * (len(table) - 110)]))
+    console = Remembering()
+    found = compare(labelled, label_column="stars", console=console).as_dict()
+    assert found["labelled"] == 110
+    assert found["new"]["metrics"]["accuracy"] == pytest.approx(100 / 110)
+    right = sum(a[0] == b for a, b in zip(answers(models[0], table)[:100], stars, strict=False))
+    assert found["old"]["metrics"]["accuracy"] == pytest.approx(right / 110)
+    assert found["mcnemar"]["only_old_right"] == 0
+    assert found["mcnemar"]["only_new_right"] == 100 - right
+    assert found["mcnemar"]["p_value"] < 1e-6
+    assert console.having("McNemar")
+
+
+@pytest.mark.parametrize(("limit", "passes"), [("100%", True), ("1%", False), ("0", False), ("500", True)])
+def test_the_gate(compare, table, limit, passes):
+    summary = compare(table, max_flips=limit)
+    assert summary.as_dict()["too_many_changes"] is not passes
+    if passes:
+        summary.check()
+    else:
+        with pytest.raises(DataError, match=rf"rows change their label, and --max-flips is {limit}"):
+            summary.check()
+
+
+def test_columns_and_labels_that_the_models_know(models, table, tmp_path):
+    fitted = []
+    for number, (name, column) in enumerate(zip(models, ("body", "text"), strict=True)):
+        directory = shutil.copytree(name, tmp_path / f"model{number}")
+        labels = LabelSet.from_values([number + value for value in range(1, 6)])
+        fields = {"base_model": "b", "text_columns": (column,), "label_column": "stars", "labels": labels}
+        ModelMetadata(**fields, max_length=64, decision=Decision((2.0,))).write(directory)
+        fitted.append(str(directory))
+    both = table.append_column("body", table["text"]).append_column("stars", pa.array([3] * len(table)))
+    data = write(tmp_path / "in.parquet", both)
+    prepared = prepare(DiffConfig(old=fitted[0], new=fitted[1], data=str(data)))
+    assert (prepared.texts, prepared.label) == ((("body",), ("text",)), "stars")
+    assert prepare(DiffConfig(old=models[0], new=models[1], data=str(data), text_column=("text",))).label is None
+
+
+def test_several_labels_a_row(models, table, tmp_path):
+    fitted = []
+    for number, name in enumerate(models):
+        directory = shutil.copytree(name, tmp_path / f"model{number}")
+        config = json.loads((directory / "config.json").read_text())
+        (directory / "config.json").write_text(json.dumps(config | {"problem_type": "multi_label_classification"}))
+        labels = LabelSet.from_values([number + value for value in range(1, 6)], multi=True)
+        fields = {"base_model": "b", "text_columns": ("text",), "label_column": "tags", "labels": labels}
+        ModelMetadata(**fields, max_length=64, decision=Decision((1.0,), (0.5,) * 5)).write(directory)
+        fitted.append(str(directory))
+    old, new = (answers(model, table) for model in fitted)
+    tagged = table.append_column("tags", pa.array([score for score, _ in old], pa.list_(pa.int64())))
+    config = DiffConfig(
+        old=fitted[0],
+        new=fitted[1],
+        data=str(write(tmp_path / "in.parquet", tagged)),
+        precision="fp32",
+        rows=tmp_path / "rows.jsonl",
+    )
+    found = diff(config, Console(quiet=True)).as_dict()
+    assert found["old"]["metrics"]["accuracy"] == 1.0
+    assert found["changed"] == sum(a[0] != b[0] for a, b in zip(old, new, strict=True)) == len(read(config.rows))
+    lost = sum(1 in a[0] for a, _ in zip(old, new, strict=True) if a[0] is not None)
+    assert {"label": "1", "gained": 0, "lost": lost} in found["changes"]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({"max_flips": "many"}, UsageError, "--max-flips many: expected"),
+        ({"label_column": "stars"}, UsageError, "no column 'stars'"),
+        ({"label_column": "text"}, UsageError, "named as text and as label"),
+        ({"text_column": ("id",)}, ModelError, "int64, not text"),
+        ({"old": "absent/model/x"}, ModelError, "no such model directory"),
+    ],
+)
+def test_what_is_refused(compare, table, options, error, said):
+    with pytest.raises(error, match=said):
+        compare(table, **options)
+
+
+def test_files_that_must_not_be_written(compare, table, tmp_path):
+    (tmp_path / "there.csv").write_text("x")
+    for name, error, said in (
+        ("there.csv", OutputRefused, "--force"),
+        ("rows.xyz", UsageError, "no format has this ending"),
+        ("in.parquet", UsageError, "is the input itself"),
+    ):
+        with pytest.raises(error, match=said):
+            compare(table, rows=tmp_path / name)
+    with pytest.raises(UsageError, match="'old_score'"):
+        compare(table.rename_columns(["text", "old_score"]), rows=tmp_path / "rows.csv")
+    assert (tmp_path / "there.csv").read_text() == "x"
+
+
+def test_a_failure_leaves_no_rows(compare, table, tmp_path):
+    labelled = table.append_column("stars", pa.array([0.5] * len(table)))
+    with pytest.raises(DataError, match="no whole numbers"):
+        compare(labelled, label_column="stars", rows=tmp_path / "rows.parquet")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.parquet"]
+
+
+def test_no_rows_at_all(compare, table, tmp_path):
+    summary = compare(table.slice(0, 0), max_flips="0%", rows=tmp_path / "rows.parquet")
+    assert summary.as_dict()["rows"] == 0
+    summary.check()
+    assert pq.read_table(tmp_path / "rows.parquet").num_rows == 0
