@@ -40,6 +40,14 @@ class Finding:
     share: float
     rows: tuple[int, ...] = ()
 
+    @property
+    def numbered(self) -> str:
+        """The rows for people, to be appended to `what`: " (rows 3, 17, ...)", or nothing."""
+        if not self.rows:
+            return ""
+        more = ", ..." if self.count > len(self.rows) else ""
+        return f" (row{'s' if self.count > 1 else ''} {', '.join(map(str, self.rows))}{more})"
+
     def as_dict(self) -> dict[str, Any]:
         """JSON types only."""
         return {**dataclasses.asdict(self), "share": round(self.share, 6), "rows": list(self.rows)}

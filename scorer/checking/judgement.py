@@ -155,29 +155,32 @@ class Judge:
 
     def tokens(self, check: TokenCheck) -> Iterator[Finding]:
         """Texts that are cut off, and a language that the base model does not know."""
-        cut = round(check.truncated * check.of_rows)
         severity = severity_of(check.truncated, warning=MUCH_TRUNCATED, note=_WORTH_A_NOTE)
         if severity:
-            longer = check.suggested > check.max_length
             what = (
                 f"{_percent(check.truncated)} of the rows are longer than --max-length {check.max_length} and cut off"
             )
-            limited = "the base model sees no more at once; fit with --long-text window"
-            advice = f"try --max-length {check.suggested}" if longer else limited
-            yield self._counted(severity, "truncated", what, advice, cut, check.truncated)
+            yield self._shares(severity, "truncated", what, _longer(check), check.truncated)
         if check.strange:
             what = (
                 f"{_percent(check.unknown)} unknown tokens and {check.a_character:.2f} tokens a character: "
                 f"{check.base_model} does not know the language"
             )
             advice = "choose a multilingual base model, or one of this language, with --base-model"
-            count = round(check.unknown_rows * check.of_rows)
-            yield self._counted("warning", "foreign_language", what, advice, count, check.unknown_rows)
-        elif check.unknown_rows > _WORTH_A_NOTE:
+            yield self._shares("warning", "foreign_language", what, advice, check.unknown_rows)
+            return
+        if check.spelt:
+            what = f"{check.a_character:.2f} tokens a character: {check.base_model} spells the words in small pieces"
+            advice = "compare with a base model that was trained on this language, with --base-model"
+            yield self._shares("note", "small_pieces", what, advice, 1.0)
+        if check.unknown_rows > _WORTH_A_NOTE:
             what = f"{_percent(check.unknown_rows)} of the rows hold words or signs unknown to {check.base_model}"
             advice = "look whether they matter (emoji, names); other base models may know them"
-            count = round(check.unknown_rows * check.of_rows)
-            yield self._counted("note", "unknown_tokens", what, advice, count, check.unknown_rows)
+            yield self._shares("note", "unknown_tokens", what, advice, check.unknown_rows)
+
+    def _shares(self, severity: Severity, code: str, what: str, advice: str, share: float) -> Finding:
+        """About a share of the usable rows that was estimated from a sample."""
+        return self._counted(severity, code, what, advice, round(share * self.rows), share)
 
     def _rows(self, tally: Tally, severity: Severity, code: str, what: str, advice: str) -> Iterator[Finding]:
         if tally.count:
@@ -202,6 +205,13 @@ class Judge:
 
     def _counted(self, severity: Severity, code: str, what: str, advice: str, count: int, share: float) -> Finding:
         return Finding(code=code, severity=severity, file=self.file, what=what, advice=advice, count=count, share=share)
+
+
+def _longer(check: TokenCheck) -> str:
+    """What to do about texts that are cut off."""
+    if check.still_truncated < MUCH_TRUNCATED:
+        return f"try --max-length {check.suggested}"
+    return f"{_percent(check.still_truncated)} would be at --max-length {check.suggested} too; try --long-text window"
 
 
 def many_labels(found: int, usable: int) -> bool:

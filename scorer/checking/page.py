@@ -14,7 +14,8 @@ from scorer.checking.job import CheckResult, FileCheck
 from scorer.checking.lengths import Lengths
 from scorer.errors import UsageError
 from scorer.reports.charts import Mark, bars, histogram
-from scorer.reports.page import Html, beside, figure, joined, more, page, paragraph, section, table, tiles
+from scorer.reports.findings import Remark, remark_list
+from scorer.reports.page import Html, beside, figure, joined, more, page, paragraph, section, tiles
 from scorer.reports.scale import Axis
 from scorer.tables.publish import AtomicFile, check_target
 
@@ -66,18 +67,14 @@ def _findings(result: CheckResult) -> Html:
     if not found:
         return section("Findings", paragraph("Nothing was found."))
     several = result.valid is not None
-    rows = (
-        (finding.severity, _described(finding, several=several), ", ".join(map(str, finding.rows)), finding.advice)
-        for finding in found
-    )
     note = "Errors: scorer fit refuses the file. Warnings cost quality. Rows count from 1, without the header."
-    return section(
-        "Findings", table(("severity", "what", "such as rows", "what to do"), rows, words={1, 2, 3}), note=note
-    )
+    remarks = [Remark(finding.severity, _described(finding, several=several), finding.advice) for finding in found]
+    return section("Findings", remark_list(remarks), note=note)
 
 
 def _described(finding: Finding, *, several: bool) -> str:
-    return f"{Path(finding.file).name}: {finding.what}" if several else finding.what
+    where = f"{Path(finding.file).name}: " if several else ""
+    return f"{where}{finding.what}{finding.numbered}"
 
 
 def _labels(check: FileCheck, name: str) -> Html:
@@ -98,9 +95,7 @@ def _lengths(check: FileCheck, name: str) -> Html:
 
 def _drawn_lengths(check: FileCheck) -> Iterator[Html]:
     if check.tokens is not None and (tokens := Lengths.of(check.tokens.lengths)) is not None:
-        length, suggested = check.tokens.max_length, check.tokens.suggested
-        marks = [Mark(length, f"max length {length}")]
-        marks += [Mark(suggested, f"suggested {suggested}")] if suggested != length else []
+        marks = [Mark(check.tokens.max_length, f"max length {check.tokens.max_length}")]
         sampled = f" A sample of {check.tokens.rows:,} rows." if check.tokens.rows < check.tokens.of_rows else ""
         yield _drawn(tokens, "tokens", f"With special tokens, as {check.tokens.base_model} counts.{sampled}", marks)
     if check.characters is not None:

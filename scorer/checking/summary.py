@@ -73,7 +73,5 @@ def _tokens(tokens: TokenCheck) -> str:
 
 def _finding_lines(finding: Finding, *, several: bool) -> Iterator[str]:
     where = f"{finding.file}: " if several else ""
-    rows = f" (row{'s' if len(finding.rows) > 1 else ''} {', '.join(map(str, finding.rows))}" if finding.rows else ""
-    rows += ", ...)" if rows and finding.count > len(finding.rows) else ")" if rows else ""
-    yield _line(finding.severity, f"{where}{finding.what}{rows}")
+    yield _line(finding.severity, f"{where}{finding.what}{finding.numbered}")
     yield _line("", finding.advice)

@@ -39,7 +39,7 @@ def test_the_page_shows_every_finding_and_figure(look):
     page = checked(check_page(result))
     assert len(result.findings) >= 3
     for finding in result.findings:
-        assert f"a.parquet: {finding.what}" in page.texts
+        assert f"a.parquet: {finding.what}{finding.numbered}" in page.texts
         assert finding.advice in page.texts
     assert page.tags.count("svg") >= 4
     for heading in ("Findings", "Labels", "Text lengths", "Validation labels", "Validation text lengths"):

@@ -1,0 +1,104 @@
+"""Whether a vocabulary knows the language: one sentence in nineteen of them, against the default base model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from scorer.checking import tokens as module
+from scorer.checking.judgement import Judge
+from scorer.checking.sample import Sample
+from scorer.checking.tokens import TokenCheck, check_tokens
+from scorer.classifier.vocabulary import Vocabulary
+
+KNOWN = {
+    "English": "The room was lovely, but the night was loud and the breakfast came far too late.",
+    "tweet": "omg lol @user #ThrowbackThursday so good, see you there tonight my friends",
+}
+SPELT = {
+    "German": "Das Zimmer war wunderschön, aber die Nacht war laut und das Frühstück kam viel zu spät.",
+    "French": "La chambre était magnifique, mais la nuit était bruyante et le déjeuner est arrivé trop tard.",
+    "Spanish": "La habitación era preciosa, pero la noche fue ruidosa y el desayuno llegó demasiado tarde.",
+    "Finnish": "Huone oli ihana, mutta yö oli meluisa ja aamiainen tuli aivan liian myöhään.",
+    "Turkish": "Oda çok güzeldi ama gece gürültülüydü ve kahvaltı çok geç geldi.",
+    "Polish": "Pokój był piękny, ale noc była głośna, a śniadanie podano o wiele za późno.",
+    "Vietnamese": "Căn phòng rất đẹp nhưng đêm thì ồn ào và bữa sáng đến quá muộn.",
+}
+STRANGE = {
+    "Russian": "Номер был прекрасный, но ночь была шумной, а завтрак принесли слишком поздно.",
+    "Greek": "Το δωμάτιο ήταν υπέροχο, αλλά η νύχτα ήταν θορυβώδης και το πρωινό ήρθε πολύ αργά.",
+    "Arabic": "كانت الغرفة جميلة لكن الليل كان صاخبا وجاء الإفطار متأخرا جدا.",
+    "Hebrew": "החדר היה מקסים, אבל הלילה היה רועש וארוחת הבוקר הגיעה מאוחר מדי.",
+    "Hindi": "कमरा बहुत सुंदर था, लेकिन रात शोरगुल भरी थी और नाश्ता बहुत देर से आया।",
+    "Thai": "ห้องสวยมากแต่ตอนกลางคืนเสียงดังและอาหารเช้ามาช้าเกินไป",
+    "Chinese": "房间很漂亮,但是晚上很吵,早餐来得太晚了。",
+    "Japanese": "部屋は素敵でしたが、夜はうるさく、朝食が遅すぎました。",
+    "Korean": "방은 아름다웠지만 밤에는 시끄러웠고 아침 식사가 너무 늦게 나왔습니다.",
+}
+
+
+@pytest.fixture(scope="module")
+def vocabulary() -> Vocabulary:
+    return Vocabulary.of_base_model(None)
+
+
+def checked(vocabulary: Vocabulary, *texts: str, max_length: int = 128) -> TokenCheck:
+    sample = Sample()
+    sample.add([(text,) for text in texts])
+    found = check_tokens(sample, vocabulary, max_length=max_length)
+    assert found is not None
+    return found
+
+
+def codes(check: TokenCheck) -> list[str]:
+    return [finding.code for finding in Judge("a.csv", check.of_rows).tokens(check)]
+
+
+@pytest.mark.parametrize("language", [*KNOWN, *SPELT, *STRANGE])
+def test_a_language_is_known_spelt_or_strange(vocabulary, language):
+    text = (KNOWN | SPELT | STRANGE)[language]
+    expected = [] if language in KNOWN else ["small_pieces"] if language in SPELT else ["foreign_language"]
+    assert codes(checked(vocabulary, text)) == expected
+
+
+def test_a_vocabulary_of_signs_is_not_strange_to_chinese(vocabulary):
+    check = checked(vocabulary, STRANGE["Chinese"])
+    assert check.signs > 0.8
+    known = replace(check, unknown=0.0, a_character=1.0)
+    assert codes(known) == ["unknown_tokens"]
+    assert codes(replace(known, a_character=2.5)) == ["foreign_language"]
+
+
+def test_counts_are_those_of_the_tokenizer(vocabulary):
+    texts = [KNOWN["English"], "emoji 😀", "two words"]
+    check = checked(vocabulary, *texts, max_length=8)
+    ids = [vocabulary.tokenizer.encode(text).ids for text in texts]
+    own = sum(map(len, ids)) - 2 * len(ids)
+    assert check.lengths.tolist() == list(map(len, ids))
+    assert check.truncated == pytest.approx(np.mean([len(row) > 8 for row in ids]))
+    assert check.unknown == pytest.approx(1 / own)
+    assert check.unknown_rows == pytest.approx(1 / 3)
+    assert check.a_word == pytest.approx(own / sum(len(text.split()) for text in texts))
+    assert check.a_character == pytest.approx(own / sum(len("".join(text.split())) for text in texts))
+
+
+def test_long_texts_are_estimated_from_their_beginning(vocabulary):
+    check = checked(vocabulary, "good " * 10_000)
+    assert check.lengths[0] == pytest.approx(10_002, rel=0.01)
+    (finding,) = Judge("a.csv", 1).tokens(check)
+    assert finding.code == "truncated"
+    assert "--long-text window" in finding.advice
+
+
+def test_endless_rows_are_sampled_by_their_characters(vocabulary, monkeypatch):
+    monkeypatch.setattr(module, "MOST_CHARACTERS", 1_000)
+    check = checked(vocabulary, *["ten chars!"] * 500)
+    assert check.rows == 100
+    assert check.of_rows == 500
+    assert len(check.lengths) == 100
+
+
+def test_no_rows_have_no_tokens(vocabulary):
+    assert check_tokens(Sample(), vocabulary, max_length=128) is None
