@@ -10,7 +10,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from scorer.config import FitConfig
-from scorer.errors import ConfigError
+from scorer.errors import ConfigError, UsageError
 from scorer.training.optimizer import Depths
 
 
@@ -18,7 +18,7 @@ def adapt(model: PreTrainedModel, config: FitConfig) -> None:
     """Put adapters of rank `config.lora_rank` beside every matrix of the layers that are trained; None does nothing.
 
     An adapter's product is scaled by alpha / rank = 2. Only the adapters and what stands above the layers (pooler and
-    head, in full) are trained. ConfigError when `peft` is not installed.
+    head, in full) are trained. ConfigError when `peft` is not installed, UsageError when all layers are frozen.
     """
     if config.lora_rank is None:
         return
@@ -33,6 +33,11 @@ def adapt(model: PreTrainedModel, config: FitConfig) -> None:
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear) and config.freeze_layers < depths(name) <= depths.layers
     ]
+    if not chosen:
+        raise UsageError(
+            f"--lora-rank {config.lora_rank}: --freeze-layers {config.freeze_layers} leaves none of "
+            f"{depths.layers} layers to adapt"
+        )
     settings = LoraConfig(r=config.lora_rank, lora_alpha=2 * config.lora_rank, target_modules=chosen)
     LoraModel(model, settings, "default")
     for parameter in above:

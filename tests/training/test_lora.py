@@ -12,7 +12,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, pipeline
 
 from scorer.config import FitConfig
-from scorer.errors import ConfigError, Interrupted
+from scorer.errors import ConfigError, Interrupted, UsageError
 from scorer.training.lora import adapt, merge
 from scorer.training.optimizer import Depths
 from tests.conftest import TinyModel
@@ -64,6 +64,11 @@ def test_frozen_layers_get_no_adapters(tiny_model: TinyModel) -> None:
     model = network(tiny_model("bert"))
     adapt(model, config(lora_rank=2, freeze_layers=1))
     assert {Depths(model)(name) for name, _ in model.named_parameters() if "lora_" in name} == {2}
+
+
+def test_layers_that_are_all_frozen_cannot_be_adapted(tiny_model: TinyModel) -> None:
+    with pytest.raises(UsageError, match="--freeze-layers 2 leaves none of 2 layers"):
+        run(Path("train.csv"), tiny_model("bert"), lora_rank=2, freeze_layers=2)
 
 
 def test_without_a_rank_nothing_happens(tiny_model: TinyModel) -> None:
