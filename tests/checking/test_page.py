@@ -14,8 +14,10 @@ from scorer.checking.page import check_page, check_report, write_page
 from scorer.config import CheckConfig
 from scorer.errors import OutputRefused, UsageError
 from scorer.runs.console import Console
-from tests.reports.test_fit_page import HOSTILE, checked
+from tests.reports.markup import checked
 from tests.training.fits import reviews
+
+HOSTILE = "<script>alert('&')</script>"
 
 
 @pytest.fixture
