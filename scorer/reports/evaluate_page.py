@@ -21,6 +21,8 @@ from scorer.reports.page import Html, page, section
 from scorer.reports.rows import ShownRow, row_list
 from scorer.reports.sections import calibration_section, headline, label_section, origin_sections
 
+_CALIBRATION = "The calibration is the model's own, which was fitted on other rows: its validation rows."
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluatePage:
@@ -55,7 +57,7 @@ class EvaluatePage:
                 remark_section("Before you read on", self.remarks),
                 label_section(self.metrics, self.decision.thresholds),
                 confusion_section(self.metrics),
-                calibration_section(self.metrics, self.raw, self.decision, held_out="other"),
+                calibration_section(self.metrics, self.raw, note=_CALIBRATION),
                 threshold_section(self.thresholds, abstain_below=self.decision.abstain_below),
                 slice_section(self.slices),
                 _suspects(self.suspects),

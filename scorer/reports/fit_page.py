@@ -21,7 +21,7 @@ from scorer.reports.findings import Remark, remark_section
 from scorer.reports.learning import Evaluation, SeedFigures, learning_section, seed_section
 from scorer.reports.page import Html, page, section
 from scorer.reports.rows import ShownRow, row_list
-from scorer.reports.sections import calibration_section, headline, label_section, origin_sections
+from scorer.reports.sections import calibration_note, calibration_section, headline, label_section, origin_sections
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ class Report:
                 confusion_section(self.metrics),
                 learning_section(self.history),
                 seed_section(self.seeds),
-                calibration_section(self.metrics, self.raw, self.decision),
+                calibration_section(self.metrics, self.raw, note=calibration_note(self.decision)),
                 threshold_section(self.thresholds, abstain_below=self.decision.abstain_below),
                 slice_section(self.slices),
                 hardest_section(self.hardest),

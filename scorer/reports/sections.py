@@ -51,8 +51,8 @@ def label_section(metrics: Metrics, thresholds: Sequence[float] | None = None) -
     )
 
 
-def calibration_section(metrics: Metrics, raw: Metrics, decision: Decision, *, held_out: str = "validation") -> Html:
-    """How honest confidences are, before (`raw`) and after calibration."""
+def calibration_section(metrics: Metrics, raw: Metrics, *, note: str) -> Html:
+    """How honest confidences are, before (`raw`) and after calibration, of which `note` says what it was."""
     before, after = raw.headline(), metrics.headline()
     rows = ((figure_name(name), f"{before[name]:.4f}", f"{after[name]:.4f}") for name in ("ece", "nll", "brier"))
     # Of several labels a row, each is right or wrong on its own.
@@ -70,7 +70,7 @@ def calibration_section(metrics: Metrics, raw: Metrics, decision: Decision, *, h
             ),
         ),
         table(("", "before", "after"), rows),
-        note=_calibration_note(decision, held_out),
+        note=note,
     )
 
 
@@ -80,7 +80,8 @@ def origin_sections(configuration: Mapping[str, Any], lineage: Mapping[str, Any]
     return Html("\n".join(section(heading, definitions(items)) for heading, items in parts if items))
 
 
-def _calibration_note(decision: Decision, held_out: str) -> str:
+def calibration_note(decision: Decision) -> str:
+    """What a fit did to the logits so that its confidences would be honest."""
     temperatures = decision.temperature
     if all(temperature == 1.0 for temperature in temperatures):
         return "No temperature made the confidences more honest, so the logits stay as they are."
@@ -89,9 +90,7 @@ def _calibration_note(decision: Decision, held_out: str) -> str:
     else:
         ends = f"{min(temperatures):.2f} to {max(temperatures):.2f}"
         divided = f"Each label's logits are divided by its own temperature, {ends}"
-    own = " the same" if held_out == "validation" else ""
-    tail = ": on new rows expect a little less." if held_out == "validation" else "."
-    return f"{divided}, fitted on{own} {'validation rows' if own else 'the validation rows of the fit'}{tail}"
+    return f"{divided}, which was fitted on the same validation rows: on new rows expect a little less."
 
 
 def _name(name: str, metrics: Metrics) -> str:

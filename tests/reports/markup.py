@@ -16,14 +16,17 @@ class Checker(HTMLParser):
         self.tags: list[str] = []
         self.attributes: set[str] = set()
         self.texts: list[str] = []
+        self._within_word = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.attributes.update(name for name, _ in attrs)
+        self._within_word = tag == "wbr"
         if tag not in VOID:
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
+        self._within_word = False
         assert self.open.pop() == tag
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -31,7 +34,9 @@ class Checker(HTMLParser):
         self.attributes.update(name for name, _ in attrs)
 
     def handle_data(self, data: str) -> None:
-        if data.strip():
+        if self._within_word:
+            self.texts[-1] += data
+        elif data.strip():
             self.texts.append(data)
 
 

@@ -1,0 +1,38 @@
+"""The sections that pages share."""
+
+from __future__ import annotations
+
+import pytest
+
+from scorer.classifier.decision import Decision
+from scorer.reports.sections import calibration_note, label_section
+from tests.reports.markup import checked
+from tests.reports.samples import fit_report, names
+
+
+@pytest.mark.parametrize(
+    ("temperature", "said"),
+    [
+        ((1.0,), "stay as they are"),
+        ((1.25,), "a temperature of 1.2500,"),
+        ((0.5, 1.0, 2.0), "its own temperature, 0.50 to 2.00"),
+    ],
+)
+def test_the_note_says_what_was_done_to_the_logits(temperature: tuple[float, ...], said: str) -> None:
+    assert said in calibration_note(Decision(temperature))
+
+
+def test_of_many_labels_the_weakest_that_have_rows_come_first_and_all_are_there() -> None:
+    metrics = fit_report(names(100)).metrics
+    weakest, everything = label_section(metrics).split("<details>")
+    shown = [text for text in checked(weakest).texts if text.startswith("topic")]
+    by_f1 = sorted((label for label in metrics.labels if label.support), key=lambda label: label.f1)
+    assert shown == [label.name.strip() for label in by_f1[:15]]
+    assert everything.count('scope="row"') == 100
+
+
+def test_thresholds_of_labels_stand_beside_them() -> None:
+    metrics = fit_report(names(5), multi=True).metrics
+    texts = checked(label_section(metrics, [0.123, 0.2, 0.3, 0.4, 0.5])).texts
+    assert {"threshold", "0.123"} <= set(texts)
+    assert "threshold" not in checked(label_section(metrics)).texts
