@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,10 +15,21 @@ from scorer.checking.page import check_page, check_report, write_page
 from scorer.config import CheckConfig
 from scorer.errors import OutputRefused, UsageError
 from scorer.runs.console import Console
+from tests.reports.browser import Browser, find_browser
 from tests.reports.markup import checked
+from tests.reports.test_in_browser import SCREENS, complaints
 from tests.training.fits import reviews
 
 HOSTILE = "<script>alert('&')</script>"
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    program = find_browser()
+    if program is None:
+        pytest.skip("no browser: put Chromium or Chrome on the PATH or name it in CHROME_BIN")
+    with Browser(program, tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -84,3 +96,11 @@ def test_an_older_page_is_replaced_whole(tmp_path, look):
     write_page(target, check_page(look(["good", "bad"] * 60)))
     assert target.read_text(encoding="utf-8").endswith("</html>\n")
     assert [path.name for path in tmp_path.glob("*check*")] == ["check.html"]
+
+
+@pytest.mark.parametrize("labels", [2, 28, 100])
+def test_in_a_real_browser_nothing_overlaps_or_is_cut_off(chromium, look, labels):
+    rows = [f"a label of some length {row % labels}" for row in range(400)]
+    page = check_page(look([*rows, None, HOSTILE], valid=True))
+    for width, dark in SCREENS:
+        assert complaints(chromium, page, width=width, dark=dark) == [], (width, dark)
