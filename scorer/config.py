@@ -59,7 +59,7 @@ Preset = Literal["quick", "default", "best"]
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "quick": {"epochs": 1.0, "max_length": 64},
     "default": {},
-    "best": {"epochs": 5.0, "schedule": "cosine", "layer_decay": 0.9},
+    "best": {"seeds": 3},
 }
 
 

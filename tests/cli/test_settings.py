@@ -151,7 +151,7 @@ def test_a_preset_is_beneath_everything_but_the_default(settings, monkeypatch):
     found = fitted_as("--config", path)
     assert (found["epochs"], found["max_length"]) == (1.0, 40)
     found = fitted_as("--config", path, "--preset", "best")
-    assert (found["epochs"], found["max_length"]) == (PRESETS["best"]["epochs"], 40)
+    assert (found["seeds"], found["epochs"], found["max_length"]) == (3, plain["epochs"], 40)
     monkeypatch.setenv("SCORER_EPOCHS", "7")
     assert fitted_as("--preset", "quick")["epochs"] == 7.0
     monkeypatch.setenv("SCORER_PRESET", "quick")
