@@ -56,8 +56,14 @@ class LongText:
     def describe(self) -> str:
         """For people."""
         if self.strategy == "window":
-            return f"windows that share {self.stride} tokens, {self.pooling} of their logits"
-        return "head and tail kept" if self.strategy == "head-tail" else "truncated"
+            return f"read in windows that share {self.stride} tokens, with the {self.pooling} of their logits"
+        return "read at head and tail" if self.strategy == "head-tail" else "truncated"
+
+    def flags(self) -> list[str]:
+        """The words of a `scorer fit` command that ask for this; none for the default."""
+        if self.strategy == "window":
+            return ["--long-text", "window", "--stride", str(self.stride), "--pooling", self.pooling]
+        return [] if self.strategy == "truncate" else ["--long-text", self.strategy]
 
     def refuse_pair(self, text_columns: Sequence[str]) -> None:
         """UsageError for two `text_columns`, unless long texts are truncated: which of the two would be cut is a

@@ -24,7 +24,7 @@ _CHARACTERS_A_TOKEN = 10
 # beyond could matter only if all before it made fewer tokens than the model can see.
 _LONGEST_TEXT = 100_000
 # Texts that are encoded whole are encoded so many characters at a time: the tokenizer needs a hundred bytes a token.
-_CHARACTERS_AT_ONCE = 2_000_000
+_CHARACTERS_AT_ONCE = 500_000
 
 
 class TextEncoder:

@@ -89,6 +89,7 @@ def _usage(metadata: ModelMetadata) -> list[str]:
     pair, multi = len(metadata.text_columns) == 2, metadata.labels.multi
     options = ', top_k=None, function_to_apply="sigmoid"' if multi else ""
     texts = '{"text": "first", "text_pair": "second"}' if pair else '"a text"'
+    cut = f" It truncates long texts, too, where `scorer` does not (they are {metadata.long_text.describe()})."
     return [
         "## Use",
         "",
@@ -108,7 +109,7 @@ def _usage(metadata: ModelMetadata) -> list[str]:
         "The pipeline knows nothing of the calibration"
         + (" and the thresholds" if multi else "")
         + " below: its scores are "
-        "not the confidences that `scorer score` gives.",
+        "not the confidences that `scorer score` gives." + (cut if metadata.long_text.strategy != "truncate" else ""),
     ]
 
 
@@ -239,6 +240,7 @@ def reproduction(metadata: ModelMetadata) -> str:
         words += ["--text-column", name]
     words += ["--label-column", metadata.label_column]
     words += ["--base-model", metadata.base_model, "--max-length", str(metadata.max_length)]
+    words += metadata.long_text.flags()
     for field, _, _ in settings_of(FitConfig):
         value = metadata.training.get(field.name)
         flag = "--" + field.name.replace("_", "-")

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
@@ -41,6 +41,7 @@ def encoder(directory, max_length: int, **long_text) -> TextEncoder:
     return TextEncoder(tokenizer, max_length=max_length, long_text=LongText(**long_text))
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 30), max_size=5), st.integers(0, 2), st.integers(0, 2), st.integers(1, 9), st.data())
 def test_windows_are_slices_that_share_the_stride(counts, prefix, suffix, room, data):
     stride = data.draw(st.integers(0, room - 1))
@@ -56,6 +57,7 @@ def test_windows_are_slices_that_share_the_stride(counts, prefix, suffix, room, 
         assert cut == [before + part + after for part in expected]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 30), max_size=5), st.integers(0, 2), st.integers(0, 2), st.integers(1, 9))
 def test_head_and_tail_leave_out_the_middle(counts, prefix, suffix, room):
     before, after = [-1, -2][:prefix], [-3, -4][:suffix]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scorer.classifier.inputs import EncodedInputs, concatenate
@@ -36,6 +36,7 @@ def ids(inputs: EncodedInputs) -> list[list[list[int]]]:
     return [cut[begin:end] for begin, end in pairwise(inputs.starts)]
 
 
+@settings(deadline=None)
 @given(rows())
 def test_lengths_and_truncation_are_those_of_all_sequences(some):
     inputs = of(some)
@@ -45,6 +46,7 @@ def test_lengths_and_truncation_are_those_of_all_sequences(some):
     assert inputs.one_each == all(len(row) == 1 for row in some)
 
 
+@settings(deadline=None)
 @given(rows(smallest=1), st.data())
 def test_take_gives_the_inputs_asked_for_in_that_order(some, data):
     inputs = of(some)
@@ -54,6 +56,7 @@ def test_take_gives_the_inputs_asked_for_in_that_order(some, data):
     assert taken.starts.dtype == np.int64
 
 
+@settings(deadline=None)
 @given(st.lists(rows(), max_size=3))
 def test_concatenate_joins_in_order(parts):
     made = [of(part) for part in parts]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scorer.classifier.long_text import LongText
@@ -39,6 +39,7 @@ def test_what_would_have_no_effect_is_a_usage_error(options, message):
         asked(**options)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 4), max_size=5), st.sampled_from(["mean", "max"]), st.integers(0, 99))
 def test_pooling_is_label_by_label(counts, pooling, seed):
     logits = np.random.default_rng(seed).normal(size=(sum(counts), 3)).astype(np.float32)

@@ -15,9 +15,11 @@ from huggingface_hub import ModelCard
 from scorer.classifier.decision import Decision
 from scorer.classifier.directory import open_model
 from scorer.classifier.labels import LabelSet
+from scorer.classifier.long_text import LongText
 from scorer.classifier.metadata import ModelMetadata
 from scorer.classifier.profile import CONFIDENCE_EDGES, LENGTH_EDGES, Profile
 from scorer.cli.fit import fit as fit_command
+from scorer.config import FitConfig
 from scorer.training.model_card import model_card, reproduction
 from tests.conftest import TinyModel
 from tests.training.fits import run, write_reviews
@@ -159,6 +161,17 @@ def test_the_command_asks_for_the_same_fit() -> None:
     assert (context.params["seed"], context.params["max_length"], context.params["resume"]) == (7, 64, True)
     assert context.params["valid"] == Path("v.csv")
     assert "--epochs" not in words, "a default"
+    assert context.params["long_text"] == "truncate"
+
+
+def test_a_card_tells_how_long_texts_are_read() -> None:
+    windows = LongText("window", 16, "max")
+    assert "truncates long texts" not in card().text
+    assert "truncates long texts, too" in card(long_text=windows).text
+    words = shlex.split(reproduction(metadata(text_columns=("text",), long_text=windows)))
+    context = fit_command.make_context("fit", words[2:])
+    settings = {name: context.params[name] for name in ("long_text", "stride", "pooling", "max_length")}
+    assert LongText.of(FitConfig(train=Path("t.csv"), **settings)) == windows
 
 
 def test_a_fit_writes_a_card_that_its_metadata_vouches_for(
