@@ -19,7 +19,8 @@ from scorer.config import FitConfig, settings_of
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 # What YAML does not allow in a text, or takes for the end of a line.
 _NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~$-])")
+# What Markdown reads as more than text: anywhere, and where a line begins.
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]|~$]|^[#+-])")
 # The hub's own names of metrics, where they are not ours.
 _HUB_METRICS = {"macro_f1": "f1"}
 _MOST_LABELS = 50
@@ -172,6 +173,8 @@ def _evaluation(metadata: ModelMetadata) -> list[str]:
         lines.append("- A label is given where its probability reaches its threshold.")
     if decision.abstain_below is not None:
         lines.append(f"- Rows with a confidence below {decision.abstain_below:.4g} are marked `abstain`.")
+    if metadata.seeds:
+        lines.append(f"- The best on these rows of {len(metadata.seeds)} fits with different seeds.")
     lines.append(f"- Inputs are read up to {metadata.max_length} tokens; longer ones: {metadata.long_text.describe()}.")
     return lines
 
@@ -198,6 +201,9 @@ def _limits(metadata: ModelMetadata) -> Iterator[str]:
     if (rows := metadata.metrics.get("rows", 0)) < _FEW_ROWS:
         rough = f": a share of them is known to within about {100 * rows**-0.5:.0f} points" if rows else ""
         yield f"Validated on {rows} rows only{rough}."
+    for found in metadata.training_data.get("check", {}).get("findings", ()):
+        if found["severity"] != "note":
+            yield f"{_plain(found['file'].rpartition('/')[2])}: {_plain(found['what'])}."
     profile = metadata.profile
     if profile is None:
         return

@@ -137,6 +137,8 @@ def test_other_rows_have_and_are_not_published(score, texts, tmp_path):
     summary = score(strange)
     assert summary.computed_tokens == 0, "the scores of the refused run were kept"
     assert summary.drift["psi"] == refused["drift"]["psi"]
+    score(strange, "other.parquet")
+    assert (tmp_path / "out.parquet").read_bytes() == (tmp_path / "other.parquet").read_bytes(), "resumed or not"
 
 
 def test_few_rows_drift_by_chance_and_pass(score, texts):

@@ -36,7 +36,7 @@ def test_a_model_that_scorer_fitted(tiny_model, tmp_path):
 def test_a_model_of_somebody_else_still_tells_its_labels(tiny_model):
     document = inspect_model(str(tiny_model("roberta", labels=("bad", "good"))))
     assert not document["fitted_by_scorer"]
-    assert document["labels"] == {"names": ("bad", "good"), "kind": "string"}
+    assert document["labels"] == {"names": ("bad", "good"), "kind": "string", "multi": False}
     assert len(document["fingerprint"]) == 32
 
 

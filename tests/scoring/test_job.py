@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import scorer
+from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import ModelMetadata
 from scorer.errors import Busy, ConfigError, DataError, InputMissing, ModelError, OutputRefused, UsageError
@@ -436,7 +437,8 @@ def test_a_row_of_ten_megabytes(tmp_path, score):
 def fitted(model: Path, directory: Path, **changes) -> Path:
     """`model` as if `scorer fit` had written it."""
     shutil.copytree(model, directory)
-    fields = {"base_model": "b", "text_columns": ("text",), "label_column": "l", "max_length": 24, "temperature": 2.0}
+    fields = {"base_model": "b", "text_columns": ("text",), "label_column": "l", "max_length": 24}
+    fields |= {"decision": Decision((2.0,))}
     ModelMetadata(**fields | {"labels": LabelSet.from_values([1, 2, 3, 4, 5])} | changes).write(directory)
     return directory
 
@@ -451,7 +453,7 @@ def test_a_fitted_model_brings_its_length_temperature_and_label_type(tmp_path, s
 
 
 def test_a_fitted_model_of_pairs_finds_both_columns(tmp_path, score, model, oracle):
-    directory = fitted(model, tmp_path / "pairs", text_columns=("title", "body"), max_length=128, temperature=1.0)
+    directory = fitted(model, tmp_path / "pairs", text_columns=("title", "body"), max_length=128, decision=Decision())
     titles, bodies = ["good room", "bad soup", None, " "], ["bad soup", "good room", "x", ""]
     source = write(tmp_path / "in.parquet", pa.table({"body": bodies, "text": ["t"] * 4, "title": titles}))
     score(source, tmp_path / "out.parquet", model=str(directory))

@@ -50,6 +50,12 @@ def metadata(**changes: Any) -> ModelMetadata:
         "training_data": {
             "train": {"file": "t.csv", "rows": 100, "fingerprint": "ab"},
             "valid": {"file": "v.csv", "rows": 25, "fingerprint": "cd"},
+            "check": {
+                "findings": [
+                    {"severity": "warning", "file": "/home/me/t.csv", "what": "3 rows *repeat* another"},
+                    {"severity": "note", "file": "/home/me/t.csv", "what": "2 rows are odd"},
+                ]
+            },
         },
         "metrics": {"rows": 25, "accuracy": 0.8, "macro_f1": 1e-5, "ece": 0.07},
         "profile": PROFILE,
@@ -78,6 +84,9 @@ def test_the_page_tells_what_the_metadata_holds() -> None:
     assert "| bad | 90 | 20 | 25 |" in text
     assert "100 rows of t.csv, fingerprint `ab`" in text
     assert "temperature of 1.25" in text
+    assert "- t.csv: 3 rows \\*repeat\\* another.\n" in text
+    assert "/home/me" not in text
+    assert "odd" not in text
     assert "Fewer than 20 training rows: good." in text
     assert "Never predicted on the validation rows: good." in text
     assert "12.5 % of the training tokens are unknown" in text
@@ -90,10 +99,12 @@ def test_several_labels_and_abstaining() -> None:
     multi = card(
         labels=LabelSet.from_values(["bad", "good"], multi=True),
         decision=Decision((1.0, 2.0), (0.5, 0.25), 0.75),
+        seeds=[{"seed": 1}, {"seed": 2}],
     )
     assert "multi-label" in multi.data.tags
     assert "| good | 10 | 5 | 0 | 0.250 |" in multi.text
     assert "temperature of 1 to 2, one a label" in multi.text
+    assert "of 2 fits with different seeds" in multi.text
     assert "below 0.75 are marked `abstain`" in multi.text
     assert 'function_to_apply="sigmoid"' in multi.text
 
