@@ -91,6 +91,7 @@ def test_importing_the_package_loads_nothing_heavy():
         ["score", "missing.parquet", "out.parquet"],
         ["score", "--no-such-flag"],
         ["fit", "missing.csv"],
+        ["check", "missing.csv"],
         ["evaluate", "missing.csv"],
         ["nonsense"],
     ],

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scorer.checking.findings import Finding, by_severity, counts
-from scorer.checking.judgement import Judge, many_labels
+from scorer.checking.judgement import Judge
 from scorer.checking.lengths import Lengths
 from scorer.checking.repeats import find_overlap, find_repeats
 from scorer.checking.scan import Scan, scan_file
@@ -18,6 +18,7 @@ from scorer.checking.tokens import TokenCheck, check_tokens
 from scorer.classifier.vocabulary import Vocabulary
 from scorer.config import CheckConfig
 from scorer.errors import ConfigError
+from scorer.examples.targets import too_many_labels
 from scorer.runs.console import Console
 
 
@@ -37,7 +38,7 @@ class FileCheck:
     @property
     def named_labels(self) -> dict[str, int]:
         """Usable rows of each label; empty when there are so many that they are perhaps texts, which are not shown."""
-        many = many_labels(self.scan.labels.distinct, self.scan.usable)
+        many = too_many_labels(self.scan.labels.distinct, self.scan.usable)
         return {} if many else self.scan.labels.counts()
 
     def as_dict(self) -> dict[str, Any]:

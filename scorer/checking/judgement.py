@@ -13,14 +13,13 @@ from scorer.checking.oddities import ODDITIES
 from scorer.checking.repeats import Repeats
 from scorer.checking.tally import Tally
 from scorer.checking.tokens import TokenCheck
+from scorer.examples.targets import MOST_LABELS, too_many_labels
 
 # Rows a label, below which it is hardly learnt: of ten, one is held out for validation.
 FEW_ROWS_A_LABEL = 10
 FEW_ROWS = 100
 # The most frequent label against the rarest.
 IMBALANCED = 10.0
-MOST_LABELS = 1000
-_MANY_LABELS = 20
 _REPEATED = 0.05
 _CONFLICTING = 0.001
 _LEAKING = 0.001
@@ -83,7 +82,7 @@ class Judge:
                 "at least 2 are needed; name another column with --label-column",
             )
             yield self._counted("error", "few_labels", what, advice, found, 1.0)
-        elif many_labels(found, usable):
+        elif too_many_labels(found, usable):
             what = f"{'over ' if found > MOST_LABELS else ''}{min(found, MOST_LABELS):,} labels in {usable:,} rows"
             advice = "that is no class label; name another column with --label-column"
             yield self._counted("error", "many_labels", what, advice, found, 1.0)
@@ -212,11 +211,6 @@ def _longer(check: TokenCheck) -> str:
     if check.still_truncated < MUCH_TRUNCATED:
         return f"try --max-length {check.suggested}"
     return f"{_percent(check.still_truncated)} would be at --max-length {check.suggested} too; try --long-text window"
-
-
-def many_labels(found: int, usable: int) -> bool:
-    """Whether `found` labels in so many usable rows are no class labels but identifiers, measurements or texts."""
-    return found > MOST_LABELS or (found > _MANY_LABELS and found > usable / 2)
 
 
 def _texts(count: int) -> str:

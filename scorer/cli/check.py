@@ -43,4 +43,8 @@ def check(data: Path, **settings: Any) -> None:
     print_summary(result.as_dict(), quiet=config.quiet)
     if config.strict and not result.sound:
         found = counts(result.findings)
-        raise DataError(f"{config.data}: {found['errors']} errors and {found['warnings']} warnings; see above")
+        gravest = result.findings[0]
+        raise DataError(
+            f"{config.data}: {found['errors']} errors, {found['warnings']} warnings; the gravest is {gravest.code}: "
+            f"{gravest.what}; {gravest.advice}"
+        )

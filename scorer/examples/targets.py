@@ -20,8 +20,7 @@ from scorer.errors import ConfigError, DataError
 from scorer.examples.columns import is_label, is_list
 from scorer.tables.texts import is_text
 
-# Beyond these, a column is an identifier or a measurement and not a class.
-_MOST_LABELS = 1000
+MOST_LABELS = 1000
 _MANY_LABELS = 20
 
 
@@ -105,12 +104,17 @@ def label_set(values: Sequence[RowLabel], *, name: str, where: str, multi: bool 
         raise DataError(
             f"{where}: labels: {len(counts)} class in {len(values)} rows of column {name!r}; at least 2 are needed"
         )
-    if len(counts) > _MOST_LABELS or (len(counts) > _MANY_LABELS and len(counts) > len(values) / 2):
+    if too_many_labels(len(counts), len(values)):
         raise DataError(
             f"{where}: labels: {len(counts)} classes in {len(values)} rows of column {name!r}; "
             "that is no class label; name another column with --label-column"
         )
     return LabelSet.from_values(list(counts), multi=multi)
+
+
+def too_many_labels(labels: int, rows: int) -> bool:
+    """Whether so many distinct values in so many rows are no labels but identifiers, measurements or texts."""
+    return labels > MOST_LABELS or (labels > _MANY_LABELS and labels > rows / 2)
 
 
 def label_indices(

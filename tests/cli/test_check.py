@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.training.fits import write_reviews
+from tests.training.fits import reviews, write_csv, write_reviews
 
 
 @pytest.fixture
@@ -35,7 +35,10 @@ def test_strict_fails_on_a_warning_and_only_then(cli, arguments):
     ran = cli("check", "bad.csv", "--strict", *arguments)
     assert ran.code == 65
     assert json.loads(ran.out)["warnings"] == 1
-    assert ran.err.splitlines()[-1] == "scorer: error: bad.csv: 0 errors and 1 warnings; see above"
+    assert ran.err.splitlines()[-1] == (
+        "scorer: error: bad.csv: 0 errors, 1 warnings; the gravest is conflicting_labels: 2 of 122 rows have a text "
+        "that also stands under another label (1 such text); decide on one label for each text"
+    )
     assert cli("check", "train.csv", "--strict", *arguments).code == 0
 
 
@@ -48,3 +51,20 @@ def test_what_is_absent_is_said_at_once(cli, arguments):
     assert cli("check", "absent.csv").code == 66
     ran = cli("check", "train.csv", "--valid", "absent.csv", *arguments)
     assert (ran.code, ran.err) == (66, "scorer: error: absent.csv: no such file\n")
+
+
+def test_a_page_is_written_unless_it_would_replace_the_data(cli, arguments, tmp_path):
+    assert cli("check", "bad.csv", "--report", "check.html", *arguments).code == 0
+    assert "also stands under another label" in (tmp_path / "check.html").read_text(encoding="utf-8")
+    ran = cli("check", "bad.csv", "--report", "bad.csv", *arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert "is the input itself" in ran.err
+
+
+def test_labels_of_any_name_stay_on_one_line(cli, arguments, tmp_path):
+    rows = [(text, {"good": "odd\nname", "bad": "x" * 500}[mood]) for text, mood in reviews(120)]
+    write_csv(tmp_path / "odd.csv", ("text", "label"), rows)
+    ran = cli("check", "odd.csv", *arguments)
+    assert ran.code == 0
+    assert len(ran.err.splitlines()) == 5
+    assert max(map(len, ran.err.splitlines())) < 200
