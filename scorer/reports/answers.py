@@ -37,7 +37,8 @@ def slice_section(slices: Sequence[Slice]) -> Html:
 
 def _coverage(thresholds: Sequence[Threshold], abstain_below: float | None) -> Html:
     kept = [threshold for threshold in thresholds if threshold.rows]
-    marks = [Mark(abstain_below, f"abstains below {abstain_below:.3f}")] if abstain_below is not None else []
+    never = abstain_below is not None and abstain_below > 1
+    marks = [] if abstain_below is None or never else [Mark(abstain_below, f"abstains below {abstain_below:.3f}")]
     by_confidence = line_chart(
         [
             Curve("accuracy of the kept rows", [(threshold.confidence, threshold.accuracy) for threshold in kept]),
@@ -61,7 +62,8 @@ def _coverage(thresholds: Sequence[Threshold], abstain_below: float | None) -> H
             figure(by_coverage, title="Accuracy against coverage", caption=_COVERAGE_CAPTION),
         ),
         more("The figures", _coverage_table(thresholds)),
-        note="What becomes of accuracy when unsure rows are left to somebody else.",
+        note="What becomes of accuracy when unsure rows are left to somebody else."
+        + (" No confidence is enough for this model's precision: it abstains from every row." if never else ""),
     )
 
 

@@ -17,6 +17,8 @@ from scorer.reports.scale import Axis, Scale
 # In units of the drawing, which is shown at about one pixel each.
 WIDTH, HEIGHT = 380, 236
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 22, 24, 42
+# The widest digit of the usual fonts at the size of the tick labels.
+_DIGIT = 7.7
 COLOURS = ("one", "two", "three", "four")
 
 Points = Sequence[tuple[float, float | None]]
@@ -116,9 +118,14 @@ class _Frame:
     def around(cls, across: Sequence[float], up: Sequence[float], x: Axis, y: Axis) -> _Frame:
         return cls(x.scale(across), y.scale(up))
 
+    @property
+    def left(self) -> float:
+        """Where the drawing begins, beside the numbers of its vertical axis."""
+        return round(max(_LEFT, 8 + _DIGIT * max(len(self.y.label(value)) for value in self.y.ticks)), 1)
+
     def at(self, x: float, y: float) -> tuple[float, float]:
         """Where a point lies in the drawing; larger y are higher, so nearer to 0."""
-        across = _LEFT + (WIDTH - _LEFT - _RIGHT) * self.x.share(x)
+        across = self.left + (WIDTH - self.left - _RIGHT) * self.x.share(x)
         return round(across, 1), round(HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * self.y.share(y), 1)
 
     def bar(self, left: float, right: float, bottom: float, top: float, colour: str) -> str:
@@ -145,16 +152,16 @@ class _Frame:
         rows = "".join(self._row(value) for value in self.y.ticks)
         columns = "".join(self._column(value) for value in self.x.ticks)
         return (
-            f'{rows}<path class="axis" fill="none" d="M{_LEFT} {floor}H{right}"/>{columns}'
+            f'{rows}<path class="axis" fill="none" d="M{self.left} {floor}H{right}"/>{columns}'
             f'<text x="2" y="12">{safe(self.y.title)}</text>'
-            f'<text x="{(_LEFT + right) / 2}" y="{HEIGHT - 4}" text-anchor="middle">{safe(self.x.title)}</text>'
+            f'<text x="{(self.left + right) / 2}" y="{HEIGHT - 4}" text-anchor="middle">{safe(self.x.title)}</text>'
         )
 
     def _row(self, value: float) -> str:
         height = self.at(self.x.low, value)[1]
         return (
-            f'<path class="grid" d="M{_LEFT} {height}H{WIDTH - _RIGHT}"/>'
-            f'<text x="{_LEFT - 6}" y="{height + 4}" text-anchor="end">{self.y.label(value)}</text>'
+            f'<path class="grid" d="M{self.left} {height}H{WIDTH - _RIGHT}"/>'
+            f'<text x="{self.left - 6}" y="{height + 4}" text-anchor="end">{self.y.label(value)}</text>'
         )
 
     def _column(self, value: float) -> str:

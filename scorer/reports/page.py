@@ -19,6 +19,8 @@ _FIGURES = {
     "macro_f1": "macro F1",
     "micro_f1": "micro F1",
     "nll": "negative log-likelihood",
+    "coverage": "rows kept",
+    "selective_accuracy": "accuracy of the rows kept",
     "ece": "calibration error (15 bins)",
     "brier": "Brier score",
 }

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 # More numbers than these would touch each other on the width of a phone.
 _MOST_STEPS = 10
+# What varies by less than this share of itself is shown as not varying.
+_FLAT = 0.001
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,10 @@ class Axis:
             return self._uneven()
         low = min(values, default=0.0) if self.low is None else self.low
         high = max(values, default=1.0) if self.high is None else self.high
-        if high <= low:
-            # A flat line has a height too.
-            margin = max(abs(low) * 0.1, 1.0 if self.whole else 0.01)
+        size = max(abs(low), abs(high))
+        if high - low <= size * _FLAT:
+            # A flat line has a height too, and the ticks of an almost flat one few digits.
+            margin = max(size * 0.1, 1.0 if self.whole else 0.01)
             # Nor does what is never negative become so.
             below = low - margin if low < 0 else max(low - margin, 0.0)
             low, high = (low if self.low is not None else below), high + margin
@@ -75,11 +78,15 @@ class Scale:
         return (value - self.low) / (self.high - self.low)
 
     def label(self, value: float) -> str:
-        """`value` with the digits that tell ticks apart: 0.25, 40 %, 1,500, 20k, 3M."""
+        """`value` with the digits that tell ticks apart: 0.25, 40 %, 1,500, 20k, 3M, 2.5e-5."""
         if self.percent:
             return f"{_written(value * 100, self.step * 100)} %"
+        largest = max(abs(self.low), abs(self.high))
+        if 0 < largest < 1e-3:
+            exponent = math.floor(math.log10(largest))
+            return f"{_written(value / 10.0**exponent, self.step / 10.0**exponent)}e{exponent}" if value else "0"
         for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-            if abs(self.high) >= 10 * size or (size > 1e3 and abs(self.high) >= size):
+            if largest >= 10 * size or (size > 1e3 and largest >= size):
                 return f"{_written(value / size, self.step / size)}{letter}" if value else "0"
         return _written(value, self.step)
 

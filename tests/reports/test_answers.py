@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from scorer.metrics.slices import Slice
 from scorer.metrics.thresholds import LabelThreshold, Threshold
 from scorer.reports.answers import slice_section, threshold_section
@@ -30,7 +32,13 @@ def test_the_line_of_abstaining_stands_where_it_abstains() -> None:
     assert "abstains below 0.500" in html
     middle = re.findall(r'class="mark" d="M([\d.]+) ', html.split('class="chart"')[1])
     ends = [float(x) for x in re.findall(r'<text x="([\d.]+)" y="\d+" text-anchor="middle">[01]\.0</text>', html)[:2]]
-    assert float(middle[0]) == sum(ends) / 2
+    assert float(middle[0]) == pytest.approx(sum(ends) / 2, abs=0.1)
+
+
+def test_a_model_that_always_abstains_is_told_and_has_no_line() -> None:
+    html = threshold_section(KEPT, abstain_below=2.0)
+    assert "abstains from every row" in html
+    assert 'class="mark"' not in html
 
 
 def test_several_labels_have_precision_recall_and_f1() -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scorer.reports.page import Html, page, section, table
+from scorer.reports.charts import Curve, histogram, line_chart
+from scorer.reports.page import Html, beside, figure, page, section, table
+from scorer.reports.scale import Axis
 from tests.reports.browser import Browser, find_browser
 from tests.reports.samples import HOSTILE, evaluate_page, fit_report, names
 
@@ -38,6 +40,21 @@ def test_pages_of_few_and_many_labels(chromium: Browser, labels: int) -> None:
     for html in (fit_report(names(labels)).html(), evaluate_page(names(labels), multi=labels == 28).html()):
         for width, dark in SCREENS:
             assert complaints(chromium, html, width=width, dark=dark) == [], (width, dark)
+
+
+@pytest.mark.parametrize(
+    "values", [(0.792415, 0.792418), (1e-5, 3e-5), (0.0, 0.0), (-2.5e-3, 1e-3), (1234.5, 98765.0), (5e8,)]
+)
+def test_numbers_of_every_size_fit_their_charts(chromium: Browser, values: tuple[float, ...]) -> None:
+    curve = Curve("loss", list(enumerate(values, 1)))
+    counts = [round(abs(value) * 1000) for value in values]
+    drawn = [
+        line_chart([curve], x=Axis("epoch", low=0.0), y=Axis("loss")),
+        line_chart([Curve("turned", [(up, across) for across, up in curve.points])], x=Axis("loss"), y=Axis("epoch")),
+        histogram(range(len(values) + 1), counts, x=Axis("length", whole=True), y=Axis("rows", low=0.0, whole=True)),
+    ]
+    html = page("title", [section("Charts", beside(*(figure(chart, title="Chart") for chart in drawn)))])
+    assert complaints(chromium, html, width=390, dark=False) == []
 
 
 @pytest.mark.parametrize("width", [1280, 390])
