@@ -20,7 +20,7 @@ from scorer.examples.reading import read_examples
 from scorer.scoring.frames import FrameScorer
 from tests.conftest import TinyModel
 from tests.models import sentences
-from tests.training.fits import Remembering, run, write_csv, write_reviews
+from tests.training.fits import Remembering, reviews, run, write_csv, write_reviews
 
 TOPICS = {"food": "soup bread coffee", "noise": "loud quiet night", "price": "cheap dear money"}
 
@@ -34,7 +34,7 @@ def complaints(count: int, *, seed: int = 0) -> tuple[list[str], list[list[str]]
     return [f"{word} {text}".strip() for word, text in zip(words, rest, strict=True)], topics
 
 
-def write_complaints(path: Path, count: int = 200) -> Path:
+def write_complaints(path: Path, count: int = 240) -> Path:
     texts, topics = complaints(count)
     pq.write_table(pa.table({"text": texts, "topics": pa.array(topics, pa.large_list(pa.string()))}), path)
     return path
@@ -47,7 +47,7 @@ def model(tiny_model: TinyModel, tmp_path_factory: pytest.TempPathFactory) -> Pa
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         train = write_complaints(Path("train.parquet"))
-        run(train, tiny_model("bert"), label_column="topics", epochs=5.0, output=Path("model"))
+        run(train, tiny_model("bert"), label_column="topics", epochs=10.0, learning_rate=3e-3, output=Path("model"))
     return folder / "model"
 
 
@@ -155,24 +155,29 @@ def test_unsure_rows_abstain_and_keep_their_candidate(
     tiny_model: TinyModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    train, console = write_reviews(Path("train.csv"), 400), Remembering()
-    options = {"valid_fraction": 0.5, "epochs": 4.0, "output": Path("model")}
-    summary = run(train, tiny_model("bert"), console, abstain=0.9, **options)
+    draw, console = random.Random(0), Remembering()
+    # Half of the texts tell their mood, of the others nobody could.
+    clear = [(text, mood == "good") for text, mood in reviews(300)]
+    unclear = [(f"{text} {number}", draw.random() < 0.5) for number, text in enumerate(sentences(300, seed=8))]
+    train = write_csv(Path("train.csv"), ("text", "label"), clear + unclear)
+    options = {"valid_fraction": 0.5, "epochs": 6.0, "learning_rate": 3e-3, "output": Path("model")}
+    summary = run(train, tiny_model("bert"), console, abstain=0.8, **options)
     metadata = ModelMetadata.read(Path("model"))
     assert metadata is not None
     limit = metadata.decision.abstain_below
     assert limit is not None
     assert limit < 1
-    assert summary.metrics["selective_accuracy"] >= 0.9
-    assert 0 < summary.metrics["coverage"] <= 1
+    assert summary.metrics["selective_accuracy"] > 0.8
+    assert 0 < summary.metrics["coverage"] < 1
     assert console.having("abstaining leaves")
-    long = "rude " * 50
-    table = scored(Path("model"), [*sentences(80, seed=3), "", *[f"{long}{word}" for word in ("it", "lovely great")]])
+    long = "it " * 50
+    texts = [text for text, _ in reviews(40, seed=3)]
+    table = scored(Path("model"), [*texts, *sentences(40, seed=3), "", f"{long} it"])
     for row in table.to_pylist():
         if row["score_status"] == "empty":
             assert (row["score"], row["confidence"]) == (None, None)
         else:
-            assert row["score"] in (1, 5)
+            assert row["score"] in (False, True)
             assert (row["score_status"] == "abstain") == (row["confidence"] < np.float32(limit))
     assert {"ok", "abstain", "empty"} <= set(table["score_status"].to_pylist())
 
