@@ -118,7 +118,7 @@ def _metadata(
         metrics={"rows": verdict.metrics.rows, **verdict.metrics.headline()},
         seeds=list(verdict.seeds),
         profile=verdict.profile,
-        versions=versions(),
+        versions=versions() | ({"peft": version("peft")} if config.lora_rank is not None else {}),
     )
 
 

@@ -84,6 +84,7 @@ def test_what_is_saved_is_an_ordinary_model(tiny_model: TinyModel) -> None:
     base = tiny_model("bert")
     fitted = run(Path("train.csv"), base, lora_rank=2, epochs=2.0).model
     assert not [path for path in fitted.rglob("*") if "adapter" in path.name]
+    assert '"peft"' in (fitted / "scorer.json").read_text(), "its version can change the weights"
     before, after = network(base).state_dict(), network(fitted).state_dict()
     assert list(before) == list(after)
     depths = Depths(network(fitted))
