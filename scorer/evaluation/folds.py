@@ -115,4 +115,5 @@ def _joined(parts: list[tuple[NDArray[np.int64], Predicted]], metadata: ModelMet
         for name in ("logits", "scaled", "tokens", "scored")
     }
     decision = dataclasses.replace(metadata.decision, temperature=(1.0,))
-    return Predicted(Predictions(**arrays, decision=decision), parts[0][1].engine)
+    temperatures = np.mean(np.broadcast_arrays(*(part.temperature for _, part in parts)), axis=0)
+    return Predicted(Predictions(**arrays, decision=decision), tuple(temperatures.tolist()), parts[0][1].engine)

@@ -89,7 +89,7 @@ def _conclude(prepared: Prepared, predicted: Predicted, console: Console, *, sta
         labels=prepared.labels,
         columns=dict.fromkeys(config.slice),
     )
-    _write(prepared, findings, engine=predicted.engine)
+    _write(prepared, predicted, findings)
     unscored = int((~predicted.predictions.scored).sum())
     for line in narrate(findings, show=config.show):
         console.say(line)
@@ -105,7 +105,7 @@ def _conclude(prepared: Prepared, predicted: Predicted, console: Console, *, sta
     )
 
 
-def _write(prepared: Prepared, findings: Findings, *, engine: dict[str, Any]) -> None:
+def _write(prepared: Prepared, predicted: Predicted, findings: Findings) -> None:
     from scorer.evaluation.output import ranked_rows, write_page, write_rows
     from scorer.evaluation.pages import evaluate_page
 
@@ -120,4 +120,4 @@ def _write(prepared: Prepared, findings: Findings, *, engine: dict[str, Any]) ->
     if config.rows is not None:
         write_rows(config.rows, ranked_rows(findings, prepared.examples), lineage=lineage)
     if config.report is not None:
-        write_page(config.report, evaluate_page(prepared, findings, engine=engine).html())
+        write_page(config.report, evaluate_page(prepared, predicted, findings).html())

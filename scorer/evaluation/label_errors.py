@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 class LabelErrors:
     """The verdict on n given labels.
 
-    suspect    (n,) bool: the row counts off the diagonal of the confident joint
+    suspect    (n,) bool: the row confidently belongs to another class, which is likelier than the given one
     suggested  what the label might be instead, where the row is a suspect, else the given one: class indices (n,), or
                (n, labels) of 0 and 1 where a row may have several labels
     score      (n,) float64 from 0 to 1: how much the model is against the given label (normalised margin)
@@ -51,13 +51,16 @@ def _single(probabilities: NDArray[np.float64], given: NDArray[np.int64]) -> Lab
     rows, labels = np.arange(len(given)), probabilities.shape[1]
     confident = confident_class(probabilities, given)
     counted = confident >= 0
-    suggested = np.where(counted, confident, given)
-    joint = np.bincount(given[counted] * labels + confident[counted], minlength=labels * labels).reshape(labels, labels)
+    # Of a label that the model hardly ever gives, any small probability is above the usual: it is no reason for doubt
+    # while the given label stays the likelier one.
+    likelier = counted & (probabilities[rows, confident] > probabilities[rows, given])
+    suggested = np.where(likelier, confident, given)
+    joint = np.bincount(given[counted] * labels + suggested[counted], minlength=labels * labels).reshape(labels, labels)
     others = probabilities.copy()
     others[rows, given] = -np.inf
     margin = probabilities[rows, given] - others.max(axis=1)
     share = estimated_share(joint, np.bincount(given, minlength=labels))
-    return LabelErrors(counted & (confident != given), suggested, (1 - margin) / 2, share, joint)
+    return LabelErrors(likelier, suggested, (1 - margin) / 2, share, joint)
 
 
 def _several(probabilities: NDArray[np.float64], given: NDArray[np.integer[Any]]) -> LabelErrors:

@@ -25,12 +25,14 @@ def narrate(findings: Findings, *, show: int) -> Iterator[str]:
     if (hidden := len(metrics.labels) - _MOST_LABELS) > 0:
         yield f"and {hidden} labels with a higher F1"
     more = "".join(f", {name.replace('_', ' ')} {value:.4f}" for name, value in metrics.more.items())
-    yield f"accuracy {metrics.accuracy:.4f}, macro F1 {metrics.macro_f1:.4f}{more} on {metrics.rows} rows"
+    accuracy = "exact match" if findings.labels.multi else "accuracy"
+    yield f"{accuracy} {metrics.accuracy:.4f}, macro F1 {metrics.macro_f1:.4f}{more} on {metrics.rows} rows"
     yield (
         f"calibration error {metrics.ece:.4f} (uncalibrated {raw.ece:.4f}), negative log-likelihood {metrics.nll:.4f} "
         f"({raw.nll:.4f})"
     )
-    yield from (_reached(target, found) for target, found in findings.reaching.items())
+    if not findings.labels.multi:
+        yield from (_reached(target, found) for target, found in findings.reaching.items())
     yield from _worse(findings)
     yield from _doubtful(findings, show)
 

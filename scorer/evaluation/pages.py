@@ -5,7 +5,9 @@ Owns the choice of rows and of what is said about the run. Does not know what th
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,24 +15,25 @@ from numpy.typing import NDArray
 
 from scorer.classifier.labels import Targets
 from scorer.evaluation.findings import Findings
+from scorer.evaluation.predictions import Predicted
 from scorer.evaluation.preparation import Prepared
 from scorer.reports.evaluate_page import EvaluatePage
 from scorer.reports.findings import Remark
 from scorer.reports.rows import ShownRow
 
 
-def evaluate_page(prepared: Prepared, findings: Findings, *, engine: dict[str, Any]) -> EvaluatePage:
+def evaluate_page(prepared: Prepared, predicted: Predicted, findings: Findings) -> EvaluatePage:
     """The page about `findings`, with as many single rows as `config.show` says."""
     config, examples = prepared.config, prepared.examples
     judged, errors = findings.judged, findings.errors
     hardest, suspects = findings.hardest()[: config.show], errors.ranking()[: config.show]
     how = f"by {config.folds} models that had not seen them" if config.folds is not None else "as the model scores them"
     return EvaluatePage(
-        title=f"{prepared.directory.name} on {config.data}",
+        title=f"{prepared.directory.path.resolve().name} on {Path(config.data).name}",
         lead=f"{len(judged):,} labelled rows, {how}.",
         metrics=findings.metrics,
         raw=findings.raw,
-        decision=findings.decision,
+        decision=dataclasses.replace(findings.decision, temperature=predicted.temperature),
         slices=findings.slices,
         thresholds=findings.label_thresholds or findings.thresholds,
         hardest=_shown(prepared, findings, hardest, judged.predicted),
@@ -43,7 +46,7 @@ def evaluate_page(prepared: Prepared, findings: Findings, *, engine: dict[str, A
             "labels": f"{len(findings.labels)} ({findings.labels.kind})",
             "folds": config.folds,
             "suspected label errors": f"{int(errors.suspect.sum()):,}, an estimated {errors.share:.1%} of all labels",
-            **engine,
+            **predicted.engine,
         },
         lineage={
             "model fingerprint": prepared.directory.fingerprint,

@@ -51,9 +51,11 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Predicted:
-    """The predictions of one model and how they were computed, as JSON types."""
+    """The predictions of one model, or of one for each fold: by which `temperature` the logits were divided (of several
+    models the mean), and on what `engine` they were computed, as JSON types."""
 
     predictions: Predictions
+    temperature: tuple[float, ...]
     engine: dict[str, Any]
 
 
@@ -80,4 +82,4 @@ def predict(config: EvaluateConfig, directory: ModelDirectory, examples: Example
     scaled = (logits / np.array(decision.temperature)).astype(np.float32)
     plain = dataclasses.replace(decision, temperature=(1.0,))
     predictions = Predictions(logits, scaled, tokens, outcomes == Outcome.SCORED, plain)
-    return Predicted(predictions, dataclasses.asdict(classifier.engine))
+    return Predicted(predictions, decision.temperature, dataclasses.asdict(classifier.engine))

@@ -26,7 +26,8 @@ def slow_joint(probabilities: np.ndarray, given: np.ndarray) -> np.ndarray:
     for row, label in zip(probabilities, given, strict=True):
         enough = [other for other in range(labels) if row[other] >= thresholds[other]]
         if enough:
-            joint[label, max(enough, key=lambda other: row[other])] += 1
+            best = max(enough, key=lambda other: row[other])
+            joint[label, best if row[best] > row[label] else label] += 1
     return joint
 
 
@@ -61,6 +62,16 @@ def test_a_label_that_no_row_has_is_never_suggested() -> None:
     assert not (found.suggested == 2).any()
     assert found.joint is not None
     assert found.joint[2].sum() == 0
+
+
+def test_a_weak_model_accuses_nobody_of_a_label_that_it_never_gives() -> None:
+    draw = np.random.default_rng(5)
+    given = (draw.random((500, 4)) < 0.05).astype(np.int8)
+    probabilities = draw.uniform(0.01, 0.1, given.shape)
+    found = find_label_errors(probabilities, given)
+    rows, labels = np.nonzero(found.suggested != given)
+    assert (given[rows, labels] == 1).all()
+    assert len(set(rows.tolist())) == found.suspect.sum() <= given.any(axis=1).sum()
 
 
 def test_right_labels_are_no_suspects() -> None:
