@@ -24,11 +24,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationSummary:
-    """What an evaluation found; `read` rows, of which `left_out` had no text and `unscored` no finite logits."""
+    """What an evaluation found.
+
+    Of `read` rows, `left_out` had no text and `unscored` no finite logits. The logits were divided by the `temperature`,
+    with folds the mean of their models'.
+    """
 
     config: EvaluateConfig
     model: str
     findings: Findings
+    temperature: tuple[float, ...]
     engine: dict[str, Any]
     read: int
     left_out: int
@@ -43,6 +48,7 @@ class EvaluationSummary:
             "model": self.model,
             "rows": {"read": self.read, "left_out": self.left_out, "unscored": self.unscored},
             "folds": config.folds,
+            "temperature": list(self.temperature),
             **self.findings.as_dict(show=config.show),
             "report": str(config.report) if config.report is not None else None,
             "rows_file": str(config.rows) if config.rows is not None else None,
@@ -97,6 +103,7 @@ def _conclude(prepared: Prepared, predicted: Predicted, console: Console, *, sta
         config=config,
         model=str(prepared.directory.path),
         findings=findings,
+        temperature=predicted.temperature,
         engine=predicted.engine,
         read=examples.rows,
         left_out=examples.dropped,

@@ -5,7 +5,6 @@ Owns the choice of rows and of what is said about the run. Does not know what th
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ def evaluate_page(prepared: Prepared, predicted: Predicted, findings: Findings) 
         lead=f"{len(judged):,} labelled rows, {how}.",
         metrics=findings.metrics,
         raw=findings.raw,
-        decision=dataclasses.replace(findings.decision, temperature=predicted.temperature),
+        decision=findings.decision,
         slices=findings.slices,
         thresholds=findings.label_thresholds or findings.thresholds,
         hardest=_shown(prepared, findings, hardest, judged.predicted),
@@ -45,6 +44,7 @@ def evaluate_page(prepared: Prepared, predicted: Predicted, findings: Findings) 
             "label column": examples.columns.label,
             "labels": f"{len(findings.labels)} ({findings.labels.kind})",
             "folds": config.folds,
+            "temperature": [round(value, 4) for value in predicted.temperature],
             "suspected label errors": f"{int(errors.suspect.sum()):,}, an estimated {errors.share:.1%} of all labels",
             **predicted.engine,
         },
