@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 class EvaluationSummary:
     """What an evaluation found.
 
-    Of `read` rows, `left_out` had no text and `unscored` no finite logits. The logits were divided by the `temperature`,
-    with folds the mean of their models'.
+    Of `read` rows, `left_out` had no text and `unscored` no finite logits. The logits were divided by the
+    `temperature`, with folds the mean of their models'.
     """
 
     config: EvaluateConfig

@@ -51,7 +51,7 @@ def _worse(findings: Findings) -> Iterator[str]:
     for part in worse[:_MOST_SLICES]:
         yield (
             f"significantly worse: {part.column} {part.value}: accuracy {part.accuracy:.4f}, "
-            f"macro F1 {part.macro_f1:.4f} on {part.rows} rows"
+            f"mean confidence {part.confidence:.4f} on {part.rows} rows"
         )
     if len(worse) > _MOST_SLICES:
         yield f"and {len(worse) - _MOST_SLICES} more slices that are significantly worse"
