@@ -27,10 +27,11 @@ def threshold_section(
     return _coverage(single, abstain_below) if single else Html("")
 
 
-def slice_section(slices: Sequence[Slice]) -> Html:
-    """How the model fares on parts of the rows, one table a column."""
+def slice_section(slices: Sequence[Slice], *, several: bool = False) -> Html:
+    """How the model fares on parts of the rows, one table a column; with `several` labels a row all must be right."""
     columns = list(dict.fromkeys(part.column for part in slices))
-    tables = [_slice_table(column, [part for part in slices if part.column == column]) for column in columns]
+    right = "exact match" if several else "accuracy"
+    tables = [_slice_table(column, [part for part in slices if part.column == column], right) for column in columns]
     note = "A slice marked worse is less accurate than all rows by more than chance explains (95 % Wilson interval)."
     return section("Slices", joined(tables), note=note) if tables else Html("")
 
@@ -89,7 +90,11 @@ def _coverage_table(thresholds: Sequence[Threshold]) -> Html:
 def _label_thresholds(thresholds: Sequence[LabelThreshold]) -> Html:
     drawing = line_chart(
         [
-            Curve("precision", [(threshold.threshold, threshold.precision) for threshold in thresholds]),
+            # Where no label is given any more, there is no precision.
+            Curve(
+                "precision",
+                [(threshold.threshold, threshold.precision if threshold.f1 else None) for threshold in thresholds],
+            ),
             Curve("recall", [(threshold.threshold, threshold.recall) for threshold in thresholds]),
             Curve("F1", [(threshold.threshold, threshold.f1) for threshold in thresholds]),
         ],
@@ -112,7 +117,7 @@ def _label_thresholds(thresholds: Sequence[LabelThreshold]) -> Html:
     )
 
 
-def _slice_table(column: str, parts: Sequence[Slice]) -> Html:
+def _slice_table(column: str, parts: Sequence[Slice], right: str) -> Html:
     flagged = any(part.worse for part in parts)
     rows = (
         (
@@ -126,7 +131,7 @@ def _slice_table(column: str, parts: Sequence[Slice]) -> Html:
         )
         for part in parts
     )
-    head = (quoted(column, 40), "rows", "accuracy", "macro F1", "confidence", "calibration error")
+    head = (quoted(column, 40), "rows", right, "macro F1", "confidence", "calibration error")
     return table((*head, "") if flagged else head, rows, words={len(head)})
 
 

@@ -59,7 +59,7 @@ class EvaluatePage:
                 confusion_section(self.metrics),
                 calibration_section(self.metrics, self.raw, note=_CALIBRATION),
                 threshold_section(self.thresholds, abstain_below=self.decision.abstain_below),
-                slice_section(self.slices),
+                slice_section(self.slices, several=self.metrics.confusion is None),
                 _suspects(self.suspects),
                 hardest_section(self.hardest),
                 origin_sections(self.configuration, self.lineage),

@@ -72,7 +72,7 @@ class Report:
                 seed_section(self.seeds),
                 calibration_section(self.metrics, self.raw, note=calibration_note(self.decision)),
                 threshold_section(self.thresholds, abstain_below=self.decision.abstain_below),
-                slice_section(self.slices),
+                slice_section(self.slices, several=self.metrics.confusion is None),
                 hardest_section(self.hardest),
                 self._frequencies(),
                 self._lengths(),

@@ -44,6 +44,9 @@ def test_a_model_that_always_abstains_is_told_and_has_no_line() -> None:
 def test_several_labels_have_precision_recall_and_f1() -> None:
     html = threshold_section([LabelThreshold(0.25, 0.125, 0.875, 0.21875), LabelThreshold(0.5, 0.5, 0.25, 0.333)])
     assert html.count("<polyline") == 3
+    faint = threshold_section([LabelThreshold(0.5, 0.5, 0.25, 0.333), LabelThreshold(0.99, 0.0, 0.0, 0.0)])
+    precision, recall = re.findall(r'<polyline class="(?:one|two) stroke" points="(.*?)"', faint)
+    assert (len(precision.split()), len(recall.split())) == (1, 2), "no precision where no label is given"
     assert {"0.25", "0.125", "0.875", "0.219"} <= set(checked(html).texts)
 
 
@@ -55,3 +58,4 @@ def test_only_a_worse_slice_is_marked() -> None:
     html = slice_section([part("de"), part("fr", worse=True)])
     assert re.findall(r"<bdi>(\w+)</bdi>.*?<b class=\"worse\">(.*?)</b>", html) == [("fr", "worse")]
     assert 'class="worse"' not in slice_section([part("de"), part("fr")])
+    assert "exact match" in checked(slice_section([part("de")], several=True)).texts
