@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from scorer.checking.findings import Finding, by_severity, counts
@@ -128,13 +129,13 @@ def _check_valid(scan: Scan, train: Scan, vocabulary: Vocabulary, config: CheckC
     """The validation file needs no enough of anything; but it must not hold what the training file holds."""
     tokens = check_tokens(scan.sample, vocabulary, max_length=config.max_length)
     judge = Judge(scan.file, scan.rows)
-    known = train.labels.counts()
+    name, known = Path(train.file).name, train.labels.counts()
     unknown = {name: rows for name, rows in scan.labels.counts().items() if name not in known}
     findings = [
         *_file_findings(judge, scan),
-        *judge.overlap(*find_overlap(scan.keys, train.keys), train.file),
-        *judge.foreign_labels(unknown, train.file),
-        *(judge.other_kind(scan.labels.described, train.labels.described, train.file) if scan.rows else ()),
+        *judge.overlap(*find_overlap(scan.keys, train.keys), name),
+        *judge.foreign_labels(unknown, name),
+        *(judge.other_kind(scan.labels.described, train.labels.described, name) if scan.rows else ()),
     ]
     return FileCheck(scan, tokens, tuple(findings))
 

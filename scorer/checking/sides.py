@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,8 +48,9 @@ class SidesCheck:
     findings: tuple[Finding, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON types only."""
-        return {"label_rows": list(self.label_rows), "findings": [finding.as_dict() for finding in self.findings]}
+        """JSON types only; of files their names alone, for a model travels."""
+        findings = [finding.as_dict() | {"file": Path(finding.file).name} for finding in self.findings]
+        return {"label_rows": list(self.label_rows), "findings": findings}
 
 
 def check_sides(train: Side, valid: Side | None, labels: LabelSet) -> SidesCheck:
@@ -62,7 +64,7 @@ def check_sides(train: Side, valid: Side | None, labels: LabelSet) -> SidesCheck
     ]
     if valid is not None:
         others = valid.keys()
-        found += Judge(valid.file, len(others)).overlap(*find_overlap(others, keys), train.file)
+        found += Judge(valid.file, len(others)).overlap(*find_overlap(others, keys), Path(train.file).name)
     without_rows = [dataclasses.replace(finding, rows=()) for finding in found]
     return SidesCheck(tuple(rows.tolist()), tuple(by_severity(without_rows)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -60,3 +61,5 @@ def test_a_fit_finds_what_a_check_finds(tmp_path, tiny_model, multi):
     assert {finding.code for finding in found.findings} == CODES
     assert list(found.label_rows) == [expected.data.scan.labels.counts()[name] for name in labels.names]
     assert all(finding.rows == () for finding in found.findings)
+    assert str(tmp_path) not in json.dumps(found.as_dict())
+    assert {finding["file"] for finding in found.as_dict()["findings"]} == {"a.parquet", "b.parquet"}
