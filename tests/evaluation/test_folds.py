@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from scorer.classifier.directory import open_model
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.long_text import LongText
 from scorer.classifier.metadata import ModelMetadata
-from scorer.errors import DataError
+from scorer.errors import DataError, Interrupted
 from scorer.evaluation import folds
 from scorer.evaluation.config import EvaluateConfig
 from tests.evaluation.fitted import make_fitted, run, texts
@@ -46,6 +48,18 @@ def test_every_row_is_judged_by_a_model_that_has_not_seen_it(tmp_path: Path, mon
     assert [int(number) for number in found.findings.numbers] == [*range(1, 31)]
     # The model is of the rows' own labels: it would be all right if it were asked itself.
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data.csv", "model"]
+
+
+def test_a_signal_ends_it_at_once_and_leaves_nothing(fitted: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    data = write_csv(tmp_path / "d.csv", ("sentence", "score"), [(text, 1) for text in texts(12)])
+    console = Remembering(lambda line: os.kill(os.getpid(), signal.SIGTERM) if "fold 1" in line else None)
+    with pytest.raises(Interrupted, match="nothing was written") as stopped:
+        run(data, fitted, console, folds=2, rows=tmp_path / "rows.csv")
+    assert stopped.value.exit_code == 143
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["d.csv", "temporary"]
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_fewer_texts_than_folds(fitted: Path, tmp_path: Path) -> None:

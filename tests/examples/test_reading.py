@@ -49,6 +49,15 @@ def test_leading_zeros_and_numbers_in_a_named_text_column_stay_text(tmp_path: Pa
     assert read(csv(tmp_path, "code,label", "007,1", "12,2"), "code").texts == (["007", "12"],)
 
 
+def test_the_numbers_of_rows_are_those_of_the_file_and_other_columns_come_along(tmp_path: Path) -> None:
+    path = csv(tmp_path, "text,label,shop", ",1,x", "good,1,y", '"",2,x', "bad,2,", "fine,1,z")
+    examples = read_examples(str(path), text_columns=(), label_column=None, others=("shop",))
+    assert examples.numbers().tolist() == [2, 4, 5]
+    assert examples.others == {"shop": ["y", None, "z"]}
+    taken = examples.take(np.array([2, 0]))
+    assert (taken.others, taken.dropped, taken.numbers().tolist()) == ({"shop": ["z", "y"]}, 0, [1, 2])
+
+
 def test_limit_takes_the_first_rows(tmp_path: Path) -> None:
     assert read(csv(tmp_path, "text,label", "a,1", "b,2", "c,3"), limit=2).labels == [1, 2]
 
