@@ -47,8 +47,9 @@ from scorer.training.resume import describe, last_checkpoint, open_workspace, re
 from scorer.training.seeds import SeedLog, SeedResult, summarize
 from scorer.training.trainer import FitTrainer, Narrator, make_trainer, quiet_training
 
-# Three checkpoints (the best, the last and the one being written) of weights and AdamW's two moments, and the model.
-_COPIES_ON_DISK = 3 * 3 + 1
+# Three checkpoints (the best, the last and the one being written) of weights and AdamW's two moments, and the model;
+# with several seeds the best so far and the one that takes its place.
+_COPIES_ON_DISK = 3 * 3 + 2
 
 
 @dataclass(frozen=True)
