@@ -150,3 +150,57 @@ def test_a_column_that_exists_already(names, options, clash):
     else:
         with pytest.raises(UsageError, match=f"a column '{clash}' already; --prefix"):
             refuse_clash(names, FrameConfig(**options))
+
+
+SEVERAL = LabelSet.from_values(["bad", "fine", "good"], multi=True)
+
+
+def test_several_labels_are_lists_of_those_above_their_thresholds():
+    table = pa.table({"id": pa.array(range(6), pa.int16())})
+    records = np.zeros(4, record_dtype(3))
+    records["logits"] = LOGITS
+    temperature, thresholds = (1.0, 2.0, 1.0), (0.6, 0.5, 0.6)
+    answers = Answers.of(FrameConfig(probabilities=True), labels=SEVERAL, decision=Decision(temperature, thresholds))
+    found = answers.append(table, status=STATUS, scorable=SCORABLE, records=records)
+    found.validate(full=True)
+    assert found.schema == answers.schema(table.schema)
+    assert (found.schema.field("score").type, found.schema.field("confidence").type) == (
+        pa.list_(pa.string()),
+        pa.list_(pa.float32()),
+    )
+    chances = 1 / (1 + np.exp(-LOGITS / temperature))
+    for row, logits_row in ((1, 0), (2, 1), (5, 3)):
+        given = [label for label in range(3) if chances[logits_row, label] >= thresholds[label]]
+        assert found["score"][row].as_py() == [SEVERAL.names[label] for label in given]
+        assert found["confidence"][row].as_py() == pytest.approx(chances[logits_row, given], abs=1e-6)
+        assert list(found["probabilities"][row].as_py().values()) == pytest.approx(chances[logits_row], abs=1e-6)
+    assert [found["score"][row].as_py() for row in (0, 3, 4)] == [None] * 3
+    assert [found["confidence"][row].as_py() for row in (0, 3, 4)] == [None] * 3
+
+
+def test_a_row_may_have_no_label_at_all():
+    records = np.zeros(1, record_dtype(3))
+    records["logits"] = -5.0
+    answers = Answers.of(FrameConfig(), labels=SEVERAL, decision=Decision.uncalibrated(SEVERAL))
+    table = answers.append(
+        pa.table({"id": [1]}), status=np.zeros(1, np.int8), scorable=np.zeros(1, np.int64), records=records
+    )
+    assert (table["score"].to_pylist(), table["confidence"].to_pylist()) == ([[]], [[]])
+
+
+def test_several_labels_have_no_mean():
+    with pytest.raises(UsageError, match="any number of labels"):
+        Answers.of(FrameConfig(expected=True), labels=SEVERAL, decision=Decision.uncalibrated(SEVERAL))
+
+
+def test_unsure_rows_abstain_whether_truncated_or_not_and_others_stay_what_they_are():
+    records = np.zeros(5, record_dtype(3))
+    records["logits"] = [[9, 0, 0], [1, 0, 0], [1, 0, 0], [9, 0, 0], [0, 0, 0]]
+    before = np.array([Status.OK, Status.OK, Status.TRUNCATED, Status.TRUNCATED, Status.NONFINITE], np.int8)
+    answers = Answers.of(FrameConfig(), labels=NAMES, decision=Decision(abstain_below=0.7))
+    after = answers.judge(before, records)
+    assert after.dtype == np.int8
+    assert after.tolist() == [Status.OK, Status.ABSTAIN, Status.ABSTAIN, Status.TRUNCATED, Status.NONFINITE]
+    table = answers.append(pa.table({"id": range(5)}), status=after, scorable=np.arange(5), records=records)
+    assert table["score"].to_pylist() == ["bad"] * 4 + [None]
+    assert table["confidence"].null_count == 1

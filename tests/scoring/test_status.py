@@ -58,4 +58,7 @@ def test_the_column_and_the_counts():
     assert column.dictionary.to_pylist() == list(status.NAMES)
     assert status.count(codes) == {"ok": 2, "truncated": 1, "empty": 1, "oom": 1}
     assert status.is_scored(codes).tolist() == [True, False, True, False, True]
+    assert status.is_scored(np.array([Status.ABSTAIN], np.int8)).tolist() == [True]
+    assert {"ok", "truncated", "abstain"} == set(status.SCORED_NAMES)
+    assert [Status(code).name.lower() for code in range(6)] == ["ok", "truncated", "null", "empty", "nonfinite", "oom"]
     assert status.count(np.zeros(0, np.int8)) == {}
