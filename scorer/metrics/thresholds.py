@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 CONFIDENCES = (*(round(0.05 * step, 2) for step in range(20)), 0.97, 0.99)
 TARGETS = (0.9, 0.95, 0.99)
+# The few rows at the very top may all be right by chance.
+LEAST_ROWS = 30
 
 
 @dataclass(frozen=True)
@@ -50,13 +52,17 @@ def coverage_table(
     return tuple(_threshold(level, confidence >= level, correct) for level in at)
 
 
-def reaching(confidence: NDArray[np.floating[Any]], correct: NDArray[np.bool_], *, accuracy: float) -> Threshold | None:
-    """The most rows that reach `accuracy`: the smallest confidence at and above which that share is right, or None."""
+def reaching(
+    confidence: NDArray[np.floating[Any]], correct: NDArray[np.bool_], *, accuracy: float, least: int = LEAST_ROWS
+) -> Threshold | None:
+    """The most rows that reach `accuracy`: the smallest confidence at and above which that share is right and `least`
+    rows or more are; None when there is none."""
     order = np.argsort(-confidence, kind="stable")
     shares = correct[order].cumsum() / np.arange(1, len(order) + 1)
     # Rows of equal confidence are kept or left out together.
     last_of_equals = np.append(confidence[order][1:] != confidence[order][:-1], True)
     places = np.flatnonzero((shares >= accuracy) & last_of_equals)
+    places = places[places >= least - 1]
     if not len(places):
         return None
     level = confidence[order][places[-1]]

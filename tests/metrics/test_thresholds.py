@@ -26,8 +26,9 @@ def test_the_smallest_confidence_that_reaches_an_accuracy() -> None:
     confidence = np.round(draw.uniform(0.5, 1, 300), 2)
     correct = draw.uniform(0, 1, 300) < confidence
     for accuracy in (0.7, 0.8, 0.9, 0.95):
-        good = [level for level in np.unique(confidence) if correct[confidence >= level].mean() >= accuracy]
-        found = reaching(confidence, correct, accuracy=accuracy)
+        levels = [level for level in np.unique(confidence) if (confidence >= level).sum() >= 20]
+        good = [level for level in levels if correct[confidence >= level].mean() >= accuracy]
+        found = reaching(confidence, correct, accuracy=accuracy, least=20)
         if not good:
             assert found is None
             continue
@@ -38,7 +39,15 @@ def test_the_smallest_confidence_that_reaches_an_accuracy() -> None:
 
 
 def test_what_cannot_be_reached_is_none() -> None:
-    assert reaching(np.array([0.9, 0.8]), np.array([False, False]), accuracy=0.5) is None
+    assert reaching(np.array([0.9, 0.8]), np.array([False, False]), accuracy=0.5, least=1) is None
+
+
+def test_a_few_sure_rows_prove_nothing() -> None:
+    confidence, correct = np.linspace(1, 0.5, 100), np.arange(100) < 10
+    assert reaching(confidence, correct, accuracy=0.9) is None
+    found = reaching(confidence, correct, accuracy=0.9, least=10)
+    assert found is not None
+    assert found.rows == 11
 
 
 def test_label_thresholds_are_micro_averages() -> None:
