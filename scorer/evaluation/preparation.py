@@ -8,7 +8,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.classifier.labels import LabelSet, Targets
@@ -17,6 +16,7 @@ from scorer.evaluation.config import EvaluateConfig
 from scorer.examples.reading import Examples, read_examples
 from scorer.examples.targets import label_indices
 from scorer.runs.console import Console
+from scorer.scoring.preparation import refuse_own_input
 from scorer.tables.columns import find_text_columns
 from scorer.tables.formats import format_of
 from scorer.tables.publish import check_target
@@ -81,7 +81,8 @@ def _check_outputs(config: EvaluateConfig, source: Source) -> None:
         if path is not None:
             if str(path) == "-":
                 raise UsageError("--report and --rows are files; standard output has the summary")
-            check_target(path, [Path(file) for file in source.files], force=config.force)
+            refuse_own_input(path, config.data)
+            check_target(path, source.files, force=config.force)
     if config.rows is not None:
         if format_of(config.rows) is None:
             raise UsageError(f"{config.rows}: no format has this ending; name a .parquet, .csv, .tsv or .jsonl file")

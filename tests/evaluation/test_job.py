@@ -126,6 +126,8 @@ def test_what_cannot_be_is_refused_before_the_model_is_loaded(fitted: Path, data
         with pytest.raises(error, match=part):
             run(data, fitted, **options)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+    with pytest.raises(UsageError, match="would be part of the input"):
+        run(data.parent, fitted, rows=data.with_name("more.csv"))
 
 
 def test_labels_that_the_model_lacks_are_an_error_with_counts(fitted: Path, tmp_path: Path) -> None:
