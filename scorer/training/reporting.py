@@ -12,6 +12,7 @@ import numpy as np
 
 from scorer.classifier.labels import LabelSet, Targets
 from scorer.classifier.metadata import ModelMetadata
+from scorer.examples.targets import label_counts
 from scorer.metrics.classification import Metrics
 from scorer.metrics.rows import Judged
 from scorer.metrics.slices import slices
@@ -37,7 +38,6 @@ def fit_report(
 ) -> Report:
     """The page about the model that `metadata` describes; `judged` are the rows of `data.valid`, in their order."""
     train, valid = metadata.training_data["train"], metadata.training_data["valid"]
-    counts = data.train_targets.sum(axis=0) if data.labels.multi else np.bincount(data.train_targets)
     characters = [sum(map(len, key)) for key in data.valid.keys()]  # noqa: SIM118 (a list, no mapping)
     several = label_threshold_table(judged.probabilities, judged.targets) if judged.multi else ()
     return Report(
@@ -48,7 +48,7 @@ def fit_report(
         decision=metadata.decision,
         history=history,
         seeds=seeds,
-        train_labels=[int(count) for count in counts],
+        train_labels=label_counts(data.train_targets, data.labels).tolist(),
         ordered=data.labels.ordinal,
         profile=metadata.profile,
         max_length=metadata.max_length,

@@ -50,6 +50,14 @@ def test_every_row_is_judged_by_a_model_that_has_not_seen_it(tmp_path: Path, mon
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data.csv", "model"]
 
 
+def test_a_label_of_one_row_is_in_no_model_that_judges_it(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = make_fitted(tmp_path / "model", ("1", "2", "5"))
+    rows = [(text, 5 if number == 3 else 1 + number % 2) for number, text in enumerate(texts(24))]
+    found = run(write_csv(tmp_path / "data.csv", ("sentence", "score"), rows), model, folds=2)
+    assert [label.support for label in found.findings.metrics.labels] == [12, 11, 1]
+
+
 def test_a_signal_ends_it_at_once_and_leaves_nothing(fitted: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
