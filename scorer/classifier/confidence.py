@@ -5,11 +5,15 @@ Pure functions on arrays; knows no model, file or device.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 
-def probabilities(logits: NDArray[np.float32], *, temperature: float | NDArray[np.float64]) -> NDArray[np.float32]:
+def probabilities(
+    logits: NDArray[np.floating[Any]], *, temperature: float | NDArray[np.float64]
+) -> NDArray[np.float32]:
     """softmax(logits / temperature), (n, labels) float32; temperature scaling after Guo et al. 2017, section 4.2."""
     scaled = logits.astype(np.float64) / temperature
     scaled -= scaled.max(axis=1, keepdims=True)
@@ -19,7 +23,7 @@ def probabilities(logits: NDArray[np.float32], *, temperature: float | NDArray[n
 
 
 def independent_probabilities(
-    logits: NDArray[np.float32], *, temperature: float | NDArray[np.float64]
+    logits: NDArray[np.floating[Any]], *, temperature: float | NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """sigmoid(logits / temperature), (n, labels) float32: each label's probability, whatever the others'."""
     scaled = logits.astype(np.float64) / temperature

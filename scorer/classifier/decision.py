@@ -7,6 +7,7 @@ whether a row may have several is all.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,7 @@ class Decision:
         """Whether a row may have any number of labels."""
         return self.thresholds is not None
 
-    def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    def probabilities(self, logits: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         """Calibrated probabilities (n, labels) float32 of `logits` (n, labels): they add up to 1, or each is its own
         label's where rows may have several."""
         temperature = np.array(self.temperature)

@@ -29,14 +29,15 @@ class Predictions:
     """What is known of n rows.
 
     logits    (n, labels) float32, as the model gave them
-    scaled    (n, labels) float32, divided by the temperature of the model that gave them
+    scaled    (n, labels) float64, divided by the temperature of the model that gave them; float32 would round away from
+              a threshold what stands exactly on it
     tokens    (n,) int64, tokens of each input as the model saw it
     scored    (n,) bool, whether the logits are finite; they are 0 where they are not
     decision  what makes labels of `scaled`
     """
 
     logits: NDArray[np.float32]
-    scaled: NDArray[np.float32]
+    scaled: NDArray[np.float64]
     tokens: NDArray[np.int64]
     scored: NDArray[np.bool_]
     decision: Decision
@@ -79,7 +80,7 @@ def predict(config: EvaluateConfig, directory: ModelDirectory, examples: Example
     if (outcomes == Outcome.OUT_OF_MEMORY).any():
         raise DeviceError("a single row exhausts the device's memory; try --device cpu")
     decision = classifier.decision
-    scaled = (logits / np.array(decision.temperature)).astype(np.float32)
+    scaled = logits / np.array(decision.temperature)
     plain = dataclasses.replace(decision, temperature=(1.0,))
     predictions = Predictions(logits, scaled, tokens, outcomes == Outcome.SCORED, plain)
     return Predicted(predictions, decision.temperature, dataclasses.asdict(classifier.engine))

@@ -90,14 +90,14 @@ def measure(
     if labels.multi:
         return _measure_multi(logits, targets, labels=labels, decision=decision)
     log_probabilities = log_softmax(logits / np.array(decision.temperature))
-    predicted = log_probabilities.argmax(axis=1)
+    answered = decision.probabilities(logits)
+    predicted = answered.argmax(axis=1)
     confusion = confusion_matrix(targets, predicted, labels=len(labels))
     probabilities = np.exp(log_probabilities)
     numbers = labels.numbers()
     more = ordinal_figures(confusion, numbers) if labels.ordinal and numbers is not None else {}
-    kept = ~decision.abstains(probabilities.astype(np.float32))
     if decision.abstain_below is not None:
-        more |= selective_figures(predicted == targets, kept)
+        more |= selective_figures(predicted == targets, ~decision.abstains(answered))
     bins = reliability(probabilities.max(axis=1), predicted == targets)
     return Metrics(
         rows=len(targets),
@@ -117,7 +117,7 @@ def _measure_multi(
     logits: NDArray[np.floating[Any]], targets: Targets, *, labels: LabelSet, decision: Decision
 ) -> Metrics:
     """`measure` where each (row, label) is an event: its probability and whether the label is there."""
-    probabilities = decision.probabilities(logits.astype(np.float32))
+    probabilities = decision.probabilities(logits)
     chosen = decision.chosen(probabilities)
     hits, alarms, misses = counts = multilabel.binary_counts(targets, chosen)
     precision, recall, f1 = _ratios(hits, predicted=hits + alarms, support=hits + misses)

@@ -46,7 +46,7 @@ class Judged:
         return self.targets.ndim == 2
 
 
-def judge(logits: NDArray[np.float32], targets: NDArray[np.integer[Any]], *, decision: Decision) -> Judged:
+def judge(logits: NDArray[np.floating[Any]], targets: NDArray[np.integer[Any]], *, decision: Decision) -> Judged:
     """Compare the answers that `decision` gives to `logits` (n, labels) with `targets`, as in `Judged`."""
     probabilities = decision.probabilities(logits)
     if not decision.multi:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -12,6 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import confusion_matrix, f1_score, log_loss
 
+from scorer import load
+from scorer.classifier.decision import Decision
+from scorer.classifier.metadata import ModelMetadata
 from scorer.errors import DataError, ModelError, OutputRefused, UsageError
 from scorer.evaluation.job import EvaluationSummary
 from tests.evaluation.fitted import TEMPERATURE, logits, make_fitted, run, texts
@@ -41,6 +45,19 @@ def data(fitted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def found(fitted: Path, data: Path) -> EvaluationSummary:
     written = {"rows": data.with_name("rows.parquet"), "report": data.with_name("page.html")}
     return run(data, fitted, slice=("shop",), show=5, **written)
+
+
+def test_a_row_whose_confidence_is_the_threshold_is_kept(tmp_path: Path) -> None:
+    """As `score` keeps it: dividing the logits in float32 would put some such rows below their own confidence."""
+    model = make_fitted(tmp_path / "model", ("1", "5"))
+    every_row = write_csv(tmp_path / "d.csv", ("sentence", "score"), [(text, 1) for text in texts(60)])
+    scored = load(str(model), precision="fp32", device="cpu").score_frame(pa.table({"sentence": texts(60)}))
+    confidence = sorted(scored["confidence"].to_pylist())
+    metadata = ModelMetadata.read(model)
+    for least in confidence[::6]:
+        dataclasses.replace(metadata, decision=Decision((TEMPERATURE,), abstain_below=least)).write(model)
+        kept = run(every_row, model).findings.metrics.more["coverage"]
+        assert kept == pytest.approx(np.mean(np.array(confidence) >= least))
 
 
 def test_the_figures_are_those_of_transformers_and_scikit_learn(found: EvaluationSummary, fitted: Path) -> None:

@@ -66,3 +66,10 @@ def test_as_dict_is_json() -> None:
     logits, targets = predictions(20, 0)
     document = measure(logits, targets, labels=LABELS).as_dict()
     assert json.loads(json.dumps(document, allow_nan=False)) == document
+
+
+@pytest.mark.parametrize("logits", [np.zeros((1, 4), np.float32), np.float32([[1, 1 + 2**-23, 0, 0]])])
+def test_nearly_equal_logits_are_answered_as_a_score_job_answers(logits: np.ndarray) -> None:
+    decision = Decision((3.0,))
+    answered = decision.chosen(decision.probabilities(logits)).argmax(axis=1)
+    assert measure(logits, answered, labels=LABELS, decision=decision).accuracy == 1.0
