@@ -55,7 +55,7 @@ def abstain(task: Task, seed: int) -> dict[str, Any]:
     return {"coverage": len(kept) / len(rows), "precision": len(right) / max(len(kept), 1)}
 
 
-def long_text(file: Path, mode: str, seed: int) -> dict[str, Any]:
+def long_text(file: Path, mode: str, seed: int, *, epochs: int) -> dict[str, Any]:
     """Texts beyond the model, fitted on all rows of `file` but 400: accuracy on these, at 128 tokens."""
     rows = pl.read_parquet(file).sample(fraction=1.0, shuffle=True, seed=seed)
     with _folder() as folder:
@@ -63,7 +63,8 @@ def long_text(file: Path, mode: str, seed: int) -> dict[str, Any]:
         rows[:LONG_TEST_ROWS].write_parquet(folder / "test.parquet")
         parts = {part: folder / f"{part}.parquet" for part in ("train", "test")}
         task = Task(name=file.stem, **parts, texts=("review",), label="polarity")
-        seconds = commands.fit(task, folder / "model", "--long-text", mode, "--max-length", "128", seed=seed)
+        options = ("--long-text", mode, "--max-length", "128", "--epochs", str(epochs))
+        seconds = commands.fit(task, folder / "model", *options, seed=seed)
         found = commands.evaluate(task.test, folder / "model")
     return {"seconds": seconds, "accuracy": found["metrics"]["accuracy"]}
 
