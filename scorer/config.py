@@ -7,6 +7,7 @@ environment (`SCORER_MAX_LENGTH`) and a key of the configuration file, where `al
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, fields
 from pathlib import Path
@@ -44,13 +45,15 @@ def settings_of(config: type) -> Iterator[tuple[Field[Any], Setting, Any]]:
 
 
 class Checked:
-    """A configuration whose numbers are at least their settings' minimum, whoever makes it."""
+    """A configuration whose numbers are finite and at least their settings' minimum, whoever makes it."""
 
     def __post_init__(self) -> None:
         for field, setting, _ in settings_of(type(self)):
             value = getattr(self, field.name)
             if setting.minimum is not None and value is not None and not value >= setting.minimum:
                 raise UsageError(f"--{field.name.replace('_', '-')} {value}: {setting.minimum:g} is the least")
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UsageError(f"--{field.name.replace('_', '-')} {value}: a finite number is needed")
 
 
 Preset = Literal["quick", "default", "best"]

@@ -1,4 +1,4 @@
-"""Configurations refuse numbers below their settings' minimum, whoever makes them."""
+"""Configurations refuse numbers below their settings' minimum or without end, whoever makes them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ def test_defaults_are_allowed():
         (lambda: ScoreConfig(source="a", target="b", window_rows=0), "--window-rows 0: 1 is the least"),
         (lambda: FitConfig(train=Path("a"), learning_rate=-0.1), "--learning-rate -0.1: 0 is the least"),
         (lambda: FitConfig(train=Path("a"), epochs=float("nan")), "--epochs nan: 0 is the least"),
+        (lambda: FitConfig(train=Path("a"), epochs=float("inf")), "--epochs inf: a finite number is needed"),
     ],
 )
-def test_a_number_below_the_minimum_is_a_usage_error(make, message):
+def test_a_number_out_of_range_is_a_usage_error(make, message):
     with pytest.raises(UsageError, match=message):
         make()

@@ -19,7 +19,7 @@ from scorer.checking.tokens import TokenCheck, check_tokens
 from scorer.classifier.vocabulary import Vocabulary
 from scorer.config import CheckConfig
 from scorer.errors import ConfigError
-from scorer.examples.targets import too_many_labels
+from scorer.examples.targets import check_separator, too_many_labels
 from scorer.runs.console import Console
 
 
@@ -86,9 +86,10 @@ class CheckResult:
 def check(config: CheckConfig, console: Console) -> CheckResult:
     """Look for what is wrong with the file, and with the validation file, that `config` names.
 
-    Raises InputMissing, UsageError (columns), ConfigError and ModelError (base model), and DataError for a file that
+    Raises InputMissing, UsageError (columns, separator), ConfigError and ModelError (base model), and DataError for a file that
     cannot be parsed.
     """
+    check_separator(config.label_separator)
     vocabulary = Vocabulary.of_base_model(config.base_model)
     if vocabulary.positions is not None and config.max_length > vocabulary.positions:
         raise ConfigError(

@@ -78,8 +78,7 @@ class LabelCounter:
 
         A key (n,) uint64 for the labels of each row: the same labels, the same key; `NO_LABEL` where there is none.
         """
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
+        column = _plain(column)
         if self._separator is not None:
             column = pc.split_pattern(column.cast(pa.large_string()), self._separator)
         return self._add_lists(column, usable) if self.multi else self._add_values(column, usable)
@@ -95,9 +94,7 @@ class LabelCounter:
     def _add_lists(self, column: pa.ChunkedArray, usable: NDArray[np.bool_]) -> NDArray[np.uint64]:
         lengths = np.asarray(pc.fill_null(pc.list_value_length(column), 0)).astype(np.int64)
         owner = np.repeat(np.arange(len(column)), lengths)
-        values = pc.list_flatten(column)
-        if pa.types.is_dictionary(values.type):
-            values = values.cast(values.type.value_type)
+        values = _plain(pc.list_flatten(column))
         if self._separator is not None:
             values = pc.utf8_trim_whitespace(values)
             said = np.asarray(pc.not_equal(values, "")).astype(np.bool_)
@@ -139,6 +136,13 @@ class LabelCounter:
         if name not in self._codes and len(self._codes) >= MOST_DISTINCT:
             return _OTHERS
         return self._codes.setdefault(name, len(self._codes))
+
+
+def _plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """`values` without a dictionary, and texts in a type that can be filtered, which views cannot."""
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    return values.cast(pa.large_string()) if pa.types.is_string_view(values.type) else values
 
 
 def _missing(values: pa.ChunkedArray) -> NDArray[np.bool_]:

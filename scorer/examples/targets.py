@@ -16,12 +16,18 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from scorer.classifier.labels import LabelSet, LabelValue, RowLabel, Targets
-from scorer.errors import ConfigError, DataError
+from scorer.errors import ConfigError, DataError, UsageError
 from scorer.examples.columns import is_label, is_list
 from scorer.tables.texts import is_text
 
 MOST_LABELS = 1000
 _MANY_LABELS = 20
+
+
+def check_separator(separator: str | None) -> None:
+    """UsageError for a separator that is empty."""
+    if separator == "":
+        raise UsageError("--label-separator: empty; say what stands between the labels, such as ','")
 
 
 def label_values(column: pa.ChunkedArray, *, name: str, where: str, separator: str | None = None) -> list[RowLabel]:
@@ -85,6 +91,7 @@ def _one_each(column: pa.ChunkedArray, *, name: str, where: str, unit: str = "ro
             f"{where}: labels: {missing} null or empty of {len(column)} {unit} in column {name!r}; fill or drop them"
         )
     if pa.types.is_floating(column.type):
+        column = column.cast(pa.float64())
         fractional = pc.sum(pc.not_equal(column, pc.floor(column))).as_py() or 0
         if fractional:
             raise DataError(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from scorer.classifier.long_text import LongText
 from scorer.config import PRESETS, FitConfig
 from scorer.errors import UsageError
+from scorer.examples.targets import check_separator
 from scorer.runs.console import Console
 from scorer.training.data import TrainingData, load_data
 from scorer.training.output import check_output, default_output
@@ -77,8 +78,7 @@ def _check_values(config: FitConfig) -> None:
         raise UsageError(f"--valid-fraction {config.valid_fraction}: a share between 0 and 1, without the ends")
     if config.abstain is not None and not 0.0 < config.abstain < 1.0:
         raise UsageError(f"--abstain {config.abstain}: a share between 0 and 1, without the ends, such as 0.95")
-    if config.label_separator == "":
-        raise UsageError("--label-separator: empty; say what stands between the labels, such as ','")
+    check_separator(config.label_separator)
     if config.max_steps is None and config.epochs <= 0:
         raise UsageError(f"--epochs {config.epochs}: more than 0 are needed")
     if config.label_smoothing >= 1.0:

@@ -32,6 +32,7 @@ def counted(values, kind=None, *, separator=None, usable=None, windows=1):
         (["b", "a", "b", None], pa.dictionary(pa.int8(), pa.large_string()), {"b": 2, "a": 1}),
         ([True, False, True, None], pa.bool_(), {"true": 2, "false": 1}),
         ([7, 7, 200, None], pa.uint8(), {"7": 2, "200": 1}),
+        (["b", "a", "b", None], pa.string_view(), {"b": 2, "a": 1}),
     ],
 )
 def test_labels_of_every_kind_are_counted(values, kind, expected, windows):

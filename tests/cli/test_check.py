@@ -53,6 +53,12 @@ def test_what_is_absent_is_said_at_once(cli, arguments):
     assert (ran.code, ran.err) == (66, "scorer: error: absent.csv: no such file\n")
 
 
+def test_an_empty_separator_is_a_usage_error(cli, arguments):
+    ran = cli("check", "train.csv", "--label-separator", "", *arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("scorer: error: --label-separator: empty; ")
+
+
 def test_a_page_is_written_unless_it_would_replace_the_data(cli, arguments, tmp_path):
     assert cli("check", "bad.csv", "--report", "check.html", *arguments).code == 0
     assert "also stands under another label" in (tmp_path / "check.html").read_text(encoding="utf-8")

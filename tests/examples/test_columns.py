@@ -67,6 +67,8 @@ def test_a_named_column_that_is_not_there_is_an_error_with_the_near_miss() -> No
         find({"text": pa.string(), "label": pa.int64()}, "Txt")
     with pytest.raises(UsageError, match="no column 'zzz'; --label-column takes one of"):
         find({"text": pa.string(), "label": pa.int64()}, label="zzz")
+    with pytest.raises(UsageError, match="no column ''; --label-column takes one of"):
+        find({"text": pa.string(), "label": pa.int64()}, label="")
 
 
 @pytest.mark.parametrize(("texts", "label"), [(("a", "a"), "label"), (("a",), "a"), (("a", "b", "c"), "label")])

@@ -24,6 +24,8 @@ def values(column: pa.Array) -> list[Any]:
         (pa.array([1, 5], pa.uint64()), [1, 5]),
         (pa.array([-1, 1]), [-1, 1]),
         (pa.array([1.0, 2.0], pa.float32()), [1, 2]),
+        (pa.array([1.0, 2.0], pa.float16()), [1, 2]),
+        (pa.array(["neg", "pos"], pa.string_view()), ["neg", "pos"]),
         (pa.array([True, False]), [True, False]),
         (pa.array(["neg", "pos"], pa.large_string()), ["neg", "pos"]),
         (pa.array(["neg", "pos"]).dictionary_encode(), ["neg", "pos"]),
