@@ -86,8 +86,8 @@ class CheckResult:
 def check(config: CheckConfig, console: Console) -> CheckResult:
     """Look for what is wrong with the file, and with the validation file, that `config` names.
 
-    Raises InputMissing, UsageError (columns, separator), ConfigError and ModelError (base model), and DataError for a file that
-    cannot be parsed.
+    Raises InputMissing, UsageError (columns, separator), ConfigError and ModelError (base model), and DataError for a
+    file that cannot be parsed.
     """
     check_separator(config.label_separator)
     vocabulary = Vocabulary.of_base_model(config.base_model)

@@ -48,7 +48,8 @@ def find_columns(schema: pa.Schema, *, texts: Sequence[str], label: str | None, 
         raise UsageError(f"--text-column: {len(texts)} columns; one, or two for a sentence pair")
     if len(set(texts)) < len(texts) or label in texts:
         raise UsageError(f"{where}: the same column is named twice; texts and label are different columns")
-    for name, flag in (*((text, "--text-column") for text in texts), *([] if label is None else [(label, "--label-column")])):
+    asked = [(text, "--text-column") for text in texts] + ([] if label is None else [(label, "--label-column")])
+    for name, flag in asked:
         if name not in schema.names:
             raise UsageError(
                 f"{where}: no column {name!r}{_near(name, schema.names)}; {flag} takes one of {_listed(schema)}"
