@@ -22,13 +22,14 @@ class StopSignals:
     """Within the `with` block SIGINT, SIGTERM and SIGHUP are remembered instead of ending the process.
 
     Only the main thread can receive signals; in any other thread the block changes nothing. A signal that the caller
-    ignores (SIGHUP under nohup) stays ignored.
+    ignores (SIGHUP under nohup) stays ignored. When the block ends without an error, a signal that came is passed on to
+    the block around it, if there is one: a job within a job must not swallow it.
     """
 
     def __init__(self) -> None:
         self._received: int | None = None
         self._at_once = False
-        self._previous: dict[signal.Signals, Any] = {}
+        self._previous: dict[int, Any] = {}
 
     def check(self) -> None:
         """Raise Interrupted when a signal has come."""
@@ -55,9 +56,13 @@ class StopSignals:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, previous in self._previous.items():
-            signal.signal(number, previous)
-        self._previous.clear()
+        previous, self._previous = self._previous, {}
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        if error is None and self._received is not None:
+            outer = getattr(previous[self._received], "__self__", None)
+            if isinstance(outer, StopSignals):
+                outer._handle(self._received, None)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self._received is not None:

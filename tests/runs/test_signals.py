@@ -102,3 +102,28 @@ def test_another_thread_changes_no_handler():
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+def test_a_block_within_a_block_does_not_swallow_a_signal():
+    with StopSignals() as outer:
+        with StopSignals():
+            os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(Interrupted) as caught:
+            outer.check()
+    assert caught.value.exit_code == 143
+
+
+def test_a_block_that_stops_at_once_stops_where_the_one_within_ends():
+    reached = []
+
+    def work():
+        with StopSignals() as outer, outer.at_once():
+            with StopSignals():
+                os.kill(os.getpid(), signal.SIGINT)
+                reached.append("the end of the inner block")
+            reached.append("what follows it")
+
+    with pytest.raises(Interrupted):
+        work()
+    assert reached == ["the end of the inner block"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
