@@ -65,12 +65,16 @@ def evaluate(config: EvaluateConfig, console: Console) -> EvaluationSummary:
     """
     started = time.monotonic()
     try:
-        with StopSignals() as signals, signals.at_once():
-            prepared = prepare(config, console)
-            predicted = _predict(prepared, console)
-            return _conclude(prepared, predicted, console, started=started)
+        with StopSignals() as signals:
+            with signals.at_once():
+                prepared = prepare(config, console)
+                predicted = _predict(prepared, console)
+                findings = _find(prepared, predicted)
+            # Not at once: both files or none.
+            _write(prepared, predicted, findings)
     except Interrupted as error:
         raise Interrupted(error.signal_number, "interrupted; nothing was written") from error
+    return _conclude(prepared, predicted, findings, console, started=started)
 
 
 def _predict(prepared: Prepared, console: Console) -> Predicted:
@@ -83,19 +87,24 @@ def _predict(prepared: Prepared, console: Console) -> Predicted:
     return predict(prepared.config, prepared.directory, prepared.examples, console)
 
 
-def _conclude(prepared: Prepared, predicted: Predicted, console: Console, *, started: float) -> EvaluationSummary:
+def _find(prepared: Prepared, predicted: Predicted) -> Findings:
     from scorer.evaluation.findings import find
-    from scorer.evaluation.narration import narrate
 
-    config, examples = prepared.config, prepared.examples
-    findings = find(
-        examples,
+    return find(
+        prepared.examples,
         prepared.targets,
         predicted.predictions,
         labels=prepared.labels,
-        columns=dict.fromkeys(config.slice),
+        columns=dict.fromkeys(prepared.config.slice),
     )
-    _write(prepared, predicted, findings)
+
+
+def _conclude(
+    prepared: Prepared, predicted: Predicted, findings: Findings, console: Console, *, started: float
+) -> EvaluationSummary:
+    from scorer.evaluation.narration import narrate
+
+    config, examples = prepared.config, prepared.examples
     unscored = int((~predicted.predictions.scored).sum())
     for line in narrate(findings, show=config.show):
         console.say(line)

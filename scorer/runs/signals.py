@@ -38,11 +38,18 @@ class StopSignals:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Within this block, of the main thread, a signal raises Interrupted where the work stands: nothing is lost."""
+        """Within this block, of the main thread, a signal raises Interrupted where the work stands: nothing is lost.
+
+        Whatever else the block ends with after a signal becomes Interrupted: what was at work there may have taken it
+        for a failure of its own.
+        """
         self._at_once = True
         try:
             self.check()
             yield
+        except Exception:
+            self.check()
+            raise
         finally:
             self._at_once = False
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from scorer import load
 from scorer.classifier.decision import Decision
 from scorer.classifier.metadata import ModelMetadata
 from scorer.errors import DataError, ModelError, OutputRefused, UsageError
+from scorer.evaluation import output
 from scorer.evaluation.job import EvaluationSummary
 from tests.evaluation.fitted import TEMPERATURE, logits, make_fitted, run, texts
 from tests.training.fits import Remembering, write_csv
@@ -99,6 +102,17 @@ def test_suspects_come_first_and_then_the_hardest(found: EvaluationSummary) -> N
     assert [row["loss"] for row in document["hardest"]] == pytest.approx(losses[:5])
 
 
+def test_a_signal_between_two_files_leaves_both(fitted: Path, data: Path, tmp_path: Path, monkeypatch) -> None:
+    def write_and_stop(*arguments: object, **options: object) -> None:
+        write_rows(*arguments, **options)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    write_rows = output.write_rows
+    monkeypatch.setattr(output, "write_rows", write_and_stop)
+    run(data, fitted, rows=tmp_path / "r.csv", report=tmp_path / "r.html")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.csv", "r.html"]
+
+
 def test_slices_are_by_length_and_by_the_column_asked_for(found: EvaluationSummary) -> None:
     parts = found.as_dict()["slices"]
     assert [part["value"] for part in parts if part["column"] == "shop"] == ["shop 0", "shop 2", "shop 1"]
@@ -143,8 +157,10 @@ def test_what_cannot_be_is_refused_before_the_model_is_loaded(fitted: Path, data
         with pytest.raises(error, match=part):
             run(data, fitted, **options)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+    (tmp_path / "folder").mkdir()
+    shutil.copy(data, tmp_path / "folder")
     with pytest.raises(UsageError, match="would be part of the input"):
-        run(data.parent, fitted, rows=data.with_name("more.csv"))
+        run(tmp_path / "folder", fitted, rows=tmp_path / "folder" / "more.csv")
 
 
 def test_labels_that_the_model_lacks_are_an_error_with_counts(fitted: Path, tmp_path: Path) -> None:

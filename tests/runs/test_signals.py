@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from scorer.errors import Interrupted
+from scorer.errors import Interrupted, ModelError
 from scorer.runs.signals import StopSignals
 
 ROOT = Path(__file__).parents[2]
@@ -127,3 +127,21 @@ def test_a_block_that_stops_at_once_stops_where_the_one_within_ends():
         work()
     assert reached == ["the end of the inner block"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_signal_that_was_taken_for_a_failure_is_a_signal_again():
+    def work():
+        with StopSignals() as signals, signals.at_once():
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+            except Exception as error:
+                raise ModelError("cannot be loaded") from error
+
+    with pytest.raises(Interrupted) as caught:
+        work()
+    assert caught.value.exit_code == 143
+
+
+def test_a_failure_without_a_signal_stays_one():
+    with pytest.raises(ModelError), StopSignals() as signals, signals.at_once():
+        raise ModelError("cannot be loaded")
