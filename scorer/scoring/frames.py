@@ -19,7 +19,7 @@ from scorer.errors import UsageError
 from scorer.scoring.answers import Answers, refuse_clash
 from scorer.scoring.classify import Classify
 from scorer.scoring.encode import Encode
-from scorer.scoring.windows import Window
+from scorer.scoring.windows import Window, window_rows
 from scorer.tables.columns import find_text_columns
 from scorer.tables.reader import check_names, check_types
 
@@ -96,8 +96,9 @@ class FrameScorer:
             store=None,
             run=0,
         )
-        starts = range(0, max(table.num_rows, 1), ScoreConfig.window_rows)
-        windows = (Window(number, table.slice(start, ScoreConfig.window_rows)) for number, start in enumerate(starts))
+        most = window_rows(ScoreConfig.window_rows, labels=len(self._classifier.labels))
+        starts = range(0, max(table.num_rows, 1), most)
+        windows = (Window(number, table.slice(start, most)) for number, start in enumerate(starts))
         return pa.concat_tables([self._classify(encode(window)).table for window in windows])
 
     @property

@@ -16,7 +16,7 @@ from scorer.config import FileFormat, ScoreConfig
 from scorer.errors import UsageError
 from scorer.scoring.answers import refuse_clash
 from scorer.scoring.drift import require_profile
-from scorer.scoring.windows import WINDOW_TEXT_BYTES
+from scorer.scoring.windows import WINDOW_TEXT_BYTES, window_rows
 from scorer.tables.columns import find_text_columns
 from scorer.tables.formats import format_of
 from scorer.tables.publish import check_free_space, check_target
@@ -68,8 +68,8 @@ class Preparation(Checked):
 
     def windows(self) -> Iterator[pa.Table]:
         """The rows to score, in windows."""
-        config = self.config
-        return self.reader.windows(max_rows=config.window_rows, max_bytes=WINDOW_TEXT_BYTES, limit=config.limit)
+        most = window_rows(self.config.window_rows, labels=len(self.directory.labels or ()))
+        return self.reader.windows(max_rows=most, max_bytes=WINDOW_TEXT_BYTES, limit=self.config.limit)
 
 
 def check(config: ScoreConfig) -> Checked:

@@ -16,6 +16,13 @@ from scorer.scoring.drift import Seen
 
 # A window ends before the row with which its texts would hold more bytes than these.
 WINDOW_TEXT_BYTES = 64 << 20
+# Nor does it have more logits: float64 copies of them would else be what fills the memory.
+_WINDOW_LOGITS = 8 << 20
+
+
+def window_rows(asked: int, *, labels: int) -> int:
+    """The most rows of a window when `asked` are wanted and each row has a logit for each of the `labels`."""
+    return max(min(asked, _WINDOW_LOGITS // max(labels, 1)), 1)
 
 
 @dataclass(frozen=True)
