@@ -76,7 +76,7 @@ class Comparison:
         self.names = tuple(names)
         self.multi = multi
         self.rows = self.compared = self.changed = self.only_old = self.only_new = 0
-        self.labelled = self._old_alone_right = self._new_alone_right = 0
+        self.labelled = self.unknown = self._old_alone_right = self._new_alone_right = 0
         self._confidence_change = 0.0
         # One more name stands for a row without any label.
         self._pairs = np.zeros((len(names) + 1, len(names) + 1), np.int64)
@@ -110,6 +110,7 @@ class Comparison:
         for quality, given, correct in zip(self._quality, (old, new), right, strict=True):
             quality.add(given, true, correct)
         self.labelled += len(known)
+        self.unknown += int((~known).sum())
         self._old_alone_right += int((right[0] & ~right[1]).sum())
         self._new_alone_right += int((right[1] & ~right[0]).sum())
 
@@ -137,6 +138,7 @@ class Comparison:
             "changes": self._label_changes() if self.multi else self._changes(),
             "examples": [example for *_, example in sorted(self._examples, key=lambda one: (-one[0], -one[1]))],
             "labelled": self.labelled,
+            "with_unknown_labels": self.unknown,
             "mcnemar": self._mcnemar(),
         }
 

@@ -54,7 +54,12 @@ class DiffSummary:
         return flips is not None and not flips.allows(comparison.changed, of=comparison.compared)
 
     def check(self) -> None:
-        """DataError when too many labels change for the new model to take the old one's place."""
+        """DataError when too many labels change for the new model to take the old one's place, or none was compared."""
+        if self.prepared.flips is not None and not self.comparison.compared:
+            raise DataError(
+                f"{self.prepared.config.data}: no row was scored, so --max-flips has nothing to judge by; name a file "
+                "with texts"
+            )
         if self.too_many:
             raise DataError(
                 f"{self.comparison.changed} of {self.comparison.compared} rows change their label, and --max-flips is "
@@ -118,7 +123,7 @@ def _compare(prepared: Prepared, console: Console) -> Comparison:
             if prepared.label is not None:
                 _judge(prepared, comparison, window[prepared.label], old, new)
             if sink is not None:
-                sink.write(_beside(window, tables, first=first).filter(pa.array(changed)))
+                sink.write(_rows(_beside(window, tables, first=first), np.flatnonzero(changed)))
             bar.update(window.num_rows)
         reader.check_unchanged()
     return comparison
@@ -163,6 +168,8 @@ class _Model:
 
 def _judge(prepared: Prepared, comparison: Comparison, column: pa.ChunkedArray, old: Given, new: Given) -> None:
     """Compare the answers with the labels of those rows that have one."""
+    if pa.types.is_string_view(column.type):
+        column = column.cast(pa.large_string())  # pyarrow filters no views
     valid = column.is_valid().to_numpy().astype(np.bool_)
     rows = np.flatnonzero(valid)
     if not len(rows):
@@ -226,6 +233,12 @@ def _beside(window: pa.Table, tables: list[pa.Table], *, first: int) -> pa.Table
     return window
 
 
+def _rows(table: pa.Table, places: NDArray[np.int64]) -> pa.Table:
+    """The rows of `table` at the ascending `places`. Slices, as pyarrow filters no columns of views."""
+    runs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1) if len(places) else []
+    return pa.concat_tables([table.slice(0, 0), *(table.slice(run[0], len(run)) for run in runs)])
+
+
 def _lineage(prepared: Prepared) -> dict[str, Any]:
     return {
         "diff": True,
@@ -244,6 +257,11 @@ def _conclude(summary: DiffSummary, console: Console) -> None:
     )
     for change in () if summary.comparison.multi else found["changes"][:5]:
         console.say(f"  {change['old']} -> {change['new']}: {change['rows']} rows")
+    if found["with_unknown_labels"]:
+        console.warn(
+            f"{found['with_unknown_labels']} of {found['labelled']} labelled rows have a label that neither model "
+            "knows, and count as wrong; is it the right --label-column?"
+        )
     old, new = summary.comparison.metrics
     if old is None or new is None:
         return

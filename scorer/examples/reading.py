@@ -110,7 +110,7 @@ def read_examples(
             values.extend(window.column(name).filter(pa.array(usable[-1])).to_pylist())
         label_chunks.extend(window.column(columns.label).chunks)
     if not label_chunks or not sum(map(len, usable)):
-        raise DataError(f"{location}: no rows; a training file needs some")
+        raise DataError(f"{location}: no rows; texts with labels are needed")
     column = pa.chunked_array(label_chunks)
     labels = label_values(column, name=columns.label, where=location, separator=label_separator)
     mask = np.concatenate(usable)

@@ -119,6 +119,7 @@ def test_a_row_without_a_score_or_with_a_label_beyond_the_models_is_wrong():
     comparison.judge(given, given, true, np.array([True, True, False]))
     assert comparison.metrics[0]["accuracy"] == pytest.approx(1 / 3)
     assert comparison.as_dict()["mcnemar"]["p_value"] == 1.0
+    assert (comparison.labelled, comparison.unknown) == (3, 1)
 
 
 def test_nothing_to_compare():
