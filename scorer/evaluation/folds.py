@@ -38,8 +38,9 @@ _OWN = {"train", "valid", "output", "limit", "resume", "force", "strict", "quiet
 def predict_by_folds(prepared: Prepared, folds: int, console: Console) -> Predicted:
     """Predict the rows of each of `folds` folds by a model fitted on the rows of the others.
 
-    A fit holds out a share of its own rows to choose the best checkpoint and to calibrate, so nothing of the fold it
-    predicts has any part in it. Equal texts are in one fold. DataError when there are fewer texts than folds.
+    A fit holds out a share of its own rows to choose the best checkpoint and its temperature, so nothing of the fold it
+    predicts has any part in the probabilities. Thresholds and the confidence to abstain below stay those of the model
+    that is evaluated. Equal texts are in one fold. DataError when there are fewer texts than folds.
     """
     metadata = prepared.directory.metadata
     assert metadata is not None, "preparation refuses models without metadata; this is a bug"

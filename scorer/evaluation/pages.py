@@ -26,7 +26,10 @@ def evaluate_page(prepared: Prepared, predicted: Predicted, findings: Findings) 
     config, examples = prepared.config, prepared.examples
     judged, errors = findings.judged, findings.errors
     hardest, suspects = findings.hardest()[: config.show], errors.ranking()[: config.show]
-    how = f"by {config.folds} models that had not seen them" if config.folds is not None else "as the model scores them"
+    how = "as the model scores them"
+    if config.folds is not None:
+        own = findings.decision.multi or findings.decision.abstain_below is not None
+        how = f"by {config.folds} models that had not seen them" + (", under the model's own thresholds" if own else "")
     return EvaluatePage(
         title=f"{prepared.directory.path.resolve().name} on {Path(config.data).name}",
         lead=f"{len(judged):,} labelled rows, {how}.",

@@ -21,7 +21,7 @@ from scorer.reports.page import Html, page, section
 from scorer.reports.rows import ShownRow, row_list
 from scorer.reports.sections import calibration_section, headline, label_section, origin_sections
 
-_CALIBRATION = "The calibration is the model's own, which was fitted on other rows: its validation rows."
+_CALIBRATION = "Nothing of the calibration was fitted here: the model brought it along, from its validation rows."
 
 
 @dataclass(frozen=True, kw_only=True)
