@@ -1,0 +1,30 @@
+"""What can be set: one frozen dataclass a job, where every default stands once, beside its explanation.
+
+A field with a `Setting` is also a flag of the command line (`max_length` is `--max-length`), a variable of the
+environment (`SCORER_MAX_LENGTH`) and a key of the configuration file, where `aliases` are further names for it.
+`scorer.cli.options` makes click options of the fields, `scorer.cli.settings` reads the file; this room knows neither.
+"""
+
+from scorer.config.check import CheckConfig
+from scorer.config.choices import LATEST_MODEL, Backend, FileFormat, LongTextStrategy, Pooling, Precision
+from scorer.config.fit import PRESETS, FitConfig, Preset
+from scorer.config.score import FrameConfig, ScoreConfig
+from scorer.config.settings import Checked, Setting, settings_of
+
+__all__ = [
+    "LATEST_MODEL",
+    "PRESETS",
+    "Backend",
+    "CheckConfig",
+    "Checked",
+    "FileFormat",
+    "FitConfig",
+    "FrameConfig",
+    "LongTextStrategy",
+    "Pooling",
+    "Precision",
+    "Preset",
+    "ScoreConfig",
+    "Setting",
+    "settings_of",
+]

@@ -1,0 +1,106 @@
+"""What can be set of scoring: of tables in memory, and of files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from scorer.config.choices import LATEST_MODEL, Backend, FileFormat, Precision
+from scorer.config.settings import Checked, Setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameConfig(Checked):
+    """How rows are scored, wherever they come from: `model`, what it reads, what comes out, how it is computed."""
+
+    # what is scored, by what
+    model: Annotated[str, Setting("Model directory or hub name.", short="-m", metavar="MODEL")] = LATEST_MODEL
+    text_column: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Column of texts; twice for a pair. The default is the model's own.",
+            metavar="C",
+            aliases=("text_columns",),
+        ),
+    ] = ()
+    max_length: Annotated[
+        int | None, Setting("Longest input in tokens; the default is the model's own.", minimum=3)
+    ] = None
+
+    # what comes out
+    prefix: Annotated[str, Setting("Put before the names of the appended columns.", metavar="P")] = ""
+    probabilities: Annotated[bool, Setting("Append a struct with the probability of every label.")] = False
+    expected: Annotated[bool, Setting("Append the probability-weighted mean of numeric labels.")] = False
+    top_k: Annotated[
+        int | None, Setting("Append the K likeliest labels with their probabilities.", metavar="K", minimum=1)
+    ] = None
+    token_count: Annotated[bool, Setting("Append the number of tokens that the model saw.")] = False
+
+    # how it is computed
+    precision: Annotated[Precision, Setting("Arithmetic: auto is half precision where the device is fast in it.")] = (
+        "auto"
+    )
+    device: Annotated[str, Setting("auto, cpu, cuda or cuda:N.")] = "auto"
+    backend: Annotated[
+        Backend,
+        Setting("Forward pass: packed (BERT family), openvino (CPU), padded (any model); auto chooses and says why."),
+    ] = "auto"
+    batch_tokens: Annotated[
+        int | None, Setting("Tokens the device sees at once; the default suits the device.", metavar="N", minimum=1)
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreConfig(FrameConfig):
+    """One scoring job: `source` streamed through `model` into `target`."""
+
+    source: str
+    target: str
+
+    # the files
+    limit: Annotated[int | None, Setting("Score only the first N rows.", metavar="N", minimum=1)] = None
+    input_format: Annotated[FileFormat | None, Setting("Format of IN when its ending does not say.")] = None
+    output_format: Annotated[FileFormat | None, Setting("Format of OUT when its ending does not say.")] = None
+    window_rows: Annotated[int, Setting("Most rows read, tokenized and ordered together.", metavar="N", minimum=1)] = (
+        65_536
+    )
+
+    # what is refused
+    max_flagged: Annotated[
+        str | None,
+        Setting("Publish nothing when more rows than N, or P% of all, have no score.", metavar="N|P%"),
+    ] = None
+    min_rows: Annotated[
+        int | None, Setting("Publish nothing when the input has fewer rows.", metavar="N", minimum=0)
+    ] = None
+    fail_on_drift: Annotated[
+        float | None,
+        Setting(
+            "Publish nothing when the rows differ from the training data by a stability index (PSI) above X.",
+            metavar="X",
+            minimum=0.0,
+        ),
+    ] = None
+    rejects: Annotated[
+        Path | None, Setting("Set malformed records aside in this file (JSON lines) and go on.", metavar="FILE")
+    ] = None
+
+    # what is said of the run
+    report: Annotated[
+        Path | None, Setting("Write the run's manifest here (JSON), when it fails too.", metavar="FILE")
+    ] = None
+    textfile: Annotated[
+        Path | None, Setting("Write the run's metrics here (Prometheus text), when it fails too.", metavar="FILE")
+    ] = None
+
+    # what is kept
+    cache: Annotated[
+        Path | None, Setting("Keep scores here, so that the next run pays only for new text.", metavar="DIR")
+    ] = None
+    reuse: Annotated[
+        bool, Setting("Score equal texts once and keep scores for a resume; --no-reuse for benchmarks.")
+    ] = True
+    dry_run: Annotated[bool, Setting("Estimate rows, tokens, time and memory from a sample; write nothing.")] = False
+    force: Annotated[bool, Setting("Replace an existing OUT.")] = False
+    quiet: Annotated[bool, Setting("Say nothing but errors.")] = False

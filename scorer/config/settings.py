@@ -1,0 +1,42 @@
+"""What makes a field of a dataclass a setting, and the checks that all settings have in common. Knows no job."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import Field, dataclass, fields
+from typing import Any, get_type_hints
+
+from scorer.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a field presents itself to a person: its help line, short flag, limits and other names."""
+
+    help: str
+    short: str | None = None
+    metavar: str | None = None
+    minimum: float | None = None
+    aliases: tuple[str, ...] = ()
+
+
+def settings_of(config: type) -> Iterator[tuple[Field[Any], Setting, Any]]:
+    """The fields of the dataclass `config` that are settings, each with its setting and its type."""
+    hints = get_type_hints(config, include_extras=True)
+    for field in fields(config):
+        for extra in getattr(hints[field.name], "__metadata__", ()):
+            if isinstance(extra, Setting):
+                yield field, extra, hints[field.name].__origin__
+
+
+class Checked:
+    """A configuration whose numbers are finite and at least their settings' minimum, whoever makes it."""
+
+    def __post_init__(self) -> None:
+        for field, setting, _ in settings_of(type(self)):
+            value = getattr(self, field.name)
+            if setting.minimum is not None and value is not None and not value >= setting.minimum:
+                raise UsageError(f"--{field.name.replace('_', '-')} {value}: {setting.minimum:g} is the least")
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UsageError(f"--{field.name.replace('_', '-')} {value}: a finite number is needed")
