@@ -20,7 +20,8 @@ def stratified_split(
     `groups` (n,) numbers of which equal ones stay on one side, so that no text is
     both learned and validated; a group counts for the class of its first row. Every class gives its share of
     `fraction` as exactly as whole groups allow (largest remainders first), and keeps at least one group in training:
-    a class with one example is never validated. At least one group is held out if any class has two.
+    a class with one example is never validated. At least one group is held out if any class has two. No label is left
+    without a row in training, neither one that stands beside rarer ones nor one that only equal texts contradict.
     """
     classes = rarest_labels(targets) if targets.ndim == 2 else targets
     first, group_of_row = np.unique(groups, return_index=True, return_inverse=True)[1:]
@@ -30,8 +31,18 @@ def stratified_split(
     for class_, quota in enumerate(quotas):
         members = np.flatnonzero(classes[first] == class_)
         held_out[generator.permutation(members)[:quota]] = True
+    held_out[group_of_row[_last_rows(targets, held_out[group_of_row])]] = False
     rows_held_out = held_out[group_of_row]
     return np.flatnonzero(~rows_held_out), np.flatnonzero(rows_held_out)
+
+
+def _last_rows(targets: Targets, held_out: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """A row of each label of which all rows are `held_out` (n,)."""
+    if targets.ndim == 2:
+        lost = targets.any(axis=0) & ~targets[~held_out].any(axis=0)
+        return np.asarray(targets[:, lost].argmax(axis=0))
+    labels, first = np.unique(targets, return_index=True)
+    return np.asarray(first[~np.isin(labels, targets[~held_out])])
 
 
 def rarest_labels(targets: Targets) -> NDArray[np.int64]:

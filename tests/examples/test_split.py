@@ -70,3 +70,28 @@ def test_a_rare_label_beside_common_ones_is_on_both_sides() -> None:
     assert sorted([*train, *valid]) == list(range(2000))
     assert abs(int(targets[valid, 3].sum()) - 0.2 * int(targets[:, 3].sum())) <= 1
     np.testing.assert_allclose(targets[valid].mean(axis=0), targets.mean(axis=0), atol=0.05)
+
+
+@given(st.lists(st.lists(st.integers(0, 5), max_size=3), min_size=4, max_size=30), st.integers(0, 20))
+def test_every_one_of_several_labels_is_trained_on(rows: list[list[int]], seed: int) -> None:
+    targets = np.zeros((len(rows), 6), np.int8)
+    for row, labels in enumerate(rows):
+        targets[row, labels] = 1
+    train, valid = stratified_split(targets, np.arange(len(rows)), fraction=0.5, seed=seed)
+    assert sorted([*train, *valid]) == list(range(len(rows)))
+    assert targets[train].any(axis=0).tolist() == targets.any(axis=0).tolist()
+
+
+def test_a_label_that_stands_beside_rarer_ones_alone_is_trained_on() -> None:
+    """Label 2 counts for neither of its rows, and by chance both may be held out."""
+    targets = np.array([[1, 0, 1], [1, 0, 0], [0, 1, 1], [0, 1, 0]], np.int8)
+    for seed in range(30):
+        train, _ = stratified_split(targets, np.arange(4), fraction=0.5, seed=seed)
+        assert targets[train].any(axis=0).all()
+
+
+def test_a_label_that_only_contradicts_equal_texts_is_trained_on() -> None:
+    for seed in range(30):
+        train, valid = stratified_split(np.array([0, 0, 0, 0, 1]), np.array([0, 1, 2, 3, 3]), fraction=0.5, seed=seed)
+        assert 4 in train
+        assert len(valid)
