@@ -18,9 +18,10 @@ from scorer.checking.scan import Scan, scan_file
 from scorer.checking.tokens import TokenCheck, check_tokens
 from scorer.classifier.vocabulary import Vocabulary
 from scorer.config import CheckConfig
-from scorer.errors import ConfigError
+from scorer.errors import ConfigError, Interrupted
 from scorer.examples.targets import check_separator, too_many_labels
 from scorer.runs.console import Console
+from scorer.runs.signals import StopSignals
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,17 @@ class CheckResult:
 def check(config: CheckConfig, console: Console) -> CheckResult:
     """Look for what is wrong with the file, and with the validation file, that `config` names.
 
-    Raises InputMissing, UsageError (columns, separator), ConfigError and ModelError (base model), and DataError for a
-    file that cannot be parsed.
+    Raises InputMissing, UsageError (columns, separator), ConfigError and ModelError (base model), DataError for a file
+    that cannot be parsed, and Interrupted.
     """
+    try:
+        with StopSignals() as signals, signals.at_once():
+            return _check(config, console)
+    except Interrupted as error:
+        raise Interrupted(error.signal_number, "interrupted; nothing was written") from error
+
+
+def _check(config: CheckConfig, console: Console) -> CheckResult:
     check_separator(config.label_separator)
     vocabulary = Vocabulary.of_base_model(config.base_model)
     if vocabulary.positions is not None and config.max_length > vocabulary.positions:

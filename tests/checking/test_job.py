@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from scorer.checking import job
 from scorer.checking.findings import Finding
 from scorer.checking.job import CheckResult, check
 from scorer.checking.summary import summary_lines
 from scorer.config import CheckConfig
-from scorer.errors import ConfigError, DataError, ModelError, UsageError
+from scorer.errors import ConfigError, DataError, Interrupted, ModelError, UsageError
 from scorer.runs.console import Console
 from tests.training.fits import reviews, write_csv
 
@@ -193,3 +196,16 @@ def test_real_sentiment_is_known_and_real_chinese_is_not(realdata):
 
     assert tokens("waimai_train.csv")["foreign_language"].severity == "warning"
     assert "foreign_language" not in tokens("sst2_train.tsv")
+
+
+def test_a_signal_stops_it_with_a_code_of_its_own(tiny_model, monkeypatch):
+    def scan_and_stop(*arguments: Any, **options: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return scan_file(*arguments, **options)
+
+    scan_file = job.scan_file
+    monkeypatch.setattr(job, "scan_file", scan_and_stop)
+    config = CheckConfig(data=write("data.parquet", [("good", 1), ("bad", 2)]), base_model=str(tiny_model("bert")))
+    with pytest.raises(Interrupted, match="nothing was written") as caught:
+        check(config, Console(stream=io.StringIO()))
+    assert caught.value.exit_code == 143
