@@ -6,21 +6,16 @@ not.
 
 from __future__ import annotations
 
-import html
-import json
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from scorer.classifier.metadata import ModelMetadata
 from scorer.config import FitConfig, settings_of
+from scorer.training.markdown import Decimal, code, fenced, listed, percent, plain, table, yaml
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
-# What YAML does not allow in a text, or takes for the end of a line.
-_NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-# What Markdown reads as more than text: anywhere, and where a line begins.
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]|~$]|^[#+-])")
 # The hub's own names of metrics, where they are not ours.
 _HUB_METRICS = {"macro_f1": "f1"}
 _MOST_LABELS = 50
@@ -59,7 +54,7 @@ def _front_matter(metadata: ModelMetadata, from_hub: bool) -> str:
         document["base_model"] = metadata.base_model
     if metadata.metrics and metadata.training_data:
         document["model-index"] = [{"name": _title(metadata), "results": [_results(metadata)]}]
-    return "".join(f"{key}: {_yaml(value)}\n" for key, value in document.items())
+    return "".join(f"{key}: {yaml(value)}\n" for key, value in document.items())
 
 
 def _results(metadata: ModelMetadata) -> dict[str, Any]:
@@ -68,20 +63,20 @@ def _results(metadata: ModelMetadata) -> dict[str, Any]:
         "task": {"type": "text-classification"},
         "dataset": {"type": "private", "name": name, "split": "validation"},
         "metrics": [
-            {"type": _HUB_METRICS.get(key, key), "name": key, "value": _Decimal(value)}
+            {"type": _HUB_METRICS.get(key, key), "name": key, "value": Decimal(value)}
             for key, value in _figures(metadata).items()
         ],
     }
 
 
 def _introduction(metadata: ModelMetadata) -> list[str]:
-    texts = " and ".join(map(_code, metadata.text_columns))
+    texts = " and ".join(map(code, metadata.text_columns))
     kind = "any number of" if metadata.labels.multi else "one of"
     return [
-        f"# {_plain(_title(metadata))}",
+        f"# {plain(_title(metadata))}",
         "",
         f"Reads {texts} and gives each row {kind} {len(metadata.labels)} labels, with a calibrated confidence. "
-        f"Fine-tuned from {_plain(_base(metadata))} with `scorer fit`. `scorer.json` beside this page holds everything "
+        f"Fine-tuned from {plain(_base(metadata))} with `scorer fit`. `scorer.json` beside this page holds everything "
         "that is said here, and the SHA-256 of every file.",
     ]
 
@@ -116,14 +111,14 @@ def _usage(metadata: ModelMetadata) -> list[str]:
 
 def _labels(metadata: ModelMetadata) -> list[str]:
     profile, decision = metadata.profile, metadata.decision
-    columns: dict[str, Sequence[Any]] = {"label": [_plain(name) for name in metadata.labels.names]}
+    columns: dict[str, Sequence[Any]] = {"label": [plain(name) for name in metadata.labels.names]}
     if profile is not None:
         columns["training rows"] = profile.training_labels
         columns["validation rows"] = profile.true_labels
         columns["predicted there"] = profile.predicted_labels
     if decision.thresholds is not None:
         columns["threshold"] = [f"{threshold:.3f}" for threshold in decision.thresholds]
-    lines = ["## Labels", "", *_table(columns, most=_MOST_LABELS)]
+    lines = ["## Labels", "", *table(columns, most=_MOST_LABELS)]
     more = len(metadata.labels) - _MOST_LABELS
     if more > 0:
         lines += ["", f"{more} more are in `scorer.json`."]
@@ -141,14 +136,14 @@ def _training(metadata: ModelMetadata) -> list[str]:
         if found := metadata.training_data.get(side):
             what = "Trained" if side == "train" else "Validated"
             lines.append(
-                f"- {what} on {found['rows']} rows of {_plain(found['file'])}, fingerprint `{found['fingerprint']}`."
+                f"- {what} on {found['rows']} rows of {plain(found['file'])}, fingerprint `{found['fingerprint']}`."
             )
-    lines.append(f"- Texts: {' and '.join(map(_code, metadata.text_columns))}; labels: {_code(metadata.label_column)}.")
+    lines.append(f"- Texts: {' and '.join(map(code, metadata.text_columns))}; labels: {code(metadata.label_column)}.")
     profile = metadata.profile
     if profile is not None:
         lines.append(
-            f"- {_percent(profile.truncated_share)} of the training texts are longer than the model reads; "
-            f"{_percent(profile.unknown_share)} of their tokens are unknown to the tokenizer."
+            f"- {percent(profile.truncated_share)} of the training texts are longer than the model reads; "
+            f"{percent(profile.unknown_share)} of their tokens are unknown to the tokenizer."
         )
     return lines
 
@@ -160,7 +155,7 @@ def _evaluation(metadata: ModelMetadata) -> list[str]:
         "",
         f"On {metadata.metrics.get('rows', 'the')} validation rows, which also chose the checkpoint and what is below:",
         "",
-        *_table({"metric": [_plain(key) for key in figures], "value": [f"{value:.4f}" for value in figures.values()]}),
+        *table({"metric": [plain(key) for key in figures], "value": [f"{value:.4f}" for value in figures.values()]}),
         "",
     ]
     decision = metadata.decision
@@ -203,26 +198,26 @@ def _limits(metadata: ModelMetadata) -> Iterator[str]:
         yield f"Validated on {rows} rows only{rough}."
     for found in metadata.training_data.get("check", {}).get("findings", ()):
         if found["severity"] != "note":
-            yield f"{_plain(found['file'].rpartition('/')[2])}: {_plain(found['what'])}."
+            yield f"{plain(found['file'].rpartition('/')[2])}: {plain(found['what'])}."
     profile = metadata.profile
     if profile is None:
         return
     named = list(zip(metadata.labels.names, profile.training_labels, profile.predicted_labels, strict=False))
     rare = [name for name, trained, _ in named if trained < _RARE]
     if rare:
-        yield f"Fewer than {_RARE} training rows: {_listed(rare)}."
+        yield f"Fewer than {_RARE} training rows: {listed(rare)}."
     never = [name for name, _, predicted in named if not predicted]
     if never:
-        yield f"Never predicted on the validation rows: {_listed(never)}."
+        yield f"Never predicted on the validation rows: {listed(never)}."
     if profile.truncated_share > _MUCH:
-        yield f"{_percent(profile.truncated_share)} of the training texts are longer than what it reads at once."
+        yield f"{percent(profile.truncated_share)} of the training texts are longer than what it reads at once."
     if profile.unknown_share > _MUCH:
         yield (
-            f"{_percent(profile.unknown_share)} of the training tokens are unknown to its tokenizer: the base model "
+            f"{percent(profile.unknown_share)} of the training tokens are unknown to its tokenizer: the base model "
             "may not know the language."
         )
     if metadata.metrics.get("ece", 0.0) > _MUCH:
-        yield f"Its confidences are off by {_percent(metadata.metrics['ece'])} on average."
+        yield f"Its confidences are off by {percent(metadata.metrics['ece'])} on average."
 
 
 def _reproduction(metadata: ModelMetadata) -> list[str]:
@@ -230,9 +225,9 @@ def _reproduction(metadata: ModelMetadata) -> list[str]:
     return [
         "## How to make it again",
         "",
-        *_fenced(reproduction(metadata)),
+        *fenced(reproduction(metadata)),
         "",
-        f"with {_plain(versions)}.",
+        f"with {plain(versions)}.",
     ]
 
 
@@ -264,63 +259,3 @@ def _base(metadata: ModelMetadata) -> str:
     """A directory of somebody's machine is told by its last name alone."""
     name = metadata.base_model
     return name if _HUB_NAME.fullmatch(name) else name.rstrip("/").rpartition("/")[2]
-
-
-def _table(columns: dict[str, Sequence[Any]], *, most: int | None = None) -> Iterable[str]:
-    yield "| " + " | ".join(columns) + " |"
-    yield "|" + "---|" * len(columns)
-    # A column may be longer: the profile counts rows without any label last.
-    for row in list(zip(*columns.values(), strict=False))[:most]:
-        yield "| " + " | ".join(map(str, row)) + " |"
-
-
-def _listed(names: Sequence[str], most: int = 10) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(map(_plain, names[:most])) + more
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
-
-
-def _plain(text: str) -> str:
-    """`text` as Markdown that shows it, on one line, whatever is in it."""
-    return _MARKDOWN.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))
-
-
-def _code(text: str) -> str:
-    """`text` as Markdown code, on one line."""
-    line = " ".join(text.split())
-    fence = _fence(line, least=1)
-    return f"{fence} {line} {fence}" if "`" in line else f"`{line}`"
-
-
-def _fenced(text: str) -> list[str]:
-    """`text` as a block of code."""
-    fence = _fence(text, least=3)
-    return [fence, text, fence]
-
-
-def _fence(text: str, *, least: int) -> str:
-    """Backticks, more than stand together anywhere in `text`."""
-    return "`" * max([least, *(len(run) + 1 for run in re.findall("`+", text))])
-
-
-class _Decimal(float):
-    """A number that YAML 1.1, too, reads as one: it takes 1e-05 for a text."""
-
-    def __repr__(self) -> str:
-        return f"{float(self):.6f}"
-
-
-def _yaml(value: Any) -> str:
-    """`value` as JSON of characters that YAML allows."""
-    return _NOT_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", _json(value))
-
-
-def _json(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{_json(key)}: {_json(part)}" for key, part in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_json, value)) + "]"
-    return repr(value) if isinstance(value, _Decimal) else json.dumps(value, ensure_ascii=False)
