@@ -40,31 +40,32 @@ class Allowance:
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """At most so many rows `flagged`, that is without a score; at least `rows` rows; no stability index above `drift`
-    that chance does not explain. None is no limit."""
+    that chance does not explain. None is no limit. With `streamed` the rows were written to standard output as they
+    came, and what exceeds a limit can only be said."""
 
     flagged: Allowance | None = None
     rows: int | None = None
     drift: float | None = None
+    streamed: bool = False
 
     @classmethod
     def of(cls, config: ScoreConfig) -> Limits:
         """The limits in `config`; UsageError when one cannot be read."""
         asked = config.max_flagged
         flagged = Allowance.parse(asked, flag="--max-flagged") if asked is not None else None
-        return cls(flagged=flagged, rows=config.min_rows, drift=config.fail_on_drift)
+        return cls(flagged=flagged, rows=config.min_rows, drift=config.fail_on_drift, streamed=config.target == "-")
 
     def check(self, *, rows: int, flagged: int, drift: Drift | None = None) -> None:
         """DataError when an output of `rows` rows, `flagged` of which have no score, that drifted so far from the
         training data must not be published. Without any scored row there is no `drift`."""
+        outcome = "standard output has them already" if self.streamed else "nothing was published"
         if self.rows is not None and rows < self.rows:
-            raise DataError(f"{rows} rows, and --min-rows asks for {self.rows}; nothing was published")
+            raise DataError(f"{rows} rows, and --min-rows asks for {self.rows}; {outcome}")
         if self.flagged is not None and not self.flagged.allows(flagged, of=rows):
-            raise DataError(
-                f"{flagged} of {rows} rows have no score, and --max-flagged is {self.flagged}; nothing was published"
-            )
+            raise DataError(f"{flagged} of {rows} rows have no score, and --max-flagged is {self.flagged}; {outcome}")
         if drift is not None and self.drift is not None and (beyond := drift.beyond(self.drift)):
             name, psi = max(beyond.items(), key=lambda item: item[1])
             raise DataError(
                 f"drift: the stability index of {name} against the model's training data is {psi:.3f}, and "
-                f"--fail-on-drift is {self.drift:g}; nothing was published; look at the rows, or fit a new model"
+                f"--fail-on-drift is {self.drift:g}; {outcome}; look at the rows, or fit a new model"
             )

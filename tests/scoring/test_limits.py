@@ -38,6 +38,12 @@ def test_check(options, rows, flagged, passes):
         limits(**options).check(rows=rows, flagged=flagged)
 
 
+def test_what_was_streamed_is_not_said_to_be_unpublished():
+    streamed = Limits.of(ScoreConfig(source="in", target="-", min_rows=11))
+    with pytest.raises(DataError, match="10 rows, and --min-rows asks for 11; standard output has them already"):
+        streamed.check(rows=10, flagged=0)
+
+
 @pytest.mark.parametrize("text", ["", "-1", "1.5", "101%", "%", "5 %", "many", "1e3"])
 def test_what_is_no_limit(text):
     with pytest.raises(UsageError, match="--max-flagged"):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scorer.classifier.metadata import ModelMetadata
-from scorer.errors import Interrupted, ModelError, StorageError
+from scorer.errors import Interrupted, ModelError, StorageError, UsageError
 from scorer.training.job import FitSummary
 from tests.conftest import TinyModel
 from tests.training.fits import Remembering, run, weights, write_reviews
@@ -147,3 +147,9 @@ def test_a_link_in_the_place_of_checkpoints_is_refused_and_what_it_leads_to_stay
     with pytest.raises(ModelError, match="seed-43: a symbolic link"):
         fitted(base, resume=True, **options)
     assert victim.is_dir()
+
+
+def test_seeds_beyond_32_bits_are_refused_before_anything_is_written(base: Path) -> None:
+    with pytest.raises(UsageError, match="--seed 4294967295: with --seeds 2, 4294967294 is the most"):
+        run(Path("train.csv"), base, seed=2**32 - 1, seeds=2, output=Path("beyond"))
+    assert not list(Path().glob("beyond*"))

@@ -1,6 +1,6 @@
 """Weights where they are used: on their device, in their precision, in the layout that multiplies fastest there.
 
-Owns the choice between oneDNN's prepacked matrix products (CPU) and plain ones (GPU). Knows no model.
+Owns the choice between oneDNN's prepacked matrix products (CPU) and plain ones (GPU, fp16). Knows no model.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ class Place:
     def linear(self, dense: Dense, *, activation: str = "none") -> Linear:
         """`dense`, followed by `activation` (none, gelu or relu)."""
         weight, bias = self.tensor(dense.weight), self.tensor(dense.bias)
-        if self.device.type == "cpu":
+        # oneDNN packs fp16 on the newest processors only, and refuses it on the others.
+        if self.device.type == "cpu" and self.dtype != torch.float16:
             return _packed(weight, bias, activation)
         if activation == "gelu":
             return lambda x: functional.gelu(functional.linear(x.to(weight.dtype), weight, bias))

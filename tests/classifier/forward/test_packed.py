@@ -76,10 +76,11 @@ def test_an_activation_that_is_not_computed_here_is_not_packed(tiny_model, tmp_p
     assert Classifier(open_model(str(tmp_path))).engine.backend != "packed"
 
 
-def test_half_precision_stays_close(tiny_model):
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_stays_close(tiny_model, precision):
     directory = tiny_model("bert")
     texts = sentences(60, seed=12)
-    classifier = Classifier(open_model(str(directory)), precision="bf16", backend="packed")
+    classifier = Classifier(open_model(str(directory)), precision=precision, backend="packed")
     logits, _ = classifier.logits(classifier.encode(texts))
     alone = oracle(directory, texts)
     ranked = np.sort(alone, axis=1)
