@@ -12,6 +12,12 @@ from contextlib import closing
 
 import pytest
 
+from scorer.classifier.decision import Decision
+from scorer.classifier.labels import LabelSet
+from scorer.classifier.long_text import LongText
+from scorer.classifier.metadata import ModelMetadata
+from tests.models import FIVE_STARS
+from tests.scoring.files import read
 from tests.torture.disks import grow, read_only, small_disk
 from tests.torture.injection import BROKEN, FULL, KILL, Fault, need_strace, run_with
 from tests.torture.kills import kill_randomly, kill_when_written, start_writing
@@ -38,6 +44,25 @@ def test_killed_at_random_moments(tmp_path, launcher, jobs, ending):
     job = jobs(ending, rows=300, window_rows=25)
     kill_randomly(tmp_path, launcher, job, trials=2, draw=random.Random(5), figures=figures)
     figures.check(2)
+
+
+def test_killed_with_texts_in_windows_and_rows_that_abstain(tmp_path, launcher, tiny_model):
+    model = shutil.copytree(tiny_model(), tmp_path / "model")
+    ModelMetadata(
+        base_model="base",
+        text_columns=("text",),
+        label_column="label",
+        labels=LabelSet(FIVE_STARS, "int"),
+        max_length=12,
+        long_text=LongText("window", 3, "max"),
+        decision=Decision((1.5,), abstain_below=0.7),
+    ).write(model)
+    (tmp_path / "jobs").mkdir()
+    job, figures = Jobs(tmp_path / "jobs", launcher, model)(".parquet", rows=300, window_rows=25), Figures("windows")
+    statuses = {row["score_status"] for row in read(tmp_path / "jobs" / "whole-300-25-512.parquet")}
+    assert statuses == {"ok", "abstain", "null", "empty"}
+    kill_randomly(tmp_path, launcher, job, trials=3, draw=random.Random(6), figures=figures)
+    figures.check(3)
 
 
 def test_a_kill_near_the_end_leaves_little_to_compute(tmp_path, launcher, jobs):
