@@ -62,8 +62,8 @@ class Judge:
             fractional,
             "error",
             "fractional_labels",
-            "rows have a label that is no whole number",
-            "round them, or name another column with --label-column",
+            "rows have a label that is no whole number of 64 bits",
+            "round them, make them names, or name another column with --label-column",
         )
         yield from self._rows(
             unlabelled,

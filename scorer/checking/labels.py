@@ -113,6 +113,9 @@ class LabelCounter:
         return keys
 
     def _fractional(self, values: pa.ChunkedArray) -> NDArray[np.bool_]:
+        if pa.types.is_uint64(values.type):
+            beyond_int64 = pc.greater(values, pa.scalar(2**63 - 1, pa.uint64()))
+            return np.asarray(pc.fill_null(beyond_int64, False)).astype(np.bool_)
         if not pa.types.is_floating(values.type):
             return np.zeros(len(values), np.bool_)
         numbers = np.asarray(pc.fill_null(values.cast(pa.float64()), 0.0))

@@ -51,6 +51,13 @@ def test_what_is_no_whole_number_is_counted_apart():
     assert [bool(key) for key in keys] == [True, False, False, False, False, True]
 
 
+def test_numbers_beyond_64_bits_with_a_sign_are_no_labels():
+    counter, keys = counted([7, 2**63, 2**63 - 1, None], pa.uint64())
+    assert (counter.fractional.rows, counter.missing.rows) == ((2,), (4,))
+    assert counter.counts() == {"7": 1, str(2**63 - 1): 1}
+    assert [bool(key) for key in keys] == [True, False, True, False]
+
+
 def test_rows_that_are_not_usable_are_in_no_count():
     counter, keys = counted(["a", "b", "a"], usable=[True, True, False])
     assert counter.counts() == {"a": 1, "b": 1}
