@@ -25,11 +25,14 @@ class Decision:
                    row has exactly one label, the likeliest
     abstain_below  one label a row: a row whose confidence is lower is marked `abstain`; None marks no row, a number
                    above 1 every row
+    exponent       one label a row: before they are divided, each logit's distance from the row's mean is raised to this
+                   power, which leaves their order; 1 leaves them as they are
     """
 
     temperature: tuple[float, ...] = (1.0,)
     thresholds: tuple[float, ...] | None = None
     abstain_below: float | None = None
+    exponent: float = 1.0
 
     @classmethod
     def uncalibrated(cls, labels: LabelSet) -> Decision:
@@ -44,9 +47,12 @@ class Decision:
     def probabilities(self, logits: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         """Calibrated probabilities (n, labels) float32 of `logits` (n, labels): they add up to 1, or each is its own
         label's where rows may have several."""
-        temperature = np.array(self.temperature)
         compute = confidence.independent_probabilities if self.multi else confidence.probabilities
-        return compute(logits, temperature=temperature)
+        return compute(self.scaled(logits))
+
+    def scaled(self, logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Calibrated logits (n, labels) float64 of `logits` (n, labels)."""
+        return confidence.scaled(logits, temperature=np.array(self.temperature), exponent=self.exponent)
 
     def chosen(self, probability: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Which labels (n, labels) bool each row has by its `probability` (n, labels)."""

@@ -23,6 +23,7 @@ from scorer.errors import ModelError
 
 METADATA_FILE = "scorer.json"
 SCHEMA_VERSION = 2
+MOST_EXPONENT = 4.0
 # Version 1 had one `temperature` in the place of `decision`.
 _READABLE = (1, 2)
 
@@ -112,6 +113,8 @@ class ModelMetadata:
         decision = self.decision
         if len(decision.temperature) not in (1, len(self.labels)) or not all(map(_positive, decision.temperature)):
             raise ValueError("temperature")
+        if not _positive(decision.exponent) or decision.exponent > MOST_EXPONENT:
+            raise ValueError("exponent")
         if decision.multi != self.labels.multi:
             raise ValueError("thresholds")
         if decision.thresholds is not None and len(decision.thresholds) != len(self.labels):
@@ -144,7 +147,10 @@ def _decision(document: dict[str, Any]) -> Decision:
     found = document.pop("decision")
     thresholds = found["thresholds"]
     return Decision(
-        tuple(found["temperature"]), tuple(thresholds) if thresholds is not None else None, found["abstain_below"]
+        tuple(found["temperature"]),
+        tuple(thresholds) if thresholds is not None else None,
+        found["abstain_below"],
+        found["exponent"],
     )
 
 

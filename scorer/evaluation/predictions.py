@@ -80,7 +80,7 @@ def predict(config: EvaluateConfig, directory: ModelDirectory, examples: Example
     if (outcomes == Outcome.OUT_OF_MEMORY).any():
         raise DeviceError("a single row exhausts the device's memory; try --device cpu")
     decision = classifier.decision
-    scaled = logits / np.array(decision.temperature)
-    plain = dataclasses.replace(decision, temperature=(1.0,))
+    scaled = decision.scaled(logits)
+    plain = dataclasses.replace(decision, temperature=(1.0,), exponent=1.0)
     predictions = Predictions(logits, scaled, tokens, outcomes == Outcome.SCORED, plain)
     return Predicted(predictions, decision.temperature, dataclasses.asdict(classifier.engine))

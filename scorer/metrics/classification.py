@@ -89,7 +89,7 @@ def measure(
     decision = decision or Decision.uncalibrated(labels)
     if labels.multi:
         return _measure_multi(logits, targets, labels=labels, decision=decision)
-    log_probabilities = log_softmax(logits / np.array(decision.temperature))
+    log_probabilities = log_softmax(decision.scaled(logits))
     answered = decision.probabilities(logits)
     predicted = answered.argmax(axis=1)
     confusion = confusion_matrix(targets, predicted, labels=len(labels))
@@ -127,7 +127,7 @@ def _measure_multi(
         rows=len(targets),
         accuracy=multilabel.exact_match(targets, chosen),
         macro_f1=float(f1[occurs].mean()) if occurs.any() else 0.0,
-        nll=float(multilabel.binary_nll(logits / np.array(decision.temperature), targets).mean()),
+        nll=float(multilabel.binary_nll(decision.scaled(logits), targets).mean()),
         ece=expected_calibration_error(bins),
         brier=float(((probabilities - targets) ** 2).mean()),
         more={"micro_f1": multilabel.micro_f1(counts)},

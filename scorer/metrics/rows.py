@@ -52,7 +52,7 @@ def judge(logits: NDArray[np.floating[Any]], targets: NDArray[np.integer[Any]], 
     if not decision.multi:
         rows = np.arange(len(targets))
         predicted = probabilities.argmax(axis=1)
-        loss = -log_softmax(logits / np.array(decision.temperature))[rows, targets]
+        loss = -log_softmax(decision.scaled(logits))[rows, targets]
         confidence = probabilities[rows, predicted].astype(np.float64)
         return Judged(targets, predicted, probabilities, confidence, predicted == targets, loss)
     chosen = decision.chosen(probabilities)

@@ -83,10 +83,11 @@ def origin_sections(configuration: Mapping[str, Any], lineage: Mapping[str, Any]
 def calibration_note(decision: Decision) -> str:
     """What a fit did to the logits so that its confidences would be honest."""
     temperatures = decision.temperature
-    if all(temperature == 1.0 for temperature in temperatures):
+    if decision.exponent == 1.0 and all(temperature == 1.0 for temperature in temperatures):
         return "No temperature made the confidences more honest, so the logits stay as they are."
     if len(temperatures) == 1:
-        divided = f"Logits are divided by a temperature of {temperatures[0]:.4f}"
+        raised = f"raised to the power {decision.exponent:.2f} and " if decision.exponent != 1.0 else ""
+        divided = f"Logits are {raised}divided by a temperature of {temperatures[0]:.4f}"
     else:
         ends = f"{min(temperatures):.2f} to {max(temperatures):.2f}"
         divided = f"Each label's logits are divided by its own temperature, {ends}"

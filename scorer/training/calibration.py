@@ -1,4 +1,4 @@
-"""The temperatures that make confidences honest.
+"""The temperatures and the exponent that make confidences honest.
 
 Owns the search. Does not know the model: logits in, numbers out.
 """
@@ -12,11 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scorer.classifier.confidence import scaled
 from scorer.classifier.labels import Targets
+from scorer.classifier.metadata import MOST_EXPONENT
 from scorer.metrics.classification import log_softmax, negative_log_likelihood
 from scorer.metrics.multilabel import binary_nll
 
 COLDEST, HOTTEST = 0.25, 20.0
+LEAST_EXPONENT = 0.5
+# By so many nats a parameter that means nothing raises the likelihood of all rows once in twenty times (Wilks 1938).
+_WORTH_A_PARAMETER = 1.92
 
 # How far a temperature is expected from 1, and a label's from that of all labels, as standard deviations of its
 # logarithm. Hundreds of rows overrule them; ten that happen to be all right do not make every confidence 1.
@@ -39,6 +44,35 @@ def fit_temperature(logits: NDArray[np.floating[Any]], targets: Targets) -> floa
     return _likeliest(loss, expected=1.0, spread=_SPREAD)
 
 
+def fit_scaling(logits: NDArray[np.floating[Any]], targets: Targets) -> tuple[float, float]:
+    """The temperature and the exponent (see `scorer.classifier.confidence.scaled`) that make held-out rows likeliest.
+
+    `logits` (n, labels), `targets` (n,) class indices. The exponent is 1 unless another one makes the rows likelier by
+    more than a second parameter does by chance; it stays within [LEAST_EXPONENT, MOST_EXPONENT].
+    """
+    plain = fit_temperature(logits, targets)
+    size = float(np.abs(logits - logits.mean(axis=1, keepdims=True)).mean())
+    if size == 0.0:
+        return plain, 1.0
+
+    def loss(temperature: float, exponent: float) -> float:
+        scores = scaled(logits, temperature=temperature, exponent=exponent)
+        return len(scores) * negative_log_likelihood(log_softmax(scores), targets)
+
+    def temperature_for(exponent: float) -> float:
+        # A logit of usual size would stay as it is with this one.
+        usual = float(np.clip(plain * size ** (exponent - 1.0), COLDEST, HOTTEST))
+        return _cheapest(lambda temperature: loss(temperature, exponent), expected=usual, spread=_SPREAD)
+
+    def cost(exponent: float) -> float:
+        return loss(temperature_for(exponent), exponent)
+
+    exponent = _cheapest(cost, expected=1.0, spread=_SPREAD, ends=(LEAST_EXPONENT, MOST_EXPONENT))
+    if cost(exponent) > loss(plain, 1.0) - _WORTH_A_PARAMETER:
+        return plain, 1.0
+    return temperature_for(exponent), exponent
+
+
 def fit_label_temperatures(logits: NDArray[np.floating[Any]], targets: Targets) -> tuple[float, ...]:
     """For each label the T that makes sigmoid(logit / T) likeliest on held-out rows; 1.0 where no T lowers the NLL.
 
@@ -57,7 +91,16 @@ def fit_label_temperatures(logits: NDArray[np.floating[Any]], targets: Targets) 
 
 def _likeliest(loss: Callable[[float], float], *, expected: float, spread: float) -> float:
     """The T with the least sum of `loss`, an NLL summed over rows, and of its distance from the `expected` one; 1.0 if
-    its NLL is no lower than that of 1.0.
+    its NLL is no lower than that of 1.0."""
+    best = _cheapest(loss, expected=expected, spread=spread)
+    return best if loss(best) < loss(1.0) else 1.0
+
+
+def _cheapest(
+    loss: Callable[[float], float], *, expected: float, spread: float, ends: tuple[float, float] = (COLDEST, HOTTEST)
+) -> float:
+    """The number between `ends` with the least sum of `loss`, an NLL summed over rows, and of the distance of its
+    logarithm from the `expected` one's.
 
     An NLL is convex in 1/T, so it has one valley over log T, as in practice its sum with the prior has, and a
     golden-section search finds it.
@@ -67,7 +110,7 @@ def _likeliest(loss: Callable[[float], float], *, expected: float, spread: float
         distance = (log_temperature - math.log(expected)) / spread
         return loss(math.exp(log_temperature)) + distance**2 / 2
 
-    low, high = math.log(COLDEST), math.log(HOTTEST)
+    low, high = map(math.log, ends)
     left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
     cost_left, cost_right = cost(left), cost(right)
     while high - low > _TOLERANCE:
@@ -79,5 +122,4 @@ def _likeliest(loss: Callable[[float], float], *, expected: float, spread: float
             low, left, cost_left = left, right, cost_right
             right = low + _GOLDEN * (high - low)
             cost_right = cost(right)
-    best = math.exp((low + high) / 2)
-    return best if loss(best) < loss(1.0) else 1.0
+    return math.exp((low + high) / 2)

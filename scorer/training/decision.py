@@ -1,9 +1,11 @@
 """What held-out rows teach about how logits become answers.
 
-Owns the order: temperatures, then what depends on calibrated probabilities. Does not know the model.
+Owns the order: scaling, then what depends on calibrated probabilities. Does not know the model.
 """
 
 from __future__ import annotations
+
+import dataclasses
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +14,7 @@ from scorer.classifier.confidence import predicted
 from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet, Targets
 from scorer.training.abstention import least_confidence
-from scorer.training.calibration import fit_label_temperatures, fit_temperature
+from scorer.training.calibration import fit_label_temperatures, fit_scaling
 from scorer.training.thresholds import best_thresholds
 
 
@@ -25,11 +27,13 @@ def decide(
         assert abstain is None, "refused when the data was read"
         plain = Decision(fit_label_temperatures(logits, targets), (0.5,) * len(labels))
         return Decision(plain.temperature, best_thresholds(plain.probabilities(logits), targets))
-    decision = Decision((fit_temperature(logits, targets),))
+    temperature, exponent = fit_scaling(logits, targets)
+    decision = Decision((temperature,), exponent=exponent)
     if abstain is None:
         return decision
     best, confidence = predicted(decision.probabilities(logits))
-    return Decision(decision.temperature, abstain_below=least_confidence(confidence, best == targets, share=abstain))
+    least = least_confidence(confidence, best == targets, share=abstain)
+    return dataclasses.replace(decision, abstain_below=least)
 
 
 def in_training(logits: NDArray[np.float32], targets: Targets, *, labels: LabelSet) -> Decision:

@@ -163,7 +163,8 @@ def _evaluation(metadata: ModelMetadata) -> list[str]:
     shown = f"{min(temperatures):.4g}"
     if len(temperatures) > 1:
         shown += f" to {max(temperatures):.4g}, one a label"
-    lines.append(f"- Calibration: logits are divided by a temperature of {shown}.")
+    raised = f"raised to the power {decision.exponent:.4g} and " if decision.exponent != 1.0 else ""
+    lines.append(f"- Calibration: logits are {raised}divided by a temperature of {shown}.")
     if decision.thresholds is not None:
         lines.append("- A label is given where its probability reaches its threshold.")
     if decision.abstain_below is not None:

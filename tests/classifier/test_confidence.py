@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from scorer.classifier import confidence
+from scorer.classifier.metadata import MOST_EXPONENT
 
 
 @pytest.fixture
@@ -17,22 +18,38 @@ def logits():
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 2.5])
 def test_probabilities_are_the_softmax_of_the_tempered_logits(logits, temperature):
     expected = torch.softmax(torch.from_numpy(logits).double() / temperature, dim=1).numpy()
-    found = confidence.probabilities(logits, temperature=temperature)
+    found = confidence.probabilities(confidence.scaled(logits, temperature=temperature))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-7)
     np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-6)
 
 
+@pytest.mark.parametrize("exponent", [0.5, 2.0, 4.0])
+def test_an_exponent_keeps_the_order_and_draws_sure_rows_apart(logits, exponent):
+    found = confidence.scaled(logits, temperature=2.0, exponent=exponent)
+    assert (found.argsort(axis=1) == logits.argsort(axis=1)).all()
+    row = logits[0].astype(np.float64) - logits[0].astype(np.float64).mean()
+    slow = [(abs(value) ** exponent if value > 0 else -(abs(value) ** exponent)) / 2.0 for value in row.tolist()]
+    np.testing.assert_allclose(found[0], slow)
+
+
+def test_the_largest_exponent_does_not_overflow():
+    huge = np.array([[3e38, -3e38, 0.0]], np.float32)
+    assert np.isfinite(
+        confidence.probabilities(confidence.scaled(huge, temperature=0.25, exponent=MOST_EXPONENT))
+    ).all()
+
+
 def test_huge_logits_do_not_overflow():
     logits = np.array([[3e38, -3e38], [-3e38, -3e38], [88.0, 89.0]], np.float32)
-    found = confidence.probabilities(logits, temperature=0.5)
+    found = confidence.probabilities(confidence.scaled(logits, temperature=0.5))
     assert np.isfinite(found).all()
     assert found[:2].tolist() == [[1.0, 0.0], [0.5, 0.5]]
 
 
 def test_no_rows():
     empty = np.zeros((0, 3), np.float32)
-    assert confidence.probabilities(empty, temperature=1.0).shape == (0, 3)
+    assert confidence.probabilities(confidence.scaled(empty, temperature=1.0, exponent=2.0)).shape == (0, 3)
     assert confidence.predicted(empty)[0].shape == (0,)
 
 
@@ -53,7 +70,7 @@ def test_top_is_sorted_by_probability_then_by_class():
 
 
 def test_expected_is_the_weighted_mean(logits):
-    probability = confidence.probabilities(logits, temperature=1.0)
+    probability = confidence.probabilities(logits.astype(np.float64))
     values = np.array([1.0, 2.0, 3.0, 4.0])
     slow = [sum(p * v for p, v in zip(row, values.tolist(), strict=True)) for row in probability.tolist()]
     np.testing.assert_allclose(confidence.expected(probability, values), slow, atol=1e-12)

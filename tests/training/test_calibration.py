@@ -8,7 +8,7 @@ import pytest
 from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
 from scorer.metrics.classification import log_softmax, measure, negative_log_likelihood
-from scorer.training.calibration import COLDEST, HOTTEST, fit_label_temperatures, fit_temperature
+from scorer.training.calibration import COLDEST, HOTTEST, fit_label_temperatures, fit_scaling, fit_temperature
 
 
 def drawn(rows: int, sharpness: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -42,6 +42,39 @@ def test_overconfident_logits_become_calibrated() -> None:
     decisions = Decision(), Decision((temperature,))
     before, after = (measure(fresh_logits, fresh_targets, labels=labels, decision=way) for way in decisions)
     assert after.ece < before.ece / 4
+
+
+@pytest.mark.parametrize("exponent", [0.7, 1.0, 2.0])
+def test_logits_that_crowd_at_both_ends_are_drawn_apart(exponent: float) -> None:
+    logits, targets = crowded(4000, exponent)
+    temperature, found = fit_scaling(logits, targets)
+    assert found == pytest.approx(exponent, rel=0.15)
+    fresh = crowded(4000, exponent, seed=1)
+    decisions = Decision((fit_temperature(logits, targets),)), Decision((temperature,), exponent=found)
+    alone, both = (measure(*fresh, labels=LabelSet.from_values([1, 2, 3, 4]), decision=way) for way in decisions)
+    assert both.nll <= alone.nll + 1e-6
+    assert both.confusion == alone.confusion
+
+
+def crowded(rows: int, exponent: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Logits that would be honest if the distance from their mean were raised to `exponent`."""
+    honest, targets = drawn(rows, 1.0, seed)
+    honest -= honest.mean(axis=1, keepdims=True)
+    return np.sign(honest) * np.abs(honest) ** (1 / exponent), targets
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_few_rows_of_honest_logits_need_no_exponent_or_a_mild_one(seed: int) -> None:
+    logits, targets = drawn(60, 1.0, seed)
+    temperature, exponent = fit_scaling(logits, targets)
+    assert 0.4 < exponent < 2.5
+    ways = Decision((fit_temperature(logits, targets),)), Decision((temperature,), exponent=exponent)
+    plain, found = (measure(logits, targets, labels=LabelSet.from_values([1, 2, 3, 4]), decision=way) for way in ways)
+    assert exponent == 1.0 or 60 * (plain.nll - found.nll) > 1.9
+
+
+def test_equal_logits_need_no_exponent() -> None:
+    assert fit_scaling(np.zeros((10, 3), np.float32), np.zeros(10, np.int64)) == (1.0, 1.0)
 
 
 def test_a_temperature_that_does_not_help_is_not_kept() -> None:
