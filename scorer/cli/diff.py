@@ -10,8 +10,8 @@ import click
 
 from scorer.cli.options import config_options
 from scorer.cli.report import print_summary
+from scorer.config import DiffConfig
 from scorer.errors import InputMissing
-from scorer.evaluation.config import DiffConfig
 
 
 @click.command(short_help="Say what changes when a new model takes an old one's place.")

@@ -10,8 +10,8 @@ import click
 
 from scorer.cli.options import config_options
 from scorer.cli.report import print_summary
+from scorer.config import EvaluateConfig
 from scorer.errors import InputMissing
-from scorer.evaluation.config import EvaluateConfig
 
 
 @click.command(short_help="Tell how good a model is on labelled data, and where it fails.")

@@ -7,6 +7,8 @@ environment (`SCORER_MAX_LENGTH`) and a key of the configuration file, where `al
 
 from scorer.config.check import CheckConfig
 from scorer.config.choices import LATEST_MODEL, Backend, FileFormat, LongTextStrategy, Pooling, Precision
+from scorer.config.diff import DiffConfig
+from scorer.config.evaluate import EvaluateConfig
 from scorer.config.fit import PRESETS, FitConfig, Preset
 from scorer.config.score import FrameConfig, ScoreConfig
 from scorer.config.settings import Checked, Setting, settings_of
@@ -17,6 +19,8 @@ __all__ = [
     "Backend",
     "CheckConfig",
     "Checked",
+    "DiffConfig",
+    "EvaluateConfig",
     "FileFormat",
     "FitConfig",
     "FrameConfig",

@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 
 from scorer.classifier.directory import ModelDirectory
 from scorer.classifier.labels import LabelSet, RowLabel
-from scorer.config import FrameConfig
+from scorer.config import DiffConfig, FrameConfig
 from scorer.errors import DataError, Interrupted
 from scorer.evaluation.comparison import Comparison, Given
-from scorer.evaluation.config import DiffConfig
 from scorer.evaluation.diff_preparation import ANSWERS, ROW, Prepared, prepare
 from scorer.examples.targets import label_values
 from scorer.runs.console import Console

@@ -11,9 +11,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from scorer.classifier.directory import ModelDirectory, open_model
-from scorer.config import FileFormat
+from scorer.config import DiffConfig, FileFormat
 from scorer.errors import DataError, ModelError, UsageError
-from scorer.evaluation.config import DiffConfig
 from scorer.scoring.limits import Allowance
 from scorer.tables.columns import find_text_columns
 from scorer.tables.formats import format_of

@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 from scorer.classifier.base_model import DEFAULT_BASE_MODEL
 from scorer.classifier.directory import open_model
 from scorer.classifier.metadata import ModelMetadata
-from scorer.config import FitConfig
+from scorer.config import EvaluateConfig, FitConfig
 from scorer.errors import DataError
-from scorer.evaluation.config import EvaluateConfig
 from scorer.evaluation.predictions import Predicted, Predictions, predict
 from scorer.evaluation.preparation import Prepared
 from scorer.examples.folds import stratified_folds

@@ -10,8 +10,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from scorer.config import EvaluateConfig
 from scorer.errors import Interrupted
-from scorer.evaluation.config import EvaluateConfig
 from scorer.evaluation.preparation import Prepared, prepare
 from scorer.runs.console import Console
 from scorer.runs.signals import StopSignals

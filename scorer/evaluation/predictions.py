@@ -16,8 +16,8 @@ from scorer.classifier.classifier import Classifier
 from scorer.classifier.decision import Decision
 from scorer.classifier.directory import ModelDirectory
 from scorer.classifier.forward.resilient import Outcome
+from scorer.config import EvaluateConfig
 from scorer.errors import DataError, DeviceError
-from scorer.evaluation.config import EvaluateConfig
 from scorer.examples.reading import Examples
 from scorer.runs.console import Console
 

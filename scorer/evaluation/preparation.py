@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.classifier.labels import LabelSet, Targets
+from scorer.config import EvaluateConfig
 from scorer.errors import ModelError, UsageError
-from scorer.evaluation.config import EvaluateConfig
 from scorer.examples.reading import Examples, read_examples
 from scorer.examples.targets import label_indices
 from scorer.runs.console import Console

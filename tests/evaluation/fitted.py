@@ -17,7 +17,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import ModelMetadata
-from scorer.evaluation.config import EvaluateConfig
+from scorer.config import EvaluateConfig
 from scorer.evaluation.job import EvaluationSummary, evaluate
 from tests.models import make_model, sentences
 from tests.training.fits import Remembering

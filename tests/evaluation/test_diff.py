@@ -13,8 +13,8 @@ import scorer
 from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import ModelMetadata
+from scorer.config import DiffConfig
 from scorer.errors import DataError, ModelError, OutputRefused, UsageError
-from scorer.evaluation.config import DiffConfig
 from scorer.evaluation.diff import diff
 from scorer.evaluation.diff_preparation import prepare
 from scorer.runs.console import Console

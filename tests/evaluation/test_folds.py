@@ -13,9 +13,9 @@ from scorer.classifier.directory import open_model
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.long_text import LongText
 from scorer.classifier.metadata import ModelMetadata
+from scorer.config import EvaluateConfig
 from scorer.errors import DataError, Interrupted
 from scorer.evaluation import folds
-from scorer.evaluation.config import EvaluateConfig
 from tests.evaluation.fitted import make_fitted, run, texts
 from tests.training.fits import Remembering, write_csv
 
