@@ -51,7 +51,7 @@ def main() -> None:
         texts = [rows[name] for name in options.text_column]
         encoded = tokenizer(*texts, truncation=True, max_length=options.max_length)
         found = rows[options.label_column]
-        encoded["label"] = (
+        encoded["labels"] = (
             [[float(label in row) for label in labels] for row in found]
             if multi
             else [labels.index(row) for row in found]
