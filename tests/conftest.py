@@ -8,11 +8,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.reports.browser import Browser
 
 # Before any test imports transformers: a test that needs the network is a defect.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -81,3 +84,15 @@ def run_scorer(tmp_path: Path) -> RunScorer:
         )
 
     return run
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A headless browser of its own for each file of tests."""
+    from tests.reports.browser import Browser, find_browser
+
+    program = find_browser()
+    if program is None:
+        pytest.skip("no browser: put Chromium or Chrome on the PATH or name it in CHROME_BIN")
+    with Browser(program, tmp_path_factory.mktemp("profile")) as opened:
+        yield opened

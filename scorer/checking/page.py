@@ -1,7 +1,7 @@
 """`check.html`: what is wrong with a training file, as a page to look at and to pass on.
 
-Owns which sections the page has and where it is written. Does not know how anything was found or is drawn. It holds no
-text of the file but its labels.
+Owns which sections the page has and where it may be written. Does not know how anything was found or is drawn. It holds
+no text of the file but its labels.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from scorer.reports.charts import Mark, bars, histogram
 from scorer.reports.findings import Remark, remark_list
 from scorer.reports.page import Html, beside, figure, joined, more, page, paragraph, section, tiles
 from scorer.reports.scale import Axis
-from scorer.tables.publish import AtomicFile, check_target
+from scorer.tables.publish import check_target
 
 _MOST_LABELS = 40
 
@@ -38,16 +38,6 @@ def check_report(target: Path, sources: list[Path]) -> None:
     if str(target) == "-":
         raise UsageError("--report: a file; standard output has the summary")
     check_target(target, sources, force=True)
-
-
-def write_page(target: Path, html: Html) -> None:
-    """Write the page as `target`, whole or not at all."""
-    file = AtomicFile(target, temporary=target.with_name(f".{target.name}.new"))
-    try:
-        file.stream.write(html.encode())
-        file.commit()
-    finally:
-        file.discard()
 
 
 def _headline(result: CheckResult) -> Html:

@@ -28,16 +28,17 @@ def check(data: Path, **settings: Any) -> None:
             raise InputMissing(f"{path}: no such file")
     from scorer.checking.findings import counts
     from scorer.checking.job import check as check_job
-    from scorer.checking.page import check_page, check_report, write_page
+    from scorer.checking.page import check_page, check_report
     from scorer.checking.summary import summary_lines
     from scorer.runs.console import Console
+    from scorer.tables.publish import write_whole
 
     console = Console(quiet=config.quiet)
     if config.report is not None:
         check_report(config.report, [path for path in (config.data, config.valid) if path is not None])
     result = check_job(config, console)
     if config.report is not None:
-        write_page(config.report, check_page(result))
+        write_whole(config.report, check_page(result))
     for line in summary_lines(result):
         console.say(line)
     print_summary(result.as_dict(), quiet=config.quiet)

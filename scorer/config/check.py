@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from scorer.config.choices import FileLabelColumn, FileTextColumns, QuietSetting
 from scorer.config.fit import FitConfig
 from scorer.config.settings import Checked, Setting
 
@@ -21,17 +22,8 @@ class CheckConfig(Checked):
         Path | None,
         Setting("Validation file, whose texts must not be in DATA.", metavar="FILE", aliases=("valid_file",)),
     ] = None
-    text_column: Annotated[
-        tuple[str, ...],
-        Setting(
-            "Column of texts; twice for a sentence pair. Found by its name when not given.",
-            metavar="C",
-            aliases=("text_columns",),
-        ),
-    ] = ()
-    label_column: Annotated[str | None, Setting("Column of labels. Found by its name when not given.", metavar="C")] = (
-        None
-    )
+    text_column: FileTextColumns = ()
+    label_column: FileLabelColumn = None
     label_separator: Annotated[
         str | None, Setting("Between the labels of a row, where a column of text holds several.", metavar="SEP")
     ] = None
@@ -53,4 +45,4 @@ class CheckConfig(Checked):
     # what is said
     report: Annotated[Path | None, Setting("Write what was found here as a page (HTML).", metavar="FILE")] = None
     strict: Annotated[bool, Setting("Exit with 65 when there is a warning or an error.")] = False
-    quiet: Annotated[bool, Setting("Say nothing but errors.")] = False
+    quiet: QuietSetting = False

@@ -1,8 +1,10 @@
-"""What several jobs let choose between. Knows no job."""
+"""What several jobs let choose: between what, and the settings that they share. Knows no job."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from scorer.config.settings import Setting
 
 LATEST_MODEL = "models/latest"
 
@@ -11,3 +13,33 @@ Backend = Literal["auto", "padded", "packed", "openvino"]
 LongTextStrategy = Literal["truncate", "head-tail", "window"]
 Pooling = Literal["mean", "max"]
 FileFormat = Literal["parquet", "csv", "tsv", "jsonl", "arrow"]
+
+# Settings that several jobs have, with one explanation.
+PrecisionSetting = Annotated[Precision, Setting("Arithmetic: auto is half precision where the device is fast in it.")]
+DeviceSetting = Annotated[str, Setting("auto, cpu, cuda or cuda:N.")]
+BackendSetting = Annotated[
+    Backend,
+    Setting("Forward pass: packed (BERT family), openvino (CPU), padded (any model); auto chooses and says why."),
+]
+BatchTokensSetting = Annotated[
+    int | None, Setting("Tokens the device sees at once; the default suits the device.", metavar="N", minimum=1)
+]
+ModelSetting = Annotated[str, Setting("Model directory or hub name.", short="-m", metavar="MODEL")]
+ModelTextColumns = Annotated[
+    tuple[str, ...],
+    Setting(
+        "Column of texts; twice for a pair. The default is the model's own.",
+        metavar="C",
+        aliases=("text_columns",),
+    ),
+]
+FileTextColumns = Annotated[
+    tuple[str, ...],
+    Setting(
+        "Column of texts; twice for a sentence pair. Found by its name when not given.",
+        metavar="C",
+        aliases=("text_columns",),
+    ),
+]
+FileLabelColumn = Annotated[str | None, Setting("Column of labels. Found by its name when not given.", metavar="C")]
+QuietSetting = Annotated[bool, Setting("Say nothing but errors.")]

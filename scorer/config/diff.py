@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from scorer.config.choices import Backend, FileFormat, Precision
+from scorer.config.choices import (
+    BackendSetting,
+    BatchTokensSetting,
+    DeviceSetting,
+    FileFormat,
+    PrecisionSetting,
+    QuietSetting,
+)
 from scorer.config.settings import Checked, Setting
 
 
@@ -43,16 +50,9 @@ class DiffConfig(Checked):
     ] = None
 
     # how it is computed
-    precision: Annotated[Precision, Setting("Arithmetic: auto is half precision where the device is fast in it.")] = (
-        "auto"
-    )
-    device: Annotated[str, Setting("auto, cpu, cuda or cuda:N.")] = "auto"
-    backend: Annotated[
-        Backend,
-        Setting("Forward pass: packed (BERT family), openvino (CPU), padded (any model); auto chooses and says why."),
-    ] = "auto"
-    batch_tokens: Annotated[
-        int | None, Setting("Tokens the device sees at once; the default suits the device.", metavar="N", minimum=1)
-    ] = None
+    precision: PrecisionSetting = "auto"
+    device: DeviceSetting = "auto"
+    backend: BackendSetting = "auto"
+    batch_tokens: BatchTokensSetting = None
     force: Annotated[bool, Setting("Replace an existing file of --rows.")] = False
-    quiet: Annotated[bool, Setting("Say nothing but errors.")] = False
+    quiet: QuietSetting = False

@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from scorer.config.choices import LATEST_MODEL, Backend, Precision
+from scorer.config.choices import (
+    LATEST_MODEL,
+    BackendSetting,
+    BatchTokensSetting,
+    DeviceSetting,
+    ModelSetting,
+    ModelTextColumns,
+    PrecisionSetting,
+    QuietSetting,
+)
 from scorer.config.settings import Checked, Setting
 
 
@@ -17,15 +26,8 @@ class EvaluateConfig(Checked):
     data: str
 
     # what is evaluated
-    model: Annotated[str, Setting("Model directory or hub name.", short="-m", metavar="MODEL")] = LATEST_MODEL
-    text_column: Annotated[
-        tuple[str, ...],
-        Setting(
-            "Column of texts; twice for a pair. The default is the model's own.",
-            metavar="C",
-            aliases=("text_columns",),
-        ),
-    ] = ()
+    model: ModelSetting = LATEST_MODEL
+    text_column: ModelTextColumns = ()
     label_column: Annotated[str | None, Setting("Column of labels. The default is the model's own.", metavar="C")] = (
         None
     )
@@ -57,16 +59,9 @@ class EvaluateConfig(Checked):
     ] = None
 
     # how it is computed
-    precision: Annotated[Precision, Setting("Arithmetic: auto is half precision where the device is fast in it.")] = (
-        "auto"
-    )
-    device: Annotated[str, Setting("auto, cpu, cuda or cuda:N.")] = "auto"
-    backend: Annotated[
-        Backend,
-        Setting("Forward pass: packed (BERT family), openvino (CPU), padded (any model); auto chooses and says why."),
-    ] = "auto"
-    batch_tokens: Annotated[
-        int | None, Setting("Tokens the device sees at once; the default suits the device.", metavar="N", minimum=1)
-    ] = None
+    precision: PrecisionSetting = "auto"
+    device: DeviceSetting = "auto"
+    backend: BackendSetting = "auto"
+    batch_tokens: BatchTokensSetting = None
     force: Annotated[bool, Setting("Replace existing files of --report and --rows.")] = False
-    quiet: Annotated[bool, Setting("Say nothing but errors.")] = False
+    quiet: QuietSetting = False

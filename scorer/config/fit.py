@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from scorer.config.choices import LongTextStrategy, Pooling, Precision
+from scorer.config.choices import (
+    DeviceSetting,
+    FileLabelColumn,
+    FileTextColumns,
+    LongTextStrategy,
+    Pooling,
+    PrecisionSetting,
+    QuietSetting,
+)
 from scorer.config.settings import Checked, Setting
 
 Preset = Literal["quick", "default", "best"]
@@ -49,17 +57,8 @@ class FitConfig(Checked):
         ),
     ] = None
     valid_fraction: Annotated[float, Setting("Share of TRAIN held out when there is no --valid.", minimum=0.0)] = 0.1
-    text_column: Annotated[
-        tuple[str, ...],
-        Setting(
-            "Column of texts; twice for a sentence pair. Found by its name when not given.",
-            metavar="C",
-            aliases=("text_columns",),
-        ),
-    ] = ()
-    label_column: Annotated[str | None, Setting("Column of labels. Found by its name when not given.", metavar="C")] = (
-        None
-    )
+    text_column: FileTextColumns = ()
+    label_column: FileLabelColumn = None
     label_separator: Annotated[str | None, Setting("Separates a row's labels in a column of texts.", metavar="SEP")] = (
         None
     )
@@ -183,10 +182,8 @@ class FitConfig(Checked):
     ] = None
 
     # the run
-    precision: Annotated[Precision, Setting("Arithmetic: auto is half precision where the device is fast in it.")] = (
-        "auto"
-    )
-    device: Annotated[str, Setting("auto, cpu, cuda or cuda:N.")] = "auto"
+    precision: PrecisionSetting = "auto"
+    device: DeviceSetting = "auto"
     seeds: Annotated[
         int,
         Setting("Fit with N seeds, from --seed on, and keep the best on the validation rows.", metavar="N", minimum=1),
@@ -206,4 +203,4 @@ class FitConfig(Checked):
     resume: Annotated[bool, Setting("Continue from the last checkpoint of an interrupted fit.")] = False
     strict: Annotated[bool, Setting("Refuse validation texts that are also training texts; else a warning.")] = False
     force: Annotated[bool, Setting("Replace an existing output directory.")] = False
-    quiet: Annotated[bool, Setting("Say nothing but errors.")] = False
+    quiet: QuietSetting = False

@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from scorer.config.choices import LATEST_MODEL, Backend, FileFormat, Precision
+from scorer.config.choices import (
+    LATEST_MODEL,
+    BackendSetting,
+    BatchTokensSetting,
+    DeviceSetting,
+    FileFormat,
+    ModelSetting,
+    ModelTextColumns,
+    PrecisionSetting,
+    QuietSetting,
+)
 from scorer.config.settings import Checked, Setting
 
 
@@ -15,15 +25,8 @@ class FrameConfig(Checked):
     """How rows are scored, wherever they come from: `model`, what it reads, what comes out, how it is computed."""
 
     # what is scored, by what
-    model: Annotated[str, Setting("Model directory or hub name.", short="-m", metavar="MODEL")] = LATEST_MODEL
-    text_column: Annotated[
-        tuple[str, ...],
-        Setting(
-            "Column of texts; twice for a pair. The default is the model's own.",
-            metavar="C",
-            aliases=("text_columns",),
-        ),
-    ] = ()
+    model: ModelSetting = LATEST_MODEL
+    text_column: ModelTextColumns = ()
     max_length: Annotated[
         int | None, Setting("Longest input in tokens; the default is the model's own.", minimum=3)
     ] = None
@@ -38,17 +41,10 @@ class FrameConfig(Checked):
     token_count: Annotated[bool, Setting("Append the number of tokens that the model saw.")] = False
 
     # how it is computed
-    precision: Annotated[Precision, Setting("Arithmetic: auto is half precision where the device is fast in it.")] = (
-        "auto"
-    )
-    device: Annotated[str, Setting("auto, cpu, cuda or cuda:N.")] = "auto"
-    backend: Annotated[
-        Backend,
-        Setting("Forward pass: packed (BERT family), openvino (CPU), padded (any model); auto chooses and says why."),
-    ] = "auto"
-    batch_tokens: Annotated[
-        int | None, Setting("Tokens the device sees at once; the default suits the device.", metavar="N", minimum=1)
-    ] = None
+    precision: PrecisionSetting = "auto"
+    device: DeviceSetting = "auto"
+    backend: BackendSetting = "auto"
+    batch_tokens: BatchTokensSetting = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,4 +99,4 @@ class ScoreConfig(FrameConfig):
     ] = True
     dry_run: Annotated[bool, Setting("Estimate rows, tokens, time and memory from a sample; write nothing.")] = False
     force: Annotated[bool, Setting("Replace an existing OUT.")] = False
-    quiet: Annotated[bool, Setting("Say nothing but errors.")] = False
+    quiet: QuietSetting = False

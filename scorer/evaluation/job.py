@@ -122,8 +122,9 @@ def _conclude(
 
 
 def _write(prepared: Prepared, predicted: Predicted, findings: Findings) -> None:
-    from scorer.evaluation.output import ranked_rows, write_page, write_rows
+    from scorer.evaluation.output import ranked_rows, write_rows
     from scorer.evaluation.pages import evaluate_page
+    from scorer.tables.publish import write_whole
 
     config = prepared.config
     lineage = {
@@ -136,4 +137,4 @@ def _write(prepared: Prepared, predicted: Predicted, findings: Findings) -> None
     if config.rows is not None:
         write_rows(config.rows, ranked_rows(findings, prepared.examples), lineage=lineage)
     if config.report is not None:
-        write_page(config.report, evaluate_page(prepared, predicted, findings).html())
+        write_whole(config.report, evaluate_page(prepared, predicted, findings).html())

@@ -85,16 +85,6 @@ def write_rows(target: Path, table: pa.Table, *, lineage: dict[str, Any]) -> Non
         file.discard()
 
 
-def write_page(target: Path, html: str) -> None:
-    """Write the page `html` as `target`, whole or not at all."""
-    file = _beside(target)
-    try:
-        file.stream.write(html.encode())
-        file.commit()
-    finally:
-        file.discard()
-
-
 def _beside(target: Path) -> AtomicFile:
     """The ending stays, since the compression of a sink goes by it."""
     return AtomicFile(target, temporary=target.with_name(f".{os.getpid()}.{target.name}"))

@@ -76,26 +76,32 @@ class Answers:
             schema = schema.append(field)
         return schema
 
-    def judge(self, status: NDArray[np.int8], records: NDArray[np.void]) -> NDArray[np.int8]:
-        """The `status` (s,) of rows with `records` (s,), where those that are too unsure abstain."""
-        if self.decision.abstain_below is None:
-            return status
-        unsure = self.decision.abstains(self.decision.probabilities(records["logits"]))
+    def judge(self, status: NDArray[np.int8], probability: NDArray[np.float32]) -> NDArray[np.int8]:
+        """The `status` (s,) of rows with `probability` (s, labels), where those that are too unsure abstain."""
+        unsure = self.decision.abstains(probability)
         return np.where(statuses.is_scored(status) & unsure, Status.ABSTAIN, status).astype(np.int8)
 
     def append(
-        self, table: pa.Table, *, status: NDArray[np.int8], scorable: NDArray[np.int64], records: NDArray[np.void]
+        self,
+        table: pa.Table,
+        *,
+        status: NDArray[np.int8],
+        scorable: NDArray[np.int64],
+        probability: NDArray[np.float32],
+        tokens: NDArray[np.int32],
     ) -> pa.Table:
         """`table` with the appended columns.
 
-        `status` (rows,) is every row's; `records` (s,) are those of the rows `scorable` (s,).
+        `status` (rows,) is every row's; `probability` (s, labels) and `tokens` (s,) are those of the rows `scorable`
+        (s,).
         """
         missing = ~statuses.is_scored(status)
-        probability = np.zeros((len(status), len(self.labels)), np.float32)
-        probability[scorable] = self.decision.probabilities(records["logits"])
-        tokens = np.zeros(len(status), np.int32)
-        tokens[scorable] = records["tokens"]
-        for field, column in zip(self.fields, self._columns(probability, missing, status, tokens), strict=True):
+        every_probability = np.zeros((len(status), len(self.labels)), np.float32)
+        every_probability[scorable] = probability
+        every_tokens = np.zeros(len(status), np.int32)
+        every_tokens[scorable] = tokens
+        columns = self._columns(every_probability, missing, status, every_tokens)
+        for field, column in zip(self.fields, columns, strict=True):
             table = table.append_column(field, column)
         return table
 

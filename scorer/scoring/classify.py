@@ -56,16 +56,23 @@ class Classify:
         records["truncated"][todo] = encoded.fresh.truncated
         computed = self._compute(encoded, records, todo)
         rows = records[encoded.inputs]
+        probability = self.answers.decision.probabilities(rows["logits"])
         status = encoded.status.copy()
-        status[encoded.scorable] = self.answers.judge(_status(rows), rows)
+        status[encoded.scorable] = self.answers.judge(_status(rows), probability)
         return ScoredWindow(
             number=encoded.window.number,
-            table=self.answers.append(encoded.window.table, status=status, scorable=encoded.scorable, records=rows),
+            table=self.answers.append(
+                encoded.window.table,
+                status=status,
+                scorable=encoded.scorable,
+                probability=probability,
+                tokens=rows["tokens"],
+            ),
             status_counts=count(status),
             tokens=int(rows["tokens"].sum()),
             computed_tokens=int(lengths[computed].sum()),
             reused=len(encoded.scorable) - int(computed.sum()),
-            seen=self._observe(rows, encoded.fresh.sequences) if self._observe else None,
+            seen=self._observe(rows, probability, encoded.fresh.sequences) if self._observe else None,
         )
 
     def _compute(self, encoded: EncodedWindow, records: NDArray[np.void], todo: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -58,16 +58,17 @@ class Seen:
 
 
 class Observer:
-    """Counts scored rows into the bins of `profile`, their logits read by `decision`."""
+    """Counts scored rows into the bins of `profile`; `decision` makes labels of probabilities."""
 
     def __init__(self, profile: Profile, decision: Decision) -> None:
         self.profile = profile
         self._decision = decision
 
-    def __call__(self, records: NDArray[np.void], encoded: TokenSequences) -> Seen:
-        """Count rows with `records` (s,), one a row that has a text; `encoded` are the inputs that were not known."""
-        scored = records[records["outcome"] == Outcome.SCORED]
-        probability = self._decision.probabilities(scored["logits"])
+    def __call__(self, records: NDArray[np.void], probability: NDArray[np.float32], encoded: TokenSequences) -> Seen:
+        """Count rows with `records` (s,) and `probability` (s, labels), one a row that has a text; `encoded` are the
+        inputs that were not known."""
+        has_score = records["outcome"] == Outcome.SCORED
+        scored, probability = records[has_score], probability[has_score]
         unknown = self.profile.unknown_token
         return Seen(
             rows=len(scored),

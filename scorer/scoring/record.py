@@ -14,7 +14,7 @@ from scorer.errors import ScorerError, UsageError
 from scorer.runs.console import Console
 from scorer.runs.manifest import Manifest
 from scorer.scoring.preparation import refuse_own_input
-from scorer.tables.publish import AtomicFile, check_target
+from scorer.tables.publish import check_target, write_whole
 
 
 @contextmanager
@@ -53,16 +53,7 @@ def _check(config: ScoreConfig) -> None:
 
 def _write(config: ScoreConfig, manifest: Manifest) -> None:
     if config.report is not None:
-        _replace(config.report, manifest.as_json())
+        write_whole(config.report, manifest.as_json())
     if config.textfile is not None:
         before = config.textfile.read_text(encoding="utf-8", errors="replace") if config.textfile.exists() else ""
-        _replace(config.textfile, manifest.as_metrics(output=config.target, before=before))
-
-
-def _replace(path: Path, content: str) -> None:
-    file = AtomicFile(path, temporary=path.with_name(f".{path.name}.new"))
-    try:
-        file.stream.write(content.encode())
-        file.commit()
-    finally:
-        file.discard()
+        write_whole(config.textfile, manifest.as_metrics(output=config.target, before=before))

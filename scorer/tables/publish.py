@@ -76,6 +76,16 @@ class AtomicFile:
             self.temporary.chmod(stat.S_IMODE(self.target.stat().st_mode))
 
 
+def write_whole(target: Path, content: str) -> None:
+    """Write the small file `target`, in UTF-8, whole or not at all."""
+    file = AtomicFile(target, temporary=target.with_name(f".{target.name}.new"))
+    try:
+        file.stream.write(content.encode())
+        file.commit()
+    finally:
+        file.discard()
+
+
 def check_target(target: Path, sources: Sequence[Path], *, force: bool) -> None:
     """Refuse a `target` that cannot or should not be written.
 

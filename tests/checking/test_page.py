@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,25 +10,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from scorer.checking.job import CheckResult, check
-from scorer.checking.page import check_page, check_report, write_page
+from scorer.checking.page import check_page, check_report
 from scorer.config import CheckConfig
 from scorer.errors import OutputRefused, UsageError
 from scorer.runs.console import Console
-from tests.reports.browser import Browser, find_browser
+from scorer.tables.publish import write_whole
 from tests.reports.markup import checked
 from tests.reports.test_in_browser import SCREENS, complaints
 from tests.training.fits import reviews
 
 HOSTILE = "<script>alert('&')</script>"
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    program = find_browser()
-    if program is None:
-        pytest.skip("no browser: put Chromium or Chrome on the PATH or name it in CHROME_BIN")
-    with Browser(program, tmp_path_factory.mktemp("profile")) as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -93,7 +83,7 @@ def test_an_older_page_is_replaced_whole(tmp_path, look):
     target = tmp_path / "check.html"
     target.write_text("old")
     check_report(target, [])
-    write_page(target, check_page(look(["good", "bad"] * 60)))
+    write_whole(target, check_page(look(["good", "bad"] * 60)))
     assert target.read_text(encoding="utf-8").endswith("</html>\n")
     assert [path.name for path in tmp_path.glob("*check*")] == ["check.html"]
 

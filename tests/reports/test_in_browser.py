@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,20 +9,11 @@ import pytest
 from scorer.reports.charts import Curve, histogram, line_chart
 from scorer.reports.page import Html, beside, figure, page, section, table
 from scorer.reports.scale import Axis
-from tests.reports.browser import Browser, find_browser
+from tests.reports.browser import Browser
 from tests.reports.samples import HOSTILE, evaluate_page, fit_report, names
 
 LOOKS = Path(__file__).with_name("looks.js").read_text(encoding="utf-8")
 SCREENS = [(1280, False), (1280, True), (390, False), (390, True)]
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    program = find_browser()
-    if program is None:
-        pytest.skip("no browser: put Chromium or Chrome on the PATH or name it in CHROME_BIN")
-    with Browser(program, tmp_path_factory.mktemp("profile")) as opened:
-        yield opened
 
 
 def complaints(chromium: Browser, html: str, *, width: int, dark: bool) -> list[str]:

@@ -21,13 +21,18 @@ STATUS = np.array([Status.NULL, Status.OK, Status.TRUNCATED, Status.NONFINITE, S
 SCORABLE = np.array([1, 2, 3, 5])
 
 
+def of_records(answers: Answers, records: np.ndarray) -> dict[str, np.ndarray]:
+    """What `append` is given of `records`."""
+    return {"probability": answers.decision.probabilities(records["logits"]), "tokens": records["tokens"]}
+
+
 def answered(labels: LabelSet = STARS, *, temperature: float = 1.0, **options) -> pa.Table:
     records = np.zeros(4, record_dtype(3))
     records["logits"] = LOGITS
     records["tokens"] = [7, 128, 3, 4]
     table = pa.table({"text": list("abcdef"), "id": pa.array(range(6), pa.int16())})
     answers = Answers.of(FrameConfig(**options), labels=labels, decision=Decision((temperature,)))
-    result = answers.append(table, status=STATUS, scorable=SCORABLE, records=records)
+    result = answers.append(table, status=STATUS, scorable=SCORABLE, **of_records(answers, records))
     assert result.schema == answers.schema(table.schema)
     result.validate(full=True)
     assert result.select(["text", "id"]) == table
@@ -123,7 +128,10 @@ def test_no_rows():
     answers = Answers.of(FrameConfig(probabilities=True, top_k=2), labels=STARS, decision=Decision())
     table = pa.table({"text": pa.array([], pa.string())})
     result = answers.append(
-        table, status=np.zeros(0, np.int8), scorable=np.zeros(0, np.int64), records=np.zeros(0, record_dtype(3))
+        table,
+        status=np.zeros(0, np.int8),
+        scorable=np.zeros(0, np.int64),
+        **of_records(answers, np.zeros(0, record_dtype(3))),
     )
     assert result.schema == answers.schema(table.schema)
     assert result.num_rows == 0
@@ -161,7 +169,7 @@ def test_several_labels_are_lists_of_those_above_their_thresholds():
     records["logits"] = LOGITS
     temperature, thresholds = (1.0, 2.0, 1.0), (0.6, 0.5, 0.6)
     answers = Answers.of(FrameConfig(probabilities=True), labels=SEVERAL, decision=Decision(temperature, thresholds))
-    found = answers.append(table, status=STATUS, scorable=SCORABLE, records=records)
+    found = answers.append(table, status=STATUS, scorable=SCORABLE, **of_records(answers, records))
     found.validate(full=True)
     assert found.schema == answers.schema(table.schema)
     assert (found.schema.field("score").type, found.schema.field("confidence").type) == (
@@ -183,7 +191,10 @@ def test_a_row_may_have_no_label_at_all():
     records["logits"] = -5.0
     answers = Answers.of(FrameConfig(), labels=SEVERAL, decision=Decision.uncalibrated(SEVERAL))
     table = answers.append(
-        pa.table({"id": [1]}), status=np.zeros(1, np.int8), scorable=np.zeros(1, np.int64), records=records
+        pa.table({"id": [1]}),
+        status=np.zeros(1, np.int8),
+        scorable=np.zeros(1, np.int64),
+        **of_records(answers, records),
     )
     assert (table["score"].to_pylist(), table["confidence"].to_pylist()) == ([[]], [[]])
 
@@ -198,9 +209,11 @@ def test_unsure_rows_abstain_whether_truncated_or_not_and_others_stay_what_they_
     records["logits"] = [[9, 0, 0], [1, 0, 0], [1, 0, 0], [9, 0, 0], [0, 0, 0]]
     before = np.array([Status.OK, Status.OK, Status.TRUNCATED, Status.TRUNCATED, Status.NONFINITE], np.int8)
     answers = Answers.of(FrameConfig(), labels=NAMES, decision=Decision(abstain_below=0.7))
-    after = answers.judge(before, records)
+    after = answers.judge(before, of_records(answers, records)["probability"])
     assert after.dtype == np.int8
     assert after.tolist() == [Status.OK, Status.ABSTAIN, Status.ABSTAIN, Status.TRUNCATED, Status.NONFINITE]
-    table = answers.append(pa.table({"id": range(5)}), status=after, scorable=np.arange(5), records=records)
+    table = answers.append(
+        pa.table({"id": range(5)}), status=after, scorable=np.arange(5), **of_records(answers, records)
+    )
     assert table["score"].to_pylist() == ["bad"] * 4 + [None]
     assert table["confidence"].null_count == 1

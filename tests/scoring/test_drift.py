@@ -199,7 +199,9 @@ def test_labels_of_rows_that_may_have_several():
         predicted_labels=(1, 1, 0),
         confidences=(*[0] * len(Profile.confidence_edges), 2),
     )
-    seen = Observer(profile, Decision((1.0,), (0.5, 0.5)))(records, TokenSequences.empty())
+    decision = Decision((1.0,), (0.5, 0.5))
+    probability = decision.probabilities(records["logits"])
+    seen = Observer(profile, decision)(records, probability, TokenSequences.empty())
     assert seen.labels.tolist() == [2, 1, 1]
     assert (seen.rows, seen.lengths[[0, 1, -1]].tolist()) == (3, [1, 1, 1])
     assert seen.confidences[[0, -1]].tolist() == [1, 2]
