@@ -28,8 +28,8 @@ from scorer.runs.signals import StopSignals
 from scorer.scoring.status import NAMES, is_scored
 from scorer.scoring.windows import WINDOW_TEXT_BYTES
 from scorer.tables.lineage import lineage_metadata
-from scorer.tables.publish import AtomicFile
-from scorer.tables.sink import Sink, open_sink
+from scorer.tables.sink import Sink
+from scorer.tables.table_file import table_file
 from scorer.version import __version__
 
 if TYPE_CHECKING:
@@ -205,21 +205,11 @@ def _changed_rows(prepared: Prepared, models: list[_Model]) -> Iterator[Sink | N
     if target is None or prepared.rows_format is None:
         yield None
         return
-    file = AtomicFile(target, temporary=target.with_name(f".{target.name}.new"))
-    try:
-        empty = prepared.reader.schema.empty_table()
-        schema = _beside(empty, [model.score(empty) for model in models], first=0).schema
-        sink = open_sink(file.temporary, format=prepared.rows_format, schema=schema)
-        try:
-            yield sink
-        except BaseException:
-            sink.abort()
-            raise
-        file.check()
-        sink.close(lineage_metadata(_lineage(prepared)))
-        file.commit()
-    finally:
-        file.discard()
+    empty = prepared.reader.schema.empty_table()
+    schema = _beside(empty, [model.score(empty) for model in models], first=0).schema
+    metadata = lineage_metadata(_lineage(prepared))
+    with table_file(target, format=prepared.rows_format, schema=schema, metadata=metadata) as sink:
+        yield sink
 
 
 def _beside(window: pa.Table, tables: list[pa.Table], *, first: int) -> pa.Table:

@@ -6,7 +6,6 @@ is on the page.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,7 @@ from scorer.evaluation.findings import Findings
 from scorer.examples.reading import Examples
 from scorer.tables.formats import format_of
 from scorer.tables.lineage import lineage_metadata
-from scorer.tables.publish import AtomicFile
-from scorer.tables.sink import open_sink
+from scorer.tables.table_file import table_file
 
 _WINDOW_ROWS = 65_536
 
@@ -69,22 +67,6 @@ def write_rows(target: Path, table: pa.Table, *, lineage: dict[str, Any]) -> Non
     """Write `table` as `target`, in the format of its ending; the file appears whole or not at all."""
     format = format_of(target)
     assert format is not None, "preparation refuses other endings; this is a bug"
-    file = _beside(target)
-    try:
-        sink = open_sink(file.temporary, format=format, schema=table.schema)
-        try:
-            for start in range(0, table.num_rows, _WINDOW_ROWS):
-                sink.write(table.slice(start, _WINDOW_ROWS))
-        except BaseException:
-            sink.abort()
-            raise
-        file.check()
-        sink.close(lineage_metadata(lineage))
-        file.commit()
-    finally:
-        file.discard()
-
-
-def _beside(target: Path) -> AtomicFile:
-    """The ending stays, since the compression of a sink goes by it."""
-    return AtomicFile(target, temporary=target.with_name(f".{os.getpid()}.{target.name}"))
+    with table_file(target, format=format, schema=table.schema, metadata=lineage_metadata(lineage)) as sink:
+        for start in range(0, table.num_rows, _WINDOW_ROWS):
+            sink.write(table.slice(start, _WINDOW_ROWS))
