@@ -59,7 +59,6 @@ def _work(options: argparse.Namespace) -> Iterator[tuple[str, Callable[[], dict[
             variant = name if options.rows is None else f"{name}-{options.rows}"
             yield f"scorer/{variant}/{seed}", partial(experiments.scorer_fit, task, seed)
             yield f"plain/{variant}/{seed}", partial(experiments.plain_fit, task, seed)
-        yield f"abstain/sst2/{seed}", partial(experiments.abstain, found["sst2"], seed)
         yield f"errors/sst2/{seed}", partial(experiments.label_errors, found["sst2"], seed)
         file = options.realdata / "movie_reviews_long.parquet"
         for mode, epochs in LONG_TEXT_EPOCHS.items():
@@ -72,7 +71,7 @@ def _work(options: argparse.Namespace) -> Iterator[tuple[str, Callable[[], dict[
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="How good fitted models are.")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="what to measure, such as scorer/sst5 or abstain")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="what to measure, such as scorer/sst5 or errors")
     parser.add_argument("--rows", type=int, help="only the first rows of each training file")
     parser.add_argument("--again", action="store_true", help="forget what was measured before")
     parser.add_argument("--write", action="store_true", help="write QUALITY.md")

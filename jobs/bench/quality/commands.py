@@ -16,6 +16,8 @@ from quality.tasks import Task
 from scorer.classifier.base_model import resolve_base_model
 
 PLAIN = Path(__file__).parents[1] / "plain_trainer.py"
+# The script as somebody runs it who cares for speed: on a CPU with bf16 it is more than twice as fast as by default.
+PLAIN_SETTINGS = ("--batch-size", "32", "--learning-rate", "5e-5", "--bf16")
 
 
 def fit(task: Task, output: Path, *options: str, seed: int) -> float:
@@ -35,10 +37,11 @@ def evaluate(data: Path, model: Path, *options: str) -> dict[str, Any]:
 
 
 def plain(task: Task, folder: Path, *, seed: int) -> dict[str, float]:
-    """Accuracy, macro F1 and seconds of the plain script, which leaves its own test out of its seconds."""
+    """Accuracy, macro F1 and seconds of the plain script with PLAIN_SETTINGS; its own test is not in its seconds."""
     base = resolve_base_model(None)[0]
     command = [sys.executable, str(PLAIN), str(task.train), str(task.test), "--label-column", task.label]
     command += ["--text-column", *task.texts, "--base-model", base, "--output", str(folder), "--seed", str(seed)]
+    command += PLAIN_SETTINGS
     command += ["--valid", str(task.valid)] if task.valid else []
     command += ["--limit", str(task.rows)] if task.rows else []
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)

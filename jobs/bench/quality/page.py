@@ -64,13 +64,14 @@ def _long(kept: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _others(kept: Mapping[str, Mapping[str, Any]]) -> str:
+    abstaining = [name for name in _variants(kept, "scorer") if "coverage" in _all(kept, "scorer", name)[0]]
     rows = [
-        (f"`--abstain 0.95`, {name}: precision of the kept rows", spread(_all(kept, "abstain", name), _precision))
-        for name in _variants(kept, "abstain")
-    ]
-    rows += [
-        (f"the same: share kept, {name}", spread(_all(kept, "abstain", name), lambda one: one["coverage"]))
-        for name in _variants(kept, "abstain")
+        (f"`--abstain`, {name}: {what}", spread(_all(kept, "scorer", name), pick))
+        for name in abstaining
+        for what, pick in (
+            ("precision of the kept rows", lambda one: float(one["selective_accuracy"])),
+            ("share kept", lambda one: float(one["coverage"])),
+        )
     ]
     rows += [
         (

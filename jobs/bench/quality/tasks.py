@@ -11,7 +11,8 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One data set. Without `valid` a tenth of `train` is held out. `rows` cuts `train` to its first rows."""
+    """One data set. Without `valid` a tenth of `train` is held out. `rows` cuts `train` to its first rows. `abstain` is
+    the precision that the rows kept shall reach."""
 
     name: str
     train: Path
@@ -20,6 +21,7 @@ class Task:
     texts: tuple[str, ...]
     label: str
     rows: int | None = None
+    abstain: float | None = None
 
 
 def tasks(folder: Path, *, rows: int | None = None) -> dict[str, Task]:
@@ -31,7 +33,14 @@ def tasks(folder: Path, *, rows: int | None = None) -> dict[str, Task]:
 
     found = (
         Task(name="sst5", **files("sst5", "csv", valid=True), texts=("sentence",), label="score", rows=rows),
-        Task(name="sst2", **files("sst2", "tsv", valid=True), texts=("sentence",), label="label", rows=rows),
+        Task(
+            name="sst2",
+            **files("sst2", "tsv", valid=True),
+            texts=("sentence",),
+            label="label",
+            rows=rows,
+            abstain=0.95,
+        ),
         Task(
             name="agnews",
             **files("agnews", "parquet", valid=False),
