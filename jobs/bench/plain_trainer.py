@@ -1,9 +1,9 @@
 """The fine-tuning script that everybody writes: the yardstick for `scorer fit`, with no tuning and no tricks.
 
 Batch 8, learning rate 2e-5, fp32 unless asked otherwise; 3 epochs, dynamic padding, evaluation every epoch; without
---valid a tenth of the rows is held out. A label column of lists makes it multi-label, with a threshold of 0.5. Prints one JSON line: accuracy
-(multi-label: exact match) and macro F1 on the test file, and the seconds of the whole process from the first import to
-the saved model (the test comes after).
+--valid a tenth of the rows is held out. A label column of lists makes it multi-label, with a threshold of 0.5. Prints
+one JSON line: accuracy (multi-label: exact match) and macro F1 on the test file, and the seconds of the whole process
+from the first import to the saved model (the test comes after).
 
     python jobs/bench/plain_trainer.py TRAIN TEST [--valid VALID] --base-model DIR --output DIR [--seed N]
         [--text-column sentence] [--label-column score] [--max-length 128] [--batch-size 8] [--learning-rate 2e-5]

@@ -20,13 +20,11 @@ from scorer.checking.oddities import ODDITIES, rows_with
 from scorer.checking.repeats import RowKeys
 from scorer.checking.sample import Sample
 from scorer.checking.tally import Tally
+from scorer.config import WINDOW_ROWS, WINDOW_TEXT_BYTES
 from scorer.examples.columns import Columns, find_columns
 from scorer.runs.console import Counter
 from scorer.tables.source import Source
 from scorer.tables.texts import is_blank, texts
-
-_WINDOW_ROWS = 65_536
-_WINDOW_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ def scan_file(
     kind = reader.schema.field(columns.label).type
     labels = LabelCounter(kind, name=columns.label, where=location, separator=separator)
     scanner = _Scanner(columns, labels)
-    for window in source.read(columns.texts).windows(max_rows=_WINDOW_ROWS, max_bytes=_WINDOW_BYTES, limit=limit):
+    for window in source.read(columns.texts).windows(max_rows=WINDOW_ROWS, max_bytes=WINDOW_TEXT_BYTES, limit=limit):
         scanner.add(window)
         progress.update(window.num_rows)
     return scanner.scan(location)

@@ -37,9 +37,3 @@ def _rows(lengths: NDArray[np.int64], *, budget: int) -> int:
     padding = 1.0 - np.cumsum(lengths) / computed
     allowed = (padding <= _MOST_PADDING) | (computed <= budget * _FULL_ENOUGH)
     return int(np.flatnonzero(allowed)[-1]) + 1
-
-
-def padding_share(lengths: NDArray[np.int64], batches: list[NDArray[np.int64]]) -> float:
-    """The share of the tokens computed that is padding, between 0 and 1."""
-    computed = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
-    return 1.0 - float(lengths.sum()) / computed if computed else 0.0

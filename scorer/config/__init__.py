@@ -6,7 +6,16 @@ environment (`SCORER_MAX_LENGTH`) and a key of the configuration file, where `al
 """
 
 from scorer.config.check import CheckConfig
-from scorer.config.choices import LATEST_MODEL, Backend, FileFormat, LongTextStrategy, Pooling, Precision
+from scorer.config.choices import (
+    LATEST_MODEL,
+    WINDOW_ROWS,
+    WINDOW_TEXT_BYTES,
+    Backend,
+    FileFormat,
+    LongTextStrategy,
+    Pooling,
+    Precision,
+)
 from scorer.config.diff import DiffConfig
 from scorer.config.evaluate import EvaluateConfig
 from scorer.config.fit import PRESETS, FitConfig, Preset
@@ -16,6 +25,8 @@ from scorer.config.settings import Checked, Setting, settings_of
 __all__ = [
     "LATEST_MODEL",
     "PRESETS",
+    "WINDOW_ROWS",
+    "WINDOW_TEXT_BYTES",
     "Backend",
     "CheckConfig",
     "Checked",

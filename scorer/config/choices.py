@@ -8,6 +8,10 @@ from scorer.config.settings import Setting
 
 LATEST_MODEL = "models/latest"
 
+# A window, which is read, tokenized and ordered together, has at most so many rows, and so many bytes of text.
+WINDOW_ROWS = 65_536
+WINDOW_TEXT_BYTES = 64 << 20
+
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Backend = Literal["auto", "padded", "packed", "openvino"]
 LongTextStrategy = Literal["truncate", "head-tail", "window"]

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from scorer.config.choices import (
     LATEST_MODEL,
+    WINDOW_ROWS,
     BackendSetting,
     BatchTokensSetting,
     DeviceSetting,
@@ -59,7 +60,7 @@ class ScoreConfig(FrameConfig):
     input_format: Annotated[FileFormat | None, Setting("Format of IN when its ending does not say.")] = None
     output_format: Annotated[FileFormat | None, Setting("Format of OUT when its ending does not say.")] = None
     window_rows: Annotated[int, Setting("Most rows read, tokenized and ordered together.", metavar="N", minimum=1)] = (
-        65_536
+        WINDOW_ROWS
     )
 
     # what is refused

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from scorer.classifier.directory import ModelDirectory
 from scorer.classifier.labels import LabelSet, RowLabel
-from scorer.config import DiffConfig, FrameConfig
+from scorer.config import WINDOW_TEXT_BYTES, DiffConfig, FrameConfig
 from scorer.errors import DataError, Interrupted
 from scorer.evaluation.comparison import Comparison, Given
 from scorer.evaluation.diff_preparation import ANSWERS, ROW, Prepared, prepare
@@ -26,7 +26,6 @@ from scorer.examples.targets import label_values
 from scorer.runs.console import Console
 from scorer.runs.signals import StopSignals
 from scorer.scoring.status import NAMES, is_scored
-from scorer.scoring.windows import WINDOW_TEXT_BYTES
 from scorer.tables.lineage import lineage_metadata
 from scorer.tables.sink import Sink
 from scorer.tables.table_file import table_file

@@ -116,4 +116,9 @@ def _joined(parts: list[tuple[NDArray[np.int64], Predicted]], metadata: ModelMet
     }
     decision = dataclasses.replace(metadata.decision, temperature=(1.0,), exponent=1.0)
     temperatures = np.mean(np.broadcast_arrays(*(part.temperature for _, part in parts)), axis=0)
-    return Predicted(Predictions(**arrays, decision=decision), tuple(temperatures.tolist()), parts[0][1].engine)
+    return Predicted(
+        Predictions(**arrays, decision=decision),
+        temperature=tuple(temperatures.tolist()),
+        exponent=float(np.mean([part.exponent for _, part in parts])),
+        engine=parts[0][1].engine,
+    )

@@ -26,14 +26,15 @@ if TYPE_CHECKING:
 class EvaluationSummary:
     """What an evaluation found.
 
-    Of `read` rows, `left_out` had no text and `unscored` no finite logits. The logits were divided by the
-    `temperature`, with folds the mean of their models'.
+    Of `read` rows, `left_out` had no text and `unscored` no finite logits. `temperature` and `exponent` are the
+    model's calibration (see `scorer.classifier.decision`), with folds the mean of their models'.
     """
 
     config: EvaluateConfig
     model: str
     findings: Findings
     temperature: tuple[float, ...]
+    exponent: float
     engine: dict[str, Any]
     read: int
     left_out: int
@@ -49,6 +50,7 @@ class EvaluationSummary:
             "rows": {"read": self.read, "left_out": self.left_out, "unscored": self.unscored},
             "folds": config.folds,
             "temperature": list(self.temperature),
+            "exponent": self.exponent,
             **self.findings.as_dict(show=config.show),
             "report": str(config.report) if config.report is not None else None,
             "rows_file": str(config.rows) if config.rows is not None else None,
@@ -113,6 +115,7 @@ def _conclude(
         model=str(prepared.directory.path),
         findings=findings,
         temperature=predicted.temperature,
+        exponent=predicted.exponent,
         engine=predicted.engine,
         read=examples.rows,
         left_out=examples.dropped,

@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from scorer.config import WINDOW_ROWS
 from scorer.evaluation.findings import Findings
 from scorer.examples.reading import Examples
 from scorer.tables.formats import format_of
 from scorer.tables.lineage import lineage_metadata
 from scorer.tables.table_file import table_file
-
-_WINDOW_ROWS = 65_536
 
 
 def ranked_rows(findings: Findings, examples: Examples) -> pa.Table:
@@ -68,5 +67,5 @@ def write_rows(target: Path, table: pa.Table, *, lineage: dict[str, Any]) -> Non
     format = format_of(target)
     assert format is not None, "preparation refuses other endings; this is a bug"
     with table_file(target, format=format, schema=table.schema, metadata=lineage_metadata(lineage)) as sink:
-        for start in range(0, table.num_rows, _WINDOW_ROWS):
-            sink.write(table.slice(start, _WINDOW_ROWS))
+        for start in range(0, table.num_rows, WINDOW_ROWS):
+            sink.write(table.slice(start, WINDOW_ROWS))

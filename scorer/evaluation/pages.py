@@ -48,6 +48,7 @@ def evaluate_page(prepared: Prepared, predicted: Predicted, findings: Findings) 
             "labels": f"{len(findings.labels)} ({findings.labels.kind})",
             "folds": config.folds,
             "temperature": [round(value, 4) for value in predicted.temperature],
+            "exponent": round(predicted.exponent, 4),
             "suspected label errors": f"{int(errors.suspect.sum()):,}, an estimated {errors.share:.1%} of all labels",
             **predicted.engine,
         },

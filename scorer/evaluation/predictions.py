@@ -16,12 +16,10 @@ from scorer.classifier.classifier import Classifier
 from scorer.classifier.decision import Decision
 from scorer.classifier.directory import ModelDirectory
 from scorer.classifier.forward.resilient import Outcome
-from scorer.config import EvaluateConfig
+from scorer.config import WINDOW_ROWS, EvaluateConfig
 from scorer.errors import DataError, DeviceError
 from scorer.examples.reading import Examples
 from scorer.runs.console import Console
-
-_WINDOW_ROWS = 65_536
 
 
 @dataclass(frozen=True)
@@ -52,11 +50,12 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Predicted:
-    """The predictions of one model, or of one for each fold: by which `temperature` the logits were divided (of several
+    """The predictions of one model, or of one for each fold: its calibration's `temperature` and `exponent` (of several
     models the mean), and on what `engine` they were computed, as JSON types."""
 
     predictions: Predictions
     temperature: tuple[float, ...]
+    exponent: float
     engine: dict[str, Any]
 
 
@@ -71,8 +70,8 @@ def predict(config: EvaluateConfig, directory: ModelDirectory, examples: Example
     )
     parts = []
     with console.progress("scoring", len(examples), "rows") as counter:
-        for start in range(0, len(examples), _WINDOW_ROWS):
-            first, *second = (column[start : start + _WINDOW_ROWS] for column in examples.texts)
+        for start in range(0, len(examples), WINDOW_ROWS):
+            first, *second = (column[start : start + WINDOW_ROWS] for column in examples.texts)
             inputs = classifier.encode(first, second[0] if second else None)
             parts.append((*classifier.logits(inputs), inputs.lengths))
             counter.update(len(first))
@@ -83,4 +82,4 @@ def predict(config: EvaluateConfig, directory: ModelDirectory, examples: Example
     scaled = decision.scaled(logits)
     plain = dataclasses.replace(decision, temperature=(1.0,), exponent=1.0)
     predictions = Predictions(logits, scaled, tokens, outcomes == Outcome.SCORED, plain)
-    return Predicted(predictions, decision.temperature, dataclasses.asdict(classifier.engine))
+    return Predicted(predictions, decision.temperature, decision.exponent, dataclasses.asdict(classifier.engine))

@@ -5,8 +5,7 @@ Owns what can be found wrong before anything heavy is loaded, and the reading of
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from scorer.classifier.directory import ModelDirectory, open_model
@@ -20,6 +19,7 @@ from scorer.scoring.preparation import refuse_own_input
 from scorer.tables.columns import find_text_columns
 from scorer.tables.formats import format_of
 from scorer.tables.publish import check_target
+from scorer.tables.reader import check_names
 from scorer.tables.source import Source
 
 
@@ -43,7 +43,7 @@ def prepare(config: EvaluateConfig, console: Console) -> Prepared:
     """Check `config` and read its rows; what is wrong is raised as a ScorerError, what is doubtful is a warning."""
     source = Source.open(config.data)
     _check_outputs(config, source)
-    _check_slices(config, source.names)
+    check_names(source.names, config.slice, where=config.data)
     directory = open_model(config.model)
     labels = _labels(directory, folds=config.folds)
     metadata = directory.metadata
@@ -88,14 +88,6 @@ def _check_outputs(config: EvaluateConfig, source: Source) -> None:
             raise UsageError(f"{config.rows}: no format has this ending; name a .parquet, .csv, .tsv or .jsonl file")
         if config.report is not None and config.rows.resolve() == config.report.resolve():
             raise UsageError(f"{config.rows}: is named twice, for --rows and --report; name another file")
-
-
-def _check_slices(config: EvaluateConfig, names: Sequence[str]) -> None:
-    for name in config.slice:
-        if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"columns: {', '.join(names[:20])}"
-            raise UsageError(f"{config.data}: no column {name!r} for --slice; {hint}")
 
 
 def _warnings(config: EvaluateConfig, directory: ModelDirectory, examples: Examples) -> Iterator[str]:

@@ -16,14 +16,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from scorer.classifier.labels import RowLabel
+from scorer.config import WINDOW_ROWS, WINDOW_TEXT_BYTES
 from scorer.errors import DataError
 from scorer.examples.columns import Columns, find_columns
 from scorer.examples.targets import label_values
 from scorer.tables.source import Source
 from scorer.tables.texts import is_blank, texts
-
-_WINDOW_ROWS = 65_536
-_WINDOW_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ def read_examples(
     kept: list[list[str]] = [[] for _ in columns.texts]
     label_chunks, usable = [], []
     beside: dict[str, list[Any]] = {name: [] for name in others}
-    for window in source.read(columns.texts).windows(max_rows=_WINDOW_ROWS, max_bytes=_WINDOW_BYTES, limit=limit):
+    for window in source.read(columns.texts).windows(max_rows=WINDOW_ROWS, max_bytes=WINDOW_TEXT_BYTES, limit=limit):
         parts = [texts(window, name) for name in columns.texts]
         usable.append(_usable(parts))
         for column, part in zip(kept, parts, strict=True):

@@ -12,11 +12,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from scorer.classifier.directory import ModelDirectory, open_model
-from scorer.config import FileFormat, ScoreConfig
+from scorer.config import WINDOW_TEXT_BYTES, FileFormat, ScoreConfig
 from scorer.errors import UsageError
 from scorer.scoring.answers import refuse_clash
 from scorer.scoring.drift import require_profile
-from scorer.scoring.windows import WINDOW_TEXT_BYTES, window_rows
+from scorer.scoring.windows import window_rows
 from scorer.tables.columns import find_text_columns
 from scorer.tables.formats import format_of
 from scorer.tables.publish import check_free_space, check_target

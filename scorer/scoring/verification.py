@@ -16,11 +16,10 @@ import pyarrow.compute as pc
 
 from scorer.classifier.directory import ModelDirectory, find_model
 from scorer.classifier.metadata import METADATA_FILE, ModelMetadata, sha256
-from scorer.config import ScoreConfig
+from scorer.config import WINDOW_ROWS, WINDOW_TEXT_BYTES
 from scorer.errors import DataError, ModelError, ScorerError
 from scorer.scoring.inspection import describe_model, inspect_file
 from scorer.scoring.status import NAMES, SCORED_NAMES
-from scorer.scoring.windows import WINDOW_TEXT_BYTES
 from scorer.tables.source import Source
 from scorer.tables.texts import is_text
 
@@ -94,7 +93,7 @@ def _recount(path: Path, document: dict[str, Any]) -> tuple[list[str], dict[str,
     if lineage is not None and columns is None:
         return ["the columns that its lineage tells of are not in it"], {}
     rows, unlike, statuses = 0, 0, Counter[str]()
-    for window in reader.windows(max_rows=ScoreConfig.window_rows, max_bytes=WINDOW_TEXT_BYTES):
+    for window in reader.windows(max_rows=WINDOW_ROWS, max_bytes=WINDOW_TEXT_BYTES):
         _validate(window, path)
         rows += window.num_rows
         if columns is not None:

@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 from scorer.classifier.inputs import EncodedInputs
 from scorer.scoring.drift import Seen
 
-# A window ends before the row with which its texts would hold more bytes than these.
-WINDOW_TEXT_BYTES = 64 << 20
-# Nor does it have more logits: float64 copies of them would else be what fills the memory.
+# The most logits of a window: float64 copies of them would else be what fills the memory.
 _WINDOW_LOGITS = 8 << 20
 
 

@@ -17,6 +17,9 @@ Compression = Literal["gzip", "zstd"]
 SNIFF_BYTES: Final = 4096
 """How many first bytes `sniff` wants."""
 
+LONGEST_ROW: Final = 64 << 20
+"""A row beyond this many bytes is a bomb, or a quote that is never closed: so memory stays bounded."""
+
 TEXT_FORMATS: Final[frozenset[FileFormat]] = frozenset({"csv", "tsv", "jsonl"})
 
 _FORMATS: Final[dict[str, FileFormat]] = {

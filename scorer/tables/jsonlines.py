@@ -18,14 +18,13 @@ from typing import Any, Final, NamedTuple, NoReturn
 import pyarrow as pa
 
 from scorer.errors import DataError
-from scorer.tables.formats import compression_of
+from scorer.tables.formats import LONGEST_ROW, compression_of
 from scorer.tables.identity import Stamp
 from scorer.tables.reader import Reader, check_names, check_types
 from scorer.tables.rejects import Malformed, Reject, Rejects, forget
 from scorer.tables.streams import ByteStream, open_bytes
 
 _READ_BYTES: Final = 1 << 20
-_LONGEST_LINE: Final = 64 << 20
 _NULL: Final = pa.null()
 
 
@@ -188,8 +187,8 @@ def _whole_lines(stream: ByteStream, stamp: Stamp) -> Iterator[bytes]:
             continue
         held.append(part)
         size += len(part)
-        if size > _LONGEST_LINE:
-            raise DataError(f"{stamp.path}: a line longer than {_LONGEST_LINE >> 20} MiB; write one object a line")
+        if size > LONGEST_ROW:
+            raise DataError(f"{stamp.path}: a line longer than {LONGEST_ROW >> 20} MiB; write one object a line")
     if rest := b"".join(held):
         yield rest
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scorer.errors import DataError, StorageError, from_os_error
+from scorer.tables.formats import LONGEST_ROW
 from scorer.tables.identity import Stamp
 from scorer.tables.reader import Reader
 from scorer.tables.streams import first_line
@@ -25,8 +26,6 @@ from scorer.tables.texts import is_text
 BATCH_ROWS: Final = 256
 _BATCH_BYTES: Final = 16 << 20
 _PROBED_ROWS: Final = 4
-# A text beyond this is no text, or a bomb; the readers of text files have the same limit.
-_ROW_BYTES: Final = 64 << 20
 _BUFFER_BYTES: Final = 1 << 20
 
 
@@ -93,9 +92,9 @@ def _refuse_bomb(path: Path, file: pq.ParquetFile, row_group: int) -> None:
     """DataError when the rows of a row group have more bytes than any row may have; a page is decompressed whole."""
     metadata = file.metadata.row_group(row_group)
     mean = metadata.total_byte_size / max(metadata.num_rows, 1)
-    if mean > _ROW_BYTES:
+    if mean > LONGEST_ROW:
         raise DataError(
-            f"{path}: a row of row group {row_group + 1} has {mean / 2**20:,.0f} MiB; {_ROW_BYTES >> 20} is the most"
+            f"{path}: a row of row group {row_group + 1} has {mean / 2**20:,.0f} MiB; {LONGEST_ROW >> 20} is the most"
         )
 
 

@@ -24,12 +24,11 @@ import numpy as np
 from scorer.errors import DataError
 from scorer.tables.blocks import Block
 from scorer.tables.carving import BACKSLASH, QUOTE, Bytes, Carved, Positions, carve, count_line_ends
+from scorer.tables.formats import LONGEST_ROW
 from scorer.tables.rejects import Malformed, Reject
 from scorer.tables.streams import ByteStream
 
 BLOCK_BYTES: Final = 1 << 20
-LONGEST_RECORD: Final = 64 << 20
-"""A record beyond this many bytes is taken for an unclosed quote (or a bomb), so that memory stays bounded."""
 
 # After a malformed record little is carved, then twice as much, and so on: what follows the next one is carved in vain.
 _AFTER_TROUBLE: Final = 1 << 13
@@ -40,7 +39,7 @@ _TROUBLES: Final = {
     "stray quote": "a quote inside a field that does not begin with one; quote the field, double the quote",
     "text after a closing quote": "text after a closing quote; a quote inside a quoted field must be doubled",
     "unclosed quote": "a quote that opens here is never closed",
-    "too long": f"it is longer than {LONGEST_RECORD >> 20} MiB; a quote that opens in it is never closed",
+    "too long": f"it is longer than {LONGEST_ROW >> 20} MiB; a quote that opens in it is never closed",
 }
 
 
@@ -48,7 +47,7 @@ class RecordScanner:
     """The header and then the blocks of one file.
 
     A malformed record is a DataError, or with `reject` goes there. A malformed header always is a DataError, and so is
-    a line of more than `LONGEST_RECORD` bytes.
+    a line of more than `LONGEST_ROW` bytes.
     """
 
     def __init__(
@@ -123,9 +122,9 @@ class RecordScanner:
             carved = carve(data, delimiter=ord(self._delimiter), final=final)
             if carved.consumed or carved.trouble or final:
                 return data, carved
-            if size > LONGEST_RECORD:
+            if size > LONGEST_ROW:
                 return data, replace(carved, trouble="too long")
-            size = min(max(2 * size, self._carve_bytes), LONGEST_RECORD + self._block_bytes)
+            size = min(max(2 * size, self._carve_bytes), LONGEST_ROW + self._block_bytes)
 
     @property
     def _available(self) -> int:
@@ -229,7 +228,7 @@ class RecordScanner:
                 return found.end() - self._at
             if self._final:
                 return self._available
-            if self._available > LONGEST_RECORD:
+            if self._available > LONGEST_ROW:
                 self._fail(_TROUBLES["too long"], line=self._line)
             self._fill(2 * self._available)
 

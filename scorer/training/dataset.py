@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from scorer.classifier.labels import Targets
 from scorer.classifier.tokenization import TextEncoder
+from scorer.config import WINDOW_ROWS
 from scorer.examples.reading import Examples
-
-_WINDOW_ROWS = 65_536
 
 
 def tokenize(
@@ -49,8 +48,8 @@ def _label_column(targets: Targets) -> pa.Array:
 
 
 def _token_windows(examples: Examples, encoder: TextEncoder, *, token_types: bool) -> Iterator[pa.Table]:
-    for start in range(0, len(examples), _WINDOW_ROWS):
-        first, *second = (column[start : start + _WINDOW_ROWS] for column in examples.texts)
+    for start in range(0, len(examples), WINDOW_ROWS):
+        first, *second = (column[start : start + WINDOW_ROWS] for column in examples.texts)
         inputs = encoder(first, second[0] if second else None)
         tokens = inputs.sequences
         columns = {"input_ids": _lists(tokens.offsets, tokens.ids), "length": pa.array(tokens.lengths, pa.int64())}

@@ -1,14 +1,20 @@
-"""The batch plan: what must hold for any lengths, and the share of padding against a slow count."""
+"""The batch plan: what must hold for any lengths, and the share of padding of real texts."""
 
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
 
-from scorer.classifier.batches import padding_share, plan
+from harness.workloads import make_workload, texts_of
+from scorer.classifier.base_model import resolve_base_model
+from scorer.classifier.batches import plan
+from scorer.classifier.tokenization import TextEncoder
 
 lengths_lists = st.lists(st.integers(0, 60), max_size=60)
 
@@ -37,14 +43,11 @@ def _padding(lengths) -> float:
     return 1 - sum(filled) / (len(filled) * max(filled))
 
 
-@given(lengths_lists, st.integers(1, 200))
-def test_padding_share_counts_what_is_computed_for_nothing(lengths, budget):
-    lengths = np.array(lengths, np.int64)
-    batches = plan(lengths, budget=budget)
-    cells = padding = 0
-    for batch in batches:
-        for row in batch:
-            cells += int(lengths[batch].max())
-            padding += int(lengths[batch].max() - lengths[row])
-    share = padding_share(lengths, batches)
-    assert abs(share - (padding / cells if cells else 0.0)) < 1e-12
+@pytest.mark.parametrize(("workload", "most"), [("mixed", 0.01), ("short", 0.02)])
+def test_real_texts_are_hardly_padded(realdata: Path, tmp_path: Path, workload, most):
+    found = make_workload(workload, folder=tmp_path, realdata=realdata, limit=None)
+    tokenizer = Tokenizer.from_file(str(Path(resolve_base_model(None)[0]) / "tokenizer.json"))
+    lengths = TextEncoder(tokenizer, max_length=found.max_length)(texts_of(found.path)).lengths
+    batches = plan(lengths, budget=2048)
+    computed = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
+    assert 1 - lengths.sum() / computed <= most

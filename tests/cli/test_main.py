@@ -71,7 +71,7 @@ def folder(tmp_path, tiny_model) -> Path:
         (["evaluate", "absent.csv"], 66, "absent.csv: no such file"),
         (["evaluate", "ragged.csv", "--folds", "1"], 2, "--folds"),
         (["evaluate", "ragged.csv", "--rows", "old.parquet"], 73, "--force"),
-        (["evaluate", "in.parquet", "--slice", "shop"], 2, "no column 'shop' for --slice"),
+        (["evaluate", "in.parquet", "--slice", "shop"], 2, "no column 'shop'; there are"),
         (["evaluate", "in.parquet"], 2, "no column with a usual name for the label"),
         (["evaluate", "in.parquet", "-m", "absent/model/x"], 78, "no such model directory"),
         (["nonsense"], 2, "No such command"),

@@ -63,6 +63,18 @@ def test_a_row_whose_confidence_is_the_threshold_is_kept(tmp_path: Path) -> None
         assert kept == pytest.approx(np.mean(np.array(confidence) >= least))
 
 
+def test_the_calibration_of_the_model_is_told_and_used(data: Path, tmp_path: Path) -> None:
+    model = make_fitted(tmp_path / "model", ("1", "5"))
+    metadata = ModelMetadata.read(model)
+    plain = run(data, model).as_dict()
+    dataclasses.replace(metadata, decision=Decision((TEMPERATURE,), exponent=1.5)).write(model)
+    raised = run(data, model).as_dict()
+    assert (plain["exponent"], raised["exponent"]) == (1.0, 1.5)
+    assert plain["temperature"] == raised["temperature"] == [TEMPERATURE]
+    assert raised["metrics"]["accuracy"] == plain["metrics"]["accuracy"]
+    assert raised["metrics"]["nll"] != plain["metrics"]["nll"]
+
+
 def test_the_figures_are_those_of_transformers_and_scikit_learn(found: EvaluationSummary, fitted: Path) -> None:
     expected = probabilities(fitted, [text for number, text in enumerate(texts(60)) if number != WITHOUT_TEXT])
     table = pq.read_table(found.config.rows).sort_by("row").to_pylist()
