@@ -29,3 +29,11 @@ def test_defaults_are_allowed():
 def test_a_number_out_of_range_is_a_usage_error(make, message):
     with pytest.raises(UsageError, match=message):
         make()
+
+
+def test_a_name_is_a_path_and_a_single_value_a_tuple():
+    config = FitConfig(train="a.csv", valid="b.csv", text_column="review")
+    assert (config.train, config.valid, config.text_column) == (Path("a.csv"), Path("b.csv"), ("review",))
+    assert FitConfig(train=Path("a"), text_column=["a", "b"]).text_column == ("a", "b")
+    assert ScoreConfig(source="a", target="b", cache="c").cache == Path("c")
+    assert ScoreConfig(source="a", target="b").source == "a"

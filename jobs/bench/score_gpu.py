@@ -6,7 +6,8 @@
 
 The model has random weights of the shape that is asked for: its speed is that of trained ones, its scores mean nothing.
 Texts are generated (`data/make_reviews.py`), joined to the lengths of the mixed workload; the tokenizer is that of the
-installed base model, else one of its kind made for these texts. Needs torch, transformers and pyarrow, nothing else.
+installed base model, else one of its kind made for these texts. Needs torch, transformers and pyarrow, nothing else:
+scorer is taken from this checkout where it is not installed.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+
+sys.path.append(str(Path(__file__).parents[2]))
 
 from harness.ceiling import Ceiling
 from harness.device_time import busy_time

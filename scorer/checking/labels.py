@@ -58,8 +58,8 @@ class LabelCounter:
 
     @property
     def distinct(self) -> int:
-        """How many labels there are; one more than `MOST_DISTINCT` stands for any number beyond."""
-        return len(self._codes) + bool(self._counts[_OTHERS])
+        """How many labels usable rows have; one more than `MOST_DISTINCT` stands for any number beyond."""
+        return int(np.count_nonzero(self._counts))
 
     @property
     def described(self) -> str:
@@ -69,7 +69,7 @@ class LabelCounter:
 
     def counts(self) -> dict[str, int]:
         """Usable rows of each label: numbers by size, names by frequency and, where that is equal, by alphabet."""
-        found = {name: int(self._counts[code]) for name, code in self._codes.items()}
+        found = {name: int(self._counts[code]) for name, code in self._codes.items() if self._counts[code]}
         order = (lambda name: (int(name), name)) if self.kind == "int" else (lambda name: (-found[name], name))
         return {name: found[name] for name in sorted(found, key=order)}
 

@@ -15,10 +15,16 @@ from numpy.typing import NDArray
 
 from scorer.classifier import batches
 from scorer.classifier.decision import Decision
-from scorer.classifier.device import bound_kernel_caches, choose_device, choose_precision
+from scorer.classifier.device import (
+    bound_kernel_caches,
+    choose_device,
+    choose_precision,
+    use_kernels_without_plans,
+)
 from scorer.classifier.directory import ModelDirectory
-from scorer.classifier.forward import Forward
+from scorer.classifier.forward import DeviceOutOfMemory, Forward
 from scorer.classifier.forward.choice import choose_forward
+from scorer.classifier.forward.memory import memory_errors
 from scorer.classifier.forward.padded import PaddedForward
 from scorer.classifier.forward.resilient import Outcome, ResilientForward
 from scorer.classifier.inputs import EncodedInputs
@@ -28,6 +34,7 @@ from scorer.classifier.long_text import LongText
 from scorer.classifier.tokenization import TextEncoder
 from scorer.classifier.workers import Workers, worker_count
 from scorer.config import Backend, FrameConfig, Precision
+from scorer.errors import DeviceError
 
 # Batches of two thousand tokens stay within a core's share of the caches; a GPU needs more to be busy.
 _CPU_BATCH_TOKENS = 2_048
@@ -65,10 +72,17 @@ class Classifier:
     ) -> None:
         where = choose_device(device)
         bound_kernel_caches()
+        use_kernels_without_plans(where)
         loaded = load(directory, max_length=max_length)
         exact = choose_precision(precision, where)
-        self._workers = Workers(worker_count(where))
-        chosen = choose_forward(loaded, backend, device=where, precision=exact, streams=self._workers.count)
+        self._workers = Workers(worker_count(where), where)
+        try:
+            with memory_errors():
+                chosen = choose_forward(loaded, backend, device=where, precision=exact, streams=self._workers.count)
+        except DeviceOutOfMemory as error:
+            raise DeviceError(
+                f"{where}: no memory left for the model; see what else is there, or --device cpu"
+            ) from error
         default_tokens = _GPU_BATCH_TOKENS if where.type == "cuda" else _CPU_BATCH_TOKENS
         self.directory = directory
         self.labels: LabelSet = loaded.labels
@@ -148,4 +162,9 @@ class Classifier:
 
 
 def _padded_fp32(loaded: LoadedModel, device: torch.device) -> Forward:
-    return PaddedForward(loaded.model, device=device, dtype=torch.float32, pad_id=loaded.pad_id)
+    with memory_errors():
+        forward = PaddedForward(loaded.model, device=device, dtype=torch.float32, pad_id=loaded.pad_id)
+        if device.type == "cuda":
+            # Other workers will use it on streams of their own.
+            torch.cuda.synchronize(device)
+    return forward

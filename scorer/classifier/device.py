@@ -51,6 +51,16 @@ def bound_kernel_caches() -> None:
         os.environ.setdefault(name, kept)
 
 
+def use_kernels_without_plans(device: torch.device) -> None:
+    """Let attention on a GPU be computed by kernels that take any shape at once.
+
+    cuDNN's, which newer versions of torch prefer, are planned anew for every shape and thread, which takes longer than
+    the batch. The setting is the process's.
+    """
+    if device.type == "cuda":
+        torch.backends.cuda.enable_cudnn_sdp(False)
+
+
 def cpu_has_bf16() -> bool:
     """Whether the processor multiplies bf16 matrices in hardware (AVX512-BF16 or AMX)."""
     # The function is new in torch 2.13; with an older torch the CPU is taken for one without bf16.

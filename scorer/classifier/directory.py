@@ -91,6 +91,8 @@ def find_model(name: str) -> Path:
     """
     path = Path(name)
     if path.is_dir():
+        # models/latest may mean another model before this one is loaded.
+        path = path.resolve()
         _refuse_entries(path)
     elif path.exists():
         raise ModelError(f"{name}: a file, where a model directory is expected")

@@ -22,7 +22,7 @@ from transformers.utils import logging as transformers_logging
 
 from scorer.classifier.directory import MULTI_LABEL, ModelDirectory
 from scorer.classifier.labels import LabelSet
-from scorer.classifier.metadata import METADATA_FILE
+from scorer.classifier.metadata import METADATA_FILE, ModelMetadata
 from scorer.errors import ConfigError, ModelError
 
 _DEFAULT_MAX_LENGTH = 512
@@ -54,20 +54,27 @@ def load(directory: ModelDirectory, *, max_length: int | None = None) -> LoadedM
     with quietly():
         model = _load_weights(directory)
         fast = _load_tokenizer(directory)
+    if directory.metadata is not None and ModelMetadata.read(directory.path) != directory.metadata:
+        raise ModelError(f"{directory.name}: another model took its place while it was being loaded; run again")
     labels = _labels(directory, model)
     backend: Tokenizer = fast.backend_tokenizer
     _check_vocabulary(directory, model, fast)
     _check_temperature(directory)
-    pad_id = fast.pad_token_id if fast.pad_token_id is not None else 0
     return LoadedModel(
         directory=directory,
         model=model,
         tokenizer=backend,
         labels=labels,
         max_length=_max_length(directory, model, fast, max_length),
-        pad_id=pad_id,
+        pad_id=_pad_id(model, fast),
         token_types="token_type_ids" in fast.model_input_names,
     )
+
+
+def _pad_id(model: PreTrainedModel, fast: PreTrainedTokenizerBase) -> int:
+    """What fills a row: the model's own idea of it first, as some models look for the last token that is none."""
+    known = (getattr(model.config, "pad_token_id", None), fast.pad_token_id)
+    return next((int(found) for found in known if found is not None), 0)
 
 
 def max_positions(model: PreTrainedModel) -> int | None:

@@ -28,11 +28,11 @@ def worker_count(device: torch.device) -> int:
 
 
 class Workers:
-    """`count` threads, each of which computes on one core."""
+    """`count` threads, each of which computes on one core, or issues work to a stream of its own on `device`."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, device: torch.device) -> None:
         self.count = count
-        self._pool = ThreadPoolExecutor(count, "scorer-worker", initializer=torch.set_num_threads, initargs=(1,))
+        self._pool = ThreadPoolExecutor(count, "scorer-worker", initializer=_settle, initargs=(device,))
 
     def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Generator[Result]:
         """`work` of each item, in order. An error is raised in its item's place. After that, and when the generator is
@@ -53,6 +53,19 @@ class Workers:
                 for future in waiting:
                     future.cancel()
                 wait(waiting)
+
+
+def _settle(device: torch.device) -> None:
+    """Make this thread a worker.
+
+    A copy to or from a GPU waits for whatever was issued to its stream before: on a stream that workers share, none
+    could prepare a batch while another's is computed.
+    """
+    torch.set_num_threads(1)
+    if device.type == "cuda":
+        # The weights were brought there on another stream.
+        torch.cuda.synchronize(device)
+        torch.cuda.set_stream(torch.cuda.Stream(device))
 
 
 @contextmanager

@@ -46,4 +46,4 @@ FileTextColumns = Annotated[
     ),
 ]
 FileLabelColumn = Annotated[str | None, Setting("Column of labels. Found by its name when not given.", metavar="C")]
-QuietSetting = Annotated[bool, Setting("Say nothing but errors.")]
+QuietSetting = Annotated[bool, Setting("Say nothing but warnings and errors.")]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import Field, dataclass, fields
-from typing import Any, get_type_hints
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
 
 from scorer.errors import UsageError
 
@@ -31,12 +32,24 @@ def settings_of(config: type) -> Iterator[tuple[Field[Any], Setting, Any]]:
 
 
 class Checked:
-    """A configuration whose numbers are finite and at least their settings' minimum, whoever makes it."""
+    """A configuration whose numbers are finite and at least their settings' minimum, whoever makes it.
+
+    Where a path is wanted its name will do, and where several values are wanted a single one or a list.
+    """
 
     def __post_init__(self) -> None:
+        for name, kind in get_type_hints(type(self)).items():
+            object.__setattr__(self, name, _converted(getattr(self, name), kind))
         for field, setting, _ in settings_of(type(self)):
             value = getattr(self, field.name)
             if setting.minimum is not None and value is not None and not value >= setting.minimum:
                 raise UsageError(f"--{field.name.replace('_', '-')} {value}: {setting.minimum:g} is the least")
             if isinstance(value, float) and not math.isfinite(value):
                 raise UsageError(f"--{field.name.replace('_', '-')} {value}: a finite number is needed")
+
+
+def _converted(value: Any, kind: Any) -> Any:
+    """`value` as a field of type `kind` holds it."""
+    if get_origin(kind) is tuple:
+        return (value,) if isinstance(value, str) else tuple(value)
+    return Path(value) if isinstance(value, str) and Path in (kind, *get_args(kind)) else value

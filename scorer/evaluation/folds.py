@@ -58,10 +58,16 @@ def predict_by_folds(prepared: Prepared, folds: int, console: Console) -> Predic
 
 
 def fit_config(metadata: ModelMetadata, config: EvaluateConfig) -> FitConfig:
-    """How the model of `metadata` was fitted, as the configuration of another fit; the device is that of `config`."""
+    """How the model of `metadata` was fitted, as the configuration of another fit.
+
+    The device is that of `config`, and so is the precision where it names one. Where it does not, fp16, in which a CPU
+    cannot train, becomes what suits the device.
+    """
     kinds = typing.get_type_hints(FitConfig)
     known = {name: _value(value, kinds[name]) for name, value in _known(metadata.training).items()}
     base = None if metadata.base_model == DEFAULT_BASE_MODEL else metadata.base_model
+    if config.precision != "auto" or known.get("precision") == "fp16":
+        known["precision"] = config.precision
     known |= {"base_model": base, "max_length": metadata.max_length, "device": config.device, "quiet": True}
     return FitConfig(train=Path(config.data), **known, **_long_text(metadata))
 

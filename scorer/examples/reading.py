@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -105,7 +106,7 @@ def read_examples(
         for column, part in zip(kept, parts, strict=True):
             column.extend(part.filter(pa.array(usable[-1])).to_pylist())
         for name, values in beside.items():
-            values.extend(window.column(name).filter(pa.array(usable[-1])).to_pylist())
+            values.extend(compress(window.column(name).to_pylist(), usable[-1]))
         label_chunks.extend(window.column(columns.label).chunks)
     if not label_chunks or not sum(map(len, usable)):
         raise DataError(f"{location}: no rows; texts with labels are needed")

@@ -129,9 +129,12 @@ def label_indices(
 ) -> Targets:
     """`values` as class indices (n,) int64, or with several labels a row as a matrix (n, labels) int8 of 0 and 1.
 
+    Numbers are names where the labels are names: what a column of names looks like when a file has numbers only.
     DataError with counts when some are none of `labels`, those of what is `known`, or when one side has one label a row
     and the other several.
     """
+    if labels.kind == "string":
+        values = [_named(row) for row in values]
     _check_known(values, labels, name=name, where=where, known=known)
     index = labels.index_of()
     if not labels.multi:
@@ -157,7 +160,10 @@ def _check_known(values: Sequence[RowLabel], labels: LabelSet, *, name: str, whe
         )
     kinds = {_kind(value) for value in _each(values)}
     if kinds - {labels.kind}:
-        raise DataError(f"{where}: labels: column {name!r} holds {kinds.pop()} labels, {known} {labels.kind} ones")
+        raise DataError(
+            f"{where}: labels: column {name!r} holds {kinds.pop()} labels, {known} {labels.kind} ones; "
+            "write them alike in both files"
+        )
     index = labels.index_of()
     lacking = [row for row in values if any(value not in index for value in _labels_of(row))]
     if lacking:
@@ -166,6 +172,13 @@ def _check_known(values: Sequence[RowLabel], labels: LabelSet, *, name: str, whe
             f"{where}: labels: {len(lacking)} of {len(values)} rows have one of {len(unknown)} labels in column "
             f"{name!r} that {known} lacks; drop those rows or add such rows to the training file"
         )
+
+
+def _named(row: RowLabel) -> RowLabel:
+    """`row` with its integers as names."""
+    if isinstance(row, tuple):
+        return tuple(str(value) if _kind(value) == "int" else value for value in row)
+    return str(row) if _kind(row) == "int" else row
 
 
 def _labels_of(row: RowLabel) -> tuple[LabelValue, ...]:

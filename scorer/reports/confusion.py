@@ -24,7 +24,7 @@ def confusion_section(metrics: Metrics) -> Html:
     names = [label.name for label in metrics.labels]
     pairs = _pairs(names, metrics.confusion, most=_PAIRS if len(names) > MOST_LABELS else _FEW_PAIRS)
     if len(names) > MOST_LABELS:
-        note = f"The pairs of {len(names)} labels that are confused most often. metrics.json has all counts."
+        note = f"The pairs of {len(names)} labels that are confused most often. The JSON of the metrics has all counts."
         return section("Confusion", pairs or Html("<p>No label is taken for another.</p>"), note=note)
     note = "Each row is a true label, each column a predicted one; what lies off the diagonal is wrong."
     listed = [Html("<h3>Most frequent confusions</h3>"), pairs] if pairs and len(names) > MOST_FLAT else []

@@ -22,6 +22,7 @@ from scorer.reports.rows import ShownRow, row_list
 from scorer.reports.sections import calibration_section, headline, label_section, origin_sections
 
 _CALIBRATION = "Nothing of the calibration was fitted here: the model brought it along, from its validation rows."
+_FOLDS = "Each fold's model was calibrated on rows that it held out, none of them of the fold that it judges."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,7 @@ class EvaluatePage:
     thresholds    what is left of the rows at each confidence, or what each threshold gives
     suspects      rows whose label is probably wrong, with the label suggested instead as `predicted`
     remarks       what there is to say about the figures, such as that the model was fitted on these rows
+    folds         how many models judged the rows, each those that it had not seen; None for the model itself
     configuration, lineage  printed as they come, name by name
     """
 
@@ -45,6 +47,7 @@ class EvaluatePage:
     hardest: Sequence[ShownRow] = ()
     suspects: Sequence[ShownRow] = ()
     remarks: Sequence[Remark] = ()
+    folds: int | None = None
     configuration: Mapping[str, Any]
     lineage: Mapping[str, Any]
 
@@ -57,7 +60,7 @@ class EvaluatePage:
                 remark_section("Before you read on", self.remarks),
                 label_section(self.metrics, self.decision.thresholds),
                 confusion_section(self.metrics),
-                calibration_section(self.metrics, self.raw, note=_CALIBRATION),
+                calibration_section(self.metrics, self.raw, note=_CALIBRATION if self.folds is None else _FOLDS),
                 threshold_section(self.thresholds, abstain_below=self.decision.abstain_below),
                 slice_section(self.slices, several=self.metrics.confusion is None),
                 _suspects(self.suspects),

@@ -35,18 +35,19 @@ class SeedFigures:
 
 
 def seed_section(seeds: Sequence[SeedFigures]) -> Html:
-    """How much of the result is luck: each seed's figures before calibration; nothing for a single seed."""
+    """How much of the result is luck: each seed's figures after its own calibration; nothing for a single seed."""
     if len(seeds) < 2:
         return Html("")
-    names = list(seeds[0].figures)
+    # A fit that keeps no row at all has no accuracy of the rows it keeps.
+    names = list(dict.fromkeys(name for found in seeds for name in found.figures))
     rows = (
         (
             f"{found.seed}, kept" if found.kept else f"{found.seed}",
-            *(f"{found.figures[name]:.4f}" for name in names),
+            *(f"{found.figures[name]:.4f}" if name in found.figures else "" for name in names),
         )
         for found in seeds
     )
-    note = "Fits that differ in their seed alone, before calibration: whatever changes less than that is chance."
+    note = "Fits that differ in their seed alone, each calibrated by itself: what changes less than that is chance."
     return section("Seeds", table(("seed", *map(figure_name, names)), rows), note=note)
 
 

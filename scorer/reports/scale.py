@@ -44,7 +44,8 @@ class Axis:
             margin = max(size * 0.1, 1.0 if self.whole else 0.01)
             # Nor does what is never negative become so.
             below = low - margin if low < 0 else max(low - margin, 0.0)
-            low, high = (low if self.low is not None else below), high + margin
+            low = low if self.low is not None else below
+            high = high if self.high is not None and high > low else high + margin
         step = round_step((high - low) / 5, whole=self.whole)
         low = low if self.low is not None else math.floor(low / step + 1e-9) * step
         high = high if self.high is not None else math.ceil(high / step - 1e-9) * step

@@ -108,6 +108,11 @@ class Drift:
         """What does not depend on which scores were known before."""
         return {name: value for name, value in self.as_dict().items() if not name.startswith("unknown")}
 
+    @classmethod
+    def of_lineage(cls, lineage: Mapping[str, Any]) -> Drift:
+        """What `lineage` was made of."""
+        return cls(**lineage, unknown_share=None, unknown_share_change=None)
+
     def beyond(self, limit: float) -> dict[str, float]:
         """The indices that are above `limit` and above chance, by name."""
         return {name: psi for name, psi in self.psi.items() if psi > max(limit, self.chance[name])}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from scorer.config import ScoreConfig
@@ -51,20 +52,26 @@ def _score(
 
         streaming = Streaming(prepared, output)
         manifest.facts |= {"output": config.target, "job": streaming.job, "engine": streaming.engine}
-        if output.is_done(streaming.job):
+        if (written := output.finished(streaming.job)) is not None:
             console.detail(f"{config.target} is complete already")
-            return ScoreSummary(output=config.target, finished_before=True)
+            tally.recall(written)
+            _check_limits(replace(limits, outcome=f"{config.target} stands from an earlier run"), tally)
+            return summarize(tally, output=config.target, engine=streaming.engine)
         console.detail("  ".join(f"{name} {value}" for name, value in streaming.engine.items()))
         pace = streaming.run(tally, console, signals)
         manifest.facts |= {"stream_seconds": round(pace.seconds, 3), "stage_seconds": pace.stage_seconds}
         prepared.reader.check_unchanged()
         tally.check()
-        limits.check(rows=tally.rows + tally.rejected, flagged=tally.flagged + tally.rejected, drift=tally.drift)
+        _check_limits(limits, tally)
         _warn_of_drift(tally, console)
         # Before the output: whoever finds that finds what is not in it, too.
         keep_rejects()
         output.publish(streaming.job | tally.lineage)
     return summarize(tally, output=config.target, engine=streaming.engine, pace=pace)
+
+
+def _check_limits(limits: Limits, tally: Tally) -> None:
+    limits.check(rows=tally.rows, flagged=tally.flagged, rejected=tally.rejected, drift=tally.drift)
 
 
 def _warn_of_drift(tally: Tally, console: Console) -> None:

@@ -6,7 +6,7 @@ Owns `--max-flagged`, `--min-rows` and `--fail-on-drift`. Does not know how a ro
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scorer.config import ScoreConfig
 from scorer.errors import DataError, UsageError
@@ -40,29 +40,34 @@ class Allowance:
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """At most so many rows `flagged`, that is without a score; at least `rows` rows; no stability index above `drift`
-    that chance does not explain. None is no limit. With `streamed` the rows were written to standard output as they
-    came, and what exceeds a limit can only be said."""
+    that chance does not explain. None is no limit. `outcome` says what became of an output that exceeds one: what was
+    streamed to standard output, or stands from an earlier run, is there."""
 
     flagged: Allowance | None = None
     rows: int | None = None
     drift: float | None = None
-    streamed: bool = False
+    outcome: str = "nothing was published"
 
     @classmethod
     def of(cls, config: ScoreConfig) -> Limits:
         """The limits in `config`; UsageError when one cannot be read."""
         asked = config.max_flagged
         flagged = Allowance.parse(asked, flag="--max-flagged") if asked is not None else None
-        return cls(flagged=flagged, rows=config.min_rows, drift=config.fail_on_drift, streamed=config.target == "-")
+        limits = cls(flagged=flagged, rows=config.min_rows, drift=config.fail_on_drift)
+        return replace(limits, outcome="standard output has them already") if config.target == "-" else limits
 
-    def check(self, *, rows: int, flagged: int, drift: Drift | None = None) -> None:
-        """DataError when an output of `rows` rows, `flagged` of which have no score, that drifted so far from the
-        training data must not be published. Without any scored row there is no `drift`."""
-        outcome = "standard output has them already" if self.streamed else "nothing was published"
+    def check(self, *, rows: int, flagged: int, rejected: int = 0, drift: Drift | None = None) -> None:
+        """DataError when an output of `rows` rows, `flagged` of which have no score, beside which so many malformed
+        records were `rejected`, and which drifted so far from the training data, must not be published. Without any
+        scored row there is no `drift`."""
+        outcome = self.outcome
         if self.rows is not None and rows < self.rows:
             raise DataError(f"{rows} rows, and --min-rows asks for {self.rows}; {outcome}")
-        if self.flagged is not None and not self.flagged.allows(flagged, of=rows):
-            raise DataError(f"{flagged} of {rows} rows have no score, and --max-flagged is {self.flagged}; {outcome}")
+        without, records = flagged + rejected, rows + rejected
+        if self.flagged is not None and not self.flagged.allows(without, of=records):
+            raise DataError(
+                f"{without} of {records} rows have no score, and --max-flagged is {self.flagged}; {outcome}"
+            )
         if drift is not None and self.drift is not None and (beyond := drift.beyond(self.drift)):
             name, psi = max(beyond.items(), key=lambda item: item[1])
             raise DataError(

@@ -29,8 +29,9 @@ class Output(Protocol):
 
     directory: Path
 
-    def is_done(self, job: dict[str, Any]) -> bool:
-        """Whether an earlier run has written this very `job`; OutputRefused when something else stands there."""
+    def finished(self, job: dict[str, Any]) -> dict[str, Any] | None:
+        """The lineage of what an earlier run has written of this very `job`, None when there is nothing; OutputRefused
+        when something else stands there."""
         ...
 
     def unfinished_run(self, job: dict[str, Any]) -> int | None:
@@ -68,14 +69,15 @@ class FileOutput:
             self.close()
             raise
 
-    def is_done(self, job: dict[str, Any]) -> bool:
+    def finished(self, job: dict[str, Any]) -> dict[str, Any] | None:
         if not self._target.exists():
-            return False
-        if _job_of(self._lineage()) == _as_json(job):
+            return None
+        lineage = self._lineage()
+        if lineage is not None and _job_of(lineage) == _as_json(job):
             self._done = True
-            return True
+            return lineage
         if self._force or self.unfinished_run(job) is not None:
-            return False
+            return None
         raise OutputRefused(f"{self._target}: exists, and another job wrote it; --force replaces it")
 
     def unfinished_run(self, job: dict[str, Any]) -> int | None:
@@ -137,8 +139,8 @@ class StreamOutput:
         self._sink: Sink | None = None
         self.directory = Path(tempfile.mkdtemp(prefix="scorer-"))
 
-    def is_done(self, job: dict[str, Any]) -> bool:  # noqa: ARG002  a stream is never done before
-        return False
+    def finished(self, job: dict[str, Any]) -> dict[str, Any] | None:  # noqa: ARG002  a stream is never done before
+        return None
 
     def unfinished_run(self, job: dict[str, Any]) -> int | None:  # noqa: ARG002
         return None
@@ -163,6 +165,6 @@ def _as_json(job: dict[str, Any]) -> Any:
     return json.loads(json.dumps(job))
 
 
-def _job_of(lineage: dict[str, Any] | None) -> dict[str, Any] | None:
+def _job_of(lineage: dict[str, Any]) -> dict[str, Any]:
     """What decided the output; what was found out about its rows is left out."""
-    return {key: value for key, value in lineage.items() if key not in ("counts", "drift")} if lineage else None
+    return {key: value for key, value in lineage.items() if key not in ("counts", "drift")}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -33,6 +34,7 @@ class Tally:
     back_offs: int = 0
     profile: Profile | None = None
     seen: Seen | None = None
+    recalled: Drift | None = None
     started: float = field(default_factory=time.monotonic)
 
     def add(self, window: ScoredWindow) -> None:
@@ -43,6 +45,13 @@ class Tally:
         self.reused += window.reused
         if window.seen is not None:
             self.seen = window.seen if self.seen is None else self.seen + window.seen
+
+    def recall(self, lineage: Mapping[str, Any]) -> None:
+        """Count what an earlier run has written, from the `lineage` of its output."""
+        counts = lineage.get("counts", {})
+        self.rows_read = self.rows = counts.get("rows", 0)
+        self.statuses = Counter(counts.get("statuses", {}))
+        self.recalled = Drift.of_lineage(lineage["drift"]) if "drift" in lineage else None
 
     def check(self) -> None:
         """ScorerError unless every row read was written, with one status: anything else must not be published."""
@@ -79,7 +88,7 @@ class Tally:
     @property
     def drift(self) -> Drift | None:
         """How far the rows so far are from the training data; None without a profile of that."""
-        return compare(self.profile, self.seen) if self.profile and self.seen else None
+        return compare(self.profile, self.seen) if self.profile and self.seen else self.recalled
 
     @property
     def lineage(self) -> dict[str, Any]:
@@ -93,12 +102,13 @@ class ScoreSummary:
     """The JSON summary of a score run.
 
     `statuses` counts rows by `score_status`; `rejected` malformed records were set aside and are no rows. `tokens` are
-    those of all scored rows, `computed_tokens` those that a forward pass was made for; `reused_rows` had their score
-    from an equal text; `back_offs` counts batches that were halved for want of memory. `busy` is each stage's busy
-    share of the stream's time. `seconds` and `peak_memory_mib` (resident, MiB) are those of the whole run,
-    `drift` is that of `scorer.scoring.drift.Drift`, None for a model without a profile of its training data.
-    `stream_seconds` those between the first row read and the last row written. When an earlier run
-    had written the same output already, `finished_before` is true and nothing else was done.
+    those of all scored rows, `computed_tokens` those that a forward pass was made for; the score of `reused_rows` was
+    known: from an equal text, the cache or the run that was interrupted; `back_offs` counts batches that were halved
+    for want of memory. `busy` is each stage's busy share of the stream's time. `seconds` and `peak_memory_mib`
+    (resident, MiB) are those of the whole run, `stream_seconds` those between the first row read and the last row
+    written. `drift` is that of `scorer.scoring.drift.Drift`, None for a model without a profile of its training data.
+    When an earlier run had written the same output already, `finished_before` is true, rows, statuses and drift are
+    those that it wrote, and nothing was computed.
     """
 
     output: str
@@ -121,13 +131,14 @@ class ScoreSummary:
         return asdict(self)
 
 
-def summarize(tally: Tally, *, output: str, engine: dict[str, Any], pace: Pace) -> ScoreSummary:
-    """The summary of a run that has just been published."""
+def summarize(tally: Tally, *, output: str, engine: dict[str, Any], pace: Pace | None = None) -> ScoreSummary:
+    """The summary of a run that has just been published, or without `pace` of one that had nothing to do."""
     return ScoreSummary(
         **tally.facts,
         output=output,
         engine=engine,
-        busy=pace.busy,
+        finished_before=pace is None,
+        busy=pace.busy if pace else {},
         seconds=round(time.monotonic() - tally.started, 3),
-        stream_seconds=round(pace.seconds, 3),
+        stream_seconds=round(pace.seconds, 3) if pace else 0.0,
     )

@@ -97,11 +97,13 @@ def _warn_dropped(examples: Examples, where: str, console: Console) -> None:
         console.warn(f"{where}: {examples.dropped} of {examples.rows} rows left out: their text is null or empty")
 
 
-def truncation_warnings(share: float, config: FitConfig) -> list[str]:
-    """A line when a large `share` (0 to 1) of the training texts is longer than the model sees, else none."""
+def truncation_warnings(share: float, config: FitConfig, *, pairs: bool) -> list[str]:
+    """A line when a large `share` (0 to 1) of the training texts, or `pairs` of them, is longer than the model sees,
+    else none."""
     if share < MUCH_TRUNCATED:
         return []
     return [
         f"{config.train}: {100 * share:.1f} % of the texts are longer than --max-length {config.max_length} and cut "
-        "off; make it larger (scorer check suggests a length), or read them whole with --long-text window"
+        "off; make it larger (scorer check suggests a length)"
+        + ("" if pairs else ", or read them whole with --long-text window")
     ]

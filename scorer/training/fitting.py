@@ -43,9 +43,9 @@ from scorer.training.output import point_latest, publish
 from scorer.training.precision import choose
 from scorer.training.pretrained import load_base_model
 from scorer.training.profiling import profile_of
-from scorer.training.resume import describe, last_checkpoint, open_workspace, resumable, state_of, stopped_early
+from scorer.training.resume import describe, has_ended, last_checkpoint, open_workspace, resumable, state_of
 from scorer.training.seeds import SeedLog, SeedResult, summarize
-from scorer.training.trainer import FitTrainer, Narrator, make_trainer, quiet_training
+from scorer.training.trainer import Diverged, FitTrainer, Narrator, make_trainer, quiet_training
 
 # Three checkpoints (the best, the last and the one being written) of weights and AdamW's two moments, and the model;
 # with several seeds the best so far and the one that takes its place.
@@ -121,14 +121,22 @@ class Fitting:
         if config.seeds == 1:
             return self._train_one(config, workspace.path, signals), []
         log = SeedLog(workspace.path, config)
+        diverged: Diverged | None = None
         for seed in log.missing():
             alone = dataclasses.replace(config, seed=seed)
             self._console.say(f"seed {seed}, {seed - config.seed + 1} of {config.seeds}")
             self._base = load_base_model(alone, self._data.labels)
-            trainer = self._train_one(alone, log.checkpoints(seed), signals)
-            state, (_, _, metrics) = trainer.state, self._measure(*trainer.validation())
+            try:
+                trainer = self._train_one(alone, log.checkpoints(seed), signals)
+                state, (_, _, metrics) = trainer.state, self._measure(*trainer.validation())
+            except Diverged as error:
+                diverged = error
+                self._console.warn(f"seed {seed} is left out: {error}")
+                continue
             result = SeedResult(seed, _epochs(state), state.global_step, metrics.headline())
             log.add(result, trainer.network, state)
+        if diverged is not None and not log.results:
+            raise diverged
         plain = dataclasses.replace(config, seed=log.best.seed, freeze_layers=0, lora_rank=None)
         self._base = load_base_model(plain, self._data.labels)
         trainer = self._trainer(plain, workspace.path)
@@ -171,7 +179,7 @@ class Fitting:
         types, data = self._base.has_token_types, self._data
         train = tokenize(data.train, data.train_targets, encoder, token_types=types)
         cut_off = np.unique(np.asarray(train["example"])[np.asarray(train["truncated"])])
-        for line in truncation_warnings(len(cut_off) / len(data.train), self._config):
+        for line in truncation_warnings(len(cut_off) / len(data.train), self._config, pairs=len(data.train.texts) == 2):
             self._console.warn(line)
         return train, tokenize(data.valid, data.valid_targets, encoder, token_types=types, longest_first=True)
 
@@ -253,9 +261,9 @@ def _run(trainer: FitTrainer, checkpoint: Path | None) -> None:
 
 
 def _restore_ended(trainer: FitTrainer, checkpoint: Path | None, patience: int | None) -> bool:
-    """Take over the best weights of a training that had stopped early when it was interrupted; False if it had not."""
+    """Take over the best weights of a training that had ended when it was interrupted; False if it had not."""
     state = state_of(checkpoint) if checkpoint else None
-    if checkpoint is None or state is None or not stopped_early(state, patience):
+    if checkpoint is None or state is None or not has_ended(state, patience):
         return False
     trainer.state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
     best = checkpoint.with_name(f"checkpoint-{trainer.state.best_global_step}")

@@ -235,18 +235,20 @@ def _reproduction(metadata: ModelMetadata) -> list[str]:
 def reproduction(metadata: ModelMetadata) -> str:
     """The command line that asks for the same fit, of the settings that are not the defaults."""
     data = metadata.training_data
-    train, valid = (data.get(side, {}).get("file", "FILE") for side in ("train", "valid"))
-    words = ["scorer", "fit", train]
-    words += ["--valid", valid] if valid != train else []
+    train, valid = (data.get(side, {}) for side in ("train", "valid"))
+    words = ["scorer", "fit", train.get("file", "FILE")]
+    words += ["--valid", valid.get("file", "FILE")] if valid.get("fingerprint") != train.get("fingerprint") else []
     for name in metadata.text_columns:
         words += ["--text-column", name]
     words += ["--label-column", metadata.label_column]
+    words += ["--label-separator", metadata.label_separator] if metadata.label_separator else []
     words += ["--base-model", metadata.base_model, "--max-length", str(metadata.max_length)]
     words += metadata.long_text.flags()
     for field, _, _ in settings_of(FitConfig):
         value = metadata.training.get(field.name)
         flag = "--" + field.name.replace("_", "-")
-        if field.name in metadata.training and value != field.default:
+        # What a preset set is among the values.
+        if field.name in metadata.training and field.name != "preset" and value != field.default:
             words += [flag if value else f"--no-{flag[2:]}"] if isinstance(value, bool) else [flag, str(value)]
     return shlex.join(words)
 

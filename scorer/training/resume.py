@@ -155,11 +155,14 @@ def _verify_best(checkpoint: Path, advice: str) -> None:
         raise ModelError(f"{Path(str(best)) / _WEIGHTS}: missing, the best weights so far; start anew with --force")
 
 
-def stopped_early(state: dict[str, Any], patience: int | None) -> bool:
-    """Whether training had already ended for lack of improvement when `state` was saved.
+def has_ended(state: dict[str, Any], patience: int | None) -> bool:
+    """Whether training had already ended when `state` was saved, after its last step or for lack of improvement.
 
-    The Trainer itself would forget this and train for another epoch.
+    The Trainer itself would forget the latter and train for another epoch, and in the middle of an epoch the former and
+    train for another step.
     """
+    if state["global_step"] >= state["max_steps"] and state.get("best_global_step"):
+        return True
     if patience is None:
         return False
     saved = state["stateful_callbacks"].get("EarlyStoppingCallback", {})

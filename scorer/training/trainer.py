@@ -74,6 +74,10 @@ class EpochOrder(LengthGroupedSampler):
         return iter([row for start in starts for row in rows[start : start + self.batch_size]])
 
 
+class Diverged(ConfigError):
+    """The weights of a fit are no numbers any more."""
+
+
 class FitTrainer(Trainer):
     """A Trainer that orders examples by `EpochOrder` and evaluates them in the order in which they come."""
 
@@ -216,7 +220,7 @@ def quiet_training() -> Iterator[None]:
 
 def _headline(logits: NDArray[np.float32], targets: Targets, *, labels: LabelSet) -> dict[str, float]:
     if not np.isfinite(logits).all():
-        raise ConfigError("training diverged: the logits are not finite; try a smaller --learning-rate")
+        raise Diverged("training diverged: the logits are not finite; try a smaller --learning-rate")
     return measure(logits, targets, labels=labels, decision=in_training(logits, targets, labels=labels)).headline()
 
 

@@ -59,8 +59,9 @@ def test_numbers_beyond_64_bits_with_a_sign_are_no_labels():
 
 
 def test_rows_that_are_not_usable_are_in_no_count():
-    counter, keys = counted(["a", "b", "a"], usable=[True, True, False])
+    counter, keys = counted(["a", "b", "a", "c"], usable=[True, True, False, False])
     assert counter.counts() == {"a": 1, "b": 1}
+    assert counter.distinct == 2, "a label that only rows without a text have is none that a fit would learn"
     assert keys[0] == keys[2]
 
 

@@ -10,14 +10,16 @@ import torch
 
 from scorer.classifier.workers import Workers, worker_count
 
+CPU = torch.device("cpu")
+
 
 def test_results_come_in_order_whoever_is_ready_first():
     def slow_at_first(item):
         time.sleep(0.02 if item == 0 else 0)
         return item * item
 
-    assert list(Workers(3).map(slow_at_first, range(20))) == [item * item for item in range(20)]
-    assert list(Workers(3).map(slow_at_first, [])) == []
+    assert list(Workers(3, CPU).map(slow_at_first, range(20))) == [item * item for item in range(20)]
+    assert list(Workers(3, CPU).map(slow_at_first, [])) == []
 
 
 def test_items_are_worked_on_at_the_same_time_each_by_a_thread_that_computes_alone():
@@ -28,7 +30,7 @@ def test_items_are_worked_on_at_the_same_time_each_by_a_thread_that_computes_alo
         return torch.get_num_threads(), threading.current_thread() is threading.main_thread()
 
     before = torch.get_num_threads()
-    assert list(Workers(2).map(work, range(4))) == [(1, False)] * 4
+    assert list(Workers(2, CPU).map(work, range(4))) == [(1, False)] * 4
     assert torch.get_num_threads() == before
 
 
@@ -44,7 +46,7 @@ def test_an_error_is_raised_in_its_place_and_the_rest_is_not_begun():
     results = []
     before = torch.get_num_threads()
     with pytest.raises(RuntimeError, match="three"):
-        results.extend(Workers(2).map(fail_at_three, range(1000)))
+        results.extend(Workers(2, CPU).map(fail_at_three, range(1000)))
     assert results == [0, 1, 2]
     assert len(begun) < 20
     assert torch.get_num_threads() == before
@@ -58,7 +60,7 @@ def test_closing_waits_for_what_runs_and_begins_nothing_more():
         time.sleep(0.01)
         done.append(item)
 
-    results = Workers(2).map(work, range(1000))
+    results = Workers(2, CPU).map(work, range(1000))
     next(results)
     results.close()
     assert sorted(running) == sorted(done)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 
@@ -18,6 +19,7 @@ from scorer.errors import DataError, ModelError, OutputRefused, UsageError
 from scorer.evaluation.diff import diff
 from scorer.evaluation.diff_preparation import prepare
 from scorer.runs.console import Console
+from tests.evaluation.fitted import make_fitted
 from tests.models import sentences
 from tests.scoring.files import read, write
 from tests.training.fits import Remembering
@@ -218,3 +220,13 @@ def test_no_rows_at_all(compare, table, tmp_path):
         summary.check()
     compare(table.slice(0, 0)).check()
     assert pq.read_table(tmp_path / "rows.parquet").num_rows == 0
+
+
+@pytest.mark.parametrize("column", ["score", "tags"])
+def test_labels_are_separated_as_a_model_says_whatever_their_column_is_called(tmp_path, column):
+    """The old model's file had lists, the new one's texts with a separator."""
+    old, new = (make_fitted(tmp_path / name, ("bad", "good"), multi=True) for name in ("old", "new"))
+    dataclasses.replace(ModelMetadata.read(old), label_separator=None).write(old)
+    data = write(tmp_path / "d.csv", pa.table({"sentence": ["a", "b"], column: ["bad|good", "good"]}))
+    prepared = prepare(DiffConfig(old=str(old), new=str(new), data=str(data), label_column=column))
+    assert (prepared.label, prepared.separator) == (column, "|")

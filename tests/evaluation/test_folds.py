@@ -96,3 +96,20 @@ def test_the_base_model_of_a_directory_is_found_again(fitted: Path) -> None:
     metadata = open_model(str(fitted)).metadata
     assert metadata is not None
     assert folds.fit_config(metadata, EvaluateConfig(data="d.csv")).base_model == str(fitted)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "asked", "expected"),
+    [("bf16", "auto", "bf16"), ("fp32", "auto", "fp32"), ("fp16", "auto", "auto"), ("fp16", "fp32", "fp32")],
+)
+def test_the_precision_of_a_fold_suits_this_device(recorded: str, asked: str, expected: str) -> None:
+    """A model that a GPU fitted in fp16 can be judged by folds on a CPU, which cannot train in it."""
+    metadata = ModelMetadata(
+        base_model=DEFAULT_BASE_MODEL,
+        text_columns=("a",),
+        label_column="b",
+        labels=LabelSet(("x", "y"), "string"),
+        max_length=64,
+        training={"precision": recorded},
+    )
+    assert folds.fit_config(metadata, EvaluateConfig(data="d.csv", precision=asked)).precision == expected

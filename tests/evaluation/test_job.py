@@ -235,3 +235,15 @@ def test_a_changed_model_is_refused(fitted: Path, data: Path, tmp_path: Path) ->
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x7f")
     with pytest.raises(ModelError, match="changed since"):
         run(data, tmp_path / "model")
+
+
+def test_slices_of_a_column_of_views(fitted: Path, tmp_path: Path) -> None:
+    rows = texts(40)
+    shops = pa.array(["north", "south"] * 20, pa.string_view())
+    data = tmp_path / "data.arrow"
+    table = pa.table({"sentence": rows, "score": [1, 5] * 20, "shop": shops})
+    with pa.ipc.new_file(str(data), table.schema) as file:
+        file.write_table(table)
+    found = run(data, fitted, slice=("shop",))
+    shown = [part for part in found.as_dict()["slices"] if part["column"] == "shop"]
+    assert {part["value"]: part["rows"] for part in shown} == {"north": 20, "south": 20}

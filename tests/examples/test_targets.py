@@ -98,6 +98,17 @@ def test_labels_of_another_kind_are_refused(other: list[Any]) -> None:
         label_indices(other, LabelSet.from_values([0, 1]), name="label", where="valid.csv")
 
 
+def test_numbers_are_names_where_labels_are_names() -> None:
+    """A column of names such as 1, 2 and 10+ looks like one of numbers in a file that has no 10+."""
+    labels = LabelSet.from_values(["1", "2", "10+"])
+    expected = [labels.names.index(name) for name in ("2", "1", "2")]
+    assert label_indices([2, 1, 2], labels, name="label", where="valid.csv").tolist() == expected
+    with pytest.raises(DataError, match="write them alike in both files"):
+        label_indices([True, False], labels, name="label", where="valid.csv")
+    several = LabelSet.from_values(["1", "2"], multi=True)
+    assert label_indices([(2,), (1, 2), ()], several, name="label", where="f").tolist() == [[0, 1], [1, 1], [0, 0]]
+
+
 def test_labels_without_a_row_are_counted_too() -> None:
     labels = LabelSet.from_values(["a", "b", "c"])
     assert label_counts(np.array([0, 0, 1]), labels).tolist() == [2, 1, 0]

@@ -15,6 +15,7 @@ def labels(scale: Scale) -> list[str]:
 @pytest.mark.parametrize(
     ("axis", "values", "expected"),
     [
+        (Axis("x", high=1.0, percent=True), [1.0], ["90 %", "92 %", "94 %", "96 %", "98 %", "100 %"]),
         (Axis("x", low=0, high=1), [], ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]),
         (Axis("x", low=0, high=1, percent=True), [], ["0 %", "20 %", "40 %", "60 %", "80 %", "100 %"]),
         (Axis("x", low=0), [3.0], ["0", "1", "2", "3"]),

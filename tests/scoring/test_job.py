@@ -21,6 +21,7 @@ from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import ModelMetadata
 from scorer.errors import Busy, ConfigError, DataError, InputMissing, ModelError, OutputRefused, UsageError
 from scorer.runs.workspace import Workspace
+from scorer.scoring.preparation import Checked
 from tests.scoring.files import read, write
 from tests.scoring.oracle import Oracle, assert_answers, mixed_texts
 
@@ -164,6 +165,19 @@ def test_the_same_job_again_leaves_the_file_alone(tmp_path, source, score):
     after = target.stat()
     assert (after.st_ino, after.st_mtime_ns, after.st_size) == (before.st_ino, before.st_mtime_ns, before.st_size)
     left_behind(tmp_path, "in.parquet", "out.parquet")
+
+
+def test_the_same_job_again_tells_what_it_wrote_and_is_held_to_its_limits(tmp_path, source, score):
+    target = tmp_path / "out.parquet"
+    first = score(source, target)
+    again = score(source, target)
+    assert (again.rows, again.statuses) == (first.rows, first.statuses)
+    assert (again.tokens, again.stream_seconds) == (0, 0.0)
+    with pytest.raises(DataError, match=r"--max-flagged is 0; .*out\.parquet stands from an earlier run"):
+        score(source, target, max_flagged="0")
+    with pytest.raises(DataError, match="--min-rows asks for 1000"):
+        score(source, target, min_rows=1000)
+    assert target.exists()
 
 
 def test_the_same_job_elsewhere_gives_the_same_bytes(tmp_path, source, score):
@@ -497,3 +511,23 @@ def test_a_busy_output_is_told_before_the_rows_are_looked_at(tmp_path, score):
     with pytest.raises(DataError, match="record 2"):
         score(source, target)
     assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_model_that_takes_the_place_of_another_meanwhile_is_not_used(tmp_path, source, tiny_model, monkeypatch):
+    """models/latest is looked at once: a fit may finish while a long file is scanned."""
+    first, second = tiny_model("bert"), tiny_model("roberta")
+    latest = tmp_path / "latest"
+    latest.symlink_to(first)
+    read = Checked.read
+
+    def slowly(self):
+        latest.unlink()
+        latest.symlink_to(second)
+        return read(self)
+
+    expected = scorer.score(source, tmp_path / "first.parquet", model=str(first))
+    monkeypatch.setattr(Checked, "read", slowly)
+    summary = scorer.score(source, tmp_path / "out.parquet", model=str(latest))
+    assert summary.statuses == expected.statuses
+    one, other = (pq.read_table(tmp_path / name) for name in ("first.parquet", "out.parquet"))
+    assert one["confidence"].equals(other["confidence"])

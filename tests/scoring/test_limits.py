@@ -38,6 +38,14 @@ def test_check(options, rows, flagged, passes):
         limits(**options).check(rows=rows, flagged=flagged)
 
 
+def test_malformed_records_have_no_score_and_are_no_rows():
+    limits(max_flagged="50%").check(rows=10, flagged=0, rejected=10)
+    with pytest.raises(DataError, match="11 of 21 rows have no score"):
+        limits(max_flagged="50%").check(rows=10, flagged=0, rejected=11)
+    with pytest.raises(DataError, match="10 rows, and --min-rows asks for 20"):
+        limits(min_rows=20).check(rows=10, flagged=0, rejected=10)
+
+
 def test_what_was_streamed_is_not_said_to_be_unpublished():
     streamed = Limits.of(ScoreConfig(source="in", target="-", min_rows=11))
     with pytest.raises(DataError, match="10 rows, and --min-rows asks for 11; standard output has them already"):

@@ -199,3 +199,12 @@ def test_a_fit_writes_a_card_that_its_metadata_vouches_for(
     found = open_model(str(summary.model)).metadata
     assert found is not None
     assert "README.md" in found.files
+
+
+def test_the_command_says_what_a_preset_set_and_what_separates_labels() -> None:
+    training = {"preset": "quick", "epochs": 3.0, "max_length": 64, "seeds": 1}
+    sides = {side: {"file": "data.csv", "rows": 10, "fingerprint": side} for side in ("train", "valid")}
+    words = shlex.split(reproduction(metadata(training=training, training_data=sides, label_separator="|")))
+    assert "--preset" not in words, "it would set the epochs to 1"
+    assert words[words.index("--label-separator") + 1] == "|"
+    assert words[words.index("--valid") + 1] == "data.csv", "another file of the same name"

@@ -146,6 +146,23 @@ def test_a_fit_that_had_stopped_early_does_not_train_on(base: Path) -> None:
     assert resumed.steps == whole.steps
 
 
+def test_a_fit_that_had_ended_within_an_epoch_does_not_train_on(base: Path) -> None:
+    train, settings = Path("train.csv"), {"max_steps": 4, "schedule": "constant", "learning_rate": 1e-3}
+    whole = run(train, base, output=Path("whole"), **settings)
+
+    def block(line: str) -> None:
+        if "fitting" in line:
+            Path("out.unfinished/model").touch()
+
+    with pytest.raises(StorageError):
+        run(train, base, Remembering(block), output=Path("out"), **settings)
+    Path("out.unfinished/model").unlink()
+    resumed = run(train, base, output=Path("out"), resume=True, **settings)
+    assert (resumed.steps, resumed.epochs) == (whole.steps, whole.epochs)
+    assert whole.epochs % 1, "it ends within an epoch"
+    assert weights(resumed.model) == weights(whole.model)
+
+
 def test_a_fit_that_diverges_says_so_and_leaves_nothing(base: Path) -> None:
     with pytest.raises(ConfigError, match=r"diverged.*--learning-rate"):
         run(Path("train.csv"), base, output=Path("out"), learning_rate=1e30, max_grad_norm=0.0)

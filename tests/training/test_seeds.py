@@ -6,12 +6,16 @@ import json
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scorer.classifier.metadata import ModelMetadata
-from scorer.errors import Interrupted, ModelError, StorageError, UsageError
+from scorer.config import FitConfig
+from scorer.errors import ConfigError, Interrupted, ModelError, StorageError, UsageError
+from scorer.training.fitting import Fitting
 from scorer.training.job import FitSummary
+from scorer.training.trainer import Diverged, FitTrainer
 from tests.conftest import TinyModel
 from tests.training.fits import Remembering, run, weights, write_reviews
 
@@ -153,3 +157,23 @@ def test_seeds_beyond_32_bits_are_refused_before_anything_is_written(base: Path)
     with pytest.raises(UsageError, match="--seed 4294967295: with --seeds 2, 4294967294 is the most"):
         run(Path("train.csv"), base, seed=2**32 - 1, seeds=2, output=Path("beyond"))
     assert not list(Path().glob("beyond*"))
+
+
+def test_a_seed_that_diverges_is_left_out(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train_one = Fitting._train_one
+    lost = {4}
+
+    def train(self: Fitting, config: FitConfig, *arguments: Any) -> FitTrainer:
+        if config.seed in lost:
+            raise Diverged("training diverged")
+        return train_one(self, config, *arguments)
+
+    monkeypatch.setattr(Fitting, "_train_one", train)
+    console = Remembering()
+    summary = fitted(base, console, seed=3, seeds=3)
+    assert [entry["seed"] for entry in summary.seeds] == [3, 5]
+    assert console.having("seed 4 is left out: training diverged")
+    lost |= {3, 5}
+    with pytest.raises(ConfigError, match="training diverged"):
+        fitted(base, seed=3, seeds=3, output=Path("none"))
+    assert not Path("none.unfinished").exists()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -43,6 +44,7 @@ class Rectangle:
         mask = np.arange(shortest, longest) < lengths[:, None]
         return cls(len(lengths), longest, shortest, torch.from_numpy(mask[:, None, None, :]).to(device))
 
+    @cached_property
     def whole_mask(self) -> Tensor | None:
         """(rows, 1, 1, length) bool, true where there is a token; None when there is one everywhere."""
         return None if self.mask is None else functional.pad(self.mask, (self.shortest, 0), value=True)
@@ -79,5 +81,5 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, shape: Rectangle) -> T
         smallest, largest = torch.aminmax(sums)
         if smallest > _SAFE_SUMS[0] and largest < _SAFE_SUMS[1]:
             return torch.matmul(weights, value).div_(sums)
-    mask = shape.whole_mask()
+    mask = shape.whole_mask
     return functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=math.log(2.0))

@@ -9,6 +9,8 @@ import torch
 
 from scorer.classifier.forward import DeviceOutOfMemory
 
+_EXHAUSTED = ("not enough memory", "can't allocate memory", "out of memory", "ALLOC_FAILED")
+
 
 @contextmanager
 def memory_errors() -> Iterator[None]:
@@ -18,7 +20,7 @@ def memory_errors() -> Iterator[None]:
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise DeviceOutOfMemory(str(error)) from error
     except RuntimeError as error:
-        # The CPU's allocator has no exception of its own.
-        if "not enough memory" in str(error) or "can't allocate memory" in str(error):
+        # The CPU's allocator has no exception of its own, nor have libraries on a GPU.
+        if any(words in str(error) for words in _EXHAUSTED):
             raise DeviceOutOfMemory(str(error)) from error
         raise

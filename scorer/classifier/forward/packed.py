@@ -70,7 +70,7 @@ class _Embeddings:
         hidden = functional.embedding(torch.from_numpy(ids).to(device), self._words)
         hidden += self._positions[: ids.shape[1]]
         if self._second is not None and types.any():
-            hidden[torch.from_numpy(types.astype(np.bool_)).to(device)] += self._second
+            hidden.addcmul_(torch.from_numpy(types).to(device, hidden.dtype).unsqueeze(-1), self._second)
         hidden = self._norm(hidden.flatten(0, 1))
         return hidden if self._project is None else self._project(hidden).float()
 

@@ -27,8 +27,9 @@ class Outcome(IntEnum):
 class ResilientForward:
     """`forward`, made to give every row an outcome.
 
-    `in_fp32` makes the same model in fp32; it is called at most once, when a row's logits are not finite. `labels` is
-    the number of logits a row. `back_offs` counts the batches that had to be halved. Several threads may call it.
+    `in_fp32` makes the same model in fp32; it is called when a row's logits are not finite, and not again once it did.
+    `labels` is the number of logits a row. `back_offs` counts the batches that had to be halved. Several threads may
+    call it.
     """
 
     def __init__(self, forward: Forward, *, in_fp32: Callable[[], Forward], labels: int) -> None:
@@ -64,7 +65,10 @@ class ResilientForward:
     def _again(self, row: TokenSequences) -> tuple[NDArray[np.float32], int]:
         with self._lock:
             if self._fp32 is None:
-                self._fp32 = self._make_fp32()
+                try:
+                    self._fp32 = self._make_fp32()
+                except DeviceOutOfMemory:
+                    return np.zeros(self._labels, np.float32), Outcome.OUT_OF_MEMORY
         logits, outcomes = self._halving(self._fp32, row)
         if not np.isfinite(logits).all():
             return np.zeros(self._labels, np.float32), Outcome.NONFINITE
