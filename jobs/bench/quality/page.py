@@ -37,7 +37,11 @@ def _comparison(kept: Mapping[str, Mapping[str, Any]]) -> str:
         ratio = f"{statistics.mean(a['seconds'] / b['seconds'] for a, b in pairs):.2f}" if pairs else ""
         rows.append((name, f"{len(ours)} and {len(plain)}", *figures, ratio))
     head = ("data", "seeds", "accuracy", "plain script", "macro F1", "plain script", "wall time, share of the script's")
-    return _table("`scorer fit` with its defaults beside the plain Trainer script, on the test files", head, rows)
+    title = (
+        "`scorer fit` with its defaults beside the plain Trainer script (bf16, batches of 32, 5e-5, 3 epochs), on the "
+        "test files"
+    )
+    return _table(title, head, rows)
 
 
 def _calibration(kept: Mapping[str, Mapping[str, Any]]) -> str:
