@@ -145,9 +145,14 @@ def _check_valid(scan: Scan, train: Scan, vocabulary: Vocabulary, config: CheckC
         *_file_findings(judge, scan),
         *judge.overlap(*find_overlap(scan.keys, train.keys), name),
         *judge.foreign_labels(unknown, name),
-        *(judge.other_kind(scan.labels.described, train.labels.described, name) if scan.rows else ()),
+        *_other_kind(judge, scan, train, name),
     ]
     return FileCheck(scan, tokens, tuple(findings))
+
+
+def _other_kind(judge: Judge, scan: Scan, train: Scan, name: str) -> Iterator[Finding]:
+    if scan.rows and not scan.labels.suits(train.labels):
+        yield from judge.other_kind(scan.labels.described, train.labels.described, name)
 
 
 def _file_findings(judge: Judge, scan: Scan) -> Iterator[Finding]:

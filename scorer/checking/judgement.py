@@ -142,9 +142,8 @@ class Judge:
 
     def other_kind(self, here: str, there: str, train: str) -> Iterator[Finding]:
         """A label column that holds something else than that of the training file."""
-        if here != there:
-            what = f"the label column holds {here}, that of {train} {there}"
-            yield self._counted("error", "other_labels", what, "make both files alike", self.rows, 1.0)
+        what = f"the label column holds {here}, that of {train} {there}"
+        yield self._counted("error", "other_labels", what, "make both files alike", self.rows, 1.0)
 
     def oddities(self, tallies: Mapping[str, Tally]) -> Iterator[Finding]:
         """Texts that look as if something had gone wrong on their way."""
@@ -210,7 +209,8 @@ def _longer(check: TokenCheck) -> str:
     """What to do about texts that are cut off."""
     if check.still_truncated < MUCH_TRUNCATED:
         return f"try --max-length {check.suggested}"
-    return f"{_percent(check.still_truncated)} would be at --max-length {check.suggested} too; try --long-text window"
+    still = f"{_percent(check.still_truncated)} would be at --max-length {check.suggested} too"
+    return f"{still}; read single texts whole with --long-text window"
 
 
 def _texts(count: int) -> str:

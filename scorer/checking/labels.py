@@ -67,6 +67,10 @@ class LabelCounter:
         kinds = {"int": "numbers", "bool": "booleans", "string": "names"}
         return f"{'lists of ' if self.multi else ''}{kinds[self.kind]}"
 
+    def suits(self, other: LabelCounter) -> bool:
+        """Whether these labels can be some of `other`'s: of one kind, or numbers, as names may look like them."""
+        return self.multi == other.multi and (self.kind == other.kind or (self.kind, other.kind) == ("int", "string"))
+
     def counts(self) -> dict[str, int]:
         """Usable rows of each label: numbers by size, names by frequency and, where that is equal, by alphabet."""
         found = {name: int(self._counts[code]) for name, code in self._codes.items() if self._counts[code]}

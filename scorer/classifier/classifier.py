@@ -80,9 +80,7 @@ class Classifier:
             with memory_errors():
                 chosen = choose_forward(loaded, backend, device=where, precision=exact, streams=self._workers.count)
         except DeviceOutOfMemory as error:
-            raise DeviceError(
-                f"{where}: no memory left for the model; see what else is there, or --device cpu"
-            ) from error
+            raise DeviceError(f"{where}: no memory left for the model; see what else is there") from error
         default_tokens = _GPU_BATCH_TOKENS if where.type == "cuda" else _CPU_BATCH_TOKENS
         self.directory = directory
         self.labels: LabelSet = loaded.labels

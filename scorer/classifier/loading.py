@@ -74,7 +74,14 @@ def load(directory: ModelDirectory, *, max_length: int | None = None) -> LoadedM
 def _pad_id(model: PreTrainedModel, fast: PreTrainedTokenizerBase) -> int:
     """What fills a row: the model's own idea of it first, as some models look for the last token that is none."""
     known = (getattr(model.config, "pad_token_id", None), fast.pad_token_id)
-    return next((int(found) for found in known if found is not None), 0)
+    tokens = _token_count(model)
+    return next((int(found) for found in known if found is not None and 0 <= found < tokens), 0)
+
+
+def _token_count(model: PreTrainedModel) -> int:
+    embeddings = model.get_input_embeddings().weight
+    assert isinstance(embeddings, torch.Tensor)
+    return embeddings.shape[0]
 
 
 def max_positions(model: PreTrainedModel) -> int | None:
@@ -161,9 +168,7 @@ def _check_vocabulary(directory: ModelDirectory, model: PreTrainedModel, fast: P
         known = tokenizer.get_vocab(with_added_tokens=True).values()
         highest = max(chain(known, *(encoding.ids for encoding in made)), default=0)
         highest_type = max(chain.from_iterable(encoding.type_ids for encoding in made), default=0)
-    embeddings = model.get_input_embeddings().weight
-    assert isinstance(embeddings, torch.Tensor)
-    rows = embeddings.shape[0]
+    rows = _token_count(model)
     if highest >= rows:
         raise ModelError(f"{directory.name}: the tokenizer knows token id {highest}, the model has {rows} embeddings")
     if highest_type > 1 and "token_type_ids" in fast.model_input_names:

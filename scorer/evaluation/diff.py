@@ -106,7 +106,7 @@ def _compare(prepared: Prepared, console: Console) -> Comparison:
 
     config, reader = prepared.config, prepared.reader
     models = [
-        _Model(FrameScorer(_frame_config(config, directory, len(columns))), columns)
+        _Model(FrameScorer(_frame_config(config, directory, len(columns)), directory), columns)
         for directory, columns in zip((prepared.old, prepared.new), prepared.texts, strict=True)
     ]
     names = tuple(dict.fromkeys(name for model in models for name in model.labels.names))

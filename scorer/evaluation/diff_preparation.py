@@ -86,13 +86,13 @@ def _label_column(
     config: DiffConfig, source: Source, old: ModelDirectory, new: ModelDirectory
 ) -> tuple[str | None, str | None]:
     """The column of labels that was asked for, or that of the new or the old model if the data has it; and what stands
-    between the labels of a row there, as the model says that knows that column, or else any model."""
+    between the labels of a row there, as the models say that know that column, or else any model."""
     recorded = [(one.metadata.label_column, one.metadata.label_separator) for one in (new, old) if one.metadata]
     if config.label_column is not None:
         check_names(source.names, (config.label_column,), where=config.data)
     column = config.label_column or next((name for name, _ in recorded if name in source.names), None)
-    known = sorted(recorded, key=lambda names: names[0] != column)
-    return column, next((separator for _, separator in known if separator), None)
+    knowing = [separator for name, separator in recorded if name == column] or [separator for _, separator in recorded]
+    return column, next((separator for separator in knowing if separator), None)
 
 
 def _refuse_clash(schema: pa.Schema) -> None:

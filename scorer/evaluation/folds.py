@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import io
 import tempfile
-import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -60,14 +59,13 @@ def predict_by_folds(prepared: Prepared, folds: int, console: Console) -> Predic
 def fit_config(metadata: ModelMetadata, config: EvaluateConfig) -> FitConfig:
     """How the model of `metadata` was fitted, as the configuration of another fit.
 
-    The device is that of `config`, and so is the precision where it names one. Where it does not, fp16, in which a CPU
-    cannot train, becomes what suits the device.
+    The device is that of `config`. So is the precision of a model fitted in fp16, in which a CPU cannot train; where
+    `config` asks for fp16 too, it is what suits the device.
     """
-    kinds = typing.get_type_hints(FitConfig)
-    known = {name: _value(value, kinds[name]) for name, value in _known(metadata.training).items()}
+    known = _known(metadata.training)
     base = None if metadata.base_model == DEFAULT_BASE_MODEL else metadata.base_model
-    if config.precision != "auto" or known.get("precision") == "fp16":
-        known["precision"] = config.precision
+    if known.get("precision") == "fp16":
+        known["precision"] = "auto" if config.precision == "fp16" else config.precision
     known |= {"base_model": base, "max_length": metadata.max_length, "device": config.device, "quiet": True}
     return FitConfig(train=Path(config.data), **known, **_long_text(metadata))
 
@@ -83,10 +81,6 @@ def _long_text(metadata: ModelMetadata) -> dict[str, Any]:
     chosen = metadata.long_text
     windows = {"stride": chosen.stride, "pooling": chosen.pooling} if chosen.strategy == "window" else {}
     return {"long_text": chosen.strategy, **windows}
-
-
-def _value(value: Any, kind: Any) -> Any:
-    return tuple(value) if isinstance(value, list) and "tuple" in str(kind) else value
 
 
 def _predict_fold(

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from scorer.classifier.classifier import Classifier, Engine
 from scorer.classifier.decision import Decision
-from scorer.classifier.directory import open_model
+from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.classifier.labels import LabelSet
 from scorer.config import FrameConfig, ScoreConfig
 from scorer.errors import UsageError
@@ -27,11 +27,11 @@ Frame = TypeVar("Frame")
 
 
 class FrameScorer:
-    """The model that `config` names, in memory."""
+    """The model that `config` names, or the one in the `directory` that was opened already, in memory."""
 
-    def __init__(self, config: FrameConfig) -> None:
+    def __init__(self, config: FrameConfig, directory: ModelDirectory | None = None) -> None:
         self._config = config
-        self._classifier = Classifier.of(config, open_model(config.model))
+        self._classifier = Classifier.of(config, directory or open_model(config.model))
         answers = Answers.of(config, labels=self._classifier.labels, decision=self._classifier.decision)
         self._classify = Classify(self._classifier, answers=answers, store=None, run=0)
 

@@ -55,6 +55,7 @@ def _score(
         if (written := output.finished(streaming.job)) is not None:
             console.detail(f"{config.target} is complete already")
             tally.recall(written)
+            keep_rejects()
             _check_limits(replace(limits, outcome=f"{config.target} stands from an earlier run"), tally)
             return summarize(tally, output=config.target, engine=streaming.engine)
         console.detail("  ".join(f"{name} {value}" for name, value in streaming.engine.items()))

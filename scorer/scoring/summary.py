@@ -49,7 +49,7 @@ class Tally:
     def recall(self, lineage: Mapping[str, Any]) -> None:
         """Count what an earlier run has written, from the `lineage` of its output."""
         counts = lineage.get("counts", {})
-        self.rows_read = self.rows = counts.get("rows", 0)
+        self.rows = counts.get("rows", 0)
         self.statuses = Counter(counts.get("statuses", {}))
         self.recalled = Drift.of_lineage(lineage["drift"]) if "drift" in lineage else None
 

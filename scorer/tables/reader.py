@@ -70,9 +70,9 @@ class Reader(ABC):
                     ) from error
 
 
-def check_names(names: Sequence[str], text_columns: Sequence[str], *, where: str) -> None:
-    """UsageError with near misses when a text column is not among `names`."""
-    for wanted in text_columns:
+def check_names(names: Sequence[str], asked: Sequence[str], *, where: str) -> None:
+    """UsageError with near misses when a column that is `asked` for is not among `names`."""
+    for wanted in asked:
         if wanted in names:
             continue
         folded = {name.casefold(): name for name in names}

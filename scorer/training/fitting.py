@@ -130,7 +130,9 @@ class Fitting:
                 trainer = self._train_one(alone, log.checkpoints(seed), signals)
                 state, (_, _, metrics) = trainer.state, self._measure(*trainer.validation())
             except Diverged as error:
-                diverged = error
+                # Its traceback would hold the model and what trained it.
+                diverged = error.with_traceback(None)
+                log.leave_out(seed)
                 self._console.warn(f"seed {seed} is left out: {error}")
                 continue
             result = SeedResult(seed, _epochs(state), state.global_step, metrics.headline())

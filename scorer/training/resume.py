@@ -141,7 +141,8 @@ def _open_state(path: Path) -> None:
 def _verify_best(checkpoint: Path, advice: str) -> None:
     """The best checkpoint so far, whose weights the Trainer loads in the end, must lie beside this one."""
     file, state = checkpoint / "trainer_state.json", state_of(checkpoint)
-    if not isinstance(state, dict) or not isinstance(state.get("stateful_callbacks"), dict):
+    kinds = {"stateful_callbacks": dict, "global_step": int, "max_steps": int}
+    if not isinstance(state, dict) or not all(isinstance(state.get(name), kind) for name, kind in kinds.items()):
         raise ModelError(f"{file}: not the state of a fit; {advice}")
     best = state.get("best_model_checkpoint")
     if best is None:
@@ -151,6 +152,8 @@ def _verify_best(checkpoint: Path, advice: str) -> None:
             f"{file}: names a best checkpoint in another folder; move the unfinished fit back to where it began, "
             "or start anew with --force"
         )
+    if Path(str(best)).name != f"checkpoint-{state.get('best_global_step')}":
+        raise ModelError(f"{file}: not the state of a fit; {advice}")
     if not (Path(str(best)) / _WEIGHTS).is_file():
         raise ModelError(f"{Path(str(best)) / _WEIGHTS}: missing, the best weights so far; start anew with --force")
 

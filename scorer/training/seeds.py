@@ -76,6 +76,10 @@ class SeedLog:
         _replace(beside, self._folder / LOG)
         self._tidy()
 
+    def leave_out(self, seed: int) -> None:
+        """Delete the checkpoints of a fit that came to nothing; a fit that goes on from here tries it again."""
+        shutil.rmtree(self.checkpoints(seed), ignore_errors=True)
+
     def restore_best(self, model: PreTrainedModel) -> TrainerState:
         """Load the best weights into `model`, which has no adapters; the state in which their fit ended."""
         seed = self.best.seed

@@ -153,8 +153,10 @@ class Narrator(TrainerCallback):
         try:
             self._signals.check()
         except Interrupted:
-            # First the checkpoint, then `on_save` raises it again.
-            control.should_save = True
+            # First the checkpoint, then `on_save` raises it again. At the end of an epoch, and of the training, there
+            # will be one anyway, after an evaluation that a fit which goes on from it would not make up for.
+            within = state.global_step < state.max_steps and (state.epoch or 0.0) % 1
+            control.should_save = control.should_save or bool(within)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         self._signals.check()

@@ -65,6 +65,15 @@ def test_rows_that_are_not_usable_are_in_no_count():
     assert keys[0] == keys[2]
 
 
+@pytest.mark.parametrize(
+    ("here", "there", "suits"),
+    [(["a"], ["b"], True), ([1], ["b"], True), (["b"], [1], False), ([True], ["b"], False), ([["a"]], ["b"], False)],
+)
+def test_numbers_may_be_some_of_names(here, there, suits):
+    """As a fit takes them: a column of names such as 1, 2 and 10+ may hold nothing but numbers in another file."""
+    assert counted(here)[0].suits(counted(there)[0]) == suits
+
+
 @pytest.mark.parametrize("kind", [pa.list_(pa.string()), pa.large_list(pa.large_string())])
 @pytest.mark.parametrize("windows", [1, 2])
 def test_lists_of_labels_are_sets(kind, windows):

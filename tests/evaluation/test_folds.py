@@ -100,7 +100,13 @@ def test_the_base_model_of_a_directory_is_found_again(fitted: Path) -> None:
 
 @pytest.mark.parametrize(
     ("recorded", "asked", "expected"),
-    [("bf16", "auto", "bf16"), ("fp32", "auto", "fp32"), ("fp16", "auto", "auto"), ("fp16", "fp32", "fp32")],
+    [
+        ("bf16", "auto", "bf16"),
+        ("fp32", "fp16", "fp32"),
+        ("fp16", "auto", "auto"),
+        ("fp16", "fp32", "fp32"),
+        ("fp16", "fp16", "auto"),
+    ],
 )
 def test_the_precision_of_a_fold_suits_this_device(recorded: str, asked: str, expected: str) -> None:
     """A model that a GPU fitted in fp16 can be judged by folds on a CPU, which cannot train in it."""

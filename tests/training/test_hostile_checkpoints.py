@@ -127,7 +127,7 @@ def test_a_best_checkpoint_that_has_gone(folder: Path, tiny_model: TinyModel) ->
     refused(folder, tiny_model("bert"), "missing, the best weights so far")
 
 
-@pytest.mark.parametrize("document", ["[]", "7", "{}", '{"stateful_callbacks": 5}'])
+@pytest.mark.parametrize("document", ["[]", "7", "{}", '{"stateful_callbacks": 5}', '{"stateful_callbacks": {}}'])
 def test_a_state_of_no_fit(folder: Path, tiny_model: TinyModel, document: str) -> None:
     (checkpoints(folder)[-1] / "trainer_state.json").write_text(document)
     refused(folder, tiny_model("bert"), "not the state of a fit")

@@ -8,11 +8,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from scorer.errors import ConfigError, Interrupted, OutputRefused, StorageError
+from scorer.training.trainer import Narrator
 from tests.conftest import ROOT, TinyModel
 from tests.training.fits import Remembering, run, weights, write_reviews
 
@@ -85,6 +87,29 @@ def test_an_interrupted_fit_goes_on_to_the_same_weights(base: Path, options: dic
     assert weights(resumed.model) == weights(whole.model)
     assert (resumed.model / "metrics.json").read_text() == (whole.model / "metrics.json").read_text()
     assert not Path("out.unfinished").exists()
+
+
+@pytest.mark.parametrize("last_step", [9, 18], ids=["of an epoch", "of the training"])
+def test_a_signal_in_the_last_step_waits_for_the_evaluation(
+    base: Path, monkeypatch: pytest.MonkeyPatch, last_step: int
+) -> None:
+    """An epoch has 9 batches. A checkpoint without the evaluation would never be judged."""
+    train, on_step_end = Path("train.csv"), Narrator.on_step_end
+    whole = run(train, base, output=Path("whole"), epochs=2.0)
+    assert whole.steps == 18
+
+    def stop(self: Narrator, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step == last_step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        on_step_end(self, args, state, control, **kwargs)
+
+    monkeypatch.setattr(Narrator, "on_step_end", stop)
+    with pytest.raises(Interrupted):
+        run(train, base, output=Path("out"), epochs=2.0)
+    monkeypatch.setattr(Narrator, "on_step_end", on_step_end)
+    resumed = run(train, base, output=Path("out"), epochs=2.0, resume=True)
+    assert weights(resumed.model) == weights(whole.model)
+    assert (resumed.model / "metrics.json").read_text() == (whole.model / "metrics.json").read_text()
 
 
 def test_without_a_name_the_newest_unfinished_fit_of_the_same_job_goes_on(base: Path) -> None:

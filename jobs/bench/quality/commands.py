@@ -1,4 +1,4 @@
-"""The commands that are measured, as a user runs them: fit, evaluate, score, and the plain script.
+"""The commands that are measured, as a user runs them: fit, evaluate, and the plain script.
 
 Owns their arguments and what is taken from their answers. Knows no data set.
 """

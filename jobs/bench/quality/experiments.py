@@ -36,7 +36,7 @@ def scorer_fit(task: Task, seed: int) -> dict[str, Any]:
         seconds = commands.fit(task, model, *options, seed=seed)
         found = commands.evaluate(task.test, model)
     calibrated, raw = ({name: found[part][name] for name in HEADLINE} for part in ("metrics", "uncalibrated"))
-    kept = {name: found["metrics"][name] for name in ABSTAINING if task.abstain}
+    kept = {name: found["metrics"].get(name) for name in ABSTAINING if task.abstain}
     return {"seconds": seconds, **calibrated, **kept, "raw": raw}
 
 
