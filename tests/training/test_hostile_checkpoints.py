@@ -123,7 +123,7 @@ def test_a_best_checkpoint_in_another_folder(folder: Path, tiny_model: TinyModel
 
 def test_a_best_checkpoint_that_has_gone(folder: Path, tiny_model: TinyModel) -> None:
     gone = checkpoints(folder)[-1].with_name("checkpoint-1")
-    state(folder, lambda document: document.update(best_model_checkpoint=str(gone)))
+    state(folder, lambda document: document.update(best_model_checkpoint=str(gone), best_global_step=1))
     refused(folder, tiny_model("bert"), "missing, the best weights so far")
 
 
