@@ -6,7 +6,7 @@ whether a row may have several is all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,10 @@ class Decision:
     def uncalibrated(cls, labels: LabelSet) -> Decision:
         """What the logits say by themselves: the likeliest label, or all that are at least as likely as not."""
         return cls(thresholds=(0.5,) * len(labels) if labels.multi else None)
+
+    def without_scaling(self) -> Decision:
+        """The same, for logits that were scaled already."""
+        return replace(self, temperature=(1.0,), exponent=1.0)
 
     @property
     def multi(self) -> bool:

@@ -114,10 +114,9 @@ def _joined(parts: list[tuple[NDArray[np.int64], Predicted]], metadata: ModelMet
         name: np.concatenate([getattr(part.predictions, name) for _, part in parts])[order]
         for name in ("logits", "scaled", "tokens", "scored")
     }
-    decision = dataclasses.replace(metadata.decision, temperature=(1.0,), exponent=1.0)
     temperatures = np.mean(np.broadcast_arrays(*(part.temperature for _, part in parts)), axis=0)
     return Predicted(
-        Predictions(**arrays, decision=decision),
+        Predictions(**arrays, decision=metadata.decision.without_scaling()),
         temperature=tuple(temperatures.tolist()),
         exponent=float(np.mean([part.exponent for _, part in parts])),
         engine=parts[0][1].engine,

@@ -80,6 +80,5 @@ def predict(config: EvaluateConfig, directory: ModelDirectory, examples: Example
         raise DeviceError("a single row exhausts the device's memory; try --device cpu")
     decision = classifier.decision
     scaled = decision.scaled(logits)
-    plain = dataclasses.replace(decision, temperature=(1.0,), exponent=1.0)
-    predictions = Predictions(logits, scaled, tokens, outcomes == Outcome.SCORED, plain)
+    predictions = Predictions(logits, scaled, tokens, outcomes == Outcome.SCORED, decision.without_scaling())
     return Predicted(predictions, decision.temperature, decision.exponent, dataclasses.asdict(classifier.engine))

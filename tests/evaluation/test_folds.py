@@ -76,15 +76,22 @@ def test_fewer_texts_than_folds(fitted: Path, tmp_path: Path) -> None:
         run(data, fitted, folds=3)
 
 
-def test_a_fold_is_fitted_as_the_model_was() -> None:
-    metadata = ModelMetadata(
+def fitted_with(training: dict[str, object]) -> ModelMetadata:
+    """What a model says that was fitted with the options `training`."""
+    return ModelMetadata(
         base_model=DEFAULT_BASE_MODEL,
         text_columns=("a",),
         label_column="b",
         labels=LabelSet(("x", "y"), "string"),
         max_length=64,
         long_text=LongText("window", 16, "max"),
-        training={"epochs": 1.5, "learning_rate": 3e-5, "limit": 10, "seed": 7, "device": "cuda", "of_tomorrow": 1},
+        training=training,
+    )
+
+
+def test_a_fold_is_fitted_as_the_model_was() -> None:
+    metadata = fitted_with(
+        {"epochs": 1.5, "learning_rate": 3e-5, "limit": 10, "seed": 7, "device": "cuda", "of_tomorrow": 1}
     )
     config = folds.fit_config(metadata, EvaluateConfig(data="d.csv", device="cpu"))
     assert (config.epochs, config.learning_rate, config.seed, config.max_length) == (1.5, 3e-5, 7, 64)
@@ -110,12 +117,5 @@ def test_the_base_model_of_a_directory_is_found_again(fitted: Path) -> None:
 )
 def test_the_precision_of_a_fold_suits_this_device(recorded: str, asked: str, expected: str) -> None:
     """A model that a GPU fitted in fp16 can be judged by folds on a CPU, which cannot train in it."""
-    metadata = ModelMetadata(
-        base_model=DEFAULT_BASE_MODEL,
-        text_columns=("a",),
-        label_column="b",
-        labels=LabelSet(("x", "y"), "string"),
-        max_length=64,
-        training={"precision": recorded},
-    )
+    metadata = fitted_with({"precision": recorded})
     assert folds.fit_config(metadata, EvaluateConfig(data="d.csv", precision=asked)).precision == expected

@@ -47,6 +47,18 @@ def interrupt_at(part: str) -> Remembering:
     return Remembering(on_line)
 
 
+def fail_to_write(train: Path, base: Path, settings: dict[str, Any]) -> None:
+    """A fit that ends after its training: a file stands in the way of the model."""
+
+    def block(line: str) -> None:
+        if "fitting" in line:
+            Path("out.unfinished/model").touch()
+
+    with pytest.raises(StorageError):
+        run(train, base, Remembering(block), output=Path("out"), **settings)
+    Path("out.unfinished/model").unlink()
+
+
 def complete_checkpoints() -> list[Path]:
     return sorted(Path("out.unfinished").glob("checkpoint-*/trainer_state.json"))
 
@@ -153,17 +165,9 @@ def test_a_checkpoint_that_was_cut_short_is_not_used(base: Path) -> None:
 
 
 def test_a_fit_that_had_stopped_early_does_not_train_on(base: Path) -> None:
-    """What fails is the writing of the model, after the training: a file stands in its way."""
     train, settings = Path("train.csv"), {"epochs": 9.0, "learning_rate": 1e-9, "patience": 1}
     whole = run(train, base, output=Path("whole"), **settings)
-
-    def block(line: str) -> None:
-        if "fitting" in line:
-            Path("out.unfinished/model").touch()
-
-    with pytest.raises(StorageError):
-        run(train, base, Remembering(block), output=Path("out"), **settings)
-    Path("out.unfinished/model").unlink()
+    fail_to_write(train, base, settings)
     console = Remembering()
     resumed = run(train, base, console, output=Path("out"), resume=True, **settings)
     assert not console.having("train loss")
@@ -174,14 +178,7 @@ def test_a_fit_that_had_stopped_early_does_not_train_on(base: Path) -> None:
 def test_a_fit_that_had_ended_within_an_epoch_does_not_train_on(base: Path) -> None:
     train, settings = Path("train.csv"), {"max_steps": 4, "schedule": "constant", "learning_rate": 1e-3}
     whole = run(train, base, output=Path("whole"), **settings)
-
-    def block(line: str) -> None:
-        if "fitting" in line:
-            Path("out.unfinished/model").touch()
-
-    with pytest.raises(StorageError):
-        run(train, base, Remembering(block), output=Path("out"), **settings)
-    Path("out.unfinished/model").unlink()
+    fail_to_write(train, base, settings)
     resumed = run(train, base, output=Path("out"), resume=True, **settings)
     assert (resumed.steps, resumed.epochs) == (whole.steps, whole.epochs)
     assert whole.epochs % 1, "it ends within an epoch"
