@@ -9,9 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-# A batch that has a quarter of its budget ends before padding would be more than this share of it.
-_MOST_PADDING = 0.025
-_FULL_ENOUGH = 0.25
+# What a batch costs beside its tokens, as a share of the budget: one more is made where it saves more padding than this.
+_COST_OF_A_BATCH = 0.025
 
 
 def plan(lengths: NDArray[np.int64], *, budget: int) -> list[NDArray[np.int64]]:
@@ -23,17 +22,36 @@ def plan(lengths: NDArray[np.int64], *, budget: int) -> list[NDArray[np.int64]]:
     order = np.argsort(-lengths, kind="stable")
     descending = np.maximum(lengths[order], 1)
     batches = []
-    start = 0
-    while start < len(order):
-        stop = start + _rows(descending[start : start + max(budget // int(descending[start]), 1)], budget=budget)
-        batches.append(order[start:stop])
-        start = stop
+    for start, stop in _neighbours(descending, budget=budget):
+        count = -(-(stop - start) // _most_rows(descending[start], budget=budget))
+        rows = -(-(stop - start) // count)
+        batches += [order[first : min(first + rows, stop)] for first in range(start, stop, rows)]
     return batches
 
 
-def _rows(lengths: NDArray[np.int64], *, budget: int) -> int:
-    """How many of the rows with `lengths` (n,), longest first, which fit the budget together, to take."""
-    computed = lengths[0] * np.arange(1, len(lengths) + 1)
-    padding = 1.0 - np.cumsum(lengths) / computed
-    allowed = (padding <= _MOST_PADDING) | (computed <= budget * _FULL_ENOUGH)
-    return int(np.flatnonzero(allowed)[-1]) + 1
+def _neighbours(descending: NDArray[np.int64], *, budget: int) -> list[tuple[int, int]]:
+    """Cut rows by their lengths, longest first, into the runs (start, stop) that cost least when padded to their longest.
+
+    Equal lengths stay together, so dynamic programming over the distinct ones finds the cheapest cuts: from the
+    shortest up, `cost[i]` is that of all rows from `starts[i]` on, if the first run of them ends at `starts[end[i]]`.
+    """
+    starts = np.append(np.flatnonzero(np.diff(descending, prepend=0)), len(descending))
+    cost = np.zeros(len(starts))
+    end = np.zeros(len(starts), np.int64)
+    for i in reversed(range(len(starts) - 1)):
+        longest = descending[starts[i]]
+        rows = starts[i + 1 :] - starts[i]
+        batches = -(-rows // _most_rows(longest, budget=budget))
+        costs = rows * longest + batches * (_COST_OF_A_BATCH * budget) + cost[i + 1 :]
+        best = int(costs.argmin())
+        cost[i], end[i] = costs[best], i + 1 + best
+    runs = []
+    i = 0
+    while i < len(starts) - 1:
+        runs.append((int(starts[i]), int(starts[end[i]])))
+        i = int(end[i])
+    return runs
+
+
+def _most_rows(longest: np.int64, *, budget: int) -> int:
+    return max(budget // int(longest), 1)

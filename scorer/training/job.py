@@ -87,6 +87,8 @@ def _check_values(config: FitConfig) -> None:
         raise UsageError(f"--label-smoothing {config.label_smoothing}: a share below 1, such as 0.1")
     if not 0.0 < config.layer_decay <= 1.0:
         raise UsageError(f"--layer-decay {config.layer_decay}: a factor above 0 and at most 1, such as 0.9")
+    if config.patience_threshold and config.patience is None:
+        raise UsageError("--patience-threshold: has no effect without --patience")
     if config.seed + config.seeds - 1 > _LAST_SEED:
         raise UsageError(
             f"--seed {config.seed}: with --seeds {config.seeds}, {_LAST_SEED - config.seeds + 1} is the most"

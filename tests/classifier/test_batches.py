@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -26,21 +26,31 @@ def test_every_row_is_in_one_batch_within_the_budget_longest_first(lengths, budg
     order = [row for batch in batches for row in batch.tolist()]
 
     assert order == sorted(range(len(lengths)), key=lambda row: (-lengths[row], row))
-    for batch in batches:
-        assert _padding(lengths[batch]) <= 0.025 or len(batch) * lengths[batch].max() <= budget / 4
-        assert len(batch) == 1 or len(batch) * lengths[batch].max() <= budget or lengths[batch].max() == 0
-    for batch, following in pairwise(batches):
-        longest = max(int(lengths[batch].max()), 1)
-        wider = [*lengths[batch], lengths[following[0]]]
-        full = len(wider) * longest > budget
-        assert full or _padding(wider) > 0.025, "a batch stopped before its budget though it was not padded much"
-        assert lengths[batch].min() >= lengths[following].max()
+    assert all(len(batch) == 1 or len(batch) * lengths[batch].max() <= max(budget, len(batch)) for batch in batches)
 
 
-def _padding(lengths) -> float:
-    """The share of padding in one batch; a text without tokens counts as one."""
-    filled = np.maximum(lengths, 1)
-    return 1 - sum(filled) / (len(filled) * max(filled))
+@given(st.sets(st.integers(1, 60), min_size=1, max_size=8), st.integers(1, 2000))
+def test_no_other_cuts_cost_less(lengths, budget):
+    lengths = np.array(sorted(lengths), np.int64)[::-1]
+    chosen = [lengths[batch].tolist() for batch in plan(lengths, budget=budget)]
+    possible = [
+        [part.tolist() for part in np.split(lengths, cuts)]
+        for count in range(len(lengths))
+        for cuts in combinations(range(1, len(lengths)), count)
+    ]
+    assert _cost(chosen, budget) == min(_cost(batches, budget) for batches in possible)
+
+
+def _cost(batches, budget) -> float:
+    """Places computed, and a fortieth of the budget a batch; infinite where one is over the budget."""
+    if any(len(batch) > 1 and len(batch) * max(batch) > budget for batch in batches):
+        return float("inf")
+    return round(sum(len(batch) * max(batch) + budget / 40 for batch in batches), 6)
+
+
+def test_equal_lengths_make_equal_batches():
+    batches = plan(np.full(100, 10), budget=390)
+    assert [len(batch) for batch in batches] == [34, 34, 32]
 
 
 @pytest.mark.parametrize(("workload", "most"), [("mixed", 0.01), ("short", 0.02)])

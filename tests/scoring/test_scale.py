@@ -12,7 +12,8 @@ import pytest
 
 from tests.models import sentences
 
-SMALL, LARGE = 500_000, 5_000_000
+SMALL, LARGE = 1_000_000, 10_000_000
+MOST_MIB = 1536
 GROUP = 100_000
 
 
@@ -54,3 +55,4 @@ def test_ten_times_the_rows_take_the_same_memory(run_scorer, tiny_model, tmp_pat
             assert batch.column(0)[0].as_py() == number * GROUP
     print(peaks)  # noqa: T201  the figures are what this is run for
     assert peaks[LARGE] <= 1.1 * peaks[SMALL], peaks
+    assert peaks[LARGE] <= MOST_MIB, peaks

@@ -159,6 +159,11 @@ def test_early_stopping_stops(base: Path) -> None:
     assert summary.epochs == 3.0
 
 
+def test_a_threshold_of_a_patience_that_is_not_asked_for_is_a_usage_error(base: Path) -> None:
+    with pytest.raises(UsageError, match="--patience-threshold"):
+        run(write_reviews(Path("train.csv"), 60), base, patience_threshold=0.1)
+
+
 def test_a_single_example_a_class_warns_and_proceeds(base: Path) -> None:
     rows = [*((text, mood) for text, mood in reviews(40)), ("one of a kind", "odd")]
     console = Remembering()

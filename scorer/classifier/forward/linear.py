@@ -21,9 +21,15 @@ _PACKED_FOR_ROWS = 4096
 
 
 class Linear(Protocol):
-    """x (rows, in), of any precision, to activation(x weight^T + bias) (rows, out) in the weight's precision."""
+    """x (rows, in) to activation(x weight^T + bias) (rows, out)."""
 
     def __call__(self, x: Tensor, /) -> Tensor: ...
+
+
+class LinearOnto(Protocol):
+    """x (rows, in) to base + x weight^T + bias, `base` and result (rows, out)."""
+
+    def __call__(self, x: Tensor, base: Tensor, /) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -45,17 +51,32 @@ class Place:
         placed: Module = copy.deepcopy(module).to(device=self.device, dtype=self.dtype).eval()
         return placed
 
+    def norm(self, norm: nn.LayerNorm) -> nn.LayerNorm:
+        """`norm` for inputs in `dtype`. Only a CPU takes its weights in fp32 beside those."""
+        return self.exact.module(norm) if self.device.type == "cpu" else self.module(norm)
+
     def linear(self, dense: Dense, *, activation: str = "none") -> Linear:
         """`dense`, followed by `activation` (none, gelu or relu)."""
         weight, bias = self.tensor(dense.weight), self.tensor(dense.bias)
-        # oneDNN packs fp16 on the newest processors only, and refuses it on the others.
-        if self.device.type == "cpu" and self.dtype != torch.float16:
+        if self._packs:
             return _packed(weight, bias, activation)
         if activation == "gelu":
-            return lambda x: functional.gelu(functional.linear(x.to(weight.dtype), weight, bias))
+            return lambda x: functional.gelu(functional.linear(x, weight, bias))
         if activation == "relu":
-            return lambda x: functional.relu(functional.linear(x.to(weight.dtype), weight, bias))
-        return lambda x: functional.linear(x.to(weight.dtype), weight, bias)
+            return lambda x: functional.relu(functional.linear(x, weight, bias))
+        return lambda x: functional.linear(x, weight, bias)
+
+    def linear_onto(self, dense: Dense) -> LinearOnto:
+        """`dense`, added to something; where oneDNN multiplies, before the sum is rounded."""
+        weight, bias = self.tensor(dense.weight), self.tensor(dense.bias)
+        if self._packs:
+            return _packed_onto(weight, bias)
+        return lambda x, base: base + functional.linear(x, weight, bias)
+
+    @property
+    def _packs(self) -> bool:
+        # oneDNN packs fp16 on the newest processors only, and refuses it on the others.
+        return self.device.type == "cpu" and self.dtype != torch.float16
 
 
 def joined(*parts: Dense) -> Dense:
@@ -76,4 +97,10 @@ def _packed(weight: Tensor, bias: Tensor, activation: str) -> Linear:
     packed = torch.ops.mkldnn._reorder_linear_weight(weight, _PACKED_FOR_ROWS)
     algorithm = "none" if activation == "gelu" else ""
     product = torch.ops.mkldnn._linear_pointwise.default
-    return lambda x: product(x.to(weight.dtype), packed, bias, activation, [], algorithm)
+    return lambda x: product(x, packed, bias, activation, [], algorithm)
+
+
+def _packed_onto(weight: Tensor, bias: Tensor) -> LinearOnto:
+    packed = torch.ops.mkldnn._reorder_linear_weight(weight, _PACKED_FOR_ROWS)
+    product = torch.ops.mkldnn._linear_pointwise.binary
+    return lambda x, base: product(x, base, packed, bias, "add")
