@@ -4,8 +4,8 @@
 
 Each round has a cache of its own and scores two files: one of new texts, then one of which that share is known, in
 another order. Told is the second job's time as a share of the first's, of the stream (first row read to last row
-written) and of the whole call. Texts are those of mixed_4096.parquet in the folder that SCORER_REALDATA names, numbered
-so that no two are equal.
+written) and of the whole call. Texts are those of the workload `mixed`, numbered so that no two are equal; the model is
+that of score_speed.py.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import scorer
-from overhead_speed import MAX_LENGTH, mixed
+from harness.model import fitted_model
+from overhead_speed import MAX_LENGTH, add_options, mixed
 from scorer.scoring.summary import ScoreSummary
 
 
@@ -28,18 +29,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description="a job with a cache that knows most texts, against the job that filled it"
     )
-    parser.add_argument("--model", default="models/latest")
-    parser.add_argument("--rows", type=int, default=16_384)
+    add_options(parser, rows=16_384)
     parser.add_argument("--known", type=float, default=0.95)
-    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     known = round(options.rows * options.known)
-    texts = mixed(2 * options.rows - known)
+    texts = mixed(2 * options.rows - known, options)
+    model = options.model or fitted_model(options.cache, options.realdata)
     stream, whole = [], []
     for _ in range(options.rounds):
         with tempfile.TemporaryDirectory() as folder:
-            first = _score(texts[: options.rows], Path(folder), "first", options.model)
-            second = _score(texts[-options.rows :], Path(folder), "second", options.model)
+            first = _score(texts[: options.rows], Path(folder), "first", model)
+            second = _score(texts[-options.rows :], Path(folder), "second", model)
         assert second.reused_rows == known, "the second file shares other texts than it should"
         stream.append(second.stream_seconds / first.stream_seconds)
         whole.append(second.seconds / first.seconds)
@@ -48,12 +48,12 @@ def main() -> None:
     print(f"with loading: {statistics.median(whole):.3f} ({min(whole):.3f} to {max(whole):.3f})")
 
 
-def _score(texts: list[str], folder: Path, name: str, model: str) -> ScoreSummary:
+def _score(texts: list[str], folder: Path, name: str, model: Path) -> ScoreSummary:
     shuffled = random.Random(name).sample(texts, len(texts))
     source = folder / f"{name}.parquet"
     pq.write_table(pa.table({"text": shuffled}), source)
     target = folder / f"{name}.scored.parquet"
-    return scorer.score(source, target, model=model, max_length=MAX_LENGTH, cache=folder / "cache")
+    return scorer.score(source, target, model=str(model), max_length=MAX_LENGTH, cache=folder / "cache")
 
 
 if __name__ == "__main__":

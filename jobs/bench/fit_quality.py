@@ -10,6 +10,7 @@ Each figure is kept as it comes, so that an interrupted measurement goes on wher
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import sys
@@ -28,6 +29,19 @@ CACHE = Path(__file__).parents[2] / ".cache" / "bench"
 PAGE = Path(__file__).with_name("QUALITY.md")
 # A window is a sequence of its own, and a review has eight: one pass over them is more than three over beginnings.
 LONG_TEXT_EPOCHS = {"truncate": 3, "head-tail": 3, "window": 1}
+# Ways to fit, measured where labels are few and options therefore matter.
+OPTIONS = (
+    "--preset default",
+    "--preset quick",
+    "--preset best",
+    "--lora-rank 8",
+    "--lora-rank 8 --learning-rate 1e-3",
+    "--layer-decay 0.9",
+    "--freeze-layers 3",
+    "--label-smoothing 0.1",
+    "--focal-gamma 2",
+)
+OPTION_ROWS = 2_000
 LIBRARIES = ("torch", "transformers", "tokenizers")
 
 
@@ -60,6 +74,9 @@ def _work(options: argparse.Namespace) -> Iterator[tuple[str, Callable[[], dict[
             yield f"scorer/{variant}/{seed}", partial(experiments.scorer_fit, task, seed)
             yield f"plain/{variant}/{seed}", partial(experiments.plain_fit, task, seed)
         yield f"errors/sst2/{seed}", partial(experiments.label_errors, found["sst2"], seed)
+        few = dataclasses.replace(found["sst2"], rows=OPTION_ROWS)
+        for chosen in OPTIONS:
+            yield f"options/{chosen}/{seed}", partial(experiments.fit_with, few, chosen, seed)
         file = options.realdata / "movie_reviews_long.parquet"
         for mode, epochs in LONG_TEXT_EPOCHS.items():
             yield (

@@ -3,8 +3,8 @@
     python jobs/bench/overhead_speed.py [--rows 65536] [--rounds 3]
 
 Both get the same texts, on the same cores, in turns. The job reads, keys, tokenizes, plans, restores and writes; its
-forward pass returns zeros. Texts are those of mixed_4096.parquet in the folder that SCORER_REALDATA names, repeated and
-numbered so that no two are equal.
+forward pass returns zeros. Texts are those of the workload `mixed`, repeated and numbered so that no two are equal; the
+model is that of score_speed.py.
 """
 
 from __future__ import annotations
@@ -22,12 +22,15 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 import scorer
+from harness.model import fitted_model
+from harness.workloads import make_workload, texts_of
 from scorer.classifier import classifier
 from scorer.classifier.classifier import Classifier
 from scorer.classifier.directory import open_model
 from scorer.classifier.forward.choice import Choice
 from scorer.classifier.sequences import TokenSequences
 
+CACHE = Path(__file__).parents[2] / ".cache" / "bench"
 MAX_LENGTH = 256
 
 
@@ -45,12 +48,11 @@ class Nothing:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="a score job without its model, against the tokenizer alone")
-    parser.add_argument("--model", default="models/latest")
-    parser.add_argument("--rows", type=int, default=65_536)
-    parser.add_argument("--rounds", type=int, default=3)
+    add_options(parser, rows=65_536)
     options = parser.parse_args()
-    texts = mixed(options.rows)
-    encode = Classifier(open_model(options.model), max_length=MAX_LENGTH).encode
+    model = options.model or fitted_model(options.cache, options.realdata)
+    texts = mixed(options.rows, options)
+    encode = Classifier(open_model(str(model)), max_length=MAX_LENGTH).encode
     classifier.choose_forward = lambda loaded, *_, **__: Choice(Nothing(len(loaded.labels)), "benchmark")
     tokens = int(encode(texts).lengths.sum())
     seconds: dict[str, list[float]] = {"tokenizer alone": [], "job, reuse": [], "job, --no-reuse": []}
@@ -63,7 +65,7 @@ def main() -> None:
             seconds["tokenizer alone"].append(time.perf_counter() - begun)
             for name, reuse in (("job, reuse", True), ("job, --no-reuse", False)):
                 target = Path(folder) / f"{number}-{reuse}.parquet"
-                summary = scorer.score(source, target, model=options.model, max_length=MAX_LENGTH, reuse=reuse)
+                summary = scorer.score(source, target, model=str(model), max_length=MAX_LENGTH, reuse=reuse)
                 seconds[name].append(summary.stream_seconds)
     alone = statistics.median(seconds["tokenizer alone"])
     print(f"{options.rows} rows, {tokens} tokens")
@@ -72,9 +74,20 @@ def main() -> None:
         print(f"{name:18} {tokens / median:12,.0f} tokens/s  {alone / median:5.2f} of the tokenizer's speed")
 
 
-def mixed(count: int) -> list[str]:
+def add_options(parser: argparse.ArgumentParser, *, rows: int) -> None:
+    """What both commands that use `mixed` ask for."""
+    realdata = os.environ.get("SCORER_REALDATA")
+    parser.add_argument("--rows", type=int, default=rows)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--model", type=Path, metavar="DIR", help="a model directory; the default is fitted for it")
+    parser.add_argument("--realdata", type=Path, default=realdata and Path(realdata), metavar="DIR")
+    parser.add_argument("--cache", type=Path, default=CACHE, metavar="DIR", help="what is made once (default: .cache)")
+
+
+def mixed(count: int, options: argparse.Namespace) -> list[str]:
     """`count` different texts of mixed lengths."""
-    base = pq.read_table(Path(os.environ["SCORER_REALDATA"]) / "mixed_4096.parquet")["text"].to_pylist()
+    workload = make_workload("mixed", folder=options.cache / "workloads", realdata=options.realdata)
+    base = texts_of(workload.path)
     return [f"{number} {base[number % len(base)]}" for number in range(count)]
 
 

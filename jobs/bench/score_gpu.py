@@ -23,6 +23,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from transformers import AutoTokenizer
 
 sys.path.append(str(Path(__file__).parents[2]))
 
@@ -83,7 +84,9 @@ def _scorer(setup: Setup, source: Path, folder: Path, options: argparse.Namespac
     with busy_time(options.device) as busy:
         job.score(_head(source, min(options.watched_rows, options.rows), folder), target)
     assert job.summary is not None
-    idle = 1 - busy.seconds / job.summary.stream_seconds if options.device == "cuda" else None
+    # The model is loaded before the stream, which ends with what the device computes last and the writing of it.
+    stream = job.summary.stream_seconds
+    idle = 1 - busy.seconds(last=stream) / stream if options.device == "cuda" else None
     whole_seconds = _seconds(lambda: job.score(source, target))
     summary, speed = job.summary, job.summary.tokens / job.summary.stream_seconds
     return {
@@ -105,7 +108,8 @@ def _pipeline(setup: Setup, source: Path, folder: Path, options: argparse.Namesp
     """The pipeline's speed on the first rows, loaded beforehand, at its best batch size."""
     peer = Pipeline(setup, precision=options.precision, batch_size=1, sizes=PIPELINE_SIZES)
     part = _head(source, min(options.pipeline_rows, options.rows), folder)
-    tokens = sum(map(len, peer.token_ids(_texts(part))))
+    tokenizer = AutoTokenizer.from_pretrained(setup.model)
+    tokens = sum(map(len, tokenizer(_texts(part), truncation=True, max_length=MAX_LENGTH)["input_ids"]))
     speeds = {}
     for size in PIPELINE_SIZES:
         peer.choose(size)

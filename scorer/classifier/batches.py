@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-# What a batch costs beside its tokens, as a share of the budget: one more is made where it saves more padding than this.
+# What a batch costs beside its tokens, as a share of the budget: one more is made where it saves more padding.
 _COST_OF_A_BATCH = 0.025
 
 
@@ -30,7 +30,7 @@ def plan(lengths: NDArray[np.int64], *, budget: int) -> list[NDArray[np.int64]]:
 
 
 def _neighbours(descending: NDArray[np.int64], *, budget: int) -> list[tuple[int, int]]:
-    """Cut rows by their lengths, longest first, into the runs (start, stop) that cost least when padded to their longest.
+    """Cut rows, longest first, into the runs (start, stop) that cost least when each is padded to its longest.
 
     Equal lengths stay together, so dynamic programming over the distinct ones finds the cheapest cuts: from the
     shortest up, `cost[i]` is that of all rows from `starts[i]` on, if the first run of them ends at `starts[end[i]]`.

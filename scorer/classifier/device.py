@@ -63,6 +63,5 @@ def use_kernels_without_plans(device: torch.device) -> None:
 
 def cpu_has_bf16() -> bool:
     """Whether the processor multiplies bf16 matrices in hardware (AVX512-BF16 or AMX)."""
-    # The function is new in torch 2.13; with an older torch the CPU is taken for one without bf16.
-    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    # torch.cpu.get_capabilities says both, but only from torch 2.13 on.
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

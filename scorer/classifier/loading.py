@@ -66,16 +66,24 @@ def load(directory: ModelDirectory, *, max_length: int | None = None) -> LoadedM
         tokenizer=backend,
         labels=labels,
         max_length=_max_length(directory, model, fast, max_length),
-        pad_id=_pad_id(model, fast),
+        pad_id=_settle_padding(model, fast),
         token_types="token_type_ids" in fast.model_input_names,
     )
 
 
-def _pad_id(model: PreTrainedModel, fast: PreTrainedTokenizerBase) -> int:
-    """What fills a row: the model's own idea of it first, as some models look for the last token that is none."""
-    known = (getattr(model.config, "pad_token_id", None), fast.pad_token_id)
+def _settle_padding(model: PreTrainedModel, fast: PreTrainedTokenizerBase) -> int:
+    """What fills a row, which the model is told if it does not say itself.
+
+    Decoders look for a row's last token that is no filling, and refuse several rows where nothing is said to be. They
+    end texts with a token that stands in none.
+    """
+    own = getattr(model.config, "pad_token_id", None)
+    known = (own, fast.pad_token_id, getattr(model.config, "eos_token_id", None))
     tokens = _token_count(model)
-    return next((int(found) for found in known if found is not None and 0 <= found < tokens), 0)
+    found = next((token for token in known if isinstance(token, int) and 0 <= token < tokens), 0)
+    if own is None:
+        model.config.pad_token_id = found
+    return found
 
 
 def _token_count(model: PreTrainedModel) -> int:

@@ -6,6 +6,8 @@ batch each never do. Owns the threads and the order of results. Does not know mo
 
 from __future__ import annotations
 
+import os
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -32,7 +34,8 @@ class Workers:
 
     def __init__(self, count: int, device: torch.device) -> None:
         self.count = count
-        self._pool = ThreadPoolExecutor(count, "scorer-worker", initializer=_settle, initargs=(device,))
+        cores = iter(_cores(count, device))
+        self._pool = ThreadPoolExecutor(count, "scorer-worker", initializer=_settle, initargs=(device, cores))
 
     def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Generator[Result]:
         """`work` of each item, in order. An error is raised in its item's place. After that, and when the generator is
@@ -55,13 +58,28 @@ class Workers:
                 wait(waiting)
 
 
-def _settle(device: torch.device) -> None:
-    """Make this thread a worker.
+def _cores(count: int, device: torch.device) -> list[int]:
+    """A core for each of `count` workers, if that is every core this process may use; else none.
+
+    A thread that moves to another core finds none of its weights in that core's cache. With fewer workers than cores
+    the place of each is better left to the system, which knows what else runs.
+    """
+    if device.type != "cpu" or not hasattr(os, "sched_setaffinity"):
+        return []
+    cores = sorted(os.sched_getaffinity(0))
+    return cores if len(cores) == count else []
+
+
+def _settle(device: torch.device, cores: Iterator[int]) -> None:
+    """Make this thread a worker, on the next of the `cores` if there is one.
 
     A copy to or from a GPU waits for whatever was issued to its stream before: on a stream that workers share, none
     could prepare a batch while another's is computed.
     """
     torch.set_num_threads(1)
+    core = next(cores, None)
+    if core is not None:
+        os.sched_setaffinity(threading.get_native_id(), {core})
     if device.type == "cuda":
         # The weights were brought there on another stream.
         torch.cuda.synchronize(device)

@@ -96,7 +96,7 @@ class ScoreConfig(FrameConfig):
         Path | None, Setting("Keep scores here, so that the next run pays only for new text.", metavar="DIR")
     ] = None
     reuse: Annotated[
-        bool, Setting("Score equal texts once and keep scores for a resume; --no-reuse for benchmarks.")
+        bool, Setting("Score equal texts once, keep scores for a resume, use --cache; --no-reuse for benchmarks.")
     ] = True
     dry_run: Annotated[bool, Setting("Estimate rows, tokens, time and memory from a sample; write nothing.")] = False
     force: Annotated[bool, Setting("Replace an existing OUT.")] = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 
@@ -77,3 +78,20 @@ def test_a_cpu_has_as_many_workers_as_torch_has_threads():
     finally:
         torch.set_num_threads(before)
     assert worker_count(torch.device("cuda")) == 2
+
+
+def test_workers_that_fill_the_machine_stay_each_on_a_core():
+    cores = os.sched_getaffinity(0)
+
+    def kept_to(count):
+        together = threading.Barrier(count, timeout=10)
+
+        def work(_item):
+            together.wait()
+            return os.sched_getaffinity(0)
+
+        return list(Workers(count, CPU).map(work, range(count)))
+
+    assert sorted(map(tuple, kept_to(len(cores)))) == [(core,) for core in sorted(cores)]
+    assert kept_to(len(cores) + 1) == [cores] * (len(cores) + 1)
+    assert os.sched_getaffinity(0) == cores

@@ -57,6 +57,14 @@ def test_score_gpu_runs_on_a_cpu_with_few_rows(tmp_path):
     assert found["matrix_tflops"] > 0
 
 
+@pytest.mark.parametrize("script", ["overhead_speed.py", "cache_speed.py"])
+def test_what_a_job_costs_beside_its_model_is_measured_without_real_data(tmp_path, tiny_model, script):
+    model = tiny_model(max_positions=256)
+    done = run(script, "--model", model, "--cache", tmp_path, "--rows", 40, "--rounds", 1)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("40 rows") if script == "overhead_speed.py" else "38 of them known" in done.stdout
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
 def test_score_gpu_says_so_where_there_is_no_gpu(tmp_path):
     done = run("score_gpu.py", "--cache", tmp_path)

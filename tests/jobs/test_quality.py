@@ -19,6 +19,8 @@ KEPT = {
     "long/window/1": {"seconds": 5.0, "accuracy": 0.9},
     "scorer/sst2/1": ours(9.0, 0.9, 0.9, 0.02, {"ece": 0.07, "macro_f1": 0.9})
     | {"coverage": 0.625, "selective_accuracy": 0.955},
+    "options/--preset default/1": {"seconds": 4.0, "accuracy": 0.8},
+    "options/--lora-rank 8/1": {"seconds": 3.0, "accuracy": 0.7},
     "errors/sst2/1": {"suspects": 346, "precision": 0.75},
 }
 
@@ -34,6 +36,7 @@ def test_each_figure_stands_in_its_table_and_times_are_compared_seed_by_seed():
     before = text[text.index("Calibration") :]
     assert cells(before, "sst5")[1:3] == ["0.100 (0.090 to 0.110)", "0.020 (0.010 to 0.030)"]
     assert cells(text, "window") == ["window", "0.900"]
+    assert cells(text, "`--lora-rank 8`")[1:] == ["0.700", "0.75"]
     assert cells(text, "5 % of the labels")[1] == "0.750"
     assert cells(text, "`--abstain`, sst2: precision")[1] == "0.955"
     assert cells(text, "`--abstain`, sst2: share kept")[1] == "0.625"

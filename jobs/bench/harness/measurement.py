@@ -128,8 +128,12 @@ def _run(contestant: _Contestant) -> None:
 def _finish(contestant: _Contestant, expected: Expected, versions: dict[str, str]) -> None:
     """Compare what the last round wrote."""
     assert contestant.remote is not None
-    contestant.about = contestant.remote.call("describe")
-    versions.update(contestant.remote.call("versions"))
+    try:
+        contestant.about = contestant.remote.call("describe")
+        versions.update(contestant.remote.call("versions"))
+    except CallFailed as error:
+        _give_up(contestant, error)
+        return
     contestant.agreement = compare(contestant.target, expected.probabilities, expected.labels)
 
 

@@ -47,10 +47,10 @@ class Remote:
 
     def call(self, method: str, *arguments: Any) -> Any:
         """What `method` returns over there; CallFailed when it, or the making of the object, raised."""
-        self._connection.send((method, arguments))
         try:
+            self._connection.send((method, arguments))
             good, answer = self._connection.recv()
-        except EOFError as error:
+        except (EOFError, ConnectionError) as error:
             self._process.join()
             raise CallFailed(f"{method}: the process ended with code {self._process.exitcode}") from error
         if not good:

@@ -90,11 +90,13 @@ class Trial:
         memory.forget_peak()
         seconds = self._seconds(self._source)
         stream_seconds = self._peer.stream_seconds
+        # Some peers count what they computed only when asked, which takes memory of its own.
+        peak_mib = memory.peak_mib()
         return Run(
             seconds=seconds if stream_seconds is None else stream_seconds,
             whole_seconds=None if stream_seconds is None else seconds,
             computed_tokens=self._peer.computed_tokens,
-            peak_mib=memory.peak_mib(),
+            peak_mib=peak_mib,
             busy=dict(self._peer.busy),
         )
 

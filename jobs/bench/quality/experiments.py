@@ -40,6 +40,14 @@ def scorer_fit(task: Task, seed: int) -> dict[str, Any]:
     return {"seconds": seconds, **calibrated, **kept, "raw": raw}
 
 
+def fit_with(task: Task, options: str, seed: int) -> dict[str, Any]:
+    """`scorer fit` with `options`, as they are written on a command line: accuracy on the test file, and seconds."""
+    with _folder() as folder:
+        seconds = commands.fit(task, folder / "model", *options.split(), seed=seed)
+        found = commands.evaluate(task.test, folder / "model")
+    return {"seconds": seconds, "accuracy": found["metrics"]["accuracy"]}
+
+
 def plain_fit(task: Task, seed: int) -> dict[str, Any]:
     """The plain script on `task`."""
     with _folder() as folder:

@@ -21,6 +21,7 @@ def page(kept: Mapping[str, Mapping[str, Any]], *, versions: Mapping[str, str]) 
         _comparison(kept),
         _calibration(kept),
         _long(kept),
+        _options(kept),
         _others(kept),
         "Measured with " + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".",
     ]
@@ -65,6 +66,19 @@ def _long(kept: Mapping[str, Mapping[str, Any]]) -> str:
     rows = [(mode, spread(_all(kept, "long", mode), _accuracy)) for mode in _variants(kept, "long")]
     title = "Texts of several hundred words at 128 tokens (`--long-text`), 400 test rows"
     return _table(title, ("mode", "accuracy"), rows)
+
+
+def _options(kept: Mapping[str, Mapping[str, Any]]) -> str:
+    """Every way to fit; its time as a share of the first one's with the same seed."""
+    variants = _variants(kept, "options")
+    rows = []
+    for name in variants:
+        seeds = sorted(set(_seeds(kept, "options", name)) & set(_seeds(kept, "options", variants[0])))
+        pairs = [(kept[f"options/{name}/{seed}"], kept[f"options/{variants[0]}/{seed}"]) for seed in seeds]
+        ratio = f"{statistics.mean(a['seconds'] / b['seconds'] for a, b in pairs):.2f}" if pairs else ""
+        rows.append((f"`{name}`", spread(_all(kept, "options", name), _accuracy), ratio))
+    title = "Ways to fit: the first 2,000 rows of SST-2, on its test file"
+    return _table(title, ("options", "accuracy", "wall time, share of the default's"), rows)
 
 
 def _others(kept: Mapping[str, Mapping[str, Any]]) -> str:

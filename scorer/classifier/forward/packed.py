@@ -3,8 +3,8 @@
 Exact, not approximate. The plan puts sequences of nearly one length into a batch, so there is hardly any padding, and a
 mask only for the last places. The head reads the first token only, so the last layer computes queries, attention output
 and feed-forward for first tokens alone. Layers hold hidden states in the precision of their matrix products, embeddings
-and head are computed in fp32. On a CPU a product is added to the layer's input before the sum is rounded: rounded twice,
-twice as many labels flip in bf16.
+and head are computed in fp32. On a CPU a product is added to the layer's input before the sum is rounded: with two
+roundings twice as many labels flip in bf16.
 
 Owns the order of operations; `bert_family` knows the weights' names, `linear` and `attention` the kernels.
 """
@@ -61,7 +61,9 @@ class _Embeddings:
         second = None if family.types is None or len(family.types) < 2 else family.types[1] - family.types[0]
         self._words = place.exact.tensor(words)
         self._second = None if second is None else place.exact.tensor(second)
-        self._positions = place.exact.tensor(family.positions[family.first_position :])
+        # Where positions are counted from 1 on, 0 is that of padding, also of such a token in the midst of a text.
+        self._padding = family.first_position - 1 if family.first_position else None
+        self._positions = place.exact.tensor(family.positions[max(family.first_position - 1, 0) :])
         self._norm = place.exact.module(family.embedding_norm)
         self._dtype = place.dtype
         self._project = place.linear(family.projection) if family.projection else None
@@ -70,11 +72,21 @@ class _Embeddings:
         device = self._words.device
         ids, _, types = batch.padded(0)
         hidden = functional.embedding(torch.from_numpy(ids).to(device), self._words)
-        hidden += self._positions[: ids.shape[1]]
+        hidden += self._positions_of(ids)
         if self._second is not None and types.any():
             hidden.addcmul_(torch.from_numpy(types).to(device, hidden.dtype).unsqueeze(-1), self._second)
         hidden = self._norm(hidden.flatten(0, 1)).to(self._dtype)
         return hidden if self._project is None else self._project(hidden)
+
+    def _positions_of(self, ids: NDArray[np.int64]) -> Tensor:
+        """The embedded positions of tokens `ids` (n, places): (places, width), or (n, places, width)."""
+        if self._padding is None:
+            return self._positions[: ids.shape[1]]
+        counted = ids != self._padding
+        if counted.all():
+            return self._positions[1 : ids.shape[1] + 1]
+        places = np.cumsum(counted, axis=1) * counted
+        return functional.embedding(torch.from_numpy(places).to(self._positions.device), self._positions)
 
 
 class _EncoderLayer:

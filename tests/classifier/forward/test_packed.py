@@ -31,6 +31,17 @@ def test_packed_rows_have_the_probabilities_of_rows_alone(tiny_model, architectu
     np.testing.assert_allclose(probabilities(logits), probabilities(oracle(directory, *columns)), atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("architecture", "padding"), [("bert", "[PAD]"), ("roberta", "<pad>"), ("xlm-roberta", "<pad>")]
+)
+def test_a_text_that_spells_padding_has_the_positions_that_transformers_counts(tiny_model, architecture, padding):
+    directory = tiny_model(architecture)
+    texts = [f"good {padding} room {padding}", "bad soup and cold coffee", f"{padding} fine", "fine"]
+    classifier = Classifier(open_model(str(directory)), precision="fp32", backend="packed")
+    logits, _ = classifier.logits(classifier.encode(texts))
+    np.testing.assert_allclose(probabilities(logits), probabilities(oracle(directory, texts)), atol=1e-5)
+
+
 @pytest.mark.parametrize("length", [159, 160, 161, 400])
 def test_long_sequences_take_the_other_kernel_to_the_same_result(tiny_model, length):
     directory = tiny_model("bert", max_positions=512)

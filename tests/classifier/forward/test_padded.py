@@ -6,6 +6,7 @@ import random
 
 import numpy as np
 import pytest
+from transformers import AutoTokenizer, GPT2Config, GPT2ForSequenceClassification
 
 from scorer.classifier.classifier import Classifier
 from scorer.classifier.directory import open_model
@@ -17,7 +18,7 @@ from tests.models import ARCHITECTURES, sentences
 @pytest.mark.parametrize("pair", [False, True], ids=["single", "pair"])
 def test_batched_rows_have_the_probabilities_of_rows_alone(tiny_model, architecture, pair):
     directory = tiny_model(architecture)
-    columns = [sentences(40, seed=11, shortest=1, longest=70)]
+    columns = [["a", *sentences(39, seed=11, shortest=1, longest=70)]]
     if pair:
         columns.append(random.Random(0).sample(columns[0], 40))
     classifier = Classifier(open_model(str(directory)), precision="fp32", backend="padded", batch_tokens=700)
@@ -51,3 +52,19 @@ def test_no_rows_and_one_row(tiny_model):
     classifier = Classifier(open_model(str(tiny_model("bert"))), precision="fp32", batch_tokens=1)
     assert classifier.logits(classifier.encode([]))[0].shape == (0, 5)
     assert classifier.logits(classifier.encode(["good room"]))[0].shape == (1, 5)
+
+
+def test_a_decoder_that_names_no_padding_reads_several_rows_at_once(tiny_model, tmp_path):
+    """Its head reads the last token, which it tells from what fills a row."""
+    vocabulary = AutoTokenizer.from_pretrained(tiny_model("roberta"))
+    config = GPT2Config(
+        vocab_size=len(vocabulary), n_positions=64, n_embd=32, n_layer=2, n_head=4, num_labels=3, eos_token_id=2
+    )
+    GPT2ForSequenceClassification(config).save_pretrained(tmp_path)
+    vocabulary.save_pretrained(tmp_path)
+    texts = sentences(20, seed=5, shortest=1, longest=20)
+    classifier = Classifier(open_model(str(tmp_path)), precision="fp32")
+    logits, outcomes = classifier.logits(classifier.encode(texts))
+    assert not outcomes.any()
+    assert classifier.engine.backend == "padded"
+    np.testing.assert_allclose(probabilities(logits), probabilities(oracle(tmp_path, texts)), atol=1e-5)
