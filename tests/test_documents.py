@@ -13,7 +13,7 @@ from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.long_text import LongText
 from scorer.classifier.metadata import SCHEMA_VERSION, ModelMetadata
-from scorer.classifier.profile import CONFIDENCE_EDGES, LENGTH_EDGES, Profile
+from scorer.classifier.profile import CONFIDENCE_EDGES, LENGTH_EDGES, UNKNOWN_EDGES, Profile
 from scorer.cli.main import main
 from scorer.errors import Interrupted, ScorerError
 
@@ -103,4 +103,5 @@ def test_the_version_and_the_edges_are_those_of_the_code():
     assert re.findall(r"^\| (\d+) \|", history, re.MULTILINE) == [str(n) for n in range(1, SCHEMA_VERSION + 1)]
     assert f"version of this schema: {SCHEMA_VERSION} |" in SCHEMA
     assert " ".join(map(str, LENGTH_EDGES)) in SCHEMA
+    assert " ".join(f"{edge:g}" for edge in UNKNOWN_EDGES) in SCHEMA
     assert (*(tenth / 10 for tenth in range(1, 10)), 0.95, 0.99) == CONFIDENCE_EDGES

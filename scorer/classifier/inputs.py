@@ -56,6 +56,11 @@ class EncodedInputs:
         found: NDArray[np.bool_] = np.logical_or.reduceat(self.sequences.truncated, self.starts[:-1])
         return found
 
+    def count(self, token: int) -> NDArray[np.int64]:
+        """(n,) int64, how often the id `token` is in each input, in all its sequences."""
+        places = np.flatnonzero(self.sequences.ids == token)
+        return np.diff(np.searchsorted(places, self.sequences.offsets[self.starts]))
+
     def take(self, rows: NDArray[np.int64]) -> EncodedInputs:
         """The inputs `rows` (m,), in that order."""
         if self.one_each:

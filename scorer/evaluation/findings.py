@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet, RowLabel, Targets
+from scorer.classifier.profile import LENGTH_EDGES, histogram
 from scorer.evaluation.label_errors import LabelErrors, find_label_errors
 from scorer.evaluation.predictions import Predictions
 from scorer.examples.reading import Examples
@@ -39,6 +40,8 @@ class Findings:
     judged            each row beside its answer
     errors            which labels are probably wrong
     numbers           (n,) int64, each row's number in its file, from 1
+    lengths           rows by tokens as the model saw them, in the bins of a profile (`LENGTH_EDGES`)
+    truncated_share   share of the rows that it did not see whole
     slices            parts of the rows, column by column
     thresholds        what is left at each confidence
     reaching          the smallest confidence at and above which an accuracy is reached, by that accuracy
@@ -52,6 +55,8 @@ class Findings:
     judged: Judged
     errors: LabelErrors
     numbers: NDArray[np.int64]
+    lengths: tuple[int, ...]
+    truncated_share: float
     slices: tuple[Slice, ...]
     thresholds: tuple[Threshold, ...]
     reaching: dict[float, Threshold | None]
@@ -134,6 +139,8 @@ def find(
         judged=judged,
         errors=find_label_errors(judged.probabilities, targets),
         numbers=numbers,
+        lengths=tuple(histogram(scored.tokens, LENGTH_EDGES).tolist()),
+        truncated_share=float(scored.truncated.mean()),
         slices=_slices(examples, scored.tokens, judged, columns),
         thresholds=coverage_table(judged.confidence, judged.correct),
         reaching={target: reaching(judged.confidence, judged.correct, accuracy=target) for target in TARGETS},

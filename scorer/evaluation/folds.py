@@ -112,7 +112,7 @@ def _joined(parts: list[tuple[NDArray[np.int64], Predicted]], metadata: ModelMet
     order = np.argsort(np.concatenate([rows for rows, _ in parts]))
     arrays = {
         name: np.concatenate([getattr(part.predictions, name) for _, part in parts])[order]
-        for name in ("logits", "scaled", "tokens", "scored")
+        for name in ("logits", "scaled", "tokens", "truncated", "scored")
     }
     temperatures = np.mean(np.broadcast_arrays(*(part.temperature for _, part in parts)), axis=0)
     return Predicted(

@@ -13,9 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.classifier.labels import Targets
+from scorer.classifier.long_text import LongText
+from scorer.classifier.profile import LENGTH_EDGES
 from scorer.evaluation.findings import Findings
 from scorer.evaluation.predictions import Predicted
 from scorer.evaluation.preparation import Prepared
+from scorer.reports.distributions import TextLengths
 from scorer.reports.evaluate_page import EvaluatePage
 from scorer.reports.findings import Remark
 from scorer.reports.rows import ShownRow
@@ -40,6 +43,8 @@ def evaluate_page(prepared: Prepared, predicted: Predicted, findings: Findings) 
         thresholds=findings.label_thresholds or findings.thresholds,
         hardest=_shown(prepared, findings, hardest, judged.predicted),
         suspects=_shown(prepared, findings, suspects, errors.suggested),
+        ordered=findings.labels.ordinal,
+        lengths=_lengths(prepared, predicted, findings),
         folds=config.folds,
         remarks=[Remark("warning", warning) for warning in prepared.warnings],
         configuration={
@@ -57,6 +62,17 @@ def evaluate_page(prepared: Prepared, predicted: Predicted, findings: Findings) 
             "model fingerprint": prepared.directory.fingerprint,
             "data": f"{examples.rows:,} rows of {config.data}, fingerprint {examples.fingerprint}",
         },
+    )
+
+
+def _lengths(prepared: Prepared, predicted: Predicted, findings: Findings) -> TextLengths:
+    metadata = prepared.directory.metadata
+    return TextLengths(
+        edges=LENGTH_EDGES,
+        counts=findings.lengths,
+        truncated_share=findings.truncated_share,
+        max_length=predicted.engine["max_length"],
+        long_text=metadata.long_text if metadata is not None else LongText(),
     )
 
 

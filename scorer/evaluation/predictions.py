@@ -30,6 +30,7 @@ class Predictions:
     scaled    (n, labels) float64, divided by the temperature of the model that gave them; float32 would round away from
               a threshold what stands exactly on it
     tokens    (n,) int64, tokens of each input as the model saw it
+    truncated (n,) bool, whether it did not see the whole input
     scored    (n,) bool, whether the logits are finite; they are 0 where they are not
     decision  what makes labels of `scaled`
     """
@@ -37,6 +38,7 @@ class Predictions:
     logits: NDArray[np.float32]
     scaled: NDArray[np.float64]
     tokens: NDArray[np.int64]
+    truncated: NDArray[np.bool_]
     scored: NDArray[np.bool_]
     decision: Decision
 
@@ -44,7 +46,8 @@ class Predictions:
         """The rows that have a score; DataError when there is none."""
         if not self.scored.any():
             raise DataError(f"none of {len(self.scored)} rows could be scored; look at the model with scorer inspect")
-        arrays = {name: getattr(self, name)[self.scored] for name in ("logits", "scaled", "tokens", "scored")}
+        names = ("logits", "scaled", "tokens", "truncated", "scored")
+        arrays = {name: getattr(self, name)[self.scored] for name in names}
         return dataclasses.replace(self, **arrays)
 
 
@@ -73,12 +76,13 @@ def predict(config: EvaluateConfig, directory: ModelDirectory, examples: Example
         for start in range(0, len(examples), WINDOW_ROWS):
             first, *second = (column[start : start + WINDOW_ROWS] for column in examples.texts)
             inputs = classifier.encode(first, second[0] if second else None)
-            parts.append((*classifier.logits(inputs), inputs.lengths))
+            parts.append((*classifier.logits(inputs), inputs.lengths, inputs.truncated))
             counter.update(len(first))
-    logits, outcomes, tokens = (np.concatenate(part) for part in zip(*parts, strict=True))
+    logits, outcomes, tokens, truncated = (np.concatenate(part) for part in zip(*parts, strict=True))
     if (outcomes == Outcome.OUT_OF_MEMORY).any():
         raise DeviceError("a single row exhausts the device's memory; try --device cpu")
     decision = classifier.decision
     scaled = decision.scaled(logits)
-    predictions = Predictions(logits, scaled, tokens, outcomes == Outcome.SCORED, decision.without_scaling())
+    scored = outcomes == Outcome.SCORED
+    predictions = Predictions(logits, scaled, tokens, truncated, scored, decision.without_scaling())
     return Predicted(predictions, decision.temperature, decision.exponent, dataclasses.asdict(classifier.engine))

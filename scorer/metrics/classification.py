@@ -21,13 +21,26 @@ from scorer.metrics.ordinal import ordinal_figures
 
 @dataclass(frozen=True)
 class LabelMetrics:
-    """One label against the rest. A ratio without a denominator is 0."""
+    """One label against the rest: `support` rows have it, `predicted` rows are said to have it, `hits` are both. A
+    ratio without a denominator is 0."""
 
     name: str
     precision: float
     recall: float
     f1: float
     support: int
+    predicted: int
+    hits: int
+
+    @property
+    def false_alarms(self) -> int:
+        """Rows that are said to have it and do not."""
+        return self.predicted - self.hits
+
+    @property
+    def misses(self) -> int:
+        """Rows that have it and are not said to."""
+        return self.support - self.hits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +120,9 @@ def measure(
         ece=expected_calibration_error(bins),
         brier=brier_score(probabilities, np.eye(len(labels))[targets]),
         more=more,
-        labels=_label_metrics(labels, *precision_recall_f1(confusion), confusion.sum(axis=1)),
+        labels=_label_metrics(
+            labels, np.diag(confusion), predicted=confusion.sum(axis=0), support=confusion.sum(axis=1)
+        ),
         reliability=bins,
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
     )
@@ -120,7 +135,7 @@ def _measure_multi(
     probabilities = decision.probabilities(logits)
     chosen = decision.chosen(probabilities)
     hits, alarms, misses = counts = multilabel.binary_counts(targets, chosen)
-    precision, recall, f1 = _ratios(hits, predicted=hits + alarms, support=hits + misses)
+    f1 = _ratio(2 * hits, 2 * hits + alarms + misses)
     occurs = counts.sum(axis=0) > 0
     bins = reliability(probabilities.ravel(), targets.ravel() > 0)
     return Metrics(
@@ -131,21 +146,26 @@ def _measure_multi(
         ece=expected_calibration_error(bins),
         brier=float(((probabilities - targets) ** 2).mean()),
         more={"micro_f1": multilabel.micro_f1(counts)},
-        labels=_label_metrics(labels, precision, recall, f1, hits + misses),
+        labels=_label_metrics(labels, hits, predicted=hits + alarms, support=hits + misses),
         reliability=bins,
         confusion=None,
     )
 
 
 def _label_metrics(
-    labels: LabelSet,
-    precision: NDArray[np.float64],
-    recall: NDArray[np.float64],
-    f1: NDArray[np.float64],
-    support: NDArray[np.int64],
+    labels: LabelSet, hits: NDArray[np.int64], *, predicted: NDArray[np.int64], support: NDArray[np.int64]
 ) -> tuple[LabelMetrics, ...]:
+    precision, recall, f1 = _ratios(hits, predicted=predicted, support=support)
     return tuple(
-        LabelMetrics(name, float(precision[i]), float(recall[i]), float(f1[i]), int(support[i]))
+        LabelMetrics(
+            name,
+            float(precision[i]),
+            float(recall[i]),
+            float(f1[i]),
+            support=int(support[i]),
+            predicted=int(predicted[i]),
+            hits=int(hits[i]),
+        )
         for i, name in enumerate(labels.names)
     )
 

@@ -15,6 +15,7 @@ from scorer.metrics.slices import Slice
 from scorer.metrics.thresholds import LabelThreshold, Threshold
 from scorer.reports.answers import slice_section, threshold_section
 from scorer.reports.confusion import confusion_section
+from scorer.reports.distributions import TextLengths, length_section, prediction_section
 from scorer.reports.findings import Remark, remark_section
 from scorer.reports.fit_page import hardest_section
 from scorer.reports.page import Html, page, section
@@ -33,6 +34,8 @@ class EvaluatePage:
     thresholds    what is left of the rows at each confidence, or what each threshold gives
     suspects      rows whose label is probably wrong, with the label suggested instead as `predicted`
     remarks       what there is to say about the figures, such as that the model was fitted on these rows
+    ordered       whether the labels are numbers, whose order says more than their frequencies
+    lengths       how long the rows' texts are; None where nobody counted
     folds         how many models judged the rows, each those that it had not seen; None for the model itself
     configuration, lineage  printed as they come, name by name
     """
@@ -47,6 +50,8 @@ class EvaluatePage:
     hardest: Sequence[ShownRow] = ()
     suspects: Sequence[ShownRow] = ()
     remarks: Sequence[Remark] = ()
+    ordered: bool = False
+    lengths: TextLengths | None = None
     folds: int | None = None
     configuration: Mapping[str, Any]
     lineage: Mapping[str, Any]
@@ -65,10 +70,17 @@ class EvaluatePage:
                 slice_section(self.slices, several=self.metrics.confusion is None),
                 _suspects(self.suspects),
                 hardest_section(self.hardest),
+                self._frequencies(),
+                length_section(self.lengths, of="evaluated text") if self.lengths is not None else Html(""),
                 origin_sections(self.configuration, self.lineage),
             ),
             lead=self.lead,
         )
+
+    def _frequencies(self) -> Html:
+        labels = self.metrics.labels
+        names, true = [label.name for label in labels], [label.support for label in labels]
+        return prediction_section(names, true, [label.predicted for label in labels], ordered=self.ordered)
 
 
 def _suspects(rows: Sequence[ShownRow]) -> Html:

@@ -6,17 +6,18 @@ Owns which sections the page has and their order. Does not know how figures were
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from scorer.classifier.decision import Decision
+from scorer.classifier.long_text import LongText
 from scorer.classifier.profile import Profile
 from scorer.metrics.classification import Metrics
 from scorer.metrics.slices import Slice
 from scorer.metrics.thresholds import LabelThreshold, Threshold
 from scorer.reports.answers import slice_section, threshold_section
 from scorer.reports.confusion import confusion_section
-from scorer.reports.distributions import frequency_section, length_section
+from scorer.reports.distributions import TextLengths, frequency_section, length_section
 from scorer.reports.findings import Remark, remark_section
 from scorer.reports.learning import Evaluation, SeedFigures, learning_section, seed_section
 from scorer.reports.page import Html, page, section
@@ -32,7 +33,8 @@ class Report:
     train_labels    training rows of each label, in the order of `metrics.labels`; empty where nobody counted
     ordered         whether the labels are numbers, whose order says more than their frequencies
     profile         lengths of the training texts
-    max_length      tokens of a text that the model can see
+    max_length      tokens that the model can see at once
+    long_text       how it reads texts that have more
     seeds           what each of several fits came to, of which one was kept
     thresholds      what is left of the validation rows at each confidence, or what each threshold gives
     slices          how parts of the validation rows fare
@@ -54,6 +56,7 @@ class Report:
     ordered: bool = False
     profile: Profile | None = None
     max_length: int = 0
+    long_text: LongText = field(default_factory=LongText)
     thresholds: Sequence[Threshold] | Sequence[LabelThreshold] = ()
     slices: Sequence[Slice] = ()
     hardest: Sequence[ShownRow] = ()
@@ -91,10 +94,14 @@ class Report:
     def _lengths(self) -> Html:
         if self.profile is None:
             return Html("")
-        found = self.profile
-        return length_section(
-            found.length_edges, found.lengths, max_length=self.max_length, truncated_share=found.truncated_share
+        lengths = TextLengths(
+            edges=self.profile.length_edges,
+            counts=self.profile.lengths,
+            truncated_share=self.profile.truncated_share,
+            max_length=self.max_length,
+            long_text=self.long_text,
         )
+        return length_section(lengths, of="training text")
 
 
 def hardest_section(rows: Sequence[ShownRow]) -> Html:

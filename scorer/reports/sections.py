@@ -36,17 +36,21 @@ def headline(metrics: Metrics, *, rows: str = "rows") -> Html:
 
 
 def label_section(metrics: Metrics, thresholds: Sequence[float] | None = None) -> Html:
-    """Each label against the rest, with its threshold where it has one of its own."""
+    """Each label against the rest, with its threshold where it has one of its own. Where a row may have several labels
+    there is no confusion of one with another, hence the counts that stand for it here."""
+    multi = metrics.confusion is None
     note = "Precision: how many of a label's predictions are right. Recall: how many of its rows are found."
+    if multi:
+        note += " Its predictions are hits or false alarms, its rows are hits or misses."
     own = thresholds if thresholds is not None else [None] * len(metrics.labels)
     listed = list(zip(metrics.labels, own, strict=True))
     if len(listed) <= _MANY:
-        return section("Labels", _label_table(listed), note=note)
+        return section("Labels", _label_table(listed, multi=multi), note=note)
     weakest = sorted((row for row in listed if row[0].support), key=lambda row: row[0].f1)[:_WEAKEST]
     return section(
         "Labels",
-        _label_table(weakest),
-        more(f"All {len(listed)} labels", _label_table(listed)),
+        _label_table(weakest, multi=multi),
+        more(f"All {len(listed)} labels", _label_table(listed, multi=multi)),
         note=f"{note} Of {len(listed)} labels, these {len(weakest)} have the lowest F1.",
     )
 
@@ -100,14 +104,16 @@ def _name(name: str, metrics: Metrics) -> str:
     return figure_name(name)
 
 
-def _label_table(listed: Sequence[tuple[LabelMetrics, float | None]]) -> Html:
+def _label_table(listed: Sequence[tuple[LabelMetrics, float | None]], *, multi: bool) -> Html:
     with_thresholds = any(threshold is not None for _, threshold in listed)
-    head = ("label", "precision", "recall", "F1", "rows", *(("threshold",) if with_thresholds else ()))
+    counts = ("hits", "false alarms", "misses") if multi else ()
+    head = ("label", "precision", "recall", "F1", "rows", *counts, *(("threshold",) if with_thresholds else ()))
     rows = (
         (
             quoted(label.name),
             *(meter(value, f"{value:.3f}") for value in (label.precision, label.recall, label.f1)),
             f"{label.support:,}",
+            *(f"{count:,}" for count in (label.hits, label.false_alarms, label.misses) if multi),
             *((f"{threshold:.3f}",) if threshold is not None else ()),
         )
         for label, threshold in listed

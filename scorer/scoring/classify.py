@@ -28,7 +28,7 @@ class Classify:
     """Score encoded windows with `classifier`, keeping what was computed in `store` when there is one.
 
     `between_batches` is called after every batch; it may raise to stop the run. `run` is this run's number.
-    `observe` counts what rows look like.
+    `observe` counts what rows look like; without it no unknown tokens are counted.
     """
 
     def __init__(
@@ -54,6 +54,8 @@ class Classify:
         lengths = encoded.fresh.lengths
         records["tokens"][todo] = lengths
         records["truncated"][todo] = encoded.fresh.truncated
+        if self._observe is not None:
+            records["unknown"][todo] = self._observe.unknown(encoded.fresh)
         computed = self._compute(encoded, records, todo)
         rows = records[encoded.inputs]
         probability = self.answers.decision.probabilities(rows["logits"])
@@ -72,7 +74,7 @@ class Classify:
             tokens=int(rows["tokens"].sum()),
             computed_tokens=int(lengths[computed].sum()),
             reused=len(encoded.scorable) - int(computed.sum()),
-            seen=self._observe(rows, probability, encoded.fresh.sequences) if self._observe else None,
+            seen=self._observe(rows, probability) if self._observe else None,
         )
 
     def _compute(self, encoded: EncodedWindow, records: NDArray[np.void], todo: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -9,7 +9,10 @@ where p and q are the shares of a bin among the rows of the run and of the profi
 Kullback and Leibler 1951, as scorecards use it (Siddiqi 2006, "Credit Risk Scorecards"). The usual reading: below 0.1
 nothing happened, above 0.25 the population is another one. Without any drift, n rows of a run and m of the profile in B
 bins give a PSI of about (1/n + 1/m) times a chi-squared variable with B - 1 degrees of freedom (Yurdakul and Naranjo
-2020, "Statistical properties of the population stability index"): small files drift by chance.
+2020, "Statistical properties of the population stability index"): small files drift by chance. What is counted is
+always rows. Lengths are those that the model sees, so texts just beyond its limit and far beyond it have the same: that
+more rows are cut off is an index of its own. Unknown tokens are told by each row's share of them, since the tokens of
+one text are not independent of each other.
 """
 
 from __future__ import annotations
@@ -20,13 +23,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from scorer.classifier.decision import Decision
 from scorer.classifier.directory import ModelDirectory
 from scorer.classifier.forward.resilient import Outcome
-from scorer.classifier.profile import Profile, histogram, label_counts
-from scorer.classifier.sequences import TokenSequences
+from scorer.classifier.inputs import EncodedInputs
+from scorer.classifier.profile import Profile, histogram, label_counts, unknown_histogram
 from scorer.config import ScoreConfig
 from scorer.errors import ModelError
 
@@ -43,12 +46,14 @@ _DIGITS = 6
 @dataclass(frozen=True, kw_only=True)
 class Seen:
     """What scored rows looked like, counted as the profile counts: `lengths`, `labels` and `confidences` are
-    histograms (bins,) int64 of `rows` rows. `unknown` of `tokens` tokens that this run encoded are unknown ones."""
+    histograms (bins,) int64 of `rows` rows, `unknowns` that of the share of their tokens that is unknown. `truncated`
+    of the rows are longer than the model can see, `unknown` of their `tokens` tokens are unknown."""
 
     rows: int
     lengths: NDArray[np.int64]
     labels: NDArray[np.int64]
     confidences: NDArray[np.int64]
+    unknowns: NDArray[np.int64]
     truncated: int
     tokens: int
     unknown: int
@@ -64,20 +69,24 @@ class Observer:
         self.profile = profile
         self._decision = decision
 
-    def __call__(self, records: NDArray[np.void], probability: NDArray[np.float32], encoded: TokenSequences) -> Seen:
-        """Count rows with `records` (s,) and `probability` (s, labels), one a row that has a text; `encoded` are the
-        inputs that were not known."""
+    def unknown(self, inputs: EncodedInputs) -> NDArray[np.int64]:
+        """How many tokens of each of the `inputs` (n,) the tokenizer does not know, (n,) int64."""
+        token = self.profile.unknown_token
+        return inputs.count(token) if token is not None else np.zeros(len(inputs), np.int64)
+
+    def __call__(self, records: NDArray[np.void], probability: NDArray[np.float32]) -> Seen:
+        """Count rows with `records` (s,) and `probability` (s, labels), one a row that has a text."""
         has_score = records["outcome"] == Outcome.SCORED
         scored, probability = records[has_score], probability[has_score]
-        unknown = self.profile.unknown_token
         return Seen(
             rows=len(scored),
             lengths=histogram(scored["tokens"], self.profile.length_edges),
             labels=label_counts(self._decision.chosen(probability)),
             confidences=histogram(probability.max(axis=1), self.profile.confidence_edges),
+            unknowns=unknown_histogram(scored["unknown"], scored["tokens"], self.profile.unknown_edges),
             truncated=int(scored["truncated"].sum()),
-            tokens=len(encoded.ids) if unknown is not None else 0,
-            unknown=int(np.count_nonzero(encoded.ids == unknown)) if unknown is not None else 0,
+            tokens=int(scored["tokens"].sum()),
+            unknown=int(scored["unknown"].sum()),
         )
 
 
@@ -85,11 +94,15 @@ class Observer:
 class Drift:
     """The comparison of a run's `rows` with the profile of its model.
 
-    psi                     population stability index of `length`, `labels` (as predicted) and `confidence`
+    psi                     population stability index of `length`, `truncated` (longer than the model can see, or not),
+                            `labels` (as predicted), `confidence`, and `unknown` (a row's share of unknown tokens) where
+                            the profile counts those
     chance                  what each of them exceeds once in a thousand runs without any drift
     truncated_share         share of the rows that is longer than the model can see, and its difference from the profile
-    unknown_share           share of the tokens encoded in this run that the tokenizer does not know, and the same; None
-                            when the scores of all rows were known, or the tokenizer has no such token
+    unknown_share           share of the rows' tokens that the tokenizer does not know, and the same; None when it has
+                            no such token, and of outputs that an earlier version wrote
+
+    None of it depends on which scores were known before: what is kept of a score says how many tokens were unknown.
     """
 
     rows: int
@@ -97,21 +110,12 @@ class Drift:
     chance: Mapping[str, float]
     truncated_share: float
     truncated_share_change: float
-    unknown_share: float | None
-    unknown_share_change: float | None
+    unknown_share: float | None = None
+    unknown_share_change: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """JSON types only."""
         return dict(vars(self))
-
-    def lineage(self) -> dict[str, Any]:
-        """What does not depend on which scores were known before."""
-        return {name: value for name, value in self.as_dict().items() if not name.startswith("unknown")}
-
-    @classmethod
-    def of_lineage(cls, lineage: Mapping[str, Any]) -> Drift:
-        """What `lineage` was made of."""
-        return cls(**lineage, unknown_share=None, unknown_share_change=None)
 
     def beyond(self, limit: float) -> dict[str, float]:
         """The indices that are above `limit` and above chance, by name."""
@@ -122,14 +126,20 @@ def compare(profile: Profile, seen: Seen) -> Drift | None:
     """The drift of the rows `seen` from `profile`; None when there are none."""
     if not seen.rows:
         return None
-    pairs = {
+    pairs: dict[str, tuple[ArrayLike, ArrayLike]] = {
         "length": (seen.lengths, profile.lengths),
+        "truncated": (
+            _divided(seen.rows, seen.truncated),
+            _divided(profile.rows, round(profile.truncated_share * profile.rows)),
+        ),
         "labels": (seen.labels, profile.predicted_labels),
         "confidence": (seen.confidences, profile.confidences),
     }
+    if profile.unknowns is not None:
+        pairs["unknown"] = (seen.unknowns, profile.unknowns)
     counts = {name: (np.array(ours), np.array(theirs)) for name, (ours, theirs) in pairs.items()}
     truncated = seen.truncated / seen.rows
-    unknown = seen.unknown / seen.tokens if seen.tokens else None
+    unknown = seen.unknown / max(seen.tokens, 1) if profile.unknown_token is not None else None
     return Drift(
         rows=seen.rows,
         psi={name: round(stability_index(ours, theirs), _DIGITS) for name, (ours, theirs) in counts.items()},
@@ -169,6 +179,11 @@ def require_profile(directory: ModelDirectory, config: ScoreConfig) -> None:
             f"{directory.name}: has no profile of its training data, so --fail-on-drift has nothing to compare with; "
             "fit the model again, or leave the option out"
         )
+
+
+def _divided(rows: int, some: int) -> tuple[int, int]:
+    """The histogram of `rows` rows of which `some` are so."""
+    return rows - some, some
 
 
 def _shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -59,7 +59,9 @@ def describe_job(
 
 
 def logit_fingerprint(classifier: Classifier) -> str:
-    """BLAKE2b (hexadecimal, 32 characters) of everything that changes a logit: the name under which scores are kept."""
+    """BLAKE2b (hexadecimal, 32 characters) of everything that changes a logit, and of which tokens are counted beside
+    it as unknown: the name under which scores are kept."""
+    metadata = classifier.directory.metadata
     engine = classifier.engine
     decisive = [
         classifier.directory.fingerprint,
@@ -69,5 +71,6 @@ def logit_fingerprint(classifier: Classifier) -> str:
         engine.backend,
         engine.device.partition(":")[0],
         _versions(_LOGIT_LIBRARIES, engine),
+        {"unknown_token": metadata.profile.unknown_token if metadata and metadata.profile else None},
     ]
     return hashlib.blake2b(json.dumps(decisive, sort_keys=True).encode(), digest_size=16).hexdigest()

@@ -51,7 +51,7 @@ class Tally:
         counts = lineage.get("counts", {})
         self.rows = counts.get("rows", 0)
         self.statuses = Counter(counts.get("statuses", {}))
-        self.recalled = Drift.of_lineage(lineage["drift"]) if "drift" in lineage else None
+        self.recalled = Drift(**lineage["drift"]) if "drift" in lineage else None
 
     def check(self) -> None:
         """ScorerError unless every row read was written, with one status: anything else must not be published."""
@@ -94,7 +94,7 @@ class Tally:
     def lineage(self) -> dict[str, Any]:
         """What the output says of its rows: the same whenever and however often the job was interrupted."""
         drift = self.drift
-        return {"counts": self.counts} | ({"drift": drift.lineage()} if drift else {})
+        return {"counts": self.counts} | ({"drift": drift.as_dict()} if drift else {})
 
 
 @dataclass(frozen=True, kw_only=True)

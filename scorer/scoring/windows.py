@@ -68,6 +68,13 @@ class ScoredWindow:
 
 
 def record_dtype(labels: int) -> np.dtype[np.void]:
-    """What is kept of one scored input: its tokens, whether it was truncated, its outcome and its logits."""
-    fields = [("tokens", "<i4"), ("truncated", "?"), ("outcome", "i1"), ("logits", "<f4", (labels,))]
+    """What is kept of one scored input: its tokens, how many of them the tokenizer does not know (0 where nobody counts
+    them), whether it was truncated, its outcome and its logits."""
+    fields = [
+        ("tokens", "<i4"),
+        ("unknown", "<i4"),
+        ("truncated", "?"),
+        ("outcome", "i1"),
+        ("logits", "<f4", (labels,)),
+    ]
     return np.dtype(fields)

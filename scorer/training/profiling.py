@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from scorer.classifier.decision import Decision
 from scorer.classifier.inputs import EncodedInputs, concatenate
-from scorer.classifier.profile import CONFIDENCE_EDGES, LENGTH_EDGES, Profile, histogram, label_counts
+from scorer.classifier.profile import (
+    CONFIDENCE_EDGES,
+    LENGTH_EDGES,
+    UNKNOWN_EDGES,
+    Profile,
+    histogram,
+    label_counts,
+    unknown_histogram,
+)
 from scorer.classifier.tokenization import TextEncoder
 from scorer.examples.reading import Examples
 
@@ -34,16 +42,16 @@ def profile_of(
     """The profile of the training rows `train` as `encoder` shows them to the model, and of the validation rows with
     `logits` (n, labels) under `decision`. Targets are class indices (n,) or a matrix (n, labels) of 0 and 1."""
     inputs = _encoded(train, encoder)
-    ids = inputs.sequences.ids
     probability = decision.probabilities(logits)
-    unknown = np.count_nonzero(ids == unknown_token) if unknown_token is not None else 0
+    unknown = inputs.count(unknown_token) if unknown_token is not None else None
     return Profile(
         training_labels=_by_label(train_targets, labels=logits.shape[1]),
         rows=len(inputs),
         lengths=_counts(histogram(inputs.lengths, LENGTH_EDGES)),
         truncated_share=round(float(inputs.truncated.mean()), 6),
         unknown_token=unknown_token,
-        unknown_share=round(unknown / max(len(ids), 1), 6),
+        unknown_share=round(int(unknown.sum()) / max(len(inputs.sequences.ids), 1), 6) if unknown is not None else 0.0,
+        unknowns=_counts(unknown_histogram(unknown, inputs.lengths, UNKNOWN_EDGES)) if unknown is not None else None,
         validation_rows=len(logits),
         true_labels=_by_label(targets, labels=logits.shape[1]),
         predicted_labels=_counts(label_counts(decision.chosen(probability))),

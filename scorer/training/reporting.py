@@ -52,6 +52,7 @@ def fit_report(
         ordered=data.labels.ordinal,
         profile=metadata.profile,
         max_length=metadata.max_length,
+        long_text=metadata.long_text,
         thresholds=several or coverage_table(judged.confidence, judged.correct),
         slices=slices("characters", characters, judged),
         hardest=hardest_rows(judged, data),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from itertools import pairwise
 
 import numpy as np
@@ -44,6 +45,14 @@ def test_lengths_and_truncation_are_those_of_all_sequences(some):
     assert inputs.lengths.tolist() == [sum(length for length, _ in row) for row in some]
     assert inputs.truncated.tolist() == [any(truncated for _, truncated in row) for row in some]
     assert inputs.one_each == all(len(row) == 1 for row in some)
+
+
+@settings(deadline=None)
+@given(rows())
+def test_a_token_is_counted_in_all_sequences_of_its_input(some):
+    inputs = of(some)
+    inputs = EncodedInputs(dataclasses.replace(inputs.sequences, ids=inputs.sequences.ids % 3), inputs.starts)
+    assert inputs.count(1).tolist() == [sum(sequence.count(1) for sequence in row) for row in ids(inputs)]
 
 
 @settings(deadline=None)

@@ -17,7 +17,9 @@ from sklearn.metrics import confusion_matrix, f1_score, log_loss
 
 from scorer import load
 from scorer.classifier.decision import Decision
+from scorer.classifier.long_text import LongText
 from scorer.classifier.metadata import ModelMetadata
+from scorer.classifier.profile import LENGTH_EDGES
 from scorer.errors import DataError, ModelError, OutputRefused, UsageError
 from scorer.evaluation import output
 from scorer.evaluation.job import EvaluationSummary
@@ -26,6 +28,7 @@ from tests.training.fits import Remembering, write_csv
 
 WITHOUT_TEXT = 7
 FLIPPED = range(0, 60, 10)
+BEYOND_32 = LENGTH_EDGES.index(32) + 1
 
 
 def probabilities(model: Path, rows: list[str]) -> np.ndarray:
@@ -147,6 +150,28 @@ def test_the_document_is_json_without_any_text_and_the_page_has_some(found: Eval
         "page.html",
         "rows.parquet",
     ]
+
+
+def test_the_page_shows_how_often_each_label_is_given_and_how_long_the_texts_are(found: EvaluationSummary) -> None:
+    answers = pq.read_table(found.config.rows)["score"].to_pylist()
+    assert [label.predicted for label in found.findings.metrics.labels] == [answers.count(1), answers.count(5)]
+    assert (sum(found.findings.lengths), found.findings.truncated_share) == (59, 0.0)
+    page = found.config.report.read_text(encoding="utf-8")
+    assert f"{answers.count(1)}</span>" in page.split('id="label-frequencies"')[1]
+    assert "0.0 % of the texts are longer than the max length of 32 tokens" in page
+
+
+def test_texts_that_the_model_does_not_see_at_once_are_told(tmp_path: Path) -> None:
+    model = make_fitted(tmp_path / "model", ("1", "5"))
+    rows = [*texts(30), *(f"{number} {'good room ' * 40}" for number in range(10))]
+    data = write_csv(tmp_path / "d.csv", ("sentence", "score"), list(zip(rows, [1, 5] * 20, strict=True)))
+    truncated = run(data, model, report=tmp_path / "truncated.html").findings
+    assert (truncated.truncated_share, sum(truncated.lengths[BEYOND_32:])) == (0.25, 0)
+    assert "25.0 % of the texts are longer than" in (tmp_path / "truncated.html").read_text(encoding="utf-8")
+    dataclasses.replace(ModelMetadata.read(model), long_text=LongText("window", 4)).write(model)
+    whole = run(data, model, report=tmp_path / "whole.html").findings
+    assert (whole.truncated_share, sum(whole.lengths[BEYOND_32:])) == (0.0, 10)
+    assert "in windows of at most 32 tokens" in (tmp_path / "whole.html").read_text(encoding="utf-8")
 
 
 def test_other_formats_of_rows(fitted: Path, data: Path, tmp_path: Path) -> None:

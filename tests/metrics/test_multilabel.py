@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, brier_score_loss, f1_score, log_loss, precision_recall_fscore_support
+from sklearn.metrics import (
+    accuracy_score,
+    brier_score_loss,
+    f1_score,
+    log_loss,
+    multilabel_confusion_matrix,
+    precision_recall_fscore_support,
+)
 
 from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
@@ -44,6 +51,8 @@ def test_agrees_with_sklearn(seed: int, temperature: tuple[float, ...]) -> None:
     assert [label.recall for label in found.labels] == pytest.approx(recall)
     assert [label.f1 for label in found.labels] == pytest.approx(f1)
     assert [label.support for label in found.labels] == support.tolist()
+    for label, table in zip(found.labels, multilabel_confusion_matrix(targets, chosen), strict=True):
+        assert (label.false_alarms, label.misses, label.hits) == (table[0, 1], table[1, 0], table[1, 1])
     assert found.confusion is None
 
 

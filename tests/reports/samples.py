@@ -8,11 +8,13 @@ import numpy as np
 
 from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
+from scorer.classifier.long_text import LongText
 from scorer.classifier.profile import LENGTH_EDGES, Profile, histogram
 from scorer.metrics.classification import measure
 from scorer.metrics.rows import Judged, judge
 from scorer.metrics.slices import slices
 from scorer.metrics.thresholds import coverage_table, label_threshold_table
+from scorer.reports.distributions import TextLengths
 from scorer.reports.evaluate_page import EvaluatePage
 from scorer.reports.findings import Remark
 from scorer.reports.fit_page import Report
@@ -110,6 +112,14 @@ def evaluate_page(labels: tuple[str, ...], *, multi: bool = False, texts: tuple[
         raw=measure(logits, targets, labels=label_set, decision=Decision((1.0,), decision.thresholds)),
         decision=decision,
         suspects=shown["hardest"][:2],
+        ordered=label_set.ordinal,
+        lengths=TextLengths(
+            edges=LENGTH_EDGES,
+            counts=histogram(np.random.default_rng(1).lognormal(4, 1.2, ROWS) + 3, LENGTH_EDGES).tolist(),
+            truncated_share=0.01,
+            max_length=MAX_LENGTH,
+            long_text=LongText("window", 32),
+        ),
         remarks=[Remark("warning", "the model was fitted on these rows")],
         configuration={},
         lineage={"model": "x"},

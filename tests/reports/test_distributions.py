@@ -3,28 +3,58 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from scorer.reports.distributions import frequency_section, length_section
+import pytest
+
+from scorer.classifier.long_text import LongText
+from scorer.reports.distributions import TextLengths, frequency_section, length_section, prediction_section
+
+
+def lengths(edges: tuple[int, ...], counts: list[int], **changed: Any) -> str:
+    """The section of texts with these lengths; `changed` replaces what else is said of them."""
+    fields = {"truncated_share": 0.0, "max_length": 512, "long_text": LongText()} | changed
+    return length_section(TextLengths(edges=edges, counts=counts, **fields), of="training text")
 
 
 def test_the_length_that_the_model_sees_stands_between_its_bins() -> None:
-    html = length_section((4, 8, 16), [1, 2, 3, 0], max_length=12, truncated_share=0.25)
+    html = lengths((4, 8, 16), [1, 2, 3, 0], max_length=12, truncated_share=0.25)
     drawing = html.split('class="chart"')[1]
     mark = float(re.findall(r'class="mark" d="M([\d.]+) ', drawing)[0])
     ticks = dict(re.findall(r'<text x="([\d.]+)" y="\d+" text-anchor="middle">(\d+)</text>', drawing))
     places = {int(text): float(x) for x, text in ticks.items()}
     assert list(places) == [0, 4, 8, 16], "bins without texts at the end are left out"
     assert abs(mark - (places[8] + places[16]) / 2) < 0.2
-    assert "25.0 % of the texts are longer than the max length of 12 tokens." in html
     assert drawing.count("<rect") == 3
 
 
+@pytest.mark.parametrize(
+    ("long_text", "share", "said"),
+    [
+        (LongText(), 0.25, "25.0 % of the texts are longer than the max length of 12 tokens: their end is cut off."),
+        (LongText("head-tail"), 0.25, "longer than the max length of 12 tokens: their middle is left out."),
+        (LongText("head-tail"), 0.25, "A text that is longer than 12 tokens counts with those that are left of it."),
+        (LongText("window", 3), 0.0, "in windows of at most 12 tokens.</p>"),
+        (LongText("window", 3), 0.02, "in windows of at most 12 tokens. 2.0 % of them are too long even for that"),
+        (LongText("window", 3), 0.0, "special ones stand in each, and neighbouring windows share 3."),
+    ],
+)
+def test_what_becomes_of_long_texts_is_said_as_it_is(long_text: LongText, share: float, said: str) -> None:
+    html = lengths((4, 8, 16), [1, 2, 3, 0], max_length=12, truncated_share=share, long_text=long_text)
+    assert said in html
+    assert ("longer than the max length" in html) == (long_text.strategy != "window")
+    assert "Tokens that the model sees of each training text" in html
+
+
 def test_a_length_far_beyond_all_texts_is_no_line() -> None:
-    assert 'class="mark"' not in length_section((4, 8, 16), [1, 2, 0, 0], max_length=512, truncated_share=0.0)
+    assert 'class="mark"' not in lengths((4, 8, 16), [1, 2, 0, 0])
 
 
-def test_texts_longer_than_all_edges_have_a_bin() -> None:
-    assert length_section((4, 8), [1, 0, 5], max_length=8, truncated_share=0.5).count("<rect") == 2
+def test_texts_longer_than_all_edges_have_a_bin_that_is_told() -> None:
+    beyond = lengths((4, 8), [1, 0, 5], max_length=8)
+    assert beyond.count("<rect") == 2
+    assert "The last bar holds all beyond 8." in beyond
+    assert "The last bar" not in lengths((4, 8), [1, 5, 0], max_length=8)
 
 
 def test_beyond_forty_labels_the_rest_is_folded_away_at_the_same_scale() -> None:
@@ -32,3 +62,10 @@ def test_beyond_forty_labels_the_rest_is_folded_away_at_the_same_scale() -> None
     first, rest = frequency_section([f"l{count}" for count in counts], counts, counts).split("<details>")
     assert [first.count('class="name"'), rest.count('class="name"')] == [40, 10]
     assert '--share:0.6000"' in rest, "60 of 100"
+
+
+def test_true_and_predicted_rows_have_one_scale_and_the_two_sides_of_a_split_have_two() -> None:
+    both = prediction_section(["a", "b"], [10, 20], [40, 5])
+    assert re.findall('--share:(.*?)"', both) == ["0.5000", "0.1250", "0.2500", "1.0000"]
+    split = frequency_section(["a", "b"], [10, 20], [40, 5])
+    assert re.findall('--share:(.*?)"', split) == ["1.0000", "0.1250", "0.5000", "1.0000"]

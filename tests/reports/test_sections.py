@@ -38,3 +38,17 @@ def test_thresholds_of_labels_stand_beside_them() -> None:
     texts = checked(label_section(metrics, [0.123, 0.2, 0.3, 0.4, 0.5])).texts
     assert {"threshold", "0.123"} <= set(texts)
     assert "threshold" not in checked(label_section(metrics)).texts
+
+
+def test_hits_false_alarms_and_misses_stand_in_the_table_where_no_confusion_can() -> None:
+    metrics = fit_report(names(5), multi=True).metrics
+    html = label_section(metrics)
+    texts = checked(html).texts
+    assert texts[texts.index("rows") :][:4] == ["rows", "hits", "false alarms", "misses"]
+    rows = re.findall(r'<th scope="row"><bdi>(\w+)</bdi></th>.*?<td>(.*?)</td></tr>', html)
+    shown = {name: [int(text) for text in cells.split("</td><td>")[-4:]] for name, cells in rows}
+    assert shown == {
+        label.name: [label.support, label.hits, label.false_alarms, label.misses] for label in metrics.labels
+    }
+    assert all(label.hits and label.false_alarms and label.misses for label in metrics.labels)
+    assert "false alarms" not in checked(label_section(fit_report(names(5)).metrics)).texts

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from scipy.stats import chi2
+from transformers import AutoTokenizer
 
 import scorer
 from scorer.classifier.decision import Decision
@@ -19,7 +20,8 @@ from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import ModelMetadata
 from scorer.classifier.profile import Profile
 from scorer.errors import DataError, ModelError
-from scorer.scoring.drift import chance_index, compare, stability_index
+from scorer.scoring.drift import Seen, chance_index, compare, stability_index
+from scorer.scoring.summary import Tally
 from tests.models import sentences
 from tests.scoring.files import write
 
@@ -62,6 +64,36 @@ def test_one_bin_does_not_move():
     assert chance_index(np.array([5, 0]), np.array([7, 0])) == 0
 
 
+def test_more_rows_cut_off_and_more_unknown_tokens_are_drift_of_their_own():
+    lengths = np.array([*[0] * 9, 500, *[0] * 5])
+    confidences = np.array([*[0] * 11, 500])
+    whole = np.array([480, 20, 0, 0, 0, 0])
+    profile = Profile(
+        training_labels=(250, 250, 0),
+        rows=500,
+        lengths=tuple(lengths.tolist()),
+        truncated_share=0.02,
+        unknown_token=1,
+        unknown_share=0.001,
+        unknowns=tuple(whole.tolist()),
+        validation_rows=500,
+        true_labels=(250, 250, 0),
+        predicted_labels=(250, 250, 0),
+        confidences=tuple(confidences.tolist()),
+    )
+    same = {"rows": 500, "lengths": lengths, "labels": np.array([250, 250, 0]), "confidences": confidences}
+    alike = Seen(**same, unknowns=whole, truncated=10, tokens=50_000, unknown=50)
+    cut_off = dataclasses.replace(alike, truncated=400)
+    foreign = dataclasses.replace(alike, unknowns=whole[::-1], unknown=40_000)
+    found = [compare(profile, seen).beyond(0.25) for seen in (alike, cut_off, foreign)]
+    assert [set(indices) for indices in found] == [set(), {"truncated"}, {"unknown"}]
+    assert found[1]["truncated"] == pytest.approx(slow_index([100, 400], [490, 10]), abs=1e-6)
+    assert found[2]["unknown"] == pytest.approx(slow_index(whole[::-1].tolist(), whole.tolist()), abs=1e-6)
+    older = compare(dataclasses.replace(profile, unknowns=None), foreign)
+    assert older.beyond(0.25) == {}
+    assert older.unknown_share == 0.8
+
+
 @pytest.fixture(scope="module")
 def texts():
     return sentences(400, seed=3)
@@ -75,15 +107,19 @@ def model(tiny_model, texts, tmp_path_factory):
     fields = {"base_model": "base", "text_columns": ("text",), "label_column": "stars", "labels": labels}
     metadata = ModelMetadata(**fields, max_length=64, decision=Decision((1.5,)))
     metadata.write(directory)
+    tokenizer = AutoTokenizer.from_pretrained(directory)
+    ids = tokenizer(texts, truncation=True, max_length=64)["input_ids"]
+    unknown = [row.count(tokenizer.unk_token_id) for row in ids]
     table = scorer.load(directory, token_count=True, precision="fp32").score_frame(pa.table({"text": texts}))
     rows = table.to_pylist()
     profile = Profile(
         training_labels=(80, 80, 80, 80, 80, 0),
         rows=len(texts),
         lengths=counted([row["token_count"] for row in rows], Profile.length_edges),
-        truncated_share=0.0,
-        unknown_token=1,
-        unknown_share=0.0,
+        truncated_share=sum(row["score_status"] == "truncated" for row in rows) / len(rows),
+        unknown_token=tokenizer.unk_token_id,
+        unknown_share=sum(unknown) / sum(map(len, ids)),
+        unknowns=counted([count / len(row) for count, row in zip(unknown, ids, strict=True)], Profile.unknown_edges),
         validation_rows=len(texts),
         true_labels=(80, 80, 80, 80, 80, 0),
         predicted_labels=(*[sum(row["score"] == value for row in rows) for value in labels.values], 0),
@@ -116,10 +152,12 @@ def test_the_rows_of_the_profile_have_not_drifted(score, texts, tmp_path):
     summary = score(pa.table({"text": [*texts, None, " "]}), textfile=tmp_path / "run.prom", fail_on_drift=0.0)
     drift = summary.drift
     assert drift["rows"] == len(texts)
-    assert drift["psi"] == pytest.approx({"length": 0.0, "labels": 0.0, "confidence": 0.0}, abs=1e-9)
-    assert all(chance > 0 for chance in drift["chance"].values())
+    assert drift["psi"] == pytest.approx(
+        {"length": 0.0, "truncated": 0.0, "labels": 0.0, "confidence": 0.0, "unknown": 0.0}, abs=1e-9
+    )
+    assert all(drift["chance"][name] > 0 for name in ("length", "labels", "confidence"))
     assert json.loads((tmp_path / "run.json").read_text())["drift"] == drift
-    assert lineage(tmp_path / "out.parquet")["drift"] == {k: v for k, v in drift.items() if "unknown" not in k}
+    assert lineage(tmp_path / "out.parquet")["drift"] == drift
     assert (
         f'scorer_drift_psi{{output="{tmp_path / "out.parquet"}",of="labels"}} 0.0'
         in (tmp_path / "run.prom").read_text()
@@ -132,11 +170,12 @@ def test_other_rows_have_and_are_not_published(score, texts, tmp_path):
         score(strange, fail_on_drift=0.25)
     assert not (tmp_path / "out.parquet").exists()
     refused = json.loads((tmp_path / "run.json").read_text())
-    assert (refused["exit_code"], refused["drift"]["psi"]["length"] > 0.25) == (65, True)
+    assert refused["exit_code"] == 65
+    assert min(refused["drift"]["psi"][name] for name in ("length", "truncated", "unknown")) > 0.25
     assert refused["drift"]["unknown_share"] > 0.3
     summary = score(strange)
     assert summary.computed_tokens == 0, "the scores of the refused run were kept"
-    assert summary.drift["psi"] == refused["drift"]["psi"]
+    assert summary.drift == refused["drift"], "what is kept of a score tells its unknown tokens"
     score(strange, "other.parquet")
     assert (tmp_path / "out.parquet").read_bytes() == (tmp_path / "other.parquet").read_bytes(), "resumed or not"
 
@@ -147,13 +186,29 @@ def test_few_rows_drift_by_chance_and_pass(score, texts):
 
 
 def test_the_footer_does_not_depend_on_what_was_known(score, texts, tmp_path):
-    table = pa.table({"text": texts[:200] * 2})
+    table = pa.table({"text": [*texts[:200], "漢字 room"] * 2})
     score(table, "first.parquet", window_rows=64)
     cached = score(table, "second.parquet", window_rows=64, cache=tmp_path / "cache")
     known = score(table, "third.parquet", window_rows=64, cache=tmp_path / "cache")
-    assert (cached.drift["unknown_share"], known.drift["unknown_share"]) == (0.0, None)
+    assert cached.drift["unknown_share"] == known.drift["unknown_share"] > 0
     bytes_of = {name: (tmp_path / f"{name}.parquet").read_bytes() for name in ("first", "second", "third")}
     assert len(set(bytes_of.values())) == 1
+
+
+def test_scores_that_were_kept_without_counting_unknown_tokens_are_computed_again(model, score, tmp_path):
+    plain = shutil.copytree(model, tmp_path / "plain")
+    dataclasses.replace(ModelMetadata.read(model), profile=None).write(plain)
+    table = pa.table({"text": ["漢字 room", "good room"]})
+    assert score(table, "plain.parquet", model=str(plain), cache=tmp_path / "cache").drift is None
+    assert score(table, "profiled.parquet", cache=tmp_path / "cache").drift["unknown_share"] > 0
+
+
+def test_an_output_of_an_earlier_version_is_held_to_what_it_says(score, texts):
+    found = score(pa.table({"text": texts[:50]})).drift
+    earlier = {key: value for key, value in found.items() if not key.startswith("unknown")}
+    tally = Tally()
+    tally.recall({"counts": {}, "drift": earlier})
+    assert (tally.drift.psi, tally.drift.unknown_share) == (found["psi"], None)
 
 
 def test_a_finished_job_stays_finished(score, texts):
@@ -179,7 +234,6 @@ def test_no_rows_no_drift(score, tmp_path):
 
 def test_labels_of_rows_that_may_have_several():
     from scorer.classifier.forward.resilient import Outcome
-    from scorer.classifier.sequences import TokenSequences
     from scorer.scoring.drift import Observer
     from scorer.scoring.windows import record_dtype
 
@@ -201,8 +255,10 @@ def test_labels_of_rows_that_may_have_several():
     )
     decision = Decision((1.0,), (0.5, 0.5))
     probability = decision.probabilities(records["logits"])
-    seen = Observer(profile, decision)(records, probability, TokenSequences.empty())
+    seen = Observer(profile, decision)(records, probability)
     assert seen.labels.tolist() == [2, 1, 1]
     assert (seen.rows, seen.lengths[[0, 1, -1]].tolist()) == (3, [1, 1, 1])
     assert seen.confidences[[0, -1]].tolist() == [1, 2]
-    assert compare(profile, seen + seen).rows == 6
+    drift = compare(profile, seen + seen)
+    assert (drift.rows, drift.unknown_share) == (6, None)
+    assert "unknown" not in drift.psi

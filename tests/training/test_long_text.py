@@ -62,6 +62,8 @@ def test_what_stands_at_the_end_is_learned_and_scored_alike(tiny_model, tmp_path
     metadata = ModelMetadata.read(summary.model)
     assert metadata is not None
     assert metadata.long_text == kept
+    said = "in windows of at most 16 tokens" if kept.strategy == "window" else "16 tokens: their middle is left out"
+    assert said in (summary.model / "report.html").read_text(encoding="utf-8")
     assert accuracy(summary.model, valid, tmp_path / "out.csv") == metrics["accuracy"]
     if kept.strategy == "window":
         (line,) = console.having("fitting ")

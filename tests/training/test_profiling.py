@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,9 @@ def test_lengths_and_unknown_tokens_are_those_of_the_tokenizer(
     unknown = sum(row.count(tokenizer.unk_token_id) for row in ids) / sum(map(len, ids))
     assert profile.unknown_share == pytest.approx(unknown, abs=1e-6)
     assert profile.unknown_share > 0
+    shares = [row.count(tokenizer.unk_token_id) / len(row) for row in ids]
+    bounds = [-1.0, *profile.unknown_edges, 1.0]
+    assert profile.unknowns == tuple(sum(low < share <= high for share in shares) for low, high in pairwise(bounds))
     assert profile.truncated_share == 0.25
     assert (profile.true_labels, profile.predicted_labels) == ((1, 2, 0), (2, 1, 0))
     # 1 / (1 + exp(-difference / 2)): 0.73, 0.62 and 0.82
@@ -85,5 +89,5 @@ def test_lengths_and_unknown_tokens_are_those_of_the_tokenizer(
         targets=np.array([[0, 1], [1, 1], [0, 0]]),
         decision=Decision((1.0,), (0.5, 0.5)),
     )
-    assert (few.rows, few.unknown_share) == (4, 0.0)
+    assert (few.rows, few.unknown_share, few.unknowns) == (4, 0.0, None)
     assert (few.training_labels, few.true_labels, few.predicted_labels) == ((6, 6, 0), (1, 2, 1), (3, 3, 0))
