@@ -21,6 +21,7 @@ from scorer.classifier.metadata import ModelMetadata
 from scorer.errors import DataError, ModelError, OutputRefused, UsageError
 from scorer.evaluation import output
 from scorer.evaluation.job import EvaluationSummary
+from scorer.scoring.verification import verify_file
 from tests.evaluation.fitted import TEMPERATURE, logits, make_fitted, run, texts
 from tests.training.fits import Remembering, write_csv
 
@@ -112,6 +113,13 @@ def test_suspects_come_first_and_then_the_hardest(found: EvaluationSummary) -> N
     assert [row["row"] for row in document["label_errors"]["first"]] == [row["row"] for row in suspects[:5]]
     losses = sorted((row["loss"] for row in table), reverse=True)
     assert [row["loss"] for row in document["hardest"]] == pytest.approx(losses[:5])
+
+
+def test_ranked_rows_are_no_scored_file(found: EvaluationSummary) -> None:
+    verified = verify_file(found.config.rows)
+    assert verified.error is None
+    assert (verified.document["scored"], verified.document["written_by"]) == (False, "evaluate")
+    assert verified.document["verified"] == {"ok": True, "problems": [], "rows": 59}
 
 
 def test_a_signal_between_two_files_leaves_both(fitted: Path, data: Path, tmp_path: Path, monkeypatch) -> None:
