@@ -40,6 +40,7 @@ def evaluate_page(prepared: Prepared, predicted: Predicted, findings: Findings) 
         thresholds=findings.label_thresholds or findings.thresholds,
         hardest=_shown(prepared, findings, hardest, judged.predicted),
         suspects=_shown(prepared, findings, suspects, errors.suggested),
+        calibrated=prepared.directory.metadata is not None,
         folds=config.folds,
         remarks=[Remark("warning", warning) for warning in prepared.warnings],
         configuration={

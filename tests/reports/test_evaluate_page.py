@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import pytest
@@ -26,3 +27,11 @@ def test_it_has_every_section_and_all_figures(multi: bool) -> None:
 def test_hostile_names_are_harmless() -> None:
     found = checked(evaluate_page(HOSTILE, texts=HOSTILE, multi=True).html())
     assert not {"script", "img"} & set(found.tags)
+
+
+def test_a_model_without_a_calibration_is_not_said_to_have_brought_one() -> None:
+    page = evaluate_page(names(2))
+    assert "the model brought it along" in page.html()
+    html = dataclasses.replace(page, calibrated=False).html()
+    assert "the model brought it along" not in html
+    assert "brought no calibration along" in html
