@@ -15,6 +15,7 @@ from scorer.checking.tally import Tally
 from scorer.classifier.labels import LabelKind
 from scorer.errors import ConfigError
 from scorer.examples.columns import is_label, is_list
+from scorer.examples.targets import missing_labels
 from scorer.tables.texts import is_text
 
 # More distinct labels than these are not told apart: the column is none of labels, and memory stays bounded.
@@ -88,7 +89,7 @@ class LabelCounter:
         return self._add_lists(column, usable) if self.multi else self._add_values(column, usable)
 
     def _add_values(self, column: pa.ChunkedArray, usable: NDArray[np.bool_]) -> NDArray[np.uint64]:
-        missing, fractional = _missing(column), self._fractional(column)
+        missing, fractional = missing_labels(column), self._fractional(column)
         self.missing.add(missing)
         self.fractional.add(fractional)
         codes = self._encode(column, ~(missing | fractional))
@@ -103,7 +104,7 @@ class LabelCounter:
             values = pc.utf8_trim_whitespace(values)
             said = np.asarray(pc.not_equal(values, "")).astype(np.bool_)
             values, owner = values.filter(pa.array(said)), owner[said]
-        missing, fractional = _missing(values), self._fractional(values)
+        missing, fractional = missing_labels(values), self._fractional(values)
         no_list = np.asarray(pc.is_null(column)).astype(np.bool_)
         self.missing.add(no_list | _any(missing, owner, len(column)))
         self.fractional.add(_any(fractional, owner, len(column)))
@@ -150,15 +151,6 @@ def _plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
     return values.cast(pa.large_string()) if pa.types.is_string_view(values.type) else values
-
-
-def _missing(values: pa.ChunkedArray) -> NDArray[np.bool_]:
-    """Whether each value (n,) is null, NaN or a name of nothing but white space."""
-    absent = pc.is_null(values, nan_is_null=True)
-    if is_text(values.type):
-        blank = pc.equal(pc.utf8_trim_whitespace(values.cast(pa.large_string())), "")
-        absent = pc.or_(absent, pc.fill_null(blank, False))
-    return np.asarray(absent).astype(np.bool_)
 
 
 def _any(of_values: NDArray[np.bool_], owner: NDArray[np.int64], rows: int) -> NDArray[np.bool_]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from scorer.config.choices import FileLabelColumn, FileTextColumns, QuietSetting
+from scorer.config.choices import FileLabelColumn, FileLabelSeparator, FileTextColumns, QuietSetting
 from scorer.config.fit import FitConfig
 from scorer.config.settings import Checked, Setting
 
@@ -24,9 +24,7 @@ class CheckConfig(Checked):
     ] = None
     text_column: FileTextColumns = ()
     label_column: FileLabelColumn = None
-    label_separator: Annotated[
-        str | None, Setting("Between the labels of a row, where a column of text holds several.", metavar="SEP")
-    ] = None
+    label_separator: FileLabelSeparator = None
     limit: Annotated[int | None, Setting("Look only at the first N rows of DATA.", metavar="N", minimum=1)] = None
 
     # for which model

@@ -46,4 +46,14 @@ FileTextColumns = Annotated[
     ),
 ]
 FileLabelColumn = Annotated[str | None, Setting("Column of labels. Found by its name when not given.", metavar="C")]
+FileLabelSeparator = Annotated[
+    str | None, Setting("Between the labels of a row, where a column of texts holds several.", metavar="SEP")
+]
+ModelLabelSeparator = Annotated[
+    str | None,
+    Setting(
+        "Between the labels of a row, where a column of texts holds several. The default is the model's own.",
+        metavar="SEP",
+    ),
+]
 QuietSetting = Annotated[bool, Setting("Say nothing but warnings and errors.")]

@@ -11,6 +11,7 @@ from scorer.config.choices import (
     BatchTokensSetting,
     DeviceSetting,
     FileFormat,
+    ModelLabelSeparator,
     PrecisionSetting,
     QuietSetting,
 )
@@ -37,17 +38,16 @@ class DiffConfig(Checked):
     label_column: Annotated[
         str | None, Setting("Column of labels. The default is the models' own, if DATA has it.", metavar="C")
     ] = None
+    label_separator: ModelLabelSeparator = None
     limit: Annotated[int | None, Setting("Compare only the first N rows.", metavar="N", minimum=1)] = None
     input_format: Annotated[FileFormat | None, Setting("Format of DATA when its ending does not say.")] = None
 
     # what is refused, what is written
     max_flips: Annotated[
         str | None,
-        Setting("Exit with 65 when more rows than N, or P% of all, change their label.", metavar="N|P%"),
+        Setting("Exit with 65 when more rows than N, or P% of all, change their label or abstention.", metavar="N|P%"),
     ] = None
-    rows: Annotated[
-        Path | None, Setting("Write the rows whose label changes here, with both answers.", metavar="FILE")
-    ] = None
+    rows: Annotated[Path | None, Setting("Write the rows that change here, with both answers.", metavar="FILE")] = None
 
     # how it is computed
     precision: PrecisionSetting = "auto"

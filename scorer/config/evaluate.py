@@ -11,6 +11,7 @@ from scorer.config.choices import (
     BackendSetting,
     BatchTokensSetting,
     DeviceSetting,
+    ModelLabelSeparator,
     ModelSetting,
     ModelTextColumns,
     PrecisionSetting,
@@ -31,6 +32,7 @@ class EvaluateConfig(Checked):
     label_column: Annotated[str | None, Setting("Column of labels. The default is the model's own.", metavar="C")] = (
         None
     )
+    label_separator: ModelLabelSeparator = None
     limit: Annotated[int | None, Setting("Use only the first N rows.", metavar="N", minimum=1)] = None
     folds: Annotated[
         int | None,

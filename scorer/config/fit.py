@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from scorer.config.choices import (
     DeviceSetting,
     FileLabelColumn,
+    FileLabelSeparator,
     FileTextColumns,
     LongTextStrategy,
     Pooling,
@@ -59,9 +60,7 @@ class FitConfig(Checked):
     valid_fraction: Annotated[float, Setting("Share of TRAIN held out when there is no --valid.", minimum=0.0)] = 0.1
     text_column: FileTextColumns = ()
     label_column: FileLabelColumn = None
-    label_separator: Annotated[str | None, Setting("Separates a row's labels in a column of texts.", metavar="SEP")] = (
-        None
-    )
+    label_separator: FileLabelSeparator = None
     limit: Annotated[int | None, Setting("Use only the first N rows of TRAIN.", metavar="N", minimum=1)] = None
 
     # the model

@@ -19,6 +19,8 @@ from scorer.metrics.mcnemar import mcnemar_p_value
 
 _TOP = 20
 _BINS = 15
+# Which of the models abstains from a row: that is how `_pairs` is ordered.
+_ABSTAINS = (None, "new", "old", "both")
 
 
 @dataclass(frozen=True)
@@ -28,15 +30,24 @@ class Given:
     chosen      (n, names) bool, which labels each row has; none where it was not scored
     confidence  (n,) float32, the calibrated probability of its likeliest label; 0 where it was not scored
     scored      (n,) bool
+    abstained   (n,) bool, which scored rows have a label that is too unsure to be counted on
     """
 
     chosen: NDArray[np.bool_]
     confidence: NDArray[np.float32]
     scored: NDArray[np.bool_]
+    abstained: NDArray[np.bool_]
+
+    def at(self, rows: NDArray[np.int64]) -> Given:
+        """The answers to the rows at the places `rows`."""
+        return Given(self.chosen[rows], self.confidence[rows], self.scored[rows], self.abstained[rows])
 
 
 class Quality:
-    """How good one model's answers are, where labels are known. A row without a score is wrong."""
+    """How good one model's answers are, where labels are known.
+
+    A row without a score is wrong; one from which the model abstains counts by its candidate.
+    """
 
     def __init__(self, names: int) -> None:
         self._counts = np.zeros((3, names), np.int64)
@@ -76,36 +87,42 @@ class Comparison:
         self.names = tuple(names)
         self.multi = multi
         self.rows = self.compared = self.changed = self.only_old = self.only_new = 0
+        self.abstained_by_old = self.abstained_by_new = 0
         self.labelled = self.unknown = self._old_alone_right = self._new_alone_right = 0
         self._confidence_change = 0.0
-        # One more name stands for a row without any label.
-        self._pairs = np.zeros((len(names) + 1, len(names) + 1), np.int64)
+        # By who abstains, the old label and the new one; one more name stands for a row without any label.
+        self._pairs = np.zeros((len(_ABSTAINS), len(names) + 1, len(names) + 1), np.int64)
         self._gained = np.zeros(len(names), np.int64)
         self._lost = np.zeros(len(names), np.int64)
         self._examples: list[tuple[float, int, dict[str, Any]]] = []
         self._quality = Quality(len(names)), Quality(len(names))
 
     def add(self, old: Given, new: Given) -> NDArray[np.bool_]:
-        """Count n further rows; which of them changed, (n,) bool. A row that only one model scores has changed."""
+        """Count n further rows; which of them changed, (n,) bool. A row that only one model scores, or from which only
+        one abstains, has changed."""
         both = old.scored & new.scored
         either = old.scored | new.scored
-        changed: NDArray[np.bool_] = either & ((old.chosen != new.chosen).any(axis=1) | (old.scored != new.scored))
+        relabelled = (old.chosen != new.chosen).any(axis=1)
+        changed: NDArray[np.bool_] = relabelled | (old.scored != new.scored) | (old.abstained != new.abstained)
         self.compared += int(either.sum())
         self.changed += int(changed.sum())
         self.only_old += int((old.scored & ~new.scored).sum())
         self.only_new += int((new.scored & ~old.scored).sum())
+        self.abstained_by_old += int(old.abstained.sum())
+        self.abstained_by_new += int(new.abstained.sum())
         self._confidence_change += float(np.abs(old.confidence - new.confidence, dtype=np.float64)[both].sum())
         self._gained += (new.chosen & ~old.chosen).sum(axis=0)
         self._lost += (old.chosen & ~new.chosen).sum(axis=0)
         if not self.multi:
-            np.add.at(self._pairs, (self._single(old.chosen[changed]), self._single(new.chosen[changed])), 1)
+            labels = (self._single(given.chosen[changed]) for given in (old, new))
+            np.add.at(self._pairs, (_abstains(old, new)[changed], *labels), 1)
         self._remember(old, new, np.flatnonzero(changed))
         self.rows += len(changed)
         return changed
 
     def judge(self, old: Given, new: Given, true: NDArray[np.bool_], known: NDArray[np.bool_]) -> None:
-        """Count n rows whose labels are `true` (n, names) where all of them are among the names, which `known` (n,)
-        says: other labels are beyond both models, which are wrong there."""
+        """Count n rows that at least one model scored, and whose labels are `true` (n, names) where all of them are
+        among the names, which `known` (n,) says: other labels are beyond both models, which are wrong there."""
         right = [(given.chosen == true).all(axis=1) & given.scored & known for given in (old, new)]
         for quality, given, correct in zip(self._quality, (old, new), right, strict=True):
             quality.add(given, true, correct)
@@ -134,6 +151,8 @@ class Comparison:
             "changed_share": round(self.changed_share, 6),
             "scored_only_by_old": self.only_old,
             "scored_only_by_new": self.only_new,
+            "abstained_by_old": self.abstained_by_old,
+            "abstained_by_new": self.abstained_by_new,
             "mean_confidence_change": round(self._confidence_change / both, 6) if both else None,
             "changes": self._label_changes() if self.multi else self._changes(),
             "examples": [example for *_, example in sorted(self._examples, key=lambda one: (-one[0], -one[1]))],
@@ -153,12 +172,15 @@ class Comparison:
         }
 
     def _changes(self) -> list[dict[str, Any]]:
-        """The most frequent changes of a row's label, None for a row without a score."""
+        """The most frequent changes of a row's label, None for a row without a score, and of who abstains from it."""
         names = (*self.names, None)
-        places = np.argsort(-self._pairs, axis=None, kind="stable")[:_TOP]
-        pairs = [divmod(int(place), len(names)) for place in places]
-        found = [(names[old], names[new], int(self._pairs[old, new])) for old, new in pairs]
-        return [{"old": old, "new": new, "rows": rows} for old, new, rows in found if rows]
+        order = np.argsort(-self._pairs, axis=None, kind="stable")[:_TOP]
+        places = np.transpose(np.unravel_index(order, self._pairs.shape)).tolist()
+        return [
+            {"old": names[old], "new": names[new], "abstains": _ABSTAINS[who], "rows": int(self._pairs[who, old, new])}
+            for who, old, new in places
+            if self._pairs[who, old, new]
+        ]
 
     def _label_changes(self) -> list[dict[str, Any]]:
         """How many rows gained and lost each label, most first."""
@@ -169,12 +191,14 @@ class Comparison:
     def _remember(self, old: Given, new: Given, changed: NDArray[np.int64]) -> None:
         """Keep the changes that both models are surest of."""
         sure = np.minimum(old.confidence, new.confidence)[changed]
+        abstains = _abstains(old, new)
         for place in np.argsort(-sure, kind="stable")[:_TOP]:
             row = int(changed[place])
             example = {
                 "row": self.rows + row + 1,
                 "old": self._named(old, row),
                 "new": self._named(new, row),
+                "abstains": _ABSTAINS[abstains[row]],
                 "old_confidence": round(float(old.confidence[row]), 6),
                 "new_confidence": round(float(new.confidence[row]), 6),
             }
@@ -192,3 +216,8 @@ class Comparison:
     def _single(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
         """The one label of each row, or the number of names where it has none."""
         return np.where(chosen.any(axis=1), chosen.argmax(axis=1), len(self.names))
+
+
+def _abstains(old: Given, new: Given) -> NDArray[np.int64]:
+    """Who abstains from each row, places in `_ABSTAINS` (n,)."""
+    return (2 * old.abstained + new.abstained).astype(np.int64)

@@ -22,10 +22,10 @@ from scorer.config import WINDOW_TEXT_BYTES, DiffConfig, FrameConfig
 from scorer.errors import DataError, Interrupted
 from scorer.evaluation.comparison import Comparison, Given
 from scorer.evaluation.diff_preparation import ANSWERS, ROW, Prepared, prepare
-from scorer.examples.targets import label_values
+from scorer.examples.targets import label_values, missing_labels
 from scorer.runs.console import Console
 from scorer.runs.signals import StopSignals
-from scorer.scoring.status import NAMES, is_scored
+from scorer.scoring.status import NAMES, Status, is_scored
 from scorer.tables.lineage import lineage_metadata
 from scorer.tables.sink import Sink
 from scorer.tables.table_file import table_file
@@ -36,11 +36,17 @@ if TYPE_CHECKING:
 
 _WINDOW_ROWS = 16_384
 _COPIES = ("first", "second")
+_WHO = {
+    None: "",
+    "old": " (the old model abstains)",
+    "new": " (the new model abstains)",
+    "both": " (both models abstain)",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class DiffSummary:
-    """What a comparison found; `too_many` says whether more labels change than `--max-flips` allows."""
+    """What a comparison found; `too_many` says whether more rows change than `--max-flips` allows."""
 
     prepared: Prepared
     comparison: Comparison
@@ -51,8 +57,14 @@ class DiffSummary:
         flips, comparison = self.prepared.flips, self.comparison
         return flips is not None and not flips.allows(comparison.changed, of=comparison.compared)
 
+    @property
+    def what(self) -> str:
+        """What it is that changes, for people."""
+        abstained = self.comparison.abstained_by_old or self.comparison.abstained_by_new
+        return "their label or abstention" if abstained else "their label"
+
     def check(self) -> None:
-        """DataError when too many labels change for the new model to take the old one's place, or none was compared."""
+        """DataError when too many rows change for the new model to take the old one's place, or none was compared."""
         if self.prepared.flips is not None and not self.comparison.compared:
             raise DataError(
                 f"{self.prepared.config.data}: no row was scored, so --max-flips has nothing to judge by; name a file "
@@ -60,7 +72,7 @@ class DiffSummary:
             )
         if self.too_many:
             raise DataError(
-                f"{self.comparison.changed} of {self.comparison.compared} rows change their label, and --max-flips is "
+                f"{self.comparison.changed} of {self.comparison.compared} rows change {self.what}, and --max-flips is "
                 f"{self.prepared.flips}; look at them with --rows before the new model is used"
             )
 
@@ -91,9 +103,13 @@ def diff(config: DiffConfig, console: Console) -> DiffSummary:
     """
     started = time.monotonic()
     try:
-        with StopSignals() as signals, signals.at_once():
-            prepared = prepare(config)
-            comparison = _compare(prepared, console)
+        with StopSignals() as signals:
+            with signals.at_once():
+                prepared = prepare(config)
+                models = _load(prepared)
+            # At once no longer when the changed rows appear: either they do, or the comparison was interrupted.
+            with _changed_rows(prepared, models) as sink, signals.at_once():
+                comparison = _compare(prepared, models, sink, console)
     except Interrupted as error:
         raise Interrupted(error.signal_number, "interrupted; nothing was written") from error
     summary = DiffSummary(prepared=prepared, comparison=comparison, seconds=time.monotonic() - started)
@@ -101,18 +117,22 @@ def diff(config: DiffConfig, console: Console) -> DiffSummary:
     return summary
 
 
-def _compare(prepared: Prepared, console: Console) -> Comparison:
+def _load(prepared: Prepared) -> list[_Model]:
+    """The old and the new model."""
     from scorer.scoring.frames import FrameScorer
 
-    config, reader = prepared.config, prepared.reader
-    models = [
-        _Model(FrameScorer(_frame_config(config, directory, len(columns)), directory), columns)
+    return [
+        _Model(FrameScorer(_frame_config(prepared.config, directory, len(columns)), directory), columns)
         for directory, columns in zip((prepared.old, prepared.new), prepared.texts, strict=True)
     ]
+
+
+def _compare(prepared: Prepared, models: list[_Model], sink: Sink | None, console: Console) -> Comparison:
+    config, reader = prepared.config, prepared.reader
     names = tuple(dict.fromkeys(name for model in models for name in model.labels.names))
     comparison = Comparison(names, multi=any(model.labels.multi for model in models))
     windows = reader.windows(max_rows=_WINDOW_ROWS, max_bytes=WINDOW_TEXT_BYTES, limit=config.limit)
-    with _changed_rows(prepared, models) as sink, console.progress("diff", reader.rows, "rows") as bar:
+    with console.progress("diff", reader.rows, "rows") as bar:
         for window in windows:
             first = comparison.rows
             tables = [model.score(window) for model in models]
@@ -155,31 +175,37 @@ class _Model:
     def given(self, scored: pa.Table, names: tuple[str, ...]) -> Given:
         """The answers in the table `scored`, its labels at their places among `names`."""
         status = scored["score_status"].combine_chunks().cast(pa.string()).to_pylist()
-        known = is_scored(np.array([NAMES.index(name) for name in status], np.int8))
+        codes = np.array([NAMES.index(name) for name in status], np.int8)
+        known = is_scored(codes)
         struct = scored["probabilities"].combine_chunks()
         probability = np.stack([struct.field(place).to_numpy() for place in range(len(self.labels))], axis=1)
         chosen = np.zeros((len(status), len(names)), np.bool_)
         chosen[:, [names.index(name) for name in self.labels.names]] = self._scorer.decision.chosen(probability)
-        confidence = probability.max(axis=1)
-        return Given(chosen & known[:, None], np.where(known, confidence, 0).astype(np.float32), known)
+        confidence = np.where(known, probability.max(axis=1), 0).astype(np.float32)
+        return Given(chosen & known[:, None], confidence, known, codes == Status.ABSTAIN)
 
 
 def _judge(prepared: Prepared, comparison: Comparison, column: pa.ChunkedArray, old: Given, new: Given) -> None:
-    """Compare the answers with the labels of those rows that have one."""
-    if pa.types.is_string_view(column.type):
-        column = column.cast(pa.large_string())  # pyarrow filters no views
-    valid = column.is_valid().to_numpy().astype(np.bool_)
-    rows = np.flatnonzero(valid)
+    """Compare the answers with the labels of those rows that have one, and a score from at least one model."""
+    column = _plain(column)
+    # Between separators, an empty text is what a row without any label has.
+    missing = missing_labels(column) if prepared.separator is None else np.asarray(column.is_null()).astype(np.bool_)
+    judged = ~missing & (old.scored | new.scored)
+    rows = np.flatnonzero(judged)
     if not len(rows):
         return
     assert prepared.label is not None, "rows are judged by a column; this is a bug"
-    where = prepared.config.data
-    values = label_values(
-        column.filter(pa.array(valid)), name=prepared.label, where=where, separator=prepared.separator
-    )
+    where, column = prepared.config.data, column.filter(pa.array(judged))
+    values = label_values(column, name=prepared.label, where=where, separator=prepared.separator)
     true, known = _matrix(values, comparison.names)
-    old, new = (Given(one.chosen[rows], one.confidence[rows], one.scored[rows]) for one in (old, new))
-    comparison.judge(old, new, true, known)
+    comparison.judge(old.at(rows), new.at(rows), true, known)
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """`column` without a dictionary, and its texts in a type that pyarrow filters, which views are not."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    return column.cast(pa.large_string()) if pa.types.is_string_view(column.type) else column
 
 
 def _matrix(values: list[RowLabel], names: tuple[str, ...]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -240,11 +266,17 @@ def _lineage(prepared: Prepared) -> dict[str, Any]:
 def _conclude(summary: DiffSummary, console: Console) -> None:
     found = summary.as_dict()
     console.say(
-        f"{found['changed']} of {found['compared']} rows change their label ({found['changed_share']:.2%}); "
+        f"{found['changed']} of {found['compared']} rows change {summary.what} ({found['changed_share']:.2%}); "
         f"{found['rows'] - found['compared']} have no score"
     )
+    if found["abstained_by_old"] or found["abstained_by_new"]:
+        console.say(
+            f"the old model abstains from {found['abstained_by_old']} rows, the new one from "
+            f"{found['abstained_by_new']}; a row from which only one abstains has changed"
+        )
     for change in () if summary.comparison.multi else found["changes"][:5]:
-        console.say(f"  {change['old']} -> {change['new']}: {change['rows']} rows")
+        who = _WHO[change["abstains"]]
+        console.say(f"  {change['old']} -> {change['new']}{who}: {change['rows']} rows")
     if found["with_unknown_labels"]:
         console.warn(
             f"{found['with_unknown_labels']} of {found['labelled']} labelled rows have a label that neither model "

@@ -13,7 +13,10 @@ import pyarrow as pa
 from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.config import DiffConfig, FileFormat
 from scorer.errors import DataError, ModelError, UsageError
+from scorer.examples.targets import check_separator
 from scorer.scoring.limits import Allowance
+from scorer.scoring.origin import holds_predictions
+from scorer.scoring.preparation import refuse_own_input
 from scorer.tables.columns import find_text_columns
 from scorer.tables.formats import format_of
 from scorer.tables.publish import check_target
@@ -46,8 +49,10 @@ def prepare(config: DiffConfig) -> Prepared:
     """Check `config`, cheapest first; what is wrong is raised as a ScorerError."""
     flips = Allowance.parse(config.max_flips, flag="--max-flips") if config.max_flips is not None else None
     rows_format = _rows_format(config)
+    check_separator(config.label_separator)
     source = Source.open(config.data, input_format=config.input_format)
     if config.rows is not None:
+        refuse_own_input(config.rows, config.data)
         check_target(config.rows, source.files, force=config.force)
     old, new = (open_model(name) for name in (config.old, config.new))
     for directory in (old, new):
@@ -85,14 +90,16 @@ def _rows_format(config: DiffConfig) -> FileFormat | None:
 def _label_column(
     config: DiffConfig, source: Source, old: ModelDirectory, new: ModelDirectory
 ) -> tuple[str | None, str | None]:
-    """The column of labels that was asked for, or that of the new or the old model if the data has it; and what stands
-    between the labels of a row there, as the models say that know that column, or else any model."""
+    """The column of labels that was asked for, or that of the new or the old model if the data has it and it is none of
+    scorer's answers; and what stands between the labels of a row there, as was said, or as the models say that know
+    that column, or else any model."""
     recorded = [(one.metadata.label_column, one.metadata.label_separator) for one in (new, old) if one.metadata]
     if config.label_column is not None:
         check_names(source.names, (config.label_column,), where=config.data)
-    column = config.label_column or next((name for name, _ in recorded if name in source.names), None)
+    found = (name for name, _ in recorded if name in source.names and not holds_predictions(source, name))
+    column = config.label_column or next(found, None)
     knowing = [separator for name, separator in recorded if name == column] or [separator for _, separator in recorded]
-    return column, next((separator for separator in knowing if separator), None)
+    return column, config.label_separator or next((separator for separator in knowing if separator), None)
 
 
 def _refuse_clash(schema: pa.Schema) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scorer.evaluation.findings import Findings
+from scorer.examples.targets import label_counts
+from scorer.metrics.classification import LabelMetrics
 from scorer.metrics.thresholds import Threshold
 
 _MOST_LABELS = 30
@@ -19,13 +21,16 @@ _MOST_NOISE = 0.15
 def narrate(findings: Findings, *, show: int) -> Iterator[str]:
     """The lines, most important first within each part; `show` bounds the lists of rows."""
     metrics, raw = findings.metrics, findings.raw
-    for label in sorted(metrics.labels, key=lambda label: label.f1)[:_MOST_LABELS]:
+    met = _met(findings)
+    for label in sorted(met, key=lambda label: label.f1)[:_MOST_LABELS]:
         yield (
             f"label {label.name}: precision {label.precision:.3f}, recall {label.recall:.3f}, F1 {label.f1:.3f}, "
             f"{label.support} rows"
         )
-    if (hidden := len(metrics.labels) - _MOST_LABELS) > 0:
+    if (hidden := len(met) - _MOST_LABELS) > 0:
         yield f"and {hidden} labels with a higher F1"
+    if absent := len(metrics.labels) - len(met):
+        yield f"and {absent} labels that no row has and the model never gives"
     more = "".join(f", {name.replace('_', ' ')} {value:.4f}" for name, value in metrics.more.items())
     accuracy = "exact match" if findings.labels.multi else "accuracy"
     yield f"{accuracy} {metrics.accuracy:.4f}, macro F1 {metrics.macro_f1:.4f}{more} on {metrics.rows} rows"
@@ -37,6 +42,12 @@ def narrate(findings: Findings, *, show: int) -> Iterator[str]:
         yield from (_reached(target, found) for target, found in findings.reaching.items())
     yield from _worse(findings)
     yield from _doubtful(findings, show)
+
+
+def _met(findings: Findings) -> list[LabelMetrics]:
+    """The labels that rows have or were given: of the others the figures are 0 and say nothing."""
+    given = label_counts(findings.judged.predicted, findings.labels)
+    return [label for label, rows in zip(findings.metrics.labels, given, strict=True) if label.support or rows]
 
 
 def _reached(target: float, found: Threshold | None) -> str:

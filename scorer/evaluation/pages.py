@@ -45,6 +45,7 @@ def evaluate_page(prepared: Prepared, predicted: Predicted, findings: Findings) 
         suspects=_shown(prepared, findings, suspects, errors.suggested),
         ordered=findings.labels.ordinal,
         lengths=_lengths(prepared, predicted, findings),
+        calibrated=prepared.directory.metadata is not None,
         folds=config.folds,
         remarks=[Remark("warning", warning) for warning in prepared.warnings],
         configuration={

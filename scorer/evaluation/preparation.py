@@ -10,11 +10,14 @@ from dataclasses import dataclass
 
 from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.classifier.labels import LabelSet, Targets
+from scorer.classifier.metadata import ModelMetadata
 from scorer.config import EvaluateConfig
 from scorer.errors import ModelError, UsageError
+from scorer.examples.columns import LABEL_NAMES
 from scorer.examples.reading import Examples, read_examples
-from scorer.examples.targets import label_indices
+from scorer.examples.targets import check_separator, label_indices, of_kind
 from scorer.runs.console import Console
+from scorer.scoring.origin import holds_predictions
 from scorer.scoring.preparation import refuse_own_input
 from scorer.tables.columns import find_text_columns
 from scorer.tables.formats import format_of
@@ -41,6 +44,7 @@ class Prepared:
 
 def prepare(config: EvaluateConfig, console: Console) -> Prepared:
     """Check `config` and read its rows; what is wrong is raised as a ScorerError, what is doubtful is a warning."""
+    check_separator(config.label_separator)
     source = Source.open(config.data)
     _check_outputs(config, source)
     check_names(source.names, config.slice, where=config.data)
@@ -48,19 +52,17 @@ def prepare(config: EvaluateConfig, console: Console) -> Prepared:
     labels = _labels(directory, folds=config.folds)
     metadata = directory.metadata
     fitted = metadata.text_columns if metadata else ()
-    label = config.label_column
-    if label is None and metadata is not None and metadata.label_column in source.names:
-        label = metadata.label_column
     examples = read_examples(
         config.data,
         text_columns=find_text_columns(source.names, config.text_column, fitted, where=config.data),
-        label_column=label,
-        label_separator=metadata.label_separator if metadata else None,
+        label_column=_label_column(config, source, metadata),
+        label_separator=config.label_separator or (metadata.label_separator if metadata else None),
         limit=config.limit,
         others=tuple(dict.fromkeys(config.slice)),
     )
     name = examples.columns.label
-    targets = label_indices(examples.labels, labels, name=name, where=config.data, known="the model")
+    values = examples.labels if config.label_separator is None else of_kind(examples.labels, labels.kind)
+    targets = label_indices(values, labels, name=name, where=config.data, known="the model")
     warnings = tuple(_warnings(config, directory, examples))
     for warning in warnings:
         console.warn(warning)
@@ -74,6 +76,24 @@ def _labels(directory: ModelDirectory, *, folds: int | None) -> LabelSet:
     if folds is not None and directory.metadata is None:
         raise UsageError(f"--folds: {directory.name} does not say how it was fitted; only a model of scorer fit does")
     return labels
+
+
+def _label_column(config: EvaluateConfig, source: Source, metadata: ModelMetadata | None) -> str | None:
+    """The column of labels that was asked for, or the model's own; None where it is to be found by its name.
+
+    UsageError when nobody asked for it and it may be one of scorer's answers.
+    """
+    if config.label_column is not None:
+        return config.label_column
+    own = metadata.label_column if metadata is not None and metadata.label_column in source.names else None
+    usual = [name for name in source.names if name.lower() in LABEL_NAMES]
+    for name in usual if own is None else [own]:
+        if holds_predictions(source, name):
+            raise UsageError(
+                f"{config.data}: column {name!r} holds predictions that scorer wrote; name the column of labels with "
+                "--label-column"
+            )
+    return own
 
 
 def _check_outputs(config: EvaluateConfig, source: Source) -> None:

@@ -6,6 +6,7 @@ of lists, or by a separator in a column of texts. Does not know files or models.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
@@ -15,13 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from scorer.classifier.labels import LabelSet, LabelValue, RowLabel, Targets
+from scorer.classifier.labels import LabelKind, LabelSet, LabelValue, RowLabel, Targets
 from scorer.errors import ConfigError, DataError, UsageError
 from scorer.examples.columns import is_label, is_list
 from scorer.tables.texts import is_text
 
 MOST_LABELS = 1000
 _MANY_LABELS = 20
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
 
 
 def check_separator(separator: str | None) -> None:
@@ -85,7 +87,7 @@ def _one_each(column: pa.ChunkedArray, *, name: str, where: str, unit: str = "ro
     """The labels of a column with one a row."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    missing = _missing(column)
+    missing = int(missing_labels(column).sum())
     if missing:
         raise DataError(
             f"{where}: labels: {missing} null or empty of {len(column)} {unit} in column {name!r}; fill or drop them"
@@ -102,6 +104,21 @@ def _one_each(column: pa.ChunkedArray, *, name: str, where: str, unit: str = "ro
         column = _as_int64(column, name=name, where=where)
     values: list[LabelValue] = column.to_pylist()
     return values
+
+
+def missing_labels(column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    """Whether each value (n,) of a column without a dictionary is null, NaN or a name of nothing but white space."""
+    absent = pc.is_null(column, nan_is_null=True)
+    if is_text(column.type):
+        blank = pc.equal(pc.utf8_trim_whitespace(column.cast(pa.large_string())), "")
+        absent = pc.or_(absent, pc.fill_null(blank, False))
+    return np.asarray(absent).astype(np.bool_)
+
+
+def of_kind(values: Sequence[RowLabel], kind: LabelKind) -> list[RowLabel]:
+    """`values` with the several labels of a row in the type `kind` where they are spelt so: all that stands between
+    separators is a name, while the labels of a column of lists may be numbers."""
+    return [tuple(_of_kind(value, kind) for value in row) if isinstance(row, tuple) else row for row in values]
 
 
 def label_set(values: Sequence[RowLabel], *, name: str, where: str, multi: bool = False) -> LabelSet:
@@ -190,11 +207,12 @@ def _each(values: Iterable[RowLabel]) -> Iterable[LabelValue]:
     return chain.from_iterable(map(_labels_of, values))
 
 
-def _missing(column: pa.ChunkedArray) -> int:
-    absent = pc.is_null(column, nan_is_null=True)
-    if is_text(column.type):
-        absent = pc.or_kleene(absent, pc.equal(pc.utf8_trim_whitespace(column.cast(pa.large_string())), ""))
-    return int(pc.sum(absent).as_py() or 0)
+def _of_kind(value: LabelValue, kind: LabelKind) -> LabelValue:
+    if kind == "int" and isinstance(value, str) and _INTEGER.fullmatch(value):
+        return int(value)
+    if kind == "bool" and value in ("false", "true"):
+        return value == "true"
+    return value
 
 
 def _as_int64(column: pa.ChunkedArray, *, name: str, where: str) -> pa.ChunkedArray:

@@ -23,6 +23,7 @@ from scorer.reports.rows import ShownRow, row_list
 from scorer.reports.sections import calibration_section, headline, label_section, origin_sections
 
 _CALIBRATION = "Nothing of the calibration was fitted here: the model brought it along, from its validation rows."
+_UNCALIBRATED = "The model brought no calibration along, and none was fitted here: the logits stay as they are."
 _FOLDS = "Each fold's model was calibrated on rows that it held out, none of them of the fold that it judges."
 
 
@@ -36,6 +37,7 @@ class EvaluatePage:
     remarks       what there is to say about the figures, such as that the model was fitted on these rows
     ordered       whether the labels are numbers, whose order says more than their frequencies
     lengths       how long the rows' texts are; None where nobody counted
+    calibrated    whether the model brought a calibration along
     folds         how many models judged the rows, each those that it had not seen; None for the model itself
     configuration, lineage  printed as they come, name by name
     """
@@ -52,6 +54,7 @@ class EvaluatePage:
     remarks: Sequence[Remark] = ()
     ordered: bool = False
     lengths: TextLengths | None = None
+    calibrated: bool = True
     folds: int | None = None
     configuration: Mapping[str, Any]
     lineage: Mapping[str, Any]
@@ -65,7 +68,7 @@ class EvaluatePage:
                 remark_section("Before you read on", self.remarks),
                 label_section(self.metrics, self.decision.thresholds),
                 confusion_section(self.metrics),
-                calibration_section(self.metrics, self.raw, note=_CALIBRATION if self.folds is None else _FOLDS),
+                calibration_section(self.metrics, self.raw, note=self._calibration()),
                 threshold_section(self.thresholds, abstain_below=self.decision.abstain_below),
                 slice_section(self.slices, several=self.metrics.confusion is None),
                 _suspects(self.suspects),
@@ -81,6 +84,11 @@ class EvaluatePage:
         labels = self.metrics.labels
         names, true = [label.name for label in labels], [label.support for label in labels]
         return prediction_section(names, true, [label.predicted for label in labels], ordered=self.ordered)
+
+    def _calibration(self) -> str:
+        if self.folds is not None:
+            return _FOLDS
+        return _CALIBRATION if self.calibrated else _UNCALIBRATED
 
 
 def _suspects(rows: Sequence[ShownRow]) -> Html:

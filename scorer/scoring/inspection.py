@@ -11,6 +11,7 @@ from typing import Any
 
 from scorer.classifier.anatomy import parameters_by_part
 from scorer.classifier.directory import ModelDirectory, open_model
+from scorer.scoring.origin import written_by
 from scorer.tables.lineage import read_lineage
 from scorer.tables.source import Source
 
@@ -37,16 +38,21 @@ def describe_model(directory: ModelDirectory) -> dict[str, Any]:
 
 
 def inspect_file(path: Path) -> dict[str, Any]:
-    """Rows and columns of a data file; for one that scorer wrote, its lineage with the counts by status."""
+    """Rows and columns of a data file; of one that scorer wrote also by which command, and its lineage.
+
+    The lineage of a score job has the counts by status.
+    """
     source = Source.open(str(path))
     reader = source.read()
     lineage = read_lineage(path) if source.format == "parquet" else None
+    writer = written_by(lineage)
     return {
         "kind": "file",
         "path": str(path),
         "format": source.format,
         "rows": reader.rows,
         "columns": {field.name: str(field.type) for field in reader.schema},
-        "scored": lineage is not None,
+        "scored": writer == "score",
+        "written_by": writer,
         "lineage": lineage,
     }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from scorer.config import ScoreConfig
 from scorer.errors import DataError, UsageError
@@ -15,18 +16,18 @@ from scorer.scoring.drift import Drift
 
 @dataclass(frozen=True)
 class Allowance:
-    """At most `number` rows, or that share of all rows when it is a `share`."""
+    """At most `number` rows, or that share of all rows when it is a `share`; exact, as 29 of 100 rows are 29%."""
 
-    number: float
+    number: Fraction
     share: bool
 
     @classmethod
     def parse(cls, text: str, *, flag: str) -> Allowance:
         """What `N` or `P%` says; UsageError when it says something else."""
         if re.fullmatch(r"\d+", text):
-            return cls(int(text), False)
+            return cls(Fraction(text), False)
         if re.fullmatch(r"\d+(\.\d+)?%", text) and float(text[:-1]) <= 100:
-            return cls(float(text[:-1]) / 100, True)
+            return cls(Fraction(text[:-1]) / 100, True)
         raise UsageError(f"{flag} {text}: expected a number of rows (20) or a share of them (0.5%)")
 
     def allows(self, rows: int, *, of: int) -> bool:
@@ -34,7 +35,7 @@ class Allowance:
         return rows <= (of * self.number if self.share else self.number)
 
     def __str__(self) -> str:
-        return f"{100 * self.number:g}%" if self.share else f"{self.number}"
+        return f"{float(100 * self.number):g}%" if self.share else f"{self.number}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from scorer.classifier.metadata import METADATA_FILE, ModelMetadata, sha256
 from scorer.config import WINDOW_ROWS, WINDOW_TEXT_BYTES
 from scorer.errors import DataError, ModelError, ScorerError
 from scorer.scoring.inspection import describe_model, inspect_file
+from scorer.scoring.origin import prefix_of
 from scorer.scoring.status import NAMES, SCORED_NAMES
 from scorer.tables.source import Source
 from scorer.tables.texts import is_text
@@ -87,7 +88,7 @@ def _load(directory: ModelDirectory, files: dict[str, str]) -> Verified:
 
 def _recount(path: Path, document: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
     """Read all of `path`: what contradicts its lineage, and the counts that were found."""
-    lineage = document["lineage"]
+    lineage = document["lineage"] if document["scored"] else None
     reader = Source.open(str(path)).read()
     columns = _appended(lineage, reader.schema) if lineage is not None else None
     if lineage is not None and columns is None:
@@ -116,8 +117,7 @@ def _validate(window: pa.Table, path: Path) -> None:
 
 def _appended(lineage: dict[str, Any], schema: pa.Schema) -> tuple[str, str, str] | None:
     """The names of status, score and confidence; None when one is not in `schema`, or the status is no text."""
-    options = lineage.get("options")
-    prefix = options.get("prefix", "") if isinstance(options, dict) else ""
+    prefix = prefix_of(lineage)
     names = (f"{prefix}score_status", f"{prefix}score", f"{prefix}confidence")
     return names if set(names) <= set(schema.names) and is_text(schema.field(names[0]).type) else None
 

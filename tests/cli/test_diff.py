@@ -31,3 +31,11 @@ def test_the_summary_and_the_gate(cli, models, tmp_path):
 def test_missing_data(cli, models):
     ran = cli("diff", *models, "absent.parquet")
     assert (ran.code, ran.out) == (66, "")
+
+
+def test_an_empty_separator_is_a_usage_error(cli, models, tmp_path):
+    write(tmp_path / "in.parquet", pa.table({"text": sentences(4), "score": ["1"] * 4}))
+    for arguments in (("diff", *models, "in.parquet"), ("evaluate", "in.parquet", "-m", models[0])):
+        ran = cli(*arguments, "--label-separator", "")
+        assert (ran.code, ran.out) == (2, "")
+        assert ran.err.startswith("scorer: error: --label-separator: empty; ")

@@ -16,13 +16,9 @@ from scorer.metrics.mcnemar import mcnemar_p_value
 NAMES = ("a", "b", "c")
 
 
-def single(places, confidence, scored):
+def single(places, confidence, scored, abstained=False):
     chosen = np.eye(3, dtype=np.bool_)[places] & scored[:, None]
-    return Given(chosen, np.where(scored, confidence, 0).astype(np.float32), scored)
-
-
-def part(given, rows):
-    return Given(given.chosen[rows], given.confidence[rows], given.scored[rows])
+    return Given(chosen, np.where(scored, confidence, 0).astype(np.float32), scored, scored & abstained)
 
 
 @pytest.fixture
@@ -36,7 +32,7 @@ def test_what_changes(draw):
     scored = draw.random((2, 200)) < 0.9
     sides = single(old, confidence[0], scored[0]), single(new, confidence[1], scored[1])
     comparison = Comparison(NAMES, multi=False)
-    found = [comparison.add(*(part(side, rows) for side in sides)) for rows in np.array_split(np.arange(200), 7)]
+    found = [comparison.add(*(side.at(rows) for side in sides)) for rows in np.array_split(np.arange(200), 7)]
 
     answers = [
         [NAMES[place] if ok else None for place, ok in zip(places, known, strict=True)]
@@ -73,7 +69,7 @@ def test_how_good_both_are(draw):
     sides = [single(each.argmax(axis=1), each.max(axis=1), np.ones(300, np.bool_)) for each in probability]
     comparison = Comparison(NAMES, multi=False)
     for rows in np.array_split(np.arange(300), 3):
-        old, new = (part(side, rows) for side in sides)
+        old, new = (side.at(rows) for side in sides)
         comparison.judge(old, new, np.eye(3, dtype=np.bool_)[true[rows]], np.ones(len(rows), np.bool_))
     for found, each in zip(comparison.metrics, logits, strict=True):
         expected = measure(each, true, labels=LabelSet(NAMES, "string"))
@@ -93,8 +89,8 @@ def test_rows_with_several_labels(draw):
     old, new, true = (draw.random((100, 3)) < 0.4 for _ in range(3))
     ones, scored = np.ones(100, np.float32), np.ones(100, np.bool_)
     comparison = Comparison(NAMES, multi=True)
-    changed = comparison.add(Given(old, ones, scored), Given(new, ones, scored))
-    comparison.judge(Given(old, ones, scored), Given(new, ones, scored), true, scored)
+    changed = comparison.add(Given(old, ones, scored, ~scored), Given(new, ones, scored, ~scored))
+    comparison.judge(Given(old, ones, scored, ~scored), Given(new, ones, scored, ~scored), true, scored)
     assert changed.tolist() == (old != new).any(axis=1).tolist()
     changes = {one["label"]: (one["gained"], one["lost"]) for one in comparison.as_dict()["changes"]}
     assert changes == {
@@ -111,15 +107,33 @@ def test_rows_with_several_labels(draw):
 
 
 def test_a_row_without_a_score_or_with_a_label_beyond_the_models_is_wrong():
-    scored = np.array([True, False, True])
-    given = single(np.array([0, 0, 0]), np.ones(3), scored)
+    old, new = (single(np.array([0, 0, 0]), np.ones(3), np.array([True, second, True])) for second in (True, False))
     comparison = Comparison(NAMES, multi=False)
     true = np.eye(3, dtype=np.bool_)[[0, 0, 0]]
     true[2] = False
-    comparison.judge(given, given, true, np.array([True, True, False]))
-    assert comparison.metrics[0]["accuracy"] == pytest.approx(1 / 3)
+    comparison.judge(old, new, true, np.array([True, True, False]))
+    assert [found["accuracy"] for found in comparison.metrics] == pytest.approx([2 / 3, 1 / 3])
     assert comparison.as_dict()["mcnemar"]["p_value"] == 1.0
     assert (comparison.labelled, comparison.unknown) == (3, 1)
+
+
+def test_an_abstention_of_one_model_is_a_change():
+    old_unsure, new_unsure = np.array([[False, True, True, False, True], [True, True, True, False, False]])
+    scored, sure = np.ones(5, np.bool_), np.linspace(0.9, 0.5, 5)
+    comparison = Comparison(NAMES, multi=False)
+    changed = comparison.add(
+        single(np.array([0, 0, 0, 1, 1]), sure, scored, old_unsure),
+        single(np.array([0, 0, 1, 1, 2]), sure, scored, new_unsure),
+    )
+    assert changed.tolist() == [True, False, True, False, True]
+    found = comparison.as_dict()
+    assert (found["changed"], found["abstained_by_old"], found["abstained_by_new"]) == (3, 3, 3)
+    assert found["changes"] == [
+        {"old": "a", "new": "a", "abstains": "new", "rows": 1},
+        {"old": "b", "new": "c", "abstains": "old", "rows": 1},
+        {"old": "a", "new": "b", "abstains": "both", "rows": 1},
+    ]
+    assert [(one["row"], one["abstains"]) for one in found["examples"]] == [(1, "new"), (3, "both"), (5, "old")]
 
 
 def test_nothing_to_compare():

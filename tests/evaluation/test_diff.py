@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
+import signal
+from contextlib import contextmanager
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,11 +18,13 @@ from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import ModelMetadata
 from scorer.config import DiffConfig
-from scorer.errors import DataError, ModelError, OutputRefused, UsageError
+from scorer.errors import DataError, Interrupted, ModelError, OutputRefused, UsageError
+from scorer.evaluation import diff as diff_module
 from scorer.evaluation.diff import diff
 from scorer.evaluation.diff_preparation import prepare
 from scorer.runs.console import Console
-from tests.evaluation.fitted import make_fitted
+from scorer.scoring.verification import verify_file
+from tests.evaluation.fitted import TEMPERATURE, make_fitted, run, texts
 from tests.models import sentences
 from tests.scoring.files import read, write
 from tests.training.fits import Remembering
@@ -77,6 +82,8 @@ def test_what_changes_between_two_models(compare, models, table, tmp_path, monke
     assert [(row["old_score"], row["new_score"]) for row in rows] == [(old[i][0], new[i][0]) for i in changed]
     assert [row["new_confidence"] for row in rows] == pytest.approx([new[i][1] for i in changed], abs=1e-5)
     assert json.loads(pq.read_metadata(tmp_path / "rows.parquet").metadata[b"scorer"])["diff"]
+    verified = verify_file(tmp_path / "rows.parquet")
+    assert (verified.error, verified.document["scored"], verified.document["written_by"]) == (None, False, "diff")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.parquet", "rows.parquet"]
     texts = [text for text in table["text"].to_pylist() if text]
     assert not any(text in json.dumps(found, ensure_ascii=False) for text in texts if len(text) > 5)
@@ -206,10 +213,38 @@ def test_files_that_must_not_be_written(compare, table, tmp_path):
     assert (tmp_path / "there.csv").read_text() == "x"
 
 
+def test_rows_are_not_written_into_the_input(models, table, tmp_path):
+    (tmp_path / "folder").mkdir()
+    write(tmp_path / "folder" / "in.parquet", table)
+    data, rows = str(tmp_path / "folder"), tmp_path / "folder" / "rows.parquet"
+    with pytest.raises(UsageError, match="would be part of the input"):
+        prepare(DiffConfig(old=models[0], new=models[1], data=data, rows=rows))
+
+
 def test_a_failure_leaves_no_rows(compare, table, tmp_path):
     labelled = table.append_column("stars", pa.array([0.5] * len(table)))
     with pytest.raises(DataError, match="no whole numbers"):
         compare(labelled, label_column="stars", rows=tmp_path / "rows.parquet")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.parquet"]
+
+
+def test_a_signal_once_the_rows_stand_comes_too_late(compare, table, tmp_path, monkeypatch):
+    @contextmanager
+    def stopped_after(*arguments, **options):
+        with table_file(*arguments, **options) as sink:
+            yield sink
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    table_file = diff_module.table_file
+    monkeypatch.setattr(diff_module, "table_file", stopped_after)
+    found = compare(table, rows=tmp_path / "rows.jsonl").as_dict()
+    assert found["changed"] == len(read(tmp_path / "rows.jsonl"))
+
+
+def test_a_signal_before_that_leaves_no_rows(compare, table, tmp_path, monkeypatch):
+    monkeypatch.setattr(diff_module, "_rows", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(Interrupted, match="nothing was written"):
+        compare(table, rows=tmp_path / "rows.jsonl")
     assert [path.name for path in tmp_path.iterdir()] == ["in.parquet"]
 
 
@@ -230,3 +265,64 @@ def test_labels_are_separated_as_a_model_says_whatever_their_column_is_called(tm
     data = write(tmp_path / "d.csv", pa.table({"sentence": ["a", "b"], column: ["bad|good", "good"]}))
     prepared = prepare(DiffConfig(old=str(old), new=str(new), data=str(data), label_column=column))
     assert (prepared.label, prepared.separator) == (column, "|")
+    said = DiffConfig(old=str(old), new=str(new), data=str(data), label_column=column, label_separator=";")
+    assert prepare(said).separator == ";"
+
+
+NUMBERS, NAMES = (1.0, float("nan"), None), ("1", "", None)
+
+
+@pytest.mark.parametrize("kind", [pa.float32(), pa.string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())])
+def test_rows_without_a_label_are_not_judged(compare, table, kind):
+    """Of the 41 rows that have one, the row without a text is not judged either."""
+    stars = pa.array((NUMBERS if kind == pa.float32() else NAMES) * 41, kind)
+    found = compare(table.append_column("stars", stars), label_column="stars").as_dict()
+    assert (found["labelled"], found["with_unknown_labels"]) == (40, 0)
+
+
+def test_an_empty_text_between_separators_is_a_row_without_any_label(tmp_path):
+    model = str(make_fitted(tmp_path / "model", ("bad", "good"), multi=True))
+    data = write(tmp_path / "d.parquet", pa.table({"sentence": texts(4), "score": ["", "bad|good", None, "good"]}))
+    found = diff(DiffConfig(old=model, new=model, data=str(data), precision="fp32"), Console(quiet=True)).as_dict()
+    assert (found["labelled"], found["with_unknown_labels"]) == (3, 0)
+
+
+def test_figures_are_those_of_an_evaluation(fitted, tmp_path):
+    rows: list[str | None] = [*texts(60)]
+    rows[7], rows[8] = "", None
+    data = write(tmp_path / "d.parquet", pa.table({"sentence": rows, "score": [1, 5] * 30}))
+    config = DiffConfig(old=str(fitted), new=str(fitted), data=str(data), precision="fp32", device="cpu")
+    found = diff(config, Console(quiet=True)).as_dict()
+    evaluated = run(data, fitted).findings.metrics
+    assert found["labelled"] == evaluated.rows == 58
+    expected = {"accuracy": evaluated.accuracy, "macro_f1": evaluated.macro_f1, "ece": evaluated.ece}
+    assert found["new"]["metrics"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_gate_sees_abstentions(tmp_path):
+    old, new = (make_fitted(tmp_path / name, ("1", "5")) for name in ("old", "new"))
+    table = pa.table({"sentence": texts(60)})
+    scored = scorer.load(str(old), precision="fp32", device="cpu").score_frame(table)
+    confidence = sorted(scored["confidence"].to_pylist())
+    decision = Decision((TEMPERATURE,), abstain_below=(confidence[19] + confidence[20]) / 2)
+    dataclasses.replace(ModelMetadata.read(new), decision=decision).write(new)
+    data, console = write(tmp_path / "d.parquet", table), Remembering()
+    config = DiffConfig(old=str(old), new=str(new), data=str(data), precision="fp32", device="cpu", max_flips="0")
+    summary = diff(config, console)
+    found = summary.as_dict()
+    assert (found["abstained_by_old"], found["abstained_by_new"], found["changed"]) == (0, 20, 20)
+    assert {(one["old"] == one["new"], one["abstains"]) for one in found["changes"]} == {(True, "new")}
+    assert sum(one["rows"] for one in found["changes"]) == 20
+    assert console.having("the old model abstains from 0 rows, the new one from 20")
+    assert console.having("(the new model abstains)")
+    with pytest.raises(DataError, match="20 of 60 rows change their label or abstention, and --max-flips is 0"):
+        summary.check()
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.parquet"])
+def test_answers_of_scorer_are_no_labels_unless_asked_for(fitted, tmp_path, name):
+    write(tmp_path / "in.parquet", pa.table({"sentence": texts(5)}))
+    scorer.score(tmp_path / "in.parquet", tmp_path / name, model=str(fitted), precision="fp32", device="cpu")
+    config = DiffConfig(old=str(fitted), new=str(fitted), data=str(tmp_path / name))
+    assert prepare(config).label is None
+    assert prepare(dataclasses.replace(config, label_column="score")).label == "score"

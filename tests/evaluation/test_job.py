@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import confusion_matrix, f1_score, log_loss
 
-from scorer import load
+from scorer import load, score
 from scorer.classifier.decision import Decision
 from scorer.classifier.long_text import LongText
 from scorer.classifier.metadata import ModelMetadata
@@ -23,6 +23,7 @@ from scorer.classifier.profile import LENGTH_EDGES
 from scorer.errors import DataError, ModelError, OutputRefused, UsageError
 from scorer.evaluation import output
 from scorer.evaluation.job import EvaluationSummary
+from scorer.scoring.verification import verify_file
 from tests.evaluation.fitted import TEMPERATURE, logits, make_fitted, run, texts
 from tests.training.fits import Remembering, write_csv
 
@@ -115,6 +116,13 @@ def test_suspects_come_first_and_then_the_hardest(found: EvaluationSummary) -> N
     assert [row["row"] for row in document["label_errors"]["first"]] == [row["row"] for row in suspects[:5]]
     losses = sorted((row["loss"] for row in table), reverse=True)
     assert [row["loss"] for row in document["hardest"]] == pytest.approx(losses[:5])
+
+
+def test_ranked_rows_are_no_scored_file(found: EvaluationSummary) -> None:
+    verified = verify_file(found.config.rows)
+    assert verified.error is None
+    assert (verified.document["scored"], verified.document["written_by"]) == (False, "evaluate")
+    assert verified.document["verified"] == {"ok": True, "problems": [], "rows": 59}
 
 
 def test_a_signal_between_two_files_leaves_both(fitted: Path, data: Path, tmp_path: Path, monkeypatch) -> None:
@@ -210,9 +218,10 @@ def test_a_model_that_scorer_did_not_fit(tiny_model, tmp_path: Path) -> None:
     rows = texts(9)
     answers = [index + 1 for index in logits(tiny_model("bert"), rows).argmax(axis=1)]
     pq.write_table(pa.table({"text": rows, "stars": answers}), tmp_path / "d.parquet")
-    found = run(tmp_path / "d.parquet", tiny_model("bert")).as_dict()
+    found = run(tmp_path / "d.parquet", tiny_model("bert"), report=tmp_path / "page.html").as_dict()
     assert (found["metrics"]["accuracy"], found["metrics"]["within_one"]) == (1.0, 1.0)
     assert found["label_errors"]["suspects"] == 0
+    assert "brought no calibration along" in (tmp_path / "page.html").read_text(encoding="utf-8")
     with pytest.raises(UsageError, match="does not say how it was fitted"):
         run(tmp_path / "d.parquet", tiny_model("bert"), folds=2)
 
@@ -237,6 +246,35 @@ def test_rows_of_several_labels(tmp_path: Path) -> None:
     loss = -np.where(true, np.log(likely), np.log(1 - likely)).mean(axis=1)
     assert [row["loss"] for row in table] == pytest.approx(loss, abs=1e-5)
     assert document["hardest"][0]["row"] == 4
+
+
+@pytest.mark.parametrize("by_scorer", [True, False])
+def test_a_separator_that_the_model_does_not_know(tmp_path: Path, by_scorer: bool) -> None:
+    """One was fitted on lists of numbers, the other comes from the hub."""
+    model = make_fitted(tmp_path / "model", ("1", "2", "3"), multi=True)
+    temperature, threshold = (TEMPERATURE, 0.4) if by_scorer else (1.0, 0.5)
+    if by_scorer:
+        dataclasses.replace(ModelMetadata.read(model), label_separator=None).write(model)
+    else:
+        (model / "scorer.json").unlink()
+    rows = texts(20)
+    true = 1 / (1 + np.exp(-logits(model, rows) / temperature)) >= threshold
+    names = [";".join(np.array(["1", "2", "3"])[row]) for row in true]
+    data = tmp_path / "d.parquet"
+    pq.write_table(pa.table({"sentence": rows, "score": names}), data)
+    assert run(data, model, label_separator=";").findings.metrics.accuracy == 1.0
+    with pytest.raises(UsageError, match="--label-separator: empty"):
+        run(data, model, label_separator="")
+
+
+@pytest.mark.parametrize("name", ["out.parquet", "out.csv"])
+def test_answers_of_scorer_are_not_taken_for_labels_unasked(fitted: Path, tiny_model, tmp_path: Path, name) -> None:
+    pq.write_table(pa.table({"sentence": texts(20)}), tmp_path / "in.parquet")
+    score(tmp_path / "in.parquet", tmp_path / name, model=str(fitted), precision="fp32", device="cpu")
+    for model in (fitted, tiny_model("bert")):
+        with pytest.raises(UsageError, match=r"column 'score' holds predictions .* --label-column"):
+            run(tmp_path / name, model)
+    assert run(tmp_path / name, fitted, label_column="score").findings.metrics.accuracy == 1.0
 
 
 def test_a_file_that_the_model_was_fitted_on_is_warned_of(fitted: Path, data: Path, tmp_path: Path) -> None:

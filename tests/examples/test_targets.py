@@ -10,7 +10,7 @@ import pytest
 
 from scorer.classifier.labels import LabelSet
 from scorer.errors import ConfigError, DataError
-from scorer.examples.targets import label_counts, label_indices, label_set, label_values
+from scorer.examples.targets import label_counts, label_indices, label_set, label_values, missing_labels, of_kind
 
 
 def values(column: pa.Array) -> list[Any]:
@@ -171,3 +171,23 @@ def test_one_label_a_row_and_several_do_not_mix() -> None:
         label_indices([("a",)], LabelSet.from_values(["a", "b"]), name="label", where="valid.csv")
     with pytest.raises(DataError, match="2 of 3 rows have one of 1 labels"):
         label_indices([("a", "z"), ("z",), ()], several, name="label", where="valid.csv")
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([1.0, float("nan"), None, 2.0]),
+        pa.array(["a", "", None, "b"]),
+        pa.array(["a", " \t", None, "b"], pa.string_view()),
+    ],
+)
+def test_what_is_no_label(column: pa.Array) -> None:
+    assert missing_labels(pa.chunked_array([column])).tolist() == [False, True, True, False]
+
+
+def test_separated_names_are_numbers_where_a_model_has_numbers() -> None:
+    rows = [("1", "-20"), (), ("x", "1.5"), (3,)]
+    assert of_kind(rows, "int") == [(1, -20), (), ("x", "1.5"), (3,)]
+    assert of_kind([("true", "no")], "bool") == [(True, "no")]
+    assert of_kind(rows, "string") == rows
+    assert of_kind(["1"], "int") == ["1"]

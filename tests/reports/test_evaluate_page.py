@@ -51,3 +51,11 @@ def test_what_nobody_counted_is_not_shown() -> None:
 def test_hostile_names_are_harmless() -> None:
     found = checked(evaluate_page(HOSTILE, texts=HOSTILE, multi=True).html())
     assert not {"script", "img"} & set(found.tags)
+
+
+def test_a_model_without_a_calibration_is_not_said_to_have_brought_one() -> None:
+    page = evaluate_page(names(2))
+    assert "the model brought it along" in page.html()
+    html = dataclasses.replace(page, calibrated=False).html()
+    assert "the model brought it along" not in html
+    assert "brought no calibration along" in html

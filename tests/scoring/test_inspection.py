@@ -46,12 +46,12 @@ def test_a_file_before_and_after_scoring(tiny_model, tmp_path, kind):
     plain = inspect_file(source)
     assert (plain["kind"], plain["format"], plain["rows"], plain["scored"]) == ("file", kind, 2, False)
     assert plain["columns"] == {"id": "int64", "text": "string"}
-    assert plain["lineage"] is None
+    assert (plain["lineage"], plain["written_by"]) == (None, None)
 
     scorer.score(source, tmp_path / "out.parquet", model=str(tiny_model("bert")))
     scored = inspect_file(tmp_path / "out.parquet")
     json.dumps(scored)
-    assert scored["scored"]
+    assert (scored["scored"], scored["written_by"]) == (True, "score")
     assert list(scored["columns"]) == ["id", "text", "score", "confidence", "score_status"]
     assert scored["lineage"]["counts"] == {"rows": 2, "statuses": {"null": 1, "ok": 1}}
     assert scored["lineage"]["model"]["fingerprint"] == inspect_model(str(tiny_model("bert")))["fingerprint"]

@@ -1,0 +1,59 @@
+"""What a data file's lineage and columns say of where its answers come from.
+
+Owns how a scored file is told from one of labels, and from the rows that `evaluate` and `diff` write. Reads no rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from scorer.errors import DataError
+from scorer.tables.lineage import read_lineage
+from scorer.tables.source import Source
+
+_MARKS = {"evaluation": "evaluate", "diff": "diff"}
+
+
+def written_by(lineage: dict[str, Any] | None) -> str | None:
+    """The command that wrote a file with this `lineage`: score, evaluate or diff; None without a lineage."""
+    if lineage is None:
+        return None
+    return next((command for mark, command in _MARKS.items() if lineage.get(mark)), "score")
+
+
+def prefix_of(lineage: dict[str, Any]) -> str:
+    """What stands before the names of the columns that a score job appended."""
+    options = lineage.get("options")
+    return str(options.get("prefix", "")) if isinstance(options, dict) else ""
+
+
+def holds_predictions(source: Source, column: str) -> bool:
+    """Whether `column` of `source` is one of answers that scorer wrote, and not one of labels.
+
+    A `score` with whatever prefix is, beside a `score_status` with the same prefix or, as `evaluate --rows` has it,
+    beside a `suspect_rank`; in a Parquet file also where only its lineage is left to say so.
+    """
+    if not column.endswith("score"):
+        return False
+    prefix = column.removesuffix("score")
+    if f"{prefix}score_status" in source.names or (not prefix and "suspect_rank" in source.names):
+        return True
+    return source.format == "parquet" and prefix in _prefixes(source)
+
+
+def _prefixes(source: Source) -> Iterator[str]:
+    """Those of the answers that the files of `source` hold by their lineages; of `diff` the data's own columns have
+    no lineage."""
+    for lineage in map(_lineage, source.files):
+        if lineage is not None and written_by(lineage) != "diff":
+            yield prefix_of(lineage)
+
+
+def _lineage(path: Path) -> dict[str, Any] | None:
+    """None also where the footer's entry is somebody else's."""
+    try:
+        return read_lineage(path)
+    except DataError:
+        return None
