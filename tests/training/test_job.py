@@ -100,6 +100,19 @@ def test_the_best_epoch_is_what_is_written(base: Path) -> None:
     assert written["uncalibrated"]["nll"] == pytest.approx(min(losses), rel=1e-5)
 
 
+@pytest.mark.parametrize(("eval_steps", "steps", "logged"), [(2, [2, 4, 5], [True, True, False]), (100, [5], [False])])
+def test_an_evaluation_at_a_step_that_is_not_logged_has_no_training_loss(
+    base: Path, eval_steps: int, steps: list[int], logged: list[bool]
+) -> None:
+    console = Remembering()
+    summary = run(write_reviews(Path("train.csv"), 60), base, console, max_steps=5, eval_steps=eval_steps)
+    history = json.loads((summary.model / "metrics.json").read_text())["history"]
+    assert [point["step"] for point in history] == steps
+    assert [point["train_loss"] is not None for point in history] == logged
+    assert ["train loss" in line for line in console.having("valid loss")] == logged
+    assert not console.having("loss nan")
+
+
 def test_same_seed_same_weights(base: Path) -> None:
     train = write_reviews(Path("train.csv"))
     models = [run(train, base, output=Path(f"model-{n}"), seed=seed).model for n, seed in enumerate((3, 3, 4))]
