@@ -207,10 +207,13 @@ class Judge:
 
 def _longer(check: TokenCheck) -> str:
     """What to do about texts that are cut off."""
-    if check.still_truncated < MUCH_TRUNCATED:
-        return f"try --max-length {check.suggested}"
-    still = f"{_percent(check.still_truncated)} would be at --max-length {check.suggested} too"
-    return f"{still}; read single texts whole with --long-text window"
+    whole = "read single texts whole with --long-text window"
+    if check.longer is None:
+        return whole
+    still = check.truncated_at(check.longer)
+    if still < MUCH_TRUNCATED:
+        return f"try --max-length {check.longer}"
+    return f"{_percent(still)} would be at --max-length {check.longer} too; {whole}"
 
 
 def _texts(count: int) -> str:
