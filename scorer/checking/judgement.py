@@ -132,13 +132,11 @@ class Judge:
         what = f"rows have a text that {_ALIKE} is also in {train}"
         yield from self._shared(near, _LEAKING, "near_overlap", what, advice)
 
-    def foreign_labels(self, unknown: Mapping[str, int], train: str) -> Iterator[Finding]:
-        """Labels of the validation file that the training file lacks."""
-        if unknown:
-            rows = sum(unknown.values())
-            what = f"{rows:,} rows have one of {len(unknown)} labels that {train} lacks"
-            advice = "drop those rows or add such rows to the training file"
-            yield self._counted("error", "unknown_labels", what, advice, rows, rows / max(self.rows, 1))
+    def foreign_labels(self, rows: Tally, labels: int, train: str) -> Iterator[Finding]:
+        """Rows of the validation file with one of `labels` labels that the training file lacks."""
+        what = f"rows have one of {labels} labels that {train} lacks"
+        advice = "drop those rows or add such rows to the training file"
+        yield from self._rows(rows, "error", "unknown_labels", what, advice)
 
     def other_kind(self, here: str, there: str, train: str) -> Iterator[Finding]:
         """A label column that holds something else than that of the training file."""
