@@ -21,10 +21,10 @@ def frequency_section(
     listed = list(zip(labels, zip(train, valid, strict=True), strict=True))
     if not ordered:
         listed.sort(key=lambda row: -row[1][0])
-    drawn = [bars(listed[:_MOST_LABELS], series=("training rows", "validation rows"))]
-    if len(listed) > _MOST_LABELS:
-        rest = listed[_MOST_LABELS:]
-        largest = tuple(max(counts) for counts in zip(*(counts for _, counts in listed), strict=True))
+    first, rest = listed[:_MOST_LABELS], listed[_MOST_LABELS:]
+    largest = tuple(max(counts) for counts in zip(*(counts for _, counts in listed), strict=True))
+    drawn = [bars(first, series=("training rows", "validation rows"), longest=largest)]
+    if rest:
         drawn.append(more(f"{len(rest)} more labels", bars(rest, longest=largest)))
     return section(
         "Label frequencies",

@@ -32,3 +32,11 @@ def test_beyond_forty_labels_the_rest_is_folded_away_at_the_same_scale() -> None
     first, rest = frequency_section([f"l{count}" for count in counts], counts, counts).split("<details>")
     assert [first.count('class="name"'), rest.count('class="name"')] == [40, 10]
     assert '--share:0.6000"' in rest, "60 of 100"
+
+
+def test_numbers_that_come_by_size_have_the_scale_of_all() -> None:
+    counts = [50] * 40 + [100]
+    html = frequency_section([str(place) for place in range(41)], counts, counts, ordered=True)
+    first, rest = html.split("<details>")
+    assert '--share:1.0000"' not in first
+    assert '--share:1.0000"' in rest
