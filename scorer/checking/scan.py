@@ -1,4 +1,5 @@
-"""One pass over a labelled file, which keeps what can be judged afterwards: counts, keys of 8 bytes, a sample.
+"""One pass over the rows of a labelled file, which keeps what can be judged afterwards: counts, keys of 8 bytes and a
+sample.
 
 Owns the pass. Nothing of what it meets is an error here; only a file that cannot be read at all is. Memory: 29 bytes a
 row, one window and the sample, whatever the texts.
