@@ -157,13 +157,8 @@ class Judge:
                 f"{_percent(check.truncated)} of the rows are longer than --max-length {check.max_length} and cut off"
             )
             yield self._shares(severity, "truncated", what, _longer(check), check.truncated)
+        yield from self.language(check)
         if check.strange:
-            what = (
-                f"{_percent(check.unknown)} unknown tokens and {check.a_character:.2f} tokens a character: "
-                f"{check.base_model} does not know the language"
-            )
-            advice = "choose a multilingual base model, or one of this language, with --base-model"
-            yield self._shares("warning", "foreign_language", what, advice, check.unknown_rows)
             return
         if check.spelt:
             what = f"{check.a_character:.2f} tokens a character: {check.base_model} spells the words in small pieces"
@@ -173,6 +168,16 @@ class Judge:
             what = f"{_percent(check.unknown_rows)} of the rows hold words or signs unknown to {check.base_model}"
             advice = "look whether they matter (emoji, names); other base models may know them"
             yield self._shares("note", "unknown_tokens", what, advice, check.unknown_rows)
+
+    def language(self, check: TokenCheck) -> Iterator[Finding]:
+        """A language that the base model does not know."""
+        if check.strange:
+            what = (
+                f"{_percent(check.unknown)} unknown tokens and {check.a_character:.2f} tokens a character: "
+                f"{check.base_model} does not know the language"
+            )
+            advice = "choose a multilingual base model, or one of this language, with --base-model"
+            yield self._shares("warning", "foreign_language", what, advice, check.unknown_rows)
 
     def _shares(self, severity: Severity, code: str, what: str, advice: str, share: float) -> Finding:
         """About a share of the usable rows that was estimated from a sample."""

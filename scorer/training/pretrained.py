@@ -20,6 +20,7 @@ from scorer.classifier.labels import LabelSet
 from scorer.classifier.loading import max_positions
 from scorer.classifier.long_text import LongText
 from scorer.classifier.tokenization import TextEncoder
+from scorer.classifier.vocabulary import Vocabulary
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, ModelError
 from scorer.training.lora import adapt
@@ -39,8 +40,17 @@ class BaseModel:
 
     def encoder(self, *, max_length: int, long_text: LongText) -> TextEncoder:
         """The encoder of scoring, on a copy of the tokenizer, so that truncation is not saved with the model."""
-        copied = Tokenizer.from_str(self.tokenizer.backend_tokenizer.to_str())
-        return TextEncoder(copied, max_length=max_length, long_text=long_text)
+        return TextEncoder(self._copied(), max_length=max_length, long_text=long_text)
+
+    def vocabulary(self) -> Vocabulary:
+        """What counts tokens as `scorer check` does, on another copy."""
+        copied = self._copied()
+        copied.no_truncation()
+        copied.no_padding()
+        return Vocabulary(self.name, max_positions(self.model), copied)
+
+    def _copied(self) -> Tokenizer:
+        return Tokenizer.from_str(self.tokenizer.backend_tokenizer.to_str())
 
     @property
     def has_token_types(self) -> bool:

@@ -219,6 +219,22 @@ def test_what_the_check_warns_of_is_said_once_and_recorded(base: Path) -> None:
     }
 
 
+def test_a_language_that_the_base_model_does_not_know_is_warned_of_before_training(base: Path) -> None:
+    rows = [(f"天地玄黄宇宙洪荒 {number}", mood) for number, (_, mood) in enumerate(reviews(60))]
+    console = Remembering()
+    run(write_csv(Path("train.csv"), ("text", "label"), rows), base, console, max_steps=1, output=Path("out"))
+    (warning,) = console.having("warning: ")
+    assert warning.startswith("warning: train.csv: ")
+    assert "% unknown tokens" in warning
+    assert f"{base} does not know the language; choose a multilingual base model" in warning
+    assert console.lines.index(warning) < console.lines.index(*console.having("fitting "))
+    metadata = ModelMetadata.read(Path("out"))
+    assert metadata is not None
+    assert [finding["code"] for finding in metadata.training_data["check"]["findings"]] == ["foreign_language"]
+    checks = Path("out/report.html").read_text(encoding="utf-8").split('id="data-checks"')[1].split("</section>")[0]
+    assert "does not know the language" in checks
+
+
 def test_held_out_rows_never_have_a_training_text(base: Path) -> None:
     rows = [*reviews(30), *reviews(30)]
     summary = run(write_csv(Path("train.csv"), ("text", "label"), rows), base, max_steps=1, valid_fraction=0.2)
