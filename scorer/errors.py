@@ -11,7 +11,7 @@
     ├── NotPermitted          77   the operating system says no
     ├── ModelError            78   the model directory is wrong
     │   └── ConfigError       78   the configuration is wrong
-    └── Interrupted           130, 143 or 129   a signal stopped the run, which can be resumed
+    └── Interrupted           130, 143 or 129   a signal stopped the run
 
 An exception that is none of these is a bug of ours and ends with 70. A message is one line: what, which file, row and
 column, the shape of the value (never the text itself), and what to try.
@@ -72,8 +72,8 @@ class ConfigError(ModelError):
 
 
 class Interrupted(ScorerError):
-    """A signal asked us to stop; unless the message says otherwise, what was done so far is kept and the same command
-    goes on from there."""
+    """A signal asked us to stop; unless the message says otherwise, what was done so far is kept for a run that goes on
+    from there."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Configurations refuse numbers below their settings' minimum or without end, whoever makes them."""
+"""Configurations refuse numbers out of range or without end, and unknown choices, whoever makes them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scorer.config import FitConfig, FrameConfig, ScoreConfig
+from scorer.config import DiffConfig, FitConfig, FrameConfig, ScoreConfig
 from scorer.errors import UsageError
 
 
@@ -29,6 +29,28 @@ def test_defaults_are_allowed():
 def test_a_number_out_of_range_is_a_usage_error(make, message):
     with pytest.raises(UsageError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: FitConfig(train="a", class_weight="Balanced"), "--class-weight Balanced: none of none, balanced"),
+        (lambda: FitConfig(train="a", class_weight=None), "--class-weight None: none of none, balanced"),
+        (lambda: FitConfig(train="a", long_text="windows"), "--long-text windows: none of truncate, head-tail, window"),
+        (lambda: FitConfig(train="a", pooling="min"), "--pooling min: none of mean, max"),
+        (lambda: FitConfig(train="a", preset="Quick"), "--preset Quick: none of quick, default, best"),
+        (lambda: FrameConfig(precision="fp8"), "--precision fp8: none of auto, fp32, bf16, fp16"),
+        (lambda: DiffConfig(old="a", new="b", data="c", input_format="xml"), "--input-format xml: none of parquet"),
+    ],
+)
+def test_an_unknown_choice_is_a_usage_error(make, message):
+    with pytest.raises(UsageError, match=message):
+        make()
+
+
+def test_no_choice_is_one_where_it_is_the_default():
+    assert FitConfig(train="a", pooling=None).pooling is None
+    assert FitConfig(train="a", pooling="max", long_text="window").pooling == "max"
 
 
 def test_a_name_is_a_path_and_a_single_value_a_tuple():

@@ -123,6 +123,7 @@ def _check(config: CheckConfig, console: Console) -> CheckResult:
                 separator=config.label_separator,
                 limit=None,
                 progress=progress,
+                known_labels=data.labels.counts().keys(),
             )
     checked = _check_file(data, vocabulary, config)
     return CheckResult(checked, _check_valid(valid, data, vocabulary, config) if valid else None)
@@ -139,12 +140,12 @@ def _check_valid(scan: Scan, train: Scan, vocabulary: Vocabulary, config: CheckC
     """The validation file needs no enough of anything; but it must not hold what the training file holds."""
     tokens = check_tokens(scan.sample, vocabulary, max_length=config.max_length)
     judge = Judge(scan.file, scan.rows)
-    name, known = Path(train.file).name, train.labels.counts()
-    unknown = {name: rows for name, rows in scan.labels.counts().items() if name not in known}
+    name = Path(train.file).name
+    unknown = scan.labels.counts().keys() - train.labels.counts().keys()
     findings = [
         *_file_findings(judge, scan),
         *judge.overlap(*find_overlap(scan.keys, train.keys), name),
-        *judge.foreign_labels(unknown, name),
+        *judge.foreign_labels(scan.labels.foreign, len(unknown), name),
         *_other_kind(judge, scan, train, name),
     ]
     return FileCheck(scan, tokens, tuple(findings))

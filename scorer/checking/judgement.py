@@ -132,13 +132,11 @@ class Judge:
         what = f"rows have a text that {_ALIKE} is also in {train}"
         yield from self._shared(near, _LEAKING, "near_overlap", what, advice)
 
-    def foreign_labels(self, unknown: Mapping[str, int], train: str) -> Iterator[Finding]:
-        """Labels of the validation file that the training file lacks."""
-        if unknown:
-            rows = sum(unknown.values())
-            what = f"{rows:,} rows have one of {len(unknown)} labels that {train} lacks"
-            advice = "drop those rows or add such rows to the training file"
-            yield self._counted("error", "unknown_labels", what, advice, rows, rows / max(self.rows, 1))
+    def foreign_labels(self, rows: Tally, labels: int, train: str) -> Iterator[Finding]:
+        """Rows of the validation file with one of `labels` labels that the training file lacks."""
+        what = f"rows have one of {labels} labels that {train} lacks"
+        advice = "drop those rows or add such rows to the training file"
+        yield from self._rows(rows, "error", "unknown_labels", what, advice)
 
     def other_kind(self, here: str, there: str, train: str) -> Iterator[Finding]:
         """A label column that holds something else than that of the training file."""
@@ -159,13 +157,8 @@ class Judge:
                 f"{_percent(check.truncated)} of the rows are longer than --max-length {check.max_length} and cut off"
             )
             yield self._shares(severity, "truncated", what, _longer(check), check.truncated)
+        yield from self.language(check)
         if check.strange:
-            what = (
-                f"{_percent(check.unknown)} unknown tokens and {check.a_character:.2f} tokens a character: "
-                f"{check.base_model} does not know the language"
-            )
-            advice = "choose a multilingual base model, or one of this language, with --base-model"
-            yield self._shares("warning", "foreign_language", what, advice, check.unknown_rows)
             return
         if check.spelt:
             what = f"{check.a_character:.2f} tokens a character: {check.base_model} spells the words in small pieces"
@@ -175,6 +168,16 @@ class Judge:
             what = f"{_percent(check.unknown_rows)} of the rows hold words or signs unknown to {check.base_model}"
             advice = "look whether they matter (emoji, names); other base models may know them"
             yield self._shares("note", "unknown_tokens", what, advice, check.unknown_rows)
+
+    def language(self, check: TokenCheck) -> Iterator[Finding]:
+        """A language that the base model does not know."""
+        if check.strange:
+            what = (
+                f"{_percent(check.unknown)} unknown tokens and {check.a_character:.2f} tokens a character: "
+                f"{check.base_model} does not know the language"
+            )
+            advice = "choose a multilingual base model, or one of this language, with --base-model"
+            yield self._shares("warning", "foreign_language", what, advice, check.unknown_rows)
 
     def _shares(self, severity: Severity, code: str, what: str, advice: str, share: float) -> Finding:
         """About a share of the usable rows that was estimated from a sample."""
@@ -207,10 +210,13 @@ class Judge:
 
 def _longer(check: TokenCheck) -> str:
     """What to do about texts that are cut off."""
-    if check.still_truncated < MUCH_TRUNCATED:
-        return f"try --max-length {check.suggested}"
-    still = f"{_percent(check.still_truncated)} would be at --max-length {check.suggested} too"
-    return f"{still}; read single texts whole with --long-text window"
+    whole = "read single texts whole with --long-text window"
+    if check.longer is None:
+        return whole
+    still = check.truncated_at(check.longer)
+    if still < MUCH_TRUNCATED:
+        return f"try --max-length {check.longer}"
+    return f"{_percent(still)} would be at --max-length {check.longer} too; {whole}"
 
 
 def _texts(count: int) -> str:

@@ -5,6 +5,8 @@ Owns counting. Unlike `scorer.examples.targets`, which refuses, it goes on: what
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -31,9 +33,18 @@ class LabelCounter:
     missing     rows whose label is null, NaN or an empty name
     fractional  rows whose label is no whole number of 64 bits, which are missing too
     unlabelled  rows with an empty list, which is allowed
+    foreign     usable rows with a label that is none of the `known` ones; none where these are not given
     """
 
-    def __init__(self, kind: pa.DataType, *, name: str, where: str, separator: str | None = None) -> None:
+    def __init__(
+        self,
+        kind: pa.DataType,
+        *,
+        name: str,
+        where: str,
+        separator: str | None = None,
+        known: Collection[str] | None = None,
+    ) -> None:
         if pa.types.is_dictionary(kind):
             kind = kind.value_type
         if not is_label(kind):
@@ -53,8 +64,11 @@ class LabelCounter:
         self.kind: LabelKind = "string"
         if self._separator is None and not is_text(value):
             self.kind = "bool" if pa.types.is_boolean(value) else "int"
-        self.missing, self.fractional, self.unlabelled = Tally(), Tally(), Tally()
+        self.missing, self.fractional, self.unlabelled, self.foreign = Tally(), Tally(), Tally(), Tally()
+        self._known = known
         self._codes: dict[str, int] = {}
+        # Of each code, whether its label is foreign.
+        self._foreign = np.zeros(_OTHERS + 1, np.bool_)
         self._counts = np.zeros(_OTHERS + 1, np.int64)
 
     @property
@@ -93,7 +107,9 @@ class LabelCounter:
         self.missing.add(missing)
         self.fractional.add(fractional)
         codes = self._encode(column, ~(missing | fractional))
-        self._counts += np.bincount(codes[(codes >= 0) & usable], minlength=_OTHERS + 1)
+        labelled = (codes >= 0) & usable
+        self._counts += np.bincount(codes[labelled], minlength=_OTHERS + 1)
+        self.foreign.add(labelled & self._foreign[codes])
         return (codes + 1).astype(np.uint64)
 
     def _add_lists(self, column: pa.ChunkedArray, usable: NDArray[np.bool_]) -> NDArray[np.uint64]:
@@ -113,6 +129,7 @@ class LabelCounter:
         codes = self._encode(values, sound)
         pairs = np.unique(np.stack((owner[sound], codes[sound])), axis=1)
         self._counts += np.bincount(pairs[1][usable[pairs[0]]], minlength=_OTHERS + 1)
+        self.foreign.add(usable & _any(self._foreign[pairs[1]], pairs[0], len(column)))
         keys = np.where(no_list, NO_LABEL, np.uint64(1))
         np.add.at(keys, pairs[0], _scrambled(pairs[1]))
         return keys
@@ -143,7 +160,9 @@ class LabelCounter:
     def _code(self, name: str) -> int:
         if name not in self._codes and len(self._codes) >= MOST_DISTINCT:
             return _OTHERS
-        return self._codes.setdefault(name, len(self._codes))
+        code = self._codes.setdefault(name, len(self._codes))
+        self._foreign[code] = self._known is not None and name not in self._known
+        return code
 
 
 def _plain(values: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -73,7 +73,20 @@ def suggested_max_length(lengths: NDArray[np.integer], positions: int | None) ->
 
     `lengths` (n,) are tokens with the special ones; at most the model's `positions`.
     """
-    most, fewer = (int(np.quantile(lengths, share, method="inverted_cdf")) for share in _SHARES)
-    length = most if most <= 2 * fewer else fewer
+    most, fewer = (_covering(lengths, share) for share in _SHARES)
+    return _rounded(most if most <= 2 * fewer else fewer, positions)
+
+
+def longest_max_length(lengths: NDArray[np.integer], positions: int | None) -> int:
+    """The least multiple of 16 that cuts off nothing of 99 % of the rows, whatever it costs; at most `positions`."""
+    return _rounded(_covering(lengths, _SHARES[0]), positions)
+
+
+def _covering(lengths: NDArray[np.integer], share: float) -> int:
+    """The least of the `lengths` that a `share` of them does not exceed."""
+    return int(np.quantile(lengths, share, method="inverted_cdf"))
+
+
+def _rounded(length: int, positions: int | None) -> int:
     rounded = -(-length // _STEP) * _STEP
     return rounded if positions is None else min(rounded, positions)

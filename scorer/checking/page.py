@@ -72,9 +72,11 @@ def _labels(check: FileCheck, name: str) -> Html:
     if not named:
         return Html("")
     listed = [(label, (rows,)) for label, rows in named.items()]
-    drawn = [bars(listed[:_MOST_LABELS])]
-    if len(listed) > _MOST_LABELS:
-        drawn.append(more(f"{len(listed) - _MOST_LABELS} more labels", bars(listed[_MOST_LABELS:])))
+    first, rest = listed[:_MOST_LABELS], listed[_MOST_LABELS:]
+    longest = (max(named.values()),)
+    drawn = [bars(first, longest=longest)]
+    if rest:
+        drawn.append(more(f"{len(rest)} more labels", bars(rest, longest=longest)))
     several = " A row may have several." if check.scan.labels.multi else ""
     return section(f"{name}labels".capitalize(), joined(drawn), note=f"Rows of each label.{several}")
 

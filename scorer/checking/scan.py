@@ -1,4 +1,5 @@
-"""One pass over a labelled file, which keeps what can be judged afterwards: counts, keys of 8 bytes, a sample.
+"""One pass over the rows of a labelled file, which keeps what can be judged afterwards: counts, keys of 8 bytes and a
+sample.
 
 Owns the pass. Nothing of what it meets is an error here; only a file that cannot be read at all is. Memory: 29 bytes a
 row, one window and the sample, whatever the texts.
@@ -6,6 +7,7 @@ row, one window and the sample, whatever the texts.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import reduce
 
@@ -65,8 +67,10 @@ def scan_file(
     separator: str | None,
     limit: int | None,
     progress: Counter,
+    known_labels: Collection[str] | None = None,
 ) -> Scan:
-    """Read `location`, at most `limit` rows. Columns that are not named are found by their names.
+    """Read `location`, at most `limit` rows. Columns that are not named are found by their names. Rows with a label
+    that is none of the `known_labels` are counted where these are given.
 
     Raises InputMissing, UsageError (columns), ConfigError (their types) and DataError (a file that cannot be parsed).
     """
@@ -74,7 +78,7 @@ def scan_file(
     reader = source.read()
     columns = find_columns(reader.schema, texts=text_columns, label=label_column, where=location)
     kind = reader.schema.field(columns.label).type
-    labels = LabelCounter(kind, name=columns.label, where=location, separator=separator)
+    labels = LabelCounter(kind, name=columns.label, where=location, separator=separator, known=known_labels)
     scanner = _Scanner(columns, labels)
     for window in source.read(columns.texts).windows(max_rows=WINDOW_ROWS, max_bytes=WINDOW_TEXT_BYTES, limit=limit):
         scanner.add(window)

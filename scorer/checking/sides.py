@@ -1,4 +1,4 @@
-"""What a fit finds out about its data on the way: the part of a check that needs no second pass and no tokens.
+"""What a fit finds out about its data on the way: the part of a check that needs no second pass.
 
 Owns the choice of what is looked at. Does not read files: examples come in, as a fit has them in memory.
 """
@@ -6,6 +6,7 @@ Owns the choice of what is looked at. Does not read files: examples come in, as 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,15 @@ from scorer.checking.findings import Finding, by_severity
 from scorer.checking.judgement import Judge
 from scorer.checking.keys import normalised, text_keys
 from scorer.checking.repeats import RowKeys, find_overlap, find_repeats
+from scorer.checking.sample import Sample
+from scorer.checking.tokens import check_tokens
 from scorer.classifier.labels import LabelSet, Targets
+from scorer.classifier.vocabulary import Vocabulary
 from scorer.examples.reading import Examples
 from scorer.examples.targets import label_counts
+
+# Enough to tell a language by, in a moment of a tokenizer's work.
+_LANGUAGE_ROWS = 2_000
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,10 @@ class SidesCheck:
     label_rows: tuple[int, ...] = ()
     findings: tuple[Finding, ...] = ()
 
+    def and_also(self, findings: Iterable[Finding]) -> SidesCheck:
+        """This check with further findings."""
+        return dataclasses.replace(self, findings=tuple(by_severity([*self.findings, *findings])))
+
     def as_dict(self) -> dict[str, Any]:
         """JSON types only; of files their names alone, for a model travels."""
         findings = [finding.as_dict() | {"file": Path(finding.file).name} for finding in self.findings]
@@ -67,6 +78,14 @@ def check_sides(train: Side, valid: Side | None, labels: LabelSet) -> SidesCheck
         found += Judge(valid.file, len(others)).overlap(*find_overlap(others, keys), Path(train.file).name)
     without_rows = [dataclasses.replace(finding, rows=()) for finding in found]
     return SidesCheck(tuple(rows.tolist()), tuple(by_severity(without_rows)))
+
+
+def check_language(train: Examples, vocabulary: Vocabulary, *, file: str, max_length: int) -> list[Finding]:
+    """Look, by a sample, whether the base model's `vocabulary` knows the language of the rows `train` of `file`."""
+    sample = Sample(_LANGUAGE_ROWS)
+    sample.add(train.keys())
+    tokens = check_tokens(sample, vocabulary, max_length=max_length)
+    return list(Judge(file, len(train)).language(tokens)) if tokens else []
 
 
 def _label_keys(targets: Targets) -> NDArray[np.uint64]:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.checking.lengths import Lengths, suggested_max_length
+from scorer.checking.lengths import Lengths, longest_max_length, suggested_max_length
 from scorer.checking.sample import Sample
 from scorer.classifier.vocabulary import Vocabulary
 
@@ -73,9 +73,15 @@ class TokenCheck:
         return self.signs <= 0.5 and self.a_character >= _SPELT_A_LETTER and not self.strange
 
     @property
-    def still_truncated(self) -> float:
-        """Share of rows longer than the suggested length."""
-        return float((self.lengths > self.suggested).mean())
+    def longer(self) -> int | None:
+        """A --max-length beyond `max_length`: the suggested one, else the one that is enough for 99 % of the rows; None
+        where the model has no more positions."""
+        lengths = (self.suggested, longest_max_length(self.lengths, self.positions))
+        return next((length for length in lengths if length > self.max_length), None)
+
+    def truncated_at(self, length: int) -> float:
+        """Share of rows longer than `length`."""
+        return float((self.lengths > length).mean())
 
     def as_dict(self) -> dict[str, Any]:
         """JSON types only."""

@@ -43,9 +43,8 @@ def check(data: Path, **settings: Any) -> None:
         console.say(line)
     print_summary(result.as_dict(), quiet=config.quiet)
     if config.strict and not result.sound:
-        found = counts(result.findings)
-        gravest = result.findings[0]
+        found, gravest = counts(result.findings), result.findings[0]
         raise DataError(
-            f"{config.data}: {found['errors']} errors, {found['warnings']} warnings; the gravest is {gravest.code}: "
-            f"{gravest.what}; {gravest.advice}"
+            f"{gravest.file}: the gravest of {found['errors']} errors and {found['warnings']} warnings is "
+            f"{gravest.code}: {gravest.what}; {gravest.advice}"
         )

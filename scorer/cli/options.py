@@ -19,6 +19,13 @@ from scorer.config import Setting, settings_of
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+class _Lines(click.types.StringParamType):
+    """A text, of which there may be several: in a variable of the environment each stands on a line of its own."""
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        return [line for line in rv.split("\n") if line]
+
+
 def config_options(config: type) -> Callable[[Command], Command]:
     """A decorator: one option for each setting of `config`, besides `--config FILE` and `--debug`."""
 
@@ -61,7 +68,8 @@ def _click_type(kind: Any, setting: Setting) -> click.ParamType[Any]:
     if get_origin(kind) in (Union, types.UnionType):
         kind = next(part for part in get_args(kind) if part is not type(None))
     if get_origin(kind) is tuple:
-        kind = get_args(kind)[0]
+        assert get_args(kind)[0] is str, f"no click type for {kind}; this is a bug"
+        return _Lines()
     if get_origin(kind) is Literal:
         return click.Choice(get_args(kind))
     if kind is int:

@@ -177,7 +177,11 @@ class FitConfig(Checked):
     # what is answered
     abstain: Annotated[
         float | None,
-        Setting("Let score abstain below the confidence from which on a share P is right.", metavar="P", minimum=0.0),
+        Setting(
+            "Let score abstain below the confidence from which on a share P is right, in all likelihood.",
+            metavar="P",
+            minimum=0.0,
+        ),
     ] = None
 
     # the run

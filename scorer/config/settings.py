@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import Field, dataclass, fields
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from scorer.errors import UsageError
 
@@ -32,7 +32,8 @@ def settings_of(config: type) -> Iterator[tuple[Field[Any], Setting, Any]]:
 
 
 class Checked:
-    """A configuration whose numbers are finite and at least their settings' minimum, whoever makes it.
+    """A configuration whose numbers are finite and at least their settings' minimum, and whose choices are among those
+    that there are, whoever makes it.
 
     Where a path is wanted its name will do, and where several values are wanted a single one or a list.
     """
@@ -40,12 +41,20 @@ class Checked:
     def __post_init__(self) -> None:
         for name, kind in get_type_hints(type(self)).items():
             object.__setattr__(self, name, _converted(getattr(self, name), kind))
-        for field, setting, _ in settings_of(type(self)):
-            value = getattr(self, field.name)
+        for field, setting, kind in settings_of(type(self)):
+            value, choices = getattr(self, field.name), _choices(kind)
+            given = f"--{field.name.replace('_', '-')} {value}"
             if setting.minimum is not None and value is not None and not value >= setting.minimum:
-                raise UsageError(f"--{field.name.replace('_', '-')} {value}: {setting.minimum:g} is the least")
+                raise UsageError(f"{given}: {setting.minimum:g} is the least")
             if isinstance(value, float) and not math.isfinite(value):
-                raise UsageError(f"--{field.name.replace('_', '-')} {value}: a finite number is needed")
+                raise UsageError(f"{given}: a finite number is needed")
+            if choices and value not in (*choices, field.default):
+                raise UsageError(f"{given}: none of {', '.join(choices)}")
+
+
+def _choices(kind: Any) -> tuple[str, ...]:
+    """What a field of type `kind`, which may be None besides, can be set to; nothing where there is no list of it."""
+    return next((get_args(part) for part in (kind, *get_args(kind)) if get_origin(part) is Literal), ())
 
 
 def _converted(value: Any, kind: Any) -> Any:

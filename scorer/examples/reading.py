@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scorer.classifier.labels import RowLabel
 from scorer.config import WINDOW_ROWS, WINDOW_TEXT_BYTES
 from scorer.errors import DataError
-from scorer.examples.columns import Columns, find_columns
+from scorer.examples.columns import Columns, find_columns, is_list
 from scorer.examples.targets import label_values
 from scorer.tables.source import Source
 from scorer.tables.texts import is_blank, texts
@@ -29,12 +29,13 @@ from scorer.tables.texts import is_blank, texts
 class Examples:
     """The usable rows of a file.
 
-    texts        one list of n strings a text column
-    labels       n labels of one kind, in the type that they had in the file; with `multi` a tuple of them a row
-    rows         rows that were read, of which `rows - n` were dropped because their text is null or empty
-    fingerprint  of the file's contents
-    left_out     the places (d,) int64, counted from 0, of the rows that were dropped
-    others       n values of each further column that was asked for
+    texts            one list of n strings a text column
+    labels           n labels of one kind, in the type that they had in the file; with `multi` a tuple of them a row
+    rows             rows that were read, of which `rows - n` were dropped because their text is null or empty
+    fingerprint      of the file's contents
+    left_out         the places (d,) int64, counted from 0, of the rows that were dropped
+    others           n values of each further column that was asked for
+    label_separator  what stood between the labels of a row, where they were one text
     """
 
     columns: Columns
@@ -44,6 +45,7 @@ class Examples:
     fingerprint: str
     left_out: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     others: Mapping[str, list[Any]] = field(default_factory=dict)
+    label_separator: str | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -111,13 +113,16 @@ def read_examples(
     if not label_chunks or not sum(map(len, usable)):
         raise DataError(f"{location}: no rows; texts with labels are needed")
     column = pa.chunked_array(label_chunks)
-    labels = label_values(column, name=columns.label, where=location, separator=label_separator)
+    separator = None if is_list(column.type) else label_separator
+    labels = label_values(column, name=columns.label, where=location, separator=separator)
     mask = np.concatenate(usable)
     if not mask.any():
         raise DataError(f"{location}: all {len(mask)} texts are null or empty; name another column with --text-column")
     labels = [label for label, keep in zip(labels, mask, strict=True) if keep]
     left_out = np.flatnonzero(~mask)
-    return Examples(columns, tuple(kept), labels, len(mask), source.fingerprint(), left_out, beside)
+    return Examples(
+        columns, tuple(kept), labels, len(mask), source.fingerprint(), left_out, beside, label_separator=separator
+    )
 
 
 def _usable(columns: list[pa.ChunkedArray]) -> NDArray[np.bool_]:

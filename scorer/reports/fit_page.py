@@ -38,7 +38,7 @@ class Report:
     seeds           what each of several fits came to, of which one was kept
     thresholds      what is left of the validation rows at each confidence, or what each threshold gives
     slices          how parts of the validation rows fare
-    hardest         the validation rows with the highest loss, that first
+    hardest         the validation rows that the model is wrong about, the highest loss first
     remarks         what the checks of the data found
     configuration, lineage  printed as they come, name by name
     """
@@ -76,7 +76,7 @@ class Report:
                 calibration_section(self.metrics, self.raw, note=calibration_note(self.decision)),
                 threshold_section(self.thresholds, abstain_below=self.decision.abstain_below),
                 slice_section(self.slices, several=self.metrics.confusion is None),
-                hardest_section(self.hardest),
+                hardest_section(self.hardest, of="wrong answers"),
                 self._frequencies(),
                 self._lengths(),
                 origin_sections(self.configuration, self.lineage),
@@ -104,7 +104,7 @@ class Report:
         return length_section(lengths, of="training text")
 
 
-def hardest_section(rows: Sequence[ShownRow]) -> Html:
-    """The rows that the model is most wrong about."""
-    note = "The rows with the highest loss. Look here for wrong labels, and for what the training rows do not show."
+def hardest_section(rows: Sequence[ShownRow], *, of: str = "rows") -> Html:
+    """The rows with the highest loss; `of` says among which."""
+    note = f"The {of} with the highest loss. Look here for wrong labels, and for what the training rows do not show."
     return section("Hardest rows", row_list(rows), note=note) if rows else Html("")

@@ -1,16 +1,18 @@
 """Both sides of the split: checked, labelled, and what there is to say about them.
 
-Owns the choice between a validation file and held-out rows. Does not know tokens or models.
+Owns the choice between a validation file and held-out rows, and which findings are warnings. Does not know models.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from scorer.checking.findings import Finding
 from scorer.checking.judgement import MUCH_TRUNCATED
-from scorer.checking.sides import Side, SidesCheck, check_sides
+from scorer.checking.sides import Side, SidesCheck, check_language, check_sides
 from scorer.classifier.labels import LabelSet, Targets
+from scorer.classifier.vocabulary import Vocabulary
 from scorer.config import FitConfig
 from scorer.errors import DataError, UsageError
 from scorer.examples.reading import Examples, read_examples
@@ -79,8 +81,20 @@ def _checked(config: FitConfig, check: SidesCheck, console: Console) -> SidesChe
             raise DataError(f"{finding.file}: {finding.what}; take them out of one of the files")
         heeded = finding.code == "imbalance" and config.class_weight != "none"
         if finding.severity != "note" and not heeded:
-            console.warn(f"{finding.file}: {finding.what}; {finding.advice}")
+            _warn_of(finding, console)
     return check
+
+
+def with_language(data: TrainingData, vocabulary: Vocabulary, config: FitConfig, console: Console) -> TrainingData:
+    """`data` with a finding, which is said too, where the base model's `vocabulary` does not know its language."""
+    found = check_language(data.train, vocabulary, file=str(config.train), max_length=config.max_length)
+    for finding in found:
+        _warn_of(finding, console)
+    return replace(data, check=data.check.and_also(found))
+
+
+def _warn_of(finding: Finding, console: Console) -> None:
+    console.warn(f"{finding.file}: {finding.what}; {finding.advice}")
 
 
 def _held_out(config: FitConfig, side: Side, labels: LabelSet, check: SidesCheck) -> TrainingData:

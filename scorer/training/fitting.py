@@ -32,7 +32,7 @@ from scorer.runs.signals import StopSignals
 from scorer.runs.workspace import Workspace
 from scorer.tables.publish import check_free_space
 from scorer.training.arguments import total_steps, training_arguments
-from scorer.training.data import TrainingData, truncation_warnings
+from scorer.training.data import TrainingData, truncation_warnings, with_language
 from scorer.training.dataset import tokenize
 from scorer.training.decision import decide
 from scorer.training.head import start_from_frequencies
@@ -67,17 +67,18 @@ class Fitted:
 
 
 class Fitting:
-    """One fit: construction chooses the device and loads the base model, `run` trains and writes.
+    """One fit: construction chooses the device, loads the base model and looks whether it knows the language of the
+    data, `run` trains and writes.
 
     With several seeds it is as many fits on the same rows, of which one is kept.
     """
 
     def __init__(self, config: FitConfig, data: TrainingData, console: Console) -> None:
         self._config = config
-        self._data = data
         self._console = console
         self._device, self._precision = choose(config)
         self._base = load_base_model(config, data.labels)
+        self._data = with_language(data, self._base.vocabulary(), config, console)
 
     def run(self, output: Path, signals: StopSignals, *, latest: bool = True) -> Fitted:
         """Train and publish the model as `output`, or as the output of the interrupted fit that is resumed, and

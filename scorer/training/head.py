@@ -19,13 +19,13 @@ def start_from_frequencies(model: PreTrainedModel, targets: Targets) -> None:
 
     Each label's bias becomes its log-odds (Lin et al. 2017, section 3.3, for rare classes). A fresh bias is 0, which
     says one half, and AdamW moves it by no more than the learning rate a step: too slowly for labels that one row in a
-    hundred has. A head that was trained before stays as it is.
+    hundred has.
     """
     if targets.ndim == 1:
         return
     heads = [module for module in model.modules() if isinstance(module, nn.Linear)]
     head = next((module for module in reversed(heads) if module.out_features == targets.shape[1]), None)
-    if head is None or head.bias is None or head.bias.any():
+    if head is None or head.bias is None:
         return
     present = targets.sum(axis=0, dtype=np.int64) + 0.5
     odds = present / (len(targets) + 1 - present)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scorer.classifier.long_text import LongText
-from scorer.config import PRESETS, FitConfig
+from scorer.config import FitConfig
 from scorer.errors import UsageError
 from scorer.examples.targets import check_separator
 from scorer.runs.console import Console
@@ -73,9 +73,7 @@ def fit(config: FitConfig, console: Console) -> FitSummary:
 
 
 def _check_values(config: FitConfig) -> None:
-    """What a single field's minimum cannot say."""
-    if config.preset not in PRESETS:
-        raise UsageError(f"--preset {config.preset}: none of {', '.join(PRESETS)}")
+    """What a field's minimum and its choices cannot say."""
     if not 0.0 < config.valid_fraction < 1.0:
         raise UsageError(f"--valid-fraction {config.valid_fraction}: a share between 0 and 1, without the ends")
     if config.abstain is not None and not 0.0 < config.abstain < 1.0:

@@ -109,7 +109,7 @@ def _metadata(
         text_columns=data.train.columns.texts,
         label_column=data.train.columns.label,
         labels=data.labels,
-        label_separator=config.label_separator,
+        label_separator=data.train.label_separator,
         max_length=config.max_length,
         long_text=LongText.of(config),
         decision=verdict.decision,

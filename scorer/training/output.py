@@ -1,6 +1,6 @@
 """Where a finished model goes: its directory, and the link to the latest one.
 
-Owns names, refusals and the atomic appearance. Does not know what is in a model directory.
+Owns names, refusals and how a directory takes its place. Does not know what is in a model directory.
 """
 
 from __future__ import annotations
@@ -45,7 +45,12 @@ def check_output(output: Path, *, force: bool) -> None:
 
 
 def publish(built: Path, output: Path) -> None:
-    """Move the complete directory `built` to `output`, durably and at once; what stood there is deleted after it."""
+    """Move the complete directory `built` to `output`, durably; what stood there is deleted after it.
+
+    A directory that stands there is moved aside first, since none replaces another in one step: a reader may find none
+    between two renames. When the second fails the old directory is put back; a kill just there leaves it beside, as
+    NAME.replaced-PID.
+    """
     for path in sorted(built.rglob("*"), reverse=True):
         _sync(path)
     _sync(built)
@@ -53,7 +58,12 @@ def publish(built: Path, output: Path) -> None:
     replaces = output.exists()
     if replaces:
         output.rename(aside)
-    built.rename(output)
+    try:
+        built.rename(output)
+    except OSError:
+        if replaces:
+            aside.rename(output)
+        raise
     _sync(output.parent)
     if replaces:
         shutil.rmtree(aside)

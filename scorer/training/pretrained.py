@@ -20,10 +20,14 @@ from scorer.classifier.labels import LabelSet
 from scorer.classifier.loading import max_positions
 from scorer.classifier.long_text import LongText
 from scorer.classifier.tokenization import TextEncoder
+from scorer.classifier.vocabulary import Vocabulary
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, ModelError
 from scorer.training.lora import adapt
 from scorer.training.optimizer import freeze
+
+# By this transformers knows the modules and parameters that `initialize_weights` is to leave alone.
+_INITIALIZED = "_is_hf_initialized"
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,17 @@ class BaseModel:
 
     def encoder(self, *, max_length: int, long_text: LongText) -> TextEncoder:
         """The encoder of scoring, on a copy of the tokenizer, so that truncation is not saved with the model."""
-        copied = Tokenizer.from_str(self.tokenizer.backend_tokenizer.to_str())
-        return TextEncoder(copied, max_length=max_length, long_text=long_text)
+        return TextEncoder(self._copied(), max_length=max_length, long_text=long_text)
+
+    def vocabulary(self) -> Vocabulary:
+        """What counts tokens as `scorer check` does, on another copy."""
+        copied = self._copied()
+        copied.no_truncation()
+        copied.no_padding()
+        return Vocabulary(self.name, max_positions(self.model), copied)
+
+    def _copied(self) -> Tokenizer:
+        return Tokenizer.from_str(self.tokenizer.backend_tokenizer.to_str())
 
     @property
     def has_token_types(self) -> bool:
@@ -45,7 +58,7 @@ class BaseModel:
 
 
 def load_base_model(config: FitConfig, labels: LabelSet) -> BaseModel:
-    """Load the base model of `config` with a head for `labels`, which `config.seed` determines.
+    """Load the base model of `config` with a fresh head for `labels`, which `config.seed` determines.
 
     Only what `config` trains requires a gradient; with `lora_rank` there are adapters in it. Raises ModelError when it
     cannot be loaded or its parts do not fit, ConfigError when `max_length` is too long or an extra is not installed,
@@ -54,9 +67,7 @@ def load_base_model(config: FitConfig, labels: LabelSet) -> BaseModel:
     location, name = resolve_base_model(config.base_model)
     path = _open(location, name)
     tokenizer = _load_tokenizer(path, name)
-    # Before the head is drawn: the same seed must give the same weights from the first step on.
-    set_seed(config.seed)
-    model = _load_weights(path, name, labels)
+    model = _load_weights(path, name, labels, seed=config.seed)
     _check_tokenizer(model, tokenizer, name)
     limit = max_positions(model)
     if limit is not None and config.max_length > limit:
@@ -92,7 +103,9 @@ def _load_tokenizer(path: Path, name: str) -> Any:
     return tokenizer
 
 
-def _load_weights(path: Path, name: str, labels: LabelSet) -> PreTrainedModel:
+def _load_weights(path: Path, name: str, labels: LabelSet, *, seed: int) -> PreTrainedModel:
+    # Before the head is drawn: the same seed must give the same weights from the first step on.
+    set_seed(seed)
     try:
         model, report = AutoModelForSequenceClassification.from_pretrained(
             path,
@@ -104,7 +117,7 @@ def _load_weights(path: Path, name: str, labels: LabelSet) -> PreTrainedModel:
             use_safetensors=True,
             local_files_only=True,
             dtype=torch.float32,
-            # A classifier with other labels is a fine base model: only its head is drawn anew.
+            # A classifier is a fine base model, whatever its labels: its head is drawn anew.
             ignore_mismatched_sizes=True,
             output_loading_info=True,
         )
@@ -113,7 +126,25 @@ def _load_weights(path: Path, name: str, labels: LabelSet) -> PreTrainedModel:
         raise ModelError(f"{name}: cannot be loaded as an encoder ({type(error).__name__}: {reason})") from error
     assert isinstance(model, PreTrainedModel)
     _check_encoder(model, report, name)
+    if not any(_of_head(key, model) for key in report["missing_keys"]):
+        # It has all of a head, as a classifier has; from here on it shall be what an encoder without one would be.
+        set_seed(seed)
+        _draw_head(model)
     return model
+
+
+def _draw_head(model: PreTrainedModel) -> None:
+    """Draw everything outside of the encoder anew."""
+    for name, module in model.named_modules():
+        if _of_head(name, model):
+            for part in (module, *module.parameters(recurse=False)):
+                setattr(part, _INITIALIZED, False)
+    model.initialize_weights()
+
+
+def _of_head(name: str, model: PreTrainedModel) -> bool:
+    """Whether the module or parameter `name` lies outside of the encoder; so does the whole, whose name is empty."""
+    return not f"{name}.".startswith(f"{model.base_model_prefix}.")
 
 
 def _check_encoder(model: PreTrainedModel, report: dict[str, Any], name: str) -> None:

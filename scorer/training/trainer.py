@@ -124,13 +124,11 @@ class FitTrainer(Trainer):
     def history(self) -> list[Evaluation]:
         """The learning curve so far, that of the interrupted run before a resume included."""
         curve: list[Evaluation] = []
-        loss: float | None = None
+        losses = _train_losses(self.state)
         for entry in self.state.log_history:
-            if "loss" in entry:
-                loss = entry["loss"]
-            elif "eval_nll" in entry:
-                figures = (entry["eval_nll"], entry["eval_accuracy"], entry["eval_macro_f1"])
-                curve.append(Evaluation(entry["epoch"], int(entry["step"]), loss, *figures))
+            if "eval_nll" in entry:
+                step, figures = int(entry["step"]), (entry["eval_nll"], entry["eval_accuracy"], entry["eval_macro_f1"])
+                curve.append(Evaluation(entry["epoch"], step, losses.get(step), *figures))
         return curve
 
 
@@ -141,7 +139,6 @@ class Narrator(TrainerCallback):
         self._console = console
         self._counter = counter
         self._signals = signals
-        self._loss = float("nan")
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -161,14 +158,12 @@ class Narrator(TrainerCallback):
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         self._signals.check()
 
-    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        self._loss = kwargs["logs"].get("loss", self._loss)
-
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        metrics = kwargs["metrics"]
+        metrics, loss = kwargs["metrics"], _train_losses(state).get(state.global_step)
+        logged = "" if loss is None else f"train loss {loss:.4f}, "
         self._console.say(
             f"epoch {state.epoch:.4g} of {state.num_train_epochs}, step {state.global_step} of {state.max_steps}: "
-            f"train loss {self._loss:.4f}, valid loss {metrics['eval_nll']:.4f}, "
+            f"{logged}valid loss {metrics['eval_nll']:.4f}, "
             f"accuracy {metrics['eval_accuracy']:.4f}, macro F1 {metrics['eval_macro_f1']:.4f}"
         )
 
@@ -218,6 +213,14 @@ def quiet_training() -> Iterator[None]:
     finally:
         if not disabled:
             datasets.enable_progress_bars()
+
+
+def _train_losses(state: TrainerState) -> dict[int, float]:
+    """The mean loss of the batches since the last logging, by the step that it was logged at.
+
+    With --eval-steps the last evaluation of a fit may come at another step, which has none.
+    """
+    return {int(entry["step"]): entry["loss"] for entry in state.log_history if "loss" in entry}
 
 
 def _headline(logits: NDArray[np.float32], targets: Targets, *, labels: LabelSet) -> dict[str, float]:

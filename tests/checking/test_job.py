@@ -114,9 +114,17 @@ def test_the_validation_file_is_compared(look):
     assert {code: finding.rows for code, finding in found(result).items() if finding.file == "valid.parquet"} == {
         "overlap": (1,),
         "near_overlap": (2,),
-        "unknown_labels": (),
+        "unknown_labels": (3,),
     }
     assert found(result)["unknown_labels"].severity == "error"
+
+
+def test_a_validation_row_with_two_unknown_labels_is_one_row(look):
+    train = [(text, [label]) for text, label in sound()]
+    valid = [("one", ["odd", "even"]), ("two", ["odd", "good"]), ("three", ["bad"]), (" ", ["odd"])]
+    finding = found(look(train, valid=valid, label_column="label"))["unknown_labels"]
+    assert (finding.count, finding.share, finding.rows) == (2, 0.5, (1, 2))
+    assert finding.what == "2 of 4 rows have one of 2 labels that data.parquet lacks"
 
 
 def test_a_validation_file_with_other_labels_is_an_error(look):

@@ -10,9 +10,9 @@ from scorer.checking.labels import LabelCounter
 from scorer.errors import ConfigError
 
 
-def counted(values, kind=None, *, separator=None, usable=None, windows=1):
+def counted(values, kind=None, *, separator=None, usable=None, windows=1, known=None):
     column = pa.chunked_array([pa.array(values, kind)])
-    counter = LabelCounter(column.type, name="label", where="a.csv", separator=separator)
+    counter = LabelCounter(column.type, name="label", where="a.csv", separator=separator, known=known)
     keys = []
     step = -(-len(values) // windows)
     for start in range(0, len(values), step):
@@ -72,6 +72,15 @@ def test_rows_that_are_not_usable_are_in_no_count():
 def test_numbers_may_be_some_of_names(here, there, suits):
     """As a fit takes them: a column of names such as 1, 2 and 10+ may hold nothing but numbers in another file."""
     assert counted(here)[0].suits(counted(there)[0]) == suits
+
+
+@pytest.mark.parametrize("windows", [1, 2])
+def test_rows_with_a_label_that_is_not_known_are_counted_once(windows):
+    usable = [True, True, True, False, True]
+    assert counted(list("abcca"), usable=usable, windows=windows, known={"a", "c"})[0].foreign.rows == (2,)
+    rows = [["a", "b"], ["b", "c"], ["a"], ["b"], []]
+    assert counted(rows, usable=usable, windows=windows, known={"a"})[0].foreign.rows == (1, 2)
+    assert counted(rows)[0].foreign.count == 0
 
 
 @pytest.mark.parametrize("kind", [pa.list_(pa.string()), pa.large_list(pa.large_string())])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -66,6 +67,19 @@ def test_a_hundred_labels_are_folded_and_a_thousand_texts_are_no_labels(look):
     assert "60 more labels" in checked(check_page(look([f"label {n % 100}" for n in range(1000)]))).texts
     page = checked(check_page(look([f"secret {n}" for n in range(1100)])))
     assert not any("secret" in text for text in page.texts)
+
+
+@pytest.mark.parametrize(
+    ("labels", "shares"),
+    [
+        ([f"often {n % 40}" for n in range(800)] + [f"seldom {n % 10}" for n in range(100)], ("1.0000", "0.5000")),
+        ([n % 40 for n in range(400)] + [40 + n % 10 for n in range(200)], ("0.5000", "1.0000")),
+    ],
+    ids=["by frequency", "by size"],
+)
+def test_labels_that_are_folded_away_have_bars_of_the_same_scale(look, labels, shares):
+    parts = check_page(look(labels)).split("10 more labels")
+    assert [set(re.findall(r"--share:([\d.]+)", part)) for part in parts] == [{share} for share in shares]
 
 
 def test_where_a_page_cannot_be_is_refused_before_any_work(tmp_path):

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from scorer.checking.job import check
-from scorer.checking.sides import Side, check_sides
+from scorer.checking.sides import Side, check_language, check_sides
+from scorer.classifier.vocabulary import Vocabulary
 from scorer.config import CheckConfig
 from scorer.examples.reading import read_examples
 from scorer.examples.targets import label_indices, label_set
@@ -63,3 +64,16 @@ def test_a_fit_finds_what_a_check_finds(tmp_path, tiny_model, multi):
     assert all(finding.rows == () for finding in found.findings)
     assert str(tmp_path) not in json.dumps(found.as_dict())
     assert {finding["file"] for finding in found.as_dict()["findings"]} == {"a.parquet", "b.parquet"}
+
+
+def test_a_fit_finds_the_language_strange_that_a_check_finds_strange(tmp_path, tiny_model):
+    base = str(tiny_model("bert"))
+    vocabulary, found = Vocabulary.of_base_model(base), {}
+    for name, text in (("known", "a lovely clean room"), ("strange", "天地玄黄")):
+        rows = [(f"{text} {number}", ("good", "bad")[number % 2]) for number in range(150)]
+        file = write(tmp_path / f"{name}.parquet", rows, multi=False)
+        examples = read_examples(file, text_columns=(), label_column="label")
+        found[name] = check_language(examples, vocabulary, file=file, max_length=128)
+        expected = check(CheckConfig(data=Path(file), base_model=base), Console(stream=io.StringIO())).findings
+        assert found[name] == [finding for finding in expected if finding.code == "foreign_language"]
+    assert (len(found["known"]), len(found["strange"])) == (0, 1)

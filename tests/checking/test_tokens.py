@@ -9,6 +9,7 @@ import pytest
 
 from scorer.checking import tokens as module
 from scorer.checking.judgement import Judge
+from scorer.checking.lengths import suggested_max_length
 from scorer.checking.sample import Sample
 from scorer.checking.tokens import TokenCheck, check_tokens
 from scorer.classifier.vocabulary import Vocabulary
@@ -90,6 +91,33 @@ def test_long_texts_are_estimated_from_their_beginning(vocabulary):
     (finding,) = Judge("a.csv", 1).tokens(check)
     assert finding.code == "truncated"
     assert "--long-text window" in finding.advice
+
+
+@pytest.mark.parametrize(
+    ("lengths", "positions", "advice"),
+    [
+        ([140] * 100, 512, "try --max-length 144"),
+        ([20] * 95 + [300] * 5, 512, "try --max-length 304"),
+        ([20] * 95 + [300] * 5, 128, "read single texts whole with --long-text window"),
+        ([20] * 80 + [300] * 20, 128, "read single texts whole with --long-text window"),
+        (
+            [20] * 80 + [900] * 20,
+            512,
+            "20.0 % would be at --max-length 512 too; read single texts whole with --long-text window",
+        ),
+    ],
+)
+def test_a_length_that_is_advised_is_longer_than_that_which_cuts_off(vocabulary, lengths, positions, advice):
+    tokens = np.array(lengths)
+    check = replace(
+        checked(vocabulary, "good"),
+        lengths=tokens,
+        positions=positions,
+        truncated=float((tokens > 128).mean()),
+        suggested=suggested_max_length(tokens, positions),
+    )
+    (finding,) = Judge("a.csv", len(tokens)).tokens(check)
+    assert (finding.code, finding.advice) == ("truncated", advice)
 
 
 def test_endless_rows_are_sampled_by_their_characters(vocabulary, monkeypatch):

@@ -36,10 +36,19 @@ def test_strict_fails_on_a_warning_and_only_then(cli, arguments):
     assert ran.code == 65
     assert json.loads(ran.out)["warnings"] == 1
     assert ran.err.splitlines()[-1] == (
-        "scorer: error: bad.csv: 0 errors, 1 warnings; the gravest is conflicting_labels: 2 of 122 rows have a text "
-        "that also stands under another label (1 such text); decide on one label for each text"
+        "scorer: error: bad.csv: the gravest of 0 errors and 1 warnings is conflicting_labels: 2 of 122 rows have a "
+        "text that also stands under another label (1 such text); decide on one label for each text"
     )
     assert cli("check", "train.csv", "--strict", *arguments).code == 0
+
+
+def test_strict_names_the_file_that_the_gravest_finding_is_of(cli, arguments, tmp_path):
+    write_csv(tmp_path / "valid.csv", ("sentence", "score"), [("something new", 3)])
+    ran = cli("check", "bad.csv", "--valid", "valid.csv", "--strict", *arguments)
+    assert ran.code == 65
+    assert ran.err.splitlines()[-1].startswith(
+        "scorer: error: valid.csv: the gravest of 1 errors and 1 warnings is unknown_labels: "
+    )
 
 
 def test_quiet_says_nothing(cli, arguments):

@@ -50,6 +50,14 @@ def test_a_flag_beats_the_environment_beats_the_file_beats_the_default(settings,
     assert value("precision", "--config", path) == "bf16"
 
 
+def test_a_variable_holds_one_value_a_line(monkeypatch):
+    monkeypatch.setenv("SCORER_TEXT_COLUMN", "review text, in full")
+    assert value("text_column") == ("review text, in full",)
+    monkeypatch.setenv("SCORER_TEXT_COLUMN", "title\nreview text\n")
+    assert value("text_column") == ("title", "review text")
+    assert value("text_column", "--text-column", "body") == ("body",)
+
+
 def test_json_and_toml_say_the_same(settings):
     json_path = settings('{"text_columns": ["a", "b"], "reuse": false, "cache": "x/y", "limit": 5, "prefix": "é_"}')
     toml_path = settings(

@@ -69,3 +69,11 @@ def test_true_and_predicted_rows_have_one_scale_and_the_two_sides_of_a_split_hav
     assert re.findall('--share:(.*?)"', both) == ["0.5000", "0.1250", "0.2500", "1.0000"]
     split = frequency_section(["a", "b"], [10, 20], [40, 5])
     assert re.findall('--share:(.*?)"', split) == ["1.0000", "0.1250", "0.5000", "1.0000"]
+
+
+def test_numbers_that_come_by_size_have_the_scale_of_all() -> None:
+    counts = [50] * 40 + [100]
+    html = frequency_section([str(place) for place in range(41)], counts, counts, ordered=True)
+    first, rest = html.split("<details>")
+    assert '--share:1.0000"' not in first
+    assert '--share:1.0000"' in rest

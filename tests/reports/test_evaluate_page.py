@@ -31,6 +31,7 @@ def test_it_has_every_section_and_all_figures(multi: bool) -> None:
     assert re.findall("<h2>(.*?)</h2>", page.html()) == ["Before you read on", *expected, "Lineage"]
     assert {f"{value:.4f}" for value in page.metrics.headline().values()} <= set(found.texts)
     assert {f"loss {row.loss:.2f}" for row in page.hardest} <= set(found.texts)
+    assert "The rows with the highest loss. " in page.html(), "right answers may be among them"
     assert "exact match" in found.texts if multi else "accuracy" in found.texts
 
 

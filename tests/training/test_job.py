@@ -100,6 +100,19 @@ def test_the_best_epoch_is_what_is_written(base: Path) -> None:
     assert written["uncalibrated"]["nll"] == pytest.approx(min(losses), rel=1e-5)
 
 
+@pytest.mark.parametrize(("eval_steps", "steps", "logged"), [(2, [2, 4, 5], [True, True, False]), (100, [5], [False])])
+def test_an_evaluation_at_a_step_that_is_not_logged_has_no_training_loss(
+    base: Path, eval_steps: int, steps: list[int], logged: list[bool]
+) -> None:
+    console = Remembering()
+    summary = run(write_reviews(Path("train.csv"), 60), base, console, max_steps=5, eval_steps=eval_steps)
+    history = json.loads((summary.model / "metrics.json").read_text())["history"]
+    assert [point["step"] for point in history] == steps
+    assert [point["train_loss"] is not None for point in history] == logged
+    assert ["train loss" in line for line in console.having("valid loss")] == logged
+    assert not console.having("loss nan")
+
+
 def test_same_seed_same_weights(base: Path) -> None:
     train = write_reviews(Path("train.csv"))
     models = [run(train, base, output=Path(f"model-{n}"), seed=seed).model for n, seed in enumerate((3, 3, 4))]
@@ -204,6 +217,22 @@ def test_what_the_check_warns_of_is_said_once_and_recorded(base: Path) -> None:
         "conflicting_labels": 2,
         "duplicates": 1,
     }
+
+
+def test_a_language_that_the_base_model_does_not_know_is_warned_of_before_training(base: Path) -> None:
+    rows = [(f"天地玄黄宇宙洪荒 {number}", mood) for number, (_, mood) in enumerate(reviews(60))]
+    console = Remembering()
+    run(write_csv(Path("train.csv"), ("text", "label"), rows), base, console, max_steps=1, output=Path("out"))
+    (warning,) = console.having("warning: ")
+    assert warning.startswith("warning: train.csv: ")
+    assert "% unknown tokens" in warning
+    assert f"{base} does not know the language; choose a multilingual base model" in warning
+    assert console.lines.index(warning) < console.lines.index(*console.having("fitting "))
+    metadata = ModelMetadata.read(Path("out"))
+    assert metadata is not None
+    assert [finding["code"] for finding in metadata.training_data["check"]["findings"]] == ["foreign_language"]
+    checks = Path("out/report.html").read_text(encoding="utf-8").split('id="data-checks"')[1].split("</section>")[0]
+    assert "does not know the language" in checks
 
 
 def test_held_out_rows_never_have_a_training_text(base: Path) -> None:

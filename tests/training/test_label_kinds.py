@@ -139,6 +139,17 @@ def test_texts_with_a_separator_are_fitted_and_remembered(
     assert again.labels == [tuple(row) for row in topics]
 
 
+def test_a_separator_that_lists_do_not_need_is_not_recorded(
+    tiny_model: TinyModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    train = write_complaints(Path("train.parquet"), 60)
+    run(train, tiny_model("bert"), label_column="topics", label_separator=";", max_steps=1, output=Path("model"))
+    metadata = ModelMetadata.read(Path("model"))
+    assert metadata is not None
+    assert (metadata.label_separator, metadata.labels.names) == (None, tuple(TOPICS))
+
+
 def test_several_labels_do_not_abstain(tiny_model: TinyModel, tmp_path: Path) -> None:
     train = write_complaints(tmp_path / "train.parquet", 40)
     with pytest.raises(UsageError, match="--abstain: rows have several labels"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from datetime import datetime
 from pathlib import Path
 
@@ -65,6 +66,21 @@ def test_publish_moves_and_replaces() -> None:
     publish(model(Path("built"), "newer"), Path("out"))
     assert (Path("out") / "scorer.json").read_text() == "newer"
     assert [path.name for path in Path().iterdir()] == ["out"]
+
+
+def test_what_stood_there_is_put_back_when_the_new_one_cannot_take_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    built, output, rename = model(Path("built"), "new"), model(Path("out"), "old"), Path.rename
+
+    def fail_for_the_new(path: Path, target: Path) -> Path:
+        if path == built:
+            raise OSError(errno.EIO, "broken")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", fail_for_the_new)
+    with pytest.raises(OSError, match="broken"):
+        publish(built, output)
+    assert (output / "scorer.json").read_text() == "old"
+    assert {path.name for path in Path().iterdir()} == {"built", "out"}
 
 
 def test_the_latest_link_is_relative_and_moves(workdir: Path) -> None:

@@ -27,6 +27,7 @@ def test_the_hardest_rows_stand_beside_their_own_labels(tiny_model: TinyModel, t
     labels = {" ".join(text.split()): label for text, label in rows}
     for text, truth, predicted, _ in shown:
         assert labels[unescape(text)] == truth != predicted
+    assert "The wrong answers with the highest loss." in page
     losses = [float(loss) for *_, loss in shown]
     assert losses == sorted(losses, reverse=True)
     metrics = json.loads((model / "metrics.json").read_text(encoding="utf-8"))

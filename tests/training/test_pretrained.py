@@ -1,0 +1,65 @@
+"""The base model in memory: its encoder is what the directory holds, its head is fresh, whatever head it had."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, PreTrainedModel
+
+from scorer.classifier.labels import LabelSet
+from scorer.config import FitConfig
+from scorer.training.head import start_from_frequencies
+from scorer.training.pretrained import load_base_model
+from scorer.training.trainer import quiet_training
+from tests.conftest import TinyModel
+from tests.models import ARCHITECTURES, FIVE_STARS
+
+by_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES)
+
+
+def loaded(base: Path, *, seed: int = 42, multi: bool = False) -> PreTrainedModel:
+    """The model that a fit on the five labels of the tiny models begins with."""
+    config = FitConfig(train=Path("train.csv"), base_model=str(base), seed=seed)
+    with quiet_training():
+        return load_base_model(config, LabelSet(FIVE_STARS, "string", multi)).model
+
+
+def network(path: Path) -> PreTrainedModel:
+    return AutoModelForSequenceClassification.from_pretrained(path)
+
+
+@by_architecture
+def test_a_classifier_of_as_many_labels_keeps_its_encoder_alone(tiny_model: TinyModel, architecture: str) -> None:
+    base = tiny_model(architecture)
+    encoder = network(base).base_model_prefix + "."
+    models = (network(base), loaded(base), loaded(base), loaded(base, seed=1))
+    before, drawn, again, other = (model.state_dict() for model in models)
+    for name, weight in before.items():
+        assert torch.equal(drawn[name], again[name]), name
+        if name.startswith(encoder):
+            assert torch.equal(drawn[name], weight), name
+        elif weight.ndim == 2:
+            assert not torch.equal(drawn[name], weight), name
+            assert not torch.equal(drawn[name], other[name]), name
+
+
+@by_architecture
+def test_the_head_is_that_of_the_encoder_alone(tiny_model: TinyModel, tmp_path: Path, architecture: str) -> None:
+    base = tiny_model(architecture)
+    alone = Path(shutil.copytree(base, tmp_path / "alone"))
+    network(base).base_model.save_pretrained(alone)
+    expected, found = loaded(alone).state_dict(), loaded(base).state_dict()
+    assert list(found) == list(expected)
+    for name, weight in expected.items():
+        assert torch.equal(found[name], weight), name
+
+
+def test_the_head_of_a_classifier_starts_from_the_frequencies_too(tiny_model: TinyModel) -> None:
+    model, rows = loaded(tiny_model("bert"), multi=True), np.array([0, 1, 10, 50, 99])
+    start_from_frequencies(model, (np.arange(99)[:, None] < rows).astype(np.int8))
+    odds = (rows + 0.5) / (99.5 - rows)
+    np.testing.assert_allclose(model.classifier.bias.detach().numpy(), np.log(odds), rtol=1e-5)
