@@ -161,7 +161,7 @@ class Classifier:
 
 def _padded_fp32(loaded: LoadedModel, device: torch.device) -> Forward:
     with memory_errors():
-        forward = PaddedForward(loaded.model, device=device, dtype=torch.float32, pad_id=loaded.pad_id)
+        forward = PaddedForward(loaded, device=device, dtype=torch.float32)
         if device.type == "cuda":
             # Other workers will use it on streams of their own.
             torch.cuda.synchronize(device)

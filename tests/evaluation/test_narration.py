@@ -28,6 +28,7 @@ def findings(true: np.ndarray, said: np.ndarray, *, multi: bool) -> Findings:
             logits,
             logits.astype(np.float64),
             np.full(rows, 3),
+            np.zeros(rows, np.bool_),
             np.ones(rows, np.bool_),
             Decision(thresholds=(0.5,) * len(NAMES) if multi else None),
         ),

@@ -52,7 +52,7 @@ def choose_forward(
         return Choice(
             forward_openvino, "asked for" if backend == "openvino" else f"compiles {kind} models for this CPU"
         )
-    padded = PaddedForward(loaded.model, device=device, dtype=DTYPES[precision], pad_id=loaded.pad_id)
+    padded = PaddedForward(loaded, device=device, dtype=DTYPES[precision])
     return Choice(padded, "asked for" if backend == "padded" else f"not packed: {kind} model; not openvino: {reason}")
 
 

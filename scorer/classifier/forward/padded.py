@@ -11,22 +11,26 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from transformers import PreTrainedModel
 
 from scorer.classifier.forward.memory import memory_errors
+from scorer.classifier.loading import LoadedModel
 from scorer.classifier.sequences import TokenSequences
 
 
 class PaddedForward:
-    """`model`, moved to `device` and cast to `dtype`; `pad_id` fills the rectangle behind each sequence."""
+    """The model of `loaded`, moved to `device` and cast to `dtype`.
+
+    It is told types of tokens only if its tokenizer has any: to GPT-2 they are tokens more.
+    """
 
     name = "padded"
 
-    def __init__(self, model: PreTrainedModel, *, device: torch.device, dtype: torch.dtype, pad_id: int) -> None:
-        self._model = nn.Module.to(model, device=device, dtype=dtype).eval()
+    def __init__(self, loaded: LoadedModel, *, device: torch.device, dtype: torch.dtype) -> None:
+        self._model = nn.Module.to(loaded.model, device=device, dtype=dtype).eval()
         self._device = device
-        self._pad_id = pad_id
-        self._takes_types = "token_type_ids" in inspect.signature(model.forward).parameters
+        self._pad_id = loaded.pad_id
+        parameters = inspect.signature(loaded.model.forward).parameters
+        self._takes_types = loaded.token_types and "token_type_ids" in parameters
 
     @torch.inference_mode()
     def __call__(self, batch: TokenSequences) -> NDArray[np.float32]:

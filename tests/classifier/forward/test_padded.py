@@ -57,9 +57,8 @@ def test_no_rows_and_one_row(tiny_model):
 def test_a_decoder_that_names_no_padding_reads_several_rows_at_once(tiny_model, tmp_path):
     """Its head reads the last token, which it tells from what fills a row."""
     vocabulary = AutoTokenizer.from_pretrained(tiny_model("roberta"))
-    config = GPT2Config(
-        vocab_size=len(vocabulary), n_positions=64, n_embd=32, n_layer=2, n_head=4, num_labels=3, eos_token_id=2
-    )
+    sizes = {"n_positions": 128, "n_embd": 32, "n_layer": 2, "n_head": 4}
+    config = GPT2Config(vocab_size=len(vocabulary), num_labels=3, bos_token_id=0, eos_token_id=2, **sizes)
     GPT2ForSequenceClassification(config).save_pretrained(tmp_path)
     vocabulary.save_pretrained(tmp_path)
     texts = sentences(20, seed=5, shortest=1, longest=20)
