@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from scorer.classifier import sequences
 from scorer.classifier.cutting import Frame, head_and_tail, windows
 from scorer.classifier.inputs import EncodedInputs, concatenate
 from scorer.classifier.long_text import LongText
@@ -25,6 +26,8 @@ _CHARACTERS_A_TOKEN = 10
 _LONGEST_TEXT = 100_000
 # Texts that are encoded whole are encoded so many characters at a time: the tokenizer needs a hundred bytes a token.
 _CHARACTERS_AT_ONCE = 500_000
+# Those of which only the beginning counts, so many texts at a time.
+_ROWS_AT_ONCE = 4_096
 
 
 class TextEncoder:
@@ -61,9 +64,12 @@ class TextEncoder:
         """
         if pairs is not None:
             self.long_text.refuse_pair(("first", "second"))
-            return EncodedInputs.single(self._encode_pairs(texts, pairs))
+            parts = [self._encode_pairs(texts[rows], pairs[rows]) for rows in _slices(len(texts))]
+            return EncodedInputs.single(sequences.concatenate(parts))
         if self.long_text.strategy == "truncate":
-            return EncodedInputs.single(self._encode(texts))
+            return EncodedInputs.single(
+                sequences.concatenate([self._encode(texts[rows]) for rows in _slices(len(texts))])
+            )
         return concatenate([self._cut(self._encode_whole(part)) for part in self._in_parts(texts)])
 
     def _encode(self, texts: Sequence[str]) -> TokenSequences:
@@ -149,6 +155,12 @@ class TextEncoder:
             ids.append(row_ids)
             first.append(len(types) - sum(types) if self._token_types else len(types))
         return _sequences(ids, first=first, truncated=truncated)
+
+
+def _slices(rows: int) -> Iterator[slice]:
+    """All rows, some thousands at a time: numpy makes an array of a slice's ids in one go, and no other thread, such as
+    one that feeds the device, has the interpreter meanwhile."""
+    return (slice(start, start + _ROWS_AT_ONCE) for start in range(0, rows, _ROWS_AT_ONCE))
 
 
 def _beginning(text: str, characters: int, longest: int) -> str:

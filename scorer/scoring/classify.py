@@ -1,4 +1,4 @@
-"""The second stage of scoring: token sequences become logits, logits become columns, in the window's own order.
+"""The second stage of scoring: token sequences become logits.
 
 Owns the use of the device and the second look into the score cache. Does not know texts: it sees token ids and keys.
 """
@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 
 from scorer.classifier.classifier import Classifier
 from scorer.classifier.forward.resilient import Outcome
+from scorer.classifier.inputs import EncodedInputs
 from scorer.runs.score_store import NOWHERE, ScoreStore, origin_of
-from scorer.scoring.answers import Answers
-from scorer.scoring.drift import Observer
-from scorer.scoring.status import Status, count
-from scorer.scoring.windows import EncodedWindow, ScoredWindow
+from scorer.scoring.windows import ClassifiedWindow, EncodedWindow
 
 # What a crash may cost: scores younger than this are computed again.
 _COMMIT_SECONDS = 2.0
@@ -28,53 +26,40 @@ class Classify:
     """Score encoded windows with `classifier`, keeping what was computed in `store` when there is one.
 
     `between_batches` is called after every batch; it may raise to stop the run. `run` is this run's number.
-    `observe` counts what rows look like; without it no unknown tokens are counted.
+    `count_unknown` counts the tokens of inputs (n,) that are unknown, (n,) int64.
     """
 
     def __init__(
         self,
         classifier: Classifier,
         *,
-        answers: Answers,
         store: ScoreStore | None,
         run: int,
         between_batches: Callable[[], None] = lambda: None,
-        observe: Observer | None = None,
+        count_unknown: Callable[[EncodedInputs], NDArray[np.int64]] | None = None,
     ) -> None:
         self._classifier = classifier
-        self.answers = answers
         self._store = store
         self._run = run
         self._between_batches = between_batches
-        self._observe = observe
+        self._count_unknown = count_unknown
 
-    def __call__(self, encoded: EncodedWindow) -> ScoredWindow:
+    def __call__(self, encoded: EncodedWindow) -> ClassifiedWindow:
         records = encoded.records.copy()
         todo = np.flatnonzero(~encoded.known)
         lengths = encoded.fresh.lengths
         records["tokens"][todo] = lengths
         records["truncated"][todo] = encoded.fresh.truncated
-        if self._observe is not None:
-            records["unknown"][todo] = self._observe.unknown(encoded.fresh)
+        if self._count_unknown is not None:
+            records["unknown"][todo] = self._count_unknown(encoded.fresh)
         computed = self._compute(encoded, records, todo)
-        rows = records[encoded.inputs]
-        probability = self.answers.decision.probabilities(rows["logits"])
-        status = encoded.status.copy()
-        status[encoded.scorable] = self.answers.judge(_status(rows), probability)
-        return ScoredWindow(
-            number=encoded.window.number,
-            table=self.answers.append(
-                encoded.window.table,
-                status=status,
-                scorable=encoded.scorable,
-                probability=probability,
-                tokens=rows["tokens"],
-            ),
-            status_counts=count(status),
-            tokens=int(rows["tokens"].sum()),
+        return ClassifiedWindow(
+            window=encoded.window,
+            status=encoded.status,
+            scorable=encoded.scorable,
+            records=records[encoded.inputs],
             computed_tokens=int(lengths[computed].sum()),
             reused=len(encoded.scorable) - int(computed.sum()),
-            seen=self._observe(rows, probability) if self._observe else None,
         )
 
     def _compute(self, encoded: EncodedWindow, records: NDArray[np.void], todo: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -124,10 +109,3 @@ class Classify:
             values = np.ascontiguousarray(records[places]).view(np.uint8).reshape(len(places), records.itemsize)
             self._store.add([keys[place] for place in places.tolist()], values, origin)
         pending.clear()
-
-
-def _status(records: NDArray[np.void]) -> NDArray[np.int8]:
-    """The status of rows that have a text, by their `records` (s,)."""
-    scored = np.where(records["truncated"], Status.TRUNCATED, Status.OK)
-    failed = np.where(records["outcome"] == Outcome.NONFINITE, Status.NONFINITE, Status.OOM)
-    return np.where(records["outcome"] == Outcome.SCORED, scored, failed).astype(np.int8)

@@ -17,6 +17,7 @@ from scorer.classifier.labels import LabelSet
 from scorer.config import FrameConfig, ScoreConfig
 from scorer.errors import UsageError
 from scorer.scoring.answers import Answers, refuse_clash
+from scorer.scoring.append import Append
 from scorer.scoring.classify import Classify
 from scorer.scoring.encode import Encode
 from scorer.scoring.windows import Window, window_rows
@@ -33,7 +34,8 @@ class FrameScorer:
         self._config = config
         self._classifier = Classifier.of(config, directory or open_model(config.model))
         answers = Answers.of(config, labels=self._classifier.labels, decision=self._classifier.decision)
-        self._classify = Classify(self._classifier, answers=answers, store=None, run=0)
+        self._classify = Classify(self._classifier, store=None, run=0)
+        self._append = Append(answers)
 
     @property
     def engine(self) -> Engine:
@@ -99,8 +101,8 @@ class FrameScorer:
         most = window_rows(ScoreConfig.window_rows, labels=len(self._classifier.labels))
         starts = range(0, max(table.num_rows, 1), most)
         windows = (Window(number, table.slice(start, most)) for number, start in enumerate(starts))
-        return pa.concat_tables([self._classify(encode(window)).table for window in windows])
+        return pa.concat_tables([self._append(self._classify(encode(window))).table for window in windows])
 
     @property
     def _appended(self) -> int:
-        return len(self._classify.answers.fields)
+        return len(self._append.answers.fields)

@@ -1,4 +1,4 @@
-"""The local engine: one process, one device; reading, encoding, the device and writing overlap.
+"""The local engine: one process, one device; reading, encoding, the device, appending and writing overlap.
 
 Owns threads and bounded queues. Does not know what the stages do: they are callables, and order is theirs to keep.
 """
@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TypeVar
 
-from scorer.scoring.windows import EncodedWindow, ScoredWindow, Window
+from scorer.scoring.windows import ClassifiedWindow, EncodedWindow, ScoredWindow, Window
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -74,7 +74,8 @@ def run(
     windows: Iterable[Window],
     *,
     encode: Callable[[Window], EncodedWindow],
-    classify: Callable[[EncodedWindow], ScoredWindow],
+    classify: Callable[[EncodedWindow], ClassifiedWindow],
+    append: Callable[[ClassifiedWindow], ScoredWindow],
     write: Callable[[ScoredWindow], None],
 ) -> Pace:
     """Send `windows` through the stages; each runs in a thread of its own, `write` in the caller's.
@@ -85,7 +86,8 @@ def run(
     with (
         closing(_ahead(_reading(windows, clock), lambda window: window, "read")) as read,
         closing(_ahead(read, clock.timed("encode", encode), "encode")) as encoded,
-        closing(_ahead(encoded, clock.timed("classify", classify), "classify")) as scored,
+        closing(_ahead(encoded, clock.timed("classify", classify), "classify")) as classified,
+        closing(_ahead(classified, clock.timed("append", append), "append")) as scored,
     ):
         for window in scored:
             clock.timed("write", write)(window)

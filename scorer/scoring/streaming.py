@@ -17,6 +17,7 @@ from scorer.runs.score_store import ScoreStore
 from scorer.runs.signals import StopSignals
 from scorer.scoring import local
 from scorer.scoring.answers import Answers
+from scorer.scoring.append import Append
 from scorer.scoring.classify import Classify
 from scorer.scoring.drift import Observer
 from scorer.scoring.encode import Encode
@@ -56,7 +57,7 @@ class Streaming:
             # Two connections to one file: encoding and the device work at the same time.
             stores = [self._open_store(stack) for _ in range(2)]
             run = _run_number(stores[0], self._output.unfinished_run(self.job))
-            encode, classify = self._stages(stores, run, signals)
+            encode, classify, append = self._stages(stores, run, signals)
             sink = self._output.begin(self.job, run, self._answers.schema(self._prepared.reader.schema))
             with console.progress("score", self._prepared.rows, "rows") as bar:
 
@@ -67,11 +68,14 @@ class Streaming:
                     bar.update(window.table.num_rows)
 
                 try:
-                    return local.run(self._windows(tally), encode=encode, classify=classify, write=write)
+                    return local.run(self._windows(tally), encode=encode, classify=classify, append=append, write=write)
                 finally:
                     tally.back_offs = self._classifier.back_offs
 
-    def _stages(self, stores: list[ScoreStore | None], run: int, signals: StopSignals) -> tuple[Encode, Classify]:
+    def _stages(
+        self, stores: list[ScoreStore | None], run: int, signals: StopSignals
+    ) -> tuple[Encode, Classify, Append]:
+        observe = Observer(self._profile, self._classifier.decision) if self._profile else None
         encode = Encode(
             self._classifier.encode,
             text_columns=self._prepared.text_columns,
@@ -82,13 +86,12 @@ class Streaming:
         )
         classify = Classify(
             self._classifier,
-            answers=self._answers,
             store=stores[1],
             run=run,
             between_batches=signals.check,
-            observe=Observer(self._profile, self._classifier.decision) if self._profile else None,
+            count_unknown=observe.unknown if observe else None,
         )
-        return encode, classify
+        return encode, classify, Append(self._answers, observe=observe)
 
     def _windows(self, tally: Tally) -> Iterator[Window]:
         for number, table in enumerate(self._prepared.windows()):

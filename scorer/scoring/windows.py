@@ -1,4 +1,4 @@
-"""What travels between the stages: a window as it was read, as it was encoded, and as it was scored.
+"""What travels between the stages: a window as it was read, encoded, classified, and scored.
 
 A window's rows never change their order. Rows that have a text point to a distinct input; equal texts share one.
 """
@@ -52,6 +52,24 @@ class EncodedWindow:
     records: NDArray[np.void]
     known: NDArray[np.bool_]
     fresh: EncodedInputs
+
+
+@dataclass(frozen=True)
+class ClassifiedWindow:
+    """A window with a record for each row that has a text.
+
+    status           (rows,) int8 and `scorable` (s,) int64, as in `EncodedWindow`
+    records          (s,) of `record_dtype`, those of the rows `scorable`
+    computed_tokens  tokens for which a forward pass was made
+    reused           rows of `scorable` for which none was
+    """
+
+    window: Window
+    status: NDArray[np.int8]
+    scorable: NDArray[np.int64]
+    records: NDArray[np.void]
+    computed_tokens: int
+    reused: int
 
 
 @dataclass(frozen=True)

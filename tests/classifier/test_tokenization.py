@@ -145,3 +145,14 @@ def test_without_token_types_both_texts_have_type_zero(tiny_model):
     tokenizer = AutoTokenizer.from_pretrained(tiny_model("albert")).backend_tokenizer
     encoded = TextEncoder(tokenizer, max_length=32, token_types=False)(["good room"], ["bad soup"])
     assert encoded.sequences.first.tolist() == encoded.lengths.tolist()
+
+
+def test_many_texts_are_encoded_as_few_are(tiny_model, monkeypatch):
+    encode = encoder(tiny_model("bert"), 16)
+    firsts, seconds = sentences(50, seed=4), sentences(50, seed=5)
+    at_once = encode(firsts), encode(firsts, seconds)
+    monkeypatch.setattr("scorer.classifier.tokenization._ROWS_AT_ONCE", 7)
+    for sliced, whole in zip((encode(firsts), encode(firsts, seconds)), at_once, strict=True):
+        assert sliced.starts.tolist() == whole.starts.tolist()
+        for name, values in vars(whole.sequences).items():
+            np.testing.assert_array_equal(vars(sliced.sequences)[name], values)

@@ -39,7 +39,7 @@ def test_a_run_that_succeeds(source, score, tmp_path):
     assert manifest["statuses"] == summary.statuses == {"empty": 1, "null": 1, "ok": 2}
     assert manifest["engine"] == summary.engine
     assert manifest["job"]["versions"]["scorer"] == scorer.__version__
-    assert set(manifest["stage_seconds"]) == {"read", "encode", "classify", "write"}
+    assert set(manifest["stage_seconds"]) == {"read", "encode", "classify", "append", "write"}
     assert manifest["peak_memory_mib"] > 50
     assert "good room" not in json.dumps(manifest)
     prometheus = (tmp_path / "run.prom").read_text()

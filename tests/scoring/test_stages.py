@@ -1,4 +1,4 @@
-"""Encode and Classify against the oracle, with and without a score cache, window by window."""
+"""Encode, Classify and Append against the oracle, with and without a score cache, window by window."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from scorer.classifier.directory import open_model
 from scorer.config import FrameConfig
 from scorer.runs.score_store import ScoreStore
 from scorer.scoring.answers import Answers
+from scorer.scoring.append import Append
 from scorer.scoring.classify import Classify
 from scorer.scoring.encode import Encode
 from scorer.scoring.windows import ScoredWindow, Window, record_dtype
@@ -36,7 +37,7 @@ def oracle(directory) -> Oracle:
 
 
 class Stages:
-    """Both stages, one after the other, on one store or none."""
+    """The three stages, one after the other, on one store or none."""
 
     def __init__(self, classifier: Classifier, store: Path | None, *, columns=("text",), run: int = 1) -> None:
         width = record_dtype(len(classifier.labels)).itemsize
@@ -50,10 +51,11 @@ class Stages:
             store=self.stores[0],
             run=run,
         )
-        self.classify = Classify(classifier, answers=answers, store=self.stores[1], run=run)
+        self.classify = Classify(classifier, store=self.stores[1], run=run)
+        self.append = Append(answers)
 
     def __call__(self, number: int, table: pa.Table) -> ScoredWindow:
-        return self.classify(self.encode(Window(number, table)))
+        return self.append(self.classify(self.encode(Window(number, table))))
 
     def close(self) -> None:
         for store in self.stores:
@@ -97,7 +99,7 @@ def test_windows_encoded_ahead_still_share_what_an_earlier_one_computed(classifi
     stages = Stages(classifier, tmp_path / "scores.sqlite")
     table = pa.table({"text": ["good room", "bad soup", "good room"]})
     ahead = [stages.encode(Window(number, table)) for number in range(3)]
-    scored = [stages.classify(window) for window in ahead]
+    scored = [stages.append(stages.classify(window)) for window in ahead]
     stages.close()
     assert [window.reused for window in scored] == [1, 3, 3]
     assert [window.computed_tokens > 0 for window in scored] == [True, False, False]
@@ -165,7 +167,7 @@ def test_a_killed_window_makes_the_same_batches_again(classifier, tmp_path):
         forward = staticmethod(dying)
         plan = staticmethod(classifier.plan)
 
-    broken = Classify(Dying(), answers=stages.classify.answers, store=stages.stores[1], run=1)
+    broken = Classify(Dying(), store=stages.stores[1], run=1)
     encoded = stages.encode(Window(0, table))
     broken_commits = pytest.MonkeyPatch()
     broken_commits.setattr("scorer.scoring.classify._COMMIT_SECONDS", -1.0)
@@ -196,9 +198,10 @@ def test_rows_that_could_not_be_scored_are_not_kept(classifier, tmp_path):
                 outcomes[0] = 1
                 yield logits, outcomes
 
-    sick = Classify(Sick(), answers=stages.classify.answers, store=stages.stores[1], run=1)
+    sick = Classify(Sick(), store=stages.stores[1], run=1)
     table = pa.table({"text": ["good room", "good room"]})
-    assert sick(stages.encode(Window(0, table))).table["score_status"].to_pylist() == ["nonfinite"] * 2
+    window = stages.append(sick(stages.encode(Window(0, table))))
+    assert window.table["score_status"].to_pylist() == ["nonfinite"] * 2
     later = stages(1, table)
     stages.close()
     assert later.table["score_status"].to_pylist() == ["ok"] * 2
