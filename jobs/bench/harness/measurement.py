@@ -21,6 +21,7 @@ from harness.trial import Loaded, Run
 from harness.workloads import COLUMN, Workload
 
 CEILINGS = ("fp32", "bf16")
+SLOW_SECONDS, SLOW_ROUNDS = 8.0, 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,8 @@ def measure(workload: Workload, names: Sequence[str], conditions: Conditions) ->
         for number in range(conditions.rounds):
             ceilings.append(ceiling.call("rates", CEILINGS))
             for contestant in _running(contestants, number):
-                _run(contestant)
+                if not _known_well(contestant):
+                    _run(contestant)
         for contestant in _running(contestants, 0):
             _finish(contestant, expected, versions)
     peers = [_result(contestant, expected) for contestant in contestants.values()]
@@ -112,6 +114,12 @@ def _running(contestants: dict[str, _Contestant], number: int) -> Iterator[_Cont
     for name in rotated(list(contestants), number):
         if contestants[name].failure is None:
             yield contestants[name]
+
+
+def _known_well(contestant: _Contestant) -> bool:
+    """Whether more rounds would only take time: a long pass differs little from the next, and from others a lot."""
+    slow = [run for run in contestant.runs if run.seconds > SLOW_SECONDS]
+    return len(slow) >= SLOW_ROUNDS
 
 
 def _run(contestant: _Contestant) -> None:
