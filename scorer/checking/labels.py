@@ -97,7 +97,7 @@ class LabelCounter:
 
         A key (n,) uint64 for the labels of each row: the same labels, the same key; `NO_LABEL` where there is none.
         """
-        column = _plain(column)
+        column = plain_column(column)
         if self._separator is not None:
             column = pc.split_pattern(column.cast(pa.large_string()), self._separator)
         return self._add_lists(column, usable) if self.multi else self._add_values(column, usable)
@@ -115,7 +115,7 @@ class LabelCounter:
     def _add_lists(self, column: pa.ChunkedArray, usable: NDArray[np.bool_]) -> NDArray[np.uint64]:
         lengths = np.asarray(pc.fill_null(pc.list_value_length(column), 0)).astype(np.int64)
         owner = np.repeat(np.arange(len(column)), lengths)
-        values = _plain(pc.list_flatten(column))
+        values = plain_column(pc.list_flatten(column))
         if self._separator is not None:
             values = pc.utf8_trim_whitespace(values)
             said = np.asarray(pc.not_equal(values, "")).astype(np.bool_)
@@ -163,13 +163,6 @@ class LabelCounter:
         code = self._codes.setdefault(name, len(self._codes))
         self._foreign[code] = self._known is not None and name not in self._known
         return code
-
-
-def _plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """`values` without a dictionary, and texts in a type that can be filtered, which views cannot."""
-    if pa.types.is_dictionary(values.type):
-        values = values.cast(values.type.value_type)
-    return values.cast(pa.large_string()) if pa.types.is_string_view(values.type) else values
 
 
 def _any(of_values: NDArray[np.bool_], owner: NDArray[np.int64], rows: int) -> NDArray[np.bool_]:

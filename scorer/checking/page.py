@@ -13,13 +13,12 @@ from scorer.checking.findings import Finding
 from scorer.checking.job import CheckResult, FileCheck
 from scorer.checking.lengths import Lengths
 from scorer.errors import UsageError
-from scorer.reports.charts import Mark, bars, histogram
+from scorer.reports.charts import Mark, histogram
+from scorer.reports.distributions import label_bars
 from scorer.reports.findings import Remark, remark_list
-from scorer.reports.page import Html, beside, figure, joined, more, page, paragraph, section, tiles
+from scorer.reports.page import Html, beside, figure, page, paragraph, section, tiles
 from scorer.reports.scale import Axis
 from scorer.tables.publish import check_target
-
-_MOST_LABELS = 40
 
 
 def check_page(result: CheckResult) -> Html:
@@ -72,13 +71,9 @@ def _labels(check: FileCheck, name: str) -> Html:
     if not named:
         return Html("")
     listed = [(label, (rows,)) for label, rows in named.items()]
-    first, rest = listed[:_MOST_LABELS], listed[_MOST_LABELS:]
-    longest = (max(named.values()),)
-    drawn = [bars(first, longest=longest)]
-    if rest:
-        drawn.append(more(f"{len(rest)} more labels", bars(rest, longest=longest)))
+    drawn = label_bars(listed, longest=(max(named.values()),))
     several = " A row may have several." if check.scan.labels.multi else ""
-    return section(f"{name}labels".capitalize(), joined(drawn), note=f"Rows of each label.{several}")
+    return section(f"{name}labels".capitalize(), drawn, note=f"Rows of each label.{several}")
 
 
 def _lengths(check: FileCheck, name: str) -> Html:

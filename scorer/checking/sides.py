@@ -25,7 +25,7 @@ from scorer.classifier.vocabulary import Vocabulary
 from scorer.examples.reading import Examples
 from scorer.examples.targets import label_counts
 
-# Enough to tell a language by, in a moment of a tokenizer's work.
+# Enough to tell a language by; the sample of long texts is smaller still.
 _LANGUAGE_ROWS = 2_000
 
 

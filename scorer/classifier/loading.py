@@ -74,16 +74,17 @@ def load(directory: ModelDirectory, *, max_length: int | None = None) -> LoadedM
 def _settle_padding(model: PreTrainedModel, fast: PreTrainedTokenizerBase) -> int:
     """What fills a row, which the model is told if it does not say itself.
 
-    Decoders look for a row's last token that is no filling, and refuse several rows where nothing is said to be. They
-    end texts with a token that stands in none.
+    Decoders look for a row's last token that is no filling, and refuse several rows where nothing is said to be. What
+    ends a text stands in none, and will do where nothing else is named.
     """
-    own = getattr(model.config, "pad_token_id", None)
-    known = (own, fast.pad_token_id, getattr(model.config, "eos_token_id", None))
+    config = model.config.get_text_config()
+    ends = getattr(config, "eos_token_id", None)
+    known = (getattr(config, "pad_token_id", None), fast.pad_token_id, ends[0] if isinstance(ends, list) else ends)
     tokens = _token_count(model)
-    found = next((token for token in known if isinstance(token, int) and 0 <= token < tokens), 0)
-    if own is None:
-        model.config.pad_token_id = found
-    return found
+    found = next((token for token in known if token is not None and 0 <= token < tokens), None)
+    if found is not None:
+        config.pad_token_id = found
+    return found or 0
 
 
 def _token_count(model: PreTrainedModel) -> int:

@@ -7,11 +7,10 @@ batch each never do. Owns the threads and the order of results. Does not know mo
 from __future__ import annotations
 
 import os
-import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 import torch
@@ -79,7 +78,9 @@ def _settle(device: torch.device, cores: Iterator[int]) -> None:
     torch.set_num_threads(1)
     core = next(cores, None)
     if core is not None:
-        os.sched_setaffinity(threading.get_native_id(), {core})
+        # Where it is forbidden, or the cores were taken away meanwhile, the system finds a place.
+        with suppress(OSError):
+            os.sched_setaffinity(0, {core})
     if device.type == "cuda":
         # The weights were brought there on another stream.
         torch.cuda.synchronize(device)

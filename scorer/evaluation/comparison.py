@@ -38,7 +38,7 @@ class Given:
     scored: NDArray[np.bool_]
     abstained: NDArray[np.bool_]
 
-    def at(self, rows: NDArray[np.int64]) -> Given:
+    def take(self, rows: NDArray[np.int64]) -> Given:
         """The answers to the rows at the places `rows`."""
         return Given(self.chosen[rows], self.confidence[rows], self.scored[rows], self.abstained[rows])
 

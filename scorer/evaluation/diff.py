@@ -22,7 +22,7 @@ from scorer.config import WINDOW_TEXT_BYTES, DiffConfig, FrameConfig
 from scorer.errors import DataError, Interrupted
 from scorer.evaluation.comparison import Comparison, Given
 from scorer.evaluation.diff_preparation import ANSWERS, ROW, Prepared, prepare
-from scorer.examples.targets import label_values, missing_labels
+from scorer.examples.targets import label_values, missing_labels, plain_column
 from scorer.runs.console import Console
 from scorer.runs.signals import StopSignals
 from scorer.scoring.status import NAMES, Status, is_scored
@@ -187,7 +187,7 @@ class _Model:
 
 def _judge(prepared: Prepared, comparison: Comparison, column: pa.ChunkedArray, old: Given, new: Given) -> None:
     """Compare the answers with the labels of those rows that have one, and a score from at least one model."""
-    column = _plain(column)
+    column = plain_column(column)
     # Between separators, an empty text is what a row without any label has.
     missing = missing_labels(column) if prepared.separator is None else np.asarray(column.is_null()).astype(np.bool_)
     judged = ~missing & (old.scored | new.scored)
@@ -198,14 +198,7 @@ def _judge(prepared: Prepared, comparison: Comparison, column: pa.ChunkedArray, 
     where, column = prepared.config.data, column.filter(pa.array(judged))
     values = label_values(column, name=prepared.label, where=where, separator=prepared.separator)
     true, known = _matrix(values, comparison.names)
-    comparison.judge(old.at(rows), new.at(rows), true, known)
-
-
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """`column` without a dictionary, and its texts in a type that pyarrow filters, which views are not."""
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    return column.cast(pa.large_string()) if pa.types.is_string_view(column.type) else column
+    comparison.judge(old.take(rows), new.take(rows), true, known)
 
 
 def _matrix(values: list[RowLabel], names: tuple[str, ...]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scorer.evaluation.findings import Findings
-from scorer.examples.targets import label_counts
 from scorer.metrics.classification import LabelMetrics
 from scorer.metrics.thresholds import Threshold
 
@@ -46,8 +45,7 @@ def narrate(findings: Findings, *, show: int) -> Iterator[str]:
 
 def _met(findings: Findings) -> list[LabelMetrics]:
     """The labels that rows have or were given: of the others the figures are 0 and say nothing."""
-    given = label_counts(findings.judged.predicted, findings.labels)
-    return [label for label, rows in zip(findings.metrics.labels, given, strict=True) if label.support or rows]
+    return [label for label in findings.metrics.labels if label.support or label.predicted]
 
 
 def _reached(target: float, found: Threshold | None) -> str:

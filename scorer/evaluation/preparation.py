@@ -61,7 +61,7 @@ def prepare(config: EvaluateConfig, console: Console) -> Prepared:
         others=tuple(dict.fromkeys(config.slice)),
     )
     name = examples.columns.label
-    values = examples.labels if config.label_separator is None else of_kind(examples.labels, labels.kind)
+    values = examples.labels if examples.label_separator is None else of_kind(examples.labels, labels.kind)
     targets = label_indices(values, labels, name=name, where=config.data, known="the model")
     warnings = tuple(_warnings(config, directory, examples))
     for warning in warnings:
@@ -81,19 +81,21 @@ def _labels(directory: ModelDirectory, *, folds: int | None) -> LabelSet:
 def _label_column(config: EvaluateConfig, source: Source, metadata: ModelMetadata | None) -> str | None:
     """The column of labels that was asked for, or the model's own; None where it is to be found by its name.
 
-    UsageError when nobody asked for it and it may be one of scorer's answers.
+    UsageError when nobody asked for it and all that it may be are answers of scorer's.
     """
     if config.label_column is not None:
         return config.label_column
     own = metadata.label_column if metadata is not None and metadata.label_column in source.names else None
-    usual = [name for name in source.names if name.lower() in LABEL_NAMES]
-    for name in usual if own is None else [own]:
-        if holds_predictions(source, name):
-            raise UsageError(
-                f"{config.data}: column {name!r} holds predictions that scorer wrote; name the column of labels with "
-                "--label-column"
-            )
-    return own
+    named = [own] if own is not None else [name for name in source.names if name.lower() in LABEL_NAMES]
+    answers = [name for name in named if holds_predictions(source, name)]
+    labels = [name for name in named if name not in answers]
+    if answers and not labels:
+        raise UsageError(
+            f"{config.data}: column {answers[0]!r} holds predictions that scorer wrote; name the column of labels with "
+            "--label-column"
+        )
+    # Beside answers only one column is no guess.
+    return labels[0] if answers and len(labels) == 1 else own
 
 
 def _check_outputs(config: EvaluateConfig, source: Source) -> None:

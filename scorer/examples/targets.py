@@ -106,8 +106,15 @@ def _one_each(column: pa.ChunkedArray, *, name: str, where: str, unit: str = "ro
     return values
 
 
+def plain_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """`column` without a dictionary, and its texts in a type that pyarrow filters, which views are not."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    return column.cast(pa.large_string()) if pa.types.is_string_view(column.type) else column
+
+
 def missing_labels(column: pa.ChunkedArray) -> NDArray[np.bool_]:
-    """Whether each value (n,) of a column without a dictionary is null, NaN or a name of nothing but white space."""
+    """Whether each value (n,) of a `plain_column` is null, NaN or a name of nothing but white space."""
     absent = pc.is_null(column, nan_is_null=True)
     if is_text(column.type):
         blank = pc.equal(pc.utf8_trim_whitespace(column.cast(pa.large_string())), "")
@@ -173,7 +180,7 @@ def _check_known(values: Sequence[RowLabel], labels: LabelSet, *, name: str, whe
     if values and isinstance(values[0], tuple) != labels.multi:
         raise DataError(
             f"{where}: labels: column {name!r} has {'one label' if labels.multi else 'several labels'} a row, "
-            f"{known} {'several' if labels.multi else 'one'}"
+            f"{known} {'several; say --label-separator if a text holds them' if labels.multi else 'one'}"
         )
     kinds = {_kind(value) for value in _each(values)}
     if kinds - {labels.kind}:

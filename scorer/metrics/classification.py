@@ -21,7 +21,7 @@ from scorer.metrics.ordinal import ordinal_figures
 
 @dataclass(frozen=True)
 class LabelMetrics:
-    """One label against the rest: `support` rows have it, `predicted` rows are said to have it, `hits` are both. A
+    """One label against the rest: `support` rows have it, `predicted` rows are said to have it, `true_positives` both. A
     ratio without a denominator is 0."""
 
     name: str
@@ -30,17 +30,17 @@ class LabelMetrics:
     f1: float
     support: int
     predicted: int
-    hits: int
+    true_positives: int
 
     @property
-    def false_alarms(self) -> int:
+    def false_positives(self) -> int:
         """Rows that are said to have it and do not."""
-        return self.predicted - self.hits
+        return self.predicted - self.true_positives
 
     @property
-    def misses(self) -> int:
+    def false_negatives(self) -> int:
         """Rows that have it and are not said to."""
-        return self.support - self.hits
+        return self.support - self.true_positives
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +164,7 @@ def _label_metrics(
             float(f1[i]),
             support=int(support[i]),
             predicted=int(predicted[i]),
-            hits=int(hits[i]),
+            true_positives=int(hits[i]),
         )
         for i, name in enumerate(labels.names)
     )

@@ -19,7 +19,7 @@ _NAME = 24
 
 def confusion_section(metrics: Metrics) -> Html:
     """The matrix, in counts and in shares of the true label's rows; nothing where a row may have several labels:
-    then the table of labels counts hits, false alarms and misses."""
+    then the table of labels counts true and false positives and false negatives."""
     if metrics.confusion is None:
         return Html("")
     names = [label.name for label in metrics.labels]

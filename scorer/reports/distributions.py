@@ -91,11 +91,18 @@ def _frequencies(
     listed = list(zip(labels, zip(*series.values(), strict=True), strict=True))
     if not ordered:
         listed.sort(key=lambda row: -row[1][0])
-    drawn = [bars(listed[:_MOST_LABELS], series=tuple(series), longest=longest)]
-    if len(listed) > _MOST_LABELS:
-        rest = listed[_MOST_LABELS:]
+    return section("Label frequencies", label_bars(listed, series=tuple(series), longest=longest), note=note)
+
+
+def label_bars(
+    listed: Sequence[tuple[str, Sequence[int]]], *, series: Sequence[str] = (), longest: Sequence[int]
+) -> Html:
+    """Bars of the labels `listed` with their rows, those beyond the first 40 folded away. `series` names what each
+    label has a bar of, `longest` is the rows of a bar of full length."""
+    drawn = [bars(listed[:_MOST_LABELS], series=series, longest=longest)]
+    if rest := listed[_MOST_LABELS:]:
         drawn.append(more(f"{len(rest)} more labels", bars(rest, longest=longest)))
-    return section("Label frequencies", joined(drawn), note=note)
+    return joined(drawn)
 
 
 def _how_read(lengths: TextLengths) -> str:

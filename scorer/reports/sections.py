@@ -41,7 +41,7 @@ def label_section(metrics: Metrics, thresholds: Sequence[float] | None = None) -
     multi = metrics.confusion is None
     note = "Precision: how many of a label's predictions are right. Recall: how many of its rows are found."
     if multi:
-        note += " Its predictions are hits or false alarms, its rows are hits or misses."
+        note += " Its predictions are true or false positives, its rows true positives or false negatives."
     own = thresholds if thresholds is not None else [None] * len(metrics.labels)
     listed = list(zip(metrics.labels, own, strict=True))
     if len(listed) <= _MANY:
@@ -106,14 +106,14 @@ def _name(name: str, metrics: Metrics) -> str:
 
 def _label_table(listed: Sequence[tuple[LabelMetrics, float | None]], *, multi: bool) -> Html:
     with_thresholds = any(threshold is not None for _, threshold in listed)
-    counts = ("hits", "false alarms", "misses") if multi else ()
+    counts = ("true positives", "false positives", "false negatives") if multi else ()
     head = ("label", "precision", "recall", "F1", "rows", *counts, *(("threshold",) if with_thresholds else ()))
     rows = (
         (
             quoted(label.name),
             *(meter(value, f"{value:.3f}") for value in (label.precision, label.recall, label.f1)),
             f"{label.support:,}",
-            *(f"{count:,}" for count in (label.hits, label.false_alarms, label.misses) if multi),
+            *(f"{count:,}" for count in (label.true_positives, label.false_positives, label.false_negatives) if multi),
             *((f"{threshold:.3f}",) if threshold is not None else ()),
         )
         for label, threshold in listed

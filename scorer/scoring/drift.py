@@ -47,7 +47,7 @@ _DIGITS = 6
 class Seen:
     """What scored rows looked like, counted as the profile counts: `lengths`, `labels` and `confidences` are
     histograms (bins,) int64 of `rows` rows, `unknowns` that of the share of their tokens that is unknown. `truncated`
-    of the rows are longer than the model can see, `unknown` of their `tokens` tokens are unknown."""
+    of the rows are longer than the model can see, `unknown_tokens` of their `tokens` are unknown."""
 
     rows: int
     lengths: NDArray[np.int64]
@@ -56,7 +56,7 @@ class Seen:
     unknowns: NDArray[np.int64]
     truncated: int
     tokens: int
-    unknown: int
+    unknown_tokens: int
 
     def __add__(self, other: Seen) -> Seen:
         return Seen(**{name: value + vars(other)[name] for name, value in vars(self).items()})
@@ -86,7 +86,7 @@ class Observer:
             unknowns=unknown_histogram(scored["unknown"], scored["tokens"], self.profile.unknown_edges),
             truncated=int(scored["truncated"].sum()),
             tokens=int(scored["tokens"].sum()),
-            unknown=int(scored["unknown"].sum()),
+            unknown_tokens=int(scored["unknown"].sum()),
         )
 
 
@@ -139,7 +139,7 @@ def compare(profile: Profile, seen: Seen) -> Drift | None:
         pairs["unknown"] = (seen.unknowns, profile.unknowns)
     counts = {name: (np.array(ours), np.array(theirs)) for name, (ours, theirs) in pairs.items()}
     truncated = seen.truncated / seen.rows
-    unknown = seen.unknown / max(seen.tokens, 1) if profile.unknown_token is not None else None
+    unknown = seen.unknown_tokens / max(seen.tokens, 1) if profile.unknown_token is not None else None
     return Drift(
         rows=seen.rows,
         psi={name: round(stability_index(ours, theirs), _DIGITS) for name, (ours, theirs) in counts.items()},

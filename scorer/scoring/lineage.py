@@ -64,6 +64,7 @@ def logit_fingerprint(classifier: Classifier) -> str:
     metadata = classifier.directory.metadata
     engine = classifier.engine
     decisive = [
+        __version__,
         classifier.directory.fingerprint,
         engine.max_length,
         dataclasses.asdict(classifier.encode.long_text),

@@ -44,8 +44,8 @@ def holds_predictions(source: Source, column: str) -> bool:
 
 
 def _prefixes(source: Source) -> Iterator[str]:
-    """Those of the answers that the files of `source` hold by their lineages; of `diff` the data's own columns have
-    no lineage."""
+    """Those of the answers that the files of `source` hold by their lineages. Rows that `diff` wrote have answers named
+    old_ and new_, and a `score` that the data had."""
     for lineage in map(_lineage, source.files):
         if lineage is not None and written_by(lineage) != "diff":
             yield prefix_of(lineage)

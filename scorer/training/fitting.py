@@ -67,18 +67,17 @@ class Fitted:
 
 
 class Fitting:
-    """One fit: construction chooses the device, loads the base model and looks whether it knows the language of the
-    data, `run` trains and writes.
+    """One fit: construction chooses the device and loads the base model, `run` trains and writes.
 
     With several seeds it is as many fits on the same rows, of which one is kept.
     """
 
     def __init__(self, config: FitConfig, data: TrainingData, console: Console) -> None:
         self._config = config
+        self._data = data
         self._console = console
         self._device, self._precision = choose(config)
         self._base = load_base_model(config, data.labels)
-        self._data = with_language(data, self._base.vocabulary(), config, console)
 
     def run(self, output: Path, signals: StopSignals, *, latest: bool = True) -> Fitted:
         """Train and publish the model as `output`, or as the output of the interrupted fit that is resumed, and
@@ -91,6 +90,7 @@ class Fitting:
         )
         workspace, output = open_workspace(self._config, output, job)
         try:
+            self._data = with_language(self._data, self._base.vocabulary(), self._config, self._console)
             check_free_space(output, _COPIES_ON_DISK * 4 * self._base.model.num_parameters())
             trainer, seeds = self._train(workspace, signals)
             verdict = dataclasses.replace(self._judge(trainer), seeds=seeds)

@@ -26,7 +26,7 @@ def test_every_row_is_in_one_batch_within_the_budget_longest_first(lengths, budg
     order = [row for batch in batches for row in batch.tolist()]
 
     assert order == sorted(range(len(lengths)), key=lambda row: (-lengths[row], row))
-    assert all(len(batch) == 1 or len(batch) * lengths[batch].max() <= max(budget, len(batch)) for batch in batches)
+    assert all(len(batch) == 1 or len(batch) * max(lengths[batch].max(), 1) <= budget for batch in batches)
 
 
 @given(st.sets(st.integers(1, 60), min_size=1, max_size=8), st.integers(1, 2000))

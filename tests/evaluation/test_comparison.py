@@ -32,7 +32,7 @@ def test_what_changes(draw):
     scored = draw.random((2, 200)) < 0.9
     sides = single(old, confidence[0], scored[0]), single(new, confidence[1], scored[1])
     comparison = Comparison(NAMES, multi=False)
-    found = [comparison.add(*(side.at(rows) for side in sides)) for rows in np.array_split(np.arange(200), 7)]
+    found = [comparison.add(*(side.take(rows) for side in sides)) for rows in np.array_split(np.arange(200), 7)]
 
     answers = [
         [NAMES[place] if ok else None for place, ok in zip(places, known, strict=True)]
@@ -69,7 +69,7 @@ def test_how_good_both_are(draw):
     sides = [single(each.argmax(axis=1), each.max(axis=1), np.ones(300, np.bool_)) for each in probability]
     comparison = Comparison(NAMES, multi=False)
     for rows in np.array_split(np.arange(300), 3):
-        old, new = (side.at(rows) for side in sides)
+        old, new = (side.take(rows) for side in sides)
         comparison.judge(old, new, np.eye(3, dtype=np.bool_)[true[rows]], np.ones(len(rows), np.bool_))
     for found, each in zip(comparison.metrics, logits, strict=True):
         expected = measure(each, true, labels=LabelSet(NAMES, "string"))

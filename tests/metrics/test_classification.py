@@ -38,7 +38,9 @@ def test_agrees_with_sklearn(seed: int) -> None:
     assert [label.f1 for label in metrics.labels] == pytest.approx(f1)
     assert [label.support for label in metrics.labels] == support.tolist()
     assert [label.predicted for label in metrics.labels] == np.bincount(predicted, minlength=4).tolist()
-    assert [label.hits for label in metrics.labels] == np.bincount(targets[predicted == targets], minlength=4).tolist()
+    assert [label.true_positives for label in metrics.labels] == np.bincount(
+        targets[predicted == targets], minlength=4
+    ).tolist()
     assert [list(row) for row in metrics.confusion] == confusion_matrix(targets, predicted, labels=everything).tolist()
 
 

@@ -52,7 +52,8 @@ def test_agrees_with_sklearn(seed: int, temperature: tuple[float, ...]) -> None:
     assert [label.f1 for label in found.labels] == pytest.approx(f1)
     assert [label.support for label in found.labels] == support.tolist()
     for label, table in zip(found.labels, multilabel_confusion_matrix(targets, chosen), strict=True):
-        assert (label.false_alarms, label.misses, label.hits) == (table[0, 1], table[1, 0], table[1, 1])
+        counted = (label.false_positives, label.false_negatives, label.true_positives)
+        assert counted == (table[0, 1], table[1, 0], table[1, 1])
     assert found.confusion is None
 
 

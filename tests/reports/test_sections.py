@@ -40,15 +40,14 @@ def test_thresholds_of_labels_stand_beside_them() -> None:
     assert "threshold" not in checked(label_section(metrics)).texts
 
 
-def test_hits_false_alarms_and_misses_stand_in_the_table_where_no_confusion_can() -> None:
+def test_true_and_false_positives_and_negatives_stand_in_the_table_where_no_confusion_can() -> None:
     metrics = fit_report(names(5), multi=True).metrics
     html = label_section(metrics)
     texts = checked(html).texts
-    assert texts[texts.index("rows") :][:4] == ["rows", "hits", "false alarms", "misses"]
+    assert texts[texts.index("rows") :][:4] == ["rows", "true positives", "false positives", "false negatives"]
     rows = re.findall(r'<th scope="row"><bdi>(\w+)</bdi></th>.*?<td>(.*?)</td></tr>', html)
     shown = {name: [int(text) for text in cells.split("</td><td>")[-4:]] for name, cells in rows}
-    assert shown == {
-        label.name: [label.support, label.hits, label.false_alarms, label.misses] for label in metrics.labels
-    }
-    assert all(label.hits and label.false_alarms and label.misses for label in metrics.labels)
-    assert "false alarms" not in checked(label_section(fit_report(names(5)).metrics)).texts
+    counts = ("support", "true_positives", "false_positives", "false_negatives")
+    assert shown == {label.name: [getattr(label, name) for name in counts] for label in metrics.labels}
+    assert all(label.true_positives and label.false_positives and label.false_negatives for label in metrics.labels)
+    assert "false positives" not in checked(label_section(fit_report(names(5)).metrics)).texts

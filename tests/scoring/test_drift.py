@@ -82,9 +82,9 @@ def test_more_rows_cut_off_and_more_unknown_tokens_are_drift_of_their_own():
         confidences=tuple(confidences.tolist()),
     )
     same = {"rows": 500, "lengths": lengths, "labels": np.array([250, 250, 0]), "confidences": confidences}
-    alike = Seen(**same, unknowns=whole, truncated=10, tokens=50_000, unknown=50)
+    alike = Seen(**same, unknowns=whole, truncated=10, tokens=50_000, unknown_tokens=50)
     cut_off = dataclasses.replace(alike, truncated=400)
-    foreign = dataclasses.replace(alike, unknowns=whole[::-1], unknown=40_000)
+    foreign = dataclasses.replace(alike, unknowns=whole[::-1], unknown_tokens=40_000)
     found = [compare(profile, seen).beyond(0.25) for seen in (alike, cut_off, foreign)]
     assert [set(indices) for indices in found] == [set(), {"truncated"}, {"unknown"}]
     assert found[1]["truncated"] == pytest.approx(slow_index([100, 400], [490, 10]), abs=1e-6)

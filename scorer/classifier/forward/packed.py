@@ -3,8 +3,8 @@
 Exact, not approximate. The plan puts sequences of nearly one length into a batch, so there is hardly any padding, and a
 mask only for the last places. The head reads the first token only, so the last layer computes queries, attention output
 and feed-forward for first tokens alone. Layers hold hidden states in the precision of their matrix products, embeddings
-and head are computed in fp32. On a CPU a product is added to the layer's input before the sum is rounded: with two
-roundings twice as many labels flip in bf16.
+and head are computed in fp32. Where oneDNN multiplies, a product is added to the layer's input before the sum is
+rounded: with two roundings twice as many labels flip in bf16.
 
 Owns the order of operations; `bert_family` knows the weights' names, `linear` and `attention` the kernels.
 """

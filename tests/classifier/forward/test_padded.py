@@ -6,7 +6,8 @@ import random
 
 import numpy as np
 import pytest
-from transformers import AutoTokenizer, GPT2Config, GPT2ForSequenceClassification
+from tokenizers import processors
+from transformers import AutoTokenizer, GPT2Config, GPT2ForSequenceClassification, PreTrainedTokenizerFast
 
 from scorer.classifier.classifier import Classifier
 from scorer.classifier.directory import open_model
@@ -54,11 +55,14 @@ def test_no_rows_and_one_row(tiny_model):
     assert classifier.logits(classifier.encode(["good room"]))[0].shape == (1, 5)
 
 
-def test_a_decoder_that_names_no_padding_reads_several_rows_at_once(tiny_model, tmp_path):
+@pytest.mark.parametrize("ends", [2, [2, 3]], ids=["one end", "two ends"])
+def test_a_decoder_that_names_no_padding_reads_several_rows_at_once(tiny_model, tmp_path, ends):
     """Its head reads the last token, which it tells from what fills a row."""
-    vocabulary = AutoTokenizer.from_pretrained(tiny_model("roberta"))
+    bytes_alone = AutoTokenizer.from_pretrained(tiny_model("roberta")).backend_tokenizer
+    bytes_alone.post_processor = processors.Sequence([])
+    vocabulary = PreTrainedTokenizerFast(tokenizer_object=bytes_alone, model_max_length=128)
     sizes = {"n_positions": 128, "n_embd": 32, "n_layer": 2, "n_head": 4}
-    config = GPT2Config(vocab_size=len(vocabulary), num_labels=3, bos_token_id=0, eos_token_id=2, **sizes)
+    config = GPT2Config(vocab_size=len(vocabulary), num_labels=3, bos_token_id=0, eos_token_id=ends, **sizes)
     GPT2ForSequenceClassification(config).save_pretrained(tmp_path)
     vocabulary.save_pretrained(tmp_path)
     texts = sentences(20, seed=5, shortest=1, longest=20)
