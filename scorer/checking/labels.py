@@ -17,7 +17,7 @@ from scorer.checking.tally import Tally
 from scorer.classifier.labels import LabelKind
 from scorer.errors import ConfigError
 from scorer.examples.columns import is_label, is_list
-from scorer.examples.targets import missing_labels
+from scorer.examples.targets import missing_labels, plain_column
 from scorer.tables.texts import is_text
 
 # More distinct labels than these are not told apart: the column is none of labels, and memory stays bounded.

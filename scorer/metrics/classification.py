@@ -21,8 +21,8 @@ from scorer.metrics.ordinal import ordinal_figures
 
 @dataclass(frozen=True)
 class LabelMetrics:
-    """One label against the rest: `support` rows have it, `predicted` rows are said to have it, `true_positives` both. A
-    ratio without a denominator is 0."""
+    """One label against the rest: `support` rows have it, `predicted` rows are said to have it, `true_positives` both.
+    A ratio without a denominator is 0."""
 
     name: str
     precision: float
