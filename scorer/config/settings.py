@@ -49,7 +49,7 @@ class Checked:
             if isinstance(value, float) and not math.isfinite(value):
                 raise UsageError(f"{given}: a finite number is needed")
             if choices and value not in (*choices, field.default):
-                raise UsageError(f"{given}: none of {', '.join(choices)}")
+                raise UsageError(f"{given}: not one of {', '.join(choices)}")
 
 
 def _choices(kind: Any) -> tuple[str, ...]:
