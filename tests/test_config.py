@@ -36,7 +36,7 @@ def test_a_number_out_of_range_is_a_usage_error(make, message):
     [
         (lambda: FitConfig(train="a", class_weight="Balanced"), "--class-weight Balanced: not one of none, balanced"),
         (lambda: FitConfig(train="a", class_weight=None), "--class-weight None: not one of none, balanced"),
-        (lambda: FitConfig(train="a", long_text="windows"), "--long-text windows: not one of truncate, head-tail, window"),
+        (lambda: FitConfig(train="a", long_text="windows"), "--long-text windows: not one of truncate, head-tail"),
         (lambda: FitConfig(train="a", pooling="min"), "--pooling min: not one of mean, max"),
         (lambda: FitConfig(train="a", preset="Quick"), "--preset Quick: not one of quick, default, best"),
         (lambda: FrameConfig(precision="fp8"), "--precision fp8: not one of auto, fp32, bf16, fp16"),
