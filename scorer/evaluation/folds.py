@@ -111,8 +111,8 @@ def _joined(parts: list[tuple[NDArray[np.int64], Predicted]], metadata: ModelMet
     """The predictions of all folds in the order of the rows."""
     order = np.argsort(np.concatenate([rows for rows, _ in parts]))
     arrays = {
-        name: np.concatenate([getattr(part.predictions, name) for _, part in parts])[order]
-        for name in ("logits", "scaled", "tokens", "truncated", "scored")
+        name: np.concatenate([part.predictions.arrays[name] for _, part in parts])[order]
+        for name in parts[0][1].predictions.arrays
     }
     temperatures = np.mean(np.broadcast_arrays(*(part.temperature for _, part in parts)), axis=0)
     return Predicted(

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scorer.evaluation.findings import Findings
-from scorer.metrics.classification import LabelMetrics
 from scorer.metrics.thresholds import Threshold
 
 _MOST_LABELS = 30
@@ -20,7 +19,7 @@ _MOST_NOISE = 0.15
 def narrate(findings: Findings, *, show: int) -> Iterator[str]:
     """The lines, most important first within each part; `show` bounds the lists of rows."""
     metrics, raw = findings.metrics, findings.raw
-    met = _met(findings)
+    met = [label for label in metrics.labels if label.occurs]
     for label in sorted(met, key=lambda label: label.f1)[:_MOST_LABELS]:
         yield (
             f"label {label.name}: precision {label.precision:.3f}, recall {label.recall:.3f}, F1 {label.f1:.3f}, "
@@ -41,11 +40,6 @@ def narrate(findings: Findings, *, show: int) -> Iterator[str]:
         yield from (_reached(target, found) for target, found in findings.reaching.items())
     yield from _worse(findings)
     yield from _doubtful(findings, show)
-
-
-def _met(findings: Findings) -> list[LabelMetrics]:
-    """The labels that rows have or were given: of the others the figures are 0 and say nothing."""
-    return [label for label in findings.metrics.labels if label.support or label.predicted]
 
 
 def _reached(target: float, found: Threshold | None) -> str:

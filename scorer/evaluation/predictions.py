@@ -46,9 +46,12 @@ class Predictions:
         """The rows that have a score; DataError when there is none."""
         if not self.scored.any():
             raise DataError(f"none of {len(self.scored)} rows could be scored; look at the model with scorer inspect")
-        names = ("logits", "scaled", "tokens", "truncated", "scored")
-        arrays = {name: getattr(self, name)[self.scored] for name in names}
-        return dataclasses.replace(self, **arrays)
+        return dataclasses.replace(self, **{name: array[self.scored] for name, array in self.arrays.items()})
+
+    @property
+    def arrays(self) -> dict[str, Any]:
+        """What there is of each row, by name."""
+        return {name: value for name, value in vars(self).items() if name != "decision"}
 
 
 @dataclass(frozen=True)

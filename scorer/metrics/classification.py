@@ -33,6 +33,11 @@ class LabelMetrics:
     true_positives: int
 
     @property
+    def occurs(self) -> bool:
+        """Whether any row has it or is said to have it; else its figures say nothing."""
+        return bool(self.support or self.predicted)
+
+    @property
     def false_positives(self) -> int:
         """Rows that are said to have it and do not."""
         return self.predicted - self.true_positives
@@ -135,18 +140,18 @@ def _measure_multi(
     probabilities = decision.probabilities(logits)
     chosen = decision.chosen(probabilities)
     hits, alarms, misses = counts = multilabel.binary_counts(targets, chosen)
-    f1 = _ratio(2 * hits, 2 * hits + alarms + misses)
-    occurs = counts.sum(axis=0) > 0
+    measured = _label_metrics(labels, hits, predicted=hits + alarms, support=hits + misses)
+    f1 = [label.f1 for label in measured if label.occurs]
     bins = reliability(probabilities.ravel(), targets.ravel() > 0)
     return Metrics(
         rows=len(targets),
         accuracy=multilabel.exact_match(targets, chosen),
-        macro_f1=float(f1[occurs].mean()) if occurs.any() else 0.0,
+        macro_f1=float(np.mean(f1)) if f1 else 0.0,
         nll=float(multilabel.binary_nll(decision.scaled(logits), targets).mean()),
         ece=expected_calibration_error(bins),
         brier=float(((probabilities - targets) ** 2).mean()),
         more={"micro_f1": multilabel.micro_f1(counts)},
-        labels=_label_metrics(labels, hits, predicted=hits + alarms, support=hits + misses),
+        labels=measured,
         reliability=bins,
         confusion=None,
     )
