@@ -23,6 +23,10 @@ from scorer.classifier.forward.linear import Place, joined, scaled
 from scorer.classifier.forward.memory import memory_errors
 from scorer.classifier.sequences import TokenSequences
 
+# First tokens are multiplied so many at a time: a CPU makes a kernel for each number of rows, and there are hundreds of
+# numbers of sequences in a batch.
+_FIRST_TOKENS = 16
+
 
 class PackedForward:
     """`family`, copied to `device` in `dtype`."""
@@ -119,12 +123,13 @@ class _LastLayer:
         self._rest = _RestOfLayer(family, layer, place)
 
     def __call__(self, hidden: Tensor, shape: Rectangle) -> Tensor:
-        own = hidden.view(shape.rows, shape.length, -1)[:, 0].contiguous()
+        own = _filled_up(hidden.view(shape.rows, shape.length, -1)[:, 0])
         heads, width, _ = self._by_head
         query = self._query(own).view(-1, heads, width).transpose(0, 1)
-        attended = attend_first(torch.bmm(query, self._key).transpose(0, 1).contiguous(), hidden, shape)
+        query = torch.bmm(query, self._key).transpose(0, 1)[: shape.rows].contiguous()
+        attended = _filled_up(attend_first(query, hidden, shape))
         context = torch.bmm(attended.transpose(0, 1), self._value).transpose(0, 1).reshape(own.shape)
-        return self._rest(own, context + self._value_bias)
+        return self._rest(own, context + self._value_bias)[: shape.rows]
 
 
 class _RestOfLayer:
@@ -141,6 +146,13 @@ class _RestOfLayer:
         hidden = self._attention_norm(self._attention_output(context, hidden))
         result: Tensor = self._output_norm(self._feed_forward_out(self._feed_forward_in(hidden), hidden))
         return result
+
+
+def _filled_up(rows: Tensor) -> Tensor:
+    """`rows` (n, ...) and zeros up to a multiple of `_FIRST_TOKENS`, contiguous."""
+    filled = rows.new_zeros(-(-len(rows) // _FIRST_TOKENS) * _FIRST_TOKENS, *rows.shape[1:])
+    filled[: len(rows)] = rows
+    return filled
 
 
 def _scaled_query(family: BertFamily, layer: Layer) -> Dense:
