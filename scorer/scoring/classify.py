@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from scorer.classifier.classifier import Classifier
 from scorer.classifier.forward.resilient import Outcome
-from scorer.classifier.inputs import EncodedInputs
 from scorer.runs.score_store import NOWHERE, ScoreStore, origin_of
 from scorer.scoring.windows import ClassifiedWindow, EncodedWindow
 
@@ -26,7 +25,6 @@ class Classify:
     """Score encoded windows with `classifier`, keeping what was computed in `store` when there is one.
 
     `between_batches` is called after every batch; it may raise to stop the run. `run` is this run's number.
-    `count_unknown` counts the tokens of inputs (n,) that are unknown, (n,) int64.
     """
 
     def __init__(
@@ -36,29 +34,22 @@ class Classify:
         store: ScoreStore | None,
         run: int,
         between_batches: Callable[[], None] = lambda: None,
-        count_unknown: Callable[[EncodedInputs], NDArray[np.int64]] | None = None,
     ) -> None:
         self._classifier = classifier
         self._store = store
         self._run = run
         self._between_batches = between_batches
-        self._count_unknown = count_unknown
 
     def __call__(self, encoded: EncodedWindow) -> ClassifiedWindow:
         records = encoded.records.copy()
         todo = np.flatnonzero(~encoded.known)
-        lengths = encoded.fresh.lengths
-        records["tokens"][todo] = lengths
-        records["truncated"][todo] = encoded.fresh.truncated
-        if self._count_unknown is not None:
-            records["unknown"][todo] = self._count_unknown(encoded.fresh)
         computed = self._compute(encoded, records, todo)
         return ClassifiedWindow(
             window=encoded.window,
             status=encoded.status,
             scorable=encoded.scorable,
             records=records[encoded.inputs],
-            computed_tokens=int(lengths[computed].sum()),
+            computed_tokens=int(encoded.fresh.lengths[computed].sum()),
             reused=len(encoded.scorable) - int(computed.sum()),
         )
 

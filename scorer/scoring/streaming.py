@@ -83,14 +83,9 @@ class Streaming:
             fingerprint=logit_fingerprint(self._classifier),
             store=stores[0],
             run=run,
-        )
-        classify = Classify(
-            self._classifier,
-            store=stores[1],
-            run=run,
-            between_batches=signals.check,
             count_unknown=observe.unknown if observe else None,
         )
+        classify = Classify(self._classifier, store=stores[1], run=run, between_batches=signals.check)
         return encode, classify, Append(self._answers, observe=observe)
 
     def _windows(self, tally: Tally) -> Iterator[Window]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from transformers import AutoTokenizer
 
 from scorer.classifier.classifier import Classifier
 from scorer.classifier.decision import Decision
@@ -19,6 +20,9 @@ from scorer.scoring.classify import Classify
 from scorer.scoring.encode import Encode
 from scorer.scoring.windows import ScoredWindow, Window, record_dtype
 from tests.scoring.oracle import Oracle, assert_answers, mixed_texts
+
+# [UNK] in the vocabulary of the tiny model.
+UNKNOWN = 1
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +54,7 @@ class Stages:
             fingerprint="f",
             store=self.stores[0],
             run=run,
+            count_unknown=lambda inputs: inputs.count(UNKNOWN),
         )
         self.classify = Classify(classifier, store=self.stores[1], run=run)
         self.append = Append(answers)
@@ -104,6 +109,24 @@ def test_windows_encoded_ahead_still_share_what_an_earlier_one_computed(classifi
     assert [window.reused for window in scored] == [1, 3, 3]
     assert [window.computed_tokens > 0 for window in scored] == [True, False, False]
     assert scored[0].table == scored[1].table == scored[2].table
+
+
+def test_what_is_kept_of_an_input_is_said_before_it_is_computed(classifier, directory, tmp_path):
+    texts = ["good room", "漢字 room", "bad soup " * 150, "漢 字 漢"]
+    tokenizer = AutoTokenizer.from_pretrained(directory)
+    ids = tokenizer(texts, truncation=True, max_length=128)["input_ids"]
+    stages = Stages(classifier, tmp_path / "scores.sqlite")
+    encoded = stages.encode(Window(0, pa.table({"text": texts})))
+    stages.classify(encoded)
+    kept = stages.stores[0].look_up(encoded.keys).records.view(encoded.records.dtype).reshape(-1)
+    stages.close()
+    assert tokenizer.unk_token_id == UNKNOWN
+    for records in (encoded.records, kept):
+        assert records["tokens"].tolist() == [len(row) for row in ids]
+        assert records["unknown"].tolist() == [row.count(UNKNOWN) for row in ids]
+        assert records["truncated"].tolist() == [False, False, True, False]
+    assert kept["unknown"].sum() > 0
+    assert kept["logits"].any(axis=1).all()
 
 
 def test_a_window_without_a_text_and_one_without_rows(stages):
