@@ -22,6 +22,7 @@ from scorer.classifier.labels import LabelSet
 from scorer.classifier.long_text import LongText
 from scorer.classifier.metadata import ModelMetadata
 from scorer.errors import ConfigError, UsageError
+from scorer.runs.background_store import BackgroundStore
 from scorer.runs.score_store import ScoreStore
 from scorer.scoring.classify import Classify
 from scorer.scoring.encode import Encode
@@ -185,7 +186,8 @@ def test_what_is_kept_of_a_text_counts_all_its_windows(model, tmp_path):
             count_unknown=lambda inputs: inputs.count(tokenizer.unk_token_id),
         )
         encoded = encode(Window(0, pa.table({"text": some})))
-        Classify(classifier, store=store, run=1)(encoded)
+        with closing(BackgroundStore(store)) as background:
+            Classify(classifier, store=background, run=1)(encoded)
         kept = store.look_up(encoded.keys).records.view(record_dtype(5)).reshape(-1)
     assert kept["tokens"].tolist() == [windows_alone(model, text)[1] for text in some]
     assert not kept["truncated"].any()
