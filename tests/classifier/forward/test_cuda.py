@@ -64,9 +64,16 @@ def test_what_is_copied_behind_other_work_arrives_whole():
     busy = torch.rand(8192, 8192, device=device)
     torch.cuda.synchronize(device)
     with torch.cuda.stream(torch.cuda.Stream(device)):
+
+        def copies():
+            return [to_device(np.full((64, 128), number), device) for number in range(200)]
+
+        # Memory that is allocated later would wait for the device.
+        copies()
+        torch.cuda.synchronize(device)
         for _ in range(20):
             busy @ busy
-        copies = [to_device(np.full((64, 128), number), device) for number in range(200)]
+        behind = copies()
         assert not torch.cuda.current_stream(device).query(), "nothing was left to wait for"
-        found = torch.stack(copies).cpu().numpy()
+        found = torch.stack(behind).cpu().numpy()
     assert (found == np.arange(200)[:, None, None]).all()
