@@ -57,6 +57,24 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> TinyModel:
     return make
 
 
+@pytest.fixture(scope="session")
+def real_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundled MiniLM with a fresh head: its pace is what users have, its answers mean nothing."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    from scorer.classifier.base_model import bundled_directory
+    from tests.models import FIVE_STARS
+
+    bundled = bundled_directory()
+    if bundled is None:
+        pytest.skip("the extra `bundled` is not installed")
+    directory = tmp_path_factory.mktemp("minilm")
+    model = AutoModelForSequenceClassification.from_pretrained(bundled, num_labels=len(FIVE_STARS))
+    model.save_pretrained(directory)
+    AutoTokenizer.from_pretrained(bundled).save_pretrained(directory)
+    return directory
+
+
 @pytest.fixture
 def run_scorer(tmp_path: Path) -> RunScorer:
     """`run_scorer("score", "in.csv", ...)`: run `python -m scorer` in the test's folder; exit code, stdout, stderr."""

@@ -6,8 +6,9 @@
 
 The model has random weights of the shape that is asked for: its speed is that of trained ones, its scores mean nothing.
 Texts are generated (`data/make_reviews.py`), joined to the lengths of the mixed workload; the tokenizer is that of the
-installed base model, else one of its kind made for these texts. Needs torch, transformers and pyarrow, nothing else:
-scorer is taken from this checkout where it is not installed.
+installed base model, else one of its kind made for these texts. On the rows that both score, both must see the
+same token ids; how many labels differ there, and by how much a probability at most, is told. Needs torch, transformers
+and pyarrow, nothing else: scorer is taken from this checkout where it is not installed.
 """
 
 from __future__ import annotations
@@ -17,18 +18,20 @@ import json
 import os
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from transformers import AutoTokenizer
 
 sys.path.append(str(Path(__file__).parents[2]))
 
+from harness.answers import compare, read_answers
 from harness.ceiling import Ceiling
 from harness.device_time import busy_time
+from harness.expected import check_ids
 from harness.peers import Setup
 from harness.peers.pipelines import Pipeline
 from harness.peers.scorers import Job
@@ -66,23 +69,23 @@ def main() -> None:
         "mflop_per_token": flop_per_token(model) / 1e6,
     }
     _say(result)
-    result |= {"scorer": _scorer(setup, source, folder, options, rate)}
+    scored = folder / "scored.parquet"
+    result |= {"scorer": _scorer(setup, source, scored, options, rate)}
     _say(result["scorer"])
     if options.pipeline_rows:
-        result |= {"pipeline": _pipeline(setup, source, folder, options)}
+        result |= {"pipeline": _pipeline(setup, source, scored, options)}
         result["times_pipeline"] = result["scorer"]["tokens_per_second"] / result["pipeline"]["tokens_per_second"]
     print(json.dumps(result, indent=2))
 
 
-def _scorer(setup: Setup, source: Path, folder: Path, options: argparse.Namespace, rate: float) -> dict[str, Any]:
-    """The job, its stream timed apart from loading, and the device's idle share in a pass of its own."""
+def _scorer(setup: Setup, source: Path, target: Path, options: argparse.Namespace, rate: float) -> dict[str, Any]:
+    """The job into `target`, its stream timed apart from loading, and the device's idle share in a pass of its own."""
     job = Job(setup, reuse=False, precision=options.precision, batch_tokens=options.batch_tokens)
-    target = folder / "scored.parquet"
     # The first job pays for what a process pays once (CUDA's context, libraries).
-    job.score(_head(source, max(options.rows // 10, 1), folder), target)
+    job.score(_head(source, max(options.rows // 10, 1)), target)
     # Watching costs time, so that a pass that is timed is not watched.
     with busy_time(options.device) as busy:
-        job.score(_head(source, min(options.watched_rows, options.rows), folder), target)
+        job.score(_head(source, options.watched_rows), target)
     assert job.summary is not None
     # The model is loaded before the stream, which ends with what the device computes last and the writing of it.
     stream = job.summary.stream_seconds
@@ -104,19 +107,24 @@ def _scorer(setup: Setup, source: Path, folder: Path, options: argparse.Namespac
     }
 
 
-def _pipeline(setup: Setup, source: Path, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """The pipeline's speed on the first rows, loaded beforehand, at its best batch size."""
-    peer = Pipeline(setup, precision=options.precision, batch_size=1, sizes=PIPELINE_SIZES)
-    part = _head(source, min(options.pipeline_rows, options.rows), folder)
-    tokenizer = AutoTokenizer.from_pretrained(setup.model)
-    tokens = sum(map(len, tokenizer(_texts(part), truncation=True, max_length=MAX_LENGTH)["input_ids"]))
-    speeds = {}
+def _pipeline(setup: Setup, source: Path, scored: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """The pipeline's speed on the first rows, loaded beforehand, at its best batch size; and how far scorer's answers
+    in `scored` lie from its own. ValueError unless both see the same token ids."""
+    peer = Pipeline(setup, precision=options.precision, batch_size=PIPELINE_SIZES[-1], sizes=PIPELINE_SIZES)
+    part, target = _head(source, options.pipeline_rows), source.with_name("pipeline.parquet")
+    ids = Job(setup, reuse=False).token_ids(_texts(part))
+    check_ids(peer.token_ids(_texts(part)), ids)
+    tokens = sum(map(len, ids))
+    _, answers = read_answers(_head(scored, options.pipeline_rows))
+    speeds, agreements = {}, {}
     for size in PIPELINE_SIZES:
         peer.choose(size)
-        speeds[size] = tokens / _seconds(lambda: peer.score(part, folder / "scored.parquet"))
+        speeds[size] = tokens / _seconds(lambda: peer.score(part, target))
+        agreements[size] = compare(target, answers, peer.labels)
         _say({f"pipeline {size}": speeds[size]})
     best = max(speeds, key=lambda size: speeds[size])
-    return {"rows": options.pipeline_rows, "batch_size": best, "tokens_per_second": speeds[best], "all": speeds}
+    found = {"batch_size": best, "tokens_per_second": speeds[best], "all": speeds}
+    return found | asdict(agreements[best])
 
 
 def _rows(count: int, folder: Path) -> Path:
@@ -127,8 +135,8 @@ def _rows(count: int, folder: Path) -> Path:
     return path
 
 
-def _head(source: Path, rows: int, folder: Path) -> Path:
-    path = folder / "part.parquet"
+def _head(source: Path, rows: int) -> Path:
+    path = source.with_name(f"{source.stem}-head.parquet")
     pq.write_table(pq.read_table(source).slice(0, rows), path)
     return path
 

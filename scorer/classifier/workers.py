@@ -72,8 +72,8 @@ def _cores(count: int, device: torch.device) -> list[int]:
 def _settle(device: torch.device, cores: Iterator[int]) -> None:
     """Make this thread a worker, on the next of the `cores` if there is one.
 
-    A copy to or from a GPU waits for whatever was issued to its stream before: on a stream that workers share, none
-    could prepare a batch while another's is computed.
+    A copy from a GPU waits for whatever was issued to its stream before: on a stream that workers share, for the batch
+    of another, too.
     """
     torch.set_num_threads(1)
     core = next(cores, None)

@@ -14,51 +14,47 @@ from numpy.typing import NDArray
 
 from scorer.classifier.classifier import Classifier
 from scorer.classifier.forward.resilient import Outcome
-from scorer.classifier.inputs import EncodedInputs
-from scorer.runs.score_store import NOWHERE, ScoreStore, origin_of
+from scorer.runs.background_store import BackgroundStore
+from scorer.runs.score_store import NOWHERE, origin_of
 from scorer.scoring.windows import ClassifiedWindow, EncodedWindow
 
 # What a crash may cost: scores younger than this are computed again.
 _COMMIT_SECONDS = 2.0
+# A GPU computes a window in less, and waits for its last commit: of these many rows that is a quarter of the default
+# window. Smaller portions would cost more than they hide: each has an fsync of its own, and since keys are hashes, each
+# writes most pages of a large store anew.
+_COMMIT_ROWS = 16_384
 
 
 class Classify:
     """Score encoded windows with `classifier`, keeping what was computed in `store` when there is one.
 
     `between_batches` is called after every batch; it may raise to stop the run. `run` is this run's number.
-    `count_unknown` counts the tokens of inputs (n,) that are unknown, (n,) int64.
     """
 
     def __init__(
         self,
         classifier: Classifier,
         *,
-        store: ScoreStore | None,
+        store: BackgroundStore | None,
         run: int,
         between_batches: Callable[[], None] = lambda: None,
-        count_unknown: Callable[[EncodedInputs], NDArray[np.int64]] | None = None,
     ) -> None:
         self._classifier = classifier
         self._store = store
         self._run = run
         self._between_batches = between_batches
-        self._count_unknown = count_unknown
 
     def __call__(self, encoded: EncodedWindow) -> ClassifiedWindow:
         records = encoded.records.copy()
         todo = np.flatnonzero(~encoded.known)
-        lengths = encoded.fresh.lengths
-        records["tokens"][todo] = lengths
-        records["truncated"][todo] = encoded.fresh.truncated
-        if self._count_unknown is not None:
-            records["unknown"][todo] = self._count_unknown(encoded.fresh)
         computed = self._compute(encoded, records, todo)
         return ClassifiedWindow(
             window=encoded.window,
             status=encoded.status,
             scorable=encoded.scorable,
             records=records[encoded.inputs],
-            computed_tokens=int(lengths[computed].sum()),
+            computed_tokens=int(encoded.fresh.lengths[computed].sum()),
             reused=len(encoded.scorable) - int(computed.sum()),
         )
 
@@ -79,10 +75,13 @@ class Classify:
                 records["outcome"][todo[rows]] = outcomes
                 computed[rows] = True
                 pending.append(todo[rows[outcomes == Outcome.SCORED]])
-                if time.monotonic() - committed > _COMMIT_SECONDS:
+                if self._is_due(pending, committed):
                     self._commit(keys, records, pending, origin)
                     committed = time.monotonic()
         self._commit(keys, records, pending, origin)
+        if self._store is not None:
+            # What leaves this stage is durable: no row is written that a rerun would have to compute again.
+            self._store.finish()
         return computed
 
     def _look_up_again(
@@ -100,6 +99,13 @@ class Classify:
         records[todo[seen]] = found.records.view(records.dtype).reshape(len(todo))[seen]
         replayed = found.origins == origin
         return np.flatnonzero(~seen | replayed), replayed
+
+    def _is_due(self, pending: list[NDArray[np.int64]], committed: float) -> bool:
+        """Whether to commit the `pending` now, after a commit at the time `committed`; raises what that failed with."""
+        if self._store is None:
+            return False
+        many = self._store.is_idle() and sum(map(len, pending)) >= _COMMIT_ROWS
+        return many or time.monotonic() - committed > _COMMIT_SECONDS
 
     def _commit(
         self, keys: list[bytes] | None, records: NDArray[np.void], pending: list[NDArray[np.int64]], origin: int

@@ -1,12 +1,13 @@
 """The first stage of scoring: a window's texts become token sequences, unless their scores are known.
 
-Owns what counts as a text, the key of an input and the first look into the score cache. Does not know the device.
+Owns what counts as a text, the key of an input, what is kept of it besides its logits, and the first look into the
+score cache. Does not know the device.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +27,7 @@ class Encode:
 
     With a `store`, equal inputs are encoded once, and inputs that the store knows not at all. `fingerprint` names
     everything that changes a logit; keys made under different fingerprints never meet. `run` is this run's number.
+    `count_unknown` counts the tokens of inputs (n,) that are unknown, (n,) int64.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Encode:
         fingerprint: str,
         store: ScoreStore | None,
         run: int,
+        count_unknown: Callable[[EncodedInputs], NDArray[np.int64]] | None = None,
     ) -> None:
         self._encoder = encoder
         self._columns = tuple(text_columns)
@@ -44,6 +47,7 @@ class Encode:
         self._hash_key = fingerprint.encode()[: hashlib.blake2b.MAX_KEY_SIZE]
         self._store = store
         self._run = run
+        self._count_unknown = count_unknown
 
     def __call__(self, window: Window) -> EncodedWindow:
         columns = [texts(window.table, column) for column in self._columns]
@@ -55,8 +59,13 @@ class Encode:
         known = np.zeros(len(first), np.bool_)
         if self._store is not None and keys is not None:
             records, known = self._look_up(keys, origin_of(self._run, window.number))
-        todo = first[~known].tolist()
-        fresh = self._encode([[part[place] for place in todo] for part in parts])
+        todo = np.flatnonzero(~known)
+        places = first[todo].tolist()
+        fresh = self._encode([[part[place] for place in places] for part in parts])
+        records["tokens"][todo] = fresh.lengths
+        records["truncated"][todo] = fresh.truncated
+        if self._count_unknown is not None:
+            records["unknown"][todo] = self._count_unknown(fresh)
         return EncodedWindow(window, status, scorable, inputs, keys, records, known, fresh)
 
     def _distinct(self, parts: list[list[str]]) -> tuple[list[bytes] | None, NDArray[np.int64], NDArray[np.int64]]:

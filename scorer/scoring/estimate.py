@@ -124,10 +124,7 @@ class _Sample:
 
     def _measure(self, encoded: EncodedWindow) -> None:
         """Tokens and shares by rows: an input that many rows have counts as often."""
-        tokens = encoded.records["tokens"].astype(np.int64)
-        truncated = encoded.records["truncated"].copy()
-        tokens[~encoded.known] = encoded.fresh.lengths
-        truncated[~encoded.known] = encoded.fresh.truncated
+        tokens, truncated = encoded.records["tokens"], encoded.records["truncated"]
         texts = max(len(encoded.inputs), 1)
         self.tokens = int(tokens[encoded.inputs].sum())
         self.truncated_share = round(float(truncated[encoded.inputs].sum()) / texts, 4)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from scorer.classifier.classifier import Classifier
+from scorer.runs.background_store import BackgroundStore
 from scorer.runs.console import Console
 from scorer.runs.score_store import ScoreStore
 from scorer.runs.signals import StopSignals
@@ -54,10 +55,11 @@ class Streaming:
         """Send every window through the stages into the output, and count."""
         tally.profile = self._profile
         with ExitStack() as stack:
-            # Two connections to one file: encoding and the device work at the same time.
-            stores = [self._open_store(stack) for _ in range(2)]
-            run = _run_number(stores[0], self._output.unfinished_run(self.job))
-            encode, classify, append = self._stages(stores, run, signals)
+            # Two connections to one file: it is looked into for the next windows while this one's scores are added.
+            known, kept = self._open_store(stack), self._open_store(stack)
+            background = None if kept is None else stack.enter_context(closing(BackgroundStore(kept)))
+            run = _run_number(known, self._output.unfinished_run(self.job))
+            encode, classify, append = self._stages(run, signals, known=known, kept=background)
             sink = self._output.begin(self.job, run, self._answers.schema(self._prepared.reader.schema))
             with console.progress("score", self._prepared.rows, "rows") as bar:
 
@@ -73,7 +75,7 @@ class Streaming:
                     tally.back_offs = self._classifier.back_offs
 
     def _stages(
-        self, stores: list[ScoreStore | None], run: int, signals: StopSignals
+        self, run: int, signals: StopSignals, *, known: ScoreStore | None, kept: BackgroundStore | None
     ) -> tuple[Encode, Classify, Append]:
         observe = Observer(self._profile, self._classifier.decision) if self._profile else None
         encode = Encode(
@@ -81,16 +83,11 @@ class Streaming:
             text_columns=self._prepared.text_columns,
             labels=len(self._classifier.labels),
             fingerprint=logit_fingerprint(self._classifier),
-            store=stores[0],
+            store=known,
             run=run,
-        )
-        classify = Classify(
-            self._classifier,
-            store=stores[1],
-            run=run,
-            between_batches=signals.check,
             count_unknown=observe.unknown if observe else None,
         )
+        classify = Classify(self._classifier, store=kept, run=run, between_batches=signals.check)
         return encode, classify, Append(self._answers, observe=observe)
 
     def _windows(self, tally: Tally) -> Iterator[Window]:

@@ -39,7 +39,7 @@ class EncodedWindow:
     scorable   (s,) int64, the rows that have a text
     inputs     (s,) int64, which distinct input each of them has
     keys       the key of each distinct input (m), or None when nothing is reused
-    records    (m,) of `record_dtype`, filled in where `known`
+    records    (m,) of `record_dtype`, whole where `known`, elsewhere all but logits and outcome
     known      (m,) bool, the inputs whose record was found in the score cache
     fresh      the inputs that are not known, as token sequences, in the order of np.flatnonzero(~known)
     """

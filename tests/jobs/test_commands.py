@@ -54,6 +54,8 @@ def test_score_gpu_runs_on_a_cpu_with_few_rows(tmp_path):
     assert found["scorer"]["rows"] == 40
     assert found["scorer"]["tokens_per_second"] > 0
     assert found["pipeline"]["batch_size"] in map(int, found["pipeline"]["all"])
+    assert (found["pipeline"]["rows"], found["pipeline"]["flips"]) == (10, 0)
+    assert found["pipeline"]["largest_difference"] < 1e-5
     assert found["matrix_tflops"] > 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 
@@ -21,7 +22,12 @@ from scorer.classifier.labels import LabelSet
 from scorer.classifier.long_text import LongText
 from scorer.classifier.metadata import ModelMetadata
 from scorer.errors import ConfigError, UsageError
+from scorer.runs.background_store import BackgroundStore
+from scorer.runs.score_store import ScoreStore
+from scorer.scoring.classify import Classify
+from scorer.scoring.encode import Encode
 from scorer.scoring.lineage import logit_fingerprint
+from scorer.scoring.windows import Window, record_dtype
 from tests.models import sentences
 from tests.scoring.faults import FaultyForward, inject
 from tests.scoring.files import write
@@ -163,3 +169,29 @@ def test_a_shorter_max_length_must_leave_room_for_windows(model):
     with pytest.raises(ConfigError, match=f"the {STRIDE} that windows share leave no room for others; say 9 at least"):
         scorer.load(str(model), max_length=8)
     assert scorer.load(str(model), max_length=9).score_texts(["good " * 20])[0]["score_status"] == "ok"
+
+
+def test_what_is_kept_of_a_text_counts_all_its_windows(model, tmp_path):
+    some = list(dict.fromkeys([*texts(), "漢字 room " * 30]))
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    classifier = Classifier(open_model(str(model)), precision="fp32", batch_tokens=256)
+    with closing(ScoreStore(tmp_path / "scores.sqlite", width=record_dtype(5).itemsize)) as store:
+        encode = Encode(
+            classifier.encode,
+            text_columns=("text",),
+            labels=5,
+            fingerprint="f",
+            store=store,
+            run=1,
+            count_unknown=lambda inputs: inputs.count(tokenizer.unk_token_id),
+        )
+        encoded = encode(Window(0, pa.table({"text": some})))
+        with closing(BackgroundStore(store)) as background:
+            Classify(classifier, store=background, run=1)(encoded)
+        kept = store.look_up(encoded.keys).records.view(record_dtype(5)).reshape(-1)
+    assert kept["tokens"].tolist() == [windows_alone(model, text)[1] for text in some]
+    assert not kept["truncated"].any()
+    options = {"truncation": True, "max_length": MAX_LENGTH, "stride": STRIDE, "return_overflowing_tokens": True}
+    windows = [tokenizer(text, **options)["input_ids"] for text in some]
+    assert kept["unknown"].tolist() == [sum(row.count(tokenizer.unk_token_id) for row in rows) for rows in windows]
+    assert kept["unknown"][-1] > 0

@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from transformers import AutoTokenizer
 
 from scorer.classifier.classifier import Classifier
 from scorer.classifier.decision import Decision
 from scorer.classifier.directory import open_model
 from scorer.config import FrameConfig
+from scorer.errors import StorageError
+from scorer.runs.background_store import BackgroundStore
 from scorer.runs.score_store import ScoreStore
 from scorer.scoring.answers import Answers
 from scorer.scoring.append import Append
@@ -19,6 +22,9 @@ from scorer.scoring.classify import Classify
 from scorer.scoring.encode import Encode
 from scorer.scoring.windows import ScoredWindow, Window, record_dtype
 from tests.scoring.oracle import Oracle, assert_answers, mixed_texts
+
+# [UNK] in the vocabulary of the tiny model.
+UNKNOWN = 1
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +43,20 @@ def oracle(directory) -> Oracle:
 
 
 class Stages:
-    """The three stages, one after the other, on one store or none."""
+    """The three stages, one after the other, on one store or none; a `keeper` keeps what was computed."""
 
-    def __init__(self, classifier: Classifier, store: Path | None, *, columns=("text",), run: int = 1) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        store: Path | None,
+        *,
+        columns=("text",),
+        run: int = 1,
+        keeper: type[ScoreStore] = ScoreStore,
+    ) -> None:
         width = record_dtype(len(classifier.labels)).itemsize
-        self.stores = [ScoreStore(store, width=width) if store else None for _ in range(2)]
+        self.stores = [kind(store, width=width) if store else None for kind in (ScoreStore, keeper)]
+        self.background = BackgroundStore(self.stores[1]) if store else None
         answers = Answers.of(FrameConfig(token_count=True), labels=classifier.labels, decision=Decision())
         self.encode = Encode(
             classifier.encode,
@@ -50,14 +65,17 @@ class Stages:
             fingerprint="f",
             store=self.stores[0],
             run=run,
+            count_unknown=lambda inputs: inputs.count(UNKNOWN),
         )
-        self.classify = Classify(classifier, store=self.stores[1], run=run)
+        self.classify = Classify(classifier, store=self.background, run=run)
         self.append = Append(answers)
 
     def __call__(self, number: int, table: pa.Table) -> ScoredWindow:
         return self.append(self.classify(self.encode(Window(number, table))))
 
     def close(self) -> None:
+        if self.background is not None:
+            self.background.close()
         for store in self.stores:
             if store is not None:
                 store.close()
@@ -106,6 +124,24 @@ def test_windows_encoded_ahead_still_share_what_an_earlier_one_computed(classifi
     assert scored[0].table == scored[1].table == scored[2].table
 
 
+def test_what_is_kept_of_an_input_is_said_before_it_is_computed(classifier, directory, tmp_path):
+    texts = ["good room", "漢字 room", "bad soup " * 150, "漢 字 漢"]
+    tokenizer = AutoTokenizer.from_pretrained(directory)
+    ids = tokenizer(texts, truncation=True, max_length=128)["input_ids"]
+    stages = Stages(classifier, tmp_path / "scores.sqlite")
+    encoded = stages.encode(Window(0, pa.table({"text": texts})))
+    stages.classify(encoded)
+    kept = stages.stores[0].look_up(encoded.keys).records.view(encoded.records.dtype).reshape(-1)
+    stages.close()
+    assert tokenizer.unk_token_id == UNKNOWN
+    for records in (encoded.records, kept):
+        assert records["tokens"].tolist() == [len(row) for row in ids]
+        assert records["unknown"].tolist() == [row.count(UNKNOWN) for row in ids]
+        assert records["truncated"].tolist() == [False, False, True, False]
+    assert kept["unknown"].sum() > 0
+    assert kept["logits"].any(axis=1).all()
+
+
 def test_a_window_without_a_text_and_one_without_rows(stages):
     blank = stages(0, pa.table({"text": pa.array([None, "", " "], pa.string())}))
     assert blank.table["score"].to_pylist() == [None] * 3
@@ -141,39 +177,43 @@ def test_pairs(classifier, oracle, tmp_path):
     assert window.reused == 1
 
 
-def test_a_killed_window_makes_the_same_batches_again(classifier, tmp_path):
-    """What a run computed for a window before it was killed is taken as it is, and the rest is batched as before."""
-    texts = [text or "x" for text in mixed_texts(80, seed=3)]
+@pytest.mark.parametrize("by", ["a worker", "a signal"])
+def test_a_window_that_is_stopped_makes_the_same_batches_again(classifier, tmp_path, monkeypatch, by):
+    """What a run computed for a window before it was stopped is taken as it is, and the rest is batched as before."""
+    texts = some_texts()
     table = pa.table({"text": texts})
     whole = Stages(classifier, tmp_path / "whole.sqlite")
     uninterrupted = whole(0, table).table
     whole.close()
 
-    class Killed(Exception):
+    class Stopped(Exception):
         pass
 
-    path = tmp_path / "killed.sqlite"
+    path = tmp_path / "stopped.sqlite"
     stages = Stages(classifier, path)
     calls = []
 
     def dying(sequences, plan):
         for rows, computed in zip(plan, classifier.forward(sequences, plan), strict=True):
             calls.append(len(rows))
-            if len(calls) == 4:
-                raise Killed
+            if by == "a worker" and len(calls) == 4:
+                raise Stopped
             yield computed
+
+    def stop():
+        if by == "a signal" and len(calls) == 4:
+            raise Stopped
 
     class Dying:
         forward = staticmethod(dying)
         plan = staticmethod(classifier.plan)
 
-    broken = Classify(Dying(), store=stages.stores[1], run=1)
+    broken = Classify(Dying(), store=stages.background, run=1, between_batches=stop)
     encoded = stages.encode(Window(0, table))
-    broken_commits = pytest.MonkeyPatch()
-    broken_commits.setattr("scorer.scoring.classify._COMMIT_SECONDS", -1.0)
-    with pytest.raises(Killed):
-        broken(encoded)
-    broken_commits.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr("scorer.scoring.classify._COMMIT_SECONDS", -1.0)
+        with pytest.raises(Stopped):
+            broken(encoded)
     stages.close()
 
     again = Stages(classifier, path)
@@ -183,6 +223,43 @@ def test_a_killed_window_makes_the_same_batches_again(classifier, tmp_path):
     distinct = len(set(texts))
     assert resumed.reused >= len(texts) - distinct + sum(calls[:3])
     assert sum(calls[:3]) > 0
+
+
+def some_texts() -> list[str]:
+    return [text or "x" for text in mixed_texts(80, seed=3)]
+
+
+@pytest.mark.parametrize("seconds", [-1.0, 3600.0], ids=["at the next batch", "at the end of the window"])
+def test_scores_that_cannot_be_kept_end_the_run(classifier, tmp_path, monkeypatch, seconds):
+    class Full(ScoreStore):
+        def add(self, keys, records, origin):  # noqa: ARG002
+            raise StorageError(f"{self.path}: no room")
+
+    monkeypatch.setattr("scorer.scoring.classify._COMMIT_SECONDS", seconds)
+    stages = Stages(classifier, tmp_path / "scores.sqlite", keeper=Full)
+    batches = []
+    classify = Classify(classifier, store=stages.background, run=1, between_batches=lambda: batches.append(1))
+    with pytest.raises(StorageError, match=r"scores\.sqlite: no room"):
+        classify(stages.encode(Window(0, pa.table({"text": some_texts()}))))
+    stages.close()
+    assert (len(batches) == 2) == (seconds < 0)
+
+
+def test_many_rows_are_kept_in_portions(classifier, tmp_path, monkeypatch):
+    sizes = []
+
+    class Noted(ScoreStore):
+        def add(self, keys, records, origin):
+            sizes.append(len(keys))
+            super().add(keys, records, origin)
+
+    monkeypatch.setattr("scorer.scoring.classify._COMMIT_ROWS", 10)
+    stages = Stages(classifier, tmp_path / "scores.sqlite", keeper=Noted)
+    window = stages(0, pa.table({"text": some_texts()}))
+    stages.close()
+    assert len(sizes) > 1
+    assert sizes[0] >= 10
+    assert sum(sizes) == window.table["score"].is_valid().to_numpy().sum() - window.reused
 
 
 def test_rows_that_could_not_be_scored_are_not_kept(classifier, tmp_path):
@@ -198,7 +275,7 @@ def test_rows_that_could_not_be_scored_are_not_kept(classifier, tmp_path):
                 outcomes[0] = 1
                 yield logits, outcomes
 
-    sick = Classify(Sick(), store=stages.stores[1], run=1)
+    sick = Classify(Sick(), store=stages.background, run=1)
     table = pa.table({"text": ["good room", "good room"]})
     window = stages.append(sick(stages.encode(Window(0, table))))
     assert window.table["score_status"].to_pylist() == ["nonfinite"] * 2

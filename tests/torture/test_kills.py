@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import random
 import sys
-from pathlib import Path
 
 import pytest
 
-from tests.models import FIVE_STARS
 from tests.torture.kills import kill_randomly, kill_when_written
 from tests.torture.scene import Figures, Jobs, Scene
 
@@ -26,23 +24,6 @@ def test_two_hundred_kills_at_random_moments(tmp_path, launcher, jobs):
         kill_randomly(tmp_path, launcher, job, trials=100, draw=draw, figures=figures)
     assert figures.notes["streaming"] >= 50, "most kills came before or after the rows"
     figures.check(200)
-
-
-@pytest.fixture(scope="module")
-def real_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundled MiniLM with a fresh head: its pace is what users have, its answers mean nothing."""
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-    from scorer.classifier.base_model import bundled_directory
-
-    bundled = bundled_directory()
-    if bundled is None:
-        pytest.skip("the extra `bundled` is not installed")
-    directory = tmp_path_factory.mktemp("minilm")
-    model = AutoModelForSequenceClassification.from_pretrained(bundled, num_labels=len(FIVE_STARS))
-    model.save_pretrained(directory)
-    AutoTokenizer.from_pretrained(bundled).save_pretrained(directory)
-    return directory
 
 
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])

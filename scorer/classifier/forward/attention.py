@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from scorer.classifier.forward.transfer import to_device
+
 # Where torch's fused kernel beats plain products on a CPU: it has a fixed cost a sequence and head.
 _FUSED_FROM = {torch.float32: 48, torch.bfloat16: 513, torch.float16: 0}
 # Between these sums of powers nothing has overflowed, and what has underflowed is less than a rounding error.
@@ -42,7 +44,7 @@ class Rectangle:
         if shortest == longest:
             return cls(len(lengths), longest, shortest, None)
         mask = np.arange(shortest, longest) < lengths[:, None]
-        return cls(len(lengths), longest, shortest, torch.from_numpy(mask[:, None, None, :]).to(device))
+        return cls(len(lengths), longest, shortest, to_device(mask[:, None, None, :], device))
 
     @cached_property
     def whole_mask(self) -> Tensor | None:

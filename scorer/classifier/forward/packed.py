@@ -21,6 +21,7 @@ from scorer.classifier.forward.attention import Rectangle, attend, attend_first,
 from scorer.classifier.forward.bert_family import BertFamily, Dense, Layer
 from scorer.classifier.forward.linear import Place, joined, scaled
 from scorer.classifier.forward.memory import memory_errors
+from scorer.classifier.forward.transfer import to_device
 from scorer.classifier.sequences import TokenSequences
 
 # First tokens are multiplied so many at a time: a CPU makes a kernel for each number of rows, and there are hundreds of
@@ -75,10 +76,10 @@ class _Embeddings:
     def __call__(self, batch: TokenSequences) -> Tensor:
         device = self._words.device
         ids, _, types = batch.padded(0)
-        hidden = functional.embedding(torch.from_numpy(ids).to(device), self._words)
+        hidden = functional.embedding(to_device(ids, device), self._words)
         hidden += self._positions_of(ids)
         if self._second is not None and types.any():
-            hidden.addcmul_(torch.from_numpy(types).to(device, hidden.dtype).unsqueeze(-1), self._second)
+            hidden.addcmul_(to_device(types, device).to(hidden.dtype).unsqueeze(-1), self._second)
         hidden = self._norm(hidden.flatten(0, 1)).to(self._dtype)
         return hidden if self._project is None else self._project(hidden)
 
@@ -90,7 +91,7 @@ class _Embeddings:
         if counted.all():
             return self._positions[1 : ids.shape[1] + 1]
         places = np.cumsum(counted, axis=1) * counted
-        return functional.embedding(torch.from_numpy(places).to(self._positions.device), self._positions)
+        return functional.embedding(to_device(places, self._positions.device), self._positions)
 
 
 class _EncoderLayer:

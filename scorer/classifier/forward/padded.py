@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from scorer.classifier.forward.memory import memory_errors
+from scorer.classifier.forward.transfer import to_device
 from scorer.classifier.loading import LoadedModel
 from scorer.classifier.sequences import TokenSequences
 
@@ -35,7 +36,7 @@ class PaddedForward:
     @torch.inference_mode()
     def __call__(self, batch: TokenSequences) -> NDArray[np.float32]:
         with memory_errors():
-            ids, mask, types = (torch.from_numpy(array).to(self._device) for array in batch.padded(self._pad_id))
+            ids, mask, types = (to_device(array, self._device) for array in batch.padded(self._pad_id))
             inputs = {"input_ids": ids, "attention_mask": mask}
             if self._takes_types:
                 inputs["token_type_ids"] = types

@@ -10,6 +10,7 @@ import torch
 
 from scorer.classifier.classifier import Classifier
 from scorer.classifier.directory import open_model
+from scorer.classifier.forward.transfer import to_device
 from tests.classifier.forward.oracle import oracle, probabilities
 from tests.models import sentences
 
@@ -55,3 +56,24 @@ def test_logits_that_are_not_finite_are_computed_again_in_fp32(tiny_model):
     again, outcomes = classifier.logits(encoded)
     assert not outcomes.any()
     np.testing.assert_allclose(probabilities(again), probabilities(expected), atol=2e-2)
+
+
+def test_what_is_copied_behind_other_work_arrives_whole():
+    """Pinned memory that a waiting copy still reads must not be given to the next array."""
+    device = torch.device("cuda")
+    busy = torch.rand(8192, 8192, device=device)
+    torch.cuda.synchronize(device)
+    with torch.cuda.stream(torch.cuda.Stream(device)):
+
+        def copies():
+            return [to_device(np.full((64, 128), number), device) for number in range(200)]
+
+        # Memory that is allocated later would wait for the device.
+        copies()
+        torch.cuda.synchronize(device)
+        for _ in range(20):
+            busy @ busy
+        behind = copies()
+        assert not torch.cuda.current_stream(device).query(), "nothing was left to wait for"
+        found = torch.stack(behind).cpu().numpy()
+    assert (found == np.arange(200)[:, None, None]).all()
