@@ -100,7 +100,7 @@ def _warn_of(finding: Finding, console: Console) -> None:
 def _held_out(config: FitConfig, side: Side, labels: LabelSet, check: SidesCheck) -> TrainingData:
     """Hold out a stratified share of the training rows."""
     train, targets = side.examples, side.targets
-    kept, held_out = stratified_split(targets, train.groups(), fraction=config.valid_fraction, seed=config.seed)
+    kept, held_out = stratified_split(targets, train.groups(), fraction=config.held_out, seed=config.seed)
     if not len(held_out):
         raise DataError(f"{config.train}: {len(train)} rows are too few to hold any out; add rows or give --valid")
     return TrainingData(train.take(kept), targets[kept], train.take(held_out), targets[held_out], labels, check)

@@ -23,6 +23,8 @@ from tests.conftest import ROOT, TinyModel
 from tests.models import ARCHITECTURES
 from tests.training.fits import Remembering, reviews, run, weights, write_csv, write_reviews
 
+BOTH_SIDES = {"valid": Path("train.csv"), "valid_fraction": 0.1}
+
 
 @pytest.fixture(autouse=True)
 def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -252,6 +254,7 @@ def test_held_out_rows_never_have_a_training_text(base: Path) -> None:
         (("text", "label"), [("a", 1), ("b", 2)], {"text_column": ("txt",)}, UsageError, "no column 'txt'"),
         (("text", "label"), [("a", 1), ("b", 2)], {"valid": Path("nowhere.csv")}, InputMissing, "nowhere.csv"),
         (("text", "label"), [("a", 1), ("b", 2)], {"valid_fraction": 1.0}, UsageError, "between 0 and 1"),
+        (("text", "label"), [("a", 1), ("b", 2)], BOTH_SIDES, UsageError, "leave one of the two out"),
         (("text", "label"), [("a", 1), ("b", 2)], {"epochs": 0.0}, UsageError, "more than 0"),
         (("text", "label"), [("a", 1), ("b", 2)], {"resume": True}, ConfigError, "to resume"),
         (("text", "label"), [("a", 1), ("b", 2)], {"precision": "fp16"}, ConfigError, "needs a GPU"),

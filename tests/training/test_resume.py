@@ -153,6 +153,15 @@ def test_an_unfinished_fit_is_neither_overwritten_nor_taken_for_another_job(base
     assert not Path("out.unfinished").exists()
 
 
+def test_a_default_said_aloud_is_the_same_job(base: Path) -> None:
+    train = Path("train.csv")
+    with pytest.raises(Interrupted):
+        run(train, base, interrupt_at("epoch 1 "), output=Path("out"))
+    with pytest.raises(ConfigError, match="different: valid_fraction"):
+        run(train, base, output=Path("out"), resume=True, valid_fraction=0.2)
+    assert run(train, base, output=Path("out"), resume=True, valid_fraction=0.1).model == Path("out")
+
+
 def test_a_checkpoint_that_was_cut_short_is_not_used(base: Path) -> None:
     train = Path("train.csv")
     whole = run(train, base, output=Path("whole"), epochs=3.0)
