@@ -23,6 +23,7 @@ def metadata(**changes) -> ModelMetadata:
         "decision": Decision((1.25,)),
         "training": {"seed": 7},
         "metrics": {"macro_f1": 0.5},
+        "uncalibrated": {"macro_f1": 0.25},
         "versions": {"torch": "2"},
     }
     return ModelMetadata(**(fields | changes))
@@ -47,6 +48,7 @@ def test_what_was_written_is_read(tmp_path, values):
     assert set(found.files) == {"config.json"}
     assert (found.labels, found.text_columns, found.decision) == (written.labels, ("first", "second"), written.decision)
     assert (found.training, found.metrics, found.versions) == ({"seed": 7}, {"macro_f1": 0.5}, {"torch": "2"})
+    assert found.uncalibrated == {"macro_f1": 0.25}
 
 
 def test_a_directory_that_scorer_did_not_write_has_none(tmp_path):
@@ -156,6 +158,16 @@ def test_version_1_had_one_temperature(directory):
     assert found is not None
     assert found.decision == Decision((1.5,))
     assert found.labels == metadata().labels
+
+
+def test_version_2_had_no_figures_from_before_calibration(directory):
+    path = directory / METADATA_FILE
+    document = json.loads(path.read_text())
+    del document["uncalibrated"]
+    path.write_text(json.dumps(document | {"schema_version": 2}))
+    found = ModelMetadata.read(directory)
+    assert found is not None
+    assert (found.metrics, found.uncalibrated) == ({"macro_f1": 0.5}, {})
 
 
 def test_several_labels_a_row_have_thresholds(tmp_path):

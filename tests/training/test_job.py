@@ -76,6 +76,8 @@ def test_the_directory_says_what_it_is(base: Path) -> None:
     assert metrics["decision"]["temperature"] == list(metadata.decision.temperature)
     assert len(metrics["history"]) == 2
     assert metrics["nll"] <= metrics["uncalibrated"]["nll"]
+    assert metadata.uncalibrated == metrics["uncalibrated"]
+    assert metadata.uncalibrated.keys() | {"rows"} == metadata.metrics.keys()
     assert json.loads(json.dumps(summary.as_dict())) == summary.as_dict()
     assert "local_files_only" not in Path("out/tokenizer_config.json").read_text()
     assert Path("out/model.safetensors").stat().st_mode == Path("out/config.json").stat().st_mode
