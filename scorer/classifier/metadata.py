@@ -79,7 +79,9 @@ class ModelMetadata:
             labels = document.pop("labels")
             profile = document.pop("profile", None)
             metadata = cls(
-                labels=LabelSet(tuple(labels["names"]), labels["kind"], labels.get("multi", False)),
+                labels=LabelSet(
+                    tuple(labels["names"]), labels["kind"], labels.get("multi", False), labels.get("nominal", False)
+                ),
                 decision=_decision(document),
                 profile=Profile.from_document(profile) if profile is not None else None,
                 long_text=LongText(**document.pop("long_text", {})),
@@ -103,7 +105,9 @@ class ModelMetadata:
             raise ValueError("text_columns")
         if not _strings(list(self.labels.names)) or LabelSet.from_values(self.labels.values).kind != self.labels.kind:
             raise ValueError("labels")
-        if not isinstance(self.labels.multi, bool):
+        if not (isinstance(self.labels.multi, bool) and isinstance(self.labels.nominal, bool)):
+            raise ValueError("labels")
+        if self.labels.nominal and self.labels.kind != "int":
             raise ValueError("labels")
         if self.profile is not None:
             self.profile.check(labels=len(self.labels))

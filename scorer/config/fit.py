@@ -67,6 +67,9 @@ class FitConfig(Checked):
     text_column: FileTextColumns = ()
     label_column: FileLabelColumn = None
     label_separator: FileLabelSeparator = None
+    nominal: Annotated[
+        bool, Setting("Integer labels only name, as class ids do: no order, no distances between them, no mean.")
+    ] = False
     limit: Annotated[int | None, Setting("Use only the first N rows of TRAIN.", metavar="N", minimum=1)] = None
 
     # the model

@@ -55,7 +55,7 @@ def load_data(config: FitConfig, console: Console) -> TrainingData:
     )
     _warn_dropped(train, where, console)
     name = train.columns.label
-    labels = label_set(train.labels, name=name, where=where, multi=train.multi)
+    labels = label_set(train.labels, name=name, where=where, multi=train.multi, nominal=config.nominal)
     targets = label_indices(train.labels, labels, name=name, where=where)
     if labels.multi and config.abstain is not None:
         raise UsageError("--abstain: rows have several labels here, each with a confidence of its own; leave it out")

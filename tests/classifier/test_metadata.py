@@ -122,6 +122,8 @@ def _decided(**changes):
         _with(long_text={"strategy": "window", "stride": 8, "shape": "round"}),
         _with(long_text="window"),
         _with(labels={"names": ["1", "2", "3"], "kind": "int", "multi": True}),
+        _with(labels={"names": ["1", "2", "3"], "kind": "int", "nominal": "yes"}),
+        _with(labels={"names": ["a", "b", "c"], "kind": "string", "nominal": True}),
         _with(files=["config.json"]),
         lambda _: [],
         lambda _: None,
@@ -160,14 +162,24 @@ def test_version_1_had_one_temperature(directory):
     assert found.labels == metadata().labels
 
 
-def test_version_2_had_no_figures_from_before_calibration(directory):
+def test_that_integers_only_name_is_kept(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    labels = LabelSet.from_values([1, 2, 3], nominal=True)
+    metadata(labels=labels).write(tmp_path)
+    found = ModelMetadata.read(tmp_path)
+    assert found is not None
+    assert found.labels == labels
+
+
+def test_version_2_had_no_figures_from_before_calibration_and_no_nominal_labels(directory):
     path = directory / METADATA_FILE
     document = json.loads(path.read_text())
-    del document["uncalibrated"]
+    del document["uncalibrated"], document["labels"]["nominal"]
     path.write_text(json.dumps(document | {"schema_version": 2}))
     found = ModelMetadata.read(directory)
     assert found is not None
     assert (found.metrics, found.uncalibrated) == ({"macro_f1": 0.5}, {})
+    assert found.labels == metadata().labels
 
 
 def test_several_labels_a_row_have_thresholds(tmp_path):
