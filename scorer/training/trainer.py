@@ -127,8 +127,9 @@ class FitTrainer(Trainer):
             self._globalstep_last_logged -= int(left["unlogged_steps"])
         if self.control.should_save and not self.control.should_log:
             step = self.state.global_step
-            unlogged = {"unlogged_loss": tr_loss.item(), "unlogged_steps": step - self._globalstep_last_logged}
-            self.state.log_history.append({"step": step, **unlogged})
+            steps = step - self._globalstep_last_logged
+            unlogged: dict[str, float] = {"step": step, "unlogged_loss": tr_loss.item(), "unlogged_steps": steps}
+            self.state.log_history.append(unlogged)
         super()._maybe_log_save_evaluate(tr_loss, *arguments, **options)
 
     def validation(self) -> tuple[NDArray[np.float32], Targets]:
