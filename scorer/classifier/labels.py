@@ -28,21 +28,24 @@ _CANONICAL_INTEGER = re.compile(r"-?[1-9][0-9]{0,17}|0")
 class LabelSet:
     """Labels in class-index order; `names` is their text form, `kind` the type they had in the training file.
 
-    With `multi` a row has any number of them, else exactly one.
+    With `multi` a row has any number of them, else exactly one. Integers that are `nominal` only name, as class ids do:
+    they have no order, no distances and no mean.
     """
 
     names: tuple[str, ...]
     kind: LabelKind
     multi: bool = False
+    nominal: bool = False
 
     @classmethod
-    def from_values(cls, values: Sequence[LabelValue], *, multi: bool = False) -> LabelSet:
-        """The distinct `values` in their natural order (numbers by size, names by alphabet, false before true)."""
+    def from_values(cls, values: Sequence[LabelValue], *, multi: bool = False, nominal: bool = False) -> LabelSet:
+        """The distinct `values` in their natural order (numbers by size, names by alphabet, false before true); if they
+        are integers, `nominal` says that they only name."""
         distinct = sorted(set(values))
         if all(isinstance(value, bool) for value in distinct):
             return cls(tuple(str(value).lower() for value in distinct), "bool", multi)
         if all(isinstance(value, int) and not isinstance(value, bool) for value in distinct):
-            return cls(tuple(str(value) for value in distinct), "int", multi)
+            return cls(tuple(str(value) for value in distinct), "int", multi, nominal)
         assert all(isinstance(value, str) for value in distinct), "mixed label types should have been refused earlier"
         return cls(tuple(str(value) for value in distinct), "string", multi)
 
@@ -67,8 +70,8 @@ class LabelSet:
 
     @property
     def ordinal(self) -> bool:
-        """Whether the labels are numbers, at least three, of which a row has one: such as 1 to 5 stars."""
-        return self.kind == "int" and not self.multi and len(self) > 2
+        """Whether the labels are numbers, at least three, that say more than names, and a row has one: 1 to 5 stars."""
+        return self.kind == "int" and not (self.nominal or self.multi) and len(self) > 2
 
     @property
     def arrow_type(self) -> pa.DataType:
@@ -91,9 +94,13 @@ class LabelSet:
         """The labels that are `chosen` (n, labels) of each row, in class-index order; null where `missing` (n,)."""
         return list_array(chosen, missing, pa.array(self.values, self.arrow_type).take(pa.array(np.nonzero(chosen)[1])))
 
+    def describe(self) -> str:
+        """How many labels there are, and of which kind, for people."""
+        return f"{len(self)} ({self.kind}{', nominal' if self.nominal else ''})"
+
     def numbers(self) -> NDArray[np.float64] | None:
-        """The labels as numbers (labels,), or None when they are names."""
-        return None if self.kind == "string" else np.array(self.values, dtype=np.float64)
+        """The labels as numbers (labels,), or None when they are names or only name."""
+        return None if self.kind == "string" or self.nominal else np.array(self.values, dtype=np.float64)
 
 
 def list_array(chosen: NDArray[np.bool_], missing: NDArray[np.bool_], values: pa.Array) -> pa.ListArray:

@@ -22,10 +22,10 @@ from scorer.classifier.profile import Profile
 from scorer.errors import ModelError
 
 METADATA_FILE = "scorer.json"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MOST_EXPONENT = 4.0
 # Version 1 had one `temperature` in the place of `decision`.
-_READABLE = (1, 2)
+_READABLE = (1, 2, 3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +35,10 @@ class ModelMetadata:
     `label_separator` stands between the labels of a row where the training file had them in a column of texts.
     `long_text` says how texts beyond `max_length` are read (truncated, where the file says nothing of it). `decision`
     is what stands between logits and labels, `profile` what the training data looked like (None in documents that an
-    earlier version wrote). `metrics` are those of the validation rows, `seeds` what each seed came to where the fit was
-    one of several, `training` the configuration of the fit, `files` maps each file of the directory to the SHA-256 of
-    its bytes (hexadecimal).
+    earlier version wrote). `metrics` are those of the validation rows, `uncalibrated` the same before calibration
+    (empty in documents that an earlier version wrote), `seeds` what each seed came to where the fit was one of several,
+    `training` the configuration of the fit, `files` maps each file of the directory to the SHA-256 of its bytes
+    (hexadecimal).
     """
 
     base_model: str
@@ -51,6 +52,7 @@ class ModelMetadata:
     training: dict[str, Any] = field(default_factory=dict)
     training_data: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
+    uncalibrated: dict[str, Any] = field(default_factory=dict)
     seeds: list[dict[str, Any]] = field(default_factory=list)
     profile: Profile | None = None
     versions: dict[str, str] = field(default_factory=dict)
@@ -77,7 +79,9 @@ class ModelMetadata:
             labels = document.pop("labels")
             profile = document.pop("profile", None)
             metadata = cls(
-                labels=LabelSet(tuple(labels["names"]), labels["kind"], labels.get("multi", False)),
+                labels=LabelSet(
+                    tuple(labels["names"]), labels["kind"], labels.get("multi", False), labels.get("nominal", False)
+                ),
                 decision=_decision(document),
                 profile=Profile.from_document(profile) if profile is not None else None,
                 long_text=LongText(**document.pop("long_text", {})),
@@ -101,7 +105,9 @@ class ModelMetadata:
             raise ValueError("text_columns")
         if not _strings(list(self.labels.names)) or LabelSet.from_values(self.labels.values).kind != self.labels.kind:
             raise ValueError("labels")
-        if not isinstance(self.labels.multi, bool):
+        if not (isinstance(self.labels.multi, bool) and isinstance(self.labels.nominal, bool)):
+            raise ValueError("labels")
+        if self.labels.nominal and self.labels.kind != "int":
             raise ValueError("labels")
         if self.profile is not None:
             self.profile.check(labels=len(self.labels))

@@ -21,6 +21,9 @@ from scorer.config.settings import Checked, Setting
 
 Preset = Literal["quick", "default", "best"]
 
+# Share of the training file that is held out where nobody names another, or a validation file.
+HELD_OUT = 0.1
+
 # Named sets of defaults: whatever a flag, the environment or a configuration file says of these settings wins.
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "quick": {"epochs": 1.0, "max_length": 64},
@@ -57,10 +60,16 @@ class FitConfig(Checked):
             aliases=("valid_file", "validation_file"),
         ),
     ] = None
-    valid_fraction: Annotated[float, Setting("Share of TRAIN held out when there is no --valid.", minimum=0.0)] = 0.1
+    valid_fraction: Annotated[
+        float | None,
+        Setting(f"Share of TRAIN held out where there is no --valid; {HELD_OUT:g} when not given.", minimum=0.0),
+    ] = None
     text_column: FileTextColumns = ()
     label_column: FileLabelColumn = None
     label_separator: FileLabelSeparator = None
+    nominal: Annotated[
+        bool, Setting("Integer labels only name, as class ids do: no order, no distances between them, no mean.")
+    ] = False
     limit: Annotated[int | None, Setting("Use only the first N rows of TRAIN.", metavar="N", minimum=1)] = None
 
     # the model
@@ -207,3 +216,8 @@ class FitConfig(Checked):
     strict: Annotated[bool, Setting("Refuse validation texts that are also training texts; else a warning.")] = False
     force: Annotated[bool, Setting("Replace an existing output directory.")] = False
     quiet: QuietSetting = False
+
+    @property
+    def held_out(self) -> float:
+        """The share of the rows that is held out where there is no validation file, strictly between 0 and 1."""
+        return HELD_OUT if self.valid_fraction is None else self.valid_fraction

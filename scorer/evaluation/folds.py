@@ -92,9 +92,7 @@ def _predict_fold(
     outside: NDArray[np.int64],
 ) -> Predicted:
     examples, targets = prepared.examples, prepared.targets
-    kept, held_out = stratified_split(
-        targets[outside], groups[outside], fraction=config.valid_fraction, seed=config.seed
-    )
+    kept, held_out = stratified_split(targets[outside], groups[outside], fraction=config.held_out, seed=config.seed)
     if not len(held_out):
         raise DataError(f"{prepared.config.data}: {len(outside)} rows are too few to fit a fold on; ask for more folds")
     kept, held_out = outside[kept], outside[held_out]

@@ -52,7 +52,7 @@ def evaluate_page(prepared: Prepared, predicted: Predicted, findings: Findings) 
             "model": prepared.directory.name,
             "text columns": examples.columns.texts,
             "label column": examples.columns.label,
-            "labels": f"{len(findings.labels)} ({findings.labels.kind})",
+            "labels": findings.labels.describe(),
             "folds": config.folds,
             "temperature": [round(value, 4) for value in predicted.temperature],
             "exponent": round(predicted.exponent, 4),

@@ -128,8 +128,11 @@ def of_kind(values: Sequence[RowLabel], kind: LabelKind) -> list[RowLabel]:
     return [tuple(_of_kind(value, kind) for value in row) if isinstance(row, tuple) else row for row in values]
 
 
-def label_set(values: Sequence[RowLabel], *, name: str, where: str, multi: bool = False) -> LabelSet:
-    """The distinct labels of the training rows. DataError with counts when they are too few or too many."""
+def label_set(
+    values: Sequence[RowLabel], *, name: str, where: str, multi: bool = False, nominal: bool = False
+) -> LabelSet:
+    """The distinct labels of the training rows, which are `multi` and, if integers, `nominal` as `LabelSet` has it.
+    DataError with counts when they are too few or too many."""
     counts = Counter(_each(values))
     if len(counts) < 2:
         raise DataError(
@@ -140,7 +143,7 @@ def label_set(values: Sequence[RowLabel], *, name: str, where: str, multi: bool 
             f"{where}: labels: {len(counts)} classes in {len(values)} rows of column {name!r}; "
             "that is no class label; name another column with --label-column"
         )
-    return LabelSet.from_values(list(counts), multi=multi)
+    return LabelSet.from_values(list(counts), multi=multi, nominal=nominal)
 
 
 def too_many_labels(labels: int, rows: int) -> bool:

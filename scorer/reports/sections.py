@@ -56,11 +56,13 @@ def label_section(metrics: Metrics, thresholds: Sequence[float] | None = None) -
 
 
 def calibration_section(metrics: Metrics, raw: Metrics, *, note: str) -> Html:
-    """How honest confidences are, before (`raw`) and after calibration, of which `note` says what it was."""
-    before, after = raw.headline(), metrics.headline()
-    rows = ((figure_name(name), f"{before[name]:.4f}", f"{after[name]:.4f}") for name in ("ece", "nll", "brier"))
+    """How honest confidences are, before (`raw`) and after calibration, of which `note` says what it was; and how good
+    the answers where a row may have several labels, which thresholds decide."""
+    before, after, several = raw.headline(), metrics.headline(), metrics.confusion is None
+    names = list(after) if several else ["ece", "nll", "brier"]
+    rows = ((_name(name, metrics), f"{before[name]:.4f}", f"{after[name]:.4f}") for name in names)
     # Of several labels a row, each is right or wrong on its own.
-    axes = {"x": "probability", "y": "share with the label"} if metrics.confusion is None else {}
+    axes = {"x": "probability", "y": "share with the label"} if several else {}
     what = "the share of its rows with the label" if axes else "its rows are accurate"
     caption = f"A bar is as high as {what}; it ends on the dashed line where the model is honest."
     return section(
@@ -74,7 +76,7 @@ def calibration_section(metrics: Metrics, raw: Metrics, *, note: str) -> Html:
             ),
         ),
         table(("", "before", "after"), rows),
-        note=note,
+        note=note + (" Before, a label is given from a probability of 0.5 on." if several else ""),
     )
 
 

@@ -38,6 +38,8 @@ class Answers:
         """The answers that `config` asks for; UsageError where the labels cannot give them."""
         if config.expected and labels.multi:
             raise UsageError("--expected: this model gives a row any number of labels, of which there is no mean")
+        if config.expected and labels.nominal:
+            raise UsageError("--expected: this model's labels are nominal numbers (fit --nominal), which have no mean")
         if config.expected and labels.numbers() is None:
             raise UsageError("--expected: this model's labels are names; a mean needs numeric labels")
         if config.top_k is not None and config.top_k > len(labels):

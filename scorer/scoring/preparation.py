@@ -63,7 +63,7 @@ class Preparation(Checked):
 
     @property
     def rejected(self) -> int:
-        """How many malformed records were set aside."""
+        """How many malformed records were set aside: of all, or of those among the rows to score."""
         return self.rejects.count if self.rejects is not None else 0
 
     def windows(self) -> Iterator[pa.Table]:
@@ -75,7 +75,7 @@ class Preparation(Checked):
 def check(config: ScoreConfig) -> Checked:
     """Check `config`, cheapest first; what is wrong is raised as a ScorerError. A stream is read to its end here."""
     output_format = _output_format(config)
-    rejects = Rejects(config.rejects) if config.rejects is not None else None
+    rejects = Rejects(config.rejects, rows=config.limit) if config.rejects is not None else None
     source = Source.open(config.source, input_format=config.input_format, rejects=rejects)
     if rejects is not None:
         check_target(rejects.target, source.files, force=True)

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 
 class Status(IntEnum):
-    """`OK`, `TRUNCATED` and `ABSTAIN` rows have a score, the last one a candidate that is too unsure to be counted on;
-    every other row has none. New codes come last, since those of written files stay as they are."""
+    """`OK`, `TRUNCATED` and `ABSTAIN` rows have a score, the last one a candidate that is too unsure to be counted on,
+    whether its text was truncated or not; every other row has none. New codes come last, since those of written files
+    stay as they are."""
 
     OK = 0
     TRUNCATED = 1

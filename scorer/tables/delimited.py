@@ -76,15 +76,22 @@ class DelimitedReader(Reader):
         return rows
 
     def _blocks(self, reject: Reject | None) -> Iterator[Block]:
+        rows = 0
         for stamp in self._stamps:
             with open_bytes(stamp.path, compression_of(stamp.path)) as stream:
                 scanner = RecordScanner(
-                    stream, stamp.path, delimiter=self._delimiter, block_bytes=self._block_bytes, reject=reject
+                    stream,
+                    stamp.path,
+                    delimiter=self._delimiter,
+                    block_bytes=self._block_bytes,
+                    reject=reject,
+                    rows=rows,
                 )
                 if scanner.header() != self._names:
                     self.check_unchanged()
                     raise DataError(f"{stamp.path}: its header differs from that of {self._stamps[0].path}")
                 yield from scanner.blocks()
+                rows = scanner.rows
 
     def _pieces(self) -> Iterator[pa.Table]:
         for block in self._blocks(self._reject):

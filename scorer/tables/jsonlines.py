@@ -12,7 +12,9 @@ no line alone is to blame for it.
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final, NamedTuple, NoReturn
 
 import pyarrow as pa
@@ -46,7 +48,7 @@ def read_header(stamp: Stamp, *, lenient: bool = False) -> tuple[str, ...]:
     A malformed line is a DataError, unless `lenient`: then it has no say.
     """
     with open_bytes(stamp.path, compression_of(stamp.path)) as stream:
-        first = next(_chunks(stream, stamp, forget if lenient else None), [])
+        first = next((chunk for chunk, _ in _chunks(stream, stamp, lenient=lenient) if chunk), [])
     return tuple(dict.fromkeys(key for line in first for key in line.row))
 
 
@@ -62,7 +64,7 @@ class JsonLinesReader(Reader):
         self._types: dict[str, pa.DataType] = {}
         self.rows = 0
         for stamp in self._stamps:
-            for chunk in _file_chunks(stamp, rejects.add if rejects else None):
+            for chunk in _file_chunks(stamp, rejects.add if rejects else None, rows=self.rows):
                 self.rows += len(chunk)
                 self._see(chunk, stamp)
         if not self.rows:
@@ -136,35 +138,44 @@ def _refuse(chunk: list[Line], name: str, known: pa.DataType, stamp: Stamp) -> N
     )
 
 
-def _file_chunks(stamp: Stamp, reject: Reject | None) -> Iterator[list[Line]]:
+def _file_chunks(stamp: Stamp, reject: Reject | None, *, rows: int = 0) -> Iterator[list[Line]]:
+    """The lines that columns can hold, about a MiB of text at a time; `rows` are those of earlier files."""
     with open_bytes(stamp.path, compression_of(stamp.path)) as stream:
-        for chunk in _chunks(stream, stamp, reject):
-            if reject is None or _holdable(chunk):
-                yield chunk
-            elif kept := [line for line in chunk if _holdable([line]) or _rejected(line, stamp, reject)]:
+        for chunk, malformed in _chunks(stream, stamp, lenient=reject is not None):
+            kept = chunk
+            if reject is not None:
+                if not _holdable(chunk):
+                    kept = [line for line in chunk if _holdable([line])]
+                    malformed += _unholdable(chunk, kept, stamp)
+                for record in sorted(malformed, key=lambda record: record.line):
+                    before = bisect_left(kept, record.line, key=lambda line: line.number)
+                    reject(replace(record, rows=rows + before))
+            rows += len(kept)
+            if kept:
                 yield kept
 
 
-def _chunks(stream: ByteStream, stamp: Stamp, reject: Reject | None) -> Iterator[list[Line]]:
-    """Parsed lines, about a MiB of text at a time."""
+def _chunks(stream: ByteStream, stamp: Stamp, *, lenient: bool) -> Iterator[tuple[list[Line], list[Malformed]]]:
+    """Parsed lines, about a MiB of text at a time, and beside them the malformed ones if `lenient`."""
     number = offset = 0
     for text in _whole_lines(stream, stamp):
         chunk: list[Line] = []
+        malformed: list[Malformed] = []
         for raw in _split(text):
             number += 1
             try:
                 row = _parsed(raw, first=number == 1)
             except ValueError as error:
                 reason = _reason(error, offset)
-                if reject is None:
+                if not lenient:
                     raise DataError(f"{stamp.path}: line {number}: {reason}") from None
-                reject(Malformed(stamp.path, number, number, reason, raw))
+                malformed.append(Malformed(stamp.path, number, number, reason, raw))
             else:
                 if row is not None:
                     chunk.append(Line(number, row, raw))
             offset += len(raw)
-        if chunk:
-            yield chunk
+        if chunk or malformed:
+            yield chunk, malformed
 
 
 def _split(text: bytes) -> Iterator[bytes]:
@@ -226,13 +237,14 @@ def _holdable(chunk: list[Line]) -> bool:
     return True
 
 
-def _rejected(line: Line, stamp: Stamp, reject: Reject) -> bool:
-    """Reject a line with a value that no column can hold; always False."""
+def _unholdable(chunk: list[Line], kept: list[Line], stamp: Stamp) -> list[Malformed]:
+    """The lines of `chunk` that are not `kept`: each has a value that no column can hold."""
     reason = (
         "a value that no column can hold: an integer beyond 64 bits, an unpaired surrogate or a list of several types"
     )
-    reject(Malformed(stamp.path, line.number, line.number, reason, line.raw))
-    return False
+    numbers = {line.number for line in kept}
+    lines = (line for line in chunk if line.number not in numbers)
+    return [Malformed(stamp.path, line.number, line.number, reason, line.raw) for line in lines]
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -44,7 +44,7 @@ _TROUBLES: Final = {
 
 
 class RecordScanner:
-    """The header and then the blocks of one file.
+    """The header and then the blocks of one file; `rows` counts the sound records so far, first those of earlier files.
 
     A malformed record is a DataError, or with `reject` goes there. A malformed header always is a DataError, and so is
     a line of more than `LONGEST_ROW` bytes.
@@ -58,12 +58,14 @@ class RecordScanner:
         delimiter: str,
         block_bytes: int = BLOCK_BYTES,
         reject: Reject | None = None,
+        rows: int = 0,
     ) -> None:
         self._stream = stream
         self._path = path
         self._delimiter = delimiter
         self._block_bytes = self._carve_bytes = block_bytes
         self._reject = reject
+        self.rows = rows
         self._buffer = b""
         self._at = 0  # in the buffer: where the next record begins
         self._final = False  # nothing comes after the buffer
@@ -101,6 +103,7 @@ class RecordScanner:
             if carved.consumed:
                 block = self._sound(data, carved)
                 self._record += len(carved.row_ends)
+                self.rows += block.rows
                 self._advance(carved.consumed)
                 if block.rows:
                     yield block
@@ -164,14 +167,15 @@ class RecordScanner:
         """Hand over the `malformed` rows with their reasons, or raise for the first."""
         bounds = np.append(carved.row_begins, carved.consumed).tolist()
         line, seen = self._line, 0
-        for row, reason in sorted(malformed.items()):
+        for passed, (row, reason) in enumerate(sorted(malformed.items())):
             begin, end = bounds[row : row + 2]
             line += count_line_ends(data[seen:begin])
             seen = begin
             if self._reject is None:
                 self._record += row
                 self._fail(reason, line=line)
-            self._reject(Malformed(self._path, self._record + row, line, reason, data[begin:end].tobytes()))
+            text, rows = data[begin:end].tobytes(), self.rows + row - passed
+            self._reject(Malformed(self._path, self._record + row, line, reason, text, rows))
 
     def _ragged(self, data: Bytes, carved: Carved, widths: Positions) -> dict[int, str]:
         """The records of `carved` with fewer or more fields than columns, and what is wrong with them."""
@@ -214,7 +218,7 @@ class RecordScanner:
             self._fail(reason, line=self._line + count_line_ends(data[: carved.trouble_at - carved.consumed]))
         end = self._line_end()
         text = self._buffer[self._at : self._at + end]
-        self._reject(Malformed(self._path, self._record, self._line, reason, text))
+        self._reject(Malformed(self._path, self._record, self._line, reason, text, self.rows))
         self._record += 1
         self._advance(end)
         self._carve_bytes = min(_AFTER_TROUBLE, self._block_bytes)

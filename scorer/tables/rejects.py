@@ -27,13 +27,15 @@ from scorer.tables.publish import AtomicFile
 
 @dataclass(frozen=True)
 class Malformed:
-    """A malformed record of `path`: the fields of the module's docstring, and its bytes, line end included."""
+    """A malformed record of `path`: the fields of the module's docstring, its bytes, line end included, and how many
+    `rows` of the input, earlier files included, come before it."""
 
     path: Path
     record: int
     line: int
     reason: str
     data: bytes
+    rows: int = 0
 
 
 Reject = Callable[[Malformed], None]
@@ -47,18 +49,23 @@ def forget(malformed: Malformed) -> None:
 class Rejects:
     """The rejects file `target`, written beside its name; `count` records are in it.
 
+    With `rows`, those alone that come before the row of this number, where whoever wants so many rows stops reading.
+
     Nothing is created before the first record, or before `commit` if there is none. Errors of the operating system come
     out of our error tree.
     """
 
-    def __init__(self, target: Path) -> None:
+    def __init__(self, target: Path, *, rows: int | None = None) -> None:
         self.target = target
+        self._rows = rows
         self.count = 0
         self._file: AtomicFile | None = None
         self._committed = False
 
     def add(self, malformed: Malformed) -> None:
-        """Append a record."""
+        """Append a record, unless the rows that are wanted come before it."""
+        if self._rows is not None and malformed.rows >= self._rows:
+            return
         line = json.dumps(_as_json(malformed), ensure_ascii=False) + "\n"
         file = self._opened()
         try:

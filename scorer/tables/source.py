@@ -109,7 +109,7 @@ class Source:
     def read(self, text_columns: Sequence[str] = ()) -> Reader:
         """A reader of all rows; CSV, TSV and JSON lines are scanned whole here, to type their columns.
 
-        Then every malformed record is in the rejects that the source was opened with; read such a source once.
+        Then the malformed records are in the rejects that the source was opened with; read such a source once.
         UsageError when a text column is not there, ConfigError when it holds no text.
         """
         if self.format in ("csv", "tsv"):

@@ -55,7 +55,7 @@ def load_data(config: FitConfig, console: Console) -> TrainingData:
     )
     _warn_dropped(train, where, console)
     name = train.columns.label
-    labels = label_set(train.labels, name=name, where=where, multi=train.multi)
+    labels = label_set(train.labels, name=name, where=where, multi=train.multi, nominal=config.nominal)
     targets = label_indices(train.labels, labels, name=name, where=where)
     if labels.multi and config.abstain is not None:
         raise UsageError("--abstain: rows have several labels here, each with a confidence of its own; leave it out")
@@ -100,7 +100,7 @@ def _warn_of(finding: Finding, console: Console) -> None:
 def _held_out(config: FitConfig, side: Side, labels: LabelSet, check: SidesCheck) -> TrainingData:
     """Hold out a stratified share of the training rows."""
     train, targets = side.examples, side.targets
-    kept, held_out = stratified_split(targets, train.groups(), fraction=config.valid_fraction, seed=config.seed)
+    kept, held_out = stratified_split(targets, train.groups(), fraction=config.held_out, seed=config.seed)
     if not len(held_out):
         raise DataError(f"{config.train}: {len(train)} rows are too few to hold any out; add rows or give --valid")
     return TrainingData(train.take(kept), targets[kept], train.take(held_out), targets[held_out], labels, check)

@@ -74,8 +74,10 @@ def fit(config: FitConfig, console: Console) -> FitSummary:
 
 def _check_values(config: FitConfig) -> None:
     """What a field's minimum and its choices cannot say."""
-    if not 0.0 < config.valid_fraction < 1.0:
-        raise UsageError(f"--valid-fraction {config.valid_fraction}: a share between 0 and 1, without the ends")
+    if not 0.0 < config.held_out < 1.0:
+        raise UsageError(f"--valid-fraction {config.held_out}: a share between 0 and 1, without the ends")
+    if config.valid is not None and config.valid_fraction is not None:
+        raise UsageError("--valid-fraction: nothing is held out where --valid names a file; leave one of the two out")
     if config.abstain is not None and not 0.0 < config.abstain < 1.0:
         raise UsageError(f"--abstain {config.abstain}: a share between 0 and 1, without the ends, such as 0.95")
     check_separator(config.label_separator)

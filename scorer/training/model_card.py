@@ -149,13 +149,16 @@ def _training(metadata: ModelMetadata) -> list[str]:
 
 
 def _evaluation(metadata: ModelMetadata) -> list[str]:
-    figures = _figures(metadata)
+    figures, before = _figures(metadata), metadata.uncalibrated
+    columns = {"metric": [plain(key) for key in figures], "value": [f"{value:.4f}" for value in figures.values()]}
+    if before:
+        columns["before calibration"] = [f"{before[key]:.4f}" if key in before else "" for key in figures]
     lines = [
         "## Evaluation",
         "",
         f"On {metadata.metrics.get('rows', 'the')} validation rows, which also chose the checkpoint and what is below:",
         "",
-        *table({"metric": [plain(key) for key in figures], "value": [f"{value:.4f}" for value in figures.values()]}),
+        *table(columns),
         "",
     ]
     decision = metadata.decision
@@ -166,7 +169,8 @@ def _evaluation(metadata: ModelMetadata) -> list[str]:
     raised = f"raised to the power {decision.exponent:.4g} and " if decision.exponent != 1.0 else ""
     lines.append(f"- Calibration: logits are {raised}divided by a temperature of {shown}.")
     if decision.thresholds is not None:
-        lines.append("- A label is given where its probability reaches its threshold.")
+        unthresholded = "; before calibration, where it reaches 0.5" if before else ""
+        lines.append(f"- A label is given where its probability reaches its threshold{unthresholded}.")
     if decision.abstain_below is not None:
         lines.append(f"- Rows with a confidence below {decision.abstain_below:.4g} are marked `abstain`.")
     if metadata.seeds:

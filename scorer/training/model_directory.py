@@ -116,6 +116,7 @@ def _metadata(
         training=_configuration(config, precision),
         training_data=data.lineage(config),
         metrics={"rows": verdict.metrics.rows, **verdict.metrics.headline()},
+        uncalibrated=verdict.raw.headline(),
         seeds=list(verdict.seeds),
         profile=verdict.profile,
         versions=versions() | ({"peft": version("peft")} if config.lora_rank is not None else {}),

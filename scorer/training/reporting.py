@@ -64,7 +64,7 @@ def fit_report(
             "base model": metadata.base_model,
             "text columns": metadata.text_columns,
             "label column": metadata.label_column,
-            "labels": f"{len(metadata.labels)} ({metadata.labels.kind})",
+            "labels": metadata.labels.describe(),
             "longest input": f"{metadata.max_length} tokens",
             "longer texts": metadata.long_text.describe(),
             **{name.replace("_", " "): value for name, value in metadata.training.items()},

@@ -115,6 +115,23 @@ class FitTrainer(Trainer):
     def _get_eval_sampler(self, eval_dataset: Any) -> Sampler[int]:
         return SequentialSampler(eval_dataset)
 
+    def _maybe_log_save_evaluate(self, tr_loss: torch.Tensor, *arguments: Any, **options: Any) -> None:
+        """Leave the losses that have not been logged yet to the fit that goes on from a checkpoint within an epoch.
+
+        `tr_loss` is their sum, which the Trainer itself forgets with the steps that it counts since its last logging.
+        """
+        left = self.state.log_history[-1] if self.state.log_history else {}
+        # In a fit that goes on, it counts from the step of its checkpoint on; in any other from one before.
+        if "unlogged_loss" in left and left["step"] == self._globalstep_last_logged:
+            tr_loss += left["unlogged_loss"]
+            self._globalstep_last_logged -= int(left["unlogged_steps"])
+        if self.control.should_save and not self.control.should_log:
+            step = self.state.global_step
+            steps = step - self._globalstep_last_logged
+            unlogged: dict[str, float] = {"step": step, "unlogged_loss": tr_loss.item(), "unlogged_steps": steps}
+            self.state.log_history.append(unlogged)
+        super()._maybe_log_save_evaluate(tr_loss, *arguments, **options)
+
     def validation(self) -> tuple[NDArray[np.float32], Targets]:
         """Logits (n, labels) float32 of the validation texts and their targets, as `label_indices` gives them, in the
         order of their file."""

@@ -63,3 +63,16 @@ def test_only_numeric_labels_have_numbers():
     assert LabelSet.from_values([5, 1]).numbers().tolist() == [1.0, 5.0]
     assert LabelSet.from_values([True, False]).numbers().tolist() == [0.0, 1.0]
     assert LabelSet.from_values(["a", "b"]).numbers() is None
+
+
+def test_nominal_integers_only_name():
+    stars, ids = (LabelSet.from_values([3, 1, 2], nominal=nominal) for nominal in (False, True))
+    assert (stars.ordinal, ids.ordinal) == (True, False)
+    assert ids.numbers() is None
+    assert (ids.values, ids.arrow_type) == (stars.values, stars.arrow_type)
+    assert (stars.describe(), ids.describe()) == ("3 (int)", "3 (int, nominal)")
+
+
+@pytest.mark.parametrize("values", [["a", "b", "c"], [True, False]])
+def test_what_is_no_integer_is_not_called_nominal(values):
+    assert LabelSet.from_values(values, nominal=True) == LabelSet.from_values(values)

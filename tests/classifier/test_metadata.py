@@ -23,6 +23,7 @@ def metadata(**changes) -> ModelMetadata:
         "decision": Decision((1.25,)),
         "training": {"seed": 7},
         "metrics": {"macro_f1": 0.5},
+        "uncalibrated": {"macro_f1": 0.25},
         "versions": {"torch": "2"},
     }
     return ModelMetadata(**(fields | changes))
@@ -47,6 +48,7 @@ def test_what_was_written_is_read(tmp_path, values):
     assert set(found.files) == {"config.json"}
     assert (found.labels, found.text_columns, found.decision) == (written.labels, ("first", "second"), written.decision)
     assert (found.training, found.metrics, found.versions) == ({"seed": 7}, {"macro_f1": 0.5}, {"torch": "2"})
+    assert found.uncalibrated == {"macro_f1": 0.25}
 
 
 def test_a_directory_that_scorer_did_not_write_has_none(tmp_path):
@@ -120,6 +122,8 @@ def _decided(**changes):
         _with(long_text={"strategy": "window", "stride": 8, "shape": "round"}),
         _with(long_text="window"),
         _with(labels={"names": ["1", "2", "3"], "kind": "int", "multi": True}),
+        _with(labels={"names": ["1", "2", "3"], "kind": "int", "nominal": "yes"}),
+        _with(labels={"names": ["a", "b", "c"], "kind": "string", "nominal": True}),
         _with(files=["config.json"]),
         lambda _: [],
         lambda _: None,
@@ -155,6 +159,26 @@ def test_version_1_had_one_temperature(directory):
     found = ModelMetadata.read(directory)
     assert found is not None
     assert found.decision == Decision((1.5,))
+    assert found.labels == metadata().labels
+
+
+def test_that_integers_only_name_is_kept(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    labels = LabelSet.from_values([1, 2, 3], nominal=True)
+    metadata(labels=labels).write(tmp_path)
+    found = ModelMetadata.read(tmp_path)
+    assert found is not None
+    assert found.labels == labels
+
+
+def test_version_2_had_no_figures_from_before_calibration_and_no_nominal_labels(directory):
+    path = directory / METADATA_FILE
+    document = json.loads(path.read_text())
+    del document["uncalibrated"], document["labels"]["nominal"]
+    path.write_text(json.dumps(document | {"schema_version": 2}))
+    found = ModelMetadata.read(directory)
+    assert found is not None
+    assert (found.metrics, found.uncalibrated) == ({"macro_f1": 0.5}, {})
     assert found.labels == metadata().labels
 
 

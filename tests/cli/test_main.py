@@ -68,6 +68,7 @@ def folder(tmp_path, tiny_model) -> Path:
         (["fit", "absent.csv"], 66, "absent.csv: no such file"),
         (["fit", "ragged.csv", "--valid", "absent.csv"], 66, "absent.csv: no such file"),
         (["fit", "ragged.csv", "--epochs", "-1"], 2, "--epochs"),
+        (["fit", "ragged.csv", "--valid", "ragged.csv", "--valid-fraction", "0.1"], 2, "leave one of the two out"),
         (["evaluate", "absent.csv"], 66, "absent.csv: no such file"),
         (["evaluate", "ragged.csv", "--folds", "1"], 2, "--folds"),
         (["evaluate", "ragged.csv", "--rows", "old.parquet"], 73, "--force"),

@@ -167,6 +167,14 @@ def test_a_preset_is_beneath_everything_but_the_default(settings, monkeypatch):
     assert (found["epochs"], found["max_length"]) == (7.0, 64)
 
 
+def test_a_share_to_hold_out_is_none_unless_it_is_given(settings):
+    path = settings("valid_fraction = 0.1\n", "s.toml")
+    assert value("valid_fraction", command=fit) is None
+    assert value("valid_fraction", "--config", path, command=fit) == 0.1
+    assert FitConfig(train=Path("train.csv")).held_out == 0.1
+    assert FitConfig(train=Path("train.csv"), valid_fraction=0.3).held_out == 0.3
+
+
 def test_presets_are_settings_with_values_that_are_allowed():
     for name, values in PRESETS.items():
         assert set(values) <= {field.name for field, _, _ in settings_of(FitConfig)}

@@ -99,6 +99,12 @@ def test_a_fold_is_fitted_as_the_model_was() -> None:
     assert LongText.of(config) == metadata.long_text
 
 
+@pytest.mark.parametrize(("recorded", "expected"), [({"valid_fraction": 0.25}, 0.25), ({}, 0.1)])
+def test_a_fold_holds_out_as_much_as_the_model_did(recorded: dict[str, object], expected: float) -> None:
+    """A model with a validation file of its own says nothing of a share."""
+    assert folds.fit_config(fitted_with(recorded), EvaluateConfig(data="d.csv")).held_out == expected
+
+
 def test_the_base_model_of_a_directory_is_found_again(fitted: Path) -> None:
     metadata = open_model(str(fitted)).metadata
     assert metadata is not None

@@ -7,9 +7,10 @@ import re
 import pytest
 
 from scorer.classifier.decision import Decision
-from scorer.reports.sections import calibration_note, label_section
+from scorer.metrics.classification import measure
+from scorer.reports.sections import calibration_note, calibration_section, label_section
 from tests.reports.markup import checked
-from tests.reports.samples import fit_report, names
+from tests.reports.samples import fit_report, names, outcome
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,20 @@ from tests.reports.samples import fit_report, names
 )
 def test_the_note_says_what_was_done_to_the_logits(temperature: tuple[float, ...], said: str) -> None:
     assert said in calibration_note(Decision(temperature))
+
+
+def test_figures_before_and_after_calibration_and_what_thresholds_did_to_the_answers() -> None:
+    for multi in (False, True):
+        logits, targets, labels, decision = outcome(names(5), multi=multi)
+        raw = measure(logits, targets, labels=labels)
+        metrics = measure(logits, targets, labels=labels, decision=decision)
+        table = calibration_section(metrics, raw, note="").split("<table")[1]
+        shown = re.findall(r'<th scope="row">(.*?)</th><td>(.*?)</td><td>(.*?)</td>', table)
+        before, after = raw.headline(), metrics.headline()
+        expected = ("accuracy", "macro_f1", "micro_f1", "nll", "ece", "brier") if multi else ("ece", "nll", "brier")
+        for name, (_, *pair) in zip(expected, shown, strict=True):
+            assert pair == [f"{before[name]:.4f}", f"{after[name]:.4f}"]
+        assert (shown[1][0] == "macro F1") == multi
 
 
 def test_of_many_labels_the_weakest_that_have_rows_come_first_and_all_are_there() -> None:

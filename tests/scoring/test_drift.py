@@ -180,6 +180,15 @@ def test_other_rows_have_and_are_not_published(score, texts, tmp_path):
     assert (tmp_path / "out.parquet").read_bytes() == (tmp_path / "other.parquet").read_bytes(), "resumed or not"
 
 
+def test_rows_that_abstain_are_counted_as_cut_off_too(model, score, tmp_path):
+    unsure = shutil.copytree(model, tmp_path / "unsure")
+    every_row = Decision((1.5,), abstain_below=2.0)
+    dataclasses.replace(ModelMetadata.read(model), decision=every_row).write(unsure)
+    summary = score(pa.table({"text": ["good room " * 100, "good room"]}), model=str(unsure))
+    assert summary.statuses == {"abstain": 2}
+    assert summary.drift["truncated_share"] == 0.5
+
+
 def test_few_rows_drift_by_chance_and_pass(score, texts):
     few = score(pa.table({"text": texts[:6]}), fail_on_drift=0.01)
     assert max(few.drift["psi"].values()) > 0.01

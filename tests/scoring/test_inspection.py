@@ -26,7 +26,7 @@ def test_a_model_that_scorer_fitted(tiny_model, tmp_path):
     json.dumps(document)
     assert document["kind"] == "model"
     assert document["fitted_by_scorer"]
-    assert document["labels"] == {"names": ("1", "2", "3", "4", "5"), "kind": "int", "multi": False}
+    assert document["labels"] == {"names": ("1", "2", "3", "4", "5"), "kind": "int", "multi": False, "nominal": False}
     assert document["metrics"] == {"f1": 0.5}
     assert document["files"]["config.json"] == sha256(directory / "config.json")
     parts = dict(document["parameters"])
@@ -36,7 +36,7 @@ def test_a_model_that_scorer_fitted(tiny_model, tmp_path):
 def test_a_model_of_somebody_else_still_tells_its_labels(tiny_model):
     document = inspect_model(str(tiny_model("roberta", labels=("bad", "good"))))
     assert not document["fitted_by_scorer"]
-    assert document["labels"] == {"names": ("bad", "good"), "kind": "string", "multi": False}
+    assert document["labels"] == {"names": ("bad", "good"), "kind": "string", "multi": False, "nominal": False}
     assert len(document["fingerprint"]) == 32
 
 

@@ -142,6 +142,15 @@ def test_malformed_records_are_set_aside_and_counted(score, tmp_path):
     assert "scorer_rejected_records" in (tmp_path / "run.prom").read_text()
 
 
+def test_of_the_first_rows_only_the_malformed_records_among_them_count(score, tmp_path):
+    source = tmp_path / "in.csv"
+    source.write_text("id,text\n1\n2,good room\n3\n4,bad night\n" + "5\n" * 9)
+    summary = score(source, rejects=tmp_path / "rejects.jsonl", limit=2, max_flagged="50%")
+    assert (summary.rows, summary.rejected) == (2, 2)
+    rejected = [json.loads(line)["text"] for line in (tmp_path / "rejects.jsonl").read_text().splitlines()]
+    assert rejected == ["1\n", "3\n"]
+
+
 def test_a_job_whose_records_are_sound_leaves_an_empty_file_of_rejects(source, score, tmp_path):
     assert score(source, rejects=tmp_path / "rejects.jsonl").rejected == 0
     assert (tmp_path / "rejects.jsonl").read_bytes() == b""

@@ -152,8 +152,8 @@ def test_a_quote_that_is_not_closed_within_the_longest_record(tmp_path: Path) ->
         read(write(tmp_path, "a,b\n" + "x" * (65 << 20)))
 
 
-def read_in_blocks(path: Path, block_bytes: int) -> tuple[pa.Table, list[dict[str, Any]]]:
-    rejects = Rejects(path.with_name("rejects.jsonl"))
+def read_in_blocks(path: Path, block_bytes: int, rows: int | None) -> tuple[pa.Table, list[dict[str, Any]]]:
+    rejects = Rejects(path.with_name("rejects.jsonl"), rows=rows)
     stamp = Stamp.of(path)
     names = read_header(stamp, delimiter=",")
     reader = DelimitedReader([stamp], names, names, delimiter=",", block_bytes=block_bytes, rejects=rejects)
@@ -173,18 +173,21 @@ def read_in_blocks(path: Path, block_bytes: int) -> tuple[pa.Table, list[dict[st
     ).map(b"".join),
     header=st.sampled_from(["a\n", "a,b\r\n", "a,b,c\r"]),
     block_bytes=st.integers(1, 40),
+    wanted=st.one_of(st.none(), st.integers(1, 4)),
 )
 def test_what_is_kept_and_what_is_rejected_is_what_the_slow_reader_says(
-    tmp_path: Path, body: bytes, header: str, block_bytes: int
+    tmp_path: Path, body: bytes, header: str, block_bytes: int, wanted: int | None
 ) -> None:
     assume(not (header.endswith("\r") and body.startswith(b"\n")))
     path = write(tmp_path, header.encode() + body)
     names = header.strip().split(",")
-    table, found = read_in_blocks(path, block_bytes)
+    table, found = read_in_blocks(path, block_bytes, wanted)
     pieces = slow_pieces(body.decode("latin-1"), len(names))
     sound = [is_text(piece) and record is not None for piece, record in pieces]
     assert [(rejected["record"], content(rejected).decode("latin-1")) for rejected in found] == [
-        (number, piece) for number, ((piece, _), good) in enumerate(zip(pieces, sound, strict=True), 1) if not good
+        (number, piece)
+        for number, ((piece, _), good) in enumerate(zip(pieces, sound, strict=True), 1)
+        if not good and (wanted is None or sum(sound[:number]) < wanted)
     ]
     expected = [
         [slow_value(field, len(names)) for field in record]
@@ -193,6 +196,28 @@ def test_what_is_kept_and_what_is_rejected_is_what_the_slow_reader_says(
     ]
     assert [list(row.values()) for row in table.to_pylist()] == expected
     assert slow_record(header, 0, ",")[1] == len(header)
+
+
+@pytest.mark.parametrize(("wanted", "expected"), [(1, 1), (2, 3), (3, 4), (4, 5), (5, 6), (None, 6)])
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_of_the_first_rows_only_what_comes_before_the_last_of_them(
+    tmp_path: Path, ending: str, wanted: int | None, expected: int
+) -> None:
+    """A file with rows 1 to 3 among malformed records, and one with row 4 between two more."""
+    (tmp_path / "in").mkdir()
+    if ending == "csv":
+        write(tmp_path / "in", 'a,b\n1\n1,2\n1,2,3\n\n1,2\n1,say "it"\n1,2\n', "1.csv")
+        write(tmp_path / "in", "a,b\n1\n1,2\n1\n", "2.csv")
+    else:
+        huge = '{"a": 9223372036854775808}'
+        write(tmp_path / "in", f'{{"a"\n\n{{"a": 1}}\n{huge}\n[]\n{{"a": 1}}\n{huge}\n\n{{"a": 1}}\n', "1.jsonl")
+        write(tmp_path / "in", '{"a"\n{"a": 1}\n[]\n', "2.jsonl")
+    rejects = Rejects(tmp_path / "rejects.jsonl", rows=wanted)
+    assert whole(Source.open(str(tmp_path / "in"), rejects=rejects).read()).num_rows == 4
+    rejects.commit()
+    found = kept(rejects.target)
+    assert len(found) == rejects.count == expected
+    assert found == sorted(found, key=lambda rejected: (rejected["file"], rejected["line"]))
 
 
 def is_text(piece: str) -> bool:

@@ -23,6 +23,8 @@ from tests.conftest import ROOT, TinyModel
 from tests.models import ARCHITECTURES
 from tests.training.fits import Remembering, reviews, run, weights, write_csv, write_reviews
 
+BOTH_SIDES = {"valid": Path("train.csv"), "valid_fraction": 0.1}
+
 
 @pytest.fixture(autouse=True)
 def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -74,6 +76,8 @@ def test_the_directory_says_what_it_is(base: Path) -> None:
     assert metrics["decision"]["temperature"] == list(metadata.decision.temperature)
     assert len(metrics["history"]) == 2
     assert metrics["nll"] <= metrics["uncalibrated"]["nll"]
+    assert metadata.uncalibrated == metrics["uncalibrated"]
+    assert metadata.uncalibrated.keys() | {"rows"} == metadata.metrics.keys()
     assert json.loads(json.dumps(summary.as_dict())) == summary.as_dict()
     assert "local_files_only" not in Path("out/tokenizer_config.json").read_text()
     assert Path("out/model.safetensors").stat().st_mode == Path("out/config.json").stat().st_mode
@@ -252,6 +256,7 @@ def test_held_out_rows_never_have_a_training_text(base: Path) -> None:
         (("text", "label"), [("a", 1), ("b", 2)], {"text_column": ("txt",)}, UsageError, "no column 'txt'"),
         (("text", "label"), [("a", 1), ("b", 2)], {"valid": Path("nowhere.csv")}, InputMissing, "nowhere.csv"),
         (("text", "label"), [("a", 1), ("b", 2)], {"valid_fraction": 1.0}, UsageError, "between 0 and 1"),
+        (("text", "label"), [("a", 1), ("b", 2)], BOTH_SIDES, UsageError, "leave one of the two out"),
         (("text", "label"), [("a", 1), ("b", 2)], {"epochs": 0.0}, UsageError, "more than 0"),
         (("text", "label"), [("a", 1), ("b", 2)], {"resume": True}, ConfigError, "to resume"),
         (("text", "label"), [("a", 1), ("b", 2)], {"precision": "fp16"}, ConfigError, "needs a GPU"),

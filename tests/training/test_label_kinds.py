@@ -14,8 +14,9 @@ import pytest
 from transformers import pipeline
 
 from scorer.classifier.metadata import ModelMetadata
-from scorer.config import FrameConfig
+from scorer.config import EvaluateConfig, FrameConfig
 from scorer.errors import UsageError
+from scorer.evaluation.job import evaluate
 from scorer.examples.reading import read_examples
 from scorer.scoring.frames import FrameScorer
 from tests.conftest import TinyModel
@@ -211,3 +212,20 @@ def test_numbers_have_distances(tiny_model: TinyModel, tmp_path: Path, monkeypat
     rows = [(text, 1 + number % 3) for number, text in enumerate(sentences(60))]
     summary = run(write_csv(Path("t.csv"), ("text", "stars"), rows), tiny_model("bert"), max_steps=1)
     assert {"mean_absolute_error", "quadratic_weighted_kappa", "within_one"} <= summary.metrics.keys()
+
+
+def test_class_ids_have_no_distances(tiny_model: TinyModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [(text, 1 + number % 3) for number, text in enumerate(sentences(60))]
+    train = write_csv(Path("t.csv"), ("text", "topic"), rows)
+    settings = {"label_column": "topic", "nominal": True, "max_steps": 1, "output": Path("model")}
+    summary = run(train, tiny_model("bert"), **settings)
+    ordinal = {"mean_absolute_error", "quadratic_weighted_kappa", "within_one"}
+    assert not ordinal & summary.metrics.keys()
+    assert "3 (int, nominal)" in Path("model/report.html").read_text(encoding="utf-8")
+    assert "--nominal" in Path("model/README.md").read_text(encoding="utf-8")
+    found = evaluate(EvaluateConfig(data="t.csv", model="model", precision="fp32", device="cpu"), Remembering())
+    assert not ordinal & found.as_dict()["metrics"].keys()
+    assert scored(Path("model"), ["good"])["score"].type == pa.int64()
+    with pytest.raises(UsageError, match="nominal numbers"):
+        scored(Path("model"), ["good"], expected=True)

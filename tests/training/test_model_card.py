@@ -95,6 +95,18 @@ def test_the_page_tells_what_the_metadata_holds() -> None:
     assert '{"text": "first", "text_pair": "second"}' in text
 
 
+def test_figures_from_before_calibration_stand_beside_those_after_it() -> None:
+    assert "before calibration" not in card().text, "a model of an earlier version"
+    text = card(
+        uncalibrated={"accuracy": 0.8, "macro_f1": 0.25, "ece": 0.2},
+        metrics={"rows": 25, "accuracy": 0.8, "macro_f1": 0.5, "coverage": 0.75, "ece": 0.07},
+    ).text
+    assert "| metric | value | before calibration |" in text
+    assert "| macro\\_f1 | 0.5000 | 0.2500 |" in text
+    assert "| coverage | 0.7500 |  |" in text
+    assert "| ece | 0.0700 | 0.2000 |" in text
+
+
 def test_several_labels_and_abstaining() -> None:
     multi = card(
         labels=LabelSet.from_values(["bad", "good"], multi=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -124,6 +125,32 @@ def test_a_signal_in_the_last_step_waits_for_the_evaluation(
     assert (resumed.model / "metrics.json").read_text() == (whole.model / "metrics.json").read_text()
 
 
+@pytest.mark.parametrize("options", [{}, {"eval_steps": 5}], ids=["by epochs", "by steps"])
+def test_a_training_loss_is_of_all_steps_whoever_made_them(
+    base: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, int]
+) -> None:
+    """An epoch has 9 batches; the fit is stopped twice within the first one."""
+    train, on_step_end, stops = Path("train.csv"), Narrator.on_step_end, [3, 7]
+    whole = run(train, base, output=Path("whole"), epochs=2.0, **options)
+
+    def stop(self: Narrator, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step in stops:
+            os.kill(os.getpid(), signal.SIGTERM)
+        on_step_end(self, args, state, control, **kwargs)
+
+    monkeypatch.setattr(Narrator, "on_step_end", stop)
+    for resume in (False, True):
+        with pytest.raises(Interrupted):
+            run(train, base, output=Path("out"), epochs=2.0, resume=resume, **options)
+    assert Path("out.unfinished/checkpoint-7/trainer_state.json").exists()
+    resumed = run(train, base, output=Path("out"), epochs=2.0, resume=True, **options)
+    history, expected = (
+        json.loads((summary.model / "metrics.json").read_text())["history"] for summary in (resumed, whole)
+    )
+    assert history == expected
+    assert history[0]["train_loss"] is not None
+
+
 def test_without_a_name_the_newest_unfinished_fit_of_the_same_job_goes_on(base: Path) -> None:
     train = Path("train.csv")
     for seed in (1, 2):
@@ -151,6 +178,15 @@ def test_an_unfinished_fit_is_neither_overwritten_nor_taken_for_another_job(base
     assert complete_checkpoints()
     run(train, base, output=Path("out"), force=True)
     assert not Path("out.unfinished").exists()
+
+
+def test_a_default_said_aloud_is_the_same_job(base: Path) -> None:
+    train = Path("train.csv")
+    with pytest.raises(Interrupted):
+        run(train, base, interrupt_at("epoch 1 "), output=Path("out"))
+    with pytest.raises(ConfigError, match="different: valid_fraction"):
+        run(train, base, output=Path("out"), resume=True, valid_fraction=0.2)
+    assert run(train, base, output=Path("out"), resume=True, valid_fraction=0.1).model == Path("out")
 
 
 def test_a_checkpoint_that_was_cut_short_is_not_used(base: Path) -> None:
