@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,25 @@ def test_a_folder_without_permission(tmp_path: Path, source: Path) -> None:
         check_target(folder / "out.csv", [source], force=False)
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_link_is_replaced_itself_wherever_it_leads(tmp_path: Path, source: Path) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir()
+    (locked / "out.csv").write_text("old")
+    locked.chmod(0o500)
+    (tmp_path / "link.csv").symlink_to(locked / "out.csv")
+    check_target(tmp_path / "link.csv", [source], force=True)
+
+
 def test_free_space(tmp_path: Path) -> None:
     check_free_space(tmp_path / "out", 1)
     with pytest.raises(StorageError, match="MiB are free"):
         check_free_space(tmp_path / "out", 1 << 60)
+
+
+def test_free_space_beside_a_link_and_not_where_it_leads(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "out").write_text("old")
+    (tmp_path / "link").symlink_to("far/out")
+    with pytest.raises(StorageError, match=f"free in {re.escape(str(tmp_path.resolve()))};"):
+        check_free_space(tmp_path / "link", 1 << 60)
