@@ -77,10 +77,13 @@ class AtomicFile:
 
 
 def write_whole(target: Path, content: str) -> None:
-    """Write the small file `target`, in UTF-8, whole or not at all."""
+    """Write the small file `target`, in UTF-8, whole or not at all.
+
+    What has no UTF-8, a byte in the name of a file, becomes what JSON writes for it: a backslash, a u and four digits.
+    """
     file = AtomicFile(target, temporary=target.with_name(f".{target.name}.new"))
     try:
-        file.stream.write(content.encode())
+        file.stream.write(content.encode(errors="backslashreplace"))
         file.commit()
     finally:
         file.discard()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scorer.errors import InputMissing, NotPermitted, OutputRefused, ScorerError, StorageError, UsageError
-from scorer.tables.publish import AtomicFile, check_free_space, check_target
+from scorer.tables.publish import AtomicFile, check_free_space, check_target, write_whole
 
 
 def test_commit_replaces_the_target_at_once(tmp_path: Path) -> None:
@@ -61,6 +62,12 @@ def test_a_symlink_in_the_place_of_the_temporary_file_is_not_followed(tmp_path: 
 def test_a_missing_folder_is_an_error_of_ours(tmp_path: Path) -> None:
     with pytest.raises(ScorerError):
         AtomicFile(tmp_path / "none" / "out", temporary=tmp_path / "none" / ".out.tmp")
+
+
+def test_a_name_that_is_not_utf8_can_be_told_in_a_file(tmp_path: Path) -> None:
+    name = b"caf\xe9".decode(errors="surrogateescape")
+    write_whole(tmp_path / "run.json", json.dumps(["größe", name], ensure_ascii=False))
+    assert json.loads((tmp_path / "run.json").read_text(encoding="utf-8")) == ["größe", name]
 
 
 @pytest.fixture
