@@ -105,6 +105,8 @@ class ModelMetadata:
             raise ValueError("text_columns")
         if not _strings(list(self.labels.names)) or LabelSet.from_values(self.labels.values).kind != self.labels.kind:
             raise ValueError("labels")
+        if len(set(self.labels.values)) < len(self.labels):
+            raise ValueError("labels")
         if not (isinstance(self.labels.multi, bool) and isinstance(self.labels.nominal, bool)):
             raise ValueError("labels")
         if self.labels.nominal and self.labels.kind != "int":

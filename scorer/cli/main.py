@@ -5,10 +5,12 @@ Owns exits. Imports nothing heavy: a subcommand imports its job when it is calle
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -28,6 +30,12 @@ class _PipeBroken(Exception):
 
 
 class _Commands(click.Group):
+    def make_context(self, *arguments: Any, **extra: Any) -> click.Context:
+        try:
+            return super().make_context(*arguments, **extra)
+        except BrokenPipeError as error:
+            raise _PipeBroken from error
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -54,7 +62,11 @@ def run() -> None:
     if "--debug" in sys.argv:
         os.environ["SCORER_DEBUG"] = "1"
     _open_closed_streams()
-    sys.exit(_exit_code())
+    _write_utf8()
+    code = _exit_code()
+    for stream in (sys.stdout, sys.stderr):
+        _empty(stream)
+    sys.exit(code)
 
 
 def _open_closed_streams() -> None:
@@ -62,6 +74,23 @@ def _open_closed_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  open to the end
+
+
+def _write_utf8() -> None:
+    """Let stdout be UTF-8 whatever the locale, as JSON and the texts in it are.
+
+    What has no UTF-8, a byte in the name of a file, becomes what JSON writes for it: a backslash, a u and four digits.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def _empty(stream: TextIO) -> None:
+    """Write what `stream` still holds, or drop it: Python would try again at exit, and end with 120 if that failed."""
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _exit_code() -> int:
@@ -76,9 +105,7 @@ def _exit_code() -> int:
         return _failed(error, _usage(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort) as error:
         return _failed(error, "interrupted", exit_code_of(KeyboardInterrupt()))
-    except (BrokenPipeError, _PipeBroken):
-        # Whoever read our output has gone. Flushing the pipe again at exit would raise once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BrokenPipeError, _PipeBroken):  # whoever read our output has gone
         return exit_code_of(BrokenPipeError())
     except MemoryError as error:
         return _failed(
@@ -95,11 +122,12 @@ def _exit_code() -> int:
 
 
 def _failed(error: BaseException, message: str, code: int) -> int:
-    if os.environ.get("SCORER_DEBUG"):
-        import traceback
+    with contextlib.suppress(OSError):  # where nobody can be told, the exit code says it
+        if os.environ.get("SCORER_DEBUG"):
+            import traceback
 
-        traceback.print_exception(error)
-    print(f"scorer: error: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
+            traceback.print_exception(error)
+        print(f"scorer: error: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
     return code
 
 

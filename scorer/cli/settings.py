@@ -63,7 +63,7 @@ def _parse(path: Path) -> dict[str, Any]:
         if path.suffix == ".toml":
             import tomllib
 
-            return tomllib.loads(data.decode())
+            return tomllib.loads(data.decode("utf-8-sig"))
         import json
 
         document = json.loads(data)

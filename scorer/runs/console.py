@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol, TextIO
 
 
@@ -59,5 +59,6 @@ class Console:
             yield bar
 
     def _write(self, line: str) -> None:
-        self._stream.write(line + "\n")
-        self._stream.flush()
+        with suppress(OSError):  # a run does not fail because nobody can be told about it
+            self._stream.write(line + "\n")
+            self._stream.flush()

@@ -21,7 +21,9 @@ from scorer.config import ScoreConfig
 from scorer.runs.console import Console
 from scorer.runs.memory import peak_memory_mib
 from scorer.runs.score_store import ScoreStore
+from scorer.scoring.answers import Answers
 from scorer.scoring.encode import Encode
+from scorer.scoring.limits import Limits
 from scorer.scoring.lineage import logit_fingerprint
 from scorer.scoring.preparation import Preparation, check
 from scorer.scoring.status import count
@@ -66,6 +68,7 @@ def estimate(config: ScoreConfig, console: Console, *, started: float) -> Estima
 
     `started` is the time.monotonic() from which loading counts, before the imports of this very module.
     """
+    Limits.of(config)  # what is wrong with them is said now, not by the job
     checked = check(config)
     try:
         prepared = checked.read()
@@ -73,6 +76,7 @@ def estimate(config: ScoreConfig, console: Console, *, started: float) -> Estima
         if checked.rejects is not None:
             checked.rejects.discard()
     classifier = Classifier.of(config, prepared.directory)
+    Answers.of(config, labels=classifier.labels, decision=classifier.decision)  # the same
     load_seconds = time.monotonic() - started
     sample = _Sample(prepared, classifier)
     forward_seconds = _forward_seconds(classifier, sample.encoded.fresh)

@@ -42,7 +42,8 @@ def _score(
     config: ScoreConfig, console: Console, signals: StopSignals, *, tally: Tally, manifest: Manifest
 ) -> ScoreSummary:
     limits = Limits.of(config)
-    checked = check(config)
+    with signals.at_once():
+        checked = check(config)
     # The output is held before rows are looked at: a second run should not scan a large file to be told to wait.
     with _kept_rejects(checked.rejects) as keep_rejects, closing(_open_output(checked)) as output:
         with signals.at_once():

@@ -5,8 +5,9 @@ Owns what can be found wrong before anything heavy is loaded. Writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pyarrow as pa
@@ -101,9 +102,18 @@ def refuse_own_input(written: Path, location: str) -> None:
     if source.is_dir():
         within = written.resolve().is_relative_to(source.resolve())
     else:
-        within = not source.exists() and written.absolute().match(str(source.absolute()))
+        within = not source.exists() and _matches(written.absolute().parts, source.absolute().parts)
     if within:
         raise UsageError(f"{written}: would be part of the input {source}; name an output outside of it")
+
+
+def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether a path of these `parts` is matched by a `pattern`, in which ** stands for any number of parts."""
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return any(_matches(parts[skipped:], pattern[1:]) for skipped in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _matches(parts[1:], pattern[1:])
 
 
 def _output_format(config: ScoreConfig) -> FileFormat:

@@ -64,6 +64,8 @@ def _batches(path: Path) -> Iterator[pa.RecordBatch]:
             source.seek(max(source.tell() - len(_END_OF_STREAM), 0))
             if source.read(len(_END_OF_STREAM)) != _END_OF_STREAM:
                 raise DataError(f"{path}: damaged Arrow data: the stream has no end; write or copy the file again")
+            if source.read(1):
+                raise DataError(f"{path}: more follows the end of the Arrow stream; give each stream a file of its own")
         return
     with pa.OSFile(str(path)) as source:
         reader = pa.ipc.open_file(source)

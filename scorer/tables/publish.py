@@ -77,10 +77,13 @@ class AtomicFile:
 
 
 def write_whole(target: Path, content: str) -> None:
-    """Write the small file `target`, in UTF-8, whole or not at all."""
+    """Write the small file `target`, in UTF-8, whole or not at all.
+
+    What has no UTF-8, a byte in the name of a file, becomes what JSON writes for it: a backslash, a u and four digits.
+    """
     file = AtomicFile(target, temporary=target.with_name(f".{target.name}.new"))
     try:
-        file.stream.write(content.encode())
+        file.stream.write(content.encode(errors="backslashreplace"))
         file.commit()
     finally:
         file.discard()
@@ -101,7 +104,7 @@ def check_target(target: Path, sources: Sequence[Path], *, force: bool) -> None:
             raise OutputRefused(f"{target}: a folder, where a file is to be written; name a file in it")
         if target.exists():
             _check_replaceable(target, force=force)
-        parent = target.resolve().parent
+        parent = target.parent.resolve()
         if not parent.is_dir():
             raise OutputRefused(f"{target}: its folder does not exist; create {parent} first")
     except OSError as error:
@@ -112,7 +115,7 @@ def check_target(target: Path, sources: Sequence[Path], *, force: bool) -> None:
 
 def check_free_space(target: Path, needed_bytes: int) -> None:
     """StorageError when the file system of `target` has fewer than `needed_bytes` bytes left."""
-    folder = target.resolve().parent
+    folder = target.parent.resolve()
     try:
         free = shutil.disk_usage(folder).free
     except OSError as error:

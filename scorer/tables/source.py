@@ -13,9 +13,9 @@ import stat
 import sys
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import pyarrow as pa
 
@@ -40,6 +40,8 @@ __all__ = ["Reader", "Source"]
 
 _COPY_BYTES: Final = 1 << 20
 _ENDING: Final = {"gzip": ".gz", "zstd": ".zst"}
+# The ending of the folder that a run works in, beside its output: see `scorer.runs.workspace`.
+_UNFINISHED: Final = ".unfinished"
 
 
 class Source:
@@ -99,6 +101,7 @@ class Source:
     def _of(cls, files: Sequence[Path], file_format: FileFormat, rejects: Rejects | None) -> Source:
         stamps = [Stamp.of(path) for path in files]
         for path in files:
+            _check_name(path, file_format)
             _check_beginning(path, file_format)
         return cls(stamps, file_format, rejects)
 
@@ -156,11 +159,15 @@ class Source:
 
 
 def _files(location: str, *, any_ending: bool) -> list[Path]:
-    """The files that `location` stands for, by name. Hidden ones and those that begin with `_` are not data."""
+    """The files that `location` stands for, by name.
+
+    In a folder hidden ones and those that begin with `_` are not data, nor is anywhere what another run works in.
+    InputMissing for a link to nothing and NotPermitted for a folder that may not be read: rows would be missing.
+    """
     path = Path(location)
     if path.is_dir():
-        inside = (file for file in path.rglob("*") if file.is_file() and _visible(file.relative_to(path)))
-        files = sorted(file for file in inside if any_ending or format_of(file))
+        inside = (file for file in _beneath(path) if any_ending or format_of(file))
+        files = sorted(file for file in inside if _is_file(file))
         if not files:
             raise InputMissing(f"{location}: the folder holds no data file (.parquet .csv .tsv .jsonl .arrow)")
         return files
@@ -171,14 +178,44 @@ def _files(location: str, *, any_ending: bool) -> list[Path]:
     if not glob.has_magic(location):
         raise InputMissing(f"{location}: no such file or folder")
     found = glob.glob(location, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
-    files = sorted(file for file in map(Path, found) if file.is_file())
+    named = (file for file in map(Path, found) if not file.parent.name.endswith(_UNFINISHED))
+    files = sorted(file for file in named if _is_file(file))
     if not files:
         raise InputMissing(f"{location}: no file matches")
     return files
 
 
-def _visible(path: Path) -> bool:
-    return not any(part.startswith((".", "_")) for part in path.parts)
+def _beneath(folder: Path) -> Iterator[Path]:
+    """What may be data beneath `folder` and is no folder. Links to folders are not followed."""
+
+    def refuse(error: OSError) -> NoReturn:
+        raise from_os_error(error) from error
+
+    for parent, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = filter(_visible, folders)
+        yield from (Path(parent, name) for name in filter(_visible, names))
+
+
+def _visible(name: str) -> bool:
+    """Whether what has this name in a folder may be data; `lost+found`, at the root of a disk, is the system's own."""
+    return not name.startswith((".", "_")) and not name.endswith(_UNFINISHED) and name != "lost+found"
+
+
+def _is_file(path: Path) -> bool:
+    if path.is_symlink() and not path.exists():
+        raise InputMissing(f"{path}: a symlink to nothing; remove it, or bring back what it links to")
+    return path.is_file()
+
+
+def _check_name(path: Path, file_format: FileFormat) -> None:
+    """UsageError for a name that is not UTF-8, unless the file is plain text: everything else Arrow is to open."""
+    if file_format in TEXT_FORMATS and compression_of(path) is None:
+        return
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        shown = str(path).encode(errors="replace").decode()
+        raise UsageError(f"{shown}: a name that is not UTF-8; rename it") from error
 
 
 def _check_beginning(path: Path, file_format: FileFormat) -> None:

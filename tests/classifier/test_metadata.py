@@ -97,6 +97,7 @@ def _decided(**changes):
         _with(labels={"names": ["a", "b"], "kind": "int"}),
         _with(labels={"names": [], "kind": "string"}),
         _with(labels={"names": [1, 2], "kind": "int"}),
+        _with(labels={"names": ["1", "01", "2"], "kind": "int"}),
         _with(text_columns="sentence"),
         _with(text_columns=[]),
         _with(text_columns=["a", "b", "c"]),

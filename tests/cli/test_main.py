@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -242,3 +243,59 @@ def test_closed_standard_streams_do_no_harm(folder):
     ran = subprocess.run(["bash", "-c", script, sys.executable], cwd=folder, env=environment, timeout=120, check=False)
     assert ran.returncode == 0
     assert pq.read_table(folder / "out.parquet").num_rows == 2
+
+
+def command(folder: Path, *arguments: str, **streams: Any) -> subprocess.CompletedProcess[str]:
+    """`scorer` in a process of its own, on standard `streams` that are not those of a good day."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SCORER_")}
+    return subprocess.run(
+        [sys.executable, "-m", "scorer", *arguments],
+        cwd=folder,
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams,
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments", [("inspect", "models/latest"), ("score", "in.parquet", "-", "--output-format", "csv")]
+)
+def test_a_full_disk_behind_standard_output(folder, arguments):
+    with Path("/dev/full").open("wb") as full:
+        ran = command(folder, *arguments, stdout=full)
+    assert ran.returncode == 74
+    assert "No space left on device" in ran.stderr
+    assert ran.stderr.count("\n") == 1
+
+
+def test_a_message_that_cannot_be_written_leaves_the_exit_code(folder):
+    with Path("/dev/full").open("wb") as full:
+        ran = command(folder, "inspect", "absent.parquet", stderr=full)
+    assert (ran.returncode, ran.stdout) == (66, "")
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("score", "--help")])
+def test_help_that_nobody_reads(tmp_path, arguments):
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ran = command(tmp_path, *arguments, stdout=writing)
+    finally:
+        os.close(writing)
+    assert (ran.returncode, ran.stderr) == (141, "")
+
+
+def test_standard_output_is_utf8_whatever_the_locale(folder, run_scorer):
+    ran = run_scorer("predict", stdin="größe 😀\n", cwd=folder, env={"PYTHONIOENCODING": "latin-1"})
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert json.loads(ran.stdout)["text"] == "größe 😀"
+
+
+def test_a_name_that_is_not_utf8_is_escaped_on_standard_output(folder, run_scorer):
+    name = b"caf\xe9.csv".decode(errors="surrogateescape")
+    (folder / name).write_text("id,text\n1,good room\n")
+    ran = run_scorer("inspect", name, cwd=folder)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert json.loads(ran.stdout)["path"] == name

@@ -123,6 +123,12 @@ def test_what_is_wrong_is_named(settings, text, match):
     assert str(raised.value).startswith(f"{path}: ")
 
 
+@pytest.mark.parametrize(("name", "text"), [("s.json", '{"limit": 5}'), ("s.toml", "limit = 5")])
+def test_a_file_from_windows(tmp_path, name, text):
+    (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + text.encode() + b"\r\n")
+    assert value("limit", "--config", str(tmp_path / name)) == 5
+
+
 def test_toml_that_is_none(settings):
     with pytest.raises(ConfigError, match="not valid TOML"):
         value("max_length", "--config", settings("a = ", "s.toml"))

@@ -41,3 +41,14 @@ def test_a_bar_is_for_terminals_only(stream, quiet, shown):
         bar.update(4)
         bar.update()
     assert ("counting" in out.getvalue()) == shown
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(32, "Broken pipe"), OSError(28, "No space left on device")])
+def test_nobody_to_be_told_is_no_failure(error):
+    class Gone(io.StringIO):
+        def write(self, _: str) -> int:
+            raise error
+
+    console = Console(stream=Gone())
+    console.warn("w")
+    console.say("said")

@@ -74,9 +74,17 @@ def test_an_empty_input_costs_nothing(tmp_path, tiny_model):
     assert (found.rows, found.tokens, found.stream_seconds) == (0, 0, 0.0)
 
 
-def test_what_is_wrong_with_the_job_is_said(source, tiny_model):
-    with pytest.raises(UsageError, match="no column 'nope'"):
-        dry_run(source, tiny_model("bert"), text_column=("nope",))
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"text_column": ("nope",)}, "no column 'nope'"),
+        ({"max_flagged": "few"}, "--max-flagged few"),
+        ({"top_k": 9}, "this model has 5 labels"),
+    ],
+)
+def test_what_is_wrong_with_the_job_is_said(source, tiny_model, options, match):
+    with pytest.raises(UsageError, match=match):
+        dry_run(source, tiny_model("bert"), **options)
 
 
 def test_time_is_interpolated_by_length():

@@ -82,3 +82,28 @@ def test_a_run_that_is_stopped_and_then_killed_ends_with_the_bytes_of_one_that_w
     assert summary.reused_rows > uninterrupted.reused_rows
     assert target.read_bytes() == whole.read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.parquet", "out.parquet", "whole.parquet"]
+
+
+def test_a_run_that_waits_for_its_input_stops_at_the_first_signal(tmp_path, model):
+    (tmp_path / "spool").mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scorer", "score", "-", str(tmp_path / "out.parquet"), "-m", str(model)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path / "spool")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    # More than is looked at to tell the format, so that the copy has begun; the end does not come.
+    process.stdin.write(b"text\n" + b"good room\n" * 1_000)
+    process.stdin.flush()
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "spool").glob("scorer-stdin-*")):
+        assert time.monotonic() < deadline, "nothing was copied within a minute"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    try:
+        assert process.wait(timeout=30) == 143
+    finally:
+        process.kill()
+        process.communicate()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["spool"]

@@ -309,13 +309,14 @@ def test_a_folder_and_a_glob_are_read_in_the_order_of_their_names(tmp_path, scor
         assert_answers(found, oracle.rows(texts))
 
 
-@pytest.mark.parametrize("given", ["parts", "parts/*.parquet", "parts/in.parquet"])
+@pytest.mark.parametrize("given", ["parts", "parts/*.parquet", "parts/**/*.parquet", "parts/in.parquet"])
 @pytest.mark.parametrize("out", ["in.parquet", "out.parquet", "deeper/out.parquet"])
 def test_an_output_that_would_be_input(tmp_path, source, score, given, out):
     (tmp_path / "parts" / "deeper").mkdir(parents=True)
     shutil.copy(source, tmp_path / "parts" / "in.parquet")
     before = source.read_bytes()
-    becomes_input = out == "in.parquet" or given == "parts" or (given == "parts/*.parquet" and "/" not in out)
+    everything = given in ("parts", "parts/**/*.parquet")
+    becomes_input = out == "in.parquet" or everything or (given == "parts/*.parquet" and "/" not in out)
     if becomes_input:
         with pytest.raises(UsageError):
             score(tmp_path / given, tmp_path / "parts" / out, force=True)

@@ -50,6 +50,14 @@ def test_truncated_ones_are_refused(tmp_path: Path, stream: bool) -> None:
             list(Source.open(str(path)).read().windows(max_rows=6000, max_bytes=1 << 20))
 
 
+def test_what_follows_the_end_of_a_stream_is_not_lost_without_a_word(tmp_path: Path) -> None:
+    path = tmp_path / "in.arrow"
+    write(path, stream=True)
+    path.write_bytes(2 * path.read_bytes())
+    with pytest.raises(DataError, match=r"in\.arrow: more follows the end"):
+        list(Source.open(str(path)).read().windows(max_rows=6000, max_bytes=1 << 20))
+
+
 def test_dictionaries_replaced_within_a_stream(tmp_path: Path) -> None:
     path = tmp_path / "in.arrow"
     tables = [pa.table({"text": pa.array(values).dictionary_encode()}) for values in (["a", "b"], ["c", "a"])]

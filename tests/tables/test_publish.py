@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from scorer.errors import InputMissing, NotPermitted, OutputRefused, ScorerError, StorageError, UsageError
-from scorer.tables.publish import AtomicFile, check_free_space, check_target
+from scorer.tables.publish import AtomicFile, check_free_space, check_target, write_whole
 
 
 def test_commit_replaces_the_target_at_once(tmp_path: Path) -> None:
@@ -62,6 +64,12 @@ def test_a_missing_folder_is_an_error_of_ours(tmp_path: Path) -> None:
         AtomicFile(tmp_path / "none" / "out", temporary=tmp_path / "none" / ".out.tmp")
 
 
+def test_a_name_that_is_not_utf8_can_be_told_in_a_file(tmp_path: Path) -> None:
+    name = b"caf\xe9".decode(errors="surrogateescape")
+    write_whole(tmp_path / "run.json", json.dumps(["größe", name], ensure_ascii=False))
+    assert json.loads((tmp_path / "run.json").read_text(encoding="utf-8")) == ["größe", name]
+
+
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     path = tmp_path / "in.csv"
@@ -113,7 +121,25 @@ def test_a_folder_without_permission(tmp_path: Path, source: Path) -> None:
         check_target(folder / "out.csv", [source], force=False)
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_link_is_replaced_itself_wherever_it_leads(tmp_path: Path, source: Path) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir()
+    (locked / "out.csv").write_text("old")
+    locked.chmod(0o500)
+    (tmp_path / "link.csv").symlink_to(locked / "out.csv")
+    check_target(tmp_path / "link.csv", [source], force=True)
+
+
 def test_free_space(tmp_path: Path) -> None:
     check_free_space(tmp_path / "out", 1)
     with pytest.raises(StorageError, match="MiB are free"):
         check_free_space(tmp_path / "out", 1 << 60)
+
+
+def test_free_space_beside_a_link_and_not_where_it_leads(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "out").write_text("old")
+    (tmp_path / "link").symlink_to("far/out")
+    with pytest.raises(StorageError, match=f"free in {re.escape(str(tmp_path.resolve()))};"):
+        check_free_space(tmp_path / "link", 1 << 60)

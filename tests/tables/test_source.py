@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scorer.errors import DataError, InputMissing, UsageError
+from scorer.errors import DataError, InputMissing, NotPermitted, UsageError
+from scorer.runs.workspace import Workspace
 from scorer.tables.formats import format_of, sniff
 from scorer.tables.source import Source
 
@@ -113,6 +114,46 @@ def test_folders_and_globs_by_name(tmp_path: Path) -> None:
     assert [path.name for path in Source.open(str(tmp_path / "x[1].csv")).files] == ["x[1].csv"]
     pq.write_table(pa.table({"a": [1]}), tmp_path / "d.parquet")
     with pytest.raises(DataError, match="several formats"):
+        Source.open(str(tmp_path))
+
+
+@pytest.mark.parametrize("location", [".", "*.csv"])
+def test_a_link_to_nothing_is_not_passed_over(tmp_path: Path, location: str) -> None:
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "b.csv").symlink_to("nothing.csv")
+    (tmp_path / ".#a.csv").symlink_to("somebody-edits-it")
+    with pytest.raises(InputMissing, match=r"b\.csv: a symlink to nothing"):
+        Source.open(str(tmp_path / location))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everywhere")
+def test_a_folder_that_may_not_be_read_is_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    for name in (".locked", "lost+found"):
+        (tmp_path / name).mkdir(mode=0o000)
+    assert len(Source.open(str(tmp_path)).files) == 1
+    (tmp_path / "locked").mkdir(mode=0o000)
+    with pytest.raises(NotPermitted, match="locked"):
+        Source.open(str(tmp_path))
+
+
+def test_what_another_run_has_not_finished_is_no_input(tmp_path: Path) -> None:
+    target = tmp_path / "a.csv"
+    target.write_text("a,b\n1,2\n")
+    workspace = Workspace(target)
+    (workspace.path / "partial.a.csv").write_text("a,b\n1,2\n")
+    for location in (".", "**/*.csv"):
+        assert Source.open(str(tmp_path / location)).files == (target,)
+    workspace.remove()
+
+
+def test_a_name_that_arrow_cannot_open(tmp_path: Path) -> None:
+    name = b"caf\xe9".decode(errors="surrogateescape")
+    (tmp_path / f"{name}.csv").write_text("a,b\n1,2\n")
+    assert Source.open(str(tmp_path)).names == ("a", "b")
+    (tmp_path / f"{name}.csv").unlink()
+    (tmp_path / f"{name}.csv.gz").write_bytes(gzip.compress(b"a,b\n1,2\n"))
+    with pytest.raises(UsageError, match="a name that is not UTF-8"):
         Source.open(str(tmp_path))
 
 
