@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from scorer.classifier import sequences
+from scorer.classifier.batch_tokenizer import BatchTokenizer
 from scorer.classifier.cutting import Frame, head_and_tail, windows
 from scorer.classifier.inputs import EncodedInputs, concatenate
 from scorer.classifier.long_text import LongText
@@ -52,8 +53,8 @@ class TextEncoder:
         self._token_types = token_types
         self._beginning = max_length * _CHARACTERS_A_TOKEN
         self._longest_text = max(_LONGEST_TEXT, self._beginning)
-        self._tokenizer = tokenizer
-        self._tokenizer.no_padding()
+        tokenizer.no_padding()
+        self._tokenize = BatchTokenizer(tokenizer)
         self._frame = self._measure_frame()
 
     def __call__(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> EncodedInputs:
@@ -74,13 +75,13 @@ class TextEncoder:
 
     def _encode(self, texts: Sequence[str]) -> TokenSequences:
         """Encode the beginning of each text, and the whole of those whose beginning did not fill the model."""
-        self._tokenizer.enable_truncation(max_length=self.max_length)
+        self._tokenize.truncate(self.max_length)
         beginnings = [_beginning(text, self._beginning, self._longest_text) for text in texts]
-        encodings = self._tokenizer.encode_batch_fast(beginnings)
+        encodings = self._tokenize(beginnings)
         truncated = np.fromiter((bool(encoding.overflowing) for encoding in encodings), np.bool_, len(texts))
         unsure = [row for row in np.flatnonzero(~truncated).tolist() if len(beginnings[row]) < len(texts[row])]
         if unsure:
-            whole = self._tokenizer.encode_batch_fast([texts[row][: self._longest_text] for row in unsure])
+            whole = self._tokenize([texts[row][: self._longest_text] for row in unsure])
             for row, encoding in zip(unsure, whole, strict=True):
                 encodings[row] = encoding
                 truncated[row] = bool(encoding.overflowing) or len(texts[row]) > self._longest_text
@@ -90,11 +91,11 @@ class TextEncoder:
     def _encode_whole(self, texts: Sequence[str]) -> TokenSequences:
         """Encode each text without a limit in tokens; of one beyond the limit in characters the middle is left out when
         its end will be needed, else its end."""
-        self._tokenizer.no_truncation()
+        self._tokenize.truncate(None)
         most = self._longest_text
         first = most // 2 if self.long_text.strategy == "head-tail" else most
         shortened = [text if len(text) <= most else text[:first] + text[len(text) - most + first :] for text in texts]
-        ids = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(shortened)]
+        ids = [encoding.ids for encoding in self._tokenize(shortened)]
         truncated = np.fromiter((len(text) > most for text in texts), np.bool_, len(texts))
         return _sequences(ids, first=[len(row) for row in ids], truncated=truncated)
 
@@ -116,10 +117,10 @@ class TextEncoder:
 
     def _measure_frame(self) -> Frame:
         """How many special tokens the tokenizer puts before and after a text."""
-        self._tokenizer.no_truncation()
-        parts = self._tokenizer.encode("a").sequence_ids
+        self._tokenize.truncate(None)
+        parts = self._tokenize(["a"])[0].sequence_ids
         prefix = parts.index(0) if 0 in parts else len(parts)
-        frame = Frame(self.max_length, prefix, self._tokenizer.num_special_tokens_to_add(is_pair=False) - prefix)
+        frame = Frame(self.max_length, prefix, self._tokenize.special_tokens(pair=False) - prefix)
         stride = self.long_text.stride
         if self.long_text.strategy != "truncate" and frame.room <= stride:
             raise ConfigError(
@@ -134,16 +135,16 @@ class TextEncoder:
         The tokenizer's own truncation keeps every combination of what it cuts off of one text with what it cuts off of
         the other: its time and memory are quadratic in their length.
         """
-        room = self.max_length - self._tokenizer.num_special_tokens_to_add(is_pair=True)
+        room = self.max_length - self._tokenize.special_tokens(pair=True)
         if room < 2:
             raise ConfigError(
                 f"--max-length {self.max_length}: a pair of this model needs {self.max_length - room} special tokens "
                 f"and one of each text; say {self.max_length - room + 2} at least"
             )
-        self._tokenizer.no_truncation()
+        self._tokenize.truncate(None)
         most = self._longest_text
         both = [(text[:most], pair[:most]) for text, pair in zip(texts, pairs, strict=True)]
-        encodings = self._tokenizer.encode_batch_fast(both)
+        encodings = self._tokenize(both)
         ids, first = [], []
         truncated = np.fromiter((max(len(a), len(b)) > most for a, b in zip(texts, pairs, strict=True)), np.bool_)
         for row, encoding in enumerate(encodings):

@@ -1,0 +1,75 @@
+"""The short way for plain texts against the tokenizer itself."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import BertNormalizer, Lowercase
+from tokenizers.pre_tokenizers import BertPreTokenizer, Whitespace
+from tokenizers.processors import BertProcessing
+
+from scorer.classifier.batch_tokenizer import BatchTokenizer
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "b", "##a", "##b", "A", "##A", "!", ".", "[", "]", "e", "cafe", "cls"]
+PIECES = ["a", "b", "A", "B", "e", "!", ".", "[", " ", "\n", "\t", "[CLS]", "[cls]", "e\u0301", "\x00", "\x0b"]
+TEXTS = st.one_of(
+    st.lists(st.sampled_from(PIECES), max_size=30).map("".join),
+    st.text(st.characters(max_codepoint=127), max_size=30),
+    st.text(),
+)
+
+
+def tokenizer(normalizer=None, pre_tokenizer=None, *, added: str = "[CLS]") -> Tokenizer:
+    made = Tokenizer(WordPiece({word: place for place, word in enumerate(WORDS)}, unk_token="[UNK]"))
+    made.normalizer = normalizer or BertNormalizer()
+    made.pre_tokenizer = pre_tokenizer or BertPreTokenizer()
+    made.add_special_tokens(["[CLS]", "[SEP]"])
+    made.add_tokens([added])
+    made.post_processor = BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    return made
+
+
+def seen(encoding):
+    return encoding.ids, encoding.type_ids, encoding.sequence_ids, bool(encoding.overflowing)
+
+
+@pytest.mark.parametrize("max_length", [None, 6])
+@pytest.mark.parametrize(
+    "normalizer", [BertNormalizer(), BertNormalizer(lowercase=False), BertNormalizer(clean_text=False), Lowercase()]
+)
+@given(texts=st.lists(st.one_of(TEXTS, st.tuples(TEXTS, TEXTS)), max_size=6))
+def test_every_text_is_encoded_as_by_the_tokenizer(normalizer, max_length, texts):
+    oracle, ours = tokenizer(normalizer), BatchTokenizer(tokenizer(normalizer))
+    ours.truncate(max_length)
+    if max_length is not None:
+        oracle.enable_truncation(max_length=max_length)
+    for encoding, text in zip(ours(texts), texts, strict=True):
+        assert seen(encoding) == seen(oracle.encode(*([text] if isinstance(text, str) else text)))
+
+
+def test_plain_texts_go_the_short_way():
+    made = tokenizer()
+    ours = BatchTokenizer(made)
+    # What is done to the tokenizer itself afterwards is seen where the text is not plain.
+    made.normalizer = BertNormalizer(lowercase=False)
+    plain, other = ours(["A", "A\u00a0"])
+    assert (plain.ids, other.ids) == ([2, 4, 3], [2, 8, 3])
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        pytest.param(tokenizer(added="caf\u00e9"), id="an added token that becomes plain"),
+        pytest.param(tokenizer(Lowercase()), id="another normalizer"),
+        pytest.param(tokenizer(pre_tokenizer=Whitespace()), id="another way to split"),
+    ],
+)
+def test_where_plain_texts_need_the_whole_way(made):
+    ours = BatchTokenizer(made)
+    texts = ["cafe a", "[CLS] Aa!", "a\nb"]
+    assert [each.ids for each in ours(texts)] == [made.encode(text).ids for text in texts]
+    made.normalizer = BertNormalizer(lowercase=False)
+    assert ours(["A"])[0].ids == [2, 8, 3]
