@@ -109,6 +109,17 @@ def test_numbers_are_names_where_labels_are_names() -> None:
     assert label_indices([(2,), (1, 2), ()], several, name="label", where="f").tolist() == [[0, 1], [1, 1], [0, 0]]
 
 
+@pytest.mark.parametrize("names", [("false", "mixed", "true"), ("False", "True", "mixed")])
+def test_booleans_are_names_where_labels_are_names(names: tuple[str, ...]) -> None:
+    """As a reader takes a column of `True` and `False` for one of booleans in a file that has no third label."""
+    labels = LabelSet.from_values(names)
+    expected = [[name.lower() for name in names].index(name) for name in ("true", "false")]
+    assert label_indices([True, False], labels, name="label", where="valid.csv").tolist() == expected
+    several = LabelSet.from_values(names, multi=True)
+    found = label_indices([(True,), (), (False, True)], several, name="label", where="valid.csv")
+    assert [np.flatnonzero(row).tolist() for row in found] == [[expected[0]], [], sorted(expected)]
+
+
 def test_labels_without_a_row_are_counted_too() -> None:
     labels = LabelSet.from_values(["a", "b", "c"])
     assert label_counts(np.array([0, 0, 1]), labels).tolist() == [2, 1, 0]
