@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scorer.checking import job
+from scorer.checking import job, scan
 from scorer.checking.findings import Finding
 from scorer.checking.job import CheckResult, check
 from scorer.checking.summary import summary_lines
@@ -179,6 +179,17 @@ def test_what_cannot_be_read_or_told_is_an_exception(look, tiny_model):
         check(CheckConfig(data=write_csv(Path("odd.csv"), ("x", "y"), [("a", 1)]), base_model=base), console)
     with pytest.raises(ModelError, match="no such directory"):
         look(sound(), base_model="./absent")
+
+
+def test_a_file_that_changes_while_it_is_looked_at_is_refused(look, monkeypatch):
+    def write_and_find(*arguments: Any) -> Any:
+        write("data.parquet", sound(130))
+        return texts(*arguments)
+
+    texts = scan.texts
+    monkeypatch.setattr(scan, "texts", write_and_find)
+    with pytest.raises(DataError, match="changed while it was read"):
+        look(sound())
 
 
 def test_the_limit_is_kept_to(look):
