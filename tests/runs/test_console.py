@@ -41,3 +41,11 @@ def test_a_bar_is_for_terminals_only(stream, quiet, shown):
         bar.update(4)
         bar.update()
     assert ("counting" in out.getvalue()) == shown
+
+
+def test_a_name_neither_breaks_a_line_nor_moves_the_cursor():
+    out = Terminal()
+    console = Console(stream=out)
+    console.say("label two\nlines\x1b[2J\x9b1m: größe\t漢字 \\n")
+    console.warn("a\r\u2028b")
+    assert out.getvalue() == "label two\\nlines\\x1b[2J\\x9b1m: größe\t漢字 \\n\nwarning: a\\r\\u2028b\n"
