@@ -100,6 +100,16 @@ def test_labels_that_are_no_whole_numbers_are_an_error(look):
     assert "fractional_labels" not in found(look(rows))
 
 
+def test_labels_that_look_the_same_are_warned_of(look):
+    odd = [(f"more {number}", label) for number, label in enumerate(["Good", "good ", "ＧＯＯＤ"] * 4)]
+    finding = found(look(sound() + odd))["similar_labels"]
+    assert (finding.severity, finding.count, finding.share) == ("warning", 4, 0.8)
+    assert finding.what.startswith("4 of 5 labels differ in case or white space alone: 'Good' 4, 'good' ")
+    assert "'good ' 4" in finding.what
+    signed = [(text, -1 if label == "bad" else 1) for text, label in sound()]
+    assert "similar_labels" not in found(look(signed))
+
+
 def test_one_label_or_a_thousand_are_an_error(look):
     assert found(look([(text, "same") for text, _ in sound()]))["few_labels"].severity == "error"
     many = look([(f"text {number}", f"secret {number}") for number in range(1200)])
