@@ -202,8 +202,14 @@ def _check_known(values: Sequence[RowLabel], labels: LabelSet, *, name: str, whe
         unknown = {value for value in _each(lacking) if value not in index}
         raise DataError(
             f"{where}: labels: {len(lacking)} of {len(values)} rows have one of {len(unknown)} labels in column "
-            f"{name!r} that {known} lacks; drop those rows or add such rows to the training file"
+            f"{name!r} that {known} lacks, which has {_some(labels.names)}; spell them alike, drop those rows, or add "
+            "such rows to the training file"
         )
+
+
+def _some(names: Sequence[str], most: int = 5) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(repr(name[:40]) for name in names[:most]) + more
 
 
 def _named(row: RowLabel, names: Collection[str]) -> RowLabel:

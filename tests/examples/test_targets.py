@@ -90,6 +90,10 @@ def test_unknown_labels_are_counted_without_being_shown() -> None:
     with pytest.raises(DataError, match=r"3 of 4 rows have one of 2 labels") as caught:
         label_indices(["a", "secret", "secret", "other"], labels, name="label", where="valid.csv")
     assert "secret" not in str(caught.value)
+    assert "the training file lacks, which has 'a', 'b'; spell them alike" in str(caught.value)
+    many = LabelSet.from_values([f"LABEL_{number}" for number in range(7)])
+    with pytest.raises(DataError, match=r"the model lacks, which has 'LABEL_0', .*'LABEL_4' and 2 more; "):
+        label_indices([0, 1], many, name="label", where="test.csv", known="the model")
 
 
 @pytest.mark.parametrize("other", [[True, False], ["0", "1"]])
