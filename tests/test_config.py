@@ -59,3 +59,12 @@ def test_a_name_is_a_path_and_a_single_value_a_tuple():
     assert FitConfig(train=Path("a"), text_column=["a", "b"]).text_column == ("a", "b")
     assert ScoreConfig(source="a", target="b", cache="c").cache == Path("c")
     assert ScoreConfig(source="a", target="b").source == "a"
+
+
+@pytest.mark.parametrize(
+    "options", [{"train": "caf\udce9.csv"}, {"output": Path("caf\udce9")}, {"text_column": ["a", "caf\udce9"]}]
+)
+def test_a_name_that_is_not_utf8_is_a_usage_error(options):
+    """It would end a fit when its model card is written, after the training."""
+    with pytest.raises(UsageError, match=r"caf\?(\.csv)?: a name that is not UTF-8; rename it"):
+        FitConfig(**{"train": "a", **options})

@@ -141,11 +141,10 @@ def _check_valid(scan: Scan, train: Scan, vocabulary: Vocabulary, config: CheckC
     tokens = check_tokens(scan.sample, vocabulary, max_length=config.max_length)
     judge = Judge(scan.file, scan.rows)
     name = Path(train.file).name
-    unknown = scan.labels.counts().keys() - train.labels.counts().keys()
     findings = [
         *_file_findings(judge, scan),
         *judge.overlap(*find_overlap(scan.keys, train.keys), name),
-        *judge.foreign_labels(scan.labels.foreign, len(unknown), name),
+        *judge.foreign_labels(scan.labels.foreign, scan.labels.foreign_labels, name),
         *_other_kind(judge, scan, train, name),
     ]
     return FileCheck(scan, tokens, tuple(findings))

@@ -5,6 +5,7 @@ Owns the limits. Does not count and does not print. Limits are shares of all row
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -87,8 +88,22 @@ class Judge:
             advice = "that is no class label; name another column with --label-column"
             yield self._counted("error", "many_labels", what, advice, found, 1.0)
         else:
+            yield from self._similar(counts)
             yield from self._rare(counts)
             yield from self._imbalance(counts, multi=multi)
+
+    def _similar(self, counts: Mapping[str, int]) -> Iterator[Finding]:
+        spelt: dict[str, list[str]] = {}
+        for name in counts:
+            spelt.setdefault(_as_read(name), []).append(name)
+        similar = [name for _, names in sorted(spelt.items()) if len(names) > 1 for name in sorted(names)]
+        if similar:
+            what = (
+                f"{len(similar)} of {len(counts)} labels differ in case or white space alone: {_named(similar, counts)}"
+            )
+            advice = "spell each label in one way, or they are learnt as different ones"
+            share = len(similar) / len(counts)
+            yield self._counted("warning", "similar_labels", what, advice, len(similar), share)
 
     def _rare(self, counts: Mapping[str, int]) -> Iterator[Finding]:
         rare = sorted((name for name in counts if counts[name] < FEW_ROWS_A_LABEL), key=counts.__getitem__)
@@ -228,6 +243,11 @@ def _joined(*tallies: Tally) -> Tally:
     whole.seen, whole.count = tallies[0].seen, sum(tally.count for tally in tallies)
     whole.rows = tuple(sorted(row for tally in tallies for row in tally.rows)[:5])
     return whole
+
+
+def _as_read(name: str) -> str:
+    """What a person takes two labels for the same by."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def _named(names: list[str], counts: Mapping[str, int], most: int = 5) -> str:

@@ -77,14 +77,25 @@ class LabelCounter:
         return int(np.count_nonzero(self._counts))
 
     @property
+    def foreign_labels(self) -> int:
+        """How many labels of usable rows are none of the `known` ones."""
+        return int(np.count_nonzero(self._counts[self._foreign]))
+
+    @property
     def described(self) -> str:
         """What the column holds, for people."""
         kinds = {"int": "numbers", "bool": "booleans", "string": "names"}
         return f"{'lists of ' if self.multi else ''}{kinds[self.kind]}"
 
     def suits(self, other: LabelCounter) -> bool:
-        """Whether these labels can be some of `other`'s: of one kind, or numbers, as names may look like them."""
-        return self.multi == other.multi and (self.kind == other.kind or (self.kind, other.kind) == ("int", "string"))
+        """Whether these labels can be some of `other`'s: of one kind, or numbers, as names may look like them, or
+        booleans that are all among its names."""
+        if self.multi != other.multi:
+            return False
+        if (self.kind, other.kind) == ("bool", "string"):
+            names = other.counts()
+            return all(self._among(name, names) for name in self.counts())
+        return self.kind == other.kind or (self.kind, other.kind) == ("int", "string")
 
     def counts(self) -> dict[str, int]:
         """Usable rows of each label: numbers by size, names by frequency and, where that is equal, by alphabet."""
@@ -161,8 +172,12 @@ class LabelCounter:
         if name not in self._codes and len(self._codes) >= MOST_DISTINCT:
             return _OTHERS
         code = self._codes.setdefault(name, len(self._codes))
-        self._foreign[code] = self._known is not None and name not in self._known
+        self._foreign[code] = self._known is not None and not self._among(name, self._known)
         return code
+
+    def _among(self, name: str, labels: Collection[str]) -> bool:
+        """Whether `name` is one of `labels`, where a boolean may have a capital."""
+        return name in labels or (self.kind == "bool" and name.capitalize() in labels)
 
 
 def _any(of_values: NDArray[np.bool_], owner: NDArray[np.int64], rows: int) -> NDArray[np.bool_]:

@@ -72,17 +72,20 @@ def scan_file(
     """Read `location`, at most `limit` rows. Columns that are not named are found by their names. Rows with a label
     that is none of the `known_labels` are counted where these are given.
 
-    Raises InputMissing, UsageError (columns), ConfigError (their types) and DataError (a file that cannot be parsed).
+    Raises InputMissing, UsageError (columns), ConfigError (their types) and DataError (a file that cannot be
+    parsed, or changes meanwhile).
     """
     source = Source.open(location)
-    reader = source.read()
-    columns = find_columns(reader.schema, texts=text_columns, label=label_column, where=location)
-    kind = reader.schema.field(columns.label).type
+    schema = source.read().schema
+    columns = find_columns(schema, texts=text_columns, label=label_column, where=location)
+    kind = schema.field(columns.label).type
     labels = LabelCounter(kind, name=columns.label, where=location, separator=separator, known=known_labels)
     scanner = _Scanner(columns, labels)
-    for window in source.read(columns.texts).windows(max_rows=WINDOW_ROWS, max_bytes=WINDOW_TEXT_BYTES, limit=limit):
+    reader = source.read(columns.texts)
+    for window in reader.windows(max_rows=WINDOW_ROWS, max_bytes=WINDOW_TEXT_BYTES, limit=limit):
         scanner.add(window)
         progress.update(window.num_rows)
+    reader.check_unchanged()
     return scanner.scan(location)
 
 

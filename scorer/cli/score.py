@@ -13,7 +13,7 @@ import click
 from scorer.cli.options import config_options
 from scorer.cli.report import print_summary
 from scorer.config import ScoreConfig
-from scorer.errors import InputMissing, UsageError
+from scorer.errors import InputMissing
 
 
 @click.command(short_help="Put a score and a confidence beside every row of a file.")
@@ -26,8 +26,6 @@ def score(source: str, target: str, **settings: Any) -> None:
     IN is a file, a quoted glob, a folder or - for a stream; OUT is a file or -. Parquet, CSV, TSV, JSON lines and Arrow
     are told apart by their endings. A run that was interrupted goes on where it stopped.
     """
-    for name in (source, target):
-        _check_name(name)
     config = ScoreConfig(source=source, target=target, **settings)
     recorded = config.report is not None or config.textfile is not None
     if not recorded and source != "-" and not Path(source).exists() and not glob.has_magic(source):
@@ -45,11 +43,3 @@ def score(source: str, target: str, **settings: Any) -> None:
 
     summary = score_job(config, console, arguments=sys.argv)
     print_summary(summary.as_dict(), quiet=config.quiet or target == "-")
-
-
-def _check_name(name: str) -> None:
-    """Arrow opens no file whose name is not UTF-8."""
-    try:
-        name.encode()
-    except UnicodeEncodeError as error:
-        raise UsageError(f"{name.encode(errors='replace').decode()}: a name that is not UTF-8; rename it") from error

@@ -32,8 +32,8 @@ def settings_of(config: type) -> Iterator[tuple[Field[Any], Setting, Any]]:
 
 
 class Checked:
-    """A configuration whose numbers are finite and at least their settings' minimum, and whose choices are among those
-    that there are, whoever makes it.
+    """A configuration whose numbers are finite and at least their settings' minimum, whose choices are among those that
+    there are, and whose names are UTF-8, whoever makes it.
 
     Where a path is wanted its name will do, and where several values are wanted a single one or a list.
     """
@@ -41,6 +41,7 @@ class Checked:
     def __post_init__(self) -> None:
         for name, kind in get_type_hints(type(self)).items():
             object.__setattr__(self, name, _converted(getattr(self, name), kind))
+            _check_utf8(getattr(self, name))
         for field, setting, kind in settings_of(type(self)):
             value, choices = getattr(self, field.name), _choices(kind)
             given = f"--{field.name.replace('_', '-')} {value}"
@@ -50,6 +51,17 @@ class Checked:
                 raise UsageError(f"{given}: a finite number is needed")
             if choices and value not in (*choices, field.default):
                 raise UsageError(f"{given}: not one of {', '.join(choices)}")
+
+
+def _check_utf8(value: Any) -> None:
+    """UsageError for a text or a path, or one of several, that is not UTF-8: Arrow opens no file of such a name, and no
+    summary or model card can say it."""
+    for part in value if isinstance(value, tuple) else (value,):
+        try:
+            str(part).encode()
+        except UnicodeEncodeError as error:
+            shown = str(part).encode(errors="replace").decode()
+            raise UsageError(f"{shown}: a name that is not UTF-8; rename it") from error
 
 
 def _choices(kind: Any) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from scorer.config import WINDOW_TEXT_BYTES, DiffConfig, FrameConfig
 from scorer.errors import DataError, Interrupted
 from scorer.evaluation.comparison import Comparison, Given
 from scorer.evaluation.diff_preparation import ANSWERS, ROW, Prepared, prepare
-from scorer.examples.targets import label_values, missing_labels, plain_column
+from scorer.examples.targets import label_values, missing_labels, plain_column, spellings
 from scorer.runs.console import Console
 from scorer.runs.signals import StopSignals
 from scorer.scoring.status import NAMES, Status, is_scored
@@ -208,7 +208,7 @@ def _matrix(values: list[RowLabel], names: tuple[str, ...]) -> tuple[NDArray[np.
     known = np.ones(len(values), np.bool_)
     for row, value in enumerate(values):
         for label in value if isinstance(value, tuple) else (value,):
-            found = place.get(str(label).lower() if isinstance(label, bool) else str(label))
+            found = next((place[name] for name in spellings(label) if name in place), None)
             if found is None:
                 known[row] = False
             else:

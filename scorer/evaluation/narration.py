@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scorer.evaluation.findings import Findings
-from scorer.metrics.thresholds import Threshold
+from scorer.metrics.thresholds import LEAST_ROWS, Threshold
 
 _MOST_LABELS = 30
 _MOST_SLICES = 10
@@ -44,7 +44,7 @@ def narrate(findings: Findings, *, show: int) -> Iterator[str]:
 
 def _reached(target: float, found: Threshold | None) -> str:
     if found is None:
-        return f"accuracy {target:.2f} is reached at no confidence"
+        return f"accuracy {target:.2f} is reached from no confidence on that {LEAST_ROWS} rows have"
     return (
         f"accuracy {target:.2f} is reached from confidence {found.confidence:.4f} on, "
         f"which {found.coverage:.1%} of the rows have"

@@ -95,14 +95,16 @@ def read_examples(
 
     With `label_separator` a text in the label column names several labels; a column of lists needs none.
 
-    Raises InputMissing, UsageError (columns), ConfigError (their types) and DataError (labels, malformed files).
+    Raises InputMissing, UsageError (columns), ConfigError (their types) and DataError (labels, malformed files, a
+    file that changes meanwhile).
     """
     source = Source.open(location)
     columns = find_columns(source.read().schema, texts=text_columns, label=label_column, where=location)
     kept: list[list[str]] = [[] for _ in columns.texts]
     label_chunks, usable = [], []
     beside: dict[str, list[Any]] = {name: [] for name in others}
-    for window in source.read(columns.texts).windows(max_rows=WINDOW_ROWS, max_bytes=WINDOW_TEXT_BYTES, limit=limit):
+    reader = source.read(columns.texts)
+    for window in reader.windows(max_rows=WINDOW_ROWS, max_bytes=WINDOW_TEXT_BYTES, limit=limit):
         parts = [texts(window, name) for name in columns.texts]
         usable.append(_usable(parts))
         for column, part in zip(kept, parts, strict=True):
@@ -120,9 +122,10 @@ def read_examples(
         raise DataError(f"{location}: all {len(mask)} texts are null or empty; name another column with --text-column")
     labels = [label for label, keep in zip(labels, mask, strict=True) if keep]
     left_out = np.flatnonzero(~mask)
-    return Examples(
-        columns, tuple(kept), labels, len(mask), source.fingerprint(), left_out, beside, label_separator=separator
-    )
+    fingerprint = source.fingerprint()
+    # It is that of the rows only if nobody has written to the file since.
+    reader.check_unchanged()
+    return Examples(columns, tuple(kept), labels, len(mask), fingerprint, left_out, beside, label_separator=separator)
 
 
 def _usable(columns: list[pa.ChunkedArray]) -> NDArray[np.bool_]:

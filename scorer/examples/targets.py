@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 
 import numpy as np
@@ -156,12 +156,14 @@ def label_indices(
 ) -> Targets:
     """`values` as class indices (n,) int64, or with several labels a row as a matrix (n, labels) int8 of 0 and 1.
 
-    Numbers are names where the labels are names: what a column of names looks like when a file has numbers only.
+    Numbers and booleans are names where the labels are names: what a column of names looks like in a file that has
+    nothing else.
     DataError with counts when some are none of `labels`, those of what is `known`, or when one side has one label a row
     and the other several.
     """
     if labels.kind == "string":
-        values = [_named(row) for row in values]
+        names = frozenset(labels.names)
+        values = [_named(row, names) for row in values]
     _check_known(values, labels, name=name, where=where, known=known)
     index = labels.index_of()
     if not labels.multi:
@@ -177,6 +179,12 @@ def label_counts(targets: Targets, labels: LabelSet) -> NDArray[np.int64]:
     if labels.multi:
         return np.asarray(targets.sum(axis=0, dtype=np.int64))
     return np.bincount(targets, minlength=len(labels)).astype(np.int64)
+
+
+def spellings(label: LabelValue) -> tuple[str, ...]:
+    """The names that `label` may have in another file: a reader makes booleans of `True` and of `true` where no other
+    name stands in their column."""
+    return (str(label).lower(), str(label)) if isinstance(label, bool) else (str(label),)
 
 
 def _check_known(values: Sequence[RowLabel], labels: LabelSet, *, name: str, where: str, known: str) -> None:
@@ -197,15 +205,25 @@ def _check_known(values: Sequence[RowLabel], labels: LabelSet, *, name: str, whe
         unknown = {value for value in _each(lacking) if value not in index}
         raise DataError(
             f"{where}: labels: {len(lacking)} of {len(values)} rows have one of {len(unknown)} labels in column "
-            f"{name!r} that {known} lacks; drop those rows or add such rows to the training file"
+            f"{name!r} that {known} lacks, which has {_some(labels.names)}; spell them alike, drop those rows, or add "
+            "such rows to the training file"
         )
 
 
-def _named(row: RowLabel) -> RowLabel:
-    """`row` with its integers as names."""
-    if isinstance(row, tuple):
-        return tuple(str(value) if _kind(value) == "int" else value for value in row)
-    return str(row) if _kind(row) == "int" else row
+def _some(names: Sequence[str], most: int = 5) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(repr(name[:40]) for name in names[:most]) + more
+
+
+def _named(row: RowLabel, names: Collection[str]) -> RowLabel:
+    """`row` with its integers as names, and its booleans where they are among the `names`."""
+    return tuple(_name(value, names) for value in row) if isinstance(row, tuple) else _name(row, names)
+
+
+def _name(value: LabelValue, names: Collection[str]) -> LabelValue:
+    if isinstance(value, bool):
+        return next((name for name in spellings(value) if name in names), value)
+    return str(value)
 
 
 def _labels_of(row: RowLabel) -> tuple[LabelValue, ...]:

@@ -110,7 +110,12 @@ def _by_quantile(numbers: NDArray[np.float64], rows: NDArray[np.int64]) -> list[
     edges = np.unique(np.quantile(numbers, np.arange(1, QUANTILES) / QUANTILES, method="inverted_cdf"))
     place = np.searchsorted(edges, numbers)
     groups = [(numbers[place == index], rows[place == index]) for index in range(len(edges) + 1)]
-    return [(f"{part.min():.6g} to {part.max():.6g}", members) for part, members in groups if len(part)]
+    return [(f"{_written(part.min())} to {_written(part.max())}", members) for part, members in groups if len(part)]
+
+
+def _written(number: float) -> str:
+    """Six digits, or all before the point: dates and times as numbers have more, and begin alike."""
+    return f"{number:.0f}" if 1e5 <= abs(number) < 1e15 else f"{number:.6g}"
 
 
 def _by_value(values: Sequence[Any], rows: NDArray[np.int64]) -> list[tuple[str, NDArray[np.int64]]]:

@@ -13,8 +13,6 @@ from scorer.reports.charts import Curve, Mark, line_chart
 from scorer.reports.page import Html, beside, figure, joined, meter, more, percent, quoted, section, table
 from scorer.reports.scale import Axis
 
-_SHARE = {"low": 0.0, "high": 1.0}
-
 
 def threshold_section(
     thresholds: Sequence[Threshold] | Sequence[LabelThreshold], *, abstain_below: float | None = None

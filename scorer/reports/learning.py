@@ -15,7 +15,8 @@ from scorer.reports.scale import Axis
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One evaluation during training; `train_loss` is the mean since the last one (None where it was not logged)."""
+    """One evaluation during training; `train_loss` is the mean since the last one (None where it was not logged, or
+    overflowed)."""
 
     epoch: float
     step: int

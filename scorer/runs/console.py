@@ -6,10 +6,14 @@ Owns the decision between a terminal (progress bar, details), no terminal (only 
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol, TextIO
+
+# What begins a line of its own or moves the cursor of a terminal: a label may be called anything.
+_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Counter(Protocol):
@@ -60,5 +64,5 @@ class Console:
 
     def _write(self, line: str) -> None:
         with suppress(OSError):  # a run does not fail because nobody can be told about it
-            self._stream.write(line + "\n")
+            self._stream.write(_CONTROL.sub(lambda found: repr(found[0])[1:-1], line) + "\n")
             self._stream.flush()

@@ -19,6 +19,8 @@ from scorer.examples.reading import Examples, read_examples
 from scorer.examples.split import stratified_split
 from scorer.examples.targets import label_indices, label_set
 from scorer.runs.console import Console
+from scorer.scoring.origin import holds_predictions
+from scorer.tables.source import Source
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ def load_data(config: FitConfig, console: Console) -> TrainingData:
     )
     _warn_dropped(train, where, console)
     name = train.columns.label
+    _refuse_answers(config, name)
     labels = label_set(train.labels, name=name, where=where, multi=train.multi, nominal=config.nominal)
     targets = label_indices(train.labels, labels, name=name, where=where)
     if labels.multi and config.abstain is not None:
@@ -72,6 +75,15 @@ def load_data(config: FitConfig, console: Console) -> TrainingData:
     valid_targets = label_indices(valid.labels, labels, name=name, where=str(config.valid))
     check = check_sides(side, Side(str(config.valid), valid, valid_targets), labels)
     return TrainingData(train, targets, valid, valid_targets, labels, _checked(config, check, console))
+
+
+def _refuse_answers(config: FitConfig, label: str) -> None:
+    """UsageError for a column of scorer's own answers that was only found by its name."""
+    if config.label_column is None and holds_predictions(Source.open(str(config.train)), label):
+        raise UsageError(
+            f"{config.train}: column {label!r} holds predictions that scorer wrote; name the column of labels with "
+            "--label-column"
+        )
 
 
 def _checked(config: FitConfig, check: SidesCheck, console: Console) -> SidesCheck:

@@ -8,6 +8,7 @@ or where the finished model goes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -235,9 +236,12 @@ def quiet_training() -> Iterator[None]:
 def _train_losses(state: TrainerState) -> dict[int, float]:
     """The mean loss of the batches since the last logging, by the step that it was logged at.
 
-    With --eval-steps the last evaluation of a fit may come at another step, which has none.
+    With --eval-steps the last evaluation of a fit may come at another step, which has none. Nor has one before which a
+    loss overflowed in fp16, where that batch is passed over and training goes on.
     """
-    return {int(entry["step"]): entry["loss"] for entry in state.log_history if "loss" in entry}
+    return {
+        int(entry["step"]): entry["loss"] for entry in state.log_history if math.isfinite(entry.get("loss", math.nan))
+    }
 
 
 def _headline(logits: NDArray[np.float32], targets: Targets, *, labels: LabelSet) -> dict[str, float]:

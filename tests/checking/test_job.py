@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scorer.checking import job
+from scorer.checking import job, scan
 from scorer.checking.findings import Finding
 from scorer.checking.job import CheckResult, check
 from scorer.checking.summary import summary_lines
@@ -100,6 +100,16 @@ def test_labels_that_are_no_whole_numbers_are_an_error(look):
     assert "fractional_labels" not in found(look(rows))
 
 
+def test_labels_that_look_the_same_are_warned_of(look):
+    odd = [(f"more {number}", label) for number, label in enumerate(["Good", "good ", "ＧＯＯＤ"] * 4)]
+    finding = found(look(sound() + odd))["similar_labels"]
+    assert (finding.severity, finding.count, finding.share) == ("warning", 4, 0.8)
+    assert finding.what.startswith("4 of 5 labels differ in case or white space alone: 'Good' 4, 'good' ")
+    assert "'good ' 4" in finding.what
+    signed = [(text, -1 if label == "bad" else 1) for text, label in sound()]
+    assert "similar_labels" not in found(look(signed))
+
+
 def test_one_label_or_a_thousand_are_an_error(look):
     assert found(look([(text, "same") for text, _ in sound()]))["few_labels"].severity == "error"
     many = look([(f"text {number}", f"secret {number}") for number in range(1200)])
@@ -179,6 +189,17 @@ def test_what_cannot_be_read_or_told_is_an_exception(look, tiny_model):
         check(CheckConfig(data=write_csv(Path("odd.csv"), ("x", "y"), [("a", 1)]), base_model=base), console)
     with pytest.raises(ModelError, match="no such directory"):
         look(sound(), base_model="./absent")
+
+
+def test_a_file_that_changes_while_it_is_looked_at_is_refused(look, monkeypatch):
+    def write_and_find(*arguments: Any) -> Any:
+        write("data.parquet", sound(130))
+        return texts(*arguments)
+
+    texts = scan.texts
+    monkeypatch.setattr(scan, "texts", write_and_find)
+    with pytest.raises(DataError, match="changed while it was read"):
+        look(sound())
 
 
 def test_the_limit_is_kept_to(look):

@@ -67,9 +67,18 @@ def test_rows_that_are_not_usable_are_in_no_count():
 
 @pytest.mark.parametrize(
     ("here", "there", "suits"),
-    [(["a"], ["b"], True), ([1], ["b"], True), (["b"], [1], False), ([True], ["b"], False), ([["a"]], ["b"], False)],
+    [
+        (["a"], ["b"], True),
+        ([1], ["b"], True),
+        (["b"], [1], False),
+        ([True], ["b"], False),
+        ([True], ["true", "b"], True),
+        ([True, False], ["True", "False", "b"], True),
+        ([True, False], ["True", "b"], False),
+        ([["a"]], ["b"], False),
+    ],
 )
-def test_numbers_may_be_some_of_names(here, there, suits):
+def test_numbers_and_booleans_may_be_some_of_names(here, there, suits):
     """As a fit takes them: a column of names such as 1, 2 and 10+ may hold nothing but numbers in another file."""
     assert counted(here)[0].suits(counted(there)[0]) == suits
 
@@ -81,6 +90,13 @@ def test_rows_with_a_label_that_is_not_known_are_counted_once(windows):
     rows = [["a", "b"], ["b", "c"], ["a"], ["b"], []]
     assert counted(rows, usable=usable, windows=windows, known={"a"})[0].foreign.rows == (1, 2)
     assert counted(rows)[0].foreign.count == 0
+
+
+def test_a_boolean_is_known_however_it_is_spelt():
+    for known in ({"true", "b"}, {"True", "b"}):
+        counter, _ = counted([True, False, False], known=known)
+        assert (counter.foreign.rows, counter.foreign_labels) == ((2, 3), 1)
+    assert counted(["true"], known={"True"})[0].foreign.count == 1
 
 
 @pytest.mark.parametrize("kind", [pa.list_(pa.string()), pa.large_list(pa.large_string())])

@@ -158,8 +158,16 @@ def test_a_name_that_is_not_utf8(folder, cli):
     name = b"caf\xe9.parquet".decode(errors="surrogateescape")
     (folder / name).write_bytes((folder / "in.parquet").read_bytes())
     before = sorted(folder.iterdir())
-    for arguments in ((name, "out.parquet"), ("in.parquet", "o" + name)):
-        ran = cli("score", *arguments)
+    for arguments in (
+        ("score", name, "out.parquet"),
+        ("score", "in.parquet", "o" + name),
+        ("fit", name),
+        ("fit", "in.parquet", "--output", "o" + name),
+        ("check", name),
+        ("evaluate", name),
+        ("diff", "models/one", "models/one", name),
+    ):
+        ran = cli(*arguments)
         assert (ran.code, ran.out) == (2, "")
         assert "a name that is not UTF-8; rename it" in ran.err
     assert sorted(folder.iterdir()) == before

@@ -326,3 +326,11 @@ def test_answers_of_scorer_are_no_labels_unless_asked_for(fitted, tmp_path, name
     config = DiffConfig(old=str(fitted), new=str(fitted), data=str(tmp_path / name))
     assert prepare(config).label is None
     assert prepare(dataclasses.replace(config, label_column="score")).label == "score"
+
+
+@pytest.mark.parametrize("names", [("false", "mixed", "true"), ("False", "True", "mixed")])
+def test_a_column_of_booleans_has_the_names_that_the_models_know(tmp_path, names):
+    model = str(make_fitted(tmp_path / "model", names))
+    data = write(tmp_path / "d.parquet", pa.table({"sentence": texts(4), "score": [True, False, None, True]}))
+    found = diff(DiffConfig(old=model, new=model, data=str(data), precision="fp32"), Console(quiet=True)).as_dict()
+    assert (found["labelled"], found["with_unknown_labels"]) == (3, 0)

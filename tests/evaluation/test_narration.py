@@ -46,3 +46,11 @@ def test_labels_that_are_nowhere_do_not_hide_the_weak_ones(multi: bool) -> None:
     listed = [line.split(":")[0] for line in lines if line.startswith("label ")]
     assert listed == ["label topic 04", "label topic 00", "label topic 01", "label topic 02", "label topic 03"]
     assert "and 45 labels that no row has and the model never gives" in lines
+
+
+def test_few_rows_that_are_all_right_are_not_said_to_miss_an_accuracy() -> None:
+    """Of 20 rows none is too few right: they are too few to tell."""
+    true = np.tile(np.arange(4), 5)
+    lines = list(narrate(findings(true, true, multi=False), show=0))
+    assert "accuracy 1.0000, macro F1 1.0000 on 20 rows" in lines
+    assert "accuracy 0.90 is reached from no confidence on that 30 rows have" in lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,7 @@ from transformers import AutoTokenizer
 
 from scorer.classifier.tokenization import TextEncoder
 from scorer.errors import ConfigError, DataError, InputMissing, UsageError
+from scorer.examples import reading
 from scorer.examples.reading import Examples, read_examples
 from scorer.training.dataset import tokenize
 from tests.conftest import TinyModel
@@ -78,6 +80,18 @@ def test_a_missing_file_and_a_missing_column(tmp_path: Path) -> None:
         read(tmp_path / "nowhere.csv")
     with pytest.raises(UsageError, match="no column 'texts'"):
         read(csv(tmp_path, "text,label", "a,1"), "texts")
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write_and_find(*arguments: Any) -> Any:
+        with path.open("a") as stream:
+            stream.write("c,1\n")
+        return texts(*arguments)
+
+    path, texts = csv(tmp_path, "text,label", "a,1", "b,2"), reading.texts
+    monkeypatch.setattr(reading, "texts", write_and_find)
+    with pytest.raises(DataError, match="changed while it was read"):
+        read(path)
 
 
 def test_a_text_column_of_numbers_in_parquet_is_a_configuration_error(tmp_path: Path) -> None:

@@ -90,6 +90,10 @@ def test_unknown_labels_are_counted_without_being_shown() -> None:
     with pytest.raises(DataError, match=r"3 of 4 rows have one of 2 labels") as caught:
         label_indices(["a", "secret", "secret", "other"], labels, name="label", where="valid.csv")
     assert "secret" not in str(caught.value)
+    assert "the training file lacks, which has 'a', 'b'; spell them alike" in str(caught.value)
+    many = LabelSet.from_values([f"LABEL_{number}" for number in range(7)])
+    with pytest.raises(DataError, match=r"the model lacks, which has 'LABEL_0', .*'LABEL_4' and 2 more; "):
+        label_indices([0, 1], many, name="label", where="test.csv", known="the model")
 
 
 @pytest.mark.parametrize("other", [[True, False], ["0", "1"]])
@@ -107,6 +111,17 @@ def test_numbers_are_names_where_labels_are_names() -> None:
         label_indices([True, False], labels, name="label", where="valid.csv")
     several = LabelSet.from_values(["1", "2"], multi=True)
     assert label_indices([(2,), (1, 2), ()], several, name="label", where="f").tolist() == [[0, 1], [1, 1], [0, 0]]
+
+
+@pytest.mark.parametrize("names", [("false", "mixed", "true"), ("False", "True", "mixed")])
+def test_booleans_are_names_where_labels_are_names(names: tuple[str, ...]) -> None:
+    """As a reader takes a column of `True` and `False` for one of booleans in a file that has no third label."""
+    labels = LabelSet.from_values(names)
+    expected = [[name.lower() for name in names].index(name) for name in ("true", "false")]
+    assert label_indices([True, False], labels, name="label", where="valid.csv").tolist() == expected
+    several = LabelSet.from_values(names, multi=True)
+    found = label_indices([(True,), (), (False, True)], several, name="label", where="valid.csv")
+    assert [np.flatnonzero(row).tolist() for row in found] == [[expected[0]], [], sorted(expected)]
 
 
 def test_labels_without_a_row_are_counted_too() -> None:

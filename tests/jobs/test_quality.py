@@ -42,6 +42,14 @@ def test_each_figure_stands_in_its_table_and_times_are_compared_seed_by_seed():
     assert cells(text, "`--abstain`, sst2: share kept")[1] == "0.625"
 
 
+def test_a_fit_that_keeps_no_row_has_no_precision_of_them():
+    none = KEPT["scorer/sst2/1"] | {"coverage": 0.0, "selective_accuracy": None}
+    text = page(KEPT | {"scorer/sst2/2": none}, versions={})
+    assert cells(text, "`--abstain`, sst2: precision")[1] == "0.955"
+    assert cells(text, "`--abstain`, sst2: share kept")[1] == "0.312 (0.000 to 0.625)"
+    assert cells(page({"scorer/sst2/1": none}, versions={}), "`--abstain`, sst2: precision")[1] == ""
+
+
 def test_what_was_not_measured_has_no_table():
     text = page({"long/window/1": {"accuracy": 0.9}}, versions={})
     assert "## Texts of several hundred words" in text

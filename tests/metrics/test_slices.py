@@ -44,6 +44,15 @@ def test_numbers_are_cut_at_their_quartiles_and_nulls_stand_apart() -> None:
     ]
 
 
+def test_numbers_of_many_digits_are_told_apart() -> None:
+    rows = judged(400)
+    for first in (20_240_000, 1_700_000_000, -1_700_000_000.25):
+        found = slices("posted", [first + number for number in range(400)], rows)
+        assert len({part.value for part in found}) == 4
+    assert found[0].value == "-1700000000 to -1699999901"
+    assert slices("share", [number / 399 for number in range(400)], rows)[0].value == "0 to 0.24812"
+
+
 def test_few_numbers_are_values_and_many_names_are_cut_at_twenty() -> None:
     rows = judged()
     assert {part.value for part in slices("year", [2019, 2020] * 200, rows)} == {"2019", "2020"}

@@ -52,3 +52,11 @@ def test_nobody_to_be_told_is_no_failure(error):
     console = Console(stream=Gone())
     console.warn("w")
     console.say("said")
+
+
+def test_a_name_neither_breaks_a_line_nor_moves_the_cursor():
+    out = Terminal()
+    console = Console(stream=out)
+    console.say("label two\nlines\x1b[2J\x9b1m: größe\t漢字 \\n")
+    console.warn("a\r\u2028b")
+    assert out.getvalue() == "label two\\nlines\\x1b[2J\\x9b1m: größe\t漢字 \\n\nwarning: a\\r\\u2028b\n"

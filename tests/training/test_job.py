@@ -290,6 +290,14 @@ def test_labels_that_training_lacks_are_refused(base: Path) -> None:
         run(train, base, valid=valid)
 
 
+def test_answers_of_scorer_are_not_learned_unasked(base: Path) -> None:
+    rows = [(text, mood, "ok") for text, mood in reviews(40)]
+    train = write_csv(Path("train.csv"), ("sentence", "score", "score_status"), rows)
+    with pytest.raises(UsageError, match=r"column 'score' holds predictions that scorer wrote; .* --label-column"):
+        run(train, base, max_steps=1)
+    assert run(train, base, max_steps=1, label_column="score").steps == 1
+
+
 def test_an_existing_output_is_refused_untouched_and_replaced_with_force(base: Path) -> None:
     train = write_reviews(Path("train.csv"), 40)
     run(train, base, output=Path("out"), max_steps=1)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
 from datasets import Dataset
+from transformers import TrainerState
 
 from scorer.classifier.labels import LabelSet
 from scorer.config import FitConfig
 from scorer.training.arguments import training_arguments
 from scorer.training.losses import Loss
 from scorer.training.pretrained import load_base_model
-from scorer.training.trainer import EpochOrder, make_trainer, quiet_training
+from scorer.training.trainer import EpochOrder, FitTrainer, make_trainer, quiet_training
 from tests.conftest import TinyModel
 
 LENGTHS = [int(length) for length in np.random.default_rng(0).integers(3, 60, 1003)]
@@ -91,3 +93,13 @@ def test_batches_that_are_added_up_make_the_step_of_one_batch(
         options = {"batch_size": 16 // parts, "gradient_accumulation": parts}
         found = norm_of_first_gradient(base, tmp_path / str(parts), multi=multi, **options)
         assert found == pytest.approx(whole, rel=1e-4)
+
+
+def test_a_training_loss_that_overflowed_is_none() -> None:
+    """JSON has no word for it, and the model directory is written in JSON."""
+    log = []
+    for step, loss in enumerate((0.5, float("nan"), float("inf")), 1):
+        figures = {"eval_nll": 1.0, "eval_accuracy": 0.5, "eval_macro_f1": 0.5}
+        log += [{"step": step, "epoch": step, "loss": loss}, {"step": step, "epoch": step, **figures}]
+    history = FitTrainer.history(SimpleNamespace(state=TrainerState(log_history=log)))
+    assert [point.train_loss for point in history] == [0.5, None, None]

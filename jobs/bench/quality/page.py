@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 Figures = Sequence[Mapping[str, Any]]
@@ -84,12 +85,9 @@ def _options(kept: Mapping[str, Mapping[str, Any]]) -> str:
 def _others(kept: Mapping[str, Mapping[str, Any]]) -> str:
     abstaining = [name for name in _variants(kept, "scorer") if "coverage" in _all(kept, "scorer", name)[0]]
     rows = [
-        (f"`--abstain`, {name}: {what}", spread(_all(kept, "scorer", name), pick))
+        (f"`--abstain`, {name}: {what}", spread(_with(figure, _all(kept, "scorer", name)), itemgetter(figure)))
         for name in abstaining
-        for what, pick in (
-            ("precision of the kept rows", lambda one: float(one["selective_accuracy"])),
-            ("share kept", lambda one: float(one["coverage"])),
-        )
+        for what, figure in (("precision of the kept rows", "selective_accuracy"), ("share kept", "coverage"))
     ]
     rows += [
         (
@@ -120,6 +118,11 @@ def _macro_f1(figures: Mapping[str, Any]) -> float:
 
 def _precision(figures: Mapping[str, Any]) -> float:
     return float(figures["precision"])
+
+
+def _with(figure: str, found: Figures) -> Figures:
+    """Those that have the `figure`; a fit that keeps no row has no precision of them."""
+    return [one for one in found if one[figure] is not None]
 
 
 def _variants(kept: Mapping[str, Any], experiment: str) -> list[str]:
