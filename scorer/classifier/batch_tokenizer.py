@@ -30,10 +30,10 @@ class BatchTokenizer:
 
     def truncate(self, max_length: int | None) -> None:
         """Cut texts off at `max_length` tokens from now on; None: nowhere."""
-        for tokenizer in (self._general, self._for_plain):
-            if tokenizer is not None and max_length is None:
+        for tokenizer in filter(None, (self._general, self._for_plain)):
+            if max_length is None:
                 tokenizer.no_truncation()
-            elif tokenizer is not None:
+            else:
                 tokenizer.enable_truncation(max_length=max_length)
 
     def special_tokens(self, *, pair: bool) -> int:

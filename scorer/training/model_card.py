@@ -150,7 +150,10 @@ def _training(metadata: ModelMetadata) -> list[str]:
 
 def _evaluation(metadata: ModelMetadata) -> list[str]:
     figures, before = _figures(metadata), metadata.uncalibrated
-    columns = {"metric": [plain(key) for key in figures], "value": [f"{value:.4f}" for value in figures.values()]}
+    columns: dict[str, Sequence[Any]] = {
+        "metric": [plain(key) for key in figures],
+        "value": [f"{value:.4f}" for value in figures.values()],
+    }
     if before:
         columns["before calibration"] = [f"{before[key]:.4f}" if key in before else "" for key in figures]
     lines = [
