@@ -11,6 +11,7 @@ that both make the same batches.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ KEY_BYTES = 16
 NOWHERE = -1
 _PLACES = 1 << 32
 _BUSY_SECONDS = 60.0
+_BUSY_PAUSE = 0.05
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class ScoreStore:
             self._connection = sqlite3.connect(
                 path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._write_ahead()
             self._connection.execute("PRAGMA synchronous=FULL")
             self._connection.execute(
                 "CREATE TABLE IF NOT EXISTS scores "
@@ -98,6 +100,18 @@ class ScoreStore:
     def close(self) -> None:
         self._connection.close()
 
+    def _write_ahead(self) -> None:
+        """Switch the file to a write-ahead log, for which SQLite itself does not wait while another has the file."""
+        deadline = time.monotonic() + _BUSY_SECONDS
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if _kind(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+            time.sleep(_BUSY_PAUSE)
+
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[None]:
         self._connection.execute(begin)
@@ -119,8 +133,7 @@ class ScoreStore:
 
 
 def _advice(error: sqlite3.DatabaseError) -> str:
-    # The lowest byte is the kind of error, the rest its details.
-    match getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF:
+    match _kind(error):
         case sqlite3.SQLITE_FULL:
             return "free some space, then run the same command again"
         case sqlite3.SQLITE_IOERR:
@@ -129,6 +142,12 @@ def _advice(error: sqlite3.DatabaseError) -> str:
             return "another run keeps it busy; try again later"
         case _:
             return "remove it to start afresh"
+
+
+def _kind(error: sqlite3.DatabaseError) -> int:
+    # The lowest byte is the kind of error, the rest its details.
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return code & 0xFF
 
 
 def origin_of(run: int, place: int) -> int:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
+from threading import Timer
 
 import numpy as np
 import pytest
@@ -174,6 +177,19 @@ def test_what_was_committed_survives_a_kill(path):
     assert (found.origins[:committed] == 1).all()
     assert np.array_equal(found.records[:committed], records(*range(committed)))
     assert found.origins[committed + 1] == NOWHERE, "at most the addition that was under way may be there besides"
+
+
+def test_a_fresh_file_that_another_is_at_work_in_is_waited_for(path):
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        done = Timer(0.3, other.execute, ["COMMIT"])
+        done.start()
+        try:
+            store = ScoreStore(path, width=WIDTH)
+        finally:
+            done.join()
+    assert store.is_empty()
+    store.close()
 
 
 def test_processes_that_open_and_add_at_once_do_not_lose_anything(path):
