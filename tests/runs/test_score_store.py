@@ -15,8 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scorer.errors import StorageError
+from scorer.errors import NotPermitted, StorageError
 from scorer.runs.score_store import KEY_BYTES, NOWHERE, ScoreStore, origin_of
+from tests.torture.disks import read_only
 
 ROOT = Path(__file__).parents[2]
 WIDTH = 3
@@ -140,8 +141,24 @@ def test_records_of_another_width_are_not_mistaken_for_ours(store, path):
 
 
 def test_a_folder_that_is_not_there(tmp_path):
-    with pytest.raises(StorageError):
+    with pytest.raises(StorageError, match="look whether its folder is there"):
         ScoreStore(tmp_path / "absent" / "scores.sqlite", width=WIDTH)
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_store_that_may_not_be_written_is_not_to_be_removed(tmp_path, exists):
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    if exists:
+        ScoreStore(folder / "scores.sqlite", width=WIDTH).close()
+    with read_only(folder), pytest.raises(NotPermitted, match="see to the permissions of the file and its folder"):
+        ScoreStore(folder / "scores.sqlite", width=WIDTH)
+
+
+def test_a_store_that_may_not_be_written_any_more(store):
+    store._connection.execute("PRAGMA query_only = ON")
+    with pytest.raises(NotPermitted, match="see to the permissions"):
+        store.new_run()
 
 
 _ADDER = f"""
