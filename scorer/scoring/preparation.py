@@ -88,8 +88,6 @@ def check(config: ScoreConfig) -> Checked:
     require_profile(directory, config)
     fitted = directory.metadata.text_columns if directory.metadata else ()
     text_columns = find_text_columns(source.names, config.text_column, fitted, where=config.source)
-    if directory.metadata is not None:
-        directory.metadata.long_text.refuse_pair(text_columns)
     if config.target != STREAM:
         check_free_space(Path(config.target), sum(path.stat().st_size for path in source.files))
     return Checked(config, source, text_columns, directory, output_format, rejects)
