@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
 import scorer
+from scorer.errors import ModelError
 from tests.models import make_model, sentences
 from tests.scoring.faults import FaultyForward, inject, share_of_rows
 from tests.scoring.files import write
@@ -117,6 +119,22 @@ def test_35_a_row_that_is_not_finite_in_fp32_either_is_flagged(tmp_path, overflo
         column = next(found[column] for column in found.column_names if column.endswith(name))
         assert column.is_valid().to_pylist() == [True, False, True, False], name
     assert np.isfinite(numbers(found)[[0, 2]]).all()
+
+
+def test_a_model_that_was_replaced_meanwhile_rescues_no_row(tmp_path, tiny_model, monkeypatch):
+    model = shutil.copytree(tiny_model("bert"), tmp_path / "model")
+    other = tiny_model("bert", seed=1)
+
+    def replace_and_spoil(forward):
+        shutil.rmtree(model)  # what is loaded may still lie in the old file
+        shutil.copytree(other, model)
+        return FaultyForward(forward, poisoned=share_of_rows(1.0))
+
+    inject(monkeypatch, replace_and_spoil)
+    source = write(tmp_path / "in.parquet", rows(3))
+    with pytest.raises(ModelError, match="another model took its place while it was at work"):
+        scorer.score(source, tmp_path / "out.parquet", model=str(model), **OPTIONS)
+    assert not (tmp_path / "out.parquet").exists()
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a kernel that failed"), SystemExit(3), MemoryError("elsewhere")])
