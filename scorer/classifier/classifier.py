@@ -21,7 +21,7 @@ from scorer.classifier.device import (
     choose_precision,
     use_kernels_without_plans,
 )
-from scorer.classifier.directory import ModelDirectory
+from scorer.classifier.directory import FileStamp, ModelDirectory
 from scorer.classifier.forward import DeviceOutOfMemory, Forward
 from scorer.classifier.forward.choice import choose_forward
 from scorer.classifier.forward.memory import memory_errors
@@ -34,7 +34,7 @@ from scorer.classifier.long_text import LongText
 from scorer.classifier.tokenization import TextEncoder
 from scorer.classifier.workers import Workers, worker_count
 from scorer.config import Backend, FrameConfig, Precision
-from scorer.errors import DeviceError
+from scorer.errors import DeviceError, ModelError
 
 # Batches of two thousand tokens stay within a core's share of the caches; a GPU needs more to be busy.
 _CPU_BATCH_TOKENS = 2_048
@@ -73,6 +73,7 @@ class Classifier:
         where = choose_device(device)
         bound_kernel_caches()
         use_kernels_without_plans(where)
+        stamp = directory.stamp()
         loaded = load(directory, max_length=max_length)
         exact = choose_precision(precision, where)
         self._workers = Workers(worker_count(where), where)
@@ -102,7 +103,7 @@ class Classifier:
         )
         self._forward = ResilientForward(
             chosen.forward,
-            in_fp32=lambda: _padded_fp32(load(directory, max_length=max_length), where),
+            in_fp32=lambda: _padded_fp32(_load_again(directory, stamp, max_length=max_length), where),
             labels=len(self.labels),
         )
 
@@ -157,6 +158,14 @@ class Classifier:
     def back_offs(self) -> int:
         """How many batches were halved so far, because they did not fit the device's memory."""
         return self._forward.back_offs
+
+
+def _load_again(directory: ModelDirectory, stamp: list[FileStamp], *, max_length: int | None) -> LoadedModel:
+    """`directory`, which had this `stamp` when it was loaded first. ModelError when it is no longer the same."""
+    loaded = load(directory, max_length=max_length)
+    if directory.stamp() != stamp:
+        raise ModelError(f"{directory.name}: another model took its place while it was at work; run again")
+    return loaded
 
 
 def _padded_fp32(loaded: LoadedModel, device: torch.device) -> Forward:

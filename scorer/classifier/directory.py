@@ -42,6 +42,8 @@ _DECISIVE = (
     "*.model",
 )
 
+FileStamp = tuple[str, int, int, int]
+
 
 @dataclass(frozen=True)
 class ModelDirectory:
@@ -54,10 +56,17 @@ class ModelDirectory:
     @cached_property
     def fingerprint(self) -> str:
         """BLAKE2b (16 bytes, hexadecimal) over the names and SHA-256 hashes of every file that changes a logit."""
-        names = sorted({path for pattern in _DECISIVE for path in self.path.glob(pattern) if path.is_file()})
         recorded = self.metadata.files if self.metadata else {}
-        lines = [f"{path.name} {recorded.get(path.name) or sha256(path)}" for path in names]
+        lines = [f"{path.name} {recorded.get(path.name) or sha256(path)}" for path in self._decisive()]
         return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
+
+    def stamp(self) -> list[FileStamp]:
+        """Name, size, modification time and inode that every file that changes a logit has now."""
+        found = [(path.name, path.stat()) for path in self._decisive()]
+        return [(name, status.st_size, status.st_mtime_ns, status.st_ino) for name, status in found]
+
+    def _decisive(self) -> list[Path]:
+        return sorted({path for pattern in _DECISIVE for path in self.path.glob(pattern) if path.is_file()})
 
     @property
     def labels(self) -> LabelSet | None:

@@ -103,5 +103,6 @@ def _positions(path: Path) -> int | None:
     limit = config.get("max_position_embeddings")
     if not isinstance(limit, int) or limit <= 0:
         return None
-    reserved = config.get("pad_token_id", 1) + 1 if config.get("model_type") in _POSITIONS_AFTER_PADDING else 0
-    return limit - reserved
+    padding = config.get("pad_token_id", 1)
+    after_padding = isinstance(padding, int) and config.get("model_type") in _POSITIONS_AFTER_PADDING
+    return limit - (padding + 1 if after_padding else 0)

@@ -1,16 +1,18 @@
 """Batches side by side: on a CPU one a core, beside a GPU one that is prepared while another is computed.
 
 Threads that share a batch wait for each other at every operation, and each other's place on a busy core; threads with a
-batch each never do. Owns the threads and the order of results. Does not know models or what a batch is.
+batch each never do. Owns their number, the threads and the order of results. Does not know models or what a batch is.
 """
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -23,9 +25,39 @@ _ON_GPU = 2
 _AHEAD = 2
 
 
-def worker_count(device: torch.device) -> int:
-    """How many batches at once: on a CPU as many as torch would use threads (see OMP_NUM_THREADS)."""
-    return _ON_GPU if device.type == "cuda" else torch.get_num_threads()
+def worker_count(device: torch.device, *, granted: float | None = None) -> int:
+    """How many batches at once: on a CPU as many as torch would use threads (see OMP_NUM_THREADS, which has the last
+    word), and no more than the cores that this process is `granted`, by its control groups where not given."""
+    if device.type == "cuda":
+        return _ON_GPU
+    threads = torch.get_num_threads()
+    if os.environ.get("OMP_NUM_THREADS"):
+        return threads
+    return math.ceil(min(threads, max(granted_cores() if granted is None else granted, 1)))
+
+
+def granted_cores(groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> float:
+    """As many cores as have the CPU time that the control groups (version 2) of this process leave it; infinity where
+    they set no limit. A container that has such a quota sees all cores of the machine, as torch does.
+
+    `groups` is where they are mounted, `own` the file that says which is ours.
+    """
+    limits = [math.inf]
+    with suppress(OSError):
+        for line in own.read_text().splitlines():
+            if line.startswith("0::"):
+                group = groups / line.removeprefix("0::").strip("/")
+                limits += [_limit(folder / "cpu.max") for folder in (group, *group.parents)]
+    return min(limits)
+
+
+def _limit(file: Path) -> float:
+    """Microseconds of CPU time in each period over those of the period."""
+    try:
+        time, period = file.read_text().split()
+        return int(time) / int(period)
+    except (OSError, ValueError):  # not there, or "max"
+        return math.inf
 
 
 class Workers:

@@ -21,8 +21,11 @@ from scorer.cli.fit import fit
 from scorer.cli.inspect import inspect
 from scorer.cli.predict import predict
 from scorer.cli.score import score
-from scorer.errors import ScorerError, exit_code_of, from_os_error
+from scorer.errors import DeviceError, ScorerError, exit_code_of, from_os_error
 from scorer.version import __version__
+
+# Of the options there are, those that let a command need less memory.
+_SPARING = ("--batch-tokens", "--batch-size", "--window-rows")
 
 
 class _PipeBroken(Exception):
@@ -41,6 +44,8 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except BrokenPipeError as error:
             raise _PipeBroken from error
+        except MemoryError as error:
+            raise DeviceError(_out_of_memory(self.commands.get(ctx.invoked_subcommand or ""))) from error
 
 
 @click.group(
@@ -107,10 +112,6 @@ def _exit_code() -> int:
         return _failed(error, "interrupted", exit_code_of(KeyboardInterrupt()))
     except (BrokenPipeError, _PipeBroken):  # whoever read our output has gone
         return exit_code_of(BrokenPipeError())
-    except MemoryError as error:
-        return _failed(
-            error, "out of memory; a smaller --batch-tokens or --window-rows needs less", exit_code_of(error)
-        )
     except OSError as error:
         return _failed(error, str(from_os_error(error)), exit_code_of(error))
     except BaseException as error:  # noqa: BLE001  the last resort; a panic in a library of Rust is no Exception
@@ -129,6 +130,13 @@ def _failed(error: BaseException, message: str, code: int) -> int:
             traceback.print_exception(error)
         print(f"scorer: error: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
     return code
+
+
+def _out_of_memory(command: click.Command | None) -> str:
+    """What to say when `command` has used up the memory, and what may help it."""
+    options = [option for parameter in (command.params if command else ()) for option in parameter.opts]
+    sparing = " or ".join(option for option in _SPARING if option in options)
+    return f"out of memory; a smaller {sparing} needs less" if sparing else "out of memory"
 
 
 def _usage(error: click.ClickException) -> str:

@@ -67,7 +67,7 @@ def _parse(path: Path) -> dict[str, Any]:
         import json
 
         document = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not valid {'TOML' if path.suffix == '.toml' else 'JSON'} ({error})") from error
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: an object with settings is expected, not {type(document).__name__}")

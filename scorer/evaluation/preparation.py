@@ -47,7 +47,8 @@ def prepare(config: EvaluateConfig, console: Console) -> Prepared:
     check_separator(config.label_separator)
     source = Source.open(config.data)
     _check_outputs(config, source)
-    check_names(source.names, config.slice, where=config.data)
+    if source.format != "jsonl":  # of which only reading tells all names
+        check_names(source.names, config.slice, where=config.data)
     directory = open_model(config.model)
     labels = _labels(directory, folds=config.folds)
     metadata = directory.metadata

@@ -21,6 +21,7 @@ from scorer.config import WINDOW_ROWS, WINDOW_TEXT_BYTES
 from scorer.errors import DataError
 from scorer.examples.columns import Columns, find_columns, is_list
 from scorer.examples.targets import label_values
+from scorer.tables.reader import check_names
 from scorer.tables.source import Source
 from scorer.tables.texts import is_blank, texts
 
@@ -99,7 +100,9 @@ def read_examples(
     file that changes meanwhile).
     """
     source = Source.open(location)
-    columns = find_columns(source.read().schema, texts=text_columns, label=label_column, where=location)
+    schema = source.read().schema
+    check_names(schema.names, others, where=location)
+    columns = find_columns(schema, texts=text_columns, label=label_column, where=location)
     kept: list[list[str]] = [[] for _ in columns.texts]
     label_chunks, usable = [], []
     beside: dict[str, list[Any]] = {name: [] for name in others}

@@ -10,7 +10,9 @@ that both make the same batches.
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,12 +21,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.errors import StorageError
+from scorer.errors import NotPermitted, StorageError
 
 KEY_BYTES = 16
 NOWHERE = -1
 _PLACES = 1 << 32
 _BUSY_SECONDS = 60.0
+_BUSY_PAUSE = 0.05
 
 
 @dataclass(frozen=True)
@@ -45,14 +48,11 @@ class ScoreStore:
             self._connection = sqlite3.connect(
                 path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=FULL")
-            self._connection.execute(
-                "CREATE TABLE IF NOT EXISTS scores "
-                "(key BLOB PRIMARY KEY, record BLOB NOT NULL, origin INTEGER NOT NULL) WITHOUT ROWID"
-            )
-            self._connection.execute("CREATE TABLE IF NOT EXISTS runs (number INTEGER PRIMARY KEY)")
-            self._connection.execute("CREATE TEMP TABLE asked (key BLOB PRIMARY KEY, place INTEGER) WITHOUT ROWID")
+            try:
+                self._prepare()
+            except BaseException:
+                self._connection.close()
+                raise
 
     def new_run(self) -> int:
         """A number for a run that no earlier run of this store has."""
@@ -98,6 +98,28 @@ class ScoreStore:
     def close(self) -> None:
         self._connection.close()
 
+    def _prepare(self) -> None:
+        self._write_ahead()
+        self._connection.execute("PRAGMA synchronous=FULL")
+        self._connection.execute(
+            "CREATE TABLE IF NOT EXISTS scores "
+            "(key BLOB PRIMARY KEY, record BLOB NOT NULL, origin INTEGER NOT NULL) WITHOUT ROWID"
+        )
+        self._connection.execute("CREATE TABLE IF NOT EXISTS runs (number INTEGER PRIMARY KEY)")
+        self._connection.execute("CREATE TEMP TABLE asked (key BLOB PRIMARY KEY, place INTEGER) WITHOUT ROWID")
+
+    def _write_ahead(self) -> None:
+        """Switch the file to a write-ahead log, for which SQLite itself does not wait while another has the file."""
+        deadline = time.monotonic() + _BUSY_SECONDS
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if _kind(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+            time.sleep(_BUSY_PAUSE)
+
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[None]:
         self._connection.execute(begin)
@@ -115,20 +137,38 @@ class ScoreStore:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            raise StorageError(f"{self.path}: the score cache cannot be used ({error}); {_advice(error)}") from error
+            what = f"{self.path}: the score cache cannot be used ({error})"
+            if _is_forbidden(self.path, error):
+                raise NotPermitted(f"{what}; see to the permissions of the file and its folder") from error
+            raise StorageError(f"{what}; {_advice(error)}") from error
+
+
+def _is_forbidden(path: Path, error: sqlite3.DatabaseError) -> bool:
+    """Whether `error` says that nobody may write to `path`; where SQLite cannot open it, the system tells why."""
+    if _kind(error) == sqlite3.SQLITE_CANTOPEN:
+        there = [place for place in (path, path.parent) if os.access(place, os.F_OK)]
+        return not all(os.access(place, os.W_OK) for place in there)
+    return _kind(error) in (sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY)
 
 
 def _advice(error: sqlite3.DatabaseError) -> str:
-    # The lowest byte is the kind of error, the rest its details.
-    match getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF:
+    match _kind(error):
         case sqlite3.SQLITE_FULL:
             return "free some space, then run the same command again"
         case sqlite3.SQLITE_IOERR:
             return "look after the disk, then run the same command again"
         case sqlite3.SQLITE_BUSY:
             return "another run keeps it busy; try again later"
+        case sqlite3.SQLITE_CANTOPEN:
+            return "look whether its folder is there and nothing else has its name"
         case _:
             return "remove it to start afresh"
+
+
+def _kind(error: sqlite3.DatabaseError) -> int:
+    # The lowest byte is the kind of error, the rest its details.
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return code & 0xFF
 
 
 def origin_of(run: int, place: int) -> int:

@@ -31,6 +31,10 @@ class _End:
     pass
 
 
+class GivenUp(Exception):
+    """A stage stops in the middle of a window, because another has failed; nobody gets to see this one."""
+
+
 @dataclass(frozen=True)
 class Pace:
     """How long a stream took in seconds, and each stage's busy share of that time, between 0 and 1."""
@@ -77,10 +81,12 @@ def run(
     classify: Callable[[EncodedWindow], ClassifiedWindow],
     append: Callable[[ClassifiedWindow], ScoredWindow],
     write: Callable[[ScoredWindow], None],
+    given_up: threading.Event | None = None,
 ) -> Pace:
     """Send `windows` through the stages; each runs in a thread of its own, `write` in the caller's.
 
-    An error in any stage stops all of them and is raised here. When this returns, or raises, every thread has ended.
+    An error in any stage stops all of them and is raised here. When this returns, or raises, every thread has ended;
+    lest that wait for the windows that are under way, a stage may look whether they are `given_up` and raise GivenUp.
     """
     clock = BusyClock()
     with (
@@ -89,8 +95,13 @@ def run(
         closing(_ahead(encoded, clock.timed("classify", classify), "classify")) as classified,
         closing(_ahead(classified, clock.timed("append", append), "append")) as scored,
     ):
-        for window in scored:
-            clock.timed("write", write)(window)
+        try:
+            for window in scored:
+                clock.timed("write", write)(window)
+        except BaseException:
+            if given_up is not None:
+                given_up.set()
+            raise
     return clock.read()
 
 

@@ -19,7 +19,7 @@ from scorer.scoring.answers import refuse_clash
 from scorer.scoring.drift import require_profile
 from scorer.scoring.windows import window_rows
 from scorer.tables.columns import find_text_columns
-from scorer.tables.formats import format_of
+from scorer.tables.formats import TEXT_FORMATS, compression_of, format_of
 from scorer.tables.publish import check_free_space, check_target
 from scorer.tables.reader import Reader
 from scorer.tables.rejects import Rejects
@@ -88,8 +88,6 @@ def check(config: ScoreConfig) -> Checked:
     require_profile(directory, config)
     fitted = directory.metadata.text_columns if directory.metadata else ()
     text_columns = find_text_columns(source.names, config.text_column, fitted, where=config.source)
-    if directory.metadata is not None:
-        directory.metadata.long_text.refuse_pair(text_columns)
     if config.target != STREAM:
         check_free_space(Path(config.target), sum(path.stat().st_size for path in source.files))
     return Checked(config, source, text_columns, directory, output_format, rejects)
@@ -119,6 +117,9 @@ def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
 def _output_format(config: ScoreConfig) -> FileFormat:
     """Parquet, unless the option or the ending says otherwise; an ending that says nothing is likely a mistake."""
     if config.output_format is not None:
+        if config.output_format not in TEXT_FORMATS and compression_of(config.target):
+            ending = Path(config.target).suffix
+            raise UsageError(f"{config.target}: no {config.output_format} is compressed as a whole; leave out {ending}")
         return config.output_format
     found = None if config.target == STREAM else format_of(config.target)
     if found is None and Path(config.target).suffix:

@@ -5,10 +5,11 @@ Owns the putting together of stages, score cache and output. Does not know what 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import asdict
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from scorer.classifier.classifier import Classifier
@@ -58,8 +59,15 @@ class Streaming:
             # Two connections to one file: it is looked into for the next windows while this one's scores are added.
             known, kept = self._open_store(stack), self._open_store(stack)
             background = None if kept is None else stack.enter_context(closing(BackgroundStore(kept)))
+            given_up = Event()
+
+            def between_batches() -> None:
+                signals.check()
+                if given_up.is_set():
+                    raise local.GivenUp
+
             run = _run_number(known, self._output.unfinished_run(self.job))
-            encode, classify, append = self._stages(run, signals, known=known, kept=background)
+            encode, classify, append = self._stages(run, between_batches, known=known, kept=background)
             sink = self._output.begin(self.job, run, self._answers.schema(self._prepared.reader.schema))
             with console.progress("score", self._prepared.rows, "rows") as bar:
 
@@ -70,12 +78,19 @@ class Streaming:
                     bar.update(window.table.num_rows)
 
                 try:
-                    return local.run(self._windows(tally), encode=encode, classify=classify, append=append, write=write)
+                    return local.run(
+                        self._windows(tally),
+                        encode=encode,
+                        classify=classify,
+                        append=append,
+                        write=write,
+                        given_up=given_up,
+                    )
                 finally:
                     tally.back_offs = self._classifier.back_offs
 
     def _stages(
-        self, run: int, signals: StopSignals, *, known: ScoreStore | None, kept: BackgroundStore | None
+        self, run: int, between_batches: Callable[[], None], *, known: ScoreStore | None, kept: BackgroundStore | None
     ) -> tuple[Encode, Classify, Append]:
         observe = Observer(self._profile, self._classifier.decision) if self._profile else None
         encode = Encode(
@@ -87,7 +102,7 @@ class Streaming:
             run=run,
             count_unknown=observe.unknown if observe else None,
         )
-        classify = Classify(self._classifier, store=kept, run=run, between_batches=signals.check)
+        classify = Classify(self._classifier, store=kept, run=run, between_batches=between_batches)
         return encode, classify, Append(self._answers, observe=observe)
 
     def _windows(self, tally: Tally) -> Iterator[Window]:

@@ -17,11 +17,15 @@ def find_text_columns(
 ) -> tuple[str, ...]:
     """The text columns to score among an input's `names`.
 
-    In this order: those `asked` for, those that the model was `fitted` on when the input has them, the only column with
-    a usual name. UsageError when none of these tells; whether `asked` columns exist is for the reader to say.
+    In this order: those `asked` for, as many as the model was `fitted` on, those that it was `fitted` on when the input
+    has them, the only column with a usual name. UsageError when none of these tells; whether `asked` columns exist is
+    for the reader to say.
     """
     if len(asked) > 2:
         raise UsageError(f"--text-column: {len(asked)} columns; one, or two for a pair")
+    if asked and fitted and len(asked) != len(fitted):
+        wanted = "a pair of columns" if len(fitted) > 1 else "one column"
+        raise UsageError(f"--text-column: the model was fitted on {_listed(fitted)}; name {wanted}, not {len(asked)}")
     if asked:
         return tuple(asked)
     if fitted and all(name in names for name in fitted):
@@ -29,6 +33,10 @@ def find_text_columns(
     usual = [name for name in names if name.lower() in TEXT_NAMES]
     if len(usual) == 1 and len(fitted) < 2:
         return (usual[0],)
-    wanted = f"the model was fitted on {' and '.join(map(repr, fitted))}; " if fitted else ""
+    wanted = f"the model was fitted on {_listed(fitted)}; " if fitted else ""
     hint = " ".join("--text-column NAME" for _ in range(max(len(fitted), 1)))
     raise UsageError(f"{where}: {wanted}which column holds the text? say {hint}; columns: {', '.join(names[:20])}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(map(repr, names))

@@ -19,7 +19,7 @@ from scorer.tables.formats import LONGEST_ROW
 from scorer.tables.identity import Stamp
 from scorer.tables.reader import Reader
 from scorer.tables.streams import first_line
-from scorer.tables.texts import is_text
+from scorer.tables.texts import is_text, texts
 
 # A few rows at a time, because a page of a dictionary-encoded column can expand a thousandfold: at most this many, and
 # fewer where the first rows of a row group are so large that as many as these would be more than these bytes.
@@ -68,10 +68,23 @@ class ParquetReader(Reader):
                     # One at a time: pyarrow cannot join nested dictionaries across row groups.
                     _refuse_bomb(stamp.path, file, row_group)
                     for batch in _batches(file, row_group, _fitting_rows(file, row_group)):
+                        piece = pa.Table.from_arrays(batch.columns, schema=self.schema)
+                        _check_texts(piece, self.text_columns, stamp.path, before=file.metadata.num_rows - rows)
                         rows -= batch.num_rows
-                        yield pa.Table.from_arrays(batch.columns, schema=self.schema)
+                        yield piece
                 if rows:
                     raise DataError(f"{stamp.path}: damaged: it holds other rows than its footer counts; copy it again")
+
+
+def _check_texts(piece: pa.Table, text_columns: Sequence[str], path: Path, *, before: int) -> None:
+    """DataError when a text of `piece`, which follows the first `before` rows of `path`, is not UTF-8."""
+    for name in text_columns:
+        for chunk in texts(piece, name).chunks:
+            try:
+                chunk.validate(full=True)
+            except pa.ArrowInvalid as error:
+                rows = f"rows {before + 1} to {before + piece.num_rows}"
+                raise DataError(f"{path}: column {name!r}, {rows}: a text is not UTF-8") from error
 
 
 def _batches(file: pq.ParquetFile, row_group: int, rows: int) -> Iterator[pa.RecordBatch]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import stat
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from scorer.errors import InputMissing, NotPermitted, OutputRefused, StorageError, UsageError, from_os_error
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
 class AtomicFile:
@@ -93,8 +96,8 @@ def check_target(target: Path, sources: Sequence[Path], *, force: bool) -> None:
     """Refuse a `target` that cannot or should not be written.
 
     UsageError when it is one of the input files, or a folder that holds one; OutputRefused when it is a folder, a fifo
-    or another special file, or a dangling symlink, when its folder is missing, or when it exists and
-    `force` is not set; NotPermitted when its folder cannot be written to.
+    or another special file, a dangling symlink or a URL, when its folder is missing, or when it exists and `force` is
+    not set; NotPermitted when its folder cannot be written to.
     """
     try:
         _check_not_input(target, sources)
@@ -105,12 +108,20 @@ def check_target(target: Path, sources: Sequence[Path], *, force: bool) -> None:
         if target.exists():
             _check_replaceable(target, force=force)
         parent = target.parent.resolve()
+        refuse_url(target)
         if not parent.is_dir():
             raise OutputRefused(f"{target}: its folder does not exist; create {parent} first")
     except OSError as error:
         raise from_os_error(error) from error
     if not os.access(parent, os.W_OK | os.X_OK):
         raise NotPermitted(f"{target}: no permission to write into {parent}")
+
+
+def refuse_url(target: Path) -> None:
+    """OutputRefused for `scheme://...`, of which a path keeps one slash, unless there is such a folder here."""
+    if _URL.match(str(target)) and not target.parent.is_dir():
+        url = str(target).replace(":/", "://", 1)
+        raise OutputRefused(f"{url}: outputs are local; name a path on this machine and copy it there afterwards")
 
 
 def check_free_space(target: Path, needed_bytes: int) -> None:

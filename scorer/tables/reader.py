@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scorer.errors import ConfigError, DataError, UsageError
+from scorer.errors import ConfigError, UsageError
 from scorer.tables.identity import Stamp, check_unchanged
 from scorer.tables.texts import is_text, texts
 
@@ -37,7 +37,8 @@ class Reader(ABC):
 
     @abstractmethod
     def _pieces(self) -> Iterator[pa.Table]:
-        """All rows in order as small tables of `schema`, each of a few MiB at most where the file allows it."""
+        """All rows in order as small tables of `schema`, whose texts are UTF-8, each of a few MiB at most where the
+        file allows it."""
 
     def windows(self, *, max_rows: int, max_bytes: int, limit: int | None = None) -> Iterator[pa.Table]:
         """All rows in order (the first `limit`), as tables of one row at least and `max_rows` at most.
@@ -48,26 +49,11 @@ class Reader(ABC):
         pieces = self._pieces()
         if limit is not None:
             pieces = _head(pieces, limit)
-        first_row = 0
-        for window in regroup(pieces, self.text_columns, max_rows=max_rows, max_bytes=max_bytes, others=_OTHERS):
-            self._check_text(window, first_row)
-            yield window
-            first_row += window.num_rows
+        yield from regroup(pieces, self.text_columns, max_rows=max_rows, max_bytes=max_bytes, others=_OTHERS)
 
     def check_unchanged(self) -> None:
         """DataError when a file is not the one that was opened: its size, modification time or inode differs."""
         check_unchanged(self._stamps)
-
-    def _check_text(self, window: pa.Table, first_row: int) -> None:
-        for name in self.text_columns:
-            for chunk in texts(window, name).chunks:
-                try:
-                    chunk.validate(full=True)
-                except pa.ArrowInvalid as error:
-                    last = first_row + window.num_rows
-                    raise DataError(
-                        f"{self._stamps[0].path}: column {name!r}, rows {first_row + 1} to {last}: a text is not UTF-8"
-                    ) from error
 
 
 def check_names(names: Sequence[str], asked: Sequence[str], *, where: str) -> None:

@@ -113,6 +113,19 @@ def is_binary(kind: pa.DataType) -> bool:
     return any(test(kind) for test in tests)
 
 
+def repeated_field(kind: pa.DataType) -> str | None:
+    """The name that two fields of one struct in `kind` share, however deep it lies: JSON would lose one of them."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return repeated_field(kind.storage_type)
+    if pa.types.is_dictionary(kind):
+        return repeated_field(kind.value_type)
+    fields = [kind.field(index) for index in range(kind.num_fields)]
+    names: list[str] = [field.name for field in fields]
+    if pa.types.is_struct(kind) and len(set(names)) < len(names):
+        return next(name for name in names if names.count(name) > 1)
+    return next((name for name in (repeated_field(field.type) for field in fields) if name is not None), None)
+
+
 def _base64(array: pa.Array) -> list[str | None]:
     return [None if value is None else base64.b64encode(value).decode("ascii") for value in array.to_pylist()]
 

@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scorer.errors import DataError
 from scorer.tables.formats import Compression
-from scorer.tables.rendering import json_text, json_values, text_of
+from scorer.tables.rendering import json_text, json_values, repeated_field, text_of
 from scorer.tables.streams import Output
 
 _ROWS: Final = 8192
@@ -30,6 +31,12 @@ class _TextSink:
     """What both text sinks share: the compressed stream and its end."""
 
     def __init__(self, output: Output, schema: pa.Schema, compression: Compression | None) -> None:
+        for field in schema:
+            if (name := repeated_field(field.type)) is not None:
+                raise DataError(
+                    f"column {field.name!r}: a struct with two fields {name!r}, of which text would lose one; "
+                    "write Parquet or Arrow"
+                )
         self._output = output
         self._schema = schema
         with output.errors():

@@ -182,7 +182,8 @@ class Fitting:
         types, data = self._base.has_token_types, self._data
         train = tokenize(data.train, data.train_targets, encoder, token_types=types)
         cut_off = np.unique(np.asarray(train["example"])[np.asarray(train["truncated"])])
-        for line in truncation_warnings(len(cut_off) / len(data.train), self._config, pairs=len(data.train.texts) == 2):
+        share, pairs = len(cut_off) / len(data.train), len(data.train.texts) == 2
+        for line in truncation_warnings(share, self._config, positions=self._base.positions, pairs=pairs):
             self._console.warn(line)
         return train, tokenize(data.valid, data.valid_targets, encoder, token_types=types, longest_first=True)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from scorer.classifier.metadata import METADATA_FILE
 from scorer.config import LATEST_MODEL
 from scorer.errors import OutputRefused
+from scorer.tables.publish import refuse_url
 
 
 def default_output(train: Path, *, now: datetime) -> Path:
@@ -30,12 +31,14 @@ def unfinished(output: Path) -> Path:
 
 
 def check_output(output: Path, *, force: bool) -> None:
-    """OutputRefused when `output` stands there already, unless `force` may replace it: a model or an empty folder."""
+    """OutputRefused when `output` is a URL, or stands there already, unless `force` may replace it: a model or an empty
+    folder."""
     latest = Path(LATEST_MODEL)
     if latest.exists() and not latest.is_symlink():
         raise OutputRefused(f"{latest}: not a symbolic link, so it cannot be moved to the new model; rename it")
     if output.is_symlink():
         raise OutputRefused(f"{output}: a symbolic link; name the directory itself")
+    refuse_url(output)
     if not output.exists():
         return
     if not force:

@@ -42,12 +42,17 @@ class BaseModel:
         """The encoder of scoring, on a copy of the tokenizer, so that truncation is not saved with the model."""
         return TextEncoder(self._copied(), max_length=max_length, long_text=long_text)
 
+    @property
+    def positions(self) -> int | None:
+        """The longest input in tokens; None where nothing limits it."""
+        return max_positions(self.model)
+
     def vocabulary(self) -> Vocabulary:
         """What counts tokens as `scorer check` does, on another copy."""
         copied = self._copied()
         copied.no_truncation()
         copied.no_padding()
-        return Vocabulary(self.name, max_positions(self.model), copied)
+        return Vocabulary(self.name, self.positions, copied)
 
     def _copied(self) -> Tokenizer:
         return Tokenizer.from_str(self.tokenizer.backend_tokenizer.to_str())

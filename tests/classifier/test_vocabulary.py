@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import numpy as np
@@ -34,6 +35,13 @@ def test_positions_are_those_of_the_loaded_model(tiny_model, architecture):
     directory = tiny_model(architecture)
     model = AutoModelForSequenceClassification.from_pretrained(directory)
     assert Vocabulary.of_base_model(str(directory)).positions == max_positions(model)
+
+
+def test_positions_where_no_token_is_for_padding(tiny_model, tmp_path):
+    directory = shutil.copytree(tiny_model("roberta"), tmp_path / "model")
+    config = json.loads((directory / "config.json").read_text())
+    (directory / "config.json").write_text(json.dumps(config | {"pad_token_id": None}))
+    assert Vocabulary.of_base_model(str(directory)).positions == config["max_position_embeddings"]
 
 
 def test_a_tokenizer_without_its_json_is_loaded_all_the_same(tiny_model, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -9,7 +10,7 @@ import time
 import pytest
 import torch
 
-from scorer.classifier.workers import Workers, worker_count
+from scorer.classifier.workers import Workers, granted_cores, worker_count
 
 CPU = torch.device("cpu")
 
@@ -70,14 +71,40 @@ def test_closing_waits_for_what_runs_and_begins_nothing_more():
     assert sorted(running) == sorted(done)
 
 
-def test_a_cpu_has_as_many_workers_as_torch_has_threads():
+def test_a_cpu_has_as_many_workers_as_torch_has_threads_and_no_more_than_it_is_granted(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     before = torch.get_num_threads()
     try:
-        torch.set_num_threads(1)
-        assert worker_count(torch.device("cpu")) == 1
+        for threads, granted, expected in ((1, None, 1), (4, math.inf, 4), (4, 2.0, 2), (4, 1.5, 2), (4, 0.1, 1)):
+            torch.set_num_threads(threads)
+            assert worker_count(CPU, granted=granted) == expected
+        monkeypatch.setenv("OMP_NUM_THREADS", "4")
+        assert worker_count(CPU, granted=2.0) == 4
     finally:
         torch.set_num_threads(before)
     assert worker_count(torch.device("cuda")) == 2
+
+
+@pytest.mark.parametrize(
+    ("group", "limits", "granted"),
+    [
+        ("0::/\n", {"": "150000 100000\n"}, 1.5),
+        ("0::/\n", {"": "max 100000\n"}, math.inf),
+        ("0::/\n", {}, math.inf),
+        ("1:cpu:/pod\n0::/pod/one\n", {"pod": "200000 100000\n", "pod/one": "max 100000\n"}, 2.0),
+        ("0::/pod/one\n", {"pod": "200000 100000\n", "pod/one": "50000 100000\n", "two": "1 100000\n"}, 0.5),
+        ("0::/host/only\n", {"": "300000 100000\n"}, 3.0),
+        ("1:cpu:/pod\n", {"pod": "200000 100000\n"}, math.inf),
+    ],
+)
+def test_the_cores_that_control_groups_grant(tmp_path, group, limits, granted):
+    own, groups = tmp_path / "own", tmp_path / "groups"
+    own.write_text(group)
+    for name, limit in limits.items():
+        (groups / name).mkdir(parents=True, exist_ok=True)
+        (groups / name / "cpu.max").write_text(limit)
+    assert granted_cores(groups, own) == granted
+    assert granted_cores(groups, tmp_path / "absent") == math.inf
 
 
 def test_workers_that_fill_the_machine_stay_each_on_a_core():

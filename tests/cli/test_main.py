@@ -115,6 +115,24 @@ def test_the_environment_and_a_file_set_options(folder, cli):
 
 
 @pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("command", "job", "advice"),
+    [
+        ("score", "scorer.scoring.job.score", "; a smaller --batch-tokens or --window-rows needs less"),
+        ("fit", "scorer.training.job.fit", "; a smaller --batch-size needs less"),
+        ("check", "scorer.checking.job.check", ""),
+    ],
+)
+def test_what_helps_a_command_that_has_no_memory_left(cli, monkeypatch, command, job, advice):
+    def exhausted(*_arguments: object, **_options: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(job, exhausted)
+    ran = cli(command, "in.parquet", *(["out.parquet"] if command == "score" else []))
+    assert (ran.code, ran.out, ran.err) == (69, "", f"scorer: error: out of memory{advice}\n")
+
+
+@pytest.mark.usefixtures("folder")
 def test_data_on_stdout_has_no_summary_beside_it(cli):
     ran = cli("score", "in.parquet", "-", "--output-format", "csv")
     lines = ran.out.splitlines()

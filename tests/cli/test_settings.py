@@ -134,6 +134,13 @@ def test_toml_that_is_none(settings):
         value("max_length", "--config", settings("a = ", "s.toml"))
 
 
+def test_values_that_are_nested_too_deeply(settings):
+    for name in ("s.json", "s.toml"):
+        path = settings(("limit = " if name == "s.toml" else "") + "[" * 100_000, name)
+        with pytest.raises(ConfigError, match="not valid"):
+            value("limit", "--config", path)
+
+
 def test_bytes_that_are_no_text(tmp_path):
     for name in ("s.json", "s.toml"):
         (tmp_path / name).write_bytes(b"\xff\xfe\x00")

@@ -310,3 +310,14 @@ def test_slices_of_a_column_of_views(fitted: Path, tmp_path: Path) -> None:
     found = run(data, fitted, slice=("shop",))
     shown = [part for part in found.as_dict()["slices"] if part["column"] == "shop"]
     assert {part["value"]: part["rows"] for part in shown} == {"north": 20, "south": 20}
+
+
+def test_slices_of_a_key_that_json_lines_show_late(fitted: Path, tmp_path: Path) -> None:
+    rows = [{"sentence": text, "score": 1 + number % 2 * 4} for number, text in enumerate(texts(40))]
+    rows = [row | ({"note": "x" * 100_000} if number < 20 else {"shop": "north"}) for number, row in enumerate(rows)]
+    data = tmp_path / "data.jsonl"
+    data.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    shown = [part for part in run(data, fitted, slice=("shop",)).as_dict()["slices"] if part["column"] == "shop"]
+    assert 20 in [part["rows"] for part in shown if part["value"] == "north"]
+    with pytest.raises(UsageError, match="no column 'stop'; did you mean 'shop'"):
+        run(data, fitted, slice=("stop",))

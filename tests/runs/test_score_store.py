@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
+from threading import Timer
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scorer.errors import StorageError
+from scorer.errors import NotPermitted, StorageError
 from scorer.runs.score_store import KEY_BYTES, NOWHERE, ScoreStore, origin_of
+from tests.torture.disks import read_only
 
 ROOT = Path(__file__).parents[2]
 WIDTH = 3
@@ -137,8 +141,24 @@ def test_records_of_another_width_are_not_mistaken_for_ours(store, path):
 
 
 def test_a_folder_that_is_not_there(tmp_path):
-    with pytest.raises(StorageError):
+    with pytest.raises(StorageError, match="look whether its folder is there"):
         ScoreStore(tmp_path / "absent" / "scores.sqlite", width=WIDTH)
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_store_that_may_not_be_written_is_not_to_be_removed(tmp_path, exists):
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    if exists:
+        ScoreStore(folder / "scores.sqlite", width=WIDTH).close()
+    with read_only(folder), pytest.raises(NotPermitted, match="see to the permissions of the file and its folder"):
+        ScoreStore(folder / "scores.sqlite", width=WIDTH)
+
+
+def test_a_store_that_may_not_be_written_any_more(store):
+    store._connection.execute("PRAGMA query_only = ON")
+    with pytest.raises(NotPermitted, match="see to the permissions"):
+        store.new_run()
 
 
 _ADDER = f"""
@@ -174,6 +194,19 @@ def test_what_was_committed_survives_a_kill(path):
     assert (found.origins[:committed] == 1).all()
     assert np.array_equal(found.records[:committed], records(*range(committed)))
     assert found.origins[committed + 1] == NOWHERE, "at most the addition that was under way may be there besides"
+
+
+def test_a_fresh_file_that_another_is_at_work_in_is_waited_for(path):
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        done = Timer(0.3, other.execute, ["COMMIT"])
+        done.start()
+        try:
+            store = ScoreStore(path, width=WIDTH)
+        finally:
+            done.join()
+    assert store.is_empty()
+    store.close()
 
 
 def test_processes_that_open_and_add_at_once_do_not_lose_anything(path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
 import scorer
+from scorer.errors import ModelError, StorageError
 from tests.models import make_model, sentences
 from tests.scoring.faults import FaultyForward, inject, share_of_rows
 from tests.scoring.files import write
@@ -119,6 +121,22 @@ def test_35_a_row_that_is_not_finite_in_fp32_either_is_flagged(tmp_path, overflo
     assert np.isfinite(numbers(found)[[0, 2]]).all()
 
 
+def test_a_model_that_was_replaced_meanwhile_rescues_no_row(tmp_path, tiny_model, monkeypatch):
+    model = shutil.copytree(tiny_model("bert"), tmp_path / "model")
+    other = tiny_model("bert", seed=1)
+
+    def replace_and_spoil(forward):
+        shutil.rmtree(model)  # what is loaded may still lie in the old file
+        shutil.copytree(other, model)
+        return FaultyForward(forward, poisoned=share_of_rows(1.0))
+
+    inject(monkeypatch, replace_and_spoil)
+    source = write(tmp_path / "in.parquet", rows(3))
+    with pytest.raises(ModelError, match="another model took its place while it was at work"):
+        scorer.score(source, tmp_path / "out.parquet", model=str(model), **OPTIONS)
+    assert not (tmp_path / "out.parquet").exists()
+
+
 @pytest.mark.parametrize("error", [RuntimeError("a kernel that failed"), SystemExit(3), MemoryError("elsewhere")])
 def test_a_worker_that_dies_ends_the_run_with_its_own_error(tmp_path, tiny_model, monkeypatch, error):
     class Dying:
@@ -144,3 +162,29 @@ def test_a_worker_that_dies_ends_the_run_with_its_own_error(tmp_path, tiny_model
     left = {thread.name for thread in set(threading.enumerate()) - threads}
     assert {name for name in left if not name.startswith("scorer-worker")} == set(), "a stage still runs"
     assert not (tmp_path / "out.parquet").exists()
+
+
+def test_a_write_that_fails_stops_the_device_in_the_middle_of_a_window(tmp_path, tiny_model, monkeypatch):
+    class Slow:
+        name = "slow"
+
+        def __init__(self) -> None:
+            self.calls = 0
+
+        def __call__(self, batch):
+            self.calls += 1
+            time.sleep(0.005)
+            return np.zeros((len(batch), 5), np.float32)
+
+    made = inject(monkeypatch, lambda forward: Slow())  # noqa: ARG005
+    before: list[int] = []
+
+    def full(*_: object) -> None:
+        before.append(made[0].calls)
+        raise StorageError("full")
+
+    monkeypatch.setattr("scorer.tables.sink._ParquetSink.write", full)
+    source = write(tmp_path / "in.parquet", rows(600))
+    with pytest.raises(StorageError, match="full"):
+        scorer.score(source, tmp_path / "out.parquet", model=str(tiny_model("bert")), **OPTIONS | {"batch_tokens": 4})
+    assert 150 < before[0] <= made[0].calls < before[0] + 100

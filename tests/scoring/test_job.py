@@ -383,6 +383,13 @@ def test_json_lines_may_show_a_clash_late(tmp_path, score):
     left_behind(tmp_path, "in.jsonl")
 
 
+@pytest.mark.parametrize("output_format", ["parquet", "arrow"])
+def test_only_text_is_compressed_as_a_whole(tmp_path, source, score, output_format):
+    with pytest.raises(UsageError, match=f"no {output_format} is compressed as a whole; leave out .gz"):
+        score(source, tmp_path / "out.gz", output_format=output_format)
+    left_behind(tmp_path, "in.parquet")
+
+
 @pytest.mark.parametrize(
     ("target", "error", "match"),
     [

@@ -104,6 +104,23 @@ def test_a_failed_writer_stops_the_reader():
     assert len(read) < 100
 
 
+def test_a_failed_writer_stops_a_stage_in_the_middle_of_a_window():
+    given_up = threading.Event()
+
+    def classify(piece: Piece) -> Piece:
+        if piece.number and given_up.wait(timeout=20):
+            raise local.GivenUp
+        return piece
+
+    def write(_: Piece) -> None:
+        raise OSError("full")
+
+    begun = time.monotonic()
+    with pytest.raises(OSError, match="full"):
+        local.run(pieces(5), encode=same, classify=classify, append=same, write=write, given_up=given_up)
+    assert time.monotonic() - begun < 10
+
+
 def test_stages_overlap():
     def work(piece: Piece) -> Piece:
         time.sleep(0.02)

@@ -159,7 +159,7 @@ def test_scores_of_other_ways_to_read_are_not_mixed_up(tiny_model, tmp_path):
 
 def test_a_pair_is_refused_before_the_model_is_loaded(model, tmp_path):
     source = write(tmp_path / "in.parquet", pa.table({"a": ["x"], "b": ["y"]}))
-    with pytest.raises(UsageError, match="--long-text window reads one text a row, not the pair a and b"):
+    with pytest.raises(UsageError, match="fitted on 'text'; name one column, not 2"):
         scorer.score(source, tmp_path / "out.parquet", model=str(model), text_column=("a", "b"))
     with pytest.raises(UsageError, match="reads one text a row"):
         scorer.load(str(model)).score_texts(["x"], ["y"])

@@ -164,10 +164,14 @@ def test_a_missing_column_has_near_misses(tmp_path: Path) -> None:
 
 def test_text_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "in.parquet"
-    bad = pa.array([b"ok", b"caf\xe9"]).view(pa.string())
-    pq.write_table(pa.table({"text": bad}), path)
+    bad = pa.table({"text": pa.array([b"ok", b"caf\xe9"]).view(pa.string())})
+    pq.write_table(bad, path)
     with pytest.raises(DataError, match="column 'text', rows 1 to 2: a text is not UTF-8"):
         read(path, "text")
+    pq.write_table(pa.table({"text": ["good"] * 10}), tmp_path / "first.parquet")
+    pq.write_table(pa.concat_tables([pa.table({"text": ["good"] * 5}), bad]), path, row_group_size=5)
+    with pytest.raises(DataError, match=r"in\.parquet: column 'text', rows 6 to 7: a text is not UTF-8"):
+        read(tmp_path, "text")
 
 
 def test_several_files_and_row_groups_in_order(tmp_path: Path) -> None:

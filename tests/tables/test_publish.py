@@ -102,6 +102,16 @@ def test_47_targets_that_are_no_files(tmp_path: Path, source: Path) -> None:
         check_target(tmp_path / "none" / "out.csv", [source], force=True)
 
 
+def test_an_output_is_local(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("s3://bucket/out.csv", "gs://bucket/folder/out.csv", "https://host/out.csv"):
+        with pytest.raises(OutputRefused, match=f"{name}: outputs are local"):
+            check_target(Path(name), [source], force=False)
+    check_target(Path("a:b.csv"), [source], force=False)
+    Path("s3:/bucket").mkdir(parents=True)
+    check_target(Path("s3://bucket/out.csv"), [source], force=False)
+
+
 def test_an_existing_target_needs_force(tmp_path: Path, source: Path) -> None:
     target = tmp_path / "out.csv"
     check_target(target, [source], force=False)

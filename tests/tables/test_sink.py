@@ -245,6 +245,18 @@ def test_a_schema_that_the_format_cannot_hold_is_refused(tmp_path: Path) -> None
         open_sink(tmp_path / "out.parquet", format="parquet", schema=pa.schema([("s", pa.struct([]))]))
 
 
+TWINS = pa.struct([("a", pa.int8()), ("a", pa.int8())])
+
+
+@pytest.mark.parametrize("kind", [TWINS, pa.list_(TWINS), pa.struct([("x", pa.int8()), ("y", TWINS)])])
+def test_text_that_would_lose_one_of_two_fields_is_refused(tmp_path: Path, kind: pa.DataType) -> None:
+    schema = pa.schema([("n", pa.struct([("a", pa.int8()), ("b", pa.int8())])), ("s", kind)])
+    for format in ("csv", "tsv", "jsonl"):
+        with pytest.raises(DataError, match="column 's': a struct with two fields 'a'"):
+            open_sink(tmp_path / "out", format=format, schema=schema)  # type: ignore[arg-type]
+    open_sink(tmp_path / "out", format="arrow", schema=schema).abort()
+
+
 def test_a_stream_stays_open_and_takes_any_format() -> None:
     table = pa.table({"a": [1, 2]})
     for format in ("parquet", "csv", "tsv", "jsonl", "arrow"):

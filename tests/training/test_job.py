@@ -317,7 +317,10 @@ def test_a_length_beyond_the_positions_is_refused(tiny_model: TinyModel, archite
     model = tiny_model(architecture, max_positions=24)
     with pytest.raises(ConfigError, match="has 24 positions"):
         run(train, model, max_length=25)
-    run(train, model, max_length=24, max_steps=1)
+    console = Remembering()
+    run(train, model, console, max_length=24, max_steps=1)
+    (warning,) = console.having("longer than --max-length 24 and cut off")
+    assert warning.endswith("; read them whole with --long-text window")
 
 
 def test_a_tokenizer_larger_than_the_embeddings_is_refused(base: Path, workdir: Path) -> None:

@@ -36,6 +36,11 @@ def test_a_free_place_is_accepted() -> None:
     check_output(Path("models/new"), force=False)
 
 
+def test_a_place_on_another_machine_is_refused() -> None:
+    with pytest.raises(OutputRefused, match="outputs are local"):
+        check_output(Path("s3://bucket/model"), force=False)
+
+
 def test_an_existing_output_needs_force() -> None:
     model(Path("out"))
     with pytest.raises(OutputRefused, match="exists already"):
