@@ -20,6 +20,8 @@ from scorer.classifier.forward.transfer import to_device
 
 # Where torch's fused kernel beats plain products on a CPU: it has a fixed cost a sequence and head.
 _FUSED_FROM = {torch.float32: 48, torch.bfloat16: 513, torch.float16: 0}
+# A CPU's caches hold so many scores until they have been used.
+_SCORES_AT_ONCE = 3 << 20
 # Between these sums of powers nothing has overflowed, and what has underflowed is less than a rounding error.
 _SAFE_SUMS = (1e-25, 1e37)
 
@@ -46,6 +48,11 @@ class Rectangle:
         mask = np.arange(shortest, longest) < lengths[:, None]
         return cls(len(lengths), longest, shortest, to_device(mask[:, None, None, :], device))
 
+    def take(self, rows: slice) -> Rectangle:
+        """The same places of some of the `rows`."""
+        count = len(range(*rows.indices(self.rows)))
+        return Rectangle(count, self.length, self.shortest, None if self.mask is None else self.mask[rows])
+
     @cached_property
     def whole_mask(self) -> Tensor | None:
         """(rows, 1, 1, length) bool, true where there is a token; None when there is one everywhere."""
@@ -61,8 +68,14 @@ def query_scale(width: int) -> float:
 def attend(qkv: Tensor, shape: Rectangle, *, heads: int) -> Tensor:
     """Every place attends to the tokens of its sequence: qkv (rows * length, 3 * hidden) to context (rows * length,
     hidden)."""
-    query, key, value = qkv.view(shape.rows, shape.length, 3, heads, -1).permute(2, 0, 3, 1, 4)
-    return _attention(query, key, value, shape).transpose(1, 2).reshape(qkv.shape[0], -1)
+    parts = qkv.view(shape.rows, shape.length, 3, heads, -1).permute(2, 0, 3, 1, 4)
+    context = qkv.new_empty(shape.rows, shape.length, heads, parts.shape[-1])
+    at_once = max(_SCORES_AT_ONCE // (heads * shape.length**2), 1) if qkv.device.type == "cpu" else shape.rows
+    for first in range(0, shape.rows, at_once):
+        rows = slice(first, first + at_once)
+        query, key, value = parts[:, rows]
+        context[rows] = _attention(query, key, value, shape.take(rows)).transpose(1, 2)
+    return context.view(qkv.shape[0], -1)
 
 
 def attend_first(query: Tensor, hidden: Tensor, shape: Rectangle) -> Tensor:
