@@ -51,6 +51,8 @@ class Rectangle:
     def take(self, rows: slice) -> Rectangle:
         """The same places of some of the `rows`."""
         count = len(range(*rows.indices(self.rows)))
+        if count == self.rows:
+            return self
         return Rectangle(count, self.length, self.shortest, None if self.mask is None else self.mask[rows])
 
     @cached_property

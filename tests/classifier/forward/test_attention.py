@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from scorer.classifier.forward import attention
 from scorer.classifier.forward.attention import Rectangle, attend, attend_first, query_scale
 
 HEADS, WIDTH = 2, 8
@@ -74,3 +75,18 @@ def test_what_stands_behind_a_sequence_is_not_seen(lengths):
     query = torch.randn(len(lengths), HEADS, WIDTH)
     firsts = [attend_first(query, each[..., :WIDTH].flatten(0, 1), rectangle(lengths)) for each in (qkv, other)]
     assert torch.equal(*firsts)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("lengths", [[7, 7, 7, 7, 7], [7, 6, 3, 1, 1], [9]])
+def test_a_few_texts_at_a_time_attend_as_all_at_once(dtype, lengths, monkeypatch):
+    torch.manual_seed(0)
+    qkv = torch.randn(len(lengths) * max(lengths), 3 * HEADS * WIDTH).to(dtype)
+    whole = attend(qkv, rectangle(lengths), heads=HEADS)
+    taken = []
+    take = Rectangle.take
+    monkeypatch.setattr(Rectangle, "take", lambda shape, rows: taken.append(rows) or take(shape, rows))
+    monkeypatch.setattr(attention, "_SCORES_AT_ONCE", 2 * HEADS * max(lengths) ** 2)
+    parts = attend(qkv, rectangle(lengths), heads=HEADS)
+    assert taken == [slice(first, first + 2) for first in range(0, len(lengths), 2)]
+    torch.testing.assert_close(parts, whole, atol=1e-6 if dtype == torch.float32 else 1e-2, rtol=0)
