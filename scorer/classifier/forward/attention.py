@@ -49,8 +49,10 @@ class Rectangle:
         return cls(len(lengths), longest, shortest, to_device(mask[:, None, None, :], device))
 
     def take(self, rows: slice) -> Rectangle:
-        """The same places of some of the `rows`."""
+        """The same places of some of the `rows`; of all of them this one itself, whose whole mask is made once."""
         count = len(range(*rows.indices(self.rows)))
+        if count == self.rows:
+            return self
         return Rectangle(count, self.length, self.shortest, None if self.mask is None else self.mask[rows])
 
     @cached_property

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from scorer.classifier.forward import attention
 from scorer.classifier.forward.attention import Rectangle, attend, attend_first, query_scale
 
 HEADS, WIDTH = 2, 8
@@ -74,3 +75,20 @@ def test_what_stands_behind_a_sequence_is_not_seen(lengths):
     query = torch.randn(len(lengths), HEADS, WIDTH)
     firsts = [attend_first(query, each[..., :WIDTH].flatten(0, 1), rectangle(lengths)) for each in (qkv, other)]
     assert torch.equal(*firsts)
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 2, 4])
+@pytest.mark.parametrize("lengths", [[9, 9, 4, 9, 1], [9] * 5, [60, 47, 60, 1, 59]])
+def test_a_few_texts_at_a_time_see_what_they_see_together(lengths, rows_at_once, monkeypatch):
+    torch.manual_seed(0)
+    longest = max(lengths)
+    qkv = torch.randn(len(lengths) * longest, 3 * HEADS * WIDTH)
+    together = attend(qkv, rectangle(lengths), heads=HEADS)
+    monkeypatch.setattr(attention, "_SCORES_AT_ONCE", rows_at_once * HEADS * longest**2)
+    torch.testing.assert_close(attend(qkv, rectangle(lengths), heads=HEADS), together)
+
+
+def test_the_mask_of_a_whole_batch_is_made_once():
+    shape = rectangle([5, 3])
+    assert shape.take(slice(0, 9)).whole_mask is shape.whole_mask
+    assert shape.take(slice(1, 9)).whole_mask.tolist() == [[[[True, True, True, False, False]]]]
