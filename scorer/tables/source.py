@@ -202,9 +202,12 @@ def _visible(name: str) -> bool:
 
 
 def _is_file(path: Path) -> bool:
-    if path.is_symlink() and not path.exists():
-        raise InputMissing(f"{path}: a symlink to nothing; remove it, or bring back what it links to")
-    return path.is_file()
+    try:
+        if path.is_symlink() and not path.exists():
+            raise InputMissing(f"{path}: a symlink to nothing; remove it, or bring back what it links to")
+        return path.is_file()
+    except OSError as error:  # a folder that may be listed and not entered
+        raise from_os_error(error) from error
 
 
 def _check_name(path: Path, file_format: FileFormat) -> None:
