@@ -69,11 +69,11 @@ def _plain_normalizer(tokenizer: Tokenizer) -> BertNormalizer | None:
     """One that lowers the case where the normalizer of `tokenizer` does, and nothing else.
 
     None where that is not the same for plain texts: with another normalizer or pre-tokenizer, and with added tokens
-    that only become plain when they are normalized.
+    that are looked for in normalized text, since the white space and the letters in them are normalized, too.
     """
     own = tokenizer.normalizer
     if not isinstance(own, BertNormalizer) or not isinstance(tokenizer.pre_tokenizer, BertPreTokenizer):
         return None
-    if not all(_is_plain(token.content) for token in tokenizer.get_added_tokens_decoder().values()):
+    if any(token.normalized for token in tokenizer.get_added_tokens_decoder().values()):
         return None
     return BertNormalizer(clean_text=False, handle_chinese_chars=False, strip_accents=False, lowercase=own.lowercase)

@@ -75,7 +75,7 @@ class ModelMetadata:
             document = json.loads(path.read_text(encoding="utf-8"))
             version = document.pop("schema_version")
             if version not in _READABLE:
-                raise ModelError(f"{path}: schema version {version}; this scorer reads version {SCHEMA_VERSION}")
+                raise ModelError(f"{path}: schema version {version}; this scorer reads versions up to {SCHEMA_VERSION}")
             labels = document.pop("labels")
             profile = document.pop("profile", None)
             metadata = cls(

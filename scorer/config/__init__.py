@@ -20,7 +20,7 @@ from scorer.config.diff import DiffConfig
 from scorer.config.evaluate import EvaluateConfig
 from scorer.config.fit import PRESETS, FitConfig, Preset
 from scorer.config.score import FrameConfig, ScoreConfig
-from scorer.config.settings import Checked, Setting, settings_of
+from scorer.config.settings import Checked, Setting, check_utf8, settings_of
 
 __all__ = [
     "LATEST_MODEL",
@@ -41,5 +41,6 @@ __all__ = [
     "Preset",
     "ScoreConfig",
     "Setting",
+    "check_utf8",
     "settings_of",
 ]

@@ -41,7 +41,7 @@ class Checked:
     def __post_init__(self) -> None:
         for name, kind in get_type_hints(type(self)).items():
             object.__setattr__(self, name, _converted(getattr(self, name), kind))
-            _check_utf8(getattr(self, name))
+            check_utf8(getattr(self, name))
         for field, setting, kind in settings_of(type(self)):
             value, choices = getattr(self, field.name), _choices(kind)
             given = f"--{field.name.replace('_', '-')} {value}"
@@ -53,7 +53,7 @@ class Checked:
                 raise UsageError(f"{given}: not one of {', '.join(choices)}")
 
 
-def _check_utf8(value: Any) -> None:
+def check_utf8(value: Any) -> None:
     """UsageError for a text or a path, or one of several, that is not UTF-8: Arrow opens no file of such a name, and no
     summary or model card can say it."""
     for part in value if isinstance(value, tuple) else (value,):

@@ -27,7 +27,7 @@ def read_lineage(path: Path) -> dict[str, Any] | None:
         return None
     try:
         lineage = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: the footer's {LINEAGE_KEY!r} entry is not JSON") from error
     if not isinstance(lineage, dict):
         raise DataError(f"{path}: the footer's {LINEAGE_KEY!r} entry is {type(lineage).__name__}, not an object")

@@ -19,7 +19,7 @@ from typing import Final, NoReturn
 
 import pyarrow as pa
 
-from scorer.config import FileFormat
+from scorer.config import FileFormat, check_utf8
 from scorer.errors import DataError, InputMissing, UsageError, from_os_error
 from scorer.tables import delimited, identity, ipc, jsonlines, parquet
 from scorer.tables.formats import (
@@ -202,20 +202,18 @@ def _visible(name: str) -> bool:
 
 
 def _is_file(path: Path) -> bool:
-    if path.is_symlink() and not path.exists():
-        raise InputMissing(f"{path}: a symlink to nothing; remove it, or bring back what it links to")
-    return path.is_file()
+    try:
+        if path.is_symlink() and not path.exists():
+            raise InputMissing(f"{path}: a symlink to nothing; remove it, or bring back what it links to")
+        return path.is_file()
+    except OSError as error:  # a folder that may be listed and not entered
+        raise from_os_error(error) from error
 
 
 def _check_name(path: Path, file_format: FileFormat) -> None:
     """UsageError for a name that is not UTF-8, unless the file is plain text: everything else Arrow is to open."""
-    if file_format in TEXT_FORMATS and compression_of(path) is None:
-        return
-    try:
-        str(path).encode()
-    except UnicodeEncodeError as error:
-        shown = str(path).encode(errors="replace").decode()
-        raise UsageError(f"{shown}: a name that is not UTF-8; rename it") from error
+    if file_format not in TEXT_FORMATS or compression_of(path) is not None:
+        check_utf8(path)
 
 
 def _check_beginning(path: Path, file_format: FileFormat) -> None:

@@ -23,12 +23,12 @@ TEXTS = st.one_of(
 )
 
 
-def tokenizer(normalizer=None, pre_tokenizer=None, *, added: str = "[CLS]") -> Tokenizer:
+def tokenizer(normalizer=None, pre_tokenizer=None, *, added: str = "") -> Tokenizer:
     made = Tokenizer(WordPiece({word: place for place, word in enumerate(WORDS)}, unk_token="[UNK]"))
     made.normalizer = normalizer or BertNormalizer()
     made.pre_tokenizer = pre_tokenizer or BertPreTokenizer()
     made.add_special_tokens(["[CLS]", "[SEP]"])
-    made.add_tokens([added])
+    made.add_tokens([added] if added else [])
     made.post_processor = BertProcessing(("[SEP]", 3), ("[CLS]", 2))
     return made
 
@@ -66,6 +66,7 @@ def test_plain_texts_go_the_short_way(monkeypatch):
     "made",
     [
         pytest.param(tokenizer(added="caf\u00e9"), id="an added token that becomes plain"),
+        pytest.param(tokenizer(added="a b"), id="an added token with white space in it"),
         pytest.param(tokenizer(Lowercase()), id="another normalizer"),
         pytest.param(tokenizer(pre_tokenizer=Whitespace()), id="another way to split"),
     ],

@@ -187,4 +187,4 @@ def test_a_write_that_fails_stops_the_device_in_the_middle_of_a_window(tmp_path,
     source = write(tmp_path / "in.parquet", rows(600))
     with pytest.raises(StorageError, match="full"):
         scorer.score(source, tmp_path / "out.parquet", model=str(tiny_model("bert")), **OPTIONS | {"batch_tokens": 4})
-    assert 150 < before[0] <= made[0].calls < before[0] + 100
+    assert 150 < before[0] <= made[0].calls < before[0] + 200

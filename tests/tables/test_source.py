@@ -137,6 +137,19 @@ def test_a_folder_that_may_not_be_read_is_not_passed_over(tmp_path: Path) -> Non
         Source.open(str(tmp_path))
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may enter everywhere")
+def test_a_folder_that_may_be_listed_and_not_entered(tmp_path: Path) -> None:
+    folder = tmp_path / "listed"
+    folder.mkdir()
+    (folder / "a.csv").write_text("a,b\n1,2\n")
+    folder.chmod(0o400)
+    try:
+        with pytest.raises(NotPermitted, match=r"listed/a\.csv"):
+            Source.open(str(tmp_path))
+    finally:
+        folder.chmod(0o700)
+
+
 def test_what_another_run_has_not_finished_is_no_input(tmp_path: Path) -> None:
     target = tmp_path / "a.csv"
     target.write_text("a,b\n1,2\n")

@@ -49,7 +49,7 @@ class Rectangle:
         return cls(len(lengths), longest, shortest, to_device(mask[:, None, None, :], device))
 
     def take(self, rows: slice) -> Rectangle:
-        """The same places of some of the `rows`."""
+        """The same places of some of the `rows`; of all of them this one itself, whose whole mask is made once."""
         count = len(range(*rows.indices(self.rows)))
         if count == self.rows:
             return self
