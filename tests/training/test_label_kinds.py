@@ -130,7 +130,9 @@ def test_texts_with_a_separator_are_fitted_and_remembered(
     path.write_text(
         "".join(line + ('""' if line.endswith(",") else "") + "\n" for line in path.read_text().splitlines())
     )
-    run(path, tiny_model("bert"), label_separator=";", max_steps=2, output=Path("model"))
+    console = Remembering()
+    run(path, tiny_model("bert"), console, label_separator=";", max_steps=2, output=Path("model"))
+    assert console.having("exact match ")
     metadata = ModelMetadata.read(Path("model"))
     assert metadata is not None
     assert (metadata.label_separator, metadata.labels.names) == (";", tuple(TOPICS))
@@ -210,8 +212,11 @@ def test_where_no_confidence_is_enough_every_row_abstains(
 def test_numbers_have_distances(tiny_model: TinyModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     rows = [(text, 1 + number % 3) for number, text in enumerate(sentences(60))]
-    summary = run(write_csv(Path("t.csv"), ("text", "stars"), rows), tiny_model("bert"), max_steps=1)
+    console = Remembering()
+    summary = run(write_csv(Path("t.csv"), ("text", "stars"), rows), tiny_model("bert"), console, max_steps=1)
     assert {"mean_absolute_error", "quadratic_weighted_kappa", "within_one"} <= summary.metrics.keys()
+    assert console.having(f"mean absolute error {summary.metrics['mean_absolute_error']:.4f}, ")
+    assert console.having("(uncalibrated ")
 
 
 def test_class_ids_have_no_distances(tiny_model: TinyModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
