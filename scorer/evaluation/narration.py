@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from scorer.evaluation.findings import Findings
 from scorer.metrics.thresholds import LEAST_ROWS, Threshold
+from scorer.metrics.words import describe
 
-_MOST_LABELS = 30
 _MOST_SLICES = 10
 # Of ten data sets in wide use the worst has about 10 % (Northcutt et al. 2021, "Pervasive Label Errors in Test Sets").
 _MOST_NOISE = 0.15
@@ -18,24 +18,7 @@ _MOST_NOISE = 0.15
 
 def narrate(findings: Findings, *, show: int) -> Iterator[str]:
     """The lines, most important first within each part; `show` bounds the lists of rows."""
-    metrics, raw = findings.metrics, findings.raw
-    met = [label for label in metrics.labels if label.occurs]
-    for label in sorted(met, key=lambda label: label.f1)[:_MOST_LABELS]:
-        yield (
-            f"label {label.name}: precision {label.precision:.3f}, recall {label.recall:.3f}, F1 {label.f1:.3f}, "
-            f"{label.support} rows"
-        )
-    if (hidden := len(met) - _MOST_LABELS) > 0:
-        yield f"and {hidden} labels with a higher F1"
-    if absent := len(metrics.labels) - len(met):
-        yield f"and {absent} labels that no row has and the model never gives"
-    more = "".join(f", {name.replace('_', ' ')} {value:.4f}" for name, value in metrics.more.items())
-    accuracy = "exact match" if findings.labels.multi else "accuracy"
-    yield f"{accuracy} {metrics.accuracy:.4f}, macro F1 {metrics.macro_f1:.4f}{more} on {metrics.rows} rows"
-    yield (
-        f"calibration error {metrics.ece:.4f} (uncalibrated {raw.ece:.4f}), negative log-likelihood {metrics.nll:.4f} "
-        f"({raw.nll:.4f})"
-    )
+    yield from describe(findings.metrics, findings.raw)
     if not findings.labels.multi:
         yield from (_reached(target, found) for target, found in findings.reaching.items())
     yield from _worse(findings)

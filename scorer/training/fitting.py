@@ -54,7 +54,7 @@ _COPIES_ON_DISK = 3 * 3 + 2
 
 @dataclass(frozen=True)
 class Fitted:
-    """The outcome; `peak_memory` in bytes."""
+    """The outcome; `peak_memory` in bytes, `raw` the metrics before calibration."""
 
     output: Path
     device: str
@@ -63,6 +63,7 @@ class Fitted:
     steps: int
     peak_memory: int
     metrics: Metrics
+    raw: Metrics
     seeds: list[dict[str, Any]]
 
 
@@ -113,6 +114,7 @@ class Fitting:
             state.global_step,
             _peak_memory(self._device),
             verdict.metrics,
+            verdict.raw,
             seeds,
         )
 

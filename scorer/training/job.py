@@ -17,6 +17,7 @@ from scorer.classifier.long_text import LongText
 from scorer.config import FitConfig
 from scorer.errors import UsageError
 from scorer.examples.targets import check_separator
+from scorer.metrics.words import describe
 from scorer.runs.console import Console
 from scorer.training.data import TrainingData, load_data
 from scorer.training.output import check_output, default_output
@@ -68,7 +69,7 @@ def fit(config: FitConfig, console: Console) -> FitSummary:
 
     fitted = fit_and_write(config, data, output, console)
     summary = _summary(fitted, data, seconds=time.monotonic() - started)
-    _conclude(summary, console)
+    _conclude(summary, fitted, console)
     return summary
 
 
@@ -113,14 +114,10 @@ def _summary(fitted: Fitted, data: TrainingData, *, seconds: float) -> FitSummar
     )
 
 
-def _conclude(summary: FitSummary, console: Console) -> None:
+def _conclude(summary: FitSummary, fitted: Fitted, console: Console) -> None:
     metrics = summary.metrics
-    for label in metrics["labels"]:
-        console.say(
-            f"label {label['name']}: precision {label['precision']:.3f}, recall {label['recall']:.3f}, "
-            f"F1 {label['f1']:.3f}, {label['support']} rows"
-        )
-    console.say(f"accuracy {metrics['accuracy']:.4f}, macro F1 {metrics['macro_f1']:.4f} on {metrics['rows']} rows")
+    for line in describe(fitted.metrics, fitted.raw):
+        console.say(line)
     if metrics.get("coverage") == 0.0:
         console.warn(
             f"--abstain: no confidence makes sure of that share on {metrics['rows']} validation rows, so every row "

@@ -98,6 +98,8 @@ def test_success_is_one_json_line_on_stdout_and_silence_on_stderr(folder, cli):
     summary = json.loads(ran.out)
     assert ran.out.count("\n") == 1
     assert (summary["rows"], summary["statuses"]) == (2, {"null": 1, "ok": 1})
+    assert (summary["engine"]["backend"], summary["engine"]["reason"]) == ("packed", "bert models need no padding")
+    assert set(summary["busy"]) == {"read", "encode", "classify", "append", "write"}
     oracle = Oracle(folder / "models" / "one")
     assert_answers(pq.read_table(folder / "out.parquet").to_pylist(), oracle.rows(["good room", None]))
 
@@ -105,6 +107,21 @@ def test_success_is_one_json_line_on_stdout_and_silence_on_stderr(folder, cli):
     assert again.code == 0
     assert json.loads(again.out)["finished_before"]
     assert cli("score", "in.parquet", "out.parquet", "--precision", "fp32", "--quiet").out == ""
+
+
+def test_a_dry_run_says_what_the_job_will_cost_and_writes_nothing(folder, cli):
+    before = sorted(folder.rglob("*"))
+    ran = cli("score", "in.parquet", "out.parquet", "--precision", "fp32", "--device", "cpu", "--dry-run")
+    assert (ran.code, ran.out.count("\n")) == (0, 1)
+    found = json.loads(ran.out)
+    counts, cost = ran.err.splitlines()
+    assert counts == (
+        f"2 rows, {found['tokens']} tokens (from the first 2 rows): 0.0% truncated at 128 tokens, 0.0% duplicates, "
+        "0.0% in the cache"
+    )
+    assert cost.startswith("about ")
+    assert cost.endswith(f" and {found['peak_memory_mib']:,} MiB with packed in fp32 on cpu")
+    assert sorted(folder.rglob("*")) == before
 
 
 def test_the_environment_and_a_file_set_options(folder, cli):

@@ -58,6 +58,16 @@ def test_a_label_of_one_row_is_in_no_model_that_judges_it(tmp_path: Path, monkey
     assert [label.support for label in found.findings.metrics.labels] == [12, 11, 1]
 
 
+def test_rows_of_several_labels_are_judged_under_the_thresholds_of_the_model(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = make_fitted(tmp_path / "model", ("anger", "joy", "love"), multi=True)
+    rows = [(text, ("anger|joy", "joy", "love")[number % 3]) for number, text in enumerate(texts(24))]
+    found = run(write_csv(tmp_path / "data.csv", ("sentence", "score"), rows), model, folds=2)
+    assert [label.support for label in found.findings.metrics.labels] == [8, 16, 8]
+    assert found.findings.decision.thresholds == (0.4,) * 3
+    assert len(found.temperature) == 3, "each label has its own, the mean of the folds"
+
+
 def test_a_signal_ends_it_at_once_and_leaves_nothing(fitted: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()

@@ -25,6 +25,8 @@ from scorer.evaluation import output
 from scorer.evaluation.job import EvaluationSummary
 from scorer.scoring.verification import verify_file
 from tests.evaluation.fitted import TEMPERATURE, logits, make_fitted, run, texts
+from tests.reports.test_evaluate_page import SECTIONS
+from tests.reports.test_fit_page import headings
 from tests.training.fits import Remembering, write_csv
 
 WITHOUT_TEXT = 7
@@ -165,6 +167,7 @@ def test_the_page_shows_how_often_each_label_is_given_and_how_long_the_texts_are
     assert [label.predicted for label in found.findings.metrics.labels] == [answers.count(1), answers.count(5)]
     assert (sum(found.findings.lengths), found.findings.truncated_share) == (59, 0.0)
     page = found.config.report.read_text(encoding="utf-8")
+    assert headings(page) == ["Before you read on", *SECTIONS]
     assert f"{answers.count(1)}</span>" in page.split('id="label-frequencies"')[1]
     assert "0.0 % of the texts are longer than the max length of 32 tokens" in page
 

@@ -121,7 +121,7 @@ def evaluate_page(labels: tuple[str, ...], *, multi: bool = False, texts: tuple[
             long_text=LongText("window", 32),
         ),
         remarks=[Remark("warning", "the model was fitted on these rows")],
-        configuration={},
+        configuration={"label column": "stars", "temperature": [1.4]},
         lineage={"model": "x"},
         **shown,
     )

@@ -20,6 +20,8 @@ SECTIONS = [
     "Hardest rows",
     "Label frequencies",
     "Text lengths",
+    "Configuration",
+    "Lineage",
 ]
 
 
@@ -28,7 +30,7 @@ def test_it_has_every_section_and_all_figures(multi: bool) -> None:
     page = evaluate_page(names(5), multi=multi)
     found = checked(page.html())
     expected = [heading for heading in SECTIONS if not (multi and heading == "Confusion")]
-    assert re.findall("<h2>(.*?)</h2>", page.html()) == ["Before you read on", *expected, "Lineage"]
+    assert re.findall("<h2>(.*?)</h2>", page.html()) == ["Before you read on", *expected]
     assert {f"{value:.4f}" for value in page.metrics.headline().values()} <= set(found.texts)
     assert {f"loss {row.loss:.2f}" for row in page.hardest} <= set(found.texts)
     assert "The rows with the highest loss. " in page.html(), "right answers may be among them"

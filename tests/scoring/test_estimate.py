@@ -97,12 +97,14 @@ def test_time_is_interpolated_by_length():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "column"), [("mixed_4096", "text"), ("movie_reviews_long", "review")])
-def test_the_time_is_told_to_within_a_quarter(realdata, real_model, run_scorer, name, column):
+def test_time_and_memory_are_told_to_within_a_quarter(realdata, real_model, run_scorer, name, column):
     """In processes of their own, both of them after one that has brought libraries and model into memory."""
     job = ("score", realdata / f"{name}.parquet", "out.parquet", "-m", real_model, "--text-column", column)
     ran = [run_scorer(*job, *options, timeout=600) for options in (("--dry-run", "--limit", 1), ("--dry-run",), ())]
     assert [one.returncode for one in ran] == [0, 0, 0], [one.stderr for one in ran]
     told, found = (json.loads(one.stdout) for one in ran[1:])
     assert told["tokens"] == found["tokens"]
-    print(name, "told", told["seconds"], "took", found["seconds"])  # noqa: T201  the figures are what this is run for
-    assert told["seconds"] == pytest.approx(found["seconds"], rel=0.25)
+    for figure in ("seconds", "peak_memory_mib"):
+        print(name, figure, "told", told[figure], "found", found[figure])  # noqa: T201  what this is run for
+    for figure in ("seconds", "peak_memory_mib"):
+        assert told[figure] == pytest.approx(found[figure], rel=0.25), figure

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -130,7 +131,9 @@ def test_texts_with_a_separator_are_fitted_and_remembered(
     path.write_text(
         "".join(line + ('""' if line.endswith(",") else "") + "\n" for line in path.read_text().splitlines())
     )
-    run(path, tiny_model("bert"), label_separator=";", max_steps=2, output=Path("model"))
+    console = Remembering()
+    run(path, tiny_model("bert"), console, label_separator=";", max_steps=2, output=Path("model"))
+    assert console.having("exact match ")
     metadata = ModelMetadata.read(Path("model"))
     assert metadata is not None
     assert (metadata.label_separator, metadata.labels.names) == (";", tuple(TOPICS))
@@ -210,8 +213,11 @@ def test_where_no_confidence_is_enough_every_row_abstains(
 def test_numbers_have_distances(tiny_model: TinyModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     rows = [(text, 1 + number % 3) for number, text in enumerate(sentences(60))]
-    summary = run(write_csv(Path("t.csv"), ("text", "stars"), rows), tiny_model("bert"), max_steps=1)
+    console = Remembering()
+    summary = run(write_csv(Path("t.csv"), ("text", "stars"), rows), tiny_model("bert"), console, max_steps=1)
     assert {"mean_absolute_error", "quadratic_weighted_kappa", "within_one"} <= summary.metrics.keys()
+    assert console.having(f"mean absolute error {summary.metrics['mean_absolute_error']:.4f}, ")
+    assert console.having("(uncalibrated ")
 
 
 def test_class_ids_have_no_distances(tiny_model: TinyModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,3 +235,34 @@ def test_class_ids_have_no_distances(tiny_model: TinyModel, tmp_path: Path, monk
     assert scored(Path("model"), ["good"])["score"].type == pa.int64()
     with pytest.raises(UsageError, match="nominal numbers"):
         scored(Path("model"), ["good"], expected=True)
+
+
+def test_pairs_are_scored_and_evaluated_as_a_pipeline_reads_them(
+    tiny_model: TinyModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [(f"number {number}", text, mood) for number, (text, mood) in enumerate(reviews(60))]
+    titles, bodies, _ = zip(*rows, strict=True)
+    train = write_csv(Path("train.csv"), ("title", "body", "label"), rows)
+    run(train, tiny_model("bert"), text_column=("title", "body"), learning_rate=3e-3, output=Path("model"))
+    metadata = ModelMetadata.read(Path("model"))
+    assert metadata is not None
+    classify = pipeline("text-classification", model="model", device="cpu", top_k=None)
+    pairs = [{"text": title, "text_pair": body} for title, body, _ in rows]
+    found = [{one["label"]: one["score"] for one in answers} for answers in classify(pairs, truncation=True)]
+    theirs = np.array([[scores[name] for name in metadata.labels.names] for scores in found])
+    expected = metadata.decision.probabilities(np.log(theirs))
+    said = [metadata.labels.names[index] for index in expected.argmax(axis=1)]
+
+    scorer = FrameScorer(FrameConfig(model="model", precision="fp32", device="cpu"))
+    table = scorer.score_frame(pa.table({"body": bodies, "title": titles}))
+    assert table["score"].to_pylist() == said
+    np.testing.assert_allclose(table["confidence"].to_numpy(), expected.max(axis=1), atol=1e-4)
+
+    files = {"rows": Path("rows.parquet"), "report": Path("page.html")}
+    evaluate(EvaluateConfig(data="train.csv", model="model", precision="fp32", device="cpu", **files), Remembering())
+    ranked = pq.read_table("rows.parquet").sort_by("row").to_pylist()
+    assert [(row["text"], row["text_pair"], row["label"]) for row in ranked] == rows
+    assert [row["score"] for row in ranked] == said
+    hardest = Path("page.html").read_text(encoding="utf-8").split('id="hardest-rows"')[1].split("</section>")[0]
+    assert len(re.findall(r"<bdi>number \d+</bdi></blockquote><blockquote>", hardest)) == 20

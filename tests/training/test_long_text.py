@@ -48,8 +48,9 @@ def accuracy(model: Path, valid: Path, target: Path) -> float:
     [
         ({"long_text": "head-tail"}, LongText("head-tail")),
         ({"long_text": "window", "stride": 2, "pooling": "mean"}, LongText("window", 2, "mean")),
+        ({"long_text": "window", "stride": 2, "pooling": "max"}, LongText("window", 2, "max")),
     ],
-    ids=["head-tail", "window"],
+    ids=["head-tail", "mean of windows", "max of windows"],
 )
 def test_what_stands_at_the_end_is_learned_and_scored_alike(tiny_model, tmp_path, files, options, kept):
     train, valid = files

@@ -9,6 +9,7 @@ from html import unescape
 from pathlib import Path
 
 from tests.conftest import TinyModel
+from tests.reports.test_fit_page import SECTIONS, headings
 from tests.training.fits import reviews, run, write_csv
 
 
@@ -17,7 +18,9 @@ def test_the_hardest_rows_stand_beside_their_own_labels(tiny_model: TinyModel, t
     other, model = {"bad": "good", "good": "bad"}, tmp_path / "model"
     rows = [(text, mood if i % 10 else other[mood]) for i, (text, mood) in enumerate(reviews(160))]
     run(write_csv(tmp_path / "train.csv", ("text", "label"), rows), tiny_model(), output=model)
-    page = (model / "report.html").read_text(encoding="utf-8").split('id="hardest-rows"')[1].split("</section>")[0]
+    whole = (model / "report.html").read_text(encoding="utf-8")
+    assert headings(whole) == [heading for heading in SECTIONS if heading not in ("Data checks", "Seeds")]
+    page = whole.split('id="hardest-rows"')[1].split("</section>")[0]
     shown = re.findall(
         r"<blockquote><bdi>(.*?)</bdi></blockquote>.*?"
         r'class="truth"><bdi>(.*?)</bdi>.*?class="predicted"><bdi>(.*?)</bdi>.*?loss ([\d.]+)',

@@ -75,6 +75,8 @@ def test_the_model_remembers_what_each_seed_came_to(base: Path) -> None:
     assert json.loads((alone.model / "metrics.json").read_text())["seeds"] == []
     assert "best of 2 fits" in (summary.model / "README.md").read_text()
     assert "best of" not in (alone.model / "README.md").read_text()
+    pages = [(one.model / "report.html").read_text(encoding="utf-8") for one in (summary, alone)]
+    assert ["<h2>Seeds</h2>" in page for page in pages] == [True, False]
 
 
 def test_another_metric_may_keep_another_seed(base: Path) -> None:

@@ -1,6 +1,6 @@
 """OpenVINO on the plain exported model: what a person gets who converts the model and sorts by tokens.
 
-`equal_lengths` is an ablation: the same engine and model with batches of one length, as scorer has them.
+`equal_lengths` is an ablation: the same engine and model with batches of one length, which pad nothing.
 """
 
 from __future__ import annotations
