@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import compress
 from operator import not_
+from threading import Lock
 
 from tokenizers import Encoding, Tokenizer
 from tokenizers.normalizers import BertNormalizer
@@ -24,11 +25,12 @@ Text = str | tuple[str, str]
 
 
 class BatchTokenizer:
-    """`tokenizer`, whose normalizer is another one while it encodes plain texts. Used by one thread at a time."""
+    """`tokenizer`, whose normalizer is another one while it encodes plain texts. Threads take turns."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
         self._plain_normalizer = _plain_normalizer(tokenizer)
+        self._turn = Lock()
 
     def truncate(self, max_length: int | None) -> None:
         """Cut texts off at `max_length` tokens from now on; None: nowhere."""
@@ -46,9 +48,10 @@ class BatchTokenizer:
         if self._plain_normalizer is None:
             return self._tokenizer.encode_batch_fast(texts)
         plain = [_is_plain(text) if isinstance(text, str) else all(map(_is_plain, text)) for text in texts]
-        with self._normalized_by(self._plain_normalizer):
-            found = iter(self._tokenizer.encode_batch_fast(list(compress(texts, plain))))
-        others = iter(self._tokenizer.encode_batch_fast(list(compress(texts, map(not_, plain)))))
+        with self._turn:
+            with self._normalized_by(self._plain_normalizer):
+                found = iter(self._tokenizer.encode_batch_fast(list(compress(texts, plain))))
+            others = iter(self._tokenizer.encode_batch_fast(list(compress(texts, map(not_, plain)))))
         return [next(found if is_plain else others) for is_plain in plain]
 
     @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,3 +78,13 @@ def test_where_plain_texts_need_the_whole_way(made, monkeypatch):
     monkeypatch.setattr(batch_tokenizer, "_is_plain", lambda _: True)
     texts = ["\u00e1 cafe", "[CLS] Aa!", "a\nb"]
     assert [each.ids for each in ours(texts)] == [made.encode(text).ids for text in texts]
+
+
+def test_threads_do_not_see_each_other_s_normalizer():
+    made = tokenizer()
+    texts = ["A " * 40, "\u00c1 " * 40] * 30
+    expected = [made.encode(text).ids for text in texts]
+    ours = BatchTokenizer(made)
+    with ThreadPoolExecutor(4) as pool:
+        for encodings in pool.map(ours, [texts] * 40):
+            assert [each.ids for each in encodings] == expected
