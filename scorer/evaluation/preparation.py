@@ -17,7 +17,7 @@ from scorer.examples.columns import LABEL_NAMES
 from scorer.examples.reading import Examples, read_examples
 from scorer.examples.targets import check_separator, label_indices, of_kind
 from scorer.runs.console import Console
-from scorer.scoring.origin import holds_predictions
+from scorer.scoring.origin import holds_predictions, not_labels
 from scorer.scoring.preparation import refuse_own_input
 from scorer.tables.columns import find_text_columns
 from scorer.tables.formats import format_of
@@ -91,10 +91,7 @@ def _label_column(config: EvaluateConfig, source: Source, metadata: ModelMetadat
     answers = [name for name in named if holds_predictions(source, name)]
     labels = [name for name in named if name not in answers]
     if answers and not labels:
-        raise UsageError(
-            f"{config.data}: column {answers[0]!r} holds predictions that scorer wrote; name the column of labels with "
-            "--label-column"
-        )
+        raise not_labels(config.data, answers[0])
     # Beside answers only one column is no guess.
     return labels[0] if answers and len(labels) == 1 else own
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from scorer.errors import DataError
+from scorer.errors import DataError, UsageError
 from scorer.tables.lineage import read_lineage
 from scorer.tables.source import Source
 
@@ -41,6 +41,13 @@ def holds_predictions(source: Source, column: str) -> bool:
     if f"{prefix}score_status" in source.names or (not prefix and "suspect_rank" in source.names):
         return True
     return source.format == "parquet" and prefix in _prefixes(source)
+
+
+def not_labels(where: object, column: str) -> UsageError:
+    """What to raise when `column` of the file `where`, which holds predictions, was taken for labels unasked."""
+    return UsageError(
+        f"{where}: column {column!r} holds predictions that scorer wrote; name the column of labels with --label-column"
+    )
 
 
 def _prefixes(source: Source) -> Iterator[str]:

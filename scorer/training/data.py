@@ -15,11 +15,12 @@ from scorer.classifier.labels import LabelSet, Targets
 from scorer.classifier.vocabulary import Vocabulary
 from scorer.config import FitConfig
 from scorer.errors import DataError, UsageError
+from scorer.examples.columns import LABEL_NAMES
 from scorer.examples.reading import Examples, read_examples
 from scorer.examples.split import stratified_split
 from scorer.examples.targets import label_indices, label_set
 from scorer.runs.console import Console
-from scorer.scoring.origin import holds_predictions
+from scorer.scoring.origin import holds_predictions, not_labels
 from scorer.tables.source import Source
 
 
@@ -48,6 +49,7 @@ class TrainingData:
 def load_data(config: FitConfig, console: Console) -> TrainingData:
     """Read, check and split the data; what was dropped and what the check warns of is a line on the console."""
     where = str(config.train)
+    _refuse_answers(config)
     train = read_examples(
         where,
         text_columns=config.text_column,
@@ -57,7 +59,6 @@ def load_data(config: FitConfig, console: Console) -> TrainingData:
     )
     _warn_dropped(train, where, console)
     name = train.columns.label
-    _refuse_answers(config, name)
     labels = label_set(train.labels, name=name, where=where, multi=train.multi, nominal=config.nominal)
     targets = label_indices(train.labels, labels, name=name, where=where)
     if labels.multi and config.abstain is not None:
@@ -77,13 +78,13 @@ def load_data(config: FitConfig, console: Console) -> TrainingData:
     return TrainingData(train, targets, valid, valid_targets, labels, _checked(config, check, console))
 
 
-def _refuse_answers(config: FitConfig, label: str) -> None:
-    """UsageError for a column of scorer's own answers that was only found by its name."""
-    if config.label_column is None and holds_predictions(Source.open(str(config.train)), label):
-        raise UsageError(
-            f"{config.train}: column {label!r} holds predictions that scorer wrote; name the column of labels with "
-            "--label-column"
-        )
+def _refuse_answers(config: FitConfig) -> None:
+    """UsageError when nobody named the labels, and scorer's own answers are all that would be found by name."""
+    if config.label_column is None:
+        source = Source.open(str(config.train))
+        named = [name for name in source.names if name.lower() in LABEL_NAMES]
+        if named and all(holds_predictions(source, name) for name in named):
+            raise not_labels(config.train, named[0])
 
 
 def _checked(config: FitConfig, check: SidesCheck, console: Console) -> SidesCheck:

@@ -292,9 +292,12 @@ def test_labels_that_training_lacks_are_refused(base: Path) -> None:
 
 def test_answers_of_scorer_are_not_learned_unasked(base: Path) -> None:
     rows = [(text, mood, "ok") for text, mood in reviews(40)]
-    train = write_csv(Path("train.csv"), ("sentence", "score", "score_status"), rows)
-    with pytest.raises(UsageError, match=r"column 'score' holds predictions that scorer wrote; .* --label-column"):
-        run(train, base, max_steps=1)
+    columns = ("sentence", "score", "score_status")
+    train = write_csv(Path("train.csv"), columns, rows)
+    with_unscored = write_csv(Path("unscored.csv"), columns, [*rows, ("", "", "empty")])
+    for file in (train, with_unscored):
+        with pytest.raises(UsageError, match=r"column 'score' holds predictions that scorer wrote; .* --label-column"):
+            run(file, base, max_steps=1)
     assert run(train, base, max_steps=1, label_column="score").steps == 1
 
 
