@@ -17,7 +17,7 @@ from scorer.checking.tally import Tally
 from scorer.classifier.labels import LabelKind
 from scorer.errors import ConfigError
 from scorer.examples.columns import is_label, is_list
-from scorer.examples.targets import missing_labels, plain_column
+from scorer.examples.targets import missing_labels, plain_column, spellings
 from scorer.tables.texts import is_text
 
 # More distinct labels than these are not told apart: the column is none of labels, and memory stays bounded.
@@ -176,8 +176,9 @@ class LabelCounter:
         return code
 
     def _among(self, name: str, labels: Collection[str]) -> bool:
-        """Whether `name` is one of `labels`, where a boolean may have a capital."""
-        return name in labels or (self.kind == "bool" and name.capitalize() in labels)
+        """Whether `name` is one of `labels`, however a boolean is spelt there."""
+        names = spellings(name == "true") if self.kind == "bool" else (name,)
+        return any(spelt in labels for spelt in names)
 
 
 def _any(of_values: NDArray[np.bool_], owner: NDArray[np.int64], rows: int) -> NDArray[np.bool_]:

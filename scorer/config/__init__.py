@@ -8,6 +8,7 @@ environment (`SCORER_MAX_LENGTH`) and a key of the configuration file, where `al
 from scorer.config.check import CheckConfig
 from scorer.config.choices import (
     LATEST_MODEL,
+    UNFINISHED,
     WINDOW_ROWS,
     WINDOW_TEXT_BYTES,
     Backend,
@@ -25,6 +26,7 @@ from scorer.config.settings import Checked, Setting, check_utf8, settings_of
 __all__ = [
     "LATEST_MODEL",
     "PRESETS",
+    "UNFINISHED",
     "WINDOW_ROWS",
     "WINDOW_TEXT_BYTES",
     "Backend",

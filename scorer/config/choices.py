@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from scorer.config.settings import Setting
 
 LATEST_MODEL = "models/latest"
+# The ending of the folder that a job works in, beside its output.
+UNFINISHED = ".unfinished"
 
 # A window, which is read, tokenized and ordered together, has at most so many rows, and so many bytes of text.
 WINDOW_ROWS = 65_536

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from scorer.config import UNFINISHED
 from scorer.errors import Busy, OutputRefused, from_os_error
 
 _LOCK = "lock"
@@ -32,7 +33,7 @@ class Workspace:
     """
 
     def __init__(self, target: Path) -> None:
-        self.path = target.with_name(target.name + ".unfinished")
+        self.path = target.with_name(target.name + UNFINISHED)
         self._lock: int | None = self._acquire()
 
     def recall(self) -> dict[str, Any] | None:

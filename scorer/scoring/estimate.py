@@ -68,7 +68,8 @@ def estimate(config: ScoreConfig, console: Console, *, started: float) -> Estima
 
     `started` is the time.monotonic() from which loading counts, before the imports of this very module.
     """
-    Limits.of(config)  # what is wrong with them is said now, not by the job
+    # Limits and answers are made for what is wrong with them: it is said now, and not by the job.
+    Limits.of(config)
     checked = check(config)
     try:
         prepared = checked.read()
@@ -76,7 +77,7 @@ def estimate(config: ScoreConfig, console: Console, *, started: float) -> Estima
         if checked.rejects is not None:
             checked.rejects.discard()
     classifier = Classifier.of(config, prepared.directory)
-    Answers.of(config, labels=classifier.labels, decision=classifier.decision)  # the same
+    Answers.of(config, labels=classifier.labels, decision=classifier.decision)
     load_seconds = time.monotonic() - started
     sample = _Sample(prepared, classifier)
     forward_seconds = _forward_seconds(classifier, sample.encoded.fresh)

@@ -19,7 +19,7 @@ from typing import Final, NoReturn
 
 import pyarrow as pa
 
-from scorer.config import FileFormat, check_utf8
+from scorer.config import UNFINISHED, FileFormat, check_utf8
 from scorer.errors import DataError, InputMissing, UsageError, from_os_error
 from scorer.tables import delimited, identity, ipc, jsonlines, parquet
 from scorer.tables.formats import (
@@ -40,8 +40,6 @@ __all__ = ["Reader", "Source"]
 
 _COPY_BYTES: Final = 1 << 20
 _ENDING: Final = {"gzip": ".gz", "zstd": ".zst"}
-# The ending of the folder that a run works in, beside its output: see `scorer.runs.workspace`.
-_UNFINISHED: Final = ".unfinished"
 
 
 class Source:
@@ -178,7 +176,7 @@ def _files(location: str, *, any_ending: bool) -> list[Path]:
     if not glob.has_magic(location):
         raise InputMissing(f"{location}: no such file or folder")
     found = glob.glob(location, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
-    named = (file for file in map(Path, found) if not file.parent.name.endswith(_UNFINISHED))
+    named = (file for file in map(Path, found) if not file.parent.name.endswith(UNFINISHED))
     files = sorted(file for file in named if _is_file(file))
     if not files:
         raise InputMissing(f"{location}: no file matches")
@@ -198,7 +196,7 @@ def _beneath(folder: Path) -> Iterator[Path]:
 
 def _visible(name: str) -> bool:
     """Whether what has this name in a folder may be data; `lost+found`, at the root of a disk, is the system's own."""
-    return not name.startswith((".", "_")) and not name.endswith(_UNFINISHED) and name != "lost+found"
+    return not name.startswith((".", "_")) and not name.endswith(UNFINISHED) and name != "lost+found"
 
 
 def _is_file(path: Path) -> bool:

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from scorer.classifier.metadata import METADATA_FILE
-from scorer.config import LATEST_MODEL
+from scorer.config import LATEST_MODEL, UNFINISHED
 from scorer.errors import OutputRefused
 from scorer.tables.publish import refuse_url
 
@@ -27,7 +27,7 @@ def default_output(train: Path, *, now: datetime) -> Path:
 
 def unfinished(output: Path) -> Path:
     """The workspace of a fit that has not finished `output`."""
-    return output.with_name(output.name + ".unfinished")
+    return output.with_name(output.name + UNFINISHED)
 
 
 def check_output(output: Path, *, force: bool) -> None:

@@ -17,13 +17,12 @@ import torch
 from safetensors import safe_open
 from transformers.trainer_pt_utils import safe_globals
 
-from scorer.config import FitConfig
+from scorer.config import UNFINISHED, FitConfig
 from scorer.errors import ConfigError, ModelError, OutputRefused
 from scorer.runs.workspace import Workspace
 from scorer.training.output import unfinished
 from scorer.training.seeds import LOG
 
-_SUFFIX = ".unfinished"
 _CHECKPOINT = re.compile(r"checkpoint-([0-9]+)")
 _WEIGHTS = "model.safetensors"
 # Pickles, which can hold code: what a checkpoint must have of them, and what it has when precision needs it.
@@ -207,7 +206,7 @@ def _claim(workspace: Workspace, config: FitConfig, job: dict[str, Any]) -> None
 def _newest(folder: Path, job: dict[str, Any]) -> Path:
     """The output of the newest unfinished fit in `folder` that was the same job."""
     found = []
-    for path in folder.glob("*" + _SUFFIX):
+    for path in folder.glob("*" + UNFINISHED):
         try:
             left = json.loads((path / "job.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -217,4 +216,4 @@ def _newest(folder: Path, job: dict[str, Any]) -> Path:
     if not found:
         raise ConfigError(f"{folder}: no unfinished fit of this job to resume; run the same command without --resume")
     newest = max(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
-    return newest.with_name(newest.name.removesuffix(_SUFFIX))
+    return newest.with_name(newest.name.removesuffix(UNFINISHED))
