@@ -22,10 +22,10 @@ from scorer.classifier.profile import Profile
 from scorer.errors import ModelError
 
 METADATA_FILE = "scorer.json"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 MOST_EXPONENT = 4.0
 # Version 1 had one `temperature` in the place of `decision`.
-_READABLE = (1, 2, 3)
+_READABLE = (1, 2, 3, 4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +33,12 @@ class ModelMetadata:
     """The contents of `scorer.json`.
 
     `label_separator` stands between the labels of a row where the training file had them in a column of texts.
-    `long_text` says how texts beyond `max_length` are read (truncated, where the file says nothing of it). `decision`
-    is what stands between logits and labels, `profile` what the training data looked like (None in documents that an
-    earlier version wrote). `metrics` are those of the validation rows, `uncalibrated` the same before calibration
-    (empty in documents that an earlier version wrote), `seeds` what each seed came to where the fit was one of several,
-    `training` the configuration of the fit, `files` maps each file of the directory to the SHA-256 of its bytes
-    (hexadecimal).
+    `new_tokens` is how many tokens the vocabulary has beyond that of the base model. `long_text` says how texts beyond
+    `max_length` are read (truncated, where the file says nothing of it). `decision` is what stands between logits and
+    labels, `profile` what the training data looked like (None in documents that an earlier version wrote). `metrics`
+    are those of the validation rows, `uncalibrated` the same before calibration (empty in documents that an earlier
+    version wrote), `seeds` what each seed came to where the fit was one of several, `training` the configuration of the
+    fit, `files` maps each file of the directory to the SHA-256 of its bytes (hexadecimal).
     """
 
     base_model: str
@@ -47,6 +47,7 @@ class ModelMetadata:
     labels: LabelSet
     max_length: int
     label_separator: str | None = None
+    new_tokens: int = 0
     long_text: LongText = field(default_factory=LongText)
     decision: Decision = field(default_factory=Decision)
     training: dict[str, Any] = field(default_factory=dict)
@@ -100,6 +101,8 @@ class ModelMetadata:
         self._check_decision()
         if not (isinstance(self.max_length, int) and self.max_length > 0):
             raise ValueError("max_length")
+        if not isinstance(self.new_tokens, int) or self.new_tokens < 0:
+            raise ValueError("new_tokens")
         self.long_text.check(max_length=self.max_length)
         if len(self.text_columns) not in (1, 2):
             raise ValueError("text_columns")

@@ -81,6 +81,10 @@ class FitConfig(Checked):
             aliases=("model_name", "model_name_or_path"),
         ),
     ] = None
+    extend_vocabulary: Annotated[
+        bool,
+        Setting("Give characters that the base model cannot spell, and ten training rows have, tokens of their own."),
+    ] = True
     max_length: Annotated[
         int, Setting("Most tokens that the model sees at once.", minimum=3, aliases=("max_seq_length",))
     ] = 128

@@ -62,7 +62,8 @@ def fit_config(metadata: ModelMetadata, config: EvaluateConfig) -> FitConfig:
     The device is that of `config`. So is the precision of a model fitted in fp16, in which a CPU cannot train; where
     `config` asks for fp16 too, it is what suits the device.
     """
-    known = _known(metadata.training)
+    # A fit of an earlier version did not extend the vocabulary.
+    known = {"extend_vocabulary": False} | _known(metadata.training)
     base = None if metadata.base_model == DEFAULT_BASE_MODEL else metadata.base_model
     if known.get("precision") == "fp16":
         known["precision"] = "auto" if config.precision == "fp16" else config.precision

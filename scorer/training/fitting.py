@@ -39,9 +39,10 @@ from scorer.training.head import start_from_frequencies
 from scorer.training.lora import merge
 from scorer.training.losses import choose_loss
 from scorer.training.model_directory import Verdict, write_model_directory
+from scorer.training.new_tokens import lacking_tokens
 from scorer.training.output import point_latest, publish
 from scorer.training.precision import choose
-from scorer.training.pretrained import load_base_model
+from scorer.training.pretrained import BaseModel, load_base_model
 from scorer.training.profiling import profile_of
 from scorer.training.resume import describe, has_ended, last_checkpoint, open_workspace, resumable, state_of
 from scorer.training.seeds import SeedLog, SeedResult, summarize
@@ -78,7 +79,8 @@ class Fitting:
         self._data = data
         self._console = console
         self._device, self._precision = choose(config)
-        self._base = load_base_model(config, data.labels)
+        self._new_tokens: list[str] = []
+        self._base = self._load(config)
 
     def run(self, output: Path, signals: StopSignals, *, latest: bool = True) -> Fitted:
         """Train and publish the model as `output`, or as the output of the interrupted fit that is resumed, and
@@ -92,6 +94,7 @@ class Fitting:
         workspace, output = open_workspace(self._config, output, job)
         try:
             self._data = with_language(self._data, self._base.vocabulary(), self._config, self._console)
+            self._extend_vocabulary()
             check_free_space(output, _COPIES_ON_DISK * 4 * self._base.model.num_parameters())
             trainer, seeds = self._train(workspace, signals)
             verdict = dataclasses.replace(self._judge(trainer), seeds=seeds)
@@ -118,6 +121,20 @@ class Fitting:
             seeds,
         )
 
+    def _load(self, config: FitConfig) -> BaseModel:
+        return load_base_model(config, self._data.labels, self._new_tokens)
+
+    def _extend_vocabulary(self) -> None:
+        if not self._config.extend_vocabulary:
+            return
+        self._new_tokens = lacking_tokens(zip(*self._data.train.texts, strict=True), self._base.vocabulary().tokenizer)
+        if self._new_tokens:
+            self._console.say(
+                f"{len(self._new_tokens)} new tokens for characters that {self._base.name} cannot spell, such as "
+                f"{self._new_tokens[0]}"
+            )
+            self._base = self._load(self._config)
+
     def _train(self, workspace: Workspace, signals: StopSignals) -> tuple[FitTrainer, list[dict[str, Any]]]:
         """A trainer whose model is the best, and what each seed came to when there are several."""
         config = self._config
@@ -128,7 +145,7 @@ class Fitting:
         for seed in log.missing():
             alone = dataclasses.replace(config, seed=seed)
             self._console.say(f"seed {seed}, {seed - config.seed + 1} of {config.seeds}")
-            self._base = load_base_model(alone, self._data.labels)
+            self._base = self._load(alone)
             try:
                 trainer = self._train_one(alone, log.checkpoints(seed), signals)
                 state, (_, _, metrics) = trainer.state, self._measure(*trainer.validation())
@@ -143,7 +160,7 @@ class Fitting:
         if diverged is not None and not log.results:
             raise diverged
         plain = dataclasses.replace(config, seed=log.best.seed, freeze_layers=0, lora_rank=None)
-        self._base = load_base_model(plain, self._data.labels)
+        self._base = self._load(plain)
         trainer = self._trainer(plain, workspace.path)
         trainer.state = log.restore_best(self._base.model)
         return trainer, summarize(log.results, log.best)

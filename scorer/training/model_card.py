@@ -139,6 +139,11 @@ def _training(metadata: ModelMetadata) -> list[str]:
                 f"- {what} on {found['rows']} rows of {plain(found['file'])}, fingerprint `{found['fingerprint']}`."
             )
     lines.append(f"- Texts: {' and '.join(map(code, metadata.text_columns))}; labels: {code(metadata.label_column)}.")
+    if metadata.new_tokens:
+        lines.append(
+            f"- {metadata.new_tokens} tokens were added to the vocabulary, for characters that the base model cannot "
+            "spell; their embeddings began at random."
+        )
     profile = metadata.profile
     if profile is not None:
         lines.append(

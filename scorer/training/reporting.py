@@ -62,6 +62,7 @@ def fit_report(
         ],
         configuration={
             "base model": metadata.base_model,
+            "new tokens": metadata.new_tokens,
             "text columns": metadata.text_columns,
             "label column": metadata.label_column,
             "labels": metadata.labels.describe(),

@@ -124,6 +124,8 @@ def _decided(**changes):
         _with(long_text="window"),
         _with(labels={"names": ["1", "2", "3"], "kind": "int", "multi": True}),
         _with(labels={"names": ["1", "2", "3"], "kind": "int", "nominal": "yes"}),
+        _with(new_tokens="many"),
+        _with(new_tokens=-1),
         _with(labels={"names": ["a", "b", "c"], "kind": "string", "nominal": True}),
         _with(files=["config.json"]),
         lambda _: [],
@@ -155,7 +157,7 @@ def test_a_temperature_that_is_no_number_is_a_model_error(directory, temperature
 def test_a_later_version_is_refused_with_those_that_are_read(directory):
     path = directory / METADATA_FILE
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 99}))
-    with pytest.raises(ModelError, match="schema version 99; this scorer reads versions up to 3"):
+    with pytest.raises(ModelError, match="schema version 99; this scorer reads versions up to 4"):
         ModelMetadata.read(directory)
 
 
@@ -188,6 +190,16 @@ def test_version_2_had_no_figures_from_before_calibration_and_no_nominal_labels(
     assert found is not None
     assert (found.metrics, found.uncalibrated) == ({"macro_f1": 0.5}, {})
     assert found.labels == metadata().labels
+
+
+def test_version_3_had_no_new_tokens(directory):
+    path = directory / METADATA_FILE
+    document = json.loads(path.read_text())
+    del document["new_tokens"]
+    path.write_text(json.dumps(document | {"schema_version": 3}))
+    found = ModelMetadata.read(directory)
+    assert found is not None
+    assert found.new_tokens == 0
 
 
 def test_several_labels_a_row_have_thresholds(tmp_path):
