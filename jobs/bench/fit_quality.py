@@ -35,7 +35,7 @@ OPTIONS = (
     "--preset quick",
     "--preset best",
     "--lora-rank 8",
-    "--lora-rank 8 --learning-rate 1e-3",
+    "--lora-rank 8 --learning-rate 1e-4",
     "--layer-decay 0.9",
     "--freeze-layers 3",
     "--label-smoothing 0.1",

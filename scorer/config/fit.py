@@ -23,6 +23,9 @@ Preset = Literal["quick", "default", "best"]
 
 # Share of the training file that is held out where nobody names another, or a validation file.
 HELD_OUT = 0.1
+# Peak learning rates where nobody names another: of all weights, and of low-rank adapters, which start at nothing.
+LEARNING_RATE = 1e-4
+ADAPTER_LEARNING_RATE = 1e-3
 
 # Named sets of defaults: whatever a flag, the environment or a configuration file says of these settings wins.
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -146,7 +149,14 @@ class FitConfig(Checked):
     gradient_accumulation: Annotated[
         int, Setting("Batches added up before an optimizer step.", minimum=1, aliases=("gradient_accumulation_steps",))
     ] = 1
-    learning_rate: Annotated[float, Setting("Peak learning rate.", minimum=0.0, aliases=("lr",))] = 1e-4
+    learning_rate: Annotated[
+        float | None,
+        Setting(
+            f"Peak learning rate; {LEARNING_RATE:g} when not given, {ADAPTER_LEARNING_RATE:g} with --lora-rank.",
+            minimum=0.0,
+            aliases=("lr",),
+        ),
+    ] = None
     weight_decay: Annotated[float, Setting("AdamW's weight decay.", minimum=0.0)] = 0.01
     warmup: Annotated[
         float,
@@ -225,3 +235,10 @@ class FitConfig(Checked):
     def held_out(self) -> float:
         """The share of the rows that is held out where there is no validation file, strictly between 0 and 1."""
         return HELD_OUT if self.valid_fraction is None else self.valid_fraction
+
+    @property
+    def peak_learning_rate(self) -> float:
+        """The learning rate after the warm-up."""
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return LEARNING_RATE if self.lora_rank is None else ADAPTER_LEARNING_RATE

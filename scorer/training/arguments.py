@@ -29,7 +29,7 @@ def training_arguments(
         gradient_accumulation_steps=config.gradient_accumulation,
         num_train_epochs=config.epochs,
         max_steps=config.max_steps if config.max_steps is not None else -1,
-        learning_rate=config.learning_rate,
+        learning_rate=config.peak_learning_rate,
         weight_decay=config.weight_decay,
         warmup_steps=config.warmup,
         lr_scheduler_type=_schedule(config),

@@ -125,9 +125,10 @@ def _metadata(
 
 
 def _configuration(config: FitConfig, precision: str) -> dict[str, Any]:
-    """The options of the fit as JSON types, with the precision that `auto` meant; where it wrote is left out."""
-    options = {name: value for name, value in dataclasses.asdict(config).items() if value is not None}
-    return {name: value for name, value in options.items() if name not in _ELSEWHERE} | {"precision": precision}
+    """The options of the fit as JSON types, with the precision and the learning rate that were meant where none was
+    given; where it wrote is left out."""
+    options = dataclasses.asdict(config) | {"precision": precision, "learning_rate": config.peak_learning_rate}
+    return {name: value for name, value in options.items() if name not in _ELSEWHERE and value is not None}
 
 
 def _report(metadata: ModelMetadata, data: TrainingData, verdict: Verdict) -> Report:

@@ -75,7 +75,7 @@ def parameter_groups(model: PreTrainedModel, config: FitConfig, *, decayed: Coll
             (below, name in decayed),
             {
                 "params": [],
-                "lr": config.learning_rate * config.layer_decay**below,
+                "lr": config.peak_learning_rate * config.layer_decay**below,
                 "weight_decay": config.weight_decay if name in decayed else 0.0,
             },
         )

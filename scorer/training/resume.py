@@ -37,7 +37,7 @@ _IMMATERIAL = {"train", "valid", "output", "resume", "strict", "force", "quiet"}
 def describe(config: FitConfig, *, fingerprints: dict[str, str], precision: str, base_model: str) -> dict[str, Any]:
     """Everything that changes the weights of a fit, as JSON types: equal descriptions, equal weights."""
     options = {name: value for name, value in dataclasses.asdict(config).items() if name not in _IMMATERIAL}
-    options["valid_fraction"] = config.held_out
+    options |= {"valid_fraction": config.held_out, "learning_rate": config.peak_learning_rate}
     described = {**options, "precision": precision, "base_model": base_model, "files": fingerprints}
     copied: dict[str, Any] = json.loads(json.dumps(described, default=str))
     return copied

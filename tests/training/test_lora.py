@@ -6,13 +6,16 @@ import builtins
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, pipeline
 
+from scorer.classifier.metadata import ModelMetadata
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, Interrupted, UsageError
+from scorer.training.arguments import training_arguments
 from scorer.training.lora import adapt, merge
 from scorer.training.optimizer import Depths
 from tests.conftest import TinyModel
@@ -78,6 +81,29 @@ def test_without_a_rank_nothing_happens(tiny_model: TinyModel) -> None:
     merge(model)
     assert dict(model.named_parameters()).keys() == before.keys()
     assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, 1e-4),
+        ({"lora_rank": 2}, 1e-3),
+        ({"lora_rank": 2, "learning_rate": 1e-5}, 1e-5),
+        ({"learning_rate": 0.0}, 0.0),
+    ],
+)
+def test_adapters_learn_faster_unless_a_rate_is_named(options: dict[str, Any], expected: float) -> None:
+    asked = config(**options)
+    arguments = training_arguments(asked, checkpoints=Path("out"), device=torch.device("cpu"), precision="fp32")
+    assert arguments.learning_rate == expected
+
+
+def test_the_learning_rate_that_was_meant_is_recorded(tiny_model: TinyModel) -> None:
+    fitted = run(Path("train.csv"), tiny_model("bert"), lora_rank=2, max_steps=1, learning_rate=None).model
+    metadata = ModelMetadata.read(fitted)
+    assert metadata is not None
+    assert metadata.training["learning_rate"] == 1e-3
+    assert "--learning-rate 0.001" in (fitted / "README.md").read_text(encoding="utf-8")
 
 
 def test_what_is_saved_is_an_ordinary_model(tiny_model: TinyModel) -> None:
