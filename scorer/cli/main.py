@@ -123,12 +123,14 @@ def _exit_code() -> int:
 
 
 def _failed(error: BaseException, message: str, code: int) -> int:
+    from scorer.runs.console import printable
+
     with contextlib.suppress(OSError):  # where nobody can be told, the exit code says it
         if os.environ.get("SCORER_DEBUG"):
             import traceback
 
             traceback.print_exception(error)
-        print(f"scorer: error: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
+        print(f"scorer: error: {printable(' '.join(message.split()))}", file=sys.stderr)  # noqa: T201
     return code
 
 

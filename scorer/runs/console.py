@@ -16,6 +16,11 @@ from typing import Protocol, TextIO
 _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
 
+def printable(line: str) -> str:
+    """`line` with its control characters as escapes, as `repr` writes them."""
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], line)
+
+
 class Counter(Protocol):
     """Something that counts progress; tqdm is one."""
 
@@ -64,5 +69,5 @@ class Console:
 
     def _write(self, line: str) -> None:
         with suppress(OSError):  # a run does not fail because nobody can be told about it
-            self._stream.write(_CONTROL.sub(lambda found: repr(found[0])[1:-1], line) + "\n")
+            self._stream.write(printable(line) + "\n")
             self._stream.flush()

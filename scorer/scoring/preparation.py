@@ -14,13 +14,13 @@ import pyarrow as pa
 
 from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.config import WINDOW_TEXT_BYTES, FileFormat, ScoreConfig
-from scorer.errors import UsageError
+from scorer.errors import OutputRefused, UsageError
 from scorer.scoring.answers import refuse_clash
 from scorer.scoring.drift import require_profile
 from scorer.scoring.windows import window_rows
 from scorer.tables.columns import find_text_columns
 from scorer.tables.formats import TEXT_FORMATS, compression_of, format_of
-from scorer.tables.publish import check_free_space, check_target
+from scorer.tables.publish import check_free_space, check_target, refuse_url
 from scorer.tables.reader import Reader
 from scorer.tables.rejects import Rejects
 from scorer.tables.source import Source
@@ -83,6 +83,8 @@ def check(config: ScoreConfig) -> Checked:
     if config.target != STREAM:
         refuse_own_input(Path(config.target), config.source)
         check_target(Path(config.target), source.files, force=True)
+    if config.cache is not None:
+        _check_cache(config.cache)
     refuse_clash(source.names, config)
     directory = open_model(config.model)
     require_profile(directory, config)
@@ -91,6 +93,13 @@ def check(config: ScoreConfig) -> Checked:
     if config.target != STREAM:
         check_free_space(Path(config.target), sum(path.stat().st_size for path in source.files))
     return Checked(config, source, text_columns, directory, output_format, rejects)
+
+
+def _check_cache(folder: Path) -> None:
+    """OutputRefused where `--cache` names no folder of this machine, nor one that could be made."""
+    refuse_url(folder)
+    if folder.exists() and not folder.is_dir():
+        raise OutputRefused(f"{folder}: a file, where --cache keeps scores in a folder; name another")
 
 
 def refuse_own_input(written: Path, location: str) -> None:

@@ -76,6 +76,7 @@ def folder(tmp_path, tiny_model) -> Path:
         (["evaluate", "in.parquet", "--slice", "shop"], 2, "no column 'shop'; there are"),
         (["evaluate", "in.parquet"], 2, "no column with a usual name for the label"),
         (["evaluate", "in.parquet", "-m", "absent/model/x"], 78, "no such model directory"),
+        (["score", "a\x1b[2Jb.csv", "out.csv"], 66, "a\\x1b[2Jb.csv"),
         (["nonsense"], 2, "No such command"),
         (["--nonsense"], 2, "No such option"),
     ],
