@@ -101,7 +101,7 @@ class ModelMetadata:
         self._check_decision()
         if not (isinstance(self.max_length, int) and self.max_length > 0):
             raise ValueError("max_length")
-        if not isinstance(self.new_tokens, int) or self.new_tokens < 0:
+        if type(self.new_tokens) is not int or self.new_tokens < 0:
             raise ValueError("new_tokens")
         self.long_text.check(max_length=self.max_length)
         if len(self.text_columns) not in (1, 2):

@@ -79,8 +79,7 @@ class Fitting:
         self._data = data
         self._console = console
         self._device, self._precision = choose(config)
-        self._new_tokens: list[str] = []
-        self._base = self._load(config)
+        self._base = load_base_model(config, data.labels)
 
     def run(self, output: Path, signals: StopSignals, *, latest: bool = True) -> Fitted:
         """Train and publish the model as `output`, or as the output of the interrupted fit that is resumed, and
@@ -121,19 +120,20 @@ class Fitting:
             seeds,
         )
 
-    def _load(self, config: FitConfig) -> BaseModel:
-        return load_base_model(config, self._data.labels, self._new_tokens)
-
     def _extend_vocabulary(self) -> None:
         if not self._config.extend_vocabulary:
             return
-        self._new_tokens = lacking_tokens(zip(*self._data.train.texts, strict=True), self._base.vocabulary().tokenizer)
-        if self._new_tokens:
+        rows = zip(*self._data.train.texts, strict=True)
+        if tokens := lacking_tokens(rows, self._base.vocabulary().tokenizer):
+            self._base = self._base.with_tokens(tokens, seed=self._config.seed)
             self._console.say(
-                f"{len(self._new_tokens)} new tokens for characters that {self._base.name} cannot spell, such as "
-                f"{self._new_tokens[0]}"
+                f"new tokens: {len(tokens)}, for characters that {self._base.name} cannot spell, such as "
+                f"{tokens[0][-1]}"
             )
-            self._base = self._load(self._config)
+
+    def _load_again(self, config: FitConfig) -> BaseModel:
+        """The base model as `config` wants it, with the vocabulary that it has by now."""
+        return load_base_model(config, self._data.labels).with_tokens(self._base.new_tokens, seed=config.seed)
 
     def _train(self, workspace: Workspace, signals: StopSignals) -> tuple[FitTrainer, list[dict[str, Any]]]:
         """A trainer whose model is the best, and what each seed came to when there are several."""
@@ -145,7 +145,7 @@ class Fitting:
         for seed in log.missing():
             alone = dataclasses.replace(config, seed=seed)
             self._console.say(f"seed {seed}, {seed - config.seed + 1} of {config.seeds}")
-            self._base = self._load(alone)
+            self._base = self._load_again(alone)
             try:
                 trainer = self._train_one(alone, log.checkpoints(seed), signals)
                 state, (_, _, metrics) = trainer.state, self._measure(*trainer.validation())
@@ -160,7 +160,7 @@ class Fitting:
         if diverged is not None and not log.results:
             raise diverged
         plain = dataclasses.replace(config, seed=log.best.seed, freeze_layers=0, lora_rank=None)
-        self._base = self._load(plain)
+        self._base = self._load_again(plain)
         trainer = self._trainer(plain, workspace.path)
         trainer.state = log.restore_best(self._base.model)
         return trainer, summarize(log.results, log.best)
@@ -202,7 +202,9 @@ class Fitting:
         train = tokenize(data.train, data.train_targets, encoder, token_types=types)
         cut_off = np.unique(np.asarray(train["example"])[np.asarray(train["truncated"])])
         share, pairs = len(cut_off) / len(data.train), len(data.train.texts) == 2
-        for line in truncation_warnings(share, self._config, positions=self._base.positions, pairs=pairs):
+        for line in truncation_warnings(
+            share, self._config, positions=self._base.positions, pairs=pairs, extended=bool(self._base.new_tokens)
+        ):
             self._console.warn(line)
         return train, tokenize(data.valid, data.valid_targets, encoder, token_types=types, longest_first=True)
 

@@ -141,14 +141,14 @@ def _training(metadata: ModelMetadata) -> list[str]:
     lines.append(f"- Texts: {' and '.join(map(code, metadata.text_columns))}; labels: {code(metadata.label_column)}.")
     if metadata.new_tokens:
         lines.append(
-            f"- {metadata.new_tokens} tokens were added to the vocabulary, for characters that the base model cannot "
-            "spell; their embeddings began at random."
+            "- Tokens added to the vocabulary, for characters that the base model cannot spell: "
+            f"{metadata.new_tokens}; their embeddings began at random."
         )
-    profile = metadata.profile
+    profile, even_so = metadata.profile, ", with the added ones" if metadata.new_tokens else ""
     if profile is not None:
         lines.append(
             f"- {percent(profile.truncated_share)} of the training texts are longer than the model reads; "
-            f"{percent(profile.unknown_share)} of their tokens are unknown to the tokenizer."
+            f"{percent(profile.unknown_share)} of their tokens are unknown to the tokenizer{even_so}."
         )
     return lines
 

@@ -110,7 +110,7 @@ def _metadata(
         label_column=data.train.columns.label,
         labels=data.labels,
         label_separator=data.train.label_separator,
-        new_tokens=base.new_tokens,
+        new_tokens=len(base.new_tokens),
         max_length=config.max_length,
         long_text=LongText.of(config),
         decision=verdict.decision,

@@ -7,7 +7,7 @@ come out in fp32 on the CPU.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +34,18 @@ _INITIALIZED = "_is_hf_initialized"
 
 @dataclass(frozen=True)
 class BaseModel:
-    """The model to be trained, its tokenizer as transformers has it, and the name it is recorded under; how many tokens
+    """The model to be trained, its tokenizer as transformers has it, and the name it is recorded under; the tokens that
     were added to both."""
 
     name: str
     model: PreTrainedModel
     tokenizer: Any
-    new_tokens: int = 0
+    new_tokens: tuple[str, ...] = ()
+
+    def with_tokens(self, tokens: Sequence[str], *, seed: int) -> BaseModel:
+        """This base model, changed in place, with `tokens` that its WordPiece vocabulary lacks."""
+        add_tokens(self.model, self.tokenizer.backend_tokenizer, tokens, seed=seed)
+        return replace(self, new_tokens=(*self.new_tokens, *tokens))
 
     def encoder(self, *, max_length: int, long_text: LongText) -> TextEncoder:
         """The encoder of scoring, on a copy of the tokenizer, so that truncation is not saved with the model."""
@@ -66,9 +71,8 @@ class BaseModel:
         return "token_type_ids" in self.tokenizer.model_input_names
 
 
-def load_base_model(config: FitConfig, labels: LabelSet, new_tokens: Sequence[str] = ()) -> BaseModel:
-    """Load the base model of `config` with a fresh head for `labels`, which `config.seed` determines, and its tokenizer
-    with `new_tokens`, which it lacks (a WordPiece tokenizer, or none).
+def load_base_model(config: FitConfig, labels: LabelSet) -> BaseModel:
+    """Load the base model of `config` with a fresh head for `labels`, which `config.seed` determines.
 
     Only what `config` trains requires a gradient; with `lora_rank` there are adapters in it. Raises ModelError when it
     cannot be loaded or its parts do not fit, ConfigError when `max_length` is too long or an extra is not installed,
@@ -82,12 +86,11 @@ def load_base_model(config: FitConfig, labels: LabelSet, new_tokens: Sequence[st
     limit = max_positions(model)
     if limit is not None and config.max_length > limit:
         raise ConfigError(f"--max-length {config.max_length}: {name} has {limit} positions; try --max-length {limit}")
-    add_tokens(model, tokenizer.backend_tokenizer, new_tokens, seed=config.seed)
     adapt(model, config)
     freeze(model, config, name=name)
     # So that a transformers pipeline with truncation=True cuts where scoring does.
     tokenizer.model_max_length = config.max_length
-    return BaseModel(name, model, tokenizer, len(new_tokens))
+    return BaseModel(name, model, tokenizer)
 
 
 def _open(location: str, name: str) -> Path:

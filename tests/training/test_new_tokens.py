@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -33,9 +34,9 @@ def tokenizer_of(base: Path) -> Tokenizer:
     return Tokenizer.from_file(str(base / "tokenizer.json"))
 
 
-def loaded(base: Path, tokens: tuple[str, ...], *, seed: int = 42) -> BaseModel:
+def loaded(base: Path, tokens: Sequence[str], *, seed: int = 42) -> BaseModel:
     config = FitConfig(train=Path("train.csv"), base_model=str(base), seed=seed)
-    return load_base_model(config, LabelSet(FIVE_STARS, "string"), tokens)
+    return load_base_model(config, LabelSet(FIVE_STARS, "string")).with_tokens(tokens, seed=seed)
 
 
 def embeddings(base: BaseModel) -> torch.Tensor:
@@ -58,9 +59,12 @@ def write_meals(path: Path, count: int = 120) -> Path:
         ("good room", []),
         ("菜", ["菜"]),
         ("good菜room", ["菜"]),
-        ("かき", ["##か", "##き", "か", "き"]),
-        ("fine🚀", ["##🚀", "🚀"]),
-        ("Ω", ["##ω", "ω"]),
+        ("かき", ["##き", "か"]),
+        ("fine🚀", ["##🚀"]),
+        ("fine 🚀", ["🚀"]),
+        ("🚀🚀", ["##🚀", "🚀"]),
+        ("Ω", ["ω"]),
+        ("🚀" * 101, []),
         ("e\u0301\u200d\ufe0f\x00 \t", []),
         ("", []),
     ],
@@ -74,9 +78,9 @@ def test_a_character_lacks_the_tokens_that_spell_it(tiny_model: TinyModel, text:
 
 def test_rows_count_and_not_occurrences(tiny_model: TinyModel) -> None:
     tokenizer = tokenizer_of(tiny_model("bert"))
-    rows = [("菜菜", "菜")] * 9 + [("香", "")] * 10 + [("", "快 快")] * 11
-    assert lacking_tokens(rows, tokenizer) == ["快", "香"]
-    assert lacking_tokens(reversed(rows), tokenizer) == ["快", "香"]
+    rows = [("菜菜", "菜")] * 9 + [("香", "")] * 10 + [("慢", "")] * 10 + [("", "快 快")] * 11
+    assert lacking_tokens(rows, tokenizer) == ["快", "慢", "香"]
+    assert lacking_tokens(reversed(rows), tokenizer) == ["快", "慢", "香"]
 
 
 @pytest.mark.parametrize("architecture", ["roberta", "xlm-roberta", "deberta-v2", "modernbert", "albert"])
@@ -89,7 +93,7 @@ def test_other_tokenizers_stay_as_they_are(architecture: str) -> None:
 def test_new_tokens_stand_behind_the_others(tiny_model: TinyModel, architecture: str) -> None:
     before, after = (loaded(tiny_model(architecture), tokens) for tokens in ((), ("菜", "🚀", "##🚀")))
     old = len(embeddings(before))
-    assert after.new_tokens == 3
+    assert after.new_tokens == ("菜", "🚀", "##🚀")
     assert after.model.config.vocab_size == len(embeddings(after)) == old + 3
     ids = after.tokenizer("Good菜 🚀 fine🚀", add_special_tokens=False)["input_ids"]
     assert [token - old for token in ids if token >= old] == [0, 1, 2]
@@ -123,17 +127,37 @@ def test_embeddings_without_a_token_are_taken_first(tiny_model: TinyModel, tmp_p
     assert found.tokenizer.convert_tokens_to_ids(["菜", "香"]) == [spoken, spoken + 1]
 
 
+def test_tokens_that_somebody_added_keep_their_ids(tiny_model: TinyModel, tmp_path: Path) -> None:
+    base = Path(shutil.copytree(tiny_model("bert"), tmp_path / "base"))
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer.add_tokens(["qqq", "zzz"])
+    tokenizer.save_pretrained(base)
+    model = AutoModelForSequenceClassification.from_pretrained(base)
+    model.resize_token_embeddings(len(tokenizer))
+    model.save_pretrained(base)
+    extended = loaded(base, ("菜", "香"))
+    extended.tokenizer.save_pretrained(tmp_path / "saved")
+    expected = [len(tokenizer) - 2, len(tokenizer) - 1, len(tokenizer), len(tokenizer) + 1]
+    for found in (extended.tokenizer, AutoTokenizer.from_pretrained(tmp_path / "saved")):
+        assert found("qqq zzz 菜 香", add_special_tokens=False)["input_ids"] == expected
+    assert tokenizer_of(tmp_path / "saved").encode("qqq菜", add_special_tokens=False).ids == expected[:3:2]
+
+
 def test_what_could_not_be_spelt_is_learned(tiny_model: TinyModel) -> None:
     console = Remembering()
     train = write_meals(Path("train.csv"), 240)
     summary = run(train, tiny_model("bert"), console, output=Path("model"))
     assert summary.metrics["accuracy"] > 0.9
-    assert console.having(f"8 new tokens for characters that {tiny_model('bert')} cannot spell, such as ")
+    (line,) = console.having("new tokens: 8, for characters that ")
+    assert (
+        line.removesuffix(line[-1]) == f"new tokens: 8, for characters that {tiny_model('bert')} cannot spell, such as "
+    )
+    assert line[-1] in BAD + GOOD
     metadata = ModelMetadata.read(Path("model"))
     assert metadata is not None
     assert metadata.profile is not None
     assert (metadata.new_tokens, metadata.profile.unknown_share) == (8, 0.0)
-    assert "8 tokens were added to the vocabulary" in Path("model/README.md").read_text(encoding="utf-8")
+    assert "that the base model cannot spell: 8;" in Path("model/README.md").read_text(encoding="utf-8")
 
     blind = run(train, tiny_model("bert"), output=Path("blind"), extend_vocabulary=False)
     assert blind.metrics["accuracy"] < 0.8
@@ -159,12 +183,16 @@ def test_an_interrupted_fit_goes_on_with_the_same_tokens(tiny_model: TinyModel) 
         run(train, base, interrupt_at("seed 43", 1), output=Path("stopped"), **settings)
     run(train, base, output=Path("stopped"), resume=True, **settings)
     assert weights(Path("stopped")) == weights(Path("whole"))
+    metadata = ModelMetadata.read(Path("stopped"))
+    assert metadata is not None
+    assert metadata.new_tokens == 8
     assert Path("stopped/tokenizer.json").read_bytes() == Path("whole/tokenizer.json").read_bytes()
 
 
-def test_frozen_embeddings_stay_as_they_were_drawn(tiny_model: TinyModel) -> None:
+@pytest.mark.parametrize("options", [{"freeze_layers": 1}, {"lora_rank": 2}], ids=str)
+def test_frozen_embeddings_stay_as_they_were_drawn(tiny_model: TinyModel, options: dict[str, int]) -> None:
     train = write_meals(Path("train.csv"), 60)
-    run(train, tiny_model("bert"), output=Path("model"), freeze_layers=1, epochs=1.0)
+    run(train, tiny_model("bert"), output=Path("model"), epochs=1.0, **options)
     tokens = tuple(json.loads(Path("model/tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"])[-8:]
     drawn = loaded(tiny_model("bert"), tokens)
     fitted = AutoModelForSequenceClassification.from_pretrained("model")
