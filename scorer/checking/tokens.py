@@ -37,7 +37,8 @@ _SPACE = re.compile(r"\s+")
 class TokenCheck:
     """What the tokenizer of `base_model` makes of `rows` sampled rows of `of_rows`.
 
-    lengths       tokens of each sampled row (rows,), with the special ones; estimated beyond 10,000 characters
+    lengths       tokens of each sampled row (rows,), with the special ones, as a fit counts them that extends the
+                  vocabulary; estimated beyond 10,000 characters
     unknown       share of unknown tokens among all but the special ones
     unknown_rows  share of rows with one
     a_character   tokens for each character that is no white space
@@ -108,13 +109,14 @@ def check_tokens(sample: Sample, vocabulary: Vocabulary, *, max_length: int) -> 
     if not sample.texts:
         return None
     texts, stretch = _affordable(sample)
-    counts = vocabulary.count(texts)
+    counts, extended = vocabulary.count(texts), vocabulary.extended(texts)
+    learned = counts if extended is vocabulary else extended.count(texts)
     special = vocabulary.tokenizer.num_special_tokens_to_add(len(texts[0]) > 1)
     own = np.maximum(counts.lengths - special, 0)
     joined = [" ".join(row) for row in texts]
     characters = sum(len(_SPACE.sub("", text)) for text in joined)
     words = sum(len(text.split()) for text in joined)
-    lengths = special + np.ceil(own * stretch).astype(np.int64)
+    lengths = special + np.ceil(np.maximum(learned.lengths - special, 0) * stretch).astype(np.int64)
     return TokenCheck(
         base_model=vocabulary.name,
         rows=len(texts),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from tokenizers import Tokenizer
 
 from scorer.classifier.base_model import resolve_base_model, unavailable
 from scorer.classifier.directory import find_model
+from scorer.classifier.spelling import extend, lacking_tokens
 from scorer.errors import ModelError
 
 _ROWS_AT_ONCE = 1_000
@@ -69,6 +70,15 @@ class Vocabulary:
         model = json.loads(self.tokenizer.to_str())["model"]
         token = model.get("unk_token")
         return self.tokenizer.token_to_id(token) if token is not None else model.get("unk_id")
+
+    def extended(self, rows: Sequence[tuple[str, ...]]) -> Vocabulary:
+        """The vocabulary that a fit on `rows` would make of it; itself where it lacks nothing that they need."""
+        tokens = lacking_tokens(rows, self.tokenizer)
+        if not tokens:
+            return self
+        tokenizer = Tokenizer.from_str(self.tokenizer.to_str())
+        extend(tokenizer, tokens)
+        return replace(self, tokenizer=tokenizer)
 
     def count(self, rows: Sequence[tuple[str, ...]]) -> TokenCounts:
         """Count the tokens of each row of one text or two."""

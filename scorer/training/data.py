@@ -124,17 +124,14 @@ def _warn_dropped(examples: Examples, where: str, console: Console) -> None:
         console.warn(f"{where}: {examples.dropped} of {examples.rows} rows left out: their text is null or empty")
 
 
-def truncation_warnings(
-    share: float, config: FitConfig, *, positions: int | None, pairs: bool, extended: bool = False
-) -> list[str]:
+def truncation_warnings(share: float, config: FitConfig, *, positions: int | None, pairs: bool) -> list[str]:
     """A line when a large `share` (0 to 1) of the training texts, or `pairs` of them, is longer than the model sees,
-    else none. The base model could see `positions` tokens, or any number; with an `extended` vocabulary `scorer check`
-    counts other tokens."""
+    else none. The base model could see `positions` tokens, or any number."""
     if share < MUCH_TRUNCATED:
         return []
     advice = []
     if positions is None or config.max_length < positions:
-        advice.append("make it larger" + ("" if extended else " (scorer check suggests a length)"))
+        advice.append("make it larger (scorer check suggests a length)")
     if not pairs and config.long_text != "window":
         advice.append("read them whole with --long-text window")
     return [

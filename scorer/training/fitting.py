@@ -21,6 +21,7 @@ from transformers import TrainerState
 
 from scorer.classifier.decision import Decision
 from scorer.classifier.long_text import LongText
+from scorer.classifier.spelling import lacking_tokens
 from scorer.classifier.tokenization import TextEncoder
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, DeviceError, from_os_error
@@ -39,7 +40,6 @@ from scorer.training.head import start_from_frequencies
 from scorer.training.lora import merge
 from scorer.training.losses import choose_loss
 from scorer.training.model_directory import Verdict, write_model_directory
-from scorer.training.new_tokens import lacking_tokens
 from scorer.training.output import point_latest, publish
 from scorer.training.precision import choose
 from scorer.training.pretrained import BaseModel, load_base_model
@@ -202,9 +202,7 @@ class Fitting:
         train = tokenize(data.train, data.train_targets, encoder, token_types=types)
         cut_off = np.unique(np.asarray(train["example"])[np.asarray(train["truncated"])])
         share, pairs = len(cut_off) / len(data.train), len(data.train.texts) == 2
-        for line in truncation_warnings(
-            share, self._config, positions=self._base.positions, pairs=pairs, extended=bool(self._base.new_tokens)
-        ):
+        for line in truncation_warnings(share, self._config, positions=self._base.positions, pairs=pairs):
             self._console.warn(line)
         return train, tokenize(data.valid, data.valid_targets, encoder, token_types=types, longest_first=True)
 

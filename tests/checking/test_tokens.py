@@ -85,6 +85,16 @@ def test_counts_are_those_of_the_tokenizer(vocabulary):
     assert check.a_character == pytest.approx(own / sum(len("".join(text.split())) for text in texts))
 
 
+def test_lengths_are_those_of_the_vocabulary_that_a_fit_will_have(vocabulary):
+    word = "ქართული"  # no letter of it is in the vocabulary, so that all of it is one unknown token
+    few, many = (checked(vocabulary, *[f"{word} {word}"] * rows, max_length=8) for rows in (9, 10))
+    assert few.lengths.tolist() == [2 + 2] * 9
+    assert many.lengths.tolist() == [2 + 2 * len(word)] * 10
+    assert (few.truncated, many.truncated) == (0.0, 1.0)
+    assert few.unknown == many.unknown == 1.0
+    assert few.strange == many.strange
+
+
 def test_long_texts_are_estimated_from_their_beginning(vocabulary):
     check = checked(vocabulary, "good " * 10_000)
     assert check.lengths[0] == pytest.approx(10_002, rel=0.01)

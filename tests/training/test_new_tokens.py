@@ -18,10 +18,9 @@ from scorer.classifier.metadata import ModelMetadata
 from scorer.config import EvaluateConfig, FitConfig
 from scorer.errors import Interrupted
 from scorer.evaluation.folds import fit_config
-from scorer.training.new_tokens import lacking_tokens
 from scorer.training.pretrained import BaseModel, load_base_model
 from tests.conftest import TinyModel
-from tests.models import FIVE_STARS, make_tokenizer
+from tests.models import FIVE_STARS
 from tests.training.fits import Remembering, run, weights, write_csv
 from tests.training.test_label_kinds import scored
 from tests.training.test_seeds import interrupt_at
@@ -51,42 +50,6 @@ def write_meals(path: Path, count: int = 120) -> Path:
         label, characters = draw.choice([("bad", BAD), ("good", GOOD)])
         rows.append(("".join(draw.choices(characters, k=4)) + f" {number}", label))
     return write_csv(path, ("sentence", "label"), rows)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("good room", []),
-        ("菜", ["菜"]),
-        ("good菜room", ["菜"]),
-        ("かき", ["##き", "か"]),
-        ("fine🚀", ["##🚀"]),
-        ("fine 🚀", ["🚀"]),
-        ("🚀🚀", ["##🚀", "🚀"]),
-        ("Ω", ["ω"]),
-        ("🚀" * 101, []),
-        ("e\u0301\u200d\ufe0f\x00 \t", []),
-        ("", []),
-    ],
-)
-def test_a_character_lacks_the_tokens_that_spell_it(tiny_model: TinyModel, text: str, expected: list[str]) -> None:
-    tokenizer = tokenizer_of(tiny_model("bert"))
-    found = lacking_tokens([(text,)] * 10, tokenizer)
-    assert sorted(found) == expected
-    assert lacking_tokens([(text,)] * 9, tokenizer) == []
-
-
-def test_rows_count_and_not_occurrences(tiny_model: TinyModel) -> None:
-    tokenizer = tokenizer_of(tiny_model("bert"))
-    rows = [("菜菜", "菜")] * 9 + [("香", "")] * 10 + [("慢", "")] * 10 + [("", "快 快")] * 11
-    assert lacking_tokens(rows, tokenizer) == ["快", "慢", "香"]
-    assert lacking_tokens(reversed(rows), tokenizer) == ["快", "慢", "香"]
-
-
-@pytest.mark.parametrize("architecture", ["roberta", "xlm-roberta", "deberta-v2", "modernbert", "albert"])
-def test_other_tokenizers_stay_as_they_are(architecture: str) -> None:
-    tokenizer = make_tokenizer(architecture).backend_tokenizer
-    assert lacking_tokens([("菜🚀",)] * 20, tokenizer) == []
 
 
 @pytest.mark.parametrize("architecture", ["bert", "distilbert", "electra"])
