@@ -19,6 +19,7 @@ from scorer.checking.tokens import TokenCheck, check_tokens
 from scorer.classifier.vocabulary import Vocabulary
 from scorer.config import CheckConfig
 from scorer.errors import ConfigError, Interrupted
+from scorer.examples.origin import refuse_answers
 from scorer.examples.targets import check_separator, too_many_labels
 from scorer.runs.console import Console
 from scorer.runs.signals import StopSignals
@@ -99,6 +100,8 @@ def check(config: CheckConfig, console: Console) -> CheckResult:
 
 def _check(config: CheckConfig, console: Console) -> CheckResult:
     check_separator(config.label_separator)
+    if config.label_column is None:
+        refuse_answers(str(config.data))
     vocabulary = Vocabulary.of_base_model(config.base_model)
     if vocabulary.positions is not None and config.max_length > vocabulary.positions:
         raise ConfigError(

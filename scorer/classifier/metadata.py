@@ -80,9 +80,7 @@ class ModelMetadata:
             labels = document.pop("labels")
             profile = document.pop("profile", None)
             metadata = cls(
-                labels=LabelSet(
-                    tuple(labels["names"]), labels["kind"], labels.get("multi", False), labels.get("nominal", False)
-                ),
+                labels=LabelSet(tuple(labels.pop("names")), **labels),
                 decision=_decision(document),
                 profile=Profile.from_document(profile) if profile is not None else None,
                 long_text=LongText(**document.pop("long_text", {})),
@@ -156,13 +154,12 @@ def _decision(document: dict[str, Any]) -> Decision:
     if "temperature" in document:
         return Decision((document.pop("temperature"),))
     found = document.pop("decision")
-    thresholds = found["thresholds"]
-    return Decision(
-        tuple(found["temperature"]),
-        tuple(thresholds) if thresholds is not None else None,
-        found["abstain_below"],
-        found["exponent"],
-    )
+    temperature, thresholds, abstain_below = (found.pop(key) for key in ("temperature", "thresholds", "abstain_below"))
+    thresholds = tuple(thresholds) if thresholds is not None else None
+    decision = Decision(tuple(temperature), thresholds, abstain_below, found.pop("exponent"))
+    if found:
+        raise ValueError("decision")
+    return decision
 
 
 def _positive(value: Any) -> bool:

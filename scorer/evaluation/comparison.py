@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.metrics.mcnemar import mcnemar_p_value
+from scorer.metrics.ordinal import ordinal_figures
 
 _TOP = 20
 _BINS = 15
@@ -27,29 +28,38 @@ _ABSTAINS = (None, "new", "old", "both")
 class Given:
     """One model's answers to n rows.
 
-    chosen      (n, names) bool, which labels each row has; none where it was not scored
-    confidence  (n,) float32, the calibrated probability of its likeliest label; 0 where it was not scored
-    scored      (n,) bool
-    abstained   (n,) bool, which scored rows have a label that is too unsure to be counted on
+    chosen       (n, names) bool, which labels each row has; none where it was not scored
+    probability  (n, names) float32, calibrated; 0 where the row was not scored, or the model lacks the label
+    scored       (n,) bool
+    abstained    (n,) bool, which scored rows have a label that is too unsure to be counted on
     """
 
     chosen: NDArray[np.bool_]
-    confidence: NDArray[np.float32]
+    probability: NDArray[np.float32]
     scored: NDArray[np.bool_]
     abstained: NDArray[np.bool_]
 
+    @property
+    def confidence(self) -> NDArray[np.float32]:
+        """The probability (n,) float32 of each row's likeliest label."""
+        found: NDArray[np.float32] = self.probability.max(axis=1)
+        return found
+
     def take(self, rows: NDArray[np.int64]) -> Given:
         """The answers to the rows at the places `rows`."""
-        return Given(self.chosen[rows], self.confidence[rows], self.scored[rows], self.abstained[rows])
+        return Given(self.chosen[rows], self.probability[rows], self.scored[rows], self.abstained[rows])
 
 
 class Quality:
     """How good one model's answers are, where labels are known.
 
-    A row without a score is wrong; one from which the model abstains counts by its candidate.
+    A row without a score is wrong; one from which the model abstains counts by its candidate. `values` (names,) are the
+    labels as numbers, where they are ordered.
     """
 
-    def __init__(self, names: int) -> None:
+    def __init__(self, names: int, values: NDArray[np.float64] | None) -> None:
+        self._values = values
+        self._confusion = np.zeros((names, names), np.int64)
         self._counts = np.zeros((3, names), np.int64)
         self._bins = np.zeros((3, _BINS), np.float64)
         self._rows = 0
@@ -60,14 +70,18 @@ class Quality:
         self._rows += len(right)
         self._right += int(right.sum())
         self._counts += [table.sum(axis=0) for table in (given.chosen & true, given.chosen, true)]
-        scored = given.scored
-        bin_of = np.clip(np.ceil(given.confidence[scored] * _BINS).astype(np.int64) - 1, 0, _BINS - 1)
-        for place, weights in enumerate((None, given.confidence[scored], right[scored].astype(np.float64))):
+        scored, confidence = given.scored, given.confidence[given.scored]
+        bin_of = np.clip(np.ceil(confidence * _BINS).astype(np.int64) - 1, 0, _BINS - 1)
+        for place, weights in enumerate((None, confidence, right[scored].astype(np.float64))):
             self._bins[place] += np.bincount(bin_of, weights=weights, minlength=_BINS)
+        if self._values is not None:
+            both = scored & true.any(axis=1)
+            np.add.at(self._confusion, (true[both].argmax(axis=1), given.chosen[both].argmax(axis=1)), 1)
 
     def as_dict(self, *, multi: bool) -> dict[str, float] | None:
         """Accuracy (all labels of a row are right), macro F1 over the labels that occur, and the expected calibration
-        error over 15 bins of the scored rows, or with several labels a row micro F1; None without rows."""
+        error over 15 bins of the scored rows, or with several labels a row micro F1; of ordered labels how far off the
+        scored rows are, too. None without rows."""
         if not self._rows:
             return None
         hits, answers, support = self._counts
@@ -77,13 +91,17 @@ class Quality:
         if multi:
             return figures | {"micro_f1": float(2 * hits.sum() / max((answers + support).sum(), 1))}
         rows, confidence, right = self._bins
-        return figures | {"ece": float(np.abs(confidence - right).sum() / max(rows.sum(), 1))}
+        figures["ece"] = float(np.abs(confidence - right).sum() / max(rows.sum(), 1))
+        if self._values is None or not self._confusion.any():
+            return figures
+        return figures | ordinal_figures(self._confusion, self._values)
 
 
 class Comparison:
-    """The answers of an old and a new model, whose labels are among `names`; with `multi` rows may have several."""
+    """The answers of an old and a new model, whose labels are among `names`; with `multi` rows may have several. Labels
+    that are `ordered` are numbers."""
 
-    def __init__(self, names: Sequence[str], *, multi: bool) -> None:
+    def __init__(self, names: Sequence[str], *, multi: bool, ordered: bool = False) -> None:
         self.names = tuple(names)
         self.multi = multi
         self.rows = self.compared = self.changed = self.only_old = self.only_new = 0
@@ -95,7 +113,8 @@ class Comparison:
         self._gained = np.zeros(len(names), np.int64)
         self._lost = np.zeros(len(names), np.int64)
         self._examples: list[tuple[float, int, dict[str, Any]]] = []
-        self._quality = Quality(len(names)), Quality(len(names))
+        values = np.array([float(name) for name in names]) if ordered else None
+        self._quality = Quality(len(names), values), Quality(len(names), values)
 
     def add(self, old: Given, new: Given) -> NDArray[np.bool_]:
         """Count n further rows; which of them changed, (n,) bool. A row that only one model scores, or from which only
@@ -154,7 +173,7 @@ class Comparison:
             "abstained_by_old": self.abstained_by_old,
             "abstained_by_new": self.abstained_by_new,
             "mean_confidence_change": round(self._confidence_change / both, 6) if both else None,
-            "changes": self._label_changes() if self.multi else self._changes(),
+            **(self._label_changes() if self.multi else self._changes()),
             "examples": [example for *_, example in sorted(self._examples, key=lambda one: (-one[0], -one[1]))],
             "labelled": self.labelled,
             "with_unknown_labels": self.unknown,
@@ -171,26 +190,37 @@ class Comparison:
             "p_value": mcnemar_p_value(*alone),
         }
 
-    def _changes(self) -> list[dict[str, Any]]:
-        """The most frequent changes of a row's label, None for a row without a score, and of who abstains from it."""
+    def _changes(self) -> dict[str, Any]:
+        """The most frequent changes of a row's label, None for a row without a score, and of who abstains from it; how
+        many rows have changed in other ways."""
         names = (*self.names, None)
         order = np.argsort(-self._pairs, axis=None, kind="stable")[:_TOP]
         places = np.transpose(np.unravel_index(order, self._pairs.shape)).tolist()
-        return [
+        changes = [
             {"old": names[old], "new": names[new], "abstains": _ABSTAINS[who], "rows": int(self._pairs[who, old, new])}
             for who, old, new in places
             if self._pairs[who, old, new]
         ]
+        return {"changes": changes, "other_changes": self.changed - sum(change["rows"] for change in changes)}
 
-    def _label_changes(self) -> list[dict[str, Any]]:
+    def _label_changes(self) -> dict[str, Any]:
         """How many rows gained and lost each label, most first."""
-        order = np.argsort(-(self._gained + self._lost), kind="stable")[:_TOP]
+        order = np.argsort(-(self._gained + self._lost), kind="stable")
         changes = [(self.names[i], int(self._gained[i]), int(self._lost[i])) for i in order.tolist()]
-        return [{"label": name, "gained": gained, "lost": lost} for name, gained, lost in changes if gained or lost]
+        return {
+            "changes": [
+                {"label": name, "gained": gained, "lost": lost} for name, gained, lost in changes if gained or lost
+            ]
+        }
 
     def _remember(self, old: Given, new: Given, changed: NDArray[np.int64]) -> None:
-        """Keep the changes that both models are surest of."""
-        sure = np.minimum(old.confidence, new.confidence)[changed]
+        """Keep the changes that both models are surest of; with several labels a row those where a label's probability
+        has changed most."""
+        if self.multi:
+            relabelled = (old.chosen != new.chosen)[changed]
+            sure = np.where(relabelled, np.abs(old.probability - new.probability)[changed], 0).max(axis=1)
+        else:
+            sure = np.minimum(old.confidence, new.confidence)[changed]
         abstains = _abstains(old, new)
         for place in np.argsort(-sure, kind="stable")[:_TOP]:
             row = int(changed[place])

@@ -130,7 +130,11 @@ def _load(prepared: Prepared) -> list[_Model]:
 def _compare(prepared: Prepared, models: list[_Model], sink: Sink | None, console: Console) -> Comparison:
     config, reader = prepared.config, prepared.reader
     names = tuple(dict.fromkeys(name for model in models for name in model.labels.names))
-    comparison = Comparison(names, multi=any(model.labels.multi for model in models))
+    comparison = Comparison(
+        names,
+        multi=any(model.labels.multi for model in models),
+        ordered=all(model.labels.ordinal for model in models),
+    )
     windows = reader.windows(max_rows=_WINDOW_ROWS, max_bytes=WINDOW_TEXT_BYTES, limit=config.limit)
     with console.progress("diff", reader.rows, "rows") as bar:
         for window in windows:
@@ -179,10 +183,12 @@ class _Model:
         known = is_scored(codes)
         struct = scored["probabilities"].combine_chunks()
         probability = np.stack([struct.field(place).to_numpy() for place in range(len(self.labels))], axis=1)
+        places = [names.index(name) for name in self.labels.names]
         chosen = np.zeros((len(status), len(names)), np.bool_)
-        chosen[:, [names.index(name) for name in self.labels.names]] = self._scorer.decision.chosen(probability)
-        confidence = np.where(known, probability.max(axis=1), 0).astype(np.float32)
-        return Given(chosen & known[:, None], confidence, known, codes == Status.ABSTAIN)
+        chosen[:, places] = self._scorer.decision.chosen(probability)
+        placed = np.zeros(chosen.shape, np.float32)
+        placed[:, places] = np.where(known[:, None], probability, 0)
+        return Given(chosen & known[:, None], placed, known, codes == Status.ABSTAIN)
 
 
 def _judge(prepared: Prepared, comparison: Comparison, column: pa.ChunkedArray, old: Given, new: Given) -> None:
@@ -267,9 +273,12 @@ def _conclude(summary: DiffSummary, console: Console) -> None:
             f"the old model abstains from {found['abstained_by_old']} rows, the new one from "
             f"{found['abstained_by_new']}; a row from which only one abstains has changed"
         )
-    for change in () if summary.comparison.multi else found["changes"][:5]:
-        who = _WHO[change["abstains"]]
-        console.say(f"  {change['old']} -> {change['new']}{who}: {change['rows']} rows")
+    for change in found["changes"][:5]:
+        if summary.comparison.multi:
+            console.say(f"  {change['label']}: {change['gained']} rows gain it, {change['lost']} lose it")
+        else:
+            who = _WHO[change["abstains"]]
+            console.say(f"  {change['old']} -> {change['new']}{who}: {change['rows']} rows")
     if found["with_unknown_labels"]:
         console.warn(
             f"{found['with_unknown_labels']} of {found['labelled']} labelled rows have a label that neither model "
@@ -278,6 +287,6 @@ def _conclude(summary: DiffSummary, console: Console) -> None:
     old, new = summary.comparison.metrics
     if old is None or new is None:
         return
-    for name, value in new.items():
-        console.say(f"{name} {old[name]:.4f} -> {value:.4f} on {found['labelled']} rows")
+    for name in (name for name in new if name in old):
+        console.say(f"{name} {old[name]:.4f} -> {new[name]:.4f} on {found['labelled']} rows")
     console.say(f"McNemar's test: p = {found['mcnemar']['p_value']:.3g}")

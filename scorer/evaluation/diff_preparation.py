@@ -13,9 +13,9 @@ import pyarrow as pa
 from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.config import DiffConfig, FileFormat
 from scorer.errors import DataError, ModelError, UsageError
+from scorer.examples.origin import holds_predictions
 from scorer.examples.targets import check_separator
 from scorer.scoring.limits import Allowance
-from scorer.scoring.origin import holds_predictions
 from scorer.scoring.preparation import refuse_own_input
 from scorer.tables.columns import find_text_columns
 from scorer.tables.formats import format_of

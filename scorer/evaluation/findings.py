@@ -83,7 +83,10 @@ class Findings:
         errors = self.errors
         return {
             "metrics": self.metrics.as_dict(),
-            "uncalibrated": self.raw.headline(),
+            "uncalibrated": {**self.raw.headline(), "reliability": self.raw.as_dict()["reliability"]},
+            "decision": {"thresholds": self.decision.thresholds, "abstain_below": self.decision.abstain_below},
+            "lengths": {"edges": list(LENGTH_EDGES), "rows": list(self.lengths)},
+            "truncated_share": self.truncated_share,
             "thresholds": [vars(threshold) for threshold in self.thresholds],
             "reaching": {
                 str(target): vars(found) if found is not None else None for target, found in self.reaching.items()

@@ -27,11 +27,13 @@ class EvaluationSummary:
     """What an evaluation found.
 
     Of `read` rows, `left_out` had no text and `unscored` no finite logits. `temperature` and `exponent` are the
-    model's calibration (see `scorer.classifier.decision`), with folds the mean of their models'.
+    model's calibration (see `scorer.classifier.decision`), with folds the mean of their models'. `warnings` say why the
+    figures may mislead.
     """
 
     config: EvaluateConfig
     model: str
+    warnings: tuple[str, ...]
     findings: Findings
     temperature: tuple[float, ...]
     exponent: float
@@ -49,6 +51,7 @@ class EvaluationSummary:
             "model": self.model,
             "rows": {"read": self.read, "left_out": self.left_out, "unscored": self.unscored},
             "folds": config.folds,
+            "warnings": list(self.warnings),
             "temperature": list(self.temperature),
             "exponent": self.exponent,
             **self.findings.as_dict(show=config.show),
@@ -113,6 +116,7 @@ def _conclude(
     return EvaluationSummary(
         config=config,
         model=str(prepared.directory.path),
+        warnings=prepared.warnings,
         findings=findings,
         temperature=predicted.temperature,
         exponent=predicted.exponent,

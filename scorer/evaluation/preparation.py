@@ -14,10 +14,10 @@ from scorer.classifier.metadata import ModelMetadata
 from scorer.config import EvaluateConfig
 from scorer.errors import ModelError, UsageError
 from scorer.examples.columns import LABEL_NAMES
+from scorer.examples.origin import holds_predictions, not_labels
 from scorer.examples.reading import Examples, read_examples
 from scorer.examples.targets import check_separator, label_indices, of_kind
 from scorer.runs.console import Console
-from scorer.scoring.origin import holds_predictions, not_labels
 from scorer.scoring.preparation import refuse_own_input
 from scorer.tables.columns import find_text_columns
 from scorer.tables.formats import format_of
@@ -62,8 +62,9 @@ def prepare(config: EvaluateConfig, console: Console) -> Prepared:
         others=tuple(dict.fromkeys(config.slice)),
     )
     name = examples.columns.label
-    values = examples.labels if examples.label_separator is None else of_kind(examples.labels, labels.kind)
-    targets = label_indices(values, labels, name=name, where=config.data, known="the model")
+    targets = label_indices(
+        of_kind(examples.labels, labels.kind), labels, name=name, where=config.data, known="the model"
+    )
     warnings = tuple(_warnings(config, directory, examples))
     for warning in warnings:
         console.warn(warning)

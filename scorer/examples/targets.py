@@ -123,9 +123,12 @@ def missing_labels(column: pa.ChunkedArray) -> NDArray[np.bool_]:
 
 
 def of_kind(values: Sequence[RowLabel], kind: LabelKind) -> list[RowLabel]:
-    """`values` with the several labels of a row in the type `kind` where they are spelt so: all that stands between
-    separators is a name, while the labels of a column of lists may be numbers."""
-    return [tuple(_of_kind(value, kind) for value in row) if isinstance(row, tuple) else row for row in values]
+    """`values` in the type `kind` where they are spelt so: one quoted number makes names of a CSV column, and all that
+    stands between separators is a name."""
+    return [
+        tuple(_of_kind(value, kind) for value in row) if isinstance(row, tuple) else _of_kind(row, kind)
+        for row in values
+    ]
 
 
 def label_set(

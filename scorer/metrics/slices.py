@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, time, timedelta
+from decimal import Decimal
 from statistics import NormalDist
 from typing import Any
 
@@ -45,12 +47,12 @@ class Slice:
 
 
 def slices(column: str, values: Sequence[Any], judged: Judged) -> tuple[Slice, ...]:
-    """The slices of `judged` by `values` (n,), numbers or names with None among them.
+    """The slices of `judged` by `values` (n,), numbers, times or names with None among them.
 
-    Numbers of more than 10 distinct values are cut at their quartiles, lowest first; of anything else the 20 values
-    with the most rows come out, most rows first. A slice is `worse` when the upper end of the Wilson interval of its
-    accuracy (Wilson 1927) lies below the accuracy of all rows; its level is 95 % for all slices of the column together
-    (Bonferroni).
+    Numbers, dates and times of more than 10 distinct values are cut at their quartiles, lowest first; of anything else
+    the 20 values with the most rows come out, most rows first, and one slice of all the others. A slice is `worse` when
+    the upper end of the Wilson interval of its accuracy (Wilson 1927) lies below the accuracy of all rows; its level is
+    95 % for all slices of the column together (Bonferroni).
     """
     parts = _parts(values)
     level = 1 - _SIGNIFICANCE / 2 / max(len(parts), 1)
@@ -95,26 +97,36 @@ def _parts(values: Sequence[Any]) -> list[tuple[str, NDArray[np.int64]]]:
     missing = np.array([value is None or value != value for value in values])
     present = np.flatnonzero(~missing)
     found = [values[row] for row in present.tolist()]
-    if _numeric(found) and len(set(found)) > 10:
-        parts = _by_quantile(np.array(found, np.float64), present)
-    else:
-        parts = _by_value(found, present)
+    cut = _by_quantile if _ordered(found) and len(set(found)) > 10 else _by_value
+    parts = cut(found, present)
     return [*parts, (_MISSING, np.flatnonzero(missing))] if missing.any() else parts
 
 
-def _numeric(values: Sequence[Any]) -> bool:
-    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+def _ordered(values: Sequence[Any]) -> bool:
+    """Whether all `values` are numbers, or all are dates, times or durations."""
+    numbers = all(isinstance(value, int | float | Decimal) and not isinstance(value, bool) for value in values)
+    return numbers or (isinstance(values[0], date | time | timedelta) and len({type(value) for value in values}) == 1)
 
 
-def _by_quantile(numbers: NDArray[np.float64], rows: NDArray[np.int64]) -> list[tuple[str, NDArray[np.int64]]]:
-    edges = np.unique(np.quantile(numbers, np.arange(1, QUANTILES) / QUANTILES, method="inverted_cdf"))
-    place = np.searchsorted(edges, numbers)
-    groups = [(numbers[place == index], rows[place == index]) for index in range(len(edges) + 1)]
-    return [(f"{_written(part.min())} to {_written(part.max())}", members) for part, members in groups if len(part)]
+def _by_quantile(values: Sequence[Any], rows: NDArray[np.int64]) -> list[tuple[str, NDArray[np.int64]]]:
+    distinct = sorted(set(values))
+    rank = {value: place for place, value in enumerate(distinct)}
+    ranks = np.array([rank[value] for value in values])
+    edges = np.unique(np.quantile(ranks, np.arange(1, QUANTILES) / QUANTILES, method="inverted_cdf"))
+    place = np.searchsorted(edges, ranks)
+    groups = [(ranks[place == index], rows[place == index]) for index in range(len(edges) + 1)]
+    return [
+        (f"{_written(distinct[part.min()])} to {_written(distinct[part.max()])}", members)
+        for part, members in groups
+        if len(part)
+    ]
 
 
-def _written(number: float) -> str:
-    """Six digits, or all before the point: dates and times as numbers have more, and begin alike."""
+def _written(value: Any) -> str:
+    """Of a number six digits, or all before the point: dates and times as numbers have more, and begin alike."""
+    if isinstance(value, date | time | timedelta):
+        return str(value)
+    number = float(value)
     return f"{number:.0f}" if 1e5 <= abs(number) < 1e15 else f"{number:.6g}"
 
 
@@ -122,5 +134,7 @@ def _by_value(values: Sequence[Any], rows: NDArray[np.int64]) -> list[tuple[str,
     groups: dict[str, list[int]] = {}
     for value, row in zip(values, rows.tolist(), strict=True):
         groups.setdefault(str(value), []).append(row)
-    largest = sorted(groups.items(), key=lambda group: (-len(group[1]), group[0]))[:MOST_VALUES]
-    return [(value, np.array(members)) for value, members in largest]
+    largest = sorted(groups.items(), key=lambda group: (-len(group[1]), group[0]))
+    parts = [(value, np.array(members)) for value, members in largest[:MOST_VALUES]]
+    others = [row for _, members in largest[MOST_VALUES:] for row in members]
+    return [*parts, (f"{len(largest) - MOST_VALUES} other values", np.array(others))] if others else parts

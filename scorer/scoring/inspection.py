@@ -11,7 +11,7 @@ from typing import Any
 
 from scorer.classifier.anatomy import parameters_by_part
 from scorer.classifier.directory import ModelDirectory, open_model
-from scorer.scoring.origin import written_by
+from scorer.examples.origin import written_by
 from scorer.tables.lineage import read_lineage
 from scorer.tables.source import Source
 

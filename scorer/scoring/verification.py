@@ -18,8 +18,8 @@ from scorer.classifier.directory import ModelDirectory, find_model
 from scorer.classifier.metadata import METADATA_FILE, ModelMetadata, sha256
 from scorer.config import WINDOW_ROWS, WINDOW_TEXT_BYTES
 from scorer.errors import DataError, ModelError, ScorerError
+from scorer.examples.origin import prefix_of
 from scorer.scoring.inspection import describe_model, inspect_file
-from scorer.scoring.origin import prefix_of
 from scorer.scoring.status import NAMES, SCORED_NAMES
 from scorer.tables.source import Source
 from scorer.tables.texts import is_text

@@ -15,13 +15,11 @@ from scorer.classifier.labels import LabelSet, Targets
 from scorer.classifier.vocabulary import Vocabulary
 from scorer.config import FitConfig
 from scorer.errors import DataError, UsageError
-from scorer.examples.columns import LABEL_NAMES
+from scorer.examples.origin import refuse_answers
 from scorer.examples.reading import Examples, read_examples
 from scorer.examples.split import stratified_split
 from scorer.examples.targets import label_indices, label_set
 from scorer.runs.console import Console
-from scorer.scoring.origin import holds_predictions, not_labels
-from scorer.tables.source import Source
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,8 @@ class TrainingData:
 def load_data(config: FitConfig, console: Console) -> TrainingData:
     """Read, check and split the data; what was dropped and what the check warns of is a line on the console."""
     where = str(config.train)
-    _refuse_answers(config)
+    if config.label_column is None:
+        refuse_answers(where)
     train = read_examples(
         where,
         text_columns=config.text_column,
@@ -76,15 +75,6 @@ def load_data(config: FitConfig, console: Console) -> TrainingData:
     valid_targets = label_indices(valid.labels, labels, name=name, where=str(config.valid))
     check = check_sides(side, Side(str(config.valid), valid, valid_targets), labels)
     return TrainingData(train, targets, valid, valid_targets, labels, _checked(config, check, console))
-
-
-def _refuse_answers(config: FitConfig) -> None:
-    """UsageError when nobody named the labels, and scorer's own answers are all that would be found by name."""
-    if config.label_column is None:
-        source = Source.open(str(config.train))
-        named = [name for name in source.names if name.lower() in LABEL_NAMES]
-        if named and all(holds_predictions(source, name) for name in named):
-            raise not_labels(config.train, named[0])
 
 
 def _checked(config: FitConfig, check: SidesCheck, console: Console) -> SidesCheck:

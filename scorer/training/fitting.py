@@ -55,7 +55,8 @@ _COPIES_ON_DISK = 3 * 3 + 2
 
 @dataclass(frozen=True)
 class Fitted:
-    """The outcome; `peak_memory` in bytes, `raw` the metrics before calibration."""
+    """The outcome; `peak_memory` in bytes, `raw` the metrics before calibration, `findings` what is wrong with the
+    data, `new_tokens` how many tokens were added to the vocabulary."""
 
     output: Path
     device: str
@@ -65,6 +66,8 @@ class Fitted:
     peak_memory: int
     metrics: Metrics
     raw: Metrics
+    findings: list[dict[str, Any]]
+    new_tokens: int
     seeds: list[dict[str, Any]]
 
 
@@ -117,6 +120,8 @@ class Fitting:
             _peak_memory(self._device),
             verdict.metrics,
             verdict.raw,
+            [finding.as_dict() for finding in self._data.check.findings],
+            len(self._base.new_tokens),
             seeds,
         )
 

@@ -32,7 +32,8 @@ _LAST_SEED = 2**32 - 1  # of numpy's legacy generator, which transformers seeds
 class FitSummary:
     """What a fit did; `seconds` is wall time, `peak_memory_mb` in MB of the device (CPU: of the process).
 
-    `seeds` has an entry a seed where there are several, and says which was kept.
+    `metrics` are those of the validation rows, `uncalibrated` the same before calibration, `findings` what checks of
+    the data found. `seeds` has an entry a seed where there are several, and says which was kept.
     """
 
     model: Path
@@ -46,6 +47,9 @@ class FitSummary:
     seconds: float
     peak_memory_mb: float
     metrics: dict[str, Any]
+    uncalibrated: dict[str, float]
+    findings: list[dict[str, Any]]
+    new_tokens: int
     seeds: list[dict[str, Any]]
 
     def as_dict(self) -> dict[str, Any]:
@@ -110,6 +114,9 @@ def _summary(fitted: Fitted, data: TrainingData, *, seconds: float) -> FitSummar
         seconds=round(seconds, 1),
         peak_memory_mb=round(fitted.peak_memory / 1e6, 1),
         metrics=fitted.metrics.as_dict(),
+        uncalibrated=fitted.raw.headline(),
+        findings=fitted.findings,
+        new_tokens=fitted.new_tokens,
         seeds=fitted.seeds,
     )
 

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,16 @@ def test_labels_that_are_no_whole_numbers_are_an_error(look):
     rows = [(text, 1.0 if label == "good" else 0.0) for text, label in sound()]
     assert found(look([*rows, ("more", 0.5)]))["fractional_labels"].rows == (121,)
     assert "fractional_labels" not in found(look(rows))
+
+
+def test_a_scored_file_is_refused_as_fit_refuses_it(tiny_model):
+    rows = [(text, mood, "ok") for text, mood in sound()]
+    file = write_csv(Path("scored.csv"), ("text", "score", "score_status"), rows)
+    config = CheckConfig(data=file, base_model=str(tiny_model("bert")))
+    with pytest.raises(UsageError, match=r"column 'score' holds predictions that scorer wrote; .* --label-column"):
+        check(config, Console(stream=io.StringIO()))
+    named = replace(config, label_column="score")
+    assert check(named, Console(stream=io.StringIO())).data.scan.rows == len(rows)
 
 
 def test_labels_that_look_the_same_are_warned_of(look):

@@ -125,6 +125,8 @@ def _decided(**changes):
         _with(labels={"names": ["1", "2", "3"], "kind": "int", "multi": True}),
         _with(labels={"names": ["1", "2", "3"], "kind": "int", "nominal": "yes"}),
         _with(new_tokens="many"),
+        _with(labels={"names": ["a", "b"], "kind": "string", "shade": 1}),
+        _with(decision={"temperature": [1.0], "thresholds": None, "abstain_below": None, "exponent": 1.0, "shade": 1}),
         _with(new_tokens=-1),
         _with(labels={"names": ["a", "b", "c"], "kind": "string", "nominal": True}),
         _with(files=["config.json"]),

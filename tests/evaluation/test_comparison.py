@@ -18,7 +18,9 @@ NAMES = ("a", "b", "c")
 
 def single(places, confidence, scored, abstained=False):
     chosen = np.eye(3, dtype=np.bool_)[places] & scored[:, None]
-    return Given(chosen, np.where(scored, confidence, 0).astype(np.float32), scored, scored & abstained)
+    return Given(
+        chosen, np.where(chosen, np.asarray(confidence)[:, None], 0).astype(np.float32), scored, scored & abstained
+    )
 
 
 @pytest.fixture
@@ -85,12 +87,43 @@ def test_how_good_both_are(draw):
     }
 
 
+def test_how_far_off_ordered_labels_are(draw):
+    labels = LabelSet.from_values([1, 2, 10])
+    true = draw.integers(0, 3, 300)
+    logits = [np.log(draw.dirichlet([1, 1, 1], 300)) + np.eye(3)[true] * lift for lift in (0.5, 2.0)]
+    sides = [single(each.argmax(axis=1), np.full(300, 0.5), np.arange(300) < 290) for each in logits]
+    comparison = Comparison(labels.names, multi=False, ordered=True)
+    for rows in np.array_split(np.arange(300), 3):
+        comparison.judge(
+            *(side.take(rows) for side in sides), np.eye(3, dtype=np.bool_)[true[rows]], np.ones(len(rows), np.bool_)
+        )
+    for found, each in zip(comparison.metrics, logits, strict=True):
+        expected = measure(each[:290], true[:290], labels=labels).headline()
+        for name in ("mean_absolute_error", "quadratic_weighted_kappa", "within_one"):
+            assert found[name] == pytest.approx(expected[name])
+
+
+def test_changes_beyond_the_most_frequent_are_counted(draw):
+    names = tuple(map(str, range(8)))
+    chosen = [np.eye(8, dtype=np.bool_)[draw.integers(0, 8, 500)] for _ in range(2)]
+    everywhere = np.ones(500, np.bool_)
+    comparison = Comparison(names, multi=False)
+    comparison.add(*(Given(each, each.astype(np.float32), everywhere, ~everywhere) for each in chosen))
+    found = comparison.as_dict()
+    assert len(found["changes"]) == 20
+    assert found["other_changes"] == found["changed"] - sum(one["rows"] for one in found["changes"]) > 0
+
+
 def test_rows_with_several_labels(draw):
     old, new, true = (draw.random((100, 3)) < 0.4 for _ in range(3))
-    ones, scored = np.ones(100, np.float32), np.ones(100, np.bool_)
+    probability, scored = draw.random((2, 100, 3), np.float32), np.ones(100, np.bool_)
+    sides = [Given(chosen, each, scored, ~scored) for chosen, each in zip((old, new), probability, strict=True)]
     comparison = Comparison(NAMES, multi=True)
-    changed = comparison.add(Given(old, ones, scored, ~scored), Given(new, ones, scored, ~scored))
-    comparison.judge(Given(old, ones, scored, ~scored), Given(new, ones, scored, ~scored), true, scored)
+    changed = comparison.add(*sides)
+    comparison.judge(*sides, true, scored)
+    moved = np.where(old != new, np.abs(probability[0] - probability[1]), 0).max(axis=1)
+    surest = sorted(np.flatnonzero(changed).tolist(), key=lambda row: (-moved[row], row))[:20]
+    assert [one["row"] for one in comparison.as_dict()["examples"]] == [row + 1 for row in surest]
     assert changed.tolist() == (old != new).any(axis=1).tolist()
     changes = {one["label"]: (one["gained"], one["lost"]) for one in comparison.as_dict()["changes"]}
     assert changes == {

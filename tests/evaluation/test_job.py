@@ -150,6 +150,11 @@ def test_slices_are_by_length_and_by_the_column_asked_for(found: EvaluationSumma
 
 def test_the_document_is_json_without_any_text_and_the_page_has_some(found: EvaluationSummary) -> None:
     document = json.dumps(found.as_dict(), allow_nan=False)
+    told = found.as_dict()
+    assert told["decision"] == {"thresholds": None, "abstain_below": None}
+    assert sum(told["lengths"]["rows"]) == told["metrics"]["rows"]
+    assert len(told["lengths"]["edges"]) + 1 == len(told["lengths"]["rows"])
+    assert sum(bin_["rows"] for bin_ in told["uncalibrated"]["reliability"]) == told["metrics"]["rows"]
     assert not any(text in document for text in texts(60))
     page = found.config.report.read_text(encoding="utf-8")
     suspect = pq.read_table(found.config.rows)["text"][0].as_py()
@@ -280,6 +285,16 @@ def test_answers_of_scorer_are_not_taken_for_labels_unasked(fitted: Path, tiny_m
     assert run(tmp_path / name, fitted, label_column="score").findings.metrics.accuracy == 1.0
 
 
+def test_numbers_that_are_written_as_names_are_numbers(fitted: Path, data: Path, tmp_path: Path) -> None:
+    rows = pq.read_table(run(data, fitted, rows=tmp_path / "rows.parquet").config.rows)
+    named = pa.table({"sentence": rows["text"], "score": rows["label"].cast(pa.string())})
+    pq.write_table(named, tmp_path / "named.parquet")
+    plain = pa.table({"sentence": rows["text"], "score": rows["label"]})
+    pq.write_table(plain, tmp_path / "plain.parquet")
+    found, expected = (run(tmp_path / name, fitted).findings for name in ("named.parquet", "plain.parquet"))
+    assert found.metrics == expected.metrics
+
+
 def test_a_file_that_the_model_was_fitted_on_is_warned_of(fitted: Path, data: Path, tmp_path: Path) -> None:
     from scorer.tables.source import Source
 
@@ -288,7 +303,8 @@ def test_a_file_that_the_model_was_fitted_on_is_warned_of(fitted: Path, data: Pa
     document["training_data"] = {"train": {"fingerprint": Source.open(str(data)).fingerprint()}}
     (tmp_path / "model" / "scorer.json").write_text(json.dumps(document))
     console = Remembering()
-    run(data, tmp_path / "model", console)
+    flattered = run(data, tmp_path / "model", console).as_dict()["warnings"]
+    assert [line for line in flattered if "the model was fitted on this file, so the figures flatter it" in line]
     assert console.having("the model was fitted on this file, so the figures flatter it")
     other = Remembering()
     run(data, fitted, other)

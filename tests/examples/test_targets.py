@@ -200,9 +200,9 @@ def test_what_is_no_label(column: pa.Array) -> None:
     assert missing_labels(pa.chunked_array([column])).tolist() == [False, True, True, False]
 
 
-def test_separated_names_are_numbers_where_a_model_has_numbers() -> None:
+def test_names_are_numbers_where_a_model_has_numbers() -> None:
     rows = [("1", "-20"), (), ("x", "1.5"), (3,)]
     assert of_kind(rows, "int") == [(1, -20), (), ("x", "1.5"), (3,)]
     assert of_kind([("true", "no")], "bool") == [(True, "no")]
     assert of_kind(rows, "string") == rows
-    assert of_kind(["1"], "int") == ["1"]
+    assert of_kind(["1", "x"], "int") == [1, "x"]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score
@@ -57,7 +61,26 @@ def test_few_numbers_are_values_and_many_names_are_cut_at_twenty() -> None:
     rows = judged()
     assert {part.value for part in slices("year", [2019, 2020] * 200, rows)} == {"2019", "2020"}
     found = slices("user", [f"u{row % 30:02}" for row in range(400)], rows)
-    assert (len(found), found[0].value) == (20, "u00")
+    assert (len(found), found[0].value, found[-1].value) == (21, "u00", "10 other values")
+    assert sum(part.rows for part in found) == 400
+
+
+@pytest.mark.parametrize(
+    ("values", "first"),
+    [
+        ([Decimal(row) / 4 for row in range(400)], "0 to 24.75"),
+        ([date(2024, 1, 1) + timedelta(days=row) for row in range(400)], "2024-01-01 to 2024-04-09"),
+        (
+            [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(hours=row) for row in range(400)],
+            "2024-01-01 00:00:00+00:00 to 2024-01-05 03:00:00+00:00",
+        ),
+    ],
+    ids=["decimal", "date", "time"],
+)
+def test_what_has_an_order_is_cut_at_its_quartiles(values: list[Any], first: str) -> None:
+    found = slices("column", values, judged())
+    assert [part.rows for part in found] == [100] * 4
+    assert found[0].value == first
 
 
 def test_a_number_that_most_rows_share_makes_fewer_quantiles() -> None:

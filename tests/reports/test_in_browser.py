@@ -25,9 +25,10 @@ def complaints(chromium: Browser, html: str, *, width: int, dark: bool) -> list[
     return [*wrong, *(f"request: {url}" for url in chromium.requests), *chromium.errors]
 
 
+@pytest.mark.parametrize("multi", [False, True], ids=["one a row", "several a row"])
 @pytest.mark.parametrize("labels", [2, 5, 28, 100])
-def test_pages_of_few_and_many_labels(chromium: Browser, labels: int) -> None:
-    for html in (fit_report(names(labels)).html(), evaluate_page(names(labels), multi=labels == 28).html()):
+def test_pages_of_few_and_many_labels(chromium: Browser, labels: int, multi: bool) -> None:
+    for html in (make(names(labels), multi=multi).html() for make in (fit_report, evaluate_page)):
         for width, dark in SCREENS:
             assert complaints(chromium, html, width=width, dark=dark) == [], (width, dark)
 

@@ -42,6 +42,9 @@ def test_a_fit_learns_and_its_directory_opens_in_a_pipeline(base: Path, capsys: 
     console = Remembering()
     summary = run(train, base, console, epochs=4.0)
     assert summary.metrics["accuracy"] > 0.75
+    told = summary.as_dict()
+    assert (told["uncalibrated"].keys(), told["new_tokens"]) == ({"accuracy", "macro_f1", "nll", "ece", "brier"}, 0)
+    assert json.loads(json.dumps(told))["findings"] == []
     assert summary.model.name.startswith("train-")
     assert Path("models/latest").resolve() == summary.model.resolve()
     assert not list(Path("models").glob("*.unfinished"))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from scorer.errors import DataError, UsageError
+from scorer.examples.columns import LABEL_NAMES
 from scorer.tables.lineage import read_lineage
 from scorer.tables.source import Source
 
@@ -41,6 +42,14 @@ def holds_predictions(source: Source, column: str) -> bool:
     if f"{prefix}score_status" in source.names or (not prefix and "suspect_rank" in source.names):
         return True
     return source.format == "parquet" and prefix in _prefixes(source)
+
+
+def refuse_answers(location: str) -> None:
+    """UsageError when scorer's own answers are all that would be found by name as labels of the file at `location`."""
+    source = Source.open(location)
+    named = [name for name in source.names if name.lower() in LABEL_NAMES]
+    if named and all(holds_predictions(source, name) for name in named):
+        raise not_labels(location, named[0])
 
 
 def not_labels(where: object, column: str) -> UsageError:

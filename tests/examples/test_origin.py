@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import scorer
-from scorer.scoring.origin import holds_predictions, written_by
+from scorer.examples.origin import holds_predictions, written_by
 from scorer.tables.source import Source
 from tests.scoring.files import write
 
