@@ -80,11 +80,14 @@ class Findings:
 
     def as_dict(self, *, show: int) -> dict[str, Any]:
         """JSON types only, with the `show` hardest rows and most suspicious labels; no texts."""
-        errors = self.errors
+        errors, thresholds = self.errors, self.decision.thresholds
         return {
             "metrics": self.metrics.as_dict(),
             "uncalibrated": {**self.raw.headline(), "reliability": self.raw.as_dict()["reliability"]},
-            "decision": {"thresholds": self.decision.thresholds, "abstain_below": self.decision.abstain_below},
+            "decision": {
+                "thresholds": list(thresholds) if thresholds is not None else None,
+                "abstain_below": self.decision.abstain_below,
+            },
             "lengths": {"edges": list(LENGTH_EDGES), "rows": list(self.lengths)},
             "truncated_share": self.truncated_share,
             "thresholds": [vars(threshold) for threshold in self.thresholds],
