@@ -74,6 +74,8 @@ def _work(options: argparse.Namespace) -> Iterator[tuple[str, Callable[[], dict[
             yield f"scorer/{variant}/{seed}", partial(experiments.scorer_fit, task, seed)
             yield f"plain/{variant}/{seed}", partial(experiments.plain_fit, task, seed)
         yield f"errors/sst2/{seed}", partial(experiments.label_errors, found["sst2"], seed)
+        unextended = partial(experiments.fit_with, found["waimai"], "--no-extend-vocabulary", seed)
+        yield f"unextended/waimai/{seed}", unextended
         few = dataclasses.replace(found["sst2"], rows=OPTION_ROWS)
         for chosen in OPTIONS:
             yield f"options/{chosen}/{seed}", partial(experiments.fit_with, few, chosen, seed)

@@ -96,7 +96,11 @@ def _others(kept: Mapping[str, Mapping[str, Any]]) -> str:
         )
         for name in _variants(kept, "errors")
     ]
-    return _table("Abstaining, and finding wrong labels", ("", "measured"), rows)
+    rows += [
+        (f"`--no-extend-vocabulary`, {name}: accuracy", spread(_all(kept, "unextended", name), _accuracy))
+        for name in _variants(kept, "unextended")
+    ]
+    return _table("Abstaining, finding wrong labels, and characters left unknown", ("", "measured"), rows)
 
 
 def spread(found: Figures, pick: Callable[[Mapping[str, Any]], float]) -> str:
