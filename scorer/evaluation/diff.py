@@ -287,6 +287,8 @@ def _conclude(summary: DiffSummary, console: Console) -> None:
     old, new = summary.comparison.metrics
     if old is None or new is None:
         return
-    for name in (name for name in new if name in old):
-        console.say(f"{name} {old[name]:.4f} -> {new[name]:.4f} on {found['labelled']} rows")
+    for name, value in new.items():
+        # A model that has scored no labelled row has no figures of ordered labels.
+        if name in old:
+            console.say(f"{name} {old[name]:.4f} -> {value:.4f} on {found['labelled']} rows")
     console.say(f"McNemar's test: p = {found['mcnemar']['p_value']:.3g}")

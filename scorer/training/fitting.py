@@ -129,7 +129,7 @@ class Fitting:
         if not self._config.extend_vocabulary:
             return
         rows = zip(*self._data.train.texts, strict=True)
-        if tokens := lacking_tokens(rows, self._base.vocabulary().tokenizer):
+        if tokens := lacking_tokens(rows, self._base.tokenizer.backend_tokenizer):
             self._base = self._base.with_tokens(tokens, seed=self._config.seed)
             self._console.say(
                 f"new tokens: {len(tokens)}, for characters that {self._base.name} cannot spell, such as "

@@ -29,10 +29,6 @@ from tests.training.test_seeds import interrupt_at
 BAD, GOOD = "菜慢冷坏", "香快棒赞"
 
 
-def tokenizer_of(base: Path) -> Tokenizer:
-    return Tokenizer.from_file(str(base / "tokenizer.json"))
-
-
 def loaded(base: Path, tokens: Sequence[str], *, seed: int = 42) -> BaseModel:
     config = FitConfig(train=Path("train.csv"), base_model=str(base), seed=seed)
     return load_base_model(config, LabelSet(FIVE_STARS, "string")).with_tokens(tokens, seed=seed)
@@ -103,7 +99,8 @@ def test_tokens_that_somebody_added_keep_their_ids(tiny_model: TinyModel, tmp_pa
     expected = [len(tokenizer) - 2, len(tokenizer) - 1, len(tokenizer), len(tokenizer) + 1]
     for found in (extended.tokenizer, AutoTokenizer.from_pretrained(tmp_path / "saved")):
         assert found("qqq zzz 菜 香", add_special_tokens=False)["input_ids"] == expected
-    assert tokenizer_of(tmp_path / "saved").encode("qqq菜", add_special_tokens=False).ids == expected[:3:2]
+    saved = Tokenizer.from_file(str(tmp_path / "saved" / "tokenizer.json"))
+    assert saved.encode("qqq菜", add_special_tokens=False).ids == expected[:3:2]
 
 
 def test_what_could_not_be_spelt_is_learned(tiny_model: TinyModel) -> None:
