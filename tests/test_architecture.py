@@ -18,6 +18,7 @@ LONGEST_FILE = 400
 
 FLOORS = (
     {"errors", "config", "version"},
+    {"stores"},
     {"tables", "classifier", "runs"},
     {"metrics", "examples"},
     {"reports"},

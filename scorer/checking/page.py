@@ -18,7 +18,7 @@ from scorer.reports.distributions import label_bars
 from scorer.reports.findings import Remark, remark_list
 from scorer.reports.page import Html, beside, figure, page, paragraph, section, tiles
 from scorer.reports.scale import Axis
-from scorer.tables.publish import check_target
+from scorer.stores.checks import check_target
 
 
 def check_page(result: CheckResult) -> Html:

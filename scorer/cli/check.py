@@ -31,7 +31,7 @@ def check(data: Path, **settings: Any) -> None:
     from scorer.checking.page import check_page, check_report
     from scorer.checking.summary import summary_lines
     from scorer.runs.console import Console
-    from scorer.tables.publish import write_whole
+    from scorer.stores.atomic import write_whole
 
     console = Console(quiet=config.quiet)
     if config.report is not None:

@@ -17,9 +17,9 @@ from scorer.examples.origin import holds_predictions
 from scorer.examples.targets import check_separator
 from scorer.scoring.limits import Allowance
 from scorer.scoring.preparation import refuse_own_input
+from scorer.stores.checks import check_target
 from scorer.tables.columns import find_text_columns
 from scorer.tables.formats import format_of
-from scorer.tables.publish import check_target
 from scorer.tables.reader import Reader, check_names
 from scorer.tables.source import Source
 

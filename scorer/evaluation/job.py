@@ -131,7 +131,7 @@ def _conclude(
 def _write(prepared: Prepared, predicted: Predicted, findings: Findings) -> None:
     from scorer.evaluation.output import ranked_rows, write_rows
     from scorer.evaluation.pages import evaluate_page
-    from scorer.tables.publish import write_whole
+    from scorer.stores.atomic import write_whole
 
     config = prepared.config
     lineage = {

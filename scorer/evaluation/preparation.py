@@ -19,9 +19,9 @@ from scorer.examples.reading import Examples, read_examples
 from scorer.examples.targets import check_separator, label_indices, of_kind
 from scorer.runs.console import Console
 from scorer.scoring.preparation import refuse_own_input
+from scorer.stores.checks import check_target
 from scorer.tables.columns import find_text_columns
 from scorer.tables.formats import format_of
-from scorer.tables.publish import check_target
 from scorer.tables.reader import check_names
 from scorer.tables.source import Source
 

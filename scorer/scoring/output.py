@@ -18,9 +18,9 @@ import pyarrow as pa
 
 from scorer.config import FileFormat
 from scorer.errors import DataError, OutputRefused, ScorerError
-from scorer.runs.workspace import Workspace
+from scorer.stores.atomic import AtomicFile
+from scorer.stores.workspace import Workspace
 from scorer.tables.lineage import lineage_metadata, read_lineage
-from scorer.tables.publish import AtomicFile
 from scorer.tables.sink import Sink, open_sink
 
 

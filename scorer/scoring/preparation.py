@@ -18,9 +18,9 @@ from scorer.errors import OutputRefused, UsageError
 from scorer.scoring.answers import refuse_clash
 from scorer.scoring.drift import require_profile
 from scorer.scoring.windows import window_rows
+from scorer.stores.checks import check_free_space, check_target, refuse_url
 from scorer.tables.columns import find_text_columns
 from scorer.tables.formats import TEXT_FORMATS, compression_of, format_of
-from scorer.tables.publish import check_free_space, check_target, refuse_url
 from scorer.tables.reader import Reader
 from scorer.tables.rejects import Rejects
 from scorer.tables.source import Source

@@ -14,7 +14,8 @@ from scorer.errors import ScorerError, UsageError
 from scorer.runs.console import Console
 from scorer.runs.manifest import Manifest
 from scorer.scoring.preparation import refuse_own_input
-from scorer.tables.publish import check_target, write_whole
+from scorer.stores.atomic import write_whole
+from scorer.stores.checks import check_target
 
 
 @contextmanager

@@ -11,9 +11,9 @@ from typing import Final
 import pyarrow as pa
 
 from scorer.errors import DataError
+from scorer.stores.stamp import Stamp
 from scorer.tables.blocks import Block
 from scorer.tables.formats import compression_of
-from scorer.tables.identity import Stamp
 from scorer.tables.inference import TypeGuess, convert, field_of
 from scorer.tables.reader import Reader, check_names
 from scorer.tables.records import BLOCK_BYTES, RecordScanner, delimiter_hint

@@ -14,8 +14,8 @@ from typing import Final
 import pyarrow as pa
 
 from scorer.errors import DataError, from_os_error
+from scorer.stores.stamp import Stamp
 from scorer.tables.formats import SNIFF_BYTES, is_arrow_stream
-from scorer.tables.identity import Stamp
 from scorer.tables.reader import Reader
 
 _SLICE_ROWS: Final = 8192

@@ -20,8 +20,8 @@ from typing import Any, Final, NamedTuple, NoReturn
 import pyarrow as pa
 
 from scorer.errors import DataError
+from scorer.stores.stamp import Stamp
 from scorer.tables.formats import LONGEST_ROW, compression_of
-from scorer.tables.identity import Stamp
 from scorer.tables.reader import Reader, check_names, check_types
 from scorer.tables.rejects import Malformed, Reject, Rejects, forget
 from scorer.tables.streams import ByteStream, open_bytes

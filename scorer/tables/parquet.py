@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scorer.errors import DataError, StorageError, from_os_error
+from scorer.stores.stamp import Stamp
 from scorer.tables.formats import LONGEST_ROW
-from scorer.tables.identity import Stamp
 from scorer.tables.reader import Reader
 from scorer.tables.streams import first_line
 from scorer.tables.texts import is_text, texts

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorer.errors import ConfigError, UsageError
-from scorer.tables.identity import Stamp, check_unchanged
+from scorer.stores.stamp import Stamp, check_unchanged
 from scorer.tables.texts import is_text, texts
 
 # How many times the bytes of its texts a window may have in all columns.

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scorer.errors import from_os_error
-from scorer.tables.publish import AtomicFile
+from scorer.stores.atomic import AtomicFile
 
 
 @dataclass(frozen=True)

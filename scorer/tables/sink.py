@@ -1,7 +1,7 @@
 """Tables out to a file or a stream, in any of the formats.
 
 Owns the writers. They write to exactly the path or stream they are given, in order, one table after the other; that
-the file appears atomically is the business of `publish`. Does not know what the columns mean.
+the file appears atomically is the business of `stores.atomic`. Does not know what the columns mean.
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ import pyarrow as pa
 
 from scorer.config import UNFINISHED, FileFormat, check_utf8
 from scorer.errors import DataError, InputMissing, UsageError, from_os_error
-from scorer.tables import delimited, identity, ipc, jsonlines, parquet
+from scorer.stores.stamp import Stamp, fingerprint
+from scorer.tables import delimited, ipc, jsonlines, parquet
 from scorer.tables.formats import (
     SNIFF_BYTES,
     TEXT_FORMATS,
@@ -31,7 +32,6 @@ from scorer.tables.formats import (
     sniff,
     sniff_compression,
 )
-from scorer.tables.identity import Stamp
 from scorer.tables.reader import Reader, check_names, check_types
 from scorer.tables.rejects import Rejects
 from scorer.tables.streams import open_bytes
@@ -104,8 +104,8 @@ class Source:
         return cls(stamps, file_format, rejects)
 
     def fingerprint(self) -> str:
-        """BLAKE2b (hexadecimal) of the files' contents; of files over 1 GiB a sample, see `identity.fingerprint`."""
-        return identity.fingerprint(self._stamps)
+        """BLAKE2b (hexadecimal) of the files' contents; of files over 1 GiB a sample, see `stores.stamp`."""
+        return fingerprint(self._stamps)
 
     def read(self, text_columns: Sequence[str] = ()) -> Reader:
         """A reader of all rows; CSV, TSV and JSON lines are scanned whole here, to type their columns.

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from scorer.config import FileFormat
-from scorer.tables.publish import AtomicFile
+from scorer.stores.atomic import AtomicFile
 from scorer.tables.sink import Sink, open_sink
 
 

@@ -30,8 +30,8 @@ from scorer.metrics.rows import judge
 from scorer.runs.console import Console
 from scorer.runs.memory import peak_memory_mib
 from scorer.runs.signals import StopSignals
-from scorer.runs.workspace import Workspace
-from scorer.tables.publish import check_free_space
+from scorer.stores.checks import check_free_space
+from scorer.stores.workspace import Workspace
 from scorer.training.arguments import total_steps, training_arguments
 from scorer.training.data import TrainingData, truncation_warnings, with_language
 from scorer.training.dataset import tokenize

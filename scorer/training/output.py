@@ -14,7 +14,7 @@ from pathlib import Path
 from scorer.classifier.metadata import METADATA_FILE
 from scorer.config import LATEST_MODEL, UNFINISHED
 from scorer.errors import OutputRefused
-from scorer.tables.publish import refuse_url
+from scorer.stores.checks import refuse_url
 
 
 def default_output(train: Path, *, now: datetime) -> Path:

@@ -19,7 +19,7 @@ from transformers.trainer_pt_utils import safe_globals
 
 from scorer.config import UNFINISHED, FitConfig
 from scorer.errors import ConfigError, ModelError, OutputRefused
-from scorer.runs.workspace import Workspace
+from scorer.stores.workspace import Workspace
 from scorer.training.output import unfinished
 from scorer.training.seeds import LOG
 

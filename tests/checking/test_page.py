@@ -15,7 +15,7 @@ from scorer.checking.page import check_page, check_report
 from scorer.config import CheckConfig
 from scorer.errors import OutputRefused, UsageError
 from scorer.runs.console import Console
-from scorer.tables.publish import write_whole
+from scorer.stores.atomic import write_whole
 from tests.reports.markup import checked
 from tests.reports.test_in_browser import SCREENS, complaints
 from tests.training.fits import reviews

@@ -20,8 +20,8 @@ from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import ModelMetadata
 from scorer.errors import Busy, ConfigError, DataError, InputMissing, ModelError, OutputRefused, UsageError
-from scorer.runs.workspace import Workspace
 from scorer.scoring.preparation import Checked
+from scorer.stores.workspace import Workspace
 from tests.scoring.files import read, write
 from tests.scoring.oracle import Oracle, assert_answers, mixed_texts
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scorer.errors import DataError, InputMissing, NotPermitted, UsageError
-from scorer.runs.workspace import Workspace
+from scorer.stores.workspace import Workspace
 from scorer.tables.formats import format_of, sniff
 from scorer.tables.source import Source
 

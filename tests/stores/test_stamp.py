@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scorer.errors import DataError, InputMissing
-from scorer.tables.identity import Stamp, check_unchanged, fingerprint
+from scorer.stores.stamp import Stamp, check_unchanged, fingerprint
 
 
 def test_the_fingerprint_is_that_of_the_contents(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scorer.errors import Busy, OutputRefused
-from scorer.runs.workspace import Workspace
+from scorer.stores.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
 _HOLDER = f"""
@@ -19,7 +19,7 @@ import sys
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
 from scorer.errors import Busy
-from scorer.runs.workspace import Workspace
+from scorer.stores.workspace import Workspace
 sys.stdin.readline()
 try:
     workspace = Workspace(Path(sys.argv[1]))

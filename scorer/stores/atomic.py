@@ -1,0 +1,95 @@
+"""How a file appears under its name: written beside, made durable, renamed whole.
+
+Does not know what is in the file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from scorer.errors import OutputRefused, from_os_error
+
+
+class AtomicFile:
+    """A file under construction at `temporary`, which `commit` makes durable and moves to `target`.
+
+    `stream` (binary) is where to write, or open `temporary` anew. Both paths must be on
+    one file system. What an interrupted run left at `temporary` is removed first; the file is created anew and no
+    symlink is followed; a `target` that is a symlink is replaced itself.
+    """
+
+    def __init__(self, target: Path, *, temporary: Path) -> None:
+        self.target = target
+        self.temporary = temporary
+        try:
+            temporary.unlink(missing_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            self.stream: BinaryIO = os.fdopen(os.open(temporary, flags, 0o666), "w+b", buffering=1 << 20)
+        except FileNotFoundError as error:
+            raise OutputRefused(f"{temporary.parent}: the folder is gone; run the same command again") from error
+        except OSError as error:
+            raise from_os_error(error) from error
+
+    def check(self) -> None:
+        """OutputRefused when `temporary` is not our file any more: its folder was deleted, or even made anew."""
+        if not self._stands():
+            raise OutputRefused(f"{self.temporary}: removed while it was written; run the same command again")
+
+    def commit(self) -> None:
+        """Bring every byte to the disk, then give the file its name, then bring the name to the disk."""
+        try:
+            self.stream.flush()
+            os.fsync(self.stream.fileno())
+            self.check()
+            self._keep_permissions()
+            self.temporary.replace(self.target)
+            self.stream.close()
+            _sync_folder(self.target.parent)
+        except OSError as error:
+            raise from_os_error(error) from error
+
+    def discard(self) -> None:
+        """Forget the file; what stood at `target` stays. Does nothing after `commit`."""
+        ours = not self.stream.closed and self._stands()
+        with contextlib.suppress(OSError):  # flushing to a full disk may fail, and nobody wants these bytes
+            self.stream.close()
+        if ours:
+            with contextlib.suppress(OSError):
+                self.temporary.unlink()
+
+    def _stands(self) -> bool:
+        """Whether `temporary` is still the file that we made: another run may have made one of the same name since."""
+        try:
+            return os.path.samestat(os.fstat(self.stream.fileno()), self.temporary.lstat())
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+    def _keep_permissions(self) -> None:
+        """A replaced file keeps its mode, so that whoever could read yesterday's output can read today's."""
+        if self.target.exists():
+            self.temporary.chmod(stat.S_IMODE(self.target.stat().st_mode))
+
+
+def write_whole(target: Path, content: str) -> None:
+    """Write the small file `target`, in UTF-8, whole or not at all.
+
+    What has no UTF-8, a byte in the name of a file, becomes what JSON writes for it: a backslash, a u and four digits.
+    """
+    file = AtomicFile(target, temporary=target.with_name(f".{target.name}.new"))
+    try:
+        file.stream.write(content.encode(errors="backslashreplace"))
+        file.commit()
+    finally:
+        file.discard()
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
