@@ -153,8 +153,8 @@ class Answers:
         return pa.list_(pa.struct([pa.field("label", self.labels.arrow_type), pa.field("probability", pa.float32())]))
 
 
-def refuse_clash(names: Sequence[str], config: FrameConfig) -> None:
-    """UsageError when a column that `config` asks for has the name of one of the input's columns `names`."""
+def appended_names(config: FrameConfig) -> tuple[str, ...]:
+    """The names of the columns that `config` asks for."""
     asked = {
         "score": True,
         "confidence": True,
@@ -164,6 +164,11 @@ def refuse_clash(names: Sequence[str], config: FrameConfig) -> None:
         "top_k": config.top_k is not None,
         "token_count": config.token_count,
     }
-    for name in (config.prefix + name for name, wanted in asked.items() if wanted):
+    return tuple(config.prefix + name for name, wanted in asked.items() if wanted)
+
+
+def refuse_clash(names: Sequence[str], config: FrameConfig) -> None:
+    """UsageError when a column that `config` asks for has the name of one of the input's columns `names`."""
+    for name in appended_names(config):
         if name in names:
             raise UsageError(f"the input has a column {name!r} already; --prefix names the new columns apart")

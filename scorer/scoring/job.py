@@ -48,6 +48,8 @@ def _score(
     with _kept_rejects(checked.rejects) as keep_rejects, closing(_open_output(checked)) as output:
         with signals.at_once():
             prepared = checked.read()
+        for warning in prepared.reader.warnings:
+            console.warn(warning)
         tally.rejected = prepared.rejected
         from scorer.scoring.streaming import Streaming
 

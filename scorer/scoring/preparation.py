@@ -15,7 +15,7 @@ import pyarrow as pa
 from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.config import WINDOW_TEXT_BYTES, FileFormat, ScoreConfig
 from scorer.errors import OutputRefused, UsageError
-from scorer.scoring.answers import refuse_clash
+from scorer.scoring.answers import appended_names, refuse_clash
 from scorer.scoring.drift import require_profile
 from scorer.scoring.windows import window_rows
 from scorer.stores.checks import check_free_space, check_target, refuse_url
@@ -44,9 +44,10 @@ class Checked:
 
     def read(self) -> Preparation:
         """Scan the rows where only they tell the columns' types; what is wrong with them is raised as a ScorerError."""
-        reader = self.source.read(self.text_columns)
+        appended = appended_names(self.config) if self.output_format == "jsonl" else None
+        reader = self.source.read(self.text_columns, appended=appended)
         # The names that a source knows at once are those of the first lines; JSON lines may bring more.
-        refuse_clash(reader.schema.names, self.config)
+        refuse_clash(reader.names, self.config)
         return Preparation(**vars(self), reader=reader)
 
 

@@ -1,9 +1,14 @@
-"""JSON lines: one object a line, read twice, once to unify the types of each key, once to give the rows.
+"""JSON lines: one object a line, read twice, once to find what every column holds, once to give the rows.
 
-Owns the strictness: a line is one object with distinct keys, in UTF-8; `NaN` and `Infinity` are no JSON; integers fit
-64 bits. A key that a line does not have is null there. A line of white space only holds no row and is passed over.
-Integers and decimals mix to float64; any other mixture of types in one column is an error that names the line. Strings
-stay strings whatever they look like.
+Owns the strictness: a line is one object with distinct keys, in UTF-8; `NaN` and `Infinity` are no JSON. A line of
+white space only holds no row and is passed over. Strings stay strings whatever they look like.
+
+As a table, a key that a line does not have is null there. Integers and decimals mix to float64; any other mixture of
+types in one column is an error that names the line. What no type holds exactly is kept as JSON text, in a column of
+the type `arrow.json`: see `shapes`.
+
+As lines, for an output of JSON lines, each row is its text columns and the line itself, as it stands in the file. The
+fields' metadata say which is which, and `textsinks` puts the line back.
 
 With rejects, a line that breaks these rules by itself goes there; a mixture of types is an error all the same, because
 no line alone is to blame for it.
@@ -12,8 +17,9 @@ no line alone is to blame for it.
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple, NoReturn
 
@@ -22,24 +28,32 @@ import pyarrow as pa
 from scorer.errors import DataError
 from scorer.stores.stamp import Stamp
 from scorer.tables.formats import LONGEST_ROW, compression_of
-from scorer.tables.reader import Reader, check_names, check_types
+from scorer.tables.reader import Reader, check_names, check_types, listed
 from scorer.tables.rejects import Malformed, Reject, Rejects, forget
+from scorer.tables.rendering import IN_LINE, LINE
+from scorer.tables.shapes import Number, Shape
 from scorer.tables.streams import ByteStream, open_bytes
 
+MOST_COLUMNS: Final = 10_000
+"""A table of more columns is refused."""
+
 _READ_BYTES: Final = 1 << 20
-_NULL: Final = pa.null()
+# Of so many columns and more, at least one value in `_SPARSEST` must be there.
+_FEW_COLUMNS: Final = 256
+_SPARSEST: Final = 64
+# A table made at once has at most so many values.
+_CELLS: Final = 1 << 20
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
+_SPACE: Final = re.compile(r"[ \t\r\n]*")
+_DECODER: Final = json.JSONDecoder()
 
 
 class Line(NamedTuple):
-    """An object, with the number of its line (from 1) and the bytes of that line."""
+    """An object, with the number of its line (from 1) and the text of that line, without the white space around it."""
 
     number: int
     row: dict[str, Any]
-    raw: bytes
-
-
-class _Mixed(Exception):
-    """Two types that no column can hold at once."""
+    text: str
 
 
 def read_header(stamp: Stamp, *, lenient: bool = False) -> tuple[str, ...]:
@@ -55,107 +69,188 @@ def read_header(stamp: Stamp, *, lenient: bool = False) -> tuple[str, ...]:
 class JsonLinesReader(Reader):
     """The rows of JSON lines files. Making one reads them whole.
 
-    A malformed line is a DataError, or goes into `rejects` and is no row.
+    With `appended`, the names of what will stand beside the rows, each row is its text columns and its line, and
+    `names` are the keys of the first lines and whichever of these any line has. Without, the rows are a table, and
+    `names` its columns. A malformed line is a DataError, or goes into `rejects` and is no row.
     """
 
-    def __init__(self, stamps: Sequence[Stamp], text_columns: Sequence[str], rejects: Rejects | None = None) -> None:
+    def __init__(
+        self,
+        stamps: Sequence[Stamp],
+        text_columns: Sequence[str],
+        rejects: Rejects | None = None,
+        *,
+        appended: Collection[str] | None = None,
+    ) -> None:
         super().__init__(stamps, text_columns)
         self._reject: Reject | None = forget if rejects else None
-        self._types: dict[str, pa.DataType] = {}
-        self.rows = 0
+        self._appended = appended
+        self._shapes: dict[str, Shape] = {}
+        self._names: dict[str, None] = {}  # in order
+        self._values = self.rows = 0
         for stamp in self._stamps:
             for chunk in _file_chunks(stamp, rejects.add if rejects else None, rows=self.rows):
                 self.rows += len(chunk)
                 self._see(chunk, stamp)
-        if not self.rows:
-            raise DataError(f"{self._stamps[0].path}: no line holds an object; expected one JSON object a line")
         where = str(self._stamps[0].path)
-        check_names(tuple(self._types), self.text_columns, where=where)
-        types = {name: pa.string() if kind == _NULL else kind for name, kind in self._types.items()}
-        self.schema = pa.schema(list(types.items()))
-        check_types(self.schema, self.text_columns, where=where)
+        if not self.rows:
+            raise DataError(f"{where}: no line holds an object; expected one JSON object a line")
+        check_names(tuple(self._shapes), self.text_columns, where=where)
+        if appended is None:
+            self._refuse_sparse()
+        fields = {name: _field(name, shape.type) for name, shape in self._shapes.items()}
+        self.json_columns = tuple(name for name, field in fields.items() if field.type == pa.json_())
+        check_types(pa.schema(fields.values()), self.text_columns, where=where)
+        if appended is None:
+            self.schema = pa.schema(fields.values())
+            return
+        texts = [fields[name].with_metadata({IN_LINE: b""}) for name in self.text_columns]
+        self.schema = pa.schema([pa.field(_free(self.text_columns), pa.string(), metadata={LINE: b""}), *texts])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._names)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        if not self.json_columns or self._appended is not None:
+            return ()
+        return (
+            f"{self._stamps[0].path}: {listed(self.json_columns)}: no type holds every value exactly (objects with "
+            "different keys, lists of several types, numbers beyond 64 bits), so the column is kept as JSON text",
+        )
 
     def _see(self, chunk: list[Line], stamp: Stamp) -> None:
-        for name in dict.fromkeys(key for line in chunk for key in line.row):
-            known = self._types.get(name, _NULL)
-            try:
-                self._types[name] = unify(known, pa.array([line.row.get(name) for line in chunk]).type)
-            except (_Mixed, pa.ArrowException, OverflowError, UnicodeEncodeError):
-                _refuse(chunk, name, known, stamp)
+        values: dict[str, list[Any]] = {}
+        wanted = None if self._appended is None else set(self.text_columns)
+        for line in chunk:
+            for name, value in line.row.items():
+                values.setdefault(name, []).append(value)
+        self._values += sum(map(len, values.values()))
+        for name, seen in values.items():
+            if len(self._names) < MOST_COLUMNS or (self._appended is not None and name in self._appended):
+                self._names[name] = None
+            if wanted is not None and name not in wanted:
+                continue
+            shape = self._shapes.setdefault(name, Shape())
+            before = shape.words
+            shape.see(seen)
+            if len(shape.words) > 1:
+                _refuse_mixture(chunk, name, before, stamp)
+        if len(self._shapes) > MOST_COLUMNS:
+            raise self._too_many(f"more than {MOST_COLUMNS:,} different keys, too many for the columns of a table")
+
+    def _refuse_sparse(self) -> None:
+        """DataError for a table that would hold hardly anything but nulls: memory is to grow with the input."""
+        columns, rows = len(self._shapes), self.rows or 0
+        if columns > _FEW_COLUMNS and columns * rows > _SPARSEST * self._values:
+            raise self._too_many(f"{columns:,} different keys in {rows:,} lines of a few each, too many for a table")
+
+    def _too_many(self, what: str) -> DataError:
+        return DataError(
+            f"{self._stamps[0].path}: {what}; put those that change from line to line into one object, or name an "
+            "output of JSON lines (.jsonl), which keeps each line as it is"
+        )
 
     def _pieces(self) -> Iterator[pa.Table]:
+        rows = max(_CELLS // len(self.schema), 1)
         for stamp in self._stamps:
-            for chunk in _file_chunks(stamp, self._reject):
-                columns = [self._column(chunk, field, stamp) for field in self.schema]
-                yield pa.Table.from_arrays(columns, schema=self.schema)
+            for chunk in _file_chunks(stamp, self._reject, known=self._reject is None):
+                for begin in range(0, len(chunk), rows):
+                    part = chunk[begin : begin + rows]
+                    if self._reject is not None:
+                        part = [line._replace(row=json.loads(line.text)) for line in part]
+                    yield pa.Table.from_arrays(self._columns(part, stamp), schema=self.schema)
 
-    def _column(self, chunk: list[Line], field: pa.Field, stamp: Stamp) -> pa.Array:
-        values = [line.row.get(field.name) for line in chunk]
+    def _columns(self, chunk: list[Line], stamp: Stamp) -> list[pa.Array]:
+        spelt = [members(line.text) for line in chunk] if self._appended is None and self.json_columns else []
         try:
-            return pa.array(values, field.type)
-        except (pa.ArrowException, OverflowError, TypeError):
+            return [_column(chunk, field, spelt) for field in self.schema]
+        except (pa.ArrowException, OverflowError, TypeError) as error:
+            # The first pass saw that every value fits, so the file is no longer the one it read.
             self.check_unchanged()
-            _refuse(chunk, field.name, field.type, stamp)
+            where = f"lines {chunk[0].number} to {chunk[-1].number}"
+            raise DataError(f"{stamp.path}: {where}: not what was read before; is the file being written?") from error
 
 
-def unify(one: pa.DataType, other: pa.DataType) -> pa.DataType:
-    """The type that holds the values of both; raises `_Mixed` if there is none."""
-    if one == other or other == _NULL:
-        return one
-    if one == _NULL:
-        return other
-    if {one, other} == {pa.int64(), pa.float64()}:
-        return pa.float64()
-    if pa.types.is_list(one) and pa.types.is_list(other):
-        return pa.list_(unify(one.value_type, other.value_type))
-    if pa.types.is_struct(one) and pa.types.is_struct(other):
-        fields = {field.name: field.type for field in one}
-        for field in other:
-            fields[field.name] = unify(fields.get(field.name, _NULL), field.type)
-        return pa.struct(list(fields.items()))
-    raise _Mixed
+def members(line: str) -> dict[str, str]:
+    """The JSON text of each value of the object on `line`, which is sound, as it stands there."""
+    found = {}
+    at = _after_space(line, line.index("{") + 1)
+    while line[at] != "}":
+        key, at = _DECODER.raw_decode(line, at)
+        begin = _after_space(line, _after_space(line, at) + 1)
+        _, end = _DECODER.raw_decode(line, begin)
+        found[key] = line[begin:end]
+        at = _after_space(line, end)
+        if line[at] == ",":
+            at = _after_space(line, at + 1)
+    return found
 
 
-def _refuse(chunk: list[Line], name: str, known: pa.DataType, stamp: Stamp) -> NoReturn:
-    """Find the first line whose value does not go with those before it."""
-    for number, row, _ in chunk:
-        where = f"{stamp.path}: line {number}: column {name!r}"
-        kind = known
-        try:
-            kind = pa.array([row.get(name)]).type
-            known = unify(known, kind)
-            pa.array([row.get(name)], known)
-        except _Mixed:
-            raise DataError(f"{where} is {kind} here and {known} before; give it one type in every line") from None
-        except OverflowError:
-            raise DataError(f"{where}: an integer beyond 64 bits; write it as a string") from None
-        except UnicodeEncodeError:
-            raise DataError(f"{where}: a text with an unpaired surrogate, which UTF-8 cannot hold") from None
-        except (pa.ArrowException, TypeError):
-            raise DataError(f"{where}: a value that no column of {known} can hold exactly") from None
-    raise DataError(
-        f"{stamp.path}: column {name!r}, lines {chunk[0].number} to {chunk[-1].number}: its values do not go together"
-    )
+def _after_space(line: str, at: int) -> int:
+    found = _SPACE.match(line, at)
+    return found.end() if found else at
 
 
-def _file_chunks(stamp: Stamp, reject: Reject | None, *, rows: int = 0) -> Iterator[list[Line]]:
-    """The lines that columns can hold, about a MiB of text at a time; `rows` are those of earlier files."""
+def _column(chunk: list[Line], field: pa.Field, spelt: list[dict[str, str]]) -> pa.Array:
+    if field.metadata and LINE in field.metadata:
+        return pa.array([line.text for line in chunk], field.type)
+    values = [line.row.get(field.name) for line in chunk]
+    if field.type != pa.json_():
+        return pa.array(values, field.type)
+    texts = [None if value is None else row[field.name] for value, row in zip(values, spelt, strict=True)]
+    return pa.ExtensionArray.from_storage(field.type, pa.array(texts, pa.string()))
+
+
+def _field(name: str, kind: pa.DataType | None) -> pa.Field:
+    """The field of a column; one of nulls only is of strings, and where no type fits, of JSON text."""
+    if kind is None:
+        return pa.field(name, pa.json_())
+    return pa.field(name, pa.string() if kind == pa.null() else kind)
+
+
+def _free(taken: Sequence[str]) -> str:
+    """A name for the column of lines that none of the others has."""
+    name = "line"
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _refuse_mixture(chunk: list[Line], name: str, before: set[str], stamp: Stamp) -> NoReturn:
+    """Name the first line whose value is of another kind than those before it."""
+    known = set(before)
+    for line in chunk:
+        shape = Shape()
+        shape.see([line.row.get(name)])
+        if known and shape.words - known:
+            here, there = min(shape.words), min(known)
+            raise DataError(
+                f"{stamp.path}: line {line.number}: column {name!r} is {here} here and {there} before; give it one "
+                "type in every line"
+            )
+        known |= shape.words
+    raise AssertionError("no line has another kind; this is a bug")
+
+
+def _file_chunks(stamp: Stamp, reject: Reject | None, *, rows: int = 0, known: bool = False) -> Iterator[list[Line]]:
+    """The sound lines, about a MiB of text at a time; `rows` are those of earlier files, and all are `known` to be
+    sound where they were read before."""
     with open_bytes(stamp.path, compression_of(stamp.path)) as stream:
-        for chunk, malformed in _chunks(stream, stamp, lenient=reject is not None):
-            kept = chunk
+        for chunk, malformed in _chunks(stream, stamp, lenient=reject is not None, known=known):
             if reject is not None:
-                if not _holdable(chunk):
-                    kept = [line for line in chunk if _holdable([line])]
-                    malformed += _unholdable(chunk, kept, stamp)
-                for record in sorted(malformed, key=lambda record: record.line):
-                    before = bisect_left(kept, record.line, key=lambda line: line.number)
+                for record in malformed:
+                    before = bisect_left(chunk, record.line, key=lambda line: line.number)
                     reject(replace(record, rows=rows + before))
-            rows += len(kept)
-            if kept:
-                yield kept
+            rows += len(chunk)
+            if chunk:
+                yield chunk
 
 
-def _chunks(stream: ByteStream, stamp: Stamp, *, lenient: bool) -> Iterator[tuple[list[Line], list[Malformed]]]:
+def _chunks(
+    stream: ByteStream, stamp: Stamp, *, lenient: bool, known: bool = False
+) -> Iterator[tuple[list[Line], list[Malformed]]]:
     """Parsed lines, about a MiB of text at a time, and beside them the malformed ones if `lenient`."""
     number = offset = 0
     for text in _whole_lines(stream, stamp):
@@ -164,15 +259,15 @@ def _chunks(stream: ByteStream, stamp: Stamp, *, lenient: bool) -> Iterator[tupl
         for raw in _split(text):
             number += 1
             try:
-                row = _parsed(raw, first=number == 1)
+                line = _parsed(raw, number, known=known)
             except ValueError as error:
                 reason = _reason(error, offset)
                 if not lenient:
                     raise DataError(f"{stamp.path}: line {number}: {reason}") from None
                 malformed.append(Malformed(stamp.path, number, number, reason, raw))
             else:
-                if row is not None:
-                    chunk.append(Line(number, row, raw))
+                if line is not None:
+                    chunk.append(line)
             offset += len(raw)
         if chunk or malformed:
             yield chunk, malformed
@@ -204,18 +299,32 @@ def _whole_lines(stream: ByteStream, stamp: Stamp) -> Iterator[bytes]:
         yield rest
 
 
-def _parsed(raw: bytes, *, first: bool) -> dict[str, Any] | None:
-    """The object on a line, None for a blank one; ValueError for a malformed one."""
-    text = raw.decode().removesuffix("\n").removeprefix("\ufeff" if first else "")
-    if not text.strip(" \t\r"):
+def _parsed(raw: bytes, number: int, *, known: bool) -> Line | None:
+    """The object on line `number`, None for a blank one; ValueError for a malformed one.
+
+    Its decimals are `Number`s, or floats where the line is `known` to be sound.
+    """
+    text = raw.decode().removeprefix("\ufeff" if number == 1 else "").strip(" \t\r\n")
+    if not text:
         return None
     try:
-        value = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_distinct)
+        if known:
+            value = json.loads(text)
+        else:
+            value = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_distinct, parse_float=Number)
+        if not isinstance(value, dict):
+            raise ValueError(f"{_type_name(value)} instead of an object; expected {{...}}")
+        if not known and _SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    if not isinstance(value, dict):
-        raise ValueError(f"{type(value).__name__} instead of an object; expected {{...}}")
-    return value
+    except UnicodeEncodeError:
+        raise ValueError("a text with an unpaired surrogate, which UTF-8 cannot hold") from None
+    return Line(number, value, text)
+
+
+def _type_name(value: object) -> str:
+    return "a number" if isinstance(value, Number) else type(value).__name__
 
 
 def _reason(error: ValueError, offset: int) -> str:
@@ -225,26 +334,6 @@ def _reason(error: ValueError, offset: int) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"not JSON at character {error.pos + 1} ({error.msg})"
     return str(error)
-
-
-def _holdable(chunk: list[Line]) -> bool:
-    """Whether columns could hold the values of all these lines, which must be so for one line alone."""
-    try:
-        for name in dict.fromkeys(key for line in chunk for key in line.row):
-            pa.array([line.row.get(name) for line in chunk])
-    except (pa.ArrowException, OverflowError, UnicodeEncodeError):
-        return False
-    return True
-
-
-def _unholdable(chunk: list[Line], kept: list[Line], stamp: Stamp) -> list[Malformed]:
-    """The lines of `chunk` that are not `kept`: each has a value that no column can hold."""
-    reason = (
-        "a value that no column can hold: an integer beyond 64 bits, an unpaired surrogate or a list of several types"
-    )
-    numbers = {line.number for line in kept}
-    lines = (line for line in chunk if line.number not in numbers)
-    return [Malformed(stamp.path, line.number, line.number, reason, line.raw) for line in lines]
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -25,7 +25,8 @@ _OTHERS = 4
 class Reader(ABC):
     """The rows of one input, whatever its format.
 
-    `schema` is that of every window; `rows` the number of rows in all, or None where only reading would tell.
+    `schema` is that of every window; `rows` the number of rows in all, or None where only reading would tell; `names`
+    those of the columns, also where a window holds whole lines instead; `warnings` what a person should know.
     """
 
     schema: pa.Schema
@@ -34,6 +35,14 @@ class Reader(ABC):
     def __init__(self, stamps: Sequence[Stamp], text_columns: Sequence[str]) -> None:
         self._stamps = tuple(stamps)
         self.text_columns = tuple(text_columns)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.schema.names)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return ()
 
     @abstractmethod
     def _pieces(self) -> Iterator[pa.Table]:
@@ -63,7 +72,7 @@ def check_names(names: Sequence[str], asked: Sequence[str], *, where: str) -> No
             continue
         folded = {name.casefold(): name for name in names}
         near = [folded[name] for name in difflib.get_close_matches(wanted.casefold(), list(folded), n=3)]
-        advice = f"did you mean {', '.join(map(repr, near))}?" if near else f"there are {_listed(names)}"
+        advice = f"did you mean {', '.join(map(repr, near))}?" if near else f"there are {listed(names)}"
         raise UsageError(f"{where}: no column {wanted!r}; {advice}")
 
 
@@ -136,6 +145,6 @@ def _text_bytes(piece: pa.Table, text_columns: Sequence[str]) -> np.ndarray[tupl
     return size
 
 
-def _listed(names: Sequence[str], most: int = 20) -> str:
+def listed(names: Sequence[str], most: int = 20) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(map(repr, names[:most])) + more

@@ -20,6 +20,10 @@ SPELLING: Final = b"scorer.spelling"
 """Key of the field metadata that say how the column was spelt as text, where that is not our own way."""
 BARE_INTEGRALS: Final = b"1 for 1.0"
 CAPITALS: Final = b"True and False"
+LINE: Final = b"scorer.line"
+"""Key of the metadata of a field that holds a row's whole line of JSON. The row's other columns are to be added to it,
+but for those whose metadata have the key `IN_LINE`."""
+IN_LINE: Final = b"scorer.in_line"
 
 # Between these Arrow writes no exponent, and neither does Python; elsewhere they differ.
 _PLAIN_FROM, _PLAIN_TO = 1e-4, 1e10

@@ -13,7 +13,7 @@ import stat
 import sys
 import tempfile
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -107,9 +107,11 @@ class Source:
         """BLAKE2b (hexadecimal) of the files' contents; of files over 1 GiB a sample, see `stores.stamp`."""
         return fingerprint(self._stamps)
 
-    def read(self, text_columns: Sequence[str] = ()) -> Reader:
+    def read(self, text_columns: Sequence[str] = (), *, appended: Collection[str] | None = None) -> Reader:
         """A reader of all rows; CSV, TSV and JSON lines are scanned whole here, to type their columns.
 
+        With `appended`, the names of the columns that an output of JSON lines gets, the rows of JSON lines keep their
+        lines as they stand: see `jsonlines`.
         Then the malformed records are in the rejects that the source was opened with; read such a source once.
         UsageError when a text column is not there, ConfigError when it holds no text.
         """
@@ -119,7 +121,7 @@ class Source:
                 self._stamps, self.names, text_columns, delimiter=delimiter, rejects=self._rejects
             )
         if self.format == "jsonl":
-            return jsonlines.JsonLinesReader(self._stamps, text_columns, self._rejects)
+            return jsonlines.JsonLinesReader(self._stamps, text_columns, self._rejects, appended=appended)
         check_names(self.names, text_columns, where=str(self.files[0]))
         check_types(self._schema, text_columns, where=str(self.files[0]))
         if self.format == "arrow":

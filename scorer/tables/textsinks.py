@@ -5,7 +5,8 @@ Owns quoting. What a value says as text, `rendering` knows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from typing import Final, Protocol
 
 import numpy as np
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 
 from scorer.errors import DataError
 from scorer.tables.formats import Compression
-from scorer.tables.rendering import json_text, json_values, repeated_field, text_of
+from scorer.tables.rendering import IN_LINE, LINE, json_text, json_values, repeated_field, text_of
 from scorer.tables.streams import Output
 
 _ROWS: Final = 8192
@@ -98,13 +99,61 @@ class DelimitedSink(_TextSink):
 
 
 class JsonLinesSink(_TextSink):
-    """One compact object a line with every column as a key, null or not."""
+    """One compact object a line with every column as a key, null or not; a column of JSON text is put in as it is.
+
+    Where a column holds the rows' own lines, each line is that one, and behind its keys those of the other columns.
+    """
+
+    def __init__(self, output: Output, schema: pa.Schema, compression: Compression | None) -> None:
+        super().__init__(output, schema, compression)
+        self._line = next((at for at, field in enumerate(schema) if LINE in (field.metadata or {})), None)
+        inside = {at for at, field in enumerate(schema) if IN_LINE in (field.metadata or {})}
+        self._added = [at for at in range(len(schema)) if at != self._line and at not in inside]
+        self._spelt = any(field.type == pa.json_() for field in schema)
 
     def _text(self, table: pa.Table) -> bytes:
-        columns = [json_values(_one_chunk(column)) for column in table.columns]
-        names = table.column_names
-        lines = (json_text(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True))
-        return "".join(f"{line}\n" for line in lines).encode()
+        columns = [_one_chunk(table.column(at)) for at in self._added]
+        names = [table.column_names[at] for at in self._added]
+        objects = self._objects(names, columns)
+        if self._line is not None:
+            lines = _one_chunk(table.column(self._line)).to_pylist()
+            objects = (_joined(line, added) for line, added in zip(lines, objects, strict=True))
+        return "".join(f"{line}\n" for line in objects).encode()
+
+    def _objects(self, names: list[str], columns: list[pa.Array]) -> Iterator[str]:
+        """The rows of `columns` as JSON."""
+        if not self._spelt:
+            rows = zip(*map(json_values, columns), strict=True)
+            return (json_text(dict(zip(names, row, strict=True))) for row in rows)
+        keys = [json_text(name) for name in names]
+        texts = [_spelt(name, column) for name, column in zip(names, columns, strict=True)]
+        return (
+            "{" + ",".join(f"{key}:{value}" for key, value in zip(keys, row, strict=True)) + "}"
+            for row in zip(*texts, strict=True)
+        )
+
+
+def _joined(line: str, added: str) -> str:
+    """The JSON object `line` with the keys of the object `added` behind its own."""
+    begin = line[:-1].rstrip(" \t\r")
+    return f"{begin}{'' if begin.endswith('{') else ','}{added[1:]}"
+
+
+def _spelt(name: str, column: pa.Array) -> list[str]:
+    """The values of `column` as JSON; DataError where one of a column of JSON is none."""
+    if column.type != pa.json_():
+        return [json_text(value) for value in json_values(column)]
+    try:
+        return [_one_line(value) for value in column.storage.to_pylist()]
+    except ValueError as error:
+        raise DataError(f"column {name!r}: its type says JSON, and a value is none; write Parquet or Arrow") from error
+
+
+def _one_line(text: str | None) -> str:
+    if text is None:
+        return "null"
+    json.loads(text)
+    return text.replace("\n", " ").replace("\r", " ")
 
 
 def _one_chunk(column: pa.ChunkedArray) -> pa.Array:

@@ -547,3 +547,26 @@ def test_a_model_that_takes_the_place_of_another_meanwhile_is_not_used(tmp_path,
     assert summary.statuses == expected.statuses
     one, other = (pq.read_table(tmp_path / name) for name in ("first.parquet", "out.parquet"))
     assert one["confidence"].equals(other["confidence"])
+
+
+def test_json_lines_keep_their_lines_and_tables_their_odd_values_as_json(tmp_path, score, capsys):
+    odd = [
+        '{"text": "good room", "o": {"b": 1, "a": 1e400}, "n": 18446744073709551615}',
+        '{"o": {"c": [1, "x"]}, "text": "bad food"}',
+        '{"text": null, "n": 5, "more": 0.1000}',
+    ]
+    source = tmp_path / "in.jsonl"
+    source.write_text("\n".join(odd), encoding="utf-8")
+    assert score(source, tmp_path / "out.jsonl").rows == 3
+    assert "warning" not in capsys.readouterr().err
+    for before, after in zip(odd, (tmp_path / "out.jsonl").read_text().splitlines(), strict=True):
+        assert after.startswith(before.removesuffix("}") + ',"score":')
+    for into in ("parquet", "csv"):
+        score(source, tmp_path / f"out.{into}")
+        assert capsys.readouterr().err.count("'o': no type holds every value exactly") == 1
+    table = pq.read_table(tmp_path / "out.parquet")
+    assert table["o"].combine_chunks().storage.to_pylist() == ['{"b": 1, "a": 1e400}', '{"c": [1, "x"]}', None]
+    assert table["n"].to_pylist() == [18446744073709551615, None, 5]
+    score(tmp_path / "out.parquet", tmp_path / "again.jsonl", prefix="second_")
+    again = [json.loads(line, parse_float=str) for line in (tmp_path / "again.jsonl").read_text().splitlines()]
+    assert [row["o"] for row in again] == [{"b": 1, "a": "1e400"}, {"c": [1, "x"]}, None]

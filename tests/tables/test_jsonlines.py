@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scorer.errors import ConfigError, DataError, UsageError
+from scorer.examples.columns import is_label
+from scorer.tables.jsonlines import MOST_COLUMNS
+from scorer.tables.rejects import Rejects
 from scorer.tables.sink import open_sink
 from scorer.tables.source import Source
 
@@ -51,7 +55,8 @@ def test_types_and_missing_keys(tmp_path: Path) -> None:
 
 
 def test_types_unify_over_the_whole_file(tmp_path: Path) -> None:
-    lines = ['{"a": 1, "s": {"x": null}, "l": []}\n'] * 40_000 + ['{"a": 0.5, "s": {"x": 1, "y": "z"}, "l": ["q"]}\n']
+    lines = ['{"a": 1, "s": {"x": null, "y": "v"}, "l": []}\n'] * 40_000
+    lines += ['{"a": 0.5, "s": {"y": "z", "x": 1}, "l": ["q"]}\n']
     table = read(write(tmp_path, "".join(lines)))
     kinds = [pa.float64(), pa.struct([("x", pa.int64()), ("y", pa.string())]), pa.list_(pa.string())]
     assert table.schema.types == kinds
@@ -62,16 +67,16 @@ def test_types_unify_over_the_whole_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (['{"a": 1}', '{"a": "x"}'], "line 2: column 'a' is string here and int64 before"),
-        (['{"a": 1}', "", '{"a": true}'], "line 3: column 'a' is bool here and int64 before"),
-        (['{"a": [1]}', '{"a": 1}'], "line 2: column 'a'"),
-        (['{"a": {"b": 1}}', '{"a": {"b": "c"}}'], "line 2: column 'a'"),
-        (['{"a": 9223372036854775808}'], "line 1: column 'a': an integer beyond 64 bits"),
-        (['{"a": 9007199254740993}', '{"a": 0.5}'], "column 'a'"),
-        (['{"a": "\\ud800"}'], "line 1: column 'a': a text with an unpaired surrogate"),
+        (['{"a": 1}', '{"a": "x"}'], "line 2: column 'a' is text here and a number before"),
+        (['{"a": 1}', "", '{"a": true}'], "line 3: column 'a' is true or false here and a number before"),
+        (['{"a": [1]}', '{"a": 1}'], "line 2: column 'a' is a number here and a list before"),
+        (['{"a": {}}', '{"a": 1e400}'], "line 2: column 'a' is a number here and an object before"),
+        (['{"a": "\\ud800"}'], "line 1: a text with an unpaired surrogate"),
+        (['{"a": {"b": ["\\uDFff x"]}}'], "line 1: a text with an unpaired surrogate"),
         (['{"a": 1}', '{"a": 1'], "line 2: not JSON at character 8"),
         (['{"a": 1} {"a": 2}'], "line 1: not JSON at character 10"),
         (['{"a": 1}', "[1]"], "line 2: list instead of an object"),
+        (['{"a": 1}', "1.5"], "line 2: a number instead of an object"),
         (['{"a": NaN}'], "line 1: NaN is not JSON"),
         (['{"a": -Infinity}'], "line 1: -Infinity is not JSON"),
         (['{"a": 1, "a": 2}'], "line 1: a key stands twice"),
@@ -109,6 +114,147 @@ def test_text_columns(tmp_path: Path) -> None:
 
 def test_compressed_and_named_ndjson(tmp_path: Path) -> None:
     assert read(write(tmp_path, gzip.compress(b'{"a": 1}\n'), "in.ndjson.gz")).to_pylist() == [{"a": 1}]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (["1", "-0"], pa.int64()),
+        (["18446744073709551615", "0"], pa.uint64()),
+        (["18446744073709551615", "-1"], pa.json_()),
+        (["18446744073709551616"], pa.json_()),
+        (["9007199254740993", "0.5"], pa.json_()),
+        (["9007199254740992", "0.5"], pa.float64()),
+        (["1e400"], pa.json_()),
+        (["-1e400", "1"], pa.json_()),
+        (["1e-400"], pa.json_()),
+        (["1e99999999999999999999"], pa.json_()),
+        (["0.1000", "1e5", "-0.0", "1E+2"], pa.float64()),
+        (["0.10000000000000000555"], pa.float64()),
+        (["0.1234567890123456789012345"], pa.json_()),
+        ([f"0.{'1' * 5000}"], pa.json_()),
+        ([f"1{'0' * 400}.0"], pa.json_()),
+        (["[]", "[1, null]"], pa.list_(pa.int64())),
+        (["[]"], pa.list_(pa.null())),
+        (['[1, "x"]'], pa.json_()),
+        (["[1e400]"], pa.json_()),
+        (['[{"a": 1}, {"b": 1}]'], pa.json_()),
+        (['[{"a": 1}]', '[{"a": 2}]'], pa.list_(pa.struct([("a", pa.int64())]))),
+        (["{}"], pa.json_()),
+        (['{"a": {}}'], pa.json_()),
+        (['{"a": 1}', '{"b": 1}'], pa.json_()),
+        (['{"a": 1}', '{"a": 1, "b": null}'], pa.json_()),
+        (['{"a": 1}', '{"a": "x"}'], pa.json_()),
+        (['{"a": 1, "b": 2}', "null", '{"b": 3, "a": 4}'], pa.struct([("a", pa.int64()), ("b", pa.int64())])),
+        (["[" * 40 + "]" * 40], pa.json_()),
+    ],
+)
+def test_a_column_has_a_type_that_holds_every_value_or_is_json_text(
+    tmp_path: Path, values: list[str], kind: pa.DataType
+) -> None:
+    path = write(tmp_path, "".join(f'{{"t": "x" , "v" :{value} , "w": "}}"}}\n' for value in values))
+    reader = Source.open(str(path)).read(["t"])
+    assert reader.schema.field("v").type == kind
+    table = pa.concat_tables(reader.windows(max_rows=1000, max_bytes=1 << 20))
+    if kind != pa.json_():
+        assert reader.warnings == ()
+        assert table["v"].to_pylist() == [json.loads(value) for value in values]
+        return
+    (warning,) = reader.warnings
+    assert "'v': no type holds every value exactly" in warning
+    spelt = [None if value == "null" else value for value in values]
+    assert table["v"].combine_chunks().storage.to_pylist() == spelt
+    for format in ("parquet", "arrow", "csv", "jsonl"):
+        sink = open_sink(tmp_path / f"out.{format}", format=format, schema=table.schema)
+        sink.write(table)
+        sink.close({})
+    assert pq.read_table(tmp_path / "out.parquet")["v"].combine_chunks().storage.to_pylist() == spelt
+    lines = (tmp_path / "out.jsonl").read_text().splitlines()
+    assert lines == [f'{{"t":"x","v":{value},"w":"}}"}}' for value in values]
+
+
+def test_json_text_is_neither_text_nor_a_label(tmp_path: Path) -> None:
+    path = write(tmp_path, '{"text": [1, "a"], "label": {"a": 1}}\n{"text": ["b"], "label": {}}\n')
+    with pytest.raises(ConfigError, match="column 'text' is extension<arrow.json>"):
+        read(path, "text")
+    assert not is_label(read(path).schema.field("label").type)
+
+
+def as_lines(path: Path, out: Path, *text_columns: str, rejects: Rejects | None = None) -> list[str]:
+    """`path` through the reader of whole lines and the sink of JSON lines, with a column `n` added to each row."""
+    source = Source.open(str(path), rejects=rejects)
+    reader = source.read(text_columns, appended=("n",))
+    sink = open_sink(out, format="jsonl", schema=reader.schema.append(pa.field("n", pa.int64())))
+    rows = 0
+    for window in reader.windows(max_rows=7, max_bytes=1 << 20):
+        assert [window[name].null_count == len(window) for name in text_columns] == [False] * len(text_columns)
+        numbers = pa.array(range(rows, rows + window.num_rows))
+        sink.write(window.append_column(pa.field("n", pa.int64()), numbers))
+        rows += window.num_rows
+    sink.close({})
+    assert rows == reader.rows
+    return out.read_text(encoding="utf-8").split("\n")[:-1]
+
+
+ODD_LINES = [
+    '{"t":"x"}',
+    '{"t": "caf\\u00e9 \U0001f600", "a": {"z": 1, "b": []}, "l": [{"a": 1}, {"b": null}, "x"]}',
+    '{"only": [{}]  }',
+    "{}",
+    '{ "t" : null , "n1": 1e400, "n2": 18446744073709551616, "n3": 0.1000, "n4": -0, "n5": 1.0, "n6": 1E+5 }',
+    '{"n1": "now text", "n2": {"and": "an object"}, "t": "y"}',
+    '{"line": 5, "t": "}"}',
+]
+
+
+@pytest.mark.parametrize("lenient", [False, True])
+def test_for_json_lines_each_line_stays_as_it_is(tmp_path: Path, lenient: bool) -> None:
+    path = write(tmp_path, "\ufeff" + "\r\n  \n".join(ODD_LINES))
+    rejects = Rejects(tmp_path / "rejects.jsonl") if lenient else None
+    found = as_lines(path, tmp_path / "out.jsonl", "t", rejects=rejects)
+    for number, (before, after) in enumerate(zip(ODD_LINES, found, strict=True)):
+        begin = before.removesuffix("}").rstrip()
+        comma = "" if begin == "{" else ","
+        assert after == f'{begin}{comma}"n":{number}}}'
+        keys = list(json.loads(before))
+        assert list(json.loads(after)) == [*keys, "n"]
+
+
+def test_lines_with_a_key_of_an_appended_column_are_told_of_however_many_keys_there_are(tmp_path: Path) -> None:
+    content = "".join(f'{{"t": "x", "k{number}": 1}}\n' for number in range(MOST_COLUMNS + 5))
+    reader = Source.open(str(write(tmp_path, content + '{"t": "x", "n": 1}\n'))).read(["t"], appended=("n",))
+    assert "n" in reader.names
+    assert len(reader.names) == MOST_COLUMNS + 1
+
+
+def test_memory_and_output_grow_with_the_input_when_every_line_has_keys_of_its_own(tmp_path: Path) -> None:
+    lines = [f'{{"t": "x", "o": {{"key{number:06d}": {number}}}}}' for number in range(30_000)]
+    path = write(tmp_path, "\n".join(lines))
+    before = pa.total_allocated_bytes()
+    table = read(path, "t")
+    assert table.schema.field("o").type == pa.json_()
+    assert pa.total_allocated_bytes() - before < 4 * path.stat().st_size
+    del table
+    found = as_lines(path, tmp_path / "out.jsonl", "t")
+    assert len(found) == len(lines)
+    assert (tmp_path / "out.jsonl").stat().st_size < 2 * path.stat().st_size
+
+
+@pytest.mark.parametrize(("rows", "refused"), [(100, False), (300, True), (MOST_COLUMNS + 1, True)])
+def test_a_table_of_hardly_anything_but_nulls_is_refused(tmp_path: Path, rows: int, refused: bool) -> None:
+    path = write(tmp_path, "".join(f'{{"t": "x", "key{number}": {number}}}\n' for number in range(rows)))
+    if not refused:
+        assert read(path, "t").num_columns == rows + 1
+        return
+    assert "different keys" in (told := refusal(path, "t"))
+    assert "JSON lines" in told
+    assert len(as_lines(path, tmp_path / "out.jsonl", "t")) == rows
+
+
+def test_a_wide_table_whose_lines_have_every_key_is_no_trouble(tmp_path: Path) -> None:
+    row = {f"c{number}": number for number in range(2000)}
+    table = read(write(tmp_path, f"{json.dumps(row)}\n" * 600))
+    assert (table.num_columns, table.num_rows) == (2000, 600)
 
 
 JSON_ROWS = st.lists(

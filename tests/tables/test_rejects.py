@@ -209,7 +209,7 @@ def test_of_the_first_rows_only_what_comes_before_the_last_of_them(
         write(tmp_path / "in", 'a,b\n1\n1,2\n1,2,3\n\n1,2\n1,say "it"\n1,2\n', "1.csv")
         write(tmp_path / "in", "a,b\n1\n1,2\n1\n", "2.csv")
     else:
-        huge = '{"a": 9223372036854775808}'
+        huge = '{"a": "\\ud800"}'
         write(tmp_path / "in", f'{{"a"\n\n{{"a": 1}}\n{huge}\n[]\n{{"a": 1}}\n{huge}\n\n{{"a": 1}}\n', "1.jsonl")
         write(tmp_path / "in", '{"a"\n{"a": 1}\n[]\n', "2.jsonl")
     rejects = Rejects(tmp_path / "rejects.jsonl", rows=wanted)
@@ -245,9 +245,7 @@ def slow_value(field: Any, width: int) -> str | None:
         (b'{"a": NaN}\n', "NaN is not JSON"),
         (b'{"a": 1, "a": 2}\n', "a key stands twice"),
         (b'{"t": "caf\xe9"}\n', "byte 30 is not UTF-8"),
-        (b'{"t": "\\ud800"}\n', "a value that no column can hold"),
-        (b'{"a": 9223372036854775808}\n', "a value that no column can hold"),
-        (b'{"l": [1, "x"]}\n', "a value that no column can hold"),
+        (b'{"t": "\\ud800"}\n', "a text with an unpaired surrogate"),
         (b'{"a": ' + b"[" * 100_000 + b"\n", "nested too deeply"),
     ],
 )
@@ -268,7 +266,7 @@ def test_a_first_or_last_line_may_be_malformed(tmp_path: Path) -> None:
 
 
 def test_columns_that_mix_types_are_refused_all_the_same(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="line 2: column 'a' is string here and int64 before"):
+    with pytest.raises(DataError, match="line 2: column 'a' is text here and a number before"):
         read(write(tmp_path, '{"a": 1}\n{"a": "x"}\n', "in.jsonl"))
 
 
