@@ -21,7 +21,8 @@ RUNS = 15
 # Our own files: the command line, the settings, the error tree, the endings of file names. Beneath `scorer.cli` every
 # module is light.
 OWN = {"scorer", "scorer.__main__", "scorer.config", "scorer.errors", "scorer.version"}
-OWN |= {f"scorer.config.{name}" for name in ("check", "choices", "diff", "evaluate", "fit", "score", "settings")}
+OWN |= {f"scorer.config.{name}" for name in ("check", "choices", "diff", "evaluate", "fit", "identity", "score")}
+OWN |= {"scorer.config.settings"}
 OWN |= {"scorer.tables", "scorer.tables.formats"}
 # What those need of the standard library beyond what click loads anyway.
 STANDARD = {

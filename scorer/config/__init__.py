@@ -20,8 +20,9 @@ from scorer.config.choices import (
 from scorer.config.diff import DiffConfig
 from scorer.config.evaluate import EvaluateConfig
 from scorer.config.fit import PRESETS, FitConfig, Preset
+from scorer.config.identity import affecting, identity, material
 from scorer.config.score import FrameConfig, ScoreConfig
-from scorer.config.settings import Checked, Setting, check_utf8, settings_of
+from scorer.config.settings import Argument, Checked, Effect, Setting, check_utf8, declared_of, settings_of
 
 __all__ = [
     "LATEST_MODEL",
@@ -29,10 +30,12 @@ __all__ = [
     "UNFINISHED",
     "WINDOW_ROWS",
     "WINDOW_TEXT_BYTES",
+    "Argument",
     "Backend",
     "CheckConfig",
     "Checked",
     "DiffConfig",
+    "Effect",
     "EvaluateConfig",
     "FileFormat",
     "FitConfig",
@@ -43,6 +46,10 @@ __all__ = [
     "Preset",
     "ScoreConfig",
     "Setting",
+    "affecting",
     "check_utf8",
+    "declared_of",
+    "identity",
+    "material",
     "settings_of",
 ]

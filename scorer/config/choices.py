@@ -20,42 +20,59 @@ LongTextStrategy = Literal["truncate", "head-tail", "window"]
 Pooling = Literal["mean", "max"]
 FileFormat = Literal["parquet", "csv", "tsv", "jsonl", "arrow"]
 
-# Settings that several jobs have, with one explanation.
-PrecisionSetting = Annotated[Precision, Setting("Arithmetic: auto is half precision where the device is fast in it.")]
-DeviceSetting = Annotated[str, Setting("auto, cpu, cuda or cuda:N.")]
+# Settings that several jobs have, with one explanation. Where one affects something else, it says so there.
+PRECISION = Setting(
+    "Arithmetic: auto is half precision where the device is fast in it.", affects="logits", known_by="resolved"
+)
+DEVICE = Setting("auto, cpu, cuda or cuda:N.", affects="logits", known_by="resolved")
+TEXT_COLUMNS = Setting(
+    "Column of texts; twice for a sentence pair. Found by its name when not given.",
+    affects="output",
+    metavar="C",
+    aliases=("text_columns",),
+)
+LABEL_COLUMN = Setting("Column of labels. Found by its name when not given.", affects="output", metavar="C")
+LABEL_SEPARATOR = Setting(
+    "Between the labels of a row, where a column of texts holds several.", affects="output", metavar="SEP"
+)
+
+PrecisionSetting = Annotated[Precision, PRECISION]
+DeviceSetting = Annotated[str, DEVICE]
 BackendSetting = Annotated[
     Backend,
-    Setting("Forward pass: packed (BERT family), openvino (CPU), padded (any model); auto chooses and says why."),
+    Setting(
+        "Forward pass: packed (BERT family), openvino (CPU), padded (any model); auto chooses and says why.",
+        affects="logits",
+        known_by="resolved",
+    ),
 ]
 BatchTokensSetting = Annotated[
-    int | None, Setting("Tokens the device sees at once; the default suits the device.", metavar="N", minimum=1)
+    int | None,
+    Setting("Tokens the device sees at once; the default suits the device.", affects="nothing", metavar="N", minimum=1),
 ]
-ModelSetting = Annotated[str, Setting("Model directory or hub name.", short="-m", metavar="MODEL")]
+ModelSetting = Annotated[
+    str,
+    Setting(
+        "Model directory or hub name.", affects=("logits", "answers"), known_by="content", short="-m", metavar="MODEL"
+    ),
+]
 ModelTextColumns = Annotated[
     tuple[str, ...],
     Setting(
         "Column of texts; twice for a pair. The default is the model's own.",
+        affects="answers",
+        known_by="resolved",
         metavar="C",
         aliases=("text_columns",),
     ),
-]
-FileTextColumns = Annotated[
-    tuple[str, ...],
-    Setting(
-        "Column of texts; twice for a sentence pair. Found by its name when not given.",
-        metavar="C",
-        aliases=("text_columns",),
-    ),
-]
-FileLabelColumn = Annotated[str | None, Setting("Column of labels. Found by its name when not given.", metavar="C")]
-FileLabelSeparator = Annotated[
-    str | None, Setting("Between the labels of a row, where a column of texts holds several.", metavar="SEP")
 ]
 ModelLabelSeparator = Annotated[
     str | None,
     Setting(
         "Between the labels of a row, where a column of texts holds several. The default is the model's own.",
+        affects="output",
+        known_by="resolved",
         metavar="SEP",
     ),
 ]
-QuietSetting = Annotated[bool, Setting("Say nothing but warnings and errors.")]
+QuietSetting = Annotated[bool, Setting("Say nothing but warnings and errors.", affects="nothing")]

@@ -15,44 +15,63 @@ from scorer.config.choices import (
     PrecisionSetting,
     QuietSetting,
 )
-from scorer.config.settings import Checked, Setting
+from scorer.config.settings import Argument, Checked, Setting
 
 
 @dataclass(frozen=True, kw_only=True)
 class DiffConfig(Checked):
     """One comparison: the rows of `data` through the models `old` and `new`."""
 
-    old: str
-    new: str
-    data: str
+    old: Annotated[str, Argument(affects=("logits", "answers"), known_by="content")]
+    new: Annotated[str, Argument(affects=("logits", "answers"), known_by="content")]
+    data: Annotated[str, Argument(affects="output", known_by="content")]
 
     # what is compared
     text_column: Annotated[
         tuple[str, ...],
         Setting(
             "Column of texts; twice for a pair. The default is each model's own.",
+            affects="answers",
+            known_by="resolved",
             metavar="C",
             aliases=("text_columns",),
         ),
     ] = ()
     label_column: Annotated[
-        str | None, Setting("Column of labels. The default is the models' own, if DATA has it.", metavar="C")
+        str | None,
+        Setting(
+            "Column of labels. The default is the models' own, if DATA has it.",
+            affects="output",
+            known_by="resolved",
+            metavar="C",
+        ),
     ] = None
     label_separator: ModelLabelSeparator = None
-    limit: Annotated[int | None, Setting("Compare only the first N rows.", metavar="N", minimum=1)] = None
-    input_format: Annotated[FileFormat | None, Setting("Format of DATA when its ending does not say.")] = None
+    limit: Annotated[
+        int | None, Setting("Compare only the first N rows.", affects="output", metavar="N", minimum=1)
+    ] = None
+    input_format: Annotated[
+        FileFormat | None,
+        Setting("Format of DATA when its ending does not say.", affects="output", known_by="resolved"),
+    ] = None
 
     # what is refused, what is written
     max_flips: Annotated[
         str | None,
-        Setting("Exit with 65 when more rows than N, or P% of all, change their label or abstention.", metavar="N|P%"),
+        Setting(
+            "Exit with 65 when more rows than N, or P% of all, change their label or abstention.",
+            affects="nothing",
+            metavar="N|P%",
+        ),
     ] = None
-    rows: Annotated[Path | None, Setting("Write the rows that change here, with both answers.", metavar="FILE")] = None
+    rows: Annotated[
+        Path | None, Setting("Write the rows that change here, with both answers.", affects="nothing", metavar="FILE")
+    ] = None
 
     # how it is computed
     precision: PrecisionSetting = "auto"
     device: DeviceSetting = "auto"
     backend: BackendSetting = "auto"
     batch_tokens: BatchTokensSetting = None
-    force: Annotated[bool, Setting("Replace an existing file of --rows.")] = False
+    force: Annotated[bool, Setting("Replace an existing file of --rows.", affects="nothing")] = False
     quiet: QuietSetting = False

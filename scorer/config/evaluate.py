@@ -17,28 +17,32 @@ from scorer.config.choices import (
     PrecisionSetting,
     QuietSetting,
 )
-from scorer.config.settings import Checked, Setting
+from scorer.config.settings import Argument, Checked, Setting
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateConfig(Checked):
     """One evaluation: `data`, which has labels, through `model`."""
 
-    data: str
+    data: Annotated[str, Argument(affects="output", known_by="content")]
 
     # what is evaluated
     model: ModelSetting = LATEST_MODEL
     text_column: ModelTextColumns = ()
-    label_column: Annotated[str | None, Setting("Column of labels. The default is the model's own.", metavar="C")] = (
-        None
-    )
+    label_column: Annotated[
+        str | None,
+        Setting(
+            "Column of labels. The default is the model's own.", affects="output", known_by="resolved", metavar="C"
+        ),
+    ] = None
     label_separator: ModelLabelSeparator = None
-    limit: Annotated[int | None, Setting("Use only the first N rows.", metavar="N", minimum=1)] = None
+    limit: Annotated[int | None, Setting("Use only the first N rows.", affects="output", metavar="N", minimum=1)] = None
     folds: Annotated[
         int | None,
         Setting(
             "Fit K models as this one was fitted, each on the rows outside of one fold of DATA, and judge every row by "
             "the model that has not seen it: for DATA that the model was fitted on.",
+            affects=("logits", "answers"),
             metavar="K",
             minimum=2,
         ),
@@ -47,17 +51,33 @@ class EvaluateConfig(Checked):
     # what is looked at
     slice: Annotated[
         tuple[str, ...],
-        Setting("Column whose values are compared with each other; may be given several times.", metavar="C"),
+        Setting(
+            "Column whose values are compared with each other; may be given several times.",
+            affects="output",
+            metavar="C",
+        ),
     ] = ()
     show: Annotated[
-        int, Setting("How many of the hardest rows and of the suspected label errors to list.", metavar="N", minimum=0)
+        int,
+        Setting(
+            "How many of the hardest rows and of the suspected label errors to list.",
+            affects="output",
+            metavar="N",
+            minimum=0,
+        ),
     ] = 20
 
     # what is written
-    report: Annotated[Path | None, Setting("Write a page with everything here (HTML).", metavar="FILE")] = None
+    report: Annotated[
+        Path | None, Setting("Write a page with everything here (HTML).", affects="nothing", metavar="FILE")
+    ] = None
     rows: Annotated[
         Path | None,
-        Setting("Write every row with its score, loss and rank here, suspects and hardest first.", metavar="FILE"),
+        Setting(
+            "Write every row with its score, loss and rank here, suspects and hardest first.",
+            affects="nothing",
+            metavar="FILE",
+        ),
     ] = None
 
     # how it is computed
@@ -65,5 +85,5 @@ class EvaluateConfig(Checked):
     device: DeviceSetting = "auto"
     backend: BackendSetting = "auto"
     batch_tokens: BatchTokensSetting = None
-    force: Annotated[bool, Setting("Replace existing files of --report and --rows.")] = False
+    force: Annotated[bool, Setting("Replace existing files of --report and --rows.", affects="nothing")] = False
     quiet: QuietSetting = False

@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from scorer.config.choices import (
-    DeviceSetting,
-    FileLabelColumn,
-    FileLabelSeparator,
-    FileTextColumns,
+    DEVICE,
+    LABEL_COLUMN,
+    LABEL_SEPARATOR,
+    PRECISION,
+    TEXT_COLUMNS,
     LongTextStrategy,
     Pooling,
-    PrecisionSetting,
+    Precision,
     QuietSetting,
 )
-from scorer.config.settings import Checked, Setting
+from scorer.config.settings import Argument, Checked, Setting
 
 Preset = Literal["quick", "default", "best"]
 
@@ -47,11 +48,14 @@ class FitConfig(Checked):
     was said.
     """
 
-    train: Path
+    train: Annotated[Path, Argument(affects="weights", known_by="content", kept_by_model=True)]
 
     preset: Annotated[
         Preset,
-        Setting(f"Defaults where nothing else is given. quick: {_in_words('quick')}; best: {_in_words('best')}."),
+        Setting(
+            f"Defaults where nothing else is given. quick: {_in_words('quick')}; best: {_in_words('best')}.",
+            affects="output",
+        ),
     ] = "default"
 
     # what is learned
@@ -59,134 +63,233 @@ class FitConfig(Checked):
         Path | None,
         Setting(
             "Validation file; without it a stratified share of TRAIN is held out.",
+            affects="weights",
+            known_by="content",
+            kept_by_model=True,
             metavar="FILE",
             aliases=("valid_file", "validation_file"),
         ),
     ] = None
     valid_fraction: Annotated[
         float | None,
-        Setting(f"Share of TRAIN held out where there is no --valid; {HELD_OUT:g} when not given.", minimum=0.0),
+        Setting(
+            f"Share of TRAIN held out where there is no --valid; {HELD_OUT:g} when not given.",
+            affects="weights",
+            known_by="resolved",
+            minimum=0.0,
+        ),
     ] = None
-    text_column: FileTextColumns = ()
-    label_column: FileLabelColumn = None
-    label_separator: FileLabelSeparator = None
+    text_column: Annotated[tuple[str, ...], TEXT_COLUMNS.affecting("weights", kept_by_model=True)] = ()
+    label_column: Annotated[str | None, LABEL_COLUMN.affecting("weights", kept_by_model=True)] = None
+    label_separator: Annotated[str | None, LABEL_SEPARATOR.affecting("weights", kept_by_model=True)] = None
     nominal: Annotated[
-        bool, Setting("Integer labels only name, as class ids do: no order, no distances between them, no mean.")
+        bool,
+        Setting(
+            "Integer labels only name, as class ids do: no order, no distances between them, no mean.",
+            affects="answers",
+        ),
     ] = False
-    limit: Annotated[int | None, Setting("Use only the first N rows of TRAIN.", metavar="N", minimum=1)] = None
+    limit: Annotated[
+        int | None, Setting("Use only the first N rows of TRAIN.", affects="weights", metavar="N", minimum=1)
+    ] = None
 
     # the model
     base_model: Annotated[
         str | None,
         Setting(
             "Pretrained encoder: a hub name or a directory; the default is all-MiniLM-L6-v2.",
+            affects="weights",
+            known_by="resolved",
+            kept_by_model=True,
             metavar="M",
             aliases=("model_name", "model_name_or_path"),
         ),
     ] = None
     extend_vocabulary: Annotated[
         bool,
-        Setting("Give characters that the base model cannot spell, and ten training rows have, tokens of their own."),
+        Setting(
+            "Give characters that the base model cannot spell, and ten training rows have, tokens of their own.",
+            affects="weights",
+        ),
     ] = True
     max_length: Annotated[
-        int, Setting("Most tokens that the model sees at once.", minimum=3, aliases=("max_seq_length",))
+        int,
+        Setting(
+            "Most tokens that the model sees at once.",
+            affects="weights",
+            kept_by_model=True,
+            minimum=3,
+            aliases=("max_seq_length",),
+        ),
     ] = 128
     long_text: Annotated[
         LongTextStrategy,
-        Setting("A text of more tokens: cut off its end, keep head and tail, or read all of it in windows."),
+        Setting(
+            "A text of more tokens: cut off its end, keep head and tail, or read all of it in windows.",
+            affects="weights",
+            kept_by_model=True,
+        ),
     ] = "truncate"
     stride: Annotated[
         int | None,
         Setting(
-            "Tokens that neighbouring windows share; a quarter of --max-length when not given.", metavar="N", minimum=0
+            "Tokens that neighbouring windows share; a quarter of --max-length when not given.",
+            affects="weights",
+            kept_by_model=True,
+            metavar="N",
+            minimum=0,
         ),
     ] = None
     pooling: Annotated[
-        Pooling | None, Setting("How the logits of a text's windows become its own; mean when not given.")
+        Pooling | None,
+        Setting(
+            "How the logits of a text's windows become its own; mean when not given.",
+            affects=("weights", "answers"),
+            kept_by_model=True,
+        ),
     ] = None
 
     # the loss
     class_weight: Annotated[
         Literal["none", "balanced"],
-        Setting("balanced: rare labels weigh more, by the inverse of their frequency."),
+        Setting("balanced: rare labels weigh more, by the inverse of their frequency.", affects="weights"),
     ] = "none"
     label_smoothing: Annotated[
         float,
-        Setting("Share of a target that is spread over all labels.", minimum=0.0, aliases=("label_smoothing_factor",)),
+        Setting(
+            "Share of a target that is spread over all labels.",
+            affects="weights",
+            minimum=0.0,
+            aliases=("label_smoothing_factor",),
+        ),
     ] = 0.0
     focal_gamma: Annotated[
-        float, Setting("Focal loss: rows that are right already count less, the more so the larger.", minimum=0.0)
+        float,
+        Setting(
+            "Focal loss: rows that are right already count less, the more so the larger.",
+            affects="weights",
+            minimum=0.0,
+        ),
     ] = 0.0
 
     # what learns, and how much
     layer_decay: Annotated[
-        float, Setting("Learning rate of a layer over that of the one above; the head has the full rate.", minimum=0.0)
+        float,
+        Setting(
+            "Learning rate of a layer over that of the one above; the head has the full rate.",
+            affects="weights",
+            minimum=0.0,
+        ),
     ] = 1.0
     freeze_layers: Annotated[
-        int, Setting("Do not train the embeddings and the lowest N layers; 0 trains all.", metavar="N", minimum=0)
+        int,
+        Setting(
+            "Do not train the embeddings and the lowest N layers; 0 trains all.",
+            affects="weights",
+            metavar="N",
+            minimum=0,
+        ),
     ] = 0
     lora_rank: Annotated[
         int | None,
-        Setting("Train low-rank adapters of rank R and the head alone (extra lora).", metavar="R", minimum=1),
+        Setting(
+            "Train low-rank adapters of rank R and the head alone (extra lora).",
+            affects="weights",
+            metavar="R",
+            minimum=1,
+        ),
     ] = None
 
     # the schedule
     epochs: Annotated[
-        float, Setting("Passes over the training data.", minimum=0.0, aliases=("num_train_epochs", "num_epochs"))
+        float,
+        Setting(
+            "Passes over the training data.", affects="weights", minimum=0.0, aliases=("num_train_epochs", "num_epochs")
+        ),
     ] = 3.0
-    max_steps: Annotated[int | None, Setting("Optimizer steps; overrides --epochs.", minimum=1)] = None
+    max_steps: Annotated[int | None, Setting("Optimizer steps; overrides --epochs.", affects="weights", minimum=1)] = (
+        None
+    )
     batch_size: Annotated[
         int,
         Setting(
             "Sequences a training step sees at once.",
+            affects="weights",
             minimum=1,
             aliases=("train_batch_size", "per_device_train_batch_size"),
         ),
     ] = 32
     eval_batch_size: Annotated[
-        int, Setting("Sequences at once in evaluation.", minimum=1, aliases=("per_device_eval_batch_size",))
+        int,
+        Setting(
+            "Sequences at once in evaluation.", affects="weights", minimum=1, aliases=("per_device_eval_batch_size",)
+        ),
     ] = 128
     gradient_accumulation: Annotated[
-        int, Setting("Batches added up before an optimizer step.", minimum=1, aliases=("gradient_accumulation_steps",))
+        int,
+        Setting(
+            "Batches added up before an optimizer step.",
+            affects="weights",
+            minimum=1,
+            aliases=("gradient_accumulation_steps",),
+        ),
     ] = 1
     learning_rate: Annotated[
         float | None,
         Setting(
             f"Peak learning rate; {LEARNING_RATE:g} when not given, {ADAPTER_LEARNING_RATE:g} with --lora-rank.",
+            affects="weights",
+            known_by="resolved",
             minimum=0.0,
             aliases=("lr",),
         ),
     ] = None
-    weight_decay: Annotated[float, Setting("AdamW's weight decay.", minimum=0.0)] = 0.01
+    weight_decay: Annotated[float, Setting("AdamW's weight decay.", affects="weights", minimum=0.0)] = 0.01
     warmup: Annotated[
         float,
         Setting(
             "Warm-up: a share of the steps below 1, a number of steps from 1 on.",
+            affects="weights",
             minimum=0.0,
             aliases=("warmup_ratio", "warmup_steps"),
         ),
     ] = 0.1
     schedule: Annotated[
         Literal["linear", "cosine", "polynomial", "constant"],
-        Setting("Shape of the learning rate after the warm-up.", aliases=("lr_scheduler_type", "scheduler")),
+        Setting(
+            "Shape of the learning rate after the warm-up.",
+            affects="weights",
+            aliases=("lr_scheduler_type", "scheduler"),
+        ),
     ] = "linear"
     max_grad_norm: Annotated[
         float,
-        Setting("Gradients are clipped to this norm; 0 switches it off.", minimum=0.0, aliases=("gradient_clipping",)),
+        Setting(
+            "Gradients are clipped to this norm; 0 switches it off.",
+            affects="weights",
+            minimum=0.0,
+            aliases=("gradient_clipping",),
+        ),
     ] = 1.0
 
     # when to stop, and what to keep
     eval_steps: Annotated[
-        int | None, Setting("Evaluate every N steps; the default is every epoch.", metavar="N", minimum=1)
+        int | None,
+        Setting("Evaluate every N steps; the default is every epoch.", affects="weights", metavar="N", minimum=1),
     ] = None
     best_metric: Annotated[
         Literal["macro_f1", "accuracy", "loss"],
-        Setting("What the best checkpoint is best in, on the validation rows.", aliases=("metric_for_best_model",)),
+        Setting(
+            "What the best checkpoint is best in, on the validation rows.",
+            affects="weights",
+            aliases=("metric_for_best_model",),
+        ),
     ] = "macro_f1"
     patience: Annotated[
         int | None,
         Setting(
             "Stop after N evaluations without improvement.",
+            affects="weights",
             metavar="N",
             minimum=1,
             aliases=("early_stopping_patience",),
@@ -194,7 +297,12 @@ class FitConfig(Checked):
     ] = None
     patience_threshold: Annotated[
         float,
-        Setting("Improvement smaller than this does not count.", minimum=0.0, aliases=("early_stopping_threshold",)),
+        Setting(
+            "Improvement smaller than this does not count.",
+            affects="weights",
+            minimum=0.0,
+            aliases=("early_stopping_threshold",),
+        ),
     ] = 0.0
 
     # what is answered
@@ -202,33 +310,49 @@ class FitConfig(Checked):
         float | None,
         Setting(
             "Let score abstain below the confidence from which on a share P is right, in all likelihood.",
+            affects="answers",
             metavar="P",
             minimum=0.0,
         ),
     ] = None
 
     # the run
-    precision: PrecisionSetting = "auto"
-    device: DeviceSetting = "auto"
+    precision: Annotated[Precision, PRECISION.affecting("weights")] = "auto"
+    device: Annotated[str, DEVICE.affecting("weights", known_by="value")] = "auto"
     seeds: Annotated[
         int,
-        Setting("Fit with N seeds, from --seed on, and keep the best on the validation rows.", metavar="N", minimum=1),
+        Setting(
+            "Fit with N seeds, from --seed on, and keep the best on the validation rows.",
+            affects="weights",
+            metavar="N",
+            minimum=1,
+        ),
     ] = 1
     seed: Annotated[
-        int, Setting("Seed of the split, the head and the order; the same seed gives the same weights.", minimum=0)
+        int,
+        Setting(
+            "Seed of the split, the head and the order; the same seed gives the same weights.",
+            affects="weights",
+            minimum=0,
+        ),
     ] = 42
     output: Annotated[
         Path | None,
         Setting(
             "Model directory to write; models/NAME-DATE when not given.",
+            affects="nothing",
             short="-o",
             metavar="DIR",
             aliases=("output_dir",),
         ),
     ] = None
-    resume: Annotated[bool, Setting("Continue from the last checkpoint of an interrupted fit.")] = False
-    strict: Annotated[bool, Setting("Refuse validation texts that are also training texts; else a warning.")] = False
-    force: Annotated[bool, Setting("Replace an existing output directory.")] = False
+    resume: Annotated[bool, Setting("Continue from the last checkpoint of an interrupted fit.", affects="nothing")] = (
+        False
+    )
+    strict: Annotated[
+        bool, Setting("Refuse validation texts that are also training texts; else a warning.", affects="nothing")
+    ] = False
+    force: Annotated[bool, Setting("Replace an existing output directory.", affects="nothing")] = False
     quiet: QuietSetting = False
 
     @property

@@ -18,7 +18,7 @@ from scorer.config.choices import (
     PrecisionSetting,
     QuietSetting,
 )
-from scorer.config.settings import Checked, Setting
+from scorer.config.settings import Argument, Checked, Setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,17 +29,25 @@ class FrameConfig(Checked):
     model: ModelSetting = LATEST_MODEL
     text_column: ModelTextColumns = ()
     max_length: Annotated[
-        int | None, Setting("Longest input in tokens; the default is the model's own.", minimum=3)
+        int | None,
+        Setting(
+            "Longest input in tokens; the default is the model's own.", affects="logits", known_by="resolved", minimum=3
+        ),
     ] = None
 
     # what comes out
-    prefix: Annotated[str, Setting("Put before the names of the appended columns.", metavar="P")] = ""
-    probabilities: Annotated[bool, Setting("Append a struct with the probability of every label.")] = False
-    expected: Annotated[bool, Setting("Append the probability-weighted mean of numeric labels.")] = False
+    prefix: Annotated[str, Setting("Put before the names of the appended columns.", affects="output", metavar="P")] = ""
+    probabilities: Annotated[
+        bool, Setting("Append a struct with the probability of every label.", affects="output")
+    ] = False
+    expected: Annotated[bool, Setting("Append the probability-weighted mean of numeric labels.", affects="output")] = (
+        False
+    )
     top_k: Annotated[
-        int | None, Setting("Append the K likeliest labels with their probabilities.", metavar="K", minimum=1)
+        int | None,
+        Setting("Append the K likeliest labels with their probabilities.", affects="output", metavar="K", minimum=1),
     ] = None
-    token_count: Annotated[bool, Setting("Append the number of tokens that the model saw.")] = False
+    token_count: Annotated[bool, Setting("Append the number of tokens that the model saw.", affects="output")] = False
 
     # how it is computed
     precision: PrecisionSetting = "auto"
@@ -52,52 +60,78 @@ class FrameConfig(Checked):
 class ScoreConfig(FrameConfig):
     """One scoring job: `source` streamed through `model` into `target`."""
 
-    source: str
-    target: str
+    source: Annotated[str, Argument(affects="output", known_by="content")]
+    target: Annotated[str, Argument(affects="nothing")]
 
     # the files
-    limit: Annotated[int | None, Setting("Score only the first N rows.", metavar="N", minimum=1)] = None
-    input_format: Annotated[FileFormat | None, Setting("Format of IN when its ending does not say.")] = None
-    output_format: Annotated[FileFormat | None, Setting("Format of OUT when its ending does not say.")] = None
-    window_rows: Annotated[int, Setting("Most rows read, tokenized and ordered together.", metavar="N", minimum=1)] = (
-        WINDOW_ROWS
+    limit: Annotated[int | None, Setting("Score only the first N rows.", affects="output", metavar="N", minimum=1)] = (
+        None
     )
+    input_format: Annotated[
+        FileFormat | None, Setting("Format of IN when its ending does not say.", affects="output", known_by="resolved")
+    ] = None
+    output_format: Annotated[
+        FileFormat | None, Setting("Format of OUT when its ending does not say.", affects="output", known_by="resolved")
+    ] = None
+    window_rows: Annotated[
+        int, Setting("Most rows read, tokenized and ordered together.", affects="nothing", metavar="N", minimum=1)
+    ] = WINDOW_ROWS
 
     # what is refused
     max_flagged: Annotated[
         str | None,
-        Setting("Publish nothing when more rows than N, or P% of all, have no score.", metavar="N|P%"),
+        Setting(
+            "Publish nothing when more rows than N, or P% of all, have no score.", affects="nothing", metavar="N|P%"
+        ),
     ] = None
     min_rows: Annotated[
-        int | None, Setting("Publish nothing when the input has fewer rows.", metavar="N", minimum=0)
+        int | None, Setting("Publish nothing when the input has fewer rows.", affects="nothing", metavar="N", minimum=0)
     ] = None
     fail_on_drift: Annotated[
         float | None,
         Setting(
             "Publish nothing when the rows differ from the training data by a stability index (PSI) above X.",
+            affects="nothing",
             metavar="X",
             minimum=0.0,
         ),
     ] = None
     rejects: Annotated[
-        Path | None, Setting("Set malformed records aside in this file (JSON lines) and go on.", metavar="FILE")
+        Path | None,
+        Setting(
+            "Set malformed records aside in this file (JSON lines) and go on.",
+            affects="output",
+            known_by="resolved",
+            metavar="FILE",
+        ),
     ] = None
 
     # what is said of the run
     report: Annotated[
-        Path | None, Setting("Write the run's manifest here (JSON), when it fails too.", metavar="FILE")
+        Path | None,
+        Setting("Write the run's manifest here (JSON), when it fails too.", affects="nothing", metavar="FILE"),
     ] = None
     textfile: Annotated[
-        Path | None, Setting("Write the run's metrics here (Prometheus text), when it fails too.", metavar="FILE")
+        Path | None,
+        Setting(
+            "Write the run's metrics here (Prometheus text), when it fails too.", affects="nothing", metavar="FILE"
+        ),
     ] = None
 
     # what is kept
     cache: Annotated[
-        Path | None, Setting("Keep scores here, so that the next run pays only for new text.", metavar="DIR")
+        Path | None,
+        Setting("Keep scores here, so that the next run pays only for new text.", affects="nothing", metavar="DIR"),
     ] = None
     reuse: Annotated[
-        bool, Setting("Score equal texts once, keep scores for a resume, use --cache; --no-reuse for benchmarks.")
+        bool,
+        Setting(
+            "Score equal texts once, keep scores for a resume, use --cache; --no-reuse for benchmarks.",
+            affects="nothing",
+        ),
     ] = True
-    dry_run: Annotated[bool, Setting("Estimate rows, tokens, time and memory from a sample; write nothing.")] = False
-    force: Annotated[bool, Setting("Replace an existing OUT.")] = False
+    dry_run: Annotated[
+        bool, Setting("Estimate rows, tokens, time and memory from a sample; write nothing.", affects="nothing")
+    ] = False
+    force: Annotated[bool, Setting("Replace an existing OUT.", affects="nothing")] = False
     quiet: QuietSetting = False

@@ -1,18 +1,52 @@
-"""What makes a field of a dataclass a setting, and the checks that all settings have in common. Knows no job."""
+"""What makes a field of a dataclass a setting, what a setting affects, and the checks that all settings have in common.
+
+Knows no job.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import Field, dataclass, fields
+from dataclasses import Field, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from scorer.errors import UsageError
 
+Effect = Literal["logits", "answers", "output", "weights", "nothing"]
+KnownBy = Literal["value", "resolved", "content"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Argument:
+    """A field that a command takes by its place, and what every field of a configuration says of itself.
+
+    affects        what may be different when the field has another value, beyond the rounding of the arithmetic:
+                   `logits`   those of an input of the model: kept scores do not count any more
+                   `answers`  what is made of logits and texts: an old output does not stand, kept scores count
+                   `output`   which rows and columns come out, or what is said of them: the same
+                   `weights`  those of the fitted model: an old checkpoint cannot be gone on from
+                   `nothing`  of these: how fast, how loudly, where to, whether it is refused
+    known_by       what of the field enters an identity: its `value`, what that was `resolved` to (as `auto` is), or the
+                   `content` that it is the name of
+    kept_by_model  the model directory says it in a place of its own, and not among the options of the fit
+    """
+
+    affects: Effect | tuple[Effect, ...]
+    known_by: KnownBy = "value"
+    kept_by_model: bool = False
+
+    def __post_init__(self) -> None:
+        assert "nothing" not in self.effects or len(self.effects) == 1, "nothing beside something; this is a bug"
+
+    @property
+    def effects(self) -> tuple[Effect, ...]:
+        """What the field affects, one or several."""
+        return self.affects if isinstance(self.affects, tuple) else (self.affects,)
+
 
 @dataclass(frozen=True)
-class Setting:
+class Setting(Argument):
     """How a field presents itself to a person: its help line, short flag, limits and other names."""
 
     help: str
@@ -21,14 +55,25 @@ class Setting:
     minimum: float | None = None
     aliases: tuple[str, ...] = ()
 
+    def affecting(self, affects: Effect | tuple[Effect, ...], **others: Any) -> Self:
+        """The same setting in a job where it affects something else; `others` are further fields that differ."""
+        return replace(self, affects=affects, **others)
+
 
 def settings_of(config: type) -> Iterator[tuple[Field[Any], Setting, Any]]:
     """The fields of the dataclass `config` that are settings, each with its setting and its type."""
+    for field, declared, kind in declared_of(config):
+        if isinstance(declared, Setting):
+            yield field, declared, kind
+
+
+def declared_of(config: type) -> Iterator[tuple[Field[Any], Argument, Any]]:
+    """The fields of the dataclass `config`, each with what it says of itself and its type; every field must say it."""
     hints = get_type_hints(config, include_extras=True)
     for field in fields(config):
-        for extra in getattr(hints[field.name], "__metadata__", ()):
-            if isinstance(extra, Setting):
-                yield field, extra, hints[field.name].__origin__
+        said = [extra for extra in getattr(hints[field.name], "__metadata__", ()) if isinstance(extra, Argument)]
+        assert len(said) == 1, f"{config.__name__}.{field.name} does not say what it affects; this is a bug"
+        yield field, said[0], hints[field.name].__origin__
 
 
 class Checked:

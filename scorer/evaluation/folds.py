@@ -6,7 +6,6 @@ Does not know how a model is trained.
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import tempfile
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from scorer.classifier.base_model import DEFAULT_BASE_MODEL
 from scorer.classifier.directory import open_model
 from scorer.classifier.metadata import ModelMetadata
-from scorer.config import EvaluateConfig, FitConfig
+from scorer.config import EvaluateConfig, FitConfig, material
 from scorer.errors import DataError
 from scorer.evaluation.predictions import Predicted, Predictions, predict
 from scorer.evaluation.preparation import Prepared
@@ -28,9 +27,6 @@ from scorer.examples.split import rarest_labels, stratified_split
 from scorer.runs.console import Console
 from scorer.training.data import TrainingData
 from scorer.training.fitting import fit_and_write
-
-# What a fold's fit does not take over from the model's: where it reads and writes, how loud it is, how it is repeated.
-_OWN = {"train", "valid", "output", "limit", "resume", "force", "strict", "quiet", "seeds"}
 
 
 def predict_by_folds(prepared: Prepared, folds: int, console: Console) -> Predicted:
@@ -68,13 +64,14 @@ def fit_config(metadata: ModelMetadata, config: EvaluateConfig) -> FitConfig:
     if known.get("precision") == "fp16":
         known["precision"] = "auto" if config.precision == "fp16" else config.precision
     known |= {"base_model": base, "max_length": metadata.max_length, "device": config.device, "quiet": True}
-    return FitConfig(train=Path(config.data), **known, **_long_text(metadata))
+    # A fold has rows of its own, and one fit.
+    known |= {"train": config.data, "valid": None, "limit": None, "seeds": 1}
+    return FitConfig(**known, **_long_text(metadata))
 
 
 def _known(training: Mapping[str, Any]) -> dict[str, Any]:
-    """The recorded options that this version of scorer has, but those that are a fit's own."""
-    names = {field.name for field in dataclasses.fields(FitConfig)} - _OWN
-    return {name: value for name, value in training.items() if name in names}
+    """The recorded options that this version of scorer has, but those that say nothing of the model."""
+    return {name: value for name, value in training.items() if name in material(FitConfig)}
 
 
 def _long_text(metadata: ModelMetadata) -> dict[str, Any]:

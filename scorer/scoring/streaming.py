@@ -45,12 +45,7 @@ class Streaming:
         self._profile = metadata.profile if metadata else None
         self._answers = Answers.of(config, labels=self._classifier.labels, decision=self._classifier.decision)
         self.engine: dict[str, Any] = asdict(self._classifier.engine)
-        self.job = describe_job(
-            config,
-            self._classifier,
-            text_columns=prepared.text_columns,
-            input_fingerprint=prepared.source.fingerprint(),
-        )
+        self.job = describe_job(prepared, self._classifier)
 
     def run(self, tally: Tally, console: Console, signals: StopSignals) -> local.Pace:
         """Send every window through the stages into the output, and count."""

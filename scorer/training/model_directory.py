@@ -25,7 +25,7 @@ from scorer.classifier.decision import Decision
 from scorer.classifier.long_text import LongText
 from scorer.classifier.metadata import ModelMetadata
 from scorer.classifier.profile import Profile
-from scorer.config import FitConfig
+from scorer.config import FitConfig, material
 from scorer.metrics.classification import Metrics
 from scorer.metrics.rows import Judged
 from scorer.reports.fit_page import Report
@@ -35,11 +35,6 @@ from scorer.training.model_card import model_card
 from scorer.training.pretrained import BaseModel
 from scorer.training.reporting import fit_report
 from scorer.version import __version__
-
-# What says where and how loudly a fit ran, and what scorer.json has in fields of its own.
-_ELSEWHERE = {"train", "valid", "output", "resume", "strict", "force", "quiet"}
-_ELSEWHERE |= {"text_column", "label_column", "label_separator", "base_model"}
-_ELSEWHERE |= {"max_length", "long_text", "stride", "pooling"}
 
 
 @dataclass(frozen=True)
@@ -126,9 +121,10 @@ def _metadata(
 
 def _configuration(config: FitConfig, precision: str) -> dict[str, Any]:
     """The options of the fit as JSON types, with the precision and the learning rate that were meant where none was
-    given; where it wrote is left out."""
+    given; what affects no model, as where it is written, and what scorer.json has in fields of its own is left out."""
     options = dataclasses.asdict(config) | {"precision": precision, "learning_rate": config.peak_learning_rate}
-    return {name: value for name, value in options.items() if name not in _ELSEWHERE and value is not None}
+    recorded = [name for name, setting in material(FitConfig).items() if not setting.kept_by_model]
+    return {name: options[name] for name in recorded if options[name] is not None}
 
 
 def _report(metadata: ModelMetadata, data: TrainingData, verdict: Verdict) -> Report:

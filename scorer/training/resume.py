@@ -6,7 +6,6 @@ may be damaged, or somebody else's. Does not know how checkpoints are made: the 
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import shutil
@@ -17,7 +16,7 @@ import torch
 from safetensors import safe_open
 from transformers.trainer_pt_utils import safe_globals
 
-from scorer.config import UNFINISHED, FitConfig
+from scorer.config import UNFINISHED, FitConfig, identity
 from scorer.errors import ConfigError, ModelError, OutputRefused
 from scorer.stores.workspace import Workspace
 from scorer.training.output import unfinished
@@ -30,15 +29,22 @@ _STATES, _SCALER = ("optimizer.pt", "scheduler.pt", "rng_state.pth"), "scaler.pt
 # The Trainer writes it but never reads it.
 _UNREAD = "training_args.bin"
 _PICKLED = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt")
-# They say where and how loudly, not what; the files are known by their fingerprints.
-_IMMATERIAL = {"train", "valid", "output", "resume", "strict", "force", "quiet"}
 
 
 def describe(config: FitConfig, *, fingerprints: dict[str, str], precision: str, base_model: str) -> dict[str, Any]:
-    """Everything that changes the weights of a fit, as JSON types: equal descriptions, equal weights."""
-    options = {name: value for name, value in dataclasses.asdict(config).items() if name not in _IMMATERIAL}
-    options |= {"valid_fraction": config.held_out, "learning_rate": config.peak_learning_rate}
-    described = {**options, "precision": precision, "base_model": base_model, "files": fingerprints}
+    """Everything that changes the model that a fit writes, as JSON types: equal descriptions, equal weights.
+
+    `fingerprints` are those of the contents that settings name.
+    """
+    resolved = {
+        **fingerprints,
+        "valid_fraction": config.held_out,
+        "learning_rate": config.peak_learning_rate,
+        "precision": precision,
+        "base_model": base_model,
+    }
+    described = identity(config, "weights", "answers", "output", resolved=resolved)
+    described["files"] = {name: described.pop(name) for name in fingerprints}
     copied: dict[str, Any] = json.loads(json.dumps(described, default=str))
     return copied
 

@@ -152,7 +152,7 @@ def test_the_summary_and_the_lineage_count_every_row(tmp_path, source, score, ex
     assert summary.statuses == counted
     lineage = json.loads(pq.read_metadata(target).metadata[b"scorer"])
     assert lineage["counts"] == {"rows": ROWS, "statuses": counted}
-    assert lineage["options"]["text_columns"] == ["text"]
+    assert lineage["options"]["text_column"] == ["text"]
     assert summary.engine["precision"] == lineage["options"]["precision"] == "fp32"
 
 

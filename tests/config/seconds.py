@@ -1,0 +1,65 @@
+"""For every field of a configuration a value that it does not have by default, made from the field's type.
+
+A new setting needs nothing here: it is in every test of identities by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from scorer.config import (
+    Argument,
+    CheckConfig,
+    DiffConfig,
+    EvaluateConfig,
+    FitConfig,
+    FrameConfig,
+    ScoreConfig,
+    declared_of,
+)
+
+# A configuration of each kind; where a field has no default, the value is the name of a file.
+FIRSTS: dict[type, Any] = {
+    CheckConfig: CheckConfig(data="first.csv"),
+    DiffConfig: DiffConfig(old="old", new="new", data="first.csv"),
+    EvaluateConfig: EvaluateConfig(data="first.csv"),
+    FitConfig: FitConfig(train="first.csv"),
+    FrameConfig: FrameConfig(),
+    ScoreConfig: ScoreConfig(source="first.csv", target="first.parquet"),
+}
+
+
+def seconds(config: type) -> Iterator[tuple[str, Argument, Any]]:
+    """The fields of the dataclass `config`, each with what it says of itself and a second value."""
+    for field, said, kind in declared_of(config):
+        first = getattr(FIRSTS[config], field.name)
+        second = _second(kind, first)
+        assert second != first
+        yield field.name, said, second
+
+
+def cases(*configs: type) -> list[Any]:
+    """Configuration, name, what it says of itself, second value: for `pytest.mark.parametrize`."""
+    return [(config, *second) for config in configs for second in seconds(config)]
+
+
+def names(value: Any) -> str:
+    """The ids of `cases`."""
+    return value.__name__ if isinstance(value, type) else value if isinstance(value, str) else ""
+
+
+def _second(kind: Any, first: Any) -> Any:
+    if get_origin(kind) in (Union, UnionType):
+        kind = next(part for part in get_args(kind) if part is not type(None))
+    if get_origin(kind) is Literal:
+        return next(choice for choice in get_args(kind) if choice != first)
+    if get_origin(kind) is tuple:
+        return ("another",)
+    if kind is bool:
+        return not first
+    if kind in (int, float):
+        return (first or 8) + 1
+    return kind("another") if kind is not Path else Path("another.csv")
