@@ -1,13 +1,17 @@
-"""The README keeps to what exists: commands, flags, exit codes, paths."""
+"""The pages keep to what exists: links, paths, commands, flags, targets, exit codes. Each page has its length, each
+sentence its one place."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
+import shlex
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click import Group, Option
+from click import Command, Group, Option
 
 from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
@@ -16,12 +20,34 @@ from scorer.classifier.metadata import SCHEMA_VERSION, ModelMetadata
 from scorer.classifier.profile import CONFIDENCE_EDGES, LENGTH_EDGES, UNKNOWN_EDGES, Profile
 from scorer.cli.main import main
 from scorer.errors import Interrupted, ScorerError
+from tests.test_architecture import FLOORS
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+FRONT_PAGE_LINES = 120
+PICTURE_BYTES = 150_000
+# A line of fewer characters may stand on several pages, as heads of tables do.
+SENTENCE = 60
 
 
-def flags_of(command: object) -> set[str]:
+def pages() -> list[str]:
+    """Every page that a person wrote, by its path from the root; model cards are none of them."""
+    found = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "models/README.md"]
+    for folder in ("scorer", "jobs", "data", "tests"):
+        found += (ROOT / folder).rglob("README.md")
+    return sorted(str(path.relative_to(ROOT)) for path in found)
+
+
+PAGES = pages()
+SCRIPTS = [*(ROOT / "jobs").rglob("*.py"), ROOT / "data/make_reviews.py"]
+# What the commands on the pages make.
+MADE = {"data/reviews.parquet", "data/reviews.scored.parquet", "models/latest", "models/current", "models/candidate"}
+
+
+def read(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def flags_of(command: Command) -> set[str]:
     own = {
         flag
         for option in command.params
@@ -32,26 +58,160 @@ def flags_of(command: object) -> set[str]:
     return own.union({"--help"}, *(flags_of(child) for child in below))
 
 
+def flags_of_script(path: Path) -> set[str]:
+    return set(re.findall(r'add_argument\("(--[a-z-]+)"', path.read_text(encoding="utf-8"))) | {"--help"}
+
+
+def targets() -> set[str]:
+    return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def code(text: str) -> Iterator[str]:
+    """The code of a page: lines of blocks that have no language, and spans."""
+    for block in re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        yield from block.splitlines()
+    yield from re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL))
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    """The words of every command of a page that is ours to check, the variables before it left out."""
+    for line in code(text):
+        for part in re.split(r"\s\|\s|\s&&\s|;\s|\|$", line.strip().removeprefix("$ ")):
+            bare = re.sub(r"^(?:[A-Z_]+=\S* )+|\$\(.*\)", "", part.strip())
+            if re.match(r"(?:scorer|make|python3?|pip) ", bare):
+                yield shlex.split(bare, comments=True)
+
+
+def without_commands(text: str) -> str:
+    """The prose of a page and its spans, but no script, no target and no other program, whose flags are their own."""
+    return re.sub(
+        r"`(?:[A-Z_]+=\S* )*(?:python|make|pip|systemctl)[^`]*`|^(?:python|make|pip).*$", "", text, flags=re.MULTILINE
+    )
+
+
+def wrong_with(words: list[str]) -> str | None:
+    """What does not exist of a command: a subcommand, a flag, a script, a file of tests, a target."""
+    program, *rest = words
+    flags = {re.split("=", word)[0] for word in rest if re.match(r"--?[a-z]", word)}
+    if program == "scorer":
+        assert isinstance(main, Group)
+        if not rest or rest[0] == "COMMAND":
+            known = flags_of(main)
+        elif rest[0] not in main.commands:
+            return f"no command {rest[0]}"
+        else:
+            known = flags_of(main.commands[rest[0]])
+    elif program == "make":
+        assigned = {word.partition("=")[0]: word.partition("=")[2] for word in rest if "=" in word}
+        if unknown := {word for word in rest if "=" not in word} - targets():
+            return f"no target {unknown}"
+        flags = {word for value in assigned.values() for word in value.split() if word.startswith("--")}
+        known = set().union(*map(flags_of_script, SCRIPTS))
+    elif program in ("python", "python3") and rest[0].endswith(".py"):
+        if not (ROOT / rest[0]).exists():
+            return f"no script {rest[0]}"
+        known = flags_of_script(ROOT / rest[0])
+    else:
+        known = flags
+    files = [word for word in (part.removeprefix("TESTS=") for part in rest) if re.match(r"tests/", word)]
+    missing = [file for file in files if not (ROOT / file).exists() and "FILE" not in file]
+    return f"no {missing}" if missing else f"no flag {flags - known}" if flags - known else None
+
+
+def links(page: str) -> list[tuple[Path, str]]:
+    """The files that a page links to, each with the heading that is meant or ""."""
+    found = re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", read(page))
+    here = ROOT / page
+    return [((here.parent / path).resolve() if path else here, anchor) for path, anchor in found]
+
+
+def anchors(text: str) -> set[str]:
+    """The headings of a page as GitHub links to them."""
+    heads = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
 def errors_below(error: type[ScorerError]) -> set[type[ScorerError]]:
     return {error}.union(*(errors_below(child) for child in error.__subclasses__()))
 
 
-def test_every_flag_in_the_readme_exists():
-    # Scripts have flags of their own.
-    ours = re.sub(r"`python [^`]*`", "", README)
-    mentioned = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", ours))
-    assert len(mentioned) >= 8
-    assert mentioned <= flags_of(main)
+def test_the_front_page_is_short_and_its_pictures_are_small():
+    assert len(read("README.md").splitlines()) <= FRONT_PAGE_LINES
+    pictures = [path for path, _ in links("README.md") if path.suffix == ".png"]
+    assert all(path.stat().st_size < PICTURE_BYTES for path in pictures)
 
 
-def test_every_command_in_the_readme_exists_and_none_is_missing():
+def test_every_page_is_found_from_the_front_page():
+    found, new = set(), {ROOT / "README.md"}
+    while new:
+        found |= new
+        linked = {path for page in new for path, _ in links(str(page.relative_to(ROOT))) if path.name.endswith(".md")}
+        new = linked - found
+    assert {ROOT / page for page in PAGES} <= found
+
+
+def test_nothing_stands_twice():
+    lines = [line.strip() for page in PAGES for line in set(read(page).splitlines())]
+    again = [line for line, count in Counter(lines).items() if count > 1 and len(line) > SENTENCE]
+    assert again == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_and_paths_lead_somewhere(page):
+    text = read(page)
+    for path, anchor in links(page):
+        assert path.exists(), path
+        assert not anchor or anchor in anchors(path.read_text(encoding="utf-8")), anchor
+    named = set(re.findall(r"`((?:scorer|tests|data|jobs|models)/[\w./-]*\w)`", text)) - MADE
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+    files = set(re.findall(r"`([\w/-]+\.(?:py|md))`", text))
+    assert [
+        path for path in sorted(files) if not any((at / path).exists() for at in (ROOT, (ROOT / page).parent))
+    ] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_scripts_and_targets_exist(page):
+    wrong = {" ".join(words): found for words in commands(read(page)) if (found := wrong_with(words))}
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_flags_exist(page):
+    known = flags_of(main)
+    if not page.startswith("scorer/"):
+        known = known.union(*map(flags_of_script, SCRIPTS))
+    mentioned = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", without_commands(read(page))))
+    assert mentioned <= known
+
+
+@pytest.mark.parametrize(
+    ("command", "wrong"),
+    [
+        ("scorer fitt TRAIN", "no command fitt"),
+        ("scorer fit TRAIN --max-flips 2%", "no flag {'--max-flips'}"),
+        ("scorer fit TRAIN --epochs=1 -o DIR", None),
+        ("make demo", None),
+        ("make demonstration", "no target {'demonstration'}"),
+        ("make torture TESTS=tests/test_none.py", "no ['tests/test_none.py']"),
+        ("python jobs/bench/none.py", "no script jobs/bench/none.py"),
+        ("python jobs/bench/cache_speed.py --unknown 0.5", "no flag {'--unknown'}"),
+        ("python -m pytest tests/none", "no ['tests/none']"),
+    ],
+)
+def test_a_wrong_command_is_found(command, wrong):
+    assert [wrong_with(words) for words in commands(f"```\n$ {command}   # why\n```")] == [wrong]
+    assert [wrong_with(words) for words in commands(f"Try `X=1 {command}` once")] == [wrong]
+
+
+def test_every_command_is_listed():
     assert isinstance(main, Group)
-    mentioned = set(re.findall(r"^(?:.*\| )?scorer ([a-z]+) ", README, re.MULTILINE))
-    assert mentioned == set(main.commands)
+    listed = {words[1] for words in commands(read("scorer/cli/README.md")) if words[0] == "scorer"}
+    assert listed - {"COMMAND"} == set(main.commands)
 
 
-def test_the_exit_codes_of_the_readme_are_those_of_the_error_tree():
-    table = README.split("## Exit codes")[1].split("## ")[0]
+def test_the_exit_codes_are_those_of_the_error_tree():
+    table = read("scorer/cli/README.md").split("## Exit codes")[1].split("## ")[0]
     rows = [line for line in table.splitlines() if line.startswith("|")]
     cells = [cell for row in rows for cell in row.strip("|").split("|")[::2]]
     listed = {int(number) for cell in cells for number in re.findall(r"\d+", cell)}
@@ -61,19 +221,17 @@ def test_the_exit_codes_of_the_readme_are_those_of_the_error_tree():
     assert listed == raised | signals | {0, 141}
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "data/README.md", "jobs/README.md"])
-def test_links_and_paths_lead_somewhere(page):
-    text = (ROOT / page).read_text(encoding="utf-8")
-    links = re.findall(r"\]\((?!https?:)([^)]+)\)", text)
-    paths = re.findall(r"`((?:scorer|tests|data|jobs)/[\w./-]*\w)`", text)
-    made = {"data/reviews.parquet", "data/reviews.scored.parquet"}
-    for link in links:
-        assert (ROOT / page).parent.joinpath(link).exists(), link
-    for path in set(paths) - made:
-        assert (ROOT / path).exists(), path
+def test_the_floors_are_those_that_the_imports_keep():
+    line = next(line for line in read("CONTRIBUTING.md").splitlines() if line.startswith("`errors < "))
+    floor = {room: number for number, rooms in enumerate(line.strip("`").split(" < ")) for room in rooms.split(", ")}
+    enforced = {room: number for number, rooms in enumerate(FLOORS) for room in rooms - {"version"}}
+    assert set(enforced) <= set(floor)
+    upside_down = [(a, b) for a in enforced for b in enforced if enforced[a] < enforced[b] and floor[a] > floor[b]]
+    assert upside_down == []
+    assert set(re.findall(r"^\| `(\w+)` \|", read("CONTRIBUTING.md"), re.MULTILINE)) == set(floor)
 
 
-SCHEMA = (ROOT / "models/README.md").read_text(encoding="utf-8")
+SCHEMA = read("models/README.md")
 
 
 @pytest.mark.parametrize(
