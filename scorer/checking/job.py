@@ -49,6 +49,7 @@ class FileCheck:
         scan, characters = self.scan, self.characters
         return {
             "file": scan.file,
+            "unread_files": scan.unread.as_dict(),
             "rows": scan.rows,
             "usable_rows": scan.usable,
             "text_columns": list(scan.columns.texts),
@@ -128,6 +129,9 @@ def _check(config: CheckConfig, console: Console) -> CheckResult:
                 progress=progress,
                 known_labels=data.labels.counts().keys(),
             )
+    for scan in (data, valid):
+        for warning in scan.unread.warnings() if scan is not None else ():
+            console.warn(warning)
     checked = _check_file(data, vocabulary, config)
     return CheckResult(checked, _check_valid(valid, data, vocabulary, config) if valid else None)
 

@@ -25,6 +25,7 @@ from scorer.checking.tally import Tally
 from scorer.config import WINDOW_ROWS, WINDOW_TEXT_BYTES
 from scorer.examples.columns import Columns, find_columns
 from scorer.runs.console import Counter
+from scorer.tables.listing import Unread
 from scorer.tables.source import Source
 from scorer.tables.texts import is_blank, texts
 
@@ -36,6 +37,7 @@ class Scan:
     keys        what tells the rows apart; usable are those that a fit learns from: no text is null, and one at least
                 has something to read
     characters  int32, of all texts of a row together
+    unread      what lies beside the files and was not read
     oddities    one tally for each of `scorer.checking.oddities.ODDITIES`, by its code
     """
 
@@ -48,6 +50,7 @@ class Scan:
     oddities: dict[str, Tally]
     labels: LabelCounter
     sample: Sample
+    unread: Unread
 
     @property
     def rows(self) -> int:
@@ -86,7 +89,7 @@ def scan_file(
         scanner.add(window)
         progress.update(window.num_rows)
     reader.check_unchanged()
-    return scanner.scan(location)
+    return scanner.scan(location, source.unread)
 
 
 class _Scanner:
@@ -118,7 +121,7 @@ class _Scanner:
         label_keys = self._labels.add(window.column(self._columns.label), usable)
         self._parts.append((usable, exact, alike, label_keys, characters))
 
-    def scan(self, file: str) -> Scan:
+    def scan(self, file: str, unread: Unread) -> Scan:
         kinds = (np.bool_, np.uint64, np.uint64, np.uint64, np.int32)
         none = tuple(np.zeros(0, kind) for kind in kinds)
         usable, exact, alike, label_keys, characters = (
@@ -134,4 +137,5 @@ class _Scanner:
             oddities=self._oddities,
             labels=self._labels,
             sample=self._sample,
+            unread=unread,
         )

@@ -82,6 +82,7 @@ class DiffSummary:
         names = [directory.labels.names if directory.labels else () for directory in (old, new)]
         return {
             "data": self.prepared.config.data,
+            "unread_files": self.prepared.source.unread.as_dict(),
             **{
                 side: {"model": str(directory.path), "fingerprint": directory.fingerprint, "metrics": metrics}
                 for side, directory, metrics in zip(("old", "new"), (old, new), self.comparison.metrics, strict=True)
@@ -106,6 +107,7 @@ def diff(config: DiffConfig, console: Console) -> DiffSummary:
         with StopSignals() as signals:
             with signals.at_once():
                 prepared = prepare(config)
+                _warn(prepared, console)
                 models = _load(prepared)
             # At once no longer when the changed rows appear: either they do, or the comparison was interrupted.
             with _changed_rows(prepared, models) as sink, signals.at_once():
@@ -115,6 +117,12 @@ def diff(config: DiffConfig, console: Console) -> DiffSummary:
     summary = DiffSummary(prepared=prepared, comparison=comparison, seconds=time.monotonic() - started)
     _conclude(summary, console)
     return summary
+
+
+def _warn(prepared: Prepared, console: Console) -> None:
+    kept = prepared.reader.warnings if prepared.config.rows is not None else ()
+    for warning in (*prepared.source.unread.warnings(), *kept):
+        console.warn(warning)
 
 
 def _load(prepared: Prepared) -> list[_Model]:

@@ -15,6 +15,7 @@ from scorer.errors import Interrupted
 from scorer.evaluation.preparation import Prepared, prepare
 from scorer.runs.console import Console
 from scorer.runs.signals import StopSignals
+from scorer.tables.listing import Unread
 from scorer.version import __version__
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class EvaluationSummary:
     temperature: tuple[float, ...]
     exponent: float
     engine: dict[str, Any]
+    unread: Unread
     read: int
     left_out: int
     unscored: int
@@ -48,6 +50,7 @@ class EvaluationSummary:
         config = self.config
         return {
             "data": config.data,
+            "unread_files": self.unread.as_dict(),
             "model": self.model,
             "rows": {"read": self.read, "left_out": self.left_out, "unscored": self.unscored},
             "folds": config.folds,
@@ -121,6 +124,7 @@ def _conclude(
         temperature=predicted.temperature,
         exponent=predicted.exponent,
         engine=predicted.engine,
+        unread=examples.unread,
         read=examples.rows,
         left_out=examples.dropped,
         unscored=unscored,

@@ -112,6 +112,7 @@ def _check_outputs(config: EvaluateConfig, source: Source) -> None:
 
 
 def _warnings(config: EvaluateConfig, directory: ModelDirectory, examples: Examples) -> Iterator[str]:
+    yield from examples.unread.warnings()
     if examples.dropped:
         yield f"{config.data}: {examples.dropped} of {examples.rows} rows left out: their text is null or empty"
     recorded = directory.metadata.training_data if directory.metadata else {}

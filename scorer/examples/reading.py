@@ -21,6 +21,7 @@ from scorer.config import WINDOW_ROWS, WINDOW_TEXT_BYTES
 from scorer.errors import DataError
 from scorer.examples.columns import Columns, find_columns, is_list
 from scorer.examples.targets import label_values
+from scorer.tables.listing import Unread
 from scorer.tables.reader import check_names
 from scorer.tables.source import Source
 from scorer.tables.texts import is_blank, texts
@@ -37,6 +38,7 @@ class Examples:
     left_out         the places (d,) int64, counted from 0, of the rows that were dropped
     others           n values of each further column that was asked for
     label_separator  what stood between the labels of a row, where they were one text
+    unread           what lies beside the files and was not read
     """
 
     columns: Columns
@@ -47,6 +49,7 @@ class Examples:
     left_out: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     others: Mapping[str, list[Any]] = field(default_factory=dict)
     label_separator: str | None = None
+    unread: Unread = field(default_factory=Unread)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -128,7 +131,7 @@ def read_examples(
     fingerprint = source.fingerprint()
     # It is that of the rows only if nobody has written to the file since.
     reader.check_unchanged()
-    return Examples(columns, tuple(kept), labels, len(mask), fingerprint, left_out, beside, label_separator=separator)
+    return Examples(columns, tuple(kept), labels, len(mask), fingerprint, left_out, beside, separator, source.unread)
 
 
 def _usable(columns: list[pa.ChunkedArray]) -> NDArray[np.bool_]:

@@ -47,6 +47,7 @@ class Estimate:
 
     rows: int
     rejected: int
+    unread_files: dict[str, Any]
     sampled_rows: int
     statuses: dict[str, int]
     tokens: int
@@ -89,6 +90,7 @@ def estimate(config: ScoreConfig, console: Console, *, started: float) -> Estima
     found = Estimate(
         rows=sample.rows,
         rejected=prepared.rejected,
+        unread_files=prepared.source.unread.as_dict(),
         sampled_rows=sample.sampled_rows,
         statuses=count(sample.encoded.status),
         tokens=round(sample.tokens * sample.scale),
@@ -101,6 +103,8 @@ def estimate(config: ScoreConfig, console: Console, *, started: float) -> Estima
         peak_memory_mib=_peak_memory(sample),
         engine=asdict(classifier.engine),
     )
+    for warning in (*prepared.source.unread.warnings(), *prepared.reader.warnings):
+        console.warn(warning)
     _tell(found, console)
     return found
 

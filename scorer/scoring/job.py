@@ -48,9 +48,9 @@ def _score(
     with _kept_rejects(checked.rejects) as keep_rejects, closing(_open_output(checked)) as output:
         with signals.at_once():
             prepared = checked.read()
-        for warning in prepared.reader.warnings:
+        for warning in (*prepared.source.unread.warnings(), *prepared.reader.warnings):
             console.warn(warning)
-        tally.rejected = prepared.rejected
+        tally.rejected, tally.unread = prepared.rejected, prepared.source.unread
         from scorer.scoring.streaming import Streaming
 
         streaming = Streaming(prepared, output)

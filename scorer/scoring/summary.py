@@ -18,6 +18,7 @@ from scorer.scoring.drift import Drift, Seen, compare
 from scorer.scoring.local import Pace
 from scorer.scoring.status import SCORED_NAMES
 from scorer.scoring.windows import ScoredWindow
+from scorer.tables.listing import Unread
 
 
 @dataclass
@@ -27,6 +28,7 @@ class Tally:
     statuses: Counter[str] = field(default_factory=Counter)
     rows_read: int = 0
     rejected: int = 0
+    unread: Unread = field(default_factory=Unread)
     rows: int = 0
     tokens: int = 0
     computed_tokens: int = 0
@@ -72,6 +74,7 @@ class Tally:
         """What manifest and summary say of the work done so far; memory is MiB, resident, at its peak."""
         return self.counts | {
             "rejected": self.rejected,
+            "unread_files": self.unread.as_dict(),
             "tokens": self.tokens,
             "computed_tokens": self.computed_tokens,
             "reused_rows": self.reused,
@@ -101,7 +104,8 @@ class Tally:
 class ScoreSummary:
     """The JSON summary of a score run.
 
-    `statuses` counts rows by `score_status`; `rejected` malformed records were set aside and are no rows. `tokens` are
+    `statuses` counts rows by `score_status`; `rejected` malformed records were set aside and are no rows;
+    `unread_files` counts what lies beside the input's files and is not read, and names the first. `tokens` are
     those of all scored rows, `computed_tokens` those that a forward pass was made for; the score of `reused_rows` was
     known: from an equal text, the cache or the run that was interrupted; `back_offs` counts batches that were halved
     for want of memory. `busy` is each stage's busy share of the stream's time. `seconds` and `peak_memory_mib`
@@ -115,6 +119,7 @@ class ScoreSummary:
     finished_before: bool = False
     rows: int = 0
     rejected: int = 0
+    unread_files: dict[str, Any] = field(default_factory=dict)
     statuses: dict[str, int] = field(default_factory=dict)
     tokens: int = 0
     computed_tokens: int = 0

@@ -68,33 +68,32 @@ class DelimitedReader(Reader):
 
     def _type_columns(self, reject: Reject | None) -> int:
         rows = 0
-        for block in self._blocks(reject):
-            rows += block.rows
-            for index, guess in enumerate(self._guesses):
-                if guess.open:
-                    guess.see(block.column(index), quoted=bool(block.quoted[:, index].any()))
+        for stamp in self._stamps:
+            for block in self._blocks(stamp, reject, rows=rows):
+                rows += block.rows
+                for index, guess in enumerate(self._guesses):
+                    if guess.open:
+                        guess.see(block.column(index), quoted=bool(block.quoted[:, index].any()))
         return rows
 
-    def _blocks(self, reject: Reject | None) -> Iterator[Block]:
-        rows = 0
-        for stamp in self._stamps:
-            with open_bytes(stamp.path, compression_of(stamp.path)) as stream:
-                scanner = RecordScanner(
-                    stream,
-                    stamp.path,
-                    delimiter=self._delimiter,
-                    block_bytes=self._block_bytes,
-                    reject=reject,
-                    rows=rows,
-                )
-                if scanner.header() != self._names:
-                    self.check_unchanged()
-                    raise DataError(f"{stamp.path}: its header differs from that of {self._stamps[0].path}")
-                yield from scanner.blocks()
-                rows = scanner.rows
+    def _blocks(self, stamp: Stamp, reject: Reject | None, *, rows: int = 0) -> Iterator[Block]:
+        """The sound records of a file; `rows` are those of earlier files."""
+        with open_bytes(stamp.path, compression_of(stamp.path)) as stream:
+            scanner = RecordScanner(
+                stream,
+                stamp.path,
+                delimiter=self._delimiter,
+                block_bytes=self._block_bytes,
+                reject=reject,
+                rows=rows,
+            )
+            if scanner.header() != self._names:
+                self.check_unchanged()
+                raise DataError(f"{stamp.path}: its header differs from that of {self._stamps[0].path}")
+            yield from scanner.blocks()
 
-    def _pieces(self) -> Iterator[pa.Table]:
-        for block in self._blocks(self._reject):
+    def pieces_of(self, stamp: Stamp) -> Iterator[pa.Table]:
+        for block in self._blocks(stamp, self._reject):
             try:
                 columns = [convert(block.column(index), kind) for index, kind in enumerate(self._kinds)]
             except pa.ArrowInvalid:

@@ -39,6 +39,11 @@ _ARROW_STREAM: Final = b"\xff\xff\xff\xff"
 _UTF16_OR_32: Final = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 
 
+def endings() -> tuple[str, ...]:
+    """The endings of data files, one for each format."""
+    return tuple({format: ending for ending, format in reversed(_FORMATS.items())}.values())[::-1]
+
+
 def compression_of(path: PurePath | str) -> Compression | None:
     """The compression that the ending of `path` promises."""
     return _COMPRESSIONS.get(PurePath(path).suffix.lower())

@@ -43,15 +43,14 @@ class ArrowReader(Reader):
         self.schema = schema
         self.rows = rows
 
-    def _pieces(self) -> Iterator[pa.Table]:
-        for stamp in self._stamps:
-            with _damage(stamp.path):
-                for batch in _batches(stamp.path):
-                    # In full: offsets that point elsewhere would have whoever follows them read any memory.
-                    batch.validate(full=True)
-                    table = pa.Table.from_batches([batch], schema=self.schema)
-                    for begin in range(0, table.num_rows, _SLICE_ROWS):
-                        yield table.slice(begin, _SLICE_ROWS)
+    def pieces_of(self, stamp: Stamp) -> Iterator[pa.Table]:
+        with _damage(stamp.path):
+            for batch in _batches(stamp.path):
+                # In full: offsets that point elsewhere would have whoever follows them read any memory.
+                batch.validate(full=True)
+                table = pa.Table.from_batches([batch], schema=self.schema)
+                for begin in range(0, table.num_rows, _SLICE_ROWS):
+                    yield table.slice(begin, _SLICE_ROWS)
 
 
 def _batches(path: Path) -> Iterator[pa.RecordBatch]:

@@ -69,9 +69,10 @@ def read_header(stamp: Stamp, *, lenient: bool = False) -> tuple[str, ...]:
 class JsonLinesReader(Reader):
     """The rows of JSON lines files. Making one reads them whole.
 
-    With `appended`, the names of what will stand beside the rows, each row is its text columns and its line, and
-    `names` are the keys of the first lines and whichever of these any line has. Without, the rows are a table, and
-    `names` its columns. A malformed line is a DataError, or goes into `rejects` and is no row.
+    With `appended`, the names of what will stand beside the rows, each row is its line, its text columns and those of
+    the columns `beside` that there are; `names` are the keys of the first lines, and whichever of `appended` and
+    `beside` any line has. Without, the rows are a table, and `names` its columns. A malformed line is a DataError, or
+    goes into `rejects` and is no row.
     """
 
     def __init__(
@@ -81,10 +82,13 @@ class JsonLinesReader(Reader):
         rejects: Rejects | None = None,
         *,
         appended: Collection[str] | None = None,
+        beside: Sequence[str] = (),
     ) -> None:
         super().__init__(stamps, text_columns)
         self._reject: Reject | None = forget if rejects else None
         self._appended = appended
+        self._watched = {*(appended or ()), *beside}
+        self._wanted = None if appended is None else {*text_columns, *beside}
         self._shapes: dict[str, Shape] = {}
         self._names: dict[str, None] = {}  # in order
         self._values = self.rows = 0
@@ -104,8 +108,9 @@ class JsonLinesReader(Reader):
         if appended is None:
             self.schema = pa.schema(fields.values())
             return
-        texts = [fields[name].with_metadata({IN_LINE: b""}) for name in self.text_columns]
-        self.schema = pa.schema([pa.field(_free(self.text_columns), pa.string(), metadata={LINE: b""}), *texts])
+        inside = dict.fromkeys((*self.text_columns, *(name for name in beside if name in fields)))
+        line = pa.field(_free(inside), pa.string(), metadata={LINE: b""})
+        self.schema = pa.schema([line, *(fields[name].with_metadata({IN_LINE: b""}) for name in inside)])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -122,15 +127,14 @@ class JsonLinesReader(Reader):
 
     def _see(self, chunk: list[Line], stamp: Stamp) -> None:
         values: dict[str, list[Any]] = {}
-        wanted = None if self._appended is None else set(self.text_columns)
         for line in chunk:
             for name, value in line.row.items():
                 values.setdefault(name, []).append(value)
         self._values += sum(map(len, values.values()))
         for name, seen in values.items():
-            if len(self._names) < MOST_COLUMNS or (self._appended is not None and name in self._appended):
+            if len(self._names) < MOST_COLUMNS or name in self._watched:
                 self._names[name] = None
-            if wanted is not None and name not in wanted:
+            if self._wanted is not None and name not in self._wanted:
                 continue
             shape = self._shapes.setdefault(name, Shape())
             before = shape.words
@@ -152,15 +156,14 @@ class JsonLinesReader(Reader):
             "output of JSON lines (.jsonl), which keeps each line as it is"
         )
 
-    def _pieces(self) -> Iterator[pa.Table]:
+    def pieces_of(self, stamp: Stamp) -> Iterator[pa.Table]:
         rows = max(_CELLS // len(self.schema), 1)
-        for stamp in self._stamps:
-            for chunk in _file_chunks(stamp, self._reject, known=self._reject is None):
-                for begin in range(0, len(chunk), rows):
-                    part = chunk[begin : begin + rows]
-                    if self._reject is not None:
-                        part = [line._replace(row=json.loads(line.text)) for line in part]
-                    yield pa.Table.from_arrays(self._columns(part, stamp), schema=self.schema)
+        for chunk in _file_chunks(stamp, self._reject, known=self._reject is None):
+            for begin in range(0, len(chunk), rows):
+                part = chunk[begin : begin + rows]
+                if self._reject is not None:
+                    part = [line._replace(row=json.loads(line.text)) for line in part]
+                yield pa.Table.from_arrays(self._columns(part, stamp), schema=self.schema)
 
     def _columns(self, chunk: list[Line], stamp: Stamp) -> list[pa.Array]:
         spelt = [members(line.text) for line in chunk] if self._appended is None and self.json_columns else []
@@ -210,7 +213,7 @@ def _field(name: str, kind: pa.DataType | None) -> pa.Field:
     return pa.field(name, pa.string() if kind == pa.null() else kind)
 
 
-def _free(taken: Sequence[str]) -> str:
+def _free(taken: Collection[str]) -> str:
     """A name for the column of lines that none of the others has."""
     name = "line"
     while name in taken:

@@ -60,20 +60,19 @@ class ParquetReader(Reader):
         self.schema = schema
         self.rows = rows
 
-    def _pieces(self) -> Iterator[pa.Table]:
-        for stamp in self._stamps:
-            with _damage(stamp.path), _open(stamp.path) as file:
-                rows = file.metadata.num_rows
-                for row_group in range(file.num_row_groups):
-                    # One at a time: pyarrow cannot join nested dictionaries across row groups.
-                    _refuse_bomb(stamp.path, file, row_group)
-                    for batch in _batches(file, row_group, _fitting_rows(file, row_group)):
-                        piece = pa.Table.from_arrays(batch.columns, schema=self.schema)
-                        _check_texts(piece, self.text_columns, stamp.path, before=file.metadata.num_rows - rows)
-                        rows -= batch.num_rows
-                        yield piece
-                if rows:
-                    raise DataError(f"{stamp.path}: damaged: it holds other rows than its footer counts; copy it again")
+    def pieces_of(self, stamp: Stamp) -> Iterator[pa.Table]:
+        with _damage(stamp.path), _open(stamp.path) as file:
+            rows = file.metadata.num_rows
+            for row_group in range(file.num_row_groups):
+                # One at a time: pyarrow cannot join nested dictionaries across row groups.
+                _refuse_bomb(stamp.path, file, row_group)
+                for batch in _batches(file, row_group, _fitting_rows(file, row_group)):
+                    piece = pa.Table.from_arrays(batch.columns, schema=self.schema)
+                    _check_texts(piece, self.text_columns, stamp.path, before=file.metadata.num_rows - rows)
+                    rows -= batch.num_rows
+                    yield piece
+            if rows:
+                raise DataError(f"{stamp.path}: damaged: it holds other rows than its footer counts; copy it again")
 
 
 def _check_texts(piece: pa.Table, text_columns: Sequence[str], path: Path, *, before: int) -> None:

@@ -9,6 +9,7 @@ import difflib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -45,9 +46,9 @@ class Reader(ABC):
         return ()
 
     @abstractmethod
-    def _pieces(self) -> Iterator[pa.Table]:
-        """All rows in order as small tables of `schema`, whose texts are UTF-8, each of a few MiB at most where the
-        file allows it."""
+    def pieces_of(self, stamp: Stamp) -> Iterator[pa.Table]:
+        """The rows of one of the files in order as small tables of `schema`, whose texts are UTF-8, each of a few MiB
+        at most where the file allows it."""
 
     def windows(self, *, max_rows: int, max_bytes: int, limit: int | None = None) -> Iterator[pa.Table]:
         """All rows in order (the first `limit`), as tables of one row at least and `max_rows` at most.
@@ -55,7 +56,7 @@ class Reader(ABC):
         A window ends before the row with which its text columns would hold more than `max_bytes` bytes, or all columns
         about four times as many.
         """
-        pieces = self._pieces()
+        pieces: Iterator[pa.Table] = chain.from_iterable(map(self.pieces_of, self._stamps))
         if limit is not None:
             pieces = _head(pieces, limit)
         yield from regroup(pieces, self.text_columns, max_rows=max_rows, max_bytes=max_bytes, others=_OTHERS)

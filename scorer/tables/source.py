@@ -1,26 +1,25 @@
 """An input as the user names it: a path, a glob, a folder or "-".
 
-Owns which files a location stands for, and that they have one format and one set of columns. What is in them, the
-readers of each format know.
+Owns that the files of a location have one format and one set of columns. Which files they are `listing` knows, what is
+in them the readers of each format.
 """
 
 from __future__ import annotations
 
-import glob
+import hashlib
 import os
 import shutil
-import stat
 import sys
 import tempfile
 import weakref
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 import pyarrow as pa
 
-from scorer.config import UNFINISHED, FileFormat, check_utf8
-from scorer.errors import DataError, InputMissing, UsageError, from_os_error
+from scorer.config import FileFormat, check_utf8
+from scorer.errors import DataError, UsageError, from_os_error
 from scorer.stores.stamp import Stamp, fingerprint
 from scorer.tables import delimited, ipc, jsonlines, parquet
 from scorer.tables.formats import (
@@ -32,6 +31,8 @@ from scorer.tables.formats import (
     sniff,
     sniff_compression,
 )
+from scorer.tables.listing import Listing, list_files
+from scorer.tables.partitions import PartitionedReader
 from scorer.tables.reader import Reader, check_names, check_types
 from scorer.tables.rejects import Rejects
 from scorer.tables.streams import open_bytes
@@ -45,23 +46,26 @@ _ENDING: Final = {"gzip": ".gz", "zstd": ".zst"}
 class Source:
     """What a location holds: one or several files of one format and one set of columns.
 
-    `files` are in the order in which their rows are read (a folder's and a glob's by name), `names` the columns in
-    order (for JSON lines those of the first lines), `rows` the number of rows where the files tell it without
-    being read.
+    `files` are in the order in which their rows are read (a folder's and a glob's by name), `unread` what lies beside
+    them and is not read, `names` the columns in order, those of partitions last (for JSON lines those of the first
+    lines), `rows` the number of rows where the files tell it without being read.
     """
 
-    def __init__(self, stamps: Sequence[Stamp], file_format: FileFormat, rejects: Rejects | None = None) -> None:
-        self._stamps = tuple(stamps)
+    def __init__(self, listing: Listing, file_format: FileFormat, rejects: Rejects | None = None) -> None:
+        self._listing = listing
+        self._stamps = tuple(map(Stamp.of, listing.files))
         self._rejects = rejects
-        self.files = tuple(stamp.path for stamp in stamps)
+        self.files = listing.files
+        self.unread = listing.unread
         self.format = file_format
         self.names: tuple[str, ...]
         self.rows: int | None = None
         if file_format in TEXT_FORMATS:
-            self.names = self._read_names()
-            return
-        self._schema, self.rows = self._read_schema()
-        self.names = tuple(self._schema.names)
+            self._own_names = self._read_names()
+        else:
+            self._schema, self.rows = self._read_schema()
+            self._own_names = tuple(self._schema.names)
+        self.names = tuple(dict.fromkeys((*self._own_names, *listing.partition_names)))
 
     @classmethod
     def open(
@@ -82,30 +86,33 @@ class Source:
         if location == "-":
             path = _spooled(spool)
             try:
-                source = cls._of([path], input_format or _shown_format(path), rejects)
+                source = cls._of(Listing((path,), ((),)), input_format or _shown_format(path), rejects)
             except BaseException:
                 path.unlink()
                 raise
             weakref.finalize(source, path.unlink, missing_ok=True)
             return source
-        files = _files(location, any_ending=input_format is not None)
-        formats = {path: input_format or format_of(path) or _binary_format(path) for path in files}
+        listing = list_files(location, any_ending=input_format is not None)
+        formats = {path: input_format or format_of(path) or _binary_format(path) for path in listing.files}
         if len(set(formats.values())) > 1:
             kinds = ", ".join(sorted(set(formats.values())))
             raise DataError(f"{location}: holds files of several formats ({kinds}); name them with a glob")
-        return cls._of(files, formats[files[0]], rejects)
+        return cls._of(listing, formats[listing.files[0]], rejects)
 
     @classmethod
-    def _of(cls, files: Sequence[Path], file_format: FileFormat, rejects: Rejects | None) -> Source:
-        stamps = [Stamp.of(path) for path in files]
-        for path in files:
+    def _of(cls, listing: Listing, file_format: FileFormat, rejects: Rejects | None) -> Source:
+        for path in listing.files:
             _check_name(path, file_format)
             _check_beginning(path, file_format)
-        return cls(stamps, file_format, rejects)
+        return cls(listing, file_format, rejects)
 
     def fingerprint(self) -> str:
-        """BLAKE2b (hexadecimal) of the files' contents; of files over 1 GiB a sample, see `stores.stamp`."""
-        return fingerprint(self._stamps)
+        """BLAKE2b (hexadecimal) of the files' contents and partitions; of files over 1 GiB a sample, see
+        `stores.stamp`."""
+        contents = fingerprint(self._stamps)
+        if not self._listing.partition_names:
+            return contents
+        return hashlib.blake2b(f"{contents} {self._listing.partitions}".encode(), digest_size=32).hexdigest()
 
     def read(self, text_columns: Sequence[str] = (), *, appended: Collection[str] | None = None) -> Reader:
         """A reader of all rows; CSV, TSV and JSON lines are scanned whole here, to type their columns.
@@ -115,14 +122,25 @@ class Source:
         Then the malformed records are in the rejects that the source was opened with; read such a source once.
         UsageError when a text column is not there, ConfigError when it holds no text.
         """
+        partitions = self._listing.partition_names
+        if not partitions:
+            return self._read(text_columns, appended)
+        inside = [name for name in text_columns if name not in partitions or name in self._own_names]
+        reader = self._read(inside, appended)
+        return PartitionedReader(reader, self._stamps, self._listing.partitions, text_columns)
+
+    def _read(self, text_columns: Sequence[str], appended: Collection[str] | None) -> Reader:
+        """A reader of the columns that the files themselves have."""
         if self.format in ("csv", "tsv"):
             delimiter = delimited.DELIMITERS[self.format]
             return delimited.DelimitedReader(
-                self._stamps, self.names, text_columns, delimiter=delimiter, rejects=self._rejects
+                self._stamps, self._own_names, text_columns, delimiter=delimiter, rejects=self._rejects
             )
         if self.format == "jsonl":
-            return jsonlines.JsonLinesReader(self._stamps, text_columns, self._rejects, appended=appended)
-        check_names(self.names, text_columns, where=str(self.files[0]))
+            return jsonlines.JsonLinesReader(
+                self._stamps, text_columns, self._rejects, appended=appended, beside=self._listing.partition_names
+            )
+        check_names(self._own_names, text_columns, where=str(self.files[0]))
         check_types(self._schema, text_columns, where=str(self.files[0]))
         if self.format == "arrow":
             return ipc.ArrowReader(self._stamps, self._schema, self.rows, text_columns)
@@ -156,58 +174,6 @@ class Source:
                     f"({len(headers[0])} columns); score it on its own"
                 )
         return headers[0]
-
-
-def _files(location: str, *, any_ending: bool) -> list[Path]:
-    """The files that `location` stands for, by name.
-
-    In a folder hidden ones and those that begin with `_` are not data, nor is anywhere what another run works in.
-    InputMissing for a link to nothing and NotPermitted for a folder that may not be read: rows would be missing.
-    """
-    path = Path(location)
-    if path.is_dir():
-        inside = (file for file in _beneath(path) if any_ending or format_of(file))
-        files = sorted(file for file in inside if _is_file(file))
-        if not files:
-            raise InputMissing(f"{location}: the folder holds no data file (.parquet .csv .tsv .jsonl .arrow)")
-        return files
-    if path.exists():
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise InputMissing(f"{location}: neither a file nor a folder; pipe it in and say - instead")
-        return [path]
-    if not glob.has_magic(location):
-        raise InputMissing(f"{location}: no such file or folder")
-    found = glob.glob(location, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
-    named = (file for file in map(Path, found) if not file.parent.name.endswith(UNFINISHED))
-    files = sorted(file for file in named if _is_file(file))
-    if not files:
-        raise InputMissing(f"{location}: no file matches")
-    return files
-
-
-def _beneath(folder: Path) -> Iterator[Path]:
-    """What may be data beneath `folder` and is no folder. Links to folders are not followed."""
-
-    def refuse(error: OSError) -> NoReturn:
-        raise from_os_error(error) from error
-
-    for parent, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = filter(_visible, folders)
-        yield from (Path(parent, name) for name in filter(_visible, names))
-
-
-def _visible(name: str) -> bool:
-    """Whether what has this name in a folder may be data; `lost+found`, at the root of a disk, is the system's own."""
-    return not name.startswith((".", "_")) and not name.endswith(UNFINISHED) and name != "lost+found"
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        if path.is_symlink() and not path.exists():
-            raise InputMissing(f"{path}: a symlink to nothing; remove it, or bring back what it links to")
-        return path.is_file()
-    except OSError as error:  # a folder that may be listed and not entered
-        raise from_os_error(error) from error
 
 
 def _check_name(path: Path, file_format: FileFormat) -> None:

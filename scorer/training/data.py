@@ -110,6 +110,8 @@ def _held_out(config: FitConfig, side: Side, labels: LabelSet, check: SidesCheck
 
 
 def _warn_dropped(examples: Examples, where: str, console: Console) -> None:
+    for warning in examples.unread.warnings():
+        console.warn(warning)
     if examples.dropped:
         console.warn(f"{where}: {examples.dropped} of {examples.rows} rows left out: their text is null or empty")
 

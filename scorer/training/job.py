@@ -40,6 +40,7 @@ class FitSummary:
     report: Path
     device: str
     precision: str
+    unread_files: dict[str, Any]
     train_rows: int
     valid_rows: int
     epochs: float
@@ -107,6 +108,7 @@ def _summary(fitted: Fitted, data: TrainingData, *, seconds: float) -> FitSummar
         report=fitted.output / "report.html",
         device=fitted.device,
         precision=fitted.precision,
+        unread_files=data.train.unread.as_dict(),
         train_rows=len(data.train),
         valid_rows=len(data.valid),
         epochs=fitted.epochs,

@@ -249,3 +249,16 @@ def test_a_signal_stops_it_with_a_code_of_its_own(tiny_model, monkeypatch):
     with pytest.raises(Interrupted, match="nothing was written") as caught:
         check(config, Console(stream=io.StringIO()))
     assert caught.value.exit_code == 143
+
+
+def test_a_folder_with_partitions_and_files_that_are_not_read(tiny_model, tmp_path):
+    for number, part in enumerate((sound(60), sound(60))):
+        (tmp_path / "in" / f"day={number}").mkdir(parents=True)
+        write(f"in/day={number}/data.parquet", part)
+    (tmp_path / "in" / "more.json").write_text("{}")
+    said = io.StringIO()
+    config = CheckConfig(data=Path("in"), base_model=str(tiny_model("bert")), label_column="day")
+    result = check(config, Console(stream=said))
+    assert result.as_dict()["unread_files"] == {"count": 1, "first": ["more.json"]}
+    assert result.as_dict()["labels"]["rows"] == {"0": 60, "1": 60}
+    assert said.getvalue().count("in: 1 entry is not read") == 1

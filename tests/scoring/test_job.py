@@ -570,3 +570,16 @@ def test_json_lines_keep_their_lines_and_tables_their_odd_values_as_json(tmp_pat
     score(tmp_path / "out.parquet", tmp_path / "again.jsonl", prefix="second_")
     again = [json.loads(line, parse_float=str) for line in (tmp_path / "again.jsonl").read_text().splitlines()]
     assert [row["o"] for row in again] == [{"b": 1, "a": "1e400"}, {"c": [1, "x"]}, None]
+
+
+def test_partitions_come_through_and_what_is_not_read_is_told(tmp_path, score, capsys):
+    for day in ("01", "02"):
+        (tmp_path / "hive" / f"day={day}").mkdir(parents=True)
+        write(tmp_path / "hive" / f"day={day}" / "x.csv", pa.table({"text": ["good room", "bad food"]}))
+    (tmp_path / "hive" / "b.json").write_text("{}")
+    summary = score(tmp_path / "hive", tmp_path / "out.parquet")
+    assert summary.unread_files == {"count": 1, "first": ["b.json"]}
+    assert capsys.readouterr().err.count("1 entry is not read") == 1
+    assert [row["day"] for row in read(tmp_path / "out.parquet")] == ["01", "01", "02", "02"]
+    score(tmp_path / "hive", tmp_path / "out.jsonl")
+    assert [row["day"] for row in read(tmp_path / "out.jsonl")] == ["01", "01", "02", "02"]

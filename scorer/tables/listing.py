@@ -1,0 +1,180 @@
+"""Which files a path, a glob or a folder stands for, which ones beside them are not read, and their hive partitions.
+
+Decides by names; opens nothing.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NoReturn
+from urllib.parse import unquote
+
+from scorer.config import UNFINISHED
+from scorer.errors import DataError, InputMissing, from_os_error
+from scorer.tables.formats import endings, format_of
+
+_NULL: Final = "__HIVE_DEFAULT_PARTITION__"
+_SHOWN: Final = 5
+
+Partition = tuple[tuple[str, str | None], ...]
+"""The names and values (None is null) of the folders `name=value` that a file lies in, from the outermost."""
+
+
+@dataclass(frozen=True)
+class Unread:
+    """The `names` of what lies in a location beside its data and is read by nobody."""
+
+    location: str = ""
+    names: tuple[str, ...] = ()
+
+    def warnings(self) -> tuple[str, ...]:
+        """A line for a person, if there is anything."""
+        if not self.names:
+            return ()
+        more = f" and {len(self.names) - _SHOWN} more" if len(self.names) > _SHOWN else ""
+        count = "1 entry is" if len(self.names) == 1 else f"{len(self.names)} entries are"
+        return (
+            f"{self.location}: {count} not read, being no file with an ending that we know: "
+            f"{', '.join(self.names[:_SHOWN])}{more}; rename what is data, move away what is none",
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """How many there are, and the names of the first."""
+        return {"count": len(self.names), "first": list(self.names[:_SHOWN])}
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The `files` of a location in the order in which they are read, with the partition of each, which all have the
+    same names; `unread` is what lies beside them and is no data that we know."""
+
+    files: tuple[Path, ...]
+    partitions: tuple[Partition, ...]
+    unread: Unread = field(default_factory=Unread)
+
+    @property
+    def partition_names(self) -> tuple[str, ...]:
+        return tuple(name for name, _ in self.partitions[0])
+
+
+def list_files(location: str, *, any_ending: bool) -> Listing:
+    """The files that `location` stands for, by name.
+
+    In a folder hidden ones and those that begin with `_` are not data, nor is anywhere what another run works in.
+    InputMissing for a link to nothing and NotPermitted for a folder that may not be read: rows would be missing.
+    DataError where some files lie in other partitions than the rest.
+    """
+    path = Path(location)
+    if path.is_dir():
+        return _in_folder(path, location, any_ending=any_ending)
+    if path.exists():
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InputMissing(f"{location}: neither a file nor a folder; pipe it in and say - instead")
+        return Listing((path,), ((),))
+    if not glob.has_magic(location):
+        raise InputMissing(f"{location}: no such file or folder")
+    return _matching(location)
+
+
+def _in_folder(folder: Path, location: str, *, any_ending: bool) -> Listing:
+    files, unread = [], []
+    for path in sorted(_beneath(folder)):
+        if not _is_file(path):
+            unread.append(f"{path.relative_to(folder)}{'/' if path.is_dir() else ''}")
+        elif any_ending or format_of(path):
+            files.append(path)
+        else:
+            unread.append(str(path.relative_to(folder)))
+    if not files:
+        found = f"; it holds {len(unread)} other files, such as {unread[0]}" if unread else ""
+        raise InputMissing(f"{location}: the folder holds no data file ({' '.join(endings())}){found}")
+    return Listing(tuple(files), _partitions(files, folder), Unread(location, tuple(unread)))
+
+
+def _matching(pattern: str) -> Listing:
+    found = glob.glob(pattern, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
+    named = sorted(file for file in map(Path, found) if not file.parent.name.endswith(UNFINISHED))
+    files = [file for file in named if _is_file(file)]
+    if not files:
+        raise InputMissing(f"{pattern}: no file matches")
+    # With ** a folder is matched beside the files in it.
+    rest = [] if "**" in pattern else [f"{file}/" for file in named if file.is_dir() and _visible(file.name)]
+    return Listing(tuple(files), _partitions(files, _fixed(pattern)), Unread(pattern, tuple(rest)))
+
+
+def _fixed(pattern: str) -> Path:
+    """The folder that a glob begins in: its parts before the first with a wildcard."""
+    parts = Path(pattern).parts
+    fixed = next(number for number, part in enumerate(parts) if glob.has_magic(part))
+    return Path(*parts[:fixed])
+
+
+def _partitions(files: list[Path], root: Path) -> tuple[Partition, ...]:
+    partitions = [_partition(file, root) for file in files]
+    first = [name for name, _ in partitions[0]]
+    for file, partition in zip(files, partitions, strict=True):
+        names = [name for name, _ in partition]
+        if len(set(names)) < len(names):
+            raise DataError(f"{file}: two of its folders give the partition column {names[0]!r} a value; rename one")
+        if names != first:
+            raise DataError(
+                f"{file}: lies in the partitions {_listed(names)}, and {files[0]} in {_listed(first)}; move the files "
+                "so that all lie in folders of the same names, or score them on their own"
+            )
+    return tuple(partitions)
+
+
+def _partition(file: Path, root: Path) -> Partition:
+    found = []
+    for folder in file.relative_to(root).parts[:-1]:
+        name, equals, value = folder.partition("=")
+        if equals and name:
+            found.append((_decoded(name, file), None if value == _NULL else _decoded(value, file)))
+    return tuple(found)
+
+
+def _decoded(text: str, file: Path) -> str:
+    """`text` without its percent signs' codes; DataError where it is not UTF-8 then."""
+    try:
+        decoded = unquote(text, errors="strict")
+        decoded.encode()
+    except UnicodeError as error:
+        raise DataError(f"{file}: the name of a partition's folder is not UTF-8; rename the folder") from error
+    return decoded
+
+
+def _listed(names: list[str]) -> str:
+    return "/".join(names) or "none"
+
+
+def _beneath(folder: Path) -> Iterator[Path]:
+    """What may be data beneath `folder` and is no folder, but for links to folders, which are not followed."""
+
+    def refuse(error: OSError) -> NoReturn:
+        raise from_os_error(error) from error
+
+    for parent, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = filter(_visible, folders)
+        yield from (link for name in folders if (link := Path(parent, name)).is_symlink())
+        yield from (Path(parent, name) for name in filter(_visible, names))
+
+
+def _visible(name: str) -> bool:
+    """Whether what has this name in a folder may be data; `lost+found`, at the root of a disk, is the system's own, and
+    a folder `_name=value` a partition all the same."""
+    hidden = name.startswith(".") or (name.startswith("_") and "=" not in name)
+    return not hidden and not name.endswith(UNFINISHED) and name != "lost+found"
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        if path.is_symlink() and not path.exists():
+            raise InputMissing(f"{path}: a symlink to nothing; remove it, or bring back what it links to")
+        return path.is_file()
+    except OSError as error:  # a folder that may be listed and not entered
+        raise from_os_error(error) from error

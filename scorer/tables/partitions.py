@@ -1,0 +1,95 @@
+"""Columns that stand in the names of folders (`day=1/`), beside those of the files in them.
+
+A partition column gets a type only where all its values survive it, as in CSV: `01` is text. Where the files have a
+column of that name as well, both must say the same, and the files' own column stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scorer.errors import DataError
+from scorer.stores.stamp import Stamp
+from scorer.tables.inference import TypeGuess, convert, field_of
+from scorer.tables.listing import Partition
+from scorer.tables.reader import Reader
+from scorer.tables.rendering import text_of
+
+
+class PartitionedReader(Reader):
+    """The rows of `reader` with the partition columns of its files, in their order, behind its own columns."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        stamps: Sequence[Stamp],
+        partitions: Sequence[Partition],
+        text_columns: Sequence[str],
+    ) -> None:
+        super().__init__(stamps, text_columns)
+        self._reader = reader
+        self._values = [dict(partition) for partition in partitions]
+        self._places = {stamp.path: place for place, stamp in enumerate(self._stamps)}
+        self._own = [name for name, _ in partitions[0] if name in reader.names]
+        self._columns = {
+            name: _typed(name, [values[name] for values in self._values], text=name in text_columns)
+            for name, _ in partitions[0]
+            if name not in reader.names
+        }
+        self.rows = reader.rows
+        self.schema = reader.schema
+        for field, _ in self._columns.values():
+            self.schema = self.schema.append(field)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*self._reader.names, *self._columns)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return self._reader.warnings
+
+    def pieces_of(self, stamp: Stamp) -> Iterator[pa.Table]:
+        place = self._places[stamp.path]
+        for piece in self._reader.pieces_of(stamp):
+            for name in self._own:
+                _check_same(piece, name, self._values[place][name], stamp)
+            whole = piece
+            for field, values in self._columns.values():
+                whole = whole.append_column(field, pa.repeat(values[place], piece.num_rows))
+            yield whole
+
+
+def _typed(name: str, values: list[str | None], *, text: bool) -> tuple[pa.Field, pa.Array]:
+    texts = pa.array(values, pa.string())
+    guess = TypeGuess(text=text)
+    guess.see(texts, quoted=False)
+    return field_of(name, guess.kind), convert(texts, guess.kind)
+
+
+def _check_same(piece: pa.Table, name: str, value: str | None, stamp: Stamp) -> None:
+    """DataError where the column `name` of `piece` says something else than the name of its folder."""
+    column = piece[name].combine_chunks()
+    if value is None:
+        same = column.null_count == len(column)
+    else:
+        same = not column.null_count and _equal(column, value, piece.schema.field(name))
+    if not same:
+        raise DataError(
+            f"{stamp.path}: column {name!r} of the file says something else than the folder that the file lies in; "
+            "rename the column or the folder"
+        )
+
+
+def _equal(column: pa.Array, value: str, field: pa.Field) -> bool:
+    if isinstance(column, pa.ChunkedArray):
+        column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+    if pc.all(pc.equal(text_of(column, field), value)).as_py():
+        return True
+    try:
+        return bool(pc.all(pc.equal(column, pa.scalar(value).cast(column.type))).as_py())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return False
