@@ -111,6 +111,7 @@ def measure(
     answered = decision.probabilities(logits)
     predicted = answered.argmax(axis=1)
     confusion = confusion_matrix(targets, predicted, labels=len(labels))
+    hits, said, support = np.diag(confusion), confusion.sum(axis=0), confusion.sum(axis=1)
     probabilities = np.exp(log_probabilities)
     numbers = labels.numbers()
     more = ordinal_figures(confusion, numbers) if labels.ordinal and numbers is not None else {}
@@ -120,14 +121,12 @@ def measure(
     return Metrics(
         rows=len(targets),
         accuracy=float(np.trace(confusion) / len(targets)),
-        macro_f1=macro_f1(confusion),
+        macro_f1=macro_f1(hits, predicted=said, support=support),
         nll=negative_log_likelihood(log_probabilities, targets),
         ece=expected_calibration_error(bins),
         brier=brier_score(probabilities, np.eye(len(labels))[targets]),
         more=more,
-        labels=_label_metrics(
-            labels, np.diag(confusion), predicted=confusion.sum(axis=0), support=confusion.sum(axis=1)
-        ),
+        labels=_label_metrics(labels, hits, predicted=said, support=support),
         reliability=bins,
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
     )
@@ -141,12 +140,11 @@ def _measure_multi(
     chosen = decision.chosen(probabilities)
     hits, alarms, misses = counts = multilabel.binary_counts(targets, chosen)
     measured = _label_metrics(labels, hits, predicted=hits + alarms, support=hits + misses)
-    f1 = [label.f1 for label in measured if label.occurs]
     bins = reliability(probabilities.ravel(), targets.ravel() > 0)
     return Metrics(
         rows=len(targets),
         accuracy=multilabel.exact_match(targets, chosen),
-        macro_f1=float(np.mean(f1)) if f1 else 0.0,
+        macro_f1=macro_f1(hits, predicted=hits + alarms, support=hits + misses),
         nll=float(multilabel.binary_nll(decision.scaled(logits), targets).mean()),
         ece=expected_calibration_error(bins),
         brier=float(((probabilities - targets) ** 2).mean()),
@@ -195,17 +193,13 @@ def confusion_matrix(targets: Targets, predicted: NDArray[np.int64], *, labels: 
     return counts.reshape(labels, labels).astype(np.int64)
 
 
-def precision_recall_f1(
-    confusion: NDArray[np.int64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Precision, recall and F1 of each label, (labels,) float64 each."""
-    return _ratios(np.diag(confusion), predicted=confusion.sum(axis=0), support=confusion.sum(axis=1))
+def macro_f1(hits: NDArray[np.int64], *, predicted: NDArray[np.int64], support: NDArray[np.int64]) -> float:
+    """The unweighted mean of F1 over the labels that occur, as true or as predicted ones; 0 where none does.
 
-
-def macro_f1(confusion: NDArray[np.int64]) -> float:
-    """The unweighted mean of F1 over the labels that occur, as true or as predicted ones."""
-    occurs = (confusion.sum(axis=0) + confusion.sum(axis=1)) > 0
-    return float(precision_recall_f1(confusion)[2][occurs].mean())
+    Of each label (labels,): how often it is rightly `predicted` (`hits`), `predicted` at all, and there (`support`).
+    """
+    occurs = (predicted + support) > 0
+    return float(_ratios(hits, predicted=predicted, support=support)[2][occurs].mean()) if occurs.any() else 0.0
 
 
 def negative_log_likelihood(log_probabilities: NDArray[np.float64], targets: Targets) -> float:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.metrics.calibration import expected_calibration_error, reliability
-from scorer.metrics.classification import confusion_matrix, macro_f1
+from scorer.metrics.classification import macro_f1
 from scorer.metrics.rows import Judged
 
 MOST_VALUES = 20
@@ -85,11 +85,12 @@ def _slice(column: str, value: str, rows: NDArray[np.int64], judged: Judged, ove
 
 def _macro_f1(targets: NDArray[np.integer[Any]], predicted: NDArray[np.integer[Any]], *, labels: int) -> float:
     if targets.ndim == 1:
-        return macro_f1(confusion_matrix(targets.astype(np.int64), predicted.astype(np.int64), labels=labels))
-    hits = (targets & predicted).sum(axis=0)
-    both = targets.sum(axis=0) + predicted.sum(axis=0)
-    occurs = both > 0
-    return float((2 * hits[occurs] / both[occurs]).mean()) if occurs.any() else 0.0
+        hits, said, support = (
+            np.bincount(rows, minlength=labels) for rows in (targets[targets == predicted], predicted, targets)
+        )
+    else:
+        hits, said, support = (rows.sum(axis=0) for rows in (targets & predicted, predicted, targets))
+    return macro_f1(hits, predicted=said, support=support)
 
 
 def _parts(values: Sequence[Any]) -> list[tuple[str, NDArray[np.int64]]]:
