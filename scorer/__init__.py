@@ -42,8 +42,8 @@ def fit(train: str | Path, **options: Any) -> FitSummary:
 def score(source: str | Path, target: str | Path, **options: Any) -> ScoreSummary:
     """Score the file `source` into the file `target`; `options` are the fields of `scorer.config.ScoreConfig`."""
     from scorer.config import ScoreConfig
+    from scorer.engines.score_job import score as score_job
     from scorer.runs.console import Console
-    from scorer.scoring.job import score as score_job
 
     config = ScoreConfig(source=str(source), target=str(target), **{"quiet": True} | options)
     return score_job(config, Console(quiet=config.quiet))

@@ -7,7 +7,6 @@ not know files of data, windows or scores that were kept.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -22,6 +21,7 @@ from scorer.classifier.device import (
     use_kernels_without_plans,
 )
 from scorer.classifier.directory import FileStamp, ModelDirectory
+from scorer.classifier.engine import Engine
 from scorer.classifier.forward import DeviceOutOfMemory, Forward
 from scorer.classifier.forward.choice import choose_forward
 from scorer.classifier.forward.memory import memory_errors
@@ -39,22 +39,6 @@ from scorer.errors import DeviceError, ModelError
 # Batches of two thousand tokens stay within a core's share of the caches; a GPU needs more to be busy.
 _CPU_BATCH_TOKENS = 2_048
 _GPU_BATCH_TOKENS = 32_768
-
-
-@dataclass(frozen=True, kw_only=True)
-class Engine:
-    """How logits are computed: what `auto` was resolved to, and the reason for the backend.
-
-    `workers` batches of at most `batch_tokens` tokens are computed at once.
-    """
-
-    device: str
-    precision: str
-    backend: str
-    reason: str
-    workers: int
-    batch_tokens: int
-    max_length: int
 
 
 class Classifier:

@@ -39,7 +39,7 @@ def score(source: str, target: str, **settings: Any) -> None:
 
         print_summary(estimate(config, console, started=started).as_dict(), quiet=config.quiet)
         return
-    from scorer.scoring.job import score as score_job
+    from scorer.engines.score_job import score as score_job
 
     summary = score_job(config, console, arguments=sys.argv)
     print_summary(summary.as_dict(), quiet=config.quiet or target == "-")

@@ -9,45 +9,21 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scorer.metrics.classification import macro_f1
 from scorer.metrics.mcnemar import mcnemar_p_value
+from scorer.metrics.multilabel import micro_f1
 from scorer.metrics.ordinal import ordinal_figures
+from scorer.scoring.answers import Answers
 
 _TOP = 20
 _BINS = 15
 # Which of the models abstains from a row: that is how `_pairs` is ordered.
 _ABSTAINS = (None, "new", "old", "both")
-
-
-@dataclass(frozen=True)
-class Given:
-    """One model's answers to n rows.
-
-    chosen       (n, names) bool, which labels each row has; none where it was not scored
-    probability  (n, names) float32, calibrated; 0 where the row was not scored, or the model lacks the label
-    scored       (n,) bool
-    abstained    (n,) bool, which scored rows have a label that is too unsure to be counted on
-    """
-
-    chosen: NDArray[np.bool_]
-    probability: NDArray[np.float32]
-    scored: NDArray[np.bool_]
-    abstained: NDArray[np.bool_]
-
-    @property
-    def confidence(self) -> NDArray[np.float32]:
-        """The probability (n,) float32 of each row's likeliest label."""
-        found: NDArray[np.float32] = self.probability.max(axis=1)
-        return found
-
-    def take(self, rows: NDArray[np.int64]) -> Given:
-        """The answers to the rows at the places `rows`."""
-        return Given(self.chosen[rows], self.probability[rows], self.scored[rows], self.abstained[rows])
 
 
 class Quality:
@@ -65,18 +41,18 @@ class Quality:
         self._rows = 0
         self._right = 0
 
-    def add(self, given: Given, true: NDArray[np.bool_], right: NDArray[np.bool_]) -> None:
+    def add(self, answers: Answers, true: NDArray[np.bool_], right: NDArray[np.bool_]) -> None:
         """Count rows (n,) whose labels are `true` (n, names), and which of them are `right` (n,)."""
         self._rows += len(right)
         self._right += int(right.sum())
-        self._counts += [table.sum(axis=0) for table in (given.chosen & true, given.chosen, true)]
-        scored, confidence = given.scored, given.confidence[given.scored]
+        self._counts += [table.sum(axis=0) for table in (answers.chosen & true, answers.chosen, true)]
+        scored, confidence = answers.scored, answers.confidence[answers.scored]
         bin_of = np.clip(np.ceil(confidence * _BINS).astype(np.int64) - 1, 0, _BINS - 1)
         for place, weights in enumerate((None, confidence, right[scored].astype(np.float64))):
             self._bins[place] += np.bincount(bin_of, weights=weights, minlength=_BINS)
         if self._values is not None:
             both = scored & true.any(axis=1)
-            np.add.at(self._confusion, (true[both].argmax(axis=1), given.chosen[both].argmax(axis=1)), 1)
+            np.add.at(self._confusion, (true[both].argmax(axis=1), answers.chosen[both].argmax(axis=1)), 1)
 
     def as_dict(self, *, multi: bool) -> dict[str, float] | None:
         """Accuracy (all labels of a row are right), macro F1 over the labels that occur, and the expected calibration
@@ -84,12 +60,11 @@ class Quality:
         scored rows are, too. None without rows."""
         if not self._rows:
             return None
-        hits, answers, support = self._counts
-        occurs = answers + support > 0
-        f1 = 2 * hits[occurs] / (answers + support)[occurs]
-        figures = {"accuracy": self._right / self._rows, "macro_f1": float(f1.mean()) if occurs.any() else 0.0}
+        hits, said, support = self._counts
+        macro = macro_f1(hits, predicted=said, support=support)
+        figures = {"accuracy": self._right / self._rows, "macro_f1": macro}
         if multi:
-            return figures | {"micro_f1": float(2 * hits.sum() / max((answers + support).sum(), 1))}
+            return figures | {"micro_f1": micro_f1(np.stack([hits, said - hits, support - hits]))}
         rows, confidence, right = self._bins
         figures["ece"] = float(np.abs(confidence - right).sum() / max(rows.sum(), 1))
         if self._values is None or not self._confusion.any():
@@ -116,7 +91,7 @@ class Comparison:
         values = np.array([float(name) for name in names]) if ordered else None
         self._quality = Quality(len(names), values), Quality(len(names), values)
 
-    def add(self, old: Given, new: Given) -> NDArray[np.bool_]:
+    def add(self, old: Answers, new: Answers) -> NDArray[np.bool_]:
         """Count n further rows; which of them changed, (n,) bool. A row that only one model scores, or from which only
         one abstains, has changed."""
         both = old.scored & new.scored
@@ -133,18 +108,18 @@ class Comparison:
         self._gained += (new.chosen & ~old.chosen).sum(axis=0)
         self._lost += (old.chosen & ~new.chosen).sum(axis=0)
         if not self.multi:
-            labels = (self._single(given.chosen[changed]) for given in (old, new))
+            labels = (self._single(answers.chosen[changed]) for answers in (old, new))
             np.add.at(self._pairs, (_abstains(old, new)[changed], *labels), 1)
         self._remember(old, new, np.flatnonzero(changed))
         self.rows += len(changed)
         return changed
 
-    def judge(self, old: Given, new: Given, true: NDArray[np.bool_], known: NDArray[np.bool_]) -> None:
+    def judge(self, old: Answers, new: Answers, true: NDArray[np.bool_], known: NDArray[np.bool_]) -> None:
         """Count n rows that at least one model scored, and whose labels are `true` (n, names) where all of them are
         among the names, which `known` (n,) says: other labels are beyond both models, which are wrong there."""
-        right = [(given.chosen == true).all(axis=1) & given.scored & known for given in (old, new)]
-        for quality, given, correct in zip(self._quality, (old, new), right, strict=True):
-            quality.add(given, true, correct)
+        right = [(answers.chosen == true).all(axis=1) & answers.scored & known for answers in (old, new)]
+        for quality, answers, correct in zip(self._quality, (old, new), right, strict=True):
+            quality.add(answers, true, correct)
         self.labelled += len(known)
         self.unknown += int((~known).sum())
         self._old_alone_right += int((right[0] & ~right[1]).sum())
@@ -213,7 +188,7 @@ class Comparison:
             ]
         }
 
-    def _remember(self, old: Given, new: Given, changed: NDArray[np.int64]) -> None:
+    def _remember(self, old: Answers, new: Answers, changed: NDArray[np.int64]) -> None:
         """Keep the changes that both models are surest of; with several labels a row those where a label's probability
         has changed most."""
         if self.multi:
@@ -237,10 +212,10 @@ class Comparison:
             if len(self._examples) > _TOP:
                 heapq.heappop(self._examples)
 
-    def _named(self, given: Given, row: int) -> str | list[str] | None:
-        if not given.scored[row]:
+    def _named(self, answers: Answers, row: int) -> str | list[str] | None:
+        if not answers.scored[row]:
             return None
-        names = [self.names[place] for place in np.flatnonzero(given.chosen[row])]
+        names = [self.names[place] for place in np.flatnonzero(answers.chosen[row])]
         return names if self.multi else names[0]
 
     def _single(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -248,6 +223,6 @@ class Comparison:
         return np.where(chosen.any(axis=1), chosen.argmax(axis=1), len(self.names))
 
 
-def _abstains(old: Given, new: Given) -> NDArray[np.int64]:
+def _abstains(old: Answers, new: Answers) -> NDArray[np.int64]:
     """Who abstains from each row, places in `_ABSTAINS` (n,)."""
     return (2 * old.abstained + new.abstained).astype(np.int64)

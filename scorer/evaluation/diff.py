@@ -10,32 +10,31 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from scorer.classifier.directory import ModelDirectory
-from scorer.classifier.labels import LabelSet, RowLabel
+from scorer.classifier.labels import RowLabel
 from scorer.config import WINDOW_TEXT_BYTES, DiffConfig, FrameConfig
 from scorer.errors import DataError, Interrupted
-from scorer.evaluation.comparison import Comparison, Given
+from scorer.evaluation.comparison import Comparison
 from scorer.evaluation.diff_preparation import ANSWERS, ROW, Prepared, prepare
 from scorer.examples.targets import label_values, missing_labels, plain_column, spellings
 from scorer.runs.console import Console
 from scorer.runs.signals import StopSignals
-from scorer.scoring.status import NAMES, Status, is_scored
+from scorer.scoring.answers import Answers
+from scorer.scoring.pipeline import Pipeline
+from scorer.scoring.scorer import Scorer, ScorerSpec
+from scorer.scoring.windows import EncodedWindow, Window
 from scorer.tables.lineage import lineage_metadata
 from scorer.tables.sink import Sink
 from scorer.tables.table_file import table_file
 from scorer.version import __version__
 
-if TYPE_CHECKING:
-    from scorer.scoring.frames import FrameScorer
-
 _WINDOW_ROWS = 16_384
-_COPIES = ("first", "second")
 _WHO = {
     None: "",
     "old": " (the old model abstains)",
@@ -125,45 +124,38 @@ def _warn(prepared: Prepared, console: Console) -> None:
         console.warn(warning)
 
 
+@dataclass(frozen=True)
+class _Model:
+    """One of the two models, which reads the `texts` columns."""
+
+    scorer: Scorer
+    texts: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.scorer.labels.names
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """A window of the data and the answers of each model to its rows."""
+
+    table: pa.Table
+    answers: tuple[Answers, ...]
+
+
 def _load(prepared: Prepared) -> list[_Model]:
     """The old and the new model."""
-    from scorer.scoring.frames import FrameScorer
-
+    models = zip((prepared.old, prepared.new), prepared.texts, strict=True)
     return [
-        _Model(FrameScorer(_frame_config(prepared.config, directory, len(columns)), directory), columns)
-        for directory, columns in zip((prepared.old, prepared.new), prepared.texts, strict=True)
+        _Model(Scorer.build(ScorerSpec.of(_options(prepared.config, directory), directory), directory), texts)
+        for directory, texts in models
     ]
 
 
-def _compare(prepared: Prepared, models: list[_Model], sink: Sink | None, console: Console) -> Comparison:
-    config, reader = prepared.config, prepared.reader
-    names = tuple(dict.fromkeys(name for model in models for name in model.labels.names))
-    comparison = Comparison(
-        names,
-        multi=any(model.labels.multi for model in models),
-        ordered=all(model.labels.ordinal for model in models),
-    )
-    windows = reader.windows(max_rows=_WINDOW_ROWS, max_bytes=WINDOW_TEXT_BYTES, limit=config.limit)
-    with console.progress("diff", reader.rows, "rows") as bar:
-        for window in windows:
-            first = comparison.rows
-            tables = [model.score(window) for model in models]
-            old, new = (model.given(table, names) for model, table in zip(models, tables, strict=True))
-            changed = comparison.add(old, new)
-            if prepared.label is not None:
-                _judge(prepared, comparison, window[prepared.label], old, new)
-            if sink is not None:
-                sink.write(_rows(_beside(window, tables, first=first), np.flatnonzero(changed)))
-            bar.update(window.num_rows)
-        reader.check_unchanged()
-    return comparison
-
-
-def _frame_config(config: DiffConfig, directory: ModelDirectory, columns: int) -> FrameConfig:
+def _options(config: DiffConfig, directory: ModelDirectory) -> FrameConfig:
     return FrameConfig(
         model=directory.name,
-        text_column=_COPIES[:columns],
-        probabilities=True,
         precision=config.precision,
         device=config.device,
         backend=config.backend,
@@ -171,35 +163,47 @@ def _frame_config(config: DiffConfig, directory: ModelDirectory, columns: int) -
     )
 
 
-class _Model:
-    """One of the two models, which reads the text `columns`."""
+def _compare(prepared: Prepared, models: list[_Model], sink: Sink | None, console: Console) -> Comparison:
+    config, reader = prepared.config, prepared.reader
+    names = tuple(dict.fromkeys(name for model in models for name in model.names))
+    comparison = Comparison(
+        names,
+        multi=any(model.scorer.labels.multi for model in models),
+        ordered=all(model.scorer.labels.ordinal for model in models),
+    )
+    windows = reader.windows(max_rows=_WINDOW_ROWS, max_bytes=WINDOW_TEXT_BYTES, limit=config.limit)
+    with console.progress("diff", reader.rows, "rows") as bar:
 
-    def __init__(self, scorer: FrameScorer, columns: tuple[str, ...]) -> None:
-        self._scorer = scorer
-        self._columns = columns
-        self.labels: LabelSet = scorer.labels
+        def encode(table: pa.Table) -> list[EncodedWindow]:
+            return [model.scorer.encode(Window(0, table, model.texts)) for model in models]
 
-    def score(self, window: pa.Table) -> pa.Table:
-        """The appended columns for the rows of `window`."""
-        texts = window.select(self._columns).rename_columns(_COPIES[: len(self._columns)])
-        return self._scorer.score_frame(texts).drop_columns(texts.column_names)
+        def answer(encoded: list[EncodedWindow]) -> _Answered:
+            classified = [
+                model.scorer.classify(window, between_batches=read.check)
+                for model, window in zip(models, encoded, strict=True)
+            ]
+            answered = [model.scorer.answer(window) for model, window in zip(models, classified, strict=True)]
+            return _Answered(encoded[0].window.table, tuple(one.answers for one in answered))
 
-    def given(self, scored: pa.Table, names: tuple[str, ...]) -> Given:
-        """The answers in the table `scored`, its labels at their places among `names`."""
-        status = scored["score_status"].combine_chunks().cast(pa.string()).to_pylist()
-        codes = np.array([NAMES.index(name) for name in status], np.int8)
-        known = is_scored(codes)
-        struct = scored["probabilities"].combine_chunks()
-        probability = np.stack([struct.field(place).to_numpy() for place in range(len(self.labels))], axis=1)
-        places = [names.index(name) for name in self.labels.names]
-        chosen = np.zeros((len(status), len(names)), np.bool_)
-        chosen[:, places] = self._scorer.decision.chosen(probability)
-        placed = np.zeros(chosen.shape, np.float32)
-        placed[:, places] = np.where(known[:, None], probability, 0)
-        return Given(chosen & known[:, None], placed, known, codes == Status.ABSTAIN)
+        def compare(found: _Answered) -> None:
+            first = comparison.rows
+            old, new = (
+                answers.among(names, own=model.names) for answers, model in zip(found.answers, models, strict=True)
+            )
+            changed = comparison.add(old, new)
+            if prepared.label is not None:
+                _judge(prepared, comparison, found.table[prepared.label], old, new)
+            if sink is not None:
+                sink.write(_rows(_beside(found, models, first=first), np.flatnonzero(changed)))
+            bar.update(found.table.num_rows)
+
+        read = Pipeline.of(windows)
+        read.then("encode", encode).then("answer", answer).into("compare", compare)
+        reader.check_unchanged()
+    return comparison
 
 
-def _judge(prepared: Prepared, comparison: Comparison, column: pa.ChunkedArray, old: Given, new: Given) -> None:
+def _judge(prepared: Prepared, comparison: Comparison, column: pa.ChunkedArray, old: Answers, new: Answers) -> None:
     """Compare the answers with the labels of those rows that have one, and a score from at least one model."""
     column = plain_column(column)
     # Between separators, an empty text is what a row without any label has.
@@ -237,21 +241,26 @@ def _changed_rows(prepared: Prepared, models: list[_Model]) -> Iterator[Sink | N
     if target is None or prepared.rows_format is None:
         yield None
         return
-    empty = prepared.reader.schema.empty_table()
-    schema = _beside(empty, [model.score(empty) for model in models], first=0).schema
+    schema = _beside(_without_rows(prepared, models), models, first=0).schema
     metadata = lineage_metadata(_lineage(prepared))
     with table_file(target, format=prepared.rows_format, schema=schema, metadata=metadata) as sink:
         yield sink
 
 
-def _beside(window: pa.Table, tables: list[pa.Table], *, first: int) -> pa.Table:
-    """The rows of `window` with their numbers and both models' answers; `first` rows were before it."""
-    numbers = pa.array(np.arange(first + 1, first + window.num_rows + 1))
-    window = window.add_column(0, ROW, numbers)
-    for side, table in zip(("old", "new"), tables, strict=True):
-        for name in ANSWERS:
-            window = window.append_column(f"{side}_{name}", table[name])
-    return window
+def _without_rows(prepared: Prepared, models: list[_Model]) -> _Answered:
+    table = prepared.reader.schema.empty_table()
+    windows = [model.scorer.score(Window(0, table, model.texts)) for model in models]
+    return _Answered(table, tuple(window.answers for window in windows))
+
+
+def _beside(found: _Answered, models: list[_Model], *, first: int) -> pa.Table:
+    """The rows of a window with their numbers and the answers of both models; `first` rows were before it."""
+    numbers = pa.array(np.arange(first + 1, first + found.table.num_rows + 1))
+    table = found.table.add_column(0, ROW, numbers)
+    for side, model, answers in zip(("old", "new"), models, found.answers, strict=True):
+        for name, column in zip(ANSWERS, model.scorer.columns.arrays(answers), strict=True):
+            table = table.append_column(f"{side}_{name}", column)
+    return table
 
 
 def _rows(table: pa.Table, places: NDArray[np.int64]) -> pa.Table:

@@ -1,25 +1,30 @@
 """What a model says of labelled rows: logits, before and after its calibration.
 
-Owns the run of the model over rows in memory. Does not know what is made of the logits.
+Owns the way of rows in memory through the Scorer. Does not know what is made of the logits.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from scorer.classifier.classifier import Classifier
 from scorer.classifier.decision import Decision
 from scorer.classifier.directory import ModelDirectory
 from scorer.classifier.forward.resilient import Outcome
-from scorer.config import WINDOW_ROWS, EvaluateConfig
+from scorer.config import WINDOW_ROWS, EvaluateConfig, FrameConfig
 from scorer.errors import DataError, DeviceError
 from scorer.examples.reading import Examples
 from scorer.runs.console import Console
+from scorer.scoring.pipeline import Pipeline
+from scorer.scoring.scorer import Scorer, ScorerSpec
+from scorer.scoring.windows import ClassifiedWindow, Window, window_rows
 
 
 @dataclass(frozen=True)
@@ -67,25 +72,48 @@ class Predicted:
 
 def predict(config: EvaluateConfig, directory: ModelDirectory, examples: Examples, console: Console) -> Predicted:
     """Run the model in `directory` over `examples`. DeviceError when a row exhausts the device's memory alone."""
-    classifier = Classifier(
-        directory,
+    options = FrameConfig(
+        model=config.model,
         device=config.device,
         precision=config.precision,
         backend=config.backend,
         batch_tokens=config.batch_tokens,
     )
-    parts = []
-    with console.progress("scoring", len(examples), "rows") as counter:
-        for start in range(0, len(examples), WINDOW_ROWS):
-            first, *second = (column[start : start + WINDOW_ROWS] for column in examples.texts)
-            inputs = classifier.encode(first, second[0] if second else None)
-            parts.append((*classifier.logits(inputs), inputs.lengths, inputs.truncated))
-            counter.update(len(first))
-    logits, outcomes, tokens, truncated = (np.concatenate(part) for part in zip(*parts, strict=True))
-    if (outcomes == Outcome.OUT_OF_MEMORY).any():
+    scorer = Scorer.build(ScorerSpec.of(options, directory), directory)
+    found = _logits(scorer, examples, console)
+    if (found["outcome"] == Outcome.OUT_OF_MEMORY).any():
         raise DeviceError("a single row exhausts the device's memory; try --device cpu")
-    decision = classifier.decision
-    scaled = decision.scaled(logits)
-    scored = outcomes == Outcome.SCORED
-    predictions = Predictions(logits, scaled, tokens, truncated, scored, decision.without_scaling())
-    return Predicted(predictions, decision.temperature, decision.exponent, dataclasses.asdict(classifier.engine))
+    decision, logits = scorer.decision, found["logits"]
+    predictions = Predictions(
+        logits,
+        decision.scaled(logits),
+        found["tokens"].astype(np.int64),
+        found["truncated"],
+        found["outcome"] == Outcome.SCORED,
+        decision.without_scaling(),
+    )
+    return Predicted(predictions, decision.temperature, decision.exponent, dataclasses.asdict(scorer.engine))
+
+
+def _logits(scorer: Scorer, examples: Examples, console: Console) -> NDArray[np.void]:
+    """The record of each example, (n,) of `record_dtype`."""
+    parts: list[NDArray[np.void]] = []
+    with console.progress("scoring", len(examples), "rows") as counter:
+
+        def keep(classified: ClassifiedWindow) -> None:
+            assert len(classified.scorable) == classified.window.table.num_rows, "examples have texts; this is a bug"
+            parts.append(classified.records)
+            counter.update(len(classified.records))
+
+        read = Pipeline.of(_windows(examples, labels=len(scorer.labels)))
+        classify = partial(scorer.classify, between_batches=read.check)
+        read.then("encode", scorer.encode).then("classify", classify).into("keep", keep)
+    return np.concatenate(parts)
+
+
+def _windows(examples: Examples, *, labels: int) -> Iterator[Window]:
+    names = ("text", "text_pair")[: len(examples.texts)]
+    rows = window_rows(WINDOW_ROWS, labels=labels)
+    for number, start in enumerate(range(0, len(examples), rows)):
+        columns = (pa.array(column[start : start + rows], pa.large_string()) for column in examples.texts)
+        yield Window(number, pa.table(dict(zip(names, columns, strict=True))), names)

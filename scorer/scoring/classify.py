@@ -6,16 +6,16 @@ Owns the use of the device and the second look into the score cache. Does not kn
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.classifier.classifier import Classifier
 from scorer.classifier.forward.resilient import Outcome
-from scorer.runs.background_store import BackgroundStore
-from scorer.runs.score_store import NOWHERE, origin_of
+from scorer.classifier.inputs import EncodedInputs
+from scorer.scoring.cache import ScoreCache
 from scorer.scoring.windows import ClassifiedWindow, EncodedWindow
 
 # What a crash may cost: scores younger than this are computed again.
@@ -26,29 +26,38 @@ _COMMIT_SECONDS = 2.0
 _COMMIT_ROWS = 16_384
 
 
-class Classify:
-    """Score encoded windows with `classifier`, keeping what was computed in `store` when there is one.
+class Batches(Protocol):
+    """What plans batches and computes them, as `Classifier` does."""
 
-    `between_batches` is called after every batch; it may raise to stop the run. `run` is this run's number.
-    """
+    def plan(self, lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]: ...
+
+    def forward(
+        self, inputs: EncodedInputs, plan: Sequence[NDArray[np.int64]]
+    ) -> Generator[tuple[NDArray[np.float32], NDArray[np.int8]]]: ...
+
+
+class Classify:
+    """Score encoded windows with `classifier`. What was computed is kept after so many seconds or rows."""
 
     def __init__(
-        self,
-        classifier: Classifier,
-        *,
-        store: BackgroundStore | None,
-        run: int,
-        between_batches: Callable[[], None] = lambda: None,
+        self, classifier: Batches, *, commit_seconds: float = _COMMIT_SECONDS, commit_rows: int = _COMMIT_ROWS
     ) -> None:
         self._classifier = classifier
-        self._store = store
-        self._run = run
-        self._between_batches = between_batches
+        self._commit_seconds = commit_seconds
+        self._commit_rows = commit_rows
 
-    def __call__(self, encoded: EncodedWindow) -> ClassifiedWindow:
+    def __call__(
+        self,
+        encoded: EncodedWindow,
+        cache: ScoreCache | None = None,
+        *,
+        between_batches: Callable[[], None] = lambda: None,
+    ) -> ClassifiedWindow:
+        """Score `encoded`, which was encoded with the same `cache`. `between_batches` is called after every batch; it
+        may raise to stop the run."""
         records = encoded.records.copy()
         todo = np.flatnonzero(~encoded.known)
-        computed = self._compute(encoded, records, todo)
+        computed = self._compute(encoded, records, todo, cache=cache, between_batches=between_batches)
         return ClassifiedWindow(
             window=encoded.window,
             status=encoded.status,
@@ -58,60 +67,80 @@ class Classify:
             reused=len(encoded.scorable) - int(computed.sum()),
         )
 
-    def _compute(self, encoded: EncodedWindow, records: NDArray[np.void], todo: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def _compute(
+        self,
+        encoded: EncodedWindow,
+        records: NDArray[np.void],
+        todo: NDArray[np.int64],
+        *,
+        cache: ScoreCache | None,
+        between_batches: Callable[[], None],
+    ) -> NDArray[np.bool_]:
         """Fill `records[todo]`; which of `todo` a forward pass was made for, (len(todo),) bool."""
-        keys = encoded.keys
-        origin = origin_of(self._run, encoded.window.number)
-        planned, replayed = self._look_up_again(encoded, records, todo, origin)
+        keeping = None if cache is None or encoded.keys is None else _Keeping(cache, encoded, records)
+        planned, replayed = np.arange(len(todo)), np.zeros(len(todo), np.bool_)
+        if keeping is not None:
+            planned, replayed = keeping.look_up_again(todo)
         computed = np.zeros(len(todo), np.bool_)
-        pending: list[NDArray[np.int64]] = []
-        committed = time.monotonic()
         plan = [planned[batch] for batch in self._classifier.plan(encoded.fresh.lengths[planned])]
         plan = [rows for rows in plan if not replayed[rows].all()]
         with closing(self._classifier.forward(encoded.fresh, plan)) as batches:
             for rows, (logits, outcomes) in zip(plan, batches, strict=True):
-                self._between_batches()
+                between_batches()
                 records["logits"][todo[rows]] = logits
                 records["outcome"][todo[rows]] = outcomes
                 computed[rows] = True
-                pending.append(todo[rows[outcomes == Outcome.SCORED]])
-                if self._is_due(pending, committed):
-                    self._commit(keys, records, pending, origin)
-                    committed = time.monotonic()
-        self._commit(keys, records, pending, origin)
-        if self._store is not None:
+                if keeping is not None:
+                    keeping.add(todo[rows[outcomes == Outcome.SCORED]])
+                    keeping.commit_if_due(seconds=self._commit_seconds, rows=self._commit_rows)
+        if keeping is not None:
             # What leaves this stage is durable: no row is written that a rerun would have to compute again.
-            self._store.finish()
+            keeping.finish()
         return computed
 
-    def _look_up_again(
-        self, encoded: EncodedWindow, records: NDArray[np.void], todo: NDArray[np.int64], origin: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+
+class _Keeping:
+    """What is computed of one window, on its way into the score cache."""
+
+    def __init__(self, cache: ScoreCache, encoded: EncodedWindow, records: NDArray[np.void]) -> None:
+        assert encoded.keys is not None, "a window that was encoded with a cache has keys; this is a bug"
+        self._cache = cache
+        self._keys = encoded.keys
+        self._window = encoded.window.number
+        self._records = records
+        self._pending: list[NDArray[np.int64]] = []
+        self._committed = time.monotonic()
+
+    def look_up_again(self, todo: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Which of `todo` to plan batches for, (p,) int64, and which of `todo` this window has computed already.
 
         Windows are encoded ahead of time, so inputs that an earlier window shares were not known then: they are now.
         """
-        replayed = np.zeros(len(todo), np.bool_)
-        if self._store is None or encoded.keys is None:
-            return np.arange(len(todo)), replayed
-        found = self._store.look_up([encoded.keys[place] for place in todo.tolist()])
-        seen = found.origins != NOWHERE
-        records[todo[seen]] = found.records.view(records.dtype).reshape(len(todo))[seen]
-        replayed = found.origins == origin
+        keys = [self._keys[place] for place in todo.tolist()]
+        found, seen, replayed = self._cache.look_up_now(keys, self._records.dtype, window=self._window)
+        self._records[todo[seen]] = found[seen]
         return np.flatnonzero(~seen | replayed), replayed
 
-    def _is_due(self, pending: list[NDArray[np.int64]], committed: float) -> bool:
-        """Whether to commit the `pending` now, after a commit at the time `committed`; raises what that failed with."""
-        if self._store is None:
-            return False
-        many = self._store.is_idle() and sum(map(len, pending)) >= _COMMIT_ROWS
-        return many or time.monotonic() - committed > _COMMIT_SECONDS
+    def add(self, places: NDArray[np.int64]) -> None:
+        """The records at `places` are computed."""
+        self._pending.append(places)
 
-    def _commit(
-        self, keys: list[bytes] | None, records: NDArray[np.void], pending: list[NDArray[np.int64]], origin: int
-    ) -> None:
-        if self._store is not None and keys is not None and pending:
-            places = np.concatenate(pending)
-            values = np.ascontiguousarray(records[places]).view(np.uint8).reshape(len(places), records.itemsize)
-            self._store.add([keys[place] for place in places.tolist()], values, origin)
-        pending.clear()
+    def commit_if_due(self, *, seconds: float, rows: int) -> None:
+        """Commit where the last commit is so many `seconds` ago, or so many `rows` wait and no commit is under way;
+        what the last one failed with is raised."""
+        many = self._cache.kept.is_idle() and sum(map(len, self._pending)) >= rows
+        if many or time.monotonic() - self._committed > seconds:
+            self._commit()
+            self._committed = time.monotonic()
+
+    def finish(self) -> None:
+        """Commit the rest and wait until all is durable."""
+        self._commit()
+        self._cache.kept.finish()
+
+    def _commit(self) -> None:
+        if self._pending:
+            places = np.concatenate(self._pending)
+            keys = [self._keys[place] for place in places.tolist()]
+            self._cache.keep(keys, self._records[places], window=self._window)
+        self._pending.clear()

@@ -44,7 +44,7 @@ _DIGITS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class WindowStats:
     """What scored rows looked like, counted as the profile counts: `lengths`, `labels` and `confidences` are
     histograms (bins,) int64 of `rows` rows, `unknowns` that of the share of their tokens that is unknown. `truncated`
     of the rows are longer than the model can see, `unknown_tokens` of their `tokens` are unknown."""
@@ -58,8 +58,8 @@ class Seen:
     tokens: int
     unknown_tokens: int
 
-    def __add__(self, other: Seen) -> Seen:
-        return Seen(**{name: value + vars(other)[name] for name, value in vars(self).items()})
+    def __add__(self, other: WindowStats) -> WindowStats:
+        return WindowStats(**{name: value + vars(other)[name] for name, value in vars(self).items()})
 
 
 class Observer:
@@ -74,11 +74,11 @@ class Observer:
         token = self.profile.unknown_token
         return inputs.count(token) if token is not None else np.zeros(len(inputs), np.int64)
 
-    def __call__(self, records: NDArray[np.void], probability: NDArray[np.float32]) -> Seen:
+    def __call__(self, records: NDArray[np.void], probability: NDArray[np.float32]) -> WindowStats:
         """Count rows with `records` (s,) and `probability` (s, labels), one a row that has a text."""
         has_score = records["outcome"] == Outcome.SCORED
         scored, probability = records[has_score], probability[has_score]
-        return Seen(
+        return WindowStats(
             rows=len(scored),
             lengths=histogram(scored["tokens"], self.profile.length_edges),
             labels=label_counts(self._decision.chosen(probability)),
@@ -122,26 +122,26 @@ class Drift:
         return {name: psi for name, psi in self.psi.items() if psi > max(limit, self.chance[name])}
 
 
-def compare(profile: Profile, seen: Seen) -> Drift | None:
-    """The drift of the rows `seen` from `profile`; None when there are none."""
-    if not seen.rows:
+def compare(profile: Profile, stats: WindowStats) -> Drift | None:
+    """How far rows that look like `stats` are from `profile`; None when there are no rows."""
+    if not stats.rows:
         return None
     pairs: dict[str, tuple[ArrayLike, ArrayLike]] = {
-        "length": (seen.lengths, profile.lengths),
+        "length": (stats.lengths, profile.lengths),
         "truncated": (
-            _divided(seen.rows, seen.truncated),
+            _divided(stats.rows, stats.truncated),
             _divided(profile.rows, round(profile.truncated_share * profile.rows)),
         ),
-        "labels": (seen.labels, profile.predicted_labels),
-        "confidence": (seen.confidences, profile.confidences),
+        "labels": (stats.labels, profile.predicted_labels),
+        "confidence": (stats.confidences, profile.confidences),
     }
     if profile.unknowns is not None:
-        pairs["unknown"] = (seen.unknowns, profile.unknowns)
+        pairs["unknown"] = (stats.unknowns, profile.unknowns)
     counts = {name: (np.array(ours), np.array(theirs)) for name, (ours, theirs) in pairs.items()}
-    truncated = seen.truncated / seen.rows
-    unknown = seen.unknown_tokens / max(seen.tokens, 1) if profile.unknown_token is not None else None
+    truncated = stats.truncated / stats.rows
+    unknown = stats.unknown_tokens / max(stats.tokens, 1) if profile.unknown_token is not None else None
     return Drift(
-        rows=seen.rows,
+        rows=stats.rows,
         psi={name: round(stability_index(ours, theirs), _DIGITS) for name, (ours, theirs) in counts.items()},
         chance={name: round(chance_index(ours, theirs), _DIGITS) for name, (ours, theirs) in counts.items()},
         truncated_share=round(truncated, _DIGITS),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,24 +15,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.classifier.classifier import Classifier
 from scorer.classifier.inputs import EncodedInputs
 from scorer.config import ScoreConfig
+from scorer.runs.background_store import BackgroundStore
 from scorer.runs.console import Console
 from scorer.runs.memory import peak_memory_mib
 from scorer.runs.score_store import ScoreStore
-from scorer.scoring.answers import Answers
-from scorer.scoring.encode import Encode
+from scorer.scoring.cache import ScoreCache, cache_file
 from scorer.scoring.limits import Limits
 from scorer.scoring.lineage import logit_fingerprint
 from scorer.scoring.preparation import Preparation, check
+from scorer.scoring.scorer import Model, Scorer, ScorerSpec
 from scorer.scoring.status import count
-from scorer.scoring.streaming import store_path
 from scorer.scoring.windows import EncodedWindow, Window, record_dtype
 
 _PROBE_SECONDS = 4.0
 _PROBES = 12
-# Windows that the stages of the local engine hold at once: one in each of four hands and one in each of three queues.
+# Windows that the stages of the pipeline hold at once: one in each of four hands and one in each of three queues.
 _WINDOWS_IN_FLIGHT = 7
 
 
@@ -69,7 +68,7 @@ def estimate(config: ScoreConfig, console: Console, *, started: float) -> Estima
 
     `started` is the time.monotonic() from which loading counts, before the imports of this very module.
     """
-    # Limits and answers are made for what is wrong with them: it is said now, and not by the job.
+    # Limits and columns are made for what is wrong with them: it is said now, and not by the job.
     Limits.of(config)
     checked = check(config)
     try:
@@ -77,13 +76,12 @@ def estimate(config: ScoreConfig, console: Console, *, started: float) -> Estima
     finally:
         if checked.rejects is not None:
             checked.rejects.discard()
-    classifier = Classifier.of(config, prepared.directory)
-    Answers.of(config, labels=classifier.labels, decision=classifier.decision)
+    scorer = Scorer.build(ScorerSpec.of(config), prepared.directory)
     load_seconds = time.monotonic() - started
-    sample = _Sample(prepared, classifier)
-    forward_seconds = _forward_seconds(classifier, sample.encoded.fresh)
+    sample = _Sample(prepared, scorer)
+    forward_seconds = _forward_seconds(scorer.model, sample.encoded.fresh)
     host_seconds = sample.read_seconds + sample.encode_seconds
-    on_cpu = classifier.engine.device == "cpu"
+    on_cpu = scorer.engine.device == "cpu"
     # On a CPU all stages share the cores; beside a GPU they overlap with it.
     sample_seconds = host_seconds + forward_seconds if on_cpu else max(host_seconds, forward_seconds)
     stream_seconds = sample_seconds * sample.scale
@@ -101,7 +99,7 @@ def estimate(config: ScoreConfig, console: Console, *, started: float) -> Estima
         load_seconds=round(load_seconds, 2),
         stream_seconds=round(stream_seconds, 2),
         peak_memory_mib=_peak_memory(sample),
-        engine=asdict(classifier.engine),
+        engine=asdict(scorer.engine),
     )
     for warning in (*prepared.source.unread.warnings(), *prepared.reader.warnings):
         console.warn(warning)
@@ -112,7 +110,7 @@ def estimate(config: ScoreConfig, console: Console, *, started: float) -> Estima
 class _Sample:
     """The first window of the input, encoded as the job would."""
 
-    def __init__(self, prepared: Preparation, classifier: Classifier) -> None:
+    def __init__(self, prepared: Preparation, scorer: Scorer) -> None:
         begun = time.monotonic()
         windows = prepared.windows()
         table = next(windows, prepared.reader.schema.empty_table())
@@ -122,7 +120,7 @@ class _Sample:
         self.rows = known if known is not None else table.num_rows + sum(rest.num_rows for rest in windows)
         self.window_bytes: int = table.nbytes
         begun = time.monotonic()
-        self.encoded = _encode(prepared, classifier, Window(0, table))
+        self.encoded = _encode(prepared, scorer, Window(0, table, prepared.text_columns))
         self.encode_seconds = time.monotonic() - begun
         self._measure(self.encoded)
 
@@ -141,35 +139,27 @@ class _Sample:
         self.duplicate_share = round(1.0 - len(tokens) / texts, 4) if len(encoded.inputs) else 0.0
 
 
-def _encode(prepared: Preparation, classifier: Classifier, window: Window) -> EncodedWindow:
+def _encode(prepared: Preparation, scorer: Scorer, window: Window) -> EncodedWindow:
     config = prepared.config
-    width = record_dtype(len(classifier.labels)).itemsize
-    with ExitStack() as stack:
-        store = None
-        if config.reuse:
-            kept = store_path(config.cache, classifier) if config.cache else None
-            path = kept if kept is not None and kept.exists() else Path(":memory:")
-            store = stack.enter_context(closing(ScoreStore(path, width=width)))
-        encode = Encode(
-            classifier.encode,
-            text_columns=prepared.text_columns,
-            labels=len(classifier.labels),
-            fingerprint=logit_fingerprint(classifier),
-            store=store,
-            run=0,
-        )
-        return encode(window)
+    if not config.reuse:
+        return scorer.encode(window)
+    fingerprint = logit_fingerprint(prepared.directory, scorer.engine)
+    kept = cache_file(config.cache, fingerprint) if config.cache else None
+    path = kept if kept is not None and kept.exists() else Path(":memory:")
+    with closing(ScoreStore(path, width=record_dtype(len(scorer.labels)).itemsize)) as store:
+        # Nothing is added, so no run is begun.
+        return scorer.encode(window, ScoreCache(store, BackgroundStore(store), run=0, fingerprint=fingerprint))
 
 
-def _forward_seconds(classifier: Classifier, inputs: EncodedInputs) -> float:
+def _forward_seconds(model: Model, inputs: EncodedInputs) -> float:
     """Seconds to compute `inputs`: a few batches between the longest and the shortest are timed, a token's time in
     the others is interpolated by length."""
     lengths = inputs.lengths
-    batches = classifier.plan(lengths)
+    batches = model.plan(lengths)
     if not batches:
         return 0.0
-    side_by_side = classifier.engine.workers
-    _compute(classifier, inputs, [batches[0]] * side_by_side)
+    side_by_side = model.engine.workers
+    _compute(model, inputs, [batches[0]] * side_by_side)
     chosen = np.unique(np.linspace(0, len(batches) - 1, _PROBES).astype(int))
     longest: list[float] = []
     seconds_a_token: list[float] = []
@@ -180,14 +170,14 @@ def _forward_seconds(classifier: Classifier, inputs: EncodedInputs) -> float:
         if longest and begun > deadline:
             break
         rows = batches[place]
-        _compute(classifier, inputs, [rows] * side_by_side)
+        _compute(model, inputs, [rows] * side_by_side)
         longest.append(float(lengths[rows].mean()))
         seconds_a_token.append((time.monotonic() - begun) / side_by_side / float(lengths[rows].sum()))
     return _interpolated(lengths, batches, np.array(longest), np.array(seconds_a_token))
 
 
-def _compute(classifier: Classifier, inputs: EncodedInputs, plan: list[NDArray[np.int64]]) -> None:
-    deque(classifier.forward(inputs, plan), maxlen=0)
+def _compute(model: Model, inputs: EncodedInputs, plan: list[NDArray[np.int64]]) -> None:
+    deque(model.forward(inputs, plan), maxlen=0)
 
 
 def _interpolated(

@@ -1,6 +1,6 @@
 """Scoring a table that is in memory already, for Python and for single texts.
 
-Owns the way of a table through the stages without files, cache or threads. Polars frames are converted at the border.
+Owns the way of a table through the Scorer without files, cache or threads. Polars frames are converted at the border.
 """
 
 from __future__ import annotations
@@ -10,17 +10,13 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from scorer.classifier.classifier import Classifier, Engine
-from scorer.classifier.decision import Decision
-from scorer.classifier.directory import ModelDirectory, open_model
+from scorer.classifier.directory import open_model
+from scorer.classifier.engine import Engine
 from scorer.classifier.labels import LabelSet
-from scorer.config import FrameConfig, ScoreConfig
+from scorer.config import FrameConfig
 from scorer.errors import UsageError
-from scorer.scoring.answers import Answers, refuse_clash
-from scorer.scoring.append import Append
-from scorer.scoring.classify import Classify
-from scorer.scoring.encode import Encode
-from scorer.scoring.windows import Window, window_rows
+from scorer.scoring.columns import refuse_clash
+from scorer.scoring.scorer import Scorer, ScorerSpec
 from scorer.tables.columns import find_text_columns
 from scorer.tables.reader import check_names, check_types
 
@@ -28,34 +24,28 @@ Frame = TypeVar("Frame")
 
 
 class FrameScorer:
-    """The model that `config` names, or the one in the `directory` that was opened already, in memory."""
+    """The model that `config` names, in memory."""
 
-    def __init__(self, config: FrameConfig, directory: ModelDirectory | None = None) -> None:
+    def __init__(self, config: FrameConfig) -> None:
         self._config = config
-        self._classifier = Classifier.of(config, directory or open_model(config.model))
-        answers = Answers.of(config, labels=self._classifier.labels, decision=self._classifier.decision)
-        self._classify = Classify(self._classifier, store=None, run=0)
-        self._append = Append(answers)
+        directory = open_model(config.model)
+        self._scorer = Scorer.build(ScorerSpec.of(config), directory)
+        metadata = directory.metadata
+        self._fitted_columns = metadata.text_columns if metadata else ()
 
     @property
     def engine(self) -> Engine:
         """How logits are computed here."""
-        return self._classifier.engine
+        return self._scorer.engine
 
     @property
     def labels(self) -> LabelSet:
-        return self._classifier.labels
-
-    @property
-    def decision(self) -> Decision:
-        """What stands between logits and labels."""
-        return self._classifier.decision
+        return self._scorer.labels
 
     @property
     def fitted_columns(self) -> tuple[str, ...]:
         """The text columns that the model was fitted on; none when scorer did not fit it."""
-        metadata = self._classifier.directory.metadata
-        return metadata.text_columns if metadata else ()
+        return self._fitted_columns
 
     def score_frame(self, frame: Frame) -> Frame:
         """`frame`, a polars DataFrame or a pyarrow Table, with the appended columns; its own columns are unchanged."""
@@ -67,8 +57,8 @@ class FrameScorer:
         import polars
 
         table: pa.Table = frame.to_arrow()
-        scored = self._score_table(table).select(range(table.num_columns, table.num_columns + self._appended))
-        appended = polars.from_arrow(scored)
+        scored = self._score_table(table)
+        appended = polars.from_arrow(scored.select(range(table.num_columns, scored.num_columns)))
         result: Frame = frame.hstack(appended)  # type: ignore[attr-defined]
         return result
 
@@ -90,19 +80,5 @@ class FrameScorer:
         return self._run(table, names)
 
     def _run(self, table: pa.Table, text_columns: tuple[str, ...]) -> pa.Table:
-        encode = Encode(
-            self._classifier.encode,
-            text_columns=text_columns,
-            labels=len(self._classifier.labels),
-            fingerprint="",
-            store=None,
-            run=0,
-        )
-        most = window_rows(ScoreConfig.window_rows, labels=len(self._classifier.labels))
-        starts = range(0, max(table.num_rows, 1), most)
-        windows = (Window(number, table.slice(start, most)) for number, start in enumerate(starts))
-        return pa.concat_tables([self._append(self._classify(encode(window))).table for window in windows])
-
-    @property
-    def _appended(self) -> int:
-        return len(self._append.answers.fields)
+        windows = self._scorer.windows(table, text_columns)
+        return pa.concat_tables([self._scorer.append(self._scorer.score(window)).table for window in windows])

@@ -12,7 +12,11 @@ import json
 from importlib.metadata import version
 from typing import Any
 
-from scorer.classifier.classifier import Classifier, Engine
+from scorer.classifier.decision import Decision
+from scorer.classifier.directory import ModelDirectory
+from scorer.classifier.engine import Engine
+from scorer.classifier.labels import LabelSet
+from scorer.classifier.long_text import LongText
 from scorer.config import FrameConfig, identity
 from scorer.scoring.preparation import Preparation
 from scorer.version import __version__
@@ -29,11 +33,11 @@ def _versions(libraries: tuple[str, ...], engine: Engine) -> dict[str, str]:
     return {name: version(name) for name in libraries + _ENGINE_LIBRARIES.get(engine.backend, ())}
 
 
-def describe_job(prepared: Preparation, classifier: Classifier) -> dict[str, Any]:
+def describe_job(prepared: Preparation, engine: Engine, *, labels: LabelSet, decision: Decision) -> dict[str, Any]:
     """Everything that decides the output; two runs with an equal description write the same scores."""
-    config, engine = prepared.config, classifier.engine
+    config = prepared.config
     resolved = _engine_settings(engine) | {
-        "model": classifier.directory.fingerprint,
+        "model": prepared.directory.fingerprint,
         "source": prepared.source.fingerprint(),
         "text_column": list(prepared.text_columns),
         "input_format": prepared.source.format,
@@ -45,9 +49,9 @@ def describe_job(prepared: Preparation, classifier: Classifier) -> dict[str, Any
         "lineage_version": LINEAGE_VERSION,
         "model": {
             "fingerprint": options.pop("model"),
-            "decision": dataclasses.asdict(classifier.decision),
-            "labels": list(classifier.labels.names),
-            "long_text": dataclasses.asdict(classifier.encode.long_text),
+            "decision": dataclasses.asdict(decision),
+            "labels": list(labels.names),
+            "long_text": dataclasses.asdict(_long_text(prepared.directory)),
         },
         "input": {"fingerprint": options.pop("source")},
         "options": options,
@@ -55,14 +59,14 @@ def describe_job(prepared: Preparation, classifier: Classifier) -> dict[str, Any
     }
 
 
-def logit_fingerprint(classifier: Classifier) -> str:
+def logit_fingerprint(directory: ModelDirectory, engine: Engine) -> str:
     """BLAKE2b (hexadecimal, 32 characters) of everything that changes a logit, and of which tokens are counted beside
     it as unknown: the name under which scores are kept."""
-    metadata, engine = classifier.directory.metadata, classifier.engine
-    resolved = _engine_settings(engine) | {"model": classifier.directory.fingerprint}
+    metadata = directory.metadata
+    resolved = _engine_settings(engine) | {"model": directory.fingerprint}
     decisive = {
         "settings": identity(FrameConfig(), "logits", resolved=resolved),
-        "long_text": dataclasses.asdict(classifier.encode.long_text),
+        "long_text": dataclasses.asdict(_long_text(directory)),
         "unknown_token": metadata.profile.unknown_token if metadata and metadata.profile else None,
         "versions": {"scorer": __version__} | _versions(_LOGIT_LIBRARIES, engine),
     }
@@ -77,3 +81,7 @@ def _engine_settings(engine: Engine) -> dict[str, Any]:
         "backend": engine.backend,
         "device": engine.device.partition(":")[0],
     }
+
+
+def _long_text(directory: ModelDirectory) -> LongText:
+    return directory.metadata.long_text if directory.metadata else LongText()

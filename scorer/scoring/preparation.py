@@ -15,7 +15,7 @@ import pyarrow as pa
 from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.config import WINDOW_TEXT_BYTES, FileFormat, ScoreConfig
 from scorer.errors import OutputRefused, UsageError
-from scorer.scoring.answers import appended_names, refuse_clash
+from scorer.scoring.columns import appended_names, refuse_clash
 from scorer.scoring.drift import require_profile
 from scorer.scoring.windows import window_rows
 from scorer.stores.checks import check_free_space, check_target, refuse_url

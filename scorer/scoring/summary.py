@@ -14,8 +14,8 @@ from typing import Any
 from scorer.classifier.profile import Profile
 from scorer.errors import ScorerError
 from scorer.runs.memory import peak_memory_mib
-from scorer.scoring.drift import Drift, Seen, compare
-from scorer.scoring.local import Pace
+from scorer.scoring.drift import Drift, WindowStats, compare
+from scorer.scoring.pipeline import Pace
 from scorer.scoring.status import SCORED_NAMES
 from scorer.scoring.windows import ScoredWindow
 from scorer.tables.listing import Unread
@@ -35,7 +35,7 @@ class Tally:
     reused: int = 0
     back_offs: int = 0
     profile: Profile | None = None
-    seen: Seen | None = None
+    stats: WindowStats | None = None
     recalled: Drift | None = None
     started: float = field(default_factory=time.monotonic)
 
@@ -45,8 +45,8 @@ class Tally:
         self.tokens += window.tokens
         self.computed_tokens += window.computed_tokens
         self.reused += window.reused
-        if window.seen is not None:
-            self.seen = window.seen if self.seen is None else self.seen + window.seen
+        if window.stats is not None:
+            self.stats = window.stats if self.stats is None else self.stats + window.stats
 
     def recall(self, lineage: Mapping[str, Any]) -> None:
         """Count what an earlier run has written, from the `lineage` of its output."""
@@ -91,7 +91,7 @@ class Tally:
     @property
     def drift(self) -> Drift | None:
         """How far the rows so far are from the training data; None without a profile of that."""
-        return compare(self.profile, self.seen) if self.profile and self.seen else self.recalled
+        return compare(self.profile, self.stats) if self.profile and self.stats else self.recalled
 
     @property
     def lineage(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What travels between the stages: a window as it was read, encoded, classified, and scored.
+"""What travels between the stages: a window as it was read, encoded, classified, answered, and with its columns.
 
 A window's rows never change their order. Rows that have a text point to a distinct input; equal texts share one.
 """
@@ -12,7 +12,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from scorer.classifier.inputs import EncodedInputs
-from scorer.scoring.drift import Seen
+from scorer.scoring.answers import Answers
+from scorer.scoring.drift import WindowStats
 
 # The most logits of a window: float64 copies of them would else be what fills the memory.
 _WINDOW_LOGITS = 8 << 20
@@ -25,10 +26,12 @@ def window_rows(asked: int, *, labels: int) -> int:
 
 @dataclass(frozen=True)
 class Window:
-    """Rows as they were read; `number` counts the windows of a run from 0."""
+    """Rows as they were read, whose texts are in the `text_columns` (one, or two for a pair); `number` counts the
+    windows of a part from 0."""
 
     number: int
     table: pa.Table
+    text_columns: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -73,16 +76,28 @@ class ClassifiedWindow:
 
 
 @dataclass(frozen=True)
-class ScoredWindow:
-    """A window with its appended columns, what it took to score it, and what its rows looked like if that was asked."""
+class AnsweredWindow:
+    """A window and the `answers` to its rows, what it took to find them, and what the rows look like if that was
+    asked."""
 
-    number: int
+    window: Window
+    answers: Answers
+    computed_tokens: int
+    reused: int
+    stats: WindowStats | None
+
+
+@dataclass(frozen=True)
+class ScoredWindow:
+    """A window's `table` with its appended columns, its rows by status, and the rest as in `AnsweredWindow`; `tokens`
+    are those of all rows."""
+
     table: pa.Table
     status_counts: dict[str, int]
     tokens: int
     computed_tokens: int
     reused: int
-    seen: Seen | None = None
+    stats: WindowStats | None = None
 
 
 def record_dtype(labels: int) -> np.dtype[np.void]:

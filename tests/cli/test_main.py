@@ -136,7 +136,7 @@ def test_the_environment_and_a_file_set_options(folder, cli):
 @pytest.mark.parametrize(
     ("command", "job", "advice"),
     [
-        ("score", "scorer.scoring.job.score", "; a smaller --batch-tokens or --window-rows needs less"),
+        ("score", "scorer.engines.score_job.score", "; a smaller --batch-tokens or --window-rows needs less"),
         ("fit", "scorer.training.job.fit", "; a smaller --batch-size needs less"),
         ("check", "scorer.checking.job.check", ""),
     ],

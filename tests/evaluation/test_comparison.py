@@ -9,18 +9,24 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
 from scorer.classifier.labels import LabelSet
-from scorer.evaluation.comparison import Comparison, Given
+from scorer.evaluation.comparison import Comparison
 from scorer.metrics.classification import measure
 from scorer.metrics.mcnemar import mcnemar_p_value
+from scorer.scoring.answers import Answers
+from scorer.scoring.status import Status
 
 NAMES = ("a", "b", "c")
 
 
 def single(places, confidence, scored, abstained=False):
     chosen = np.eye(3, dtype=np.bool_)[places] & scored[:, None]
-    return Given(
-        chosen, np.where(chosen, np.asarray(confidence)[:, None], 0).astype(np.float32), scored, scored & abstained
-    )
+    return answers(chosen, np.where(chosen, np.asarray(confidence)[:, None], 0), scored, scored & abstained)
+
+
+def answers(chosen, probability, scored, abstained=False):
+    """Those of rows, some of which are `scored`, and of those again some `abstained`."""
+    status = np.where(scored, np.where(abstained, Status.ABSTAIN, Status.OK), Status.NULL).astype(np.int8)
+    return Answers(status, probability.astype(np.float32), chosen, np.ones(len(status), np.int32))
 
 
 @pytest.fixture
@@ -36,11 +42,11 @@ def test_what_changes(draw):
     comparison = Comparison(NAMES, multi=False)
     found = [comparison.add(*(side.take(rows) for side in sides)) for rows in np.array_split(np.arange(200), 7)]
 
-    answers = [
+    labels = [
         [NAMES[place] if ok else None for place, ok in zip(places, known, strict=True)]
         for places, known in zip((old, new), scored, strict=True)
     ]
-    pairs = list(zip(*answers, strict=True))
+    pairs = list(zip(*labels, strict=True))
     assert np.concatenate(found).tolist() == [a != b for a, b in pairs]
     summary = comparison.as_dict()
     assert (summary["rows"], summary["compared"]) == (200, sum(pair != (None, None) for pair in pairs))
@@ -108,7 +114,7 @@ def test_changes_beyond_the_most_frequent_are_counted(draw):
     chosen = [np.eye(8, dtype=np.bool_)[draw.integers(0, 8, 500)] for _ in range(2)]
     everywhere = np.ones(500, np.bool_)
     comparison = Comparison(names, multi=False)
-    comparison.add(*(Given(each, each.astype(np.float32), everywhere, ~everywhere) for each in chosen))
+    comparison.add(*(answers(each, each, everywhere) for each in chosen))
     found = comparison.as_dict()
     assert len(found["changes"]) == 20
     assert found["other_changes"] == found["changed"] - sum(one["rows"] for one in found["changes"]) > 0
@@ -117,7 +123,7 @@ def test_changes_beyond_the_most_frequent_are_counted(draw):
 def test_rows_with_several_labels(draw):
     old, new, true = (draw.random((100, 3)) < 0.4 for _ in range(3))
     probability, scored = draw.random((2, 100, 3), np.float32), np.ones(100, np.bool_)
-    sides = [Given(chosen, each, scored, ~scored) for chosen, each in zip((old, new), probability, strict=True)]
+    sides = [answers(chosen, each, scored) for chosen, each in zip((old, new), probability, strict=True)]
     comparison = Comparison(NAMES, multi=True)
     changed = comparison.add(*sides)
     comparison.judge(*sides, true, scored)

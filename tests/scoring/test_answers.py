@@ -7,33 +7,40 @@ import pyarrow as pa
 import pytest
 
 from scorer.classifier.decision import Decision
+from scorer.classifier.forward.resilient import Outcome
 from scorer.classifier.labels import LabelSet
 from scorer.config import FrameConfig
 from scorer.errors import UsageError
-from scorer.scoring.answers import Answers, refuse_clash
+from scorer.scoring.answers import Answers
+from scorer.scoring.columns import AnswerColumns, refuse_clash
 from scorer.scoring.status import ARROW_TYPE, Status
 from scorer.scoring.windows import record_dtype
 
 STARS = LabelSet.from_values([1, 2, 5])
 NAMES = LabelSet.from_values(["bad", "fine", "good"])
 LOGITS = np.array([[0.0, 2.0, 1.0], [3.0, 0.0, 3.0], [0.0, 0.0, 0.0], [9.0, 0.0, 0.0]], np.float32)
-STATUS = np.array([Status.NULL, Status.OK, Status.TRUNCATED, Status.NONFINITE, Status.EMPTY, Status.OK], np.int8)
+STATUS = np.array([Status.NULL, Status.OK, Status.OK, Status.OK, Status.EMPTY, Status.OK], np.int8)
 SCORABLE = np.array([1, 2, 3, 5])
 
 
-def of_records(answers: Answers, records: np.ndarray) -> dict[str, np.ndarray]:
-    """What `append` is given of `records`."""
-    return {"probability": answers.decision.probabilities(records["logits"]), "tokens": records["tokens"]}
+OUTCOMES = np.array([Outcome.SCORED, Outcome.SCORED, Outcome.NONFINITE, Outcome.SCORED], np.int8)
+
+
+def answers_to(logits, decision: Decision, *, outcomes=OUTCOMES, status=STATUS, scorable=SCORABLE, **fields) -> Answers:
+    """The answers to rows with `logits` (s, 3) that came out as `outcomes` (s,)."""
+    records = np.zeros(len(logits), record_dtype(3))
+    for name, values in {"logits": logits, "outcome": outcomes, **fields}.items():
+        records[name] = values
+    return Answers.of_records(records, status=status, scorable=scorable, decision=decision)
 
 
 def answered(labels: LabelSet = STARS, *, temperature: float = 1.0, **options) -> pa.Table:
-    records = np.zeros(4, record_dtype(3))
-    records["logits"] = LOGITS
-    records["tokens"] = [7, 128, 3, 4]
     table = pa.table({"text": list("abcdef"), "id": pa.array(range(6), pa.int16())})
-    answers = Answers.of(FrameConfig(**options), labels=labels, decision=Decision((temperature,)))
-    result = answers.append(table, status=STATUS, scorable=SCORABLE, **of_records(answers, records))
-    assert result.schema == answers.schema(table.schema)
+    tokens, truncated = [7, 128, 3, 4], [False, True, False, False]
+    answers = answers_to(LOGITS, Decision((temperature,)), tokens=tokens, truncated=truncated)
+    columns = AnswerColumns.of(FrameConfig(**options), labels=labels)
+    result = columns.append(table, answers)
+    assert result.schema == columns.schema(table.schema)
     result.validate(full=True)
     assert result.select(["text", "id"]) == table
     return result.drop_columns(["text", "id"])
@@ -70,7 +77,7 @@ def test_the_temperature_changes_the_confidence_and_not_the_score():
     ],
 )
 def test_the_score_has_the_type_of_the_labels(labels, kind, values):
-    assert Answers.of(FrameConfig(), labels=labels, decision=Decision()).fields[0].type == kind
+    assert AnswerColumns.of(FrameConfig(), labels=labels).fields[0].type == kind
     if values:
         assert answered(labels)["score"].to_pylist() == values
 
@@ -125,15 +132,13 @@ def test_the_prefix_stands_before_every_name():
 
 
 def test_no_rows():
-    answers = Answers.of(FrameConfig(probabilities=True, top_k=2), labels=STARS, decision=Decision())
+    columns = AnswerColumns.of(FrameConfig(probabilities=True, top_k=2), labels=STARS)
     table = pa.table({"text": pa.array([], pa.string())})
-    result = answers.append(
-        table,
-        status=np.zeros(0, np.int8),
-        scorable=np.zeros(0, np.int64),
-        **of_records(answers, np.zeros(0, record_dtype(3))),
+    none = np.zeros(0, np.int64)
+    result = columns.append(
+        table, answers_to(np.zeros((0, 3)), Decision(), outcomes=none, status=none.astype(np.int8), scorable=none)
     )
-    assert result.schema == answers.schema(table.schema)
+    assert result.schema == columns.schema(table.schema)
     assert result.num_rows == 0
 
 
@@ -165,13 +170,11 @@ SEVERAL = LabelSet.from_values(["bad", "fine", "good"], multi=True)
 
 def test_several_labels_are_lists_of_those_above_their_thresholds():
     table = pa.table({"id": pa.array(range(6), pa.int16())})
-    records = np.zeros(4, record_dtype(3))
-    records["logits"] = LOGITS
     temperature, thresholds = (1.0, 2.0, 1.0), (0.6, 0.5, 0.6)
-    answers = Answers.of(FrameConfig(probabilities=True), labels=SEVERAL, decision=Decision(temperature, thresholds))
-    found = answers.append(table, status=STATUS, scorable=SCORABLE, **of_records(answers, records))
+    columns = AnswerColumns.of(FrameConfig(probabilities=True), labels=SEVERAL)
+    found = columns.append(table, answers_to(LOGITS, Decision(temperature, thresholds)))
     found.validate(full=True)
-    assert found.schema == answers.schema(table.schema)
+    assert found.schema == columns.schema(table.schema)
     assert (found.schema.field("score").type, found.schema.field("confidence").type) == (
         pa.list_(pa.string()),
         pa.list_(pa.float32()),
@@ -187,33 +190,57 @@ def test_several_labels_are_lists_of_those_above_their_thresholds():
 
 
 def test_a_row_may_have_no_label_at_all():
-    records = np.zeros(1, record_dtype(3))
-    records["logits"] = -5.0
-    answers = Answers.of(FrameConfig(), labels=SEVERAL, decision=Decision.uncalibrated(SEVERAL))
-    table = answers.append(
-        pa.table({"id": [1]}),
+    answers = answers_to(
+        np.full((1, 3), -5.0),
+        Decision.uncalibrated(SEVERAL),
+        outcomes=[Outcome.SCORED],
         status=np.zeros(1, np.int8),
         scorable=np.zeros(1, np.int64),
-        **of_records(answers, records),
     )
+    table = AnswerColumns.of(FrameConfig(), labels=SEVERAL).append(pa.table({"id": [1]}), answers)
     assert (table["score"].to_pylist(), table["confidence"].to_pylist()) == ([[]], [[]])
 
 
 def test_several_labels_have_no_mean():
     with pytest.raises(UsageError, match="any number of labels"):
-        Answers.of(FrameConfig(expected=True), labels=SEVERAL, decision=Decision.uncalibrated(SEVERAL))
+        AnswerColumns.of(FrameConfig(expected=True), labels=SEVERAL)
 
 
 def test_unsure_rows_abstain_whether_truncated_or_not_and_others_stay_what_they_are():
-    records = np.zeros(5, record_dtype(3))
-    records["logits"] = [[9, 0, 0], [1, 0, 0], [1, 0, 0], [9, 0, 0], [0, 0, 0]]
-    before = np.array([Status.OK, Status.OK, Status.TRUNCATED, Status.TRUNCATED, Status.NONFINITE], np.int8)
-    answers = Answers.of(FrameConfig(), labels=NAMES, decision=Decision(abstain_below=0.7))
-    after = answers.judge(before, of_records(answers, records)["probability"])
-    assert after.dtype == np.int8
-    assert after.tolist() == [Status.OK, Status.ABSTAIN, Status.ABSTAIN, Status.TRUNCATED, Status.NONFINITE]
-    table = answers.append(
-        pa.table({"id": range(5)}), status=after, scorable=np.arange(5), **of_records(answers, records)
+    answers = answers_to(
+        [[9, 0, 0], [1, 0, 0], [1, 0, 0], [9, 0, 0], [0, 0, 0]],
+        Decision(abstain_below=0.7),
+        outcomes=[Outcome.SCORED] * 4 + [Outcome.NONFINITE],
+        truncated=[False, False, True, True, False],
+        status=np.zeros(5, np.int8),
+        scorable=np.arange(5),
     )
+    assert answers.status.dtype == np.int8
+    assert answers.status.tolist() == [
+        Status.OK,
+        Status.ABSTAIN,
+        Status.ABSTAIN,
+        Status.TRUNCATED,
+        Status.NONFINITE,
+    ]
+    assert answers.abstained.tolist() == [False, True, True, False, False]
+    table = AnswerColumns.of(FrameConfig(), labels=NAMES).append(pa.table({"id": range(5)}), answers)
     assert table["score"].to_pylist() == ["bad"] * 4 + [None]
     assert table["confidence"].null_count == 1
+
+
+def test_answers_stand_among_the_labels_of_two_models():
+    """The probability of a label that only the other model has is 0, and so is every one of a row without a score."""
+    answers = answers_to(LOGITS, Decision(), tokens=[7, 128, 3, 4])
+    placed = answers.among(["good", "new", "bad", "fine"], own=["bad", "fine", "good"])
+    for row in np.flatnonzero(answers.scored):
+        assert placed.probability[row, [2, 3, 0]].tolist() == answers.probability[row].tolist()
+        assert (placed.label[row], placed.confidence[row]) == (
+            [2, 3, 0][answers.label[row]],
+            answers.confidence[row],
+        )
+    assert not placed.probability[:, 1].any()
+    assert not placed.probability[~answers.scored].any()
+    assert not placed.chosen[~answers.scored].any()
+    some = placed.take(np.array([5, 1]))
+    assert (some.label.tolist(), some.tokens.tolist(), len(some)) == ([2, 3], [4, 7], 2)

@@ -20,7 +20,7 @@ from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import ModelMetadata
 from scorer.classifier.profile import Profile
 from scorer.errors import DataError, ModelError
-from scorer.scoring.drift import Seen, chance_index, compare, stability_index
+from scorer.scoring.drift import WindowStats, chance_index, compare, stability_index
 from scorer.scoring.summary import Tally
 from tests.models import sentences
 from tests.scoring.files import write
@@ -82,7 +82,7 @@ def test_more_rows_cut_off_and_more_unknown_tokens_are_drift_of_their_own():
         confidences=tuple(confidences.tolist()),
     )
     same = {"rows": 500, "lengths": lengths, "labels": np.array([250, 250, 0]), "confidences": confidences}
-    alike = Seen(**same, unknowns=whole, truncated=10, tokens=50_000, unknown_tokens=50)
+    alike = WindowStats(**same, unknowns=whole, truncated=10, tokens=50_000, unknown_tokens=50)
     cut_off = dataclasses.replace(alike, truncated=400)
     foreign = dataclasses.replace(alike, unknowns=whole[::-1], unknown_tokens=40_000)
     found = [compare(profile, seen).beyond(0.25) for seen in (alike, cut_off, foreign)]

@@ -17,9 +17,9 @@ import pytest
 
 import scorer
 from scorer.config import ScoreConfig
+from scorer.engines.score_job import score as score_job
 from scorer.errors import ScorerError
 from scorer.runs.console import Console
-from scorer.scoring.job import score as score_job
 from tests.scoring.files import read, write
 from tests.scoring.oracle import Oracle, assert_answers
 
@@ -227,10 +227,10 @@ def test_no_text_in_what_an_interrupted_run_leaves(tmp_path, model, said, monkey
 
     call = Classify.__call__
 
-    def failing(self, encoded):
+    def failing(self, encoded, cache, **options):
         if encoded.window.number == 2:
             raise ScorerError("the device has gone")
-        return call(self, encoded)
+        return call(self, encoded, cache, **options)
 
     monkeypatch.setattr(Classify, "__call__", failing)
     source = write(tmp_path / "in.parquet", canaries(50))

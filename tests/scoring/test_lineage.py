@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from scorer.classifier.classifier import Engine
 from scorer.classifier.decision import Decision
+from scorer.classifier.engine import Engine
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.long_text import LongText
 from scorer.config import ScoreConfig
@@ -47,21 +47,18 @@ class Source:
 def job(config: ScoreConfig = FIRSTS[ScoreConfig], **seen: Any) -> tuple[Any, str]:
     """The description of `config` and the name of its scores; `seen` is what a run finds out."""
     engine = dataclasses.replace(ENGINE, **{name: seen[name] for name in ENGINE_SETTINGS if name in seen})
-    classifier = SimpleNamespace(
-        directory=Directory(seen.get("model", "weights")),
-        engine=engine,
-        decision=seen.get("decision", Decision()),
-        labels=LABELS,
-        encode=SimpleNamespace(long_text=seen.get("long_text", LongText())),
-    )
+    own = SimpleNamespace(long_text=seen.get("long_text", LongText()), profile=None)
+    directory = Directory(seen.get("model", "weights"), own)
     prepared = SimpleNamespace(
         config=config,
+        directory=directory,
         source=Source(seen.get("source", "rows"), seen.get("input_format", "csv")),
         text_columns=seen.get("text_column", ("text",)),
         output_format=seen.get("output_format", "parquet"),
         rejected=seen.get("rejects", 0),
     )
-    return describe_job(prepared, classifier), logit_fingerprint(classifier)
+    described = describe_job(prepared, engine, labels=LABELS, decision=seen.get("decision", Decision()))
+    return described, logit_fingerprint(directory, engine)
 
 
 @pytest.mark.parametrize(("config", "name", "said", "second"), cases(ScoreConfig), ids=names)

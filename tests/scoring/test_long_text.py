@@ -24,6 +24,7 @@ from scorer.classifier.metadata import ModelMetadata
 from scorer.errors import ConfigError, UsageError
 from scorer.runs.background_store import BackgroundStore
 from scorer.runs.score_store import ScoreStore
+from scorer.scoring.cache import ScoreCache
 from scorer.scoring.classify import Classify
 from scorer.scoring.encode import Encode
 from scorer.scoring.lineage import logit_fingerprint
@@ -153,8 +154,9 @@ def test_scores_of_other_ways_to_read_are_not_mixed_up(tiny_model, tmp_path):
     ways = [{}, {"strategy": "head-tail"}, {"strategy": "window"}, {"strategy": "window", "stride": 3}]
     ways.append({"strategy": "window", "stride": 3, "pooling": "max"})
     models = [fitted(tiny_model("bert"), tmp_path / f"model-{number}", **way) for number, way in enumerate(ways)]
-    classifiers = [Classifier(open_model(str(model)), precision="fp32") for model in models]
-    assert len({logit_fingerprint(classifier) for classifier in classifiers}) == len(ways)
+    directories = [open_model(str(model)) for model in models]
+    engine = Classifier(directories[0], precision="fp32").engine
+    assert len({logit_fingerprint(directory, engine) for directory in directories}) == len(ways)
 
 
 def test_a_pair_is_refused_before_the_model_is_loaded(model, tmp_path):
@@ -176,18 +178,11 @@ def test_what_is_kept_of_a_text_counts_all_its_windows(model, tmp_path):
     tokenizer = AutoTokenizer.from_pretrained(model)
     classifier = Classifier(open_model(str(model)), precision="fp32", batch_tokens=256)
     with closing(ScoreStore(tmp_path / "scores.sqlite", width=record_dtype(5).itemsize)) as store:
-        encode = Encode(
-            classifier.encode,
-            text_columns=("text",),
-            labels=5,
-            fingerprint="f",
-            store=store,
-            run=1,
-            count_unknown=lambda inputs: inputs.count(tokenizer.unk_token_id),
-        )
-        encoded = encode(Window(0, pa.table({"text": some})))
+        encode = Encode(classifier.encode, labels=5, count_unknown=lambda inputs: inputs.count(tokenizer.unk_token_id))
         with closing(BackgroundStore(store)) as background:
-            Classify(classifier, store=background, run=1)(encoded)
+            cache = ScoreCache(store, background, run=1, fingerprint="f")
+            encoded = encode(Window(0, pa.table({"text": some}), ("text",)), cache)
+            Classify(classifier)(encoded, cache)
         kept = store.look_up(encoded.keys).records.view(record_dtype(5)).reshape(-1)
     assert kept["tokens"].tolist() == [windows_alone(model, text)[1] for text in some]
     assert not kept["truncated"].any()

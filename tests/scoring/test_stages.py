@@ -1,7 +1,8 @@
-"""Encode, Classify and Append against the oracle, with and without a score cache, window by window."""
+"""The steps of a Scorer against the oracle, with and without a score cache, window by window."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +11,16 @@ import pytest
 from transformers import AutoTokenizer
 
 from scorer.classifier.classifier import Classifier
-from scorer.classifier.decision import Decision
 from scorer.classifier.directory import open_model
 from scorer.config import FrameConfig
 from scorer.errors import StorageError
 from scorer.runs.background_store import BackgroundStore
 from scorer.runs.score_store import ScoreStore
-from scorer.scoring.answers import Answers
-from scorer.scoring.append import Append
+from scorer.scoring.cache import ScoreCache
 from scorer.scoring.classify import Classify
 from scorer.scoring.encode import Encode
-from scorer.scoring.windows import ScoredWindow, Window, record_dtype
+from scorer.scoring.scorer import Scorer
+from scorer.scoring.windows import ClassifiedWindow, EncodedWindow, ScoredWindow, Window, record_dtype
 from tests.scoring.oracle import Oracle, assert_answers, mixed_texts
 
 # [UNK] in the vocabulary of the tiny model.
@@ -43,7 +43,7 @@ def oracle(directory) -> Oracle:
 
 
 class Stages:
-    """The three stages, one after the other, on one store or none; a `keeper` keeps what was computed."""
+    """A Scorer's steps, one after the other, on one store or none; a `keeper` keeps what was computed."""
 
     def __init__(
         self,
@@ -53,32 +53,32 @@ class Stages:
         columns=("text",),
         run: int = 1,
         keeper: type[ScoreStore] = ScoreStore,
+        classify: Classify | None = None,
     ) -> None:
         width = record_dtype(len(classifier.labels)).itemsize
-        self.stores = [kind(store, width=width) if store else None for kind in (ScoreStore, keeper)]
-        self.background = BackgroundStore(self.stores[1]) if store else None
-        answers = Answers.of(FrameConfig(token_count=True), labels=classifier.labels, decision=Decision())
-        self.encode = Encode(
-            classifier.encode,
-            text_columns=columns,
-            labels=len(classifier.labels),
-            fingerprint="f",
-            store=self.stores[0],
-            run=run,
-            count_unknown=lambda inputs: inputs.count(UNKNOWN),
-        )
-        self.classify = Classify(classifier, store=self.background, run=run)
-        self.append = Append(answers)
+        self.stores = [kind(store, width=width) for kind in (ScoreStore, keeper)] if store else []
+        self.cache = None
+        if store:
+            self.cache = ScoreCache(self.stores[0], BackgroundStore(self.stores[1]), run, "f")
+        self._columns = columns
+        self._encode = Encode(classifier.encode, labels=5, count_unknown=lambda inputs: inputs.count(UNKNOWN))
+        self.classify = partial(classify or Classify(classifier), cache=self.cache)
+        self._scorer = Scorer(classifier, FrameConfig(token_count=True))
+
+    def encode(self, number: int, table: pa.Table) -> EncodedWindow:
+        return self._encode(Window(number, table, self._columns), self.cache)
+
+    def append(self, classified: ClassifiedWindow) -> ScoredWindow:
+        return self._scorer.append(self._scorer.answer(classified))
 
     def __call__(self, number: int, table: pa.Table) -> ScoredWindow:
-        return self.append(self.classify(self.encode(Window(number, table))))
+        return self.append(self.classify(self.encode(number, table)))
 
     def close(self) -> None:
-        if self.background is not None:
-            self.background.close()
+        if self.cache is not None:
+            self.cache.kept.close()
         for store in self.stores:
-            if store is not None:
-                store.close()
+            store.close()
 
 
 @pytest.fixture(params=["store", "no store"])
@@ -105,7 +105,7 @@ def test_windows_of_any_size_are_scored_as_rows_alone(stages, oracle, size):
     assert summed == counts
 
     scored = [text for text, row in zip(texts, expected, strict=True) if row["label"]]
-    if stages.stores[0] is None:
+    if stages.cache is None:
         assert sum(window.reused for window in windows) == 0
     else:
         assert sum(window.reused for window in windows) == len(scored) - len(set(scored))
@@ -116,7 +116,7 @@ def test_windows_of_any_size_are_scored_as_rows_alone(stages, oracle, size):
 def test_windows_encoded_ahead_still_share_what_an_earlier_one_computed(classifier, tmp_path):
     stages = Stages(classifier, tmp_path / "scores.sqlite")
     table = pa.table({"text": ["good room", "bad soup", "good room"]})
-    ahead = [stages.encode(Window(number, table)) for number in range(3)]
+    ahead = [stages.encode(number, table) for number in range(3)]
     scored = [stages.append(stages.classify(window)) for window in ahead]
     stages.close()
     assert [window.reused for window in scored] == [1, 3, 3]
@@ -129,7 +129,7 @@ def test_what_is_kept_of_an_input_is_said_before_it_is_computed(classifier, dire
     tokenizer = AutoTokenizer.from_pretrained(directory)
     ids = tokenizer(texts, truncation=True, max_length=128)["input_ids"]
     stages = Stages(classifier, tmp_path / "scores.sqlite")
-    encoded = stages.encode(Window(0, pa.table({"text": texts})))
+    encoded = stages.encode(0, pa.table({"text": texts}))
     stages.classify(encoded)
     kept = stages.stores[0].look_up(encoded.keys).records.view(encoded.records.dtype).reshape(-1)
     stages.close()
@@ -178,7 +178,7 @@ def test_pairs(classifier, oracle, tmp_path):
 
 
 @pytest.mark.parametrize("by", ["a worker", "a signal"])
-def test_a_window_that_is_stopped_makes_the_same_batches_again(classifier, tmp_path, monkeypatch, by):
+def test_a_window_that_is_stopped_makes_the_same_batches_again(classifier, tmp_path, by):
     """What a run computed for a window before it was stopped is taken as it is, and the rest is batched as before."""
     texts = some_texts()
     table = pa.table({"text": texts})
@@ -208,12 +208,9 @@ def test_a_window_that_is_stopped_makes_the_same_batches_again(classifier, tmp_p
         forward = staticmethod(dying)
         plan = staticmethod(classifier.plan)
 
-    broken = Classify(Dying(), store=stages.background, run=1, between_batches=stop)
-    encoded = stages.encode(Window(0, table))
-    with monkeypatch.context() as patch:
-        patch.setattr("scorer.scoring.classify._COMMIT_SECONDS", -1.0)
-        with pytest.raises(Stopped):
-            broken(encoded)
+    broken = Classify(Dying(), commit_seconds=-1.0)
+    with pytest.raises(Stopped):
+        broken(stages.encode(0, table), stages.cache, between_batches=stop)
     stages.close()
 
     again = Stages(classifier, path)
@@ -230,22 +227,26 @@ def some_texts() -> list[str]:
 
 
 @pytest.mark.parametrize("seconds", [-1.0, 3600.0], ids=["at the next batch", "at the end of the window"])
-def test_scores_that_cannot_be_kept_end_the_run(classifier, tmp_path, monkeypatch, seconds):
+def test_scores_that_cannot_be_kept_end_the_run(classifier, tmp_path, seconds):
     class Full(ScoreStore):
         def add(self, keys, records, origin):  # noqa: ARG002
             raise StorageError(f"{self.path}: no room")
 
-    monkeypatch.setattr("scorer.scoring.classify._COMMIT_SECONDS", seconds)
-    stages = Stages(classifier, tmp_path / "scores.sqlite", keeper=Full)
+    stages = Stages(
+        classifier,
+        tmp_path / "scores.sqlite",
+        keeper=Full,
+        classify=Classify(classifier, commit_seconds=seconds),
+    )
     batches = []
-    classify = Classify(classifier, store=stages.background, run=1, between_batches=lambda: batches.append(1))
+    encoded = stages.encode(0, pa.table({"text": some_texts()}))
     with pytest.raises(StorageError, match=r"scores\.sqlite: no room"):
-        classify(stages.encode(Window(0, pa.table({"text": some_texts()}))))
+        stages.classify(encoded, between_batches=lambda: batches.append(1))
     stages.close()
     assert (len(batches) == 2) == (seconds < 0)
 
 
-def test_many_rows_are_kept_in_portions(classifier, tmp_path, monkeypatch):
+def test_many_rows_are_kept_in_portions(classifier, tmp_path):
     sizes = []
 
     class Noted(ScoreStore):
@@ -253,8 +254,8 @@ def test_many_rows_are_kept_in_portions(classifier, tmp_path, monkeypatch):
             sizes.append(len(keys))
             super().add(keys, records, origin)
 
-    monkeypatch.setattr("scorer.scoring.classify._COMMIT_ROWS", 10)
-    stages = Stages(classifier, tmp_path / "scores.sqlite", keeper=Noted)
+    classify = Classify(classifier, commit_rows=10)
+    stages = Stages(classifier, tmp_path / "scores.sqlite", keeper=Noted, classify=classify)
     window = stages(0, pa.table({"text": some_texts()}))
     stages.close()
     assert len(sizes) > 1
@@ -275,9 +276,8 @@ def test_rows_that_could_not_be_scored_are_not_kept(classifier, tmp_path):
                 outcomes[0] = 1
                 yield logits, outcomes
 
-    sick = Classify(Sick(), store=stages.background, run=1)
     table = pa.table({"text": ["good room", "good room"]})
-    window = stages.append(sick(stages.encode(Window(0, table))))
+    window = stages.append(Classify(Sick())(stages.encode(0, table), stages.cache))
     assert window.table["score_status"].to_pylist() == ["nonfinite"] * 2
     later = stages(1, table)
     stages.close()

@@ -25,7 +25,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 ROOT = Path(__file__).parents[2]
-_HEAVY = ("scorer.cli.main", "scorer.scoring.job", "scorer.scoring.streaming", "transformers.models.bert.modeling_bert")
+_HEAVY = (
+    "scorer.cli.main",
+    "scorer.engines.score_job",
+    "scorer.classifier.classifier",
+    "transformers.models.bert.modeling_bert",
+)
 _PR_SET_PTRACER = 0x59616D61
 _ANYBODY = ctypes.c_ulong(-1)
 

@@ -1,27 +1,37 @@
 """The score job: a file in, the same file with scores out, complete or not at all.
 
-Owns the order of things: every cheap check first, then the model, then the stream, then the publication. The model and
-the stream need torch, which takes seconds to import; hence the import inside the function.
+Owns the order of things: every cheap check first, then the model, then the parts, then the publication. Which engine
+runs the parts is chosen here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
 
 from scorer.config import ScoreConfig
+from scorer.engines import in_process
 from scorer.runs.console import Console
 from scorer.runs.manifest import Manifest
 from scorer.runs.signals import StopSignals
 from scorer.scoring.drift import MUCH
 from scorer.scoring.limits import Limits
+from scorer.scoring.lineage import describe_job, logit_fingerprint
 from scorer.scoring.output import FileOutput, Output, StreamOutput
-from scorer.scoring.preparation import STREAM, Checked, check
+from scorer.scoring.part import PartTask
+from scorer.scoring.pipeline import Pace
+from scorer.scoring.preparation import STREAM, Checked, Preparation, check
 from scorer.scoring.record import recorded
+from scorer.scoring.scorer import Scorer, ScorerSpec
 from scorer.scoring.summary import ScoreSummary, Tally, summarize
+from scorer.scoring.windows import ScoredWindow
 from scorer.tables.rejects import Rejects
+from scorer.tables.sink import Sink
 
 
 def score(config: ScoreConfig, console: Console, *, arguments: Sequence[str] = ()) -> ScoreSummary:
@@ -51,27 +61,93 @@ def _score(
         for warning in (*prepared.source.unread.warnings(), *prepared.reader.warnings):
             console.warn(warning)
         tally.rejected, tally.unread = prepared.rejected, prepared.source.unread
-        from scorer.scoring.streaming import Streaming
-
-        streaming = Streaming(prepared, output)
-        manifest.facts |= {"output": config.target, "job": streaming.job, "engine": streaming.engine}
-        if (written := output.finished(streaming.job)) is not None:
+        spec = ScorerSpec.of(config, prepared.directory, observe=True)
+        scorer = Scorer.build(spec, prepared.directory)
+        engine = asdict(scorer.engine)
+        job = describe_job(prepared, scorer.engine, labels=scorer.labels, decision=scorer.decision)
+        manifest.facts |= {"output": config.target, "job": job, "engine": engine}
+        if (written := output.finished(job)) is not None:
             console.detail(f"{config.target} is complete already")
             tally.recall(written)
             keep_rejects()
             _check_limits(replace(limits, outcome=f"{config.target} stands from an earlier run"), tally)
-            return summarize(tally, output=config.target, engine=streaming.engine)
-        console.detail("  ".join(f"{name} {value}" for name, value in streaming.engine.items()))
-        pace = streaming.run(tally, console, signals)
-        manifest.facts |= {"stream_seconds": round(pace.seconds, 3), "stage_seconds": pace.stage_seconds}
+            return summarize(tally, output=config.target, engine=engine)
+        console.detail("  ".join(f"{name} {value}" for name, value in engine.items()))
+        task = PartTask(
+            number=0,
+            scorer=spec,
+            text_columns=prepared.text_columns,
+            reuse=config.reuse,
+            cache=config.cache,
+            fingerprint=logit_fingerprint(prepared.directory, scorer.engine),
+        )
+        tally.profile = scorer.profile
+        pace = _run(
+            task, scorer, _OnlyPart(prepared, output, job, tally), tally=tally, console=console, signals=signals
+        )
         prepared.reader.check_unchanged()
         tally.check()
         _check_limits(limits, tally)
         _warn_of_drift(tally, console)
         # Before the output: whoever finds that finds what is not in it, too.
         keep_rejects()
-        output.publish(streaming.job | tally.lineage)
-    return summarize(tally, output=config.target, engine=streaming.engine, pace=pace)
+        output.publish(job | tally.lineage)
+    return summarize(tally, output=config.target, engine=engine, pace=pace)
+
+
+def _run(
+    task: PartTask, scorer: Scorer, part: _OnlyPart, *, tally: Tally, console: Console, signals: StopSignals
+) -> Pace:
+    """Send all rows of `part` through the engine."""
+    with console.progress("score", part.prepared.rows, "rows") as bar:
+        watch = _Watch(tally, signals, bar.update)
+        try:
+            ((_, pace),) = in_process.run_parts([task], open_part=lambda _: part, watch=watch, load=lambda _: scorer)
+        finally:
+            tally.back_offs = scorer.back_offs
+    return pace
+
+
+class _OnlyPart:
+    """All rows of the input, `prepared`, bound for the `output` of a `job`; the rows that are read are counted."""
+
+    def __init__(self, prepared: Preparation, output: Output, job: dict[str, Any], tally: Tally) -> None:
+        self.prepared = prepared
+        self._output = output
+        self._job = job
+        self._tally = tally
+
+    @property
+    def schema(self) -> pa.Schema:
+        return self.prepared.reader.schema
+
+    @property
+    def folder(self) -> Path:
+        return self._output.directory
+
+    def windows(self) -> Iterator[pa.Table]:
+        for table in self.prepared.windows():
+            self._tally.rows_read += table.num_rows
+            yield table
+
+    def unfinished_run(self) -> int | None:
+        return self._output.unfinished_run(self._job)
+
+    def begin(self, run: int, schema: pa.Schema) -> Sink:
+        return self._output.begin(self._job, run, schema)
+
+
+class _Watch:
+    """Counts windows for the summary and for the progress bar, and stops at a signal."""
+
+    def __init__(self, tally: Tally, signals: StopSignals, progress: Callable[[float], object]) -> None:
+        self._tally = tally
+        self._progress = progress
+        self.check = signals.check
+
+    def wrote(self, window: ScoredWindow) -> None:
+        self._tally.add(window)
+        self._progress(window.table.num_rows)
 
 
 def _check_limits(limits: Limits, tally: Tally) -> None:

@@ -1,4 +1,4 @@
-"""The local engine: order, errors of every stage, and no thread left behind."""
+"""The pipeline: order, errors of every stage, and no thread left behind."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import pytest
 
 from scorer.errors import Interrupted
-from scorer.scoring import local
+from scorer.scoring.pipeline import GivenUp, Pipeline
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Stands for a window in any of its states; the engine looks at none of them."""
+    """Stands for a window in any of its states; the pipeline looks at none of them."""
 
     number: int
 
@@ -37,13 +37,19 @@ def same(piece: Piece) -> Piece:
     return piece
 
 
+def run(pieces, write, *, encode=same, classify=same, append=same):
+    """Three stages between reading and writing, as a part has them."""
+    read = Pipeline.of(pieces)
+    return read.then("encode", encode).then("classify", classify).then("append", append).into("write", write)
+
+
 def test_windows_arrive_in_order_however_long_each_takes():
     def slow(piece: Piece) -> Piece:
         time.sleep(0.01 if piece.number % 3 == 0 else 0.0)
         return piece
 
     written: list[Piece] = []
-    clock = local.run(pieces(20), encode=slow, classify=slow, append=slow, write=written.append)
+    clock = run(pieces(20), written.append, encode=slow, classify=slow, append=slow)
     assert [piece.number for piece in written] == list(range(20))
     assert set(clock.busy) == {"read", "encode", "classify", "append", "write"}
     assert all(0.0 <= share <= 1.0 for share in clock.busy.values())
@@ -51,7 +57,7 @@ def test_windows_arrive_in_order_however_long_each_takes():
 
 def test_no_windows():
     written: list[Piece] = []
-    local.run(pieces(0), encode=same, classify=same, append=same, write=written.append)
+    run(pieces(0), written.append)
     assert written == []
 
 
@@ -76,7 +82,7 @@ def test_an_error_in_any_stage_is_raised_after_the_windows_before_it(stage, erro
 
     stages = {name: failing(name) for name in ("encode", "classify", "append")}
     with pytest.raises(type(error)) as raised:
-        local.run(map(failing("read"), pieces(10)), **stages, write=write)
+        run(map(failing("read"), pieces(10)), write, **stages)
     assert raised.value is error
     assert [piece.number for piece in written] == list(range(at))
 
@@ -89,7 +95,7 @@ def test_reading_stays_a_few_windows_ahead_of_writing():
         time.sleep(0.01)
         distance.append(len(read) - piece.number)
 
-    local.run(pieces(40, read), encode=same, classify=same, append=same, write=write)
+    run(pieces(40, read), write)
     assert max(distance) <= 10
 
 
@@ -100,25 +106,43 @@ def test_a_failed_writer_stops_the_reader():
         raise OSError("full")
 
     with pytest.raises(OSError, match="full"):
-        local.run(pieces(10_000, read), encode=same, classify=same, append=same, write=write)
+        run(pieces(10_000, read), write)
     assert len(read) < 100
 
 
 def test_a_failed_writer_stops_a_stage_in_the_middle_of_a_window():
-    given_up = threading.Event()
+    reached, ended = threading.Event(), []
+    read = Pipeline.of(pieces(5))
 
     def classify(piece: Piece) -> Piece:
-        if piece.number and given_up.wait(timeout=20):
-            raise local.GivenUp
+        begun = time.monotonic()
+        while piece.number and time.monotonic() - begun < 20:
+            reached.set()
+            try:
+                read.check()
+            except GivenUp:
+                ended.append(piece.number)
+                raise
+            time.sleep(0.01)
         return piece
 
     def write(_: Piece) -> None:
+        reached.wait(20)
         raise OSError("full")
 
     begun = time.monotonic()
     with pytest.raises(OSError, match="full"):
-        local.run(pieces(5), encode=same, classify=classify, append=same, write=write, given_up=given_up)
+        read.then("classify", classify).into("write", write)
+    assert ended == [1]
     assert time.monotonic() - begun < 10
+
+
+def test_stages_may_give_other_things_than_they_take():
+    read = Pipeline.of(range(5))
+    found: list[str] = []
+    pace = read.then("half", lambda number: number / 2).then("say", str).into("keep", found.append)
+    assert found == ["0.0", "0.5", "1.0", "1.5", "2.0"]
+    assert list(pace.busy) == ["read", "half", "say", "keep"]
 
 
 def test_stages_overlap():
@@ -127,5 +151,5 @@ def test_stages_overlap():
         return piece
 
     begun = time.monotonic()
-    local.run(pieces(20), encode=work, classify=work, append=work, write=work)
+    run(pieces(20), work, encode=work, classify=work, append=work)
     assert time.monotonic() - begun < 20 * 0.02 * 4 * 0.8

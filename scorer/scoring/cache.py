@@ -1,0 +1,77 @@
+"""The scores that a part may reuse: those of an earlier run, and those of its own windows.
+
+Owns which of them counts for a window. Connections are open here, so this lives in the process that runs the part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.runs.background_store import BackgroundStore
+from scorer.runs.score_store import NOWHERE, ScoreStore, origin_of
+from scorer.scoring.windows import record_dtype
+
+Records = NDArray[np.void]
+
+
+@dataclass(frozen=True)
+class ScoreCache:
+    """Two connections to one file: `known` is looked into for the next windows while this one's scores go into `kept`.
+
+    `run` is this run's number. `fingerprint` names everything that changes a logit: keys made under different
+    fingerprints never meet.
+    """
+
+    known: ScoreStore
+    kept: BackgroundStore
+    run: int
+    fingerprint: str
+
+    def look_up_ahead(
+        self, keys: Sequence[bytes], dtype: np.dtype[np.void], *, window: int
+    ) -> tuple[Records, NDArray[np.bool_]]:
+        """The records (n,) of `dtype` under `keys`, and which of them were known before the `window`, (n,) bool.
+
+        What this run itself computed for this very window, before it was killed, does not count: it belongs to the
+        batches that will be planned again.
+        """
+        found = self.known.look_up(keys)
+        known = (found.origins != NOWHERE) & (found.origins != origin_of(self.run, window))
+        return found.records.view(dtype).reshape(len(keys)), known
+
+    def look_up_now(
+        self, keys: Sequence[bytes], dtype: np.dtype[Any], *, window: int
+    ) -> tuple[Records, NDArray[np.bool_], NDArray[np.bool_]]:
+        """The records (n,) of `dtype` under `keys`, when everything is durable that was kept; which of them are known,
+        and which of those this run computed for this `window`, (n,) bool each."""
+        found = self.kept.look_up(keys)
+        records = found.records.view(dtype).reshape(len(keys))
+        return records, found.origins != NOWHERE, found.origins == origin_of(self.run, window)
+
+    def keep(self, keys: Sequence[bytes], records: Records, *, window: int) -> None:
+        """Begin to keep `records` (n,), computed for the `window`, under `keys`; as `BackgroundStore.add`."""
+        values = np.ascontiguousarray(records).view(np.uint8).reshape(len(records), records.itemsize)
+        self.kept.add(keys, values, origin_of(self.run, window))
+
+
+@contextmanager
+def open_cache(path: Path, *, fingerprint: str, labels: int, unfinished: int | None = None) -> Iterator[ScoreCache]:
+    """The cache in the file `path`, which is made when missing, for the logits of so many `labels`. The run goes on as
+    the `unfinished` one where the file still knows that, else as a new one."""
+    width = record_dtype(labels).itemsize
+    with closing(ScoreStore(path, width=width)) as known, closing(ScoreStore(path, width=width)) as adding:
+        run = unfinished if unfinished is not None and known.has_run(unfinished) else known.new_run()
+        with closing(BackgroundStore(adding)) as kept:
+            yield ScoreCache(known, kept, run, fingerprint)
+
+
+def cache_file(folder: Path, fingerprint: str) -> Path:
+    """The file in `folder` that keeps scores; whatever changes a logit changes the `fingerprint` and so its name."""
+    return folder / f"scores.{fingerprint}.sqlite"

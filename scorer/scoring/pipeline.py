@@ -1,0 +1,172 @@
+"""Stages that overlap: each works in a thread of its own, one item ahead of the next stage.
+
+Owns threads and bounded queues. Does not know what the stages do: they are callables that say themselves what they take
+and give, and the order of the items is kept.
+
+    pace = Pipeline.of(windows).then("encode", encode).then("classify", classify).into("write", write)
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+# One item in reserve is enough where every stage is faster than the device, and memory is items in flight.
+_QUEUED = 1
+
+
+@dataclass(frozen=True)
+class _Failure:
+    error: BaseException
+
+
+class _End:
+    pass
+
+
+class GivenUp(Exception):
+    """A stage stops in the middle of an item, because another stage has failed; nobody gets to see this error."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long a stream took in seconds, and each stage's busy share of that time, between 0 and 1."""
+
+    seconds: float
+    busy: dict[str, float]
+
+    @property
+    def stage_seconds(self) -> dict[str, float]:
+        """How long each stage worked, in seconds."""
+        return {stage: round(share * self.seconds, 3) for stage, share in self.busy.items()}
+
+
+class Pipeline(Generic[In]):
+    """Items, read in a thread of their own as soon as `into` runs; each `then` adds a stage behind those before.
+
+    `check` is for long stages: it raises GivenUp once a stage has failed, so that nobody waits for the rest of an item.
+    """
+
+    def __init__(self, items: Generator[In], clock: _BusyClock, failed: threading.Event) -> None:
+        self._items = items
+        self._clock = clock
+        self._failed = failed
+
+    @classmethod
+    def of(cls, items: Iterable[In]) -> Pipeline[In]:
+        """The `items`, read ahead, without any stage so far."""
+        clock = _BusyClock()
+        return cls(_ahead(clock.reading(items), lambda item: item, "read"), clock, threading.Event())
+
+    def check(self) -> None:
+        """Raise GivenUp if a stage has failed."""
+        if self._failed.is_set():
+            raise GivenUp
+
+    def then(self, name: str, work: Callable[[In], Out]) -> Pipeline[Out]:
+        """The same pipeline with one more stage, whose thread and time have this `name`."""
+        return Pipeline(_ahead(self._items, self._clock.timed(name, work), name), self._clock, self._failed)
+
+    def into(self, name: str, work: Callable[[In], None]) -> Pace:
+        """Run everything; the last stage, `work`, runs in the caller's thread.
+
+        The first error of any stage stops all of them and is raised here. When this returns, or raises, every thread
+        has ended.
+        """
+        work = self._clock.timed(name, work)
+        self._clock.start()
+        with closing(self._items):
+            try:
+                for item in self._items:
+                    work(item)
+            except BaseException:
+                self._failed.set()
+                raise
+        return self._clock.read()
+
+
+class _BusyClock:
+    """Adds up how long each stage works; time spent waiting for another stage does not count."""
+
+    def __init__(self) -> None:
+        self._started = 0.0
+        self._seconds: dict[str, float] = {}
+
+    def start(self) -> None:
+        self._started = time.monotonic()
+
+    def timed(self, stage: str, work: Callable[[In], Out]) -> Callable[[In], Out]:
+        """`work`, its time added to `stage`."""
+
+        def clocked(item: In) -> Out:
+            begun = time.monotonic()
+            try:
+                return work(item)
+            finally:
+                self._seconds[stage] = self._seconds.get(stage, 0.0) + time.monotonic() - begun
+
+        return clocked
+
+    def reading(self, items: Iterable[In]) -> Generator[In]:
+        """`items`, the time to read each counted."""
+        end = _End()
+        iterator = iter(items)
+        read = self.timed("read", lambda end: next(iterator, end))
+        while not isinstance(item := read(end), _End):
+            yield item
+
+    def read(self) -> Pace:
+        """What has been added up since the start."""
+        elapsed = time.monotonic() - self._started
+        busy = {stage: round(seconds / max(elapsed, 1e-9), 3) for stage, seconds in self._seconds.items()}
+        return Pace(elapsed, busy)
+
+
+def _ahead(items: Generator[In], work: Callable[[In], Out], name: str) -> Generator[Out]:
+    """`work` of each item, done in a thread called `name` up to `_QUEUED` ahead of whoever iterates.
+
+    Closing the generator ends the thread and then closes `items`; an error in the thread is raised to whoever iterates.
+    """
+    done: queue.Queue[Out | _Failure | _End] = queue.Queue(_QUEUED)
+    stopped = threading.Event()
+
+    def produce() -> None:
+        try:
+            for item in items:
+                if stopped.is_set():
+                    return
+                done.put(work(item))
+            done.put(_End())
+        except BaseException as error:  # noqa: BLE001  raised again by the consumer
+            done.put(_Failure(error))
+
+    thread = threading.Thread(target=produce, name=f"scorer-{name}")
+    with closing(items):
+        try:
+            thread.start()
+            while not isinstance(result := done.get(), _End):
+                if isinstance(result, _Failure):
+                    raise result.error
+                yield result
+        finally:
+            stopped.set()
+            # Whoever waits to put finds room now, and sees that it is to stop before it puts anything more.
+            while thread.is_alive():
+                _drain(done)
+                thread.join(timeout=0.05)
+
+
+def _drain(results: queue.Queue[Out]) -> None:
+    try:
+        while True:
+            results.get_nowait()
+    except queue.Empty:
+        return

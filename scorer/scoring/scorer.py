@@ -1,0 +1,186 @@
+"""A model and what is done with it: texts are encoded, classified, answered. Everything that scores rows uses this.
+
+    scorer = Scorer.build(ScorerSpec.of(config))
+    answers = scorer.score(Window(0, table, ("text",))).answers
+
+Owns the order of the three steps and what they are made of. Does not know files, threads or where answers go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Protocol
+
+import pyarrow as pa
+
+from scorer.classifier.decision import Decision
+from scorer.classifier.directory import ModelDirectory, open_model
+from scorer.classifier.engine import Engine
+from scorer.classifier.labels import LabelSet
+from scorer.classifier.profile import Profile
+from scorer.config import WINDOW_ROWS, FrameConfig
+from scorer.errors import ModelError
+from scorer.scoring.answers import Answers
+from scorer.scoring.cache import ScoreCache
+from scorer.scoring.classify import Batches, Classify
+from scorer.scoring.columns import AnswerColumns
+from scorer.scoring.drift import Observer
+from scorer.scoring.encode import Encode, Encoder
+from scorer.scoring.status import count
+from scorer.scoring.windows import (
+    AnsweredWindow,
+    ClassifiedWindow,
+    EncodedWindow,
+    ScoredWindow,
+    Window,
+    window_rows,
+)
+
+
+class Model(Batches, Protocol):
+    """A classifier in memory, as far as scoring needs one."""
+
+    labels: LabelSet
+    decision: Decision
+    engine: Engine
+
+    @property
+    def encode(self) -> Encoder: ...
+
+    @property
+    def back_offs(self) -> int: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScorerSpec:
+    """What makes a Scorer, as plain data: it can be pickled, and another process builds the same Scorer of it.
+
+    options      the model and what is asked of it
+    fingerprint  what `ModelDirectory.fingerprint` must be; None takes the model that is there
+    observe      whether to count what rows look like, for a model that knows its training data
+    """
+
+    options: FrameConfig
+    fingerprint: str | None = None
+    observe: bool = False
+
+    @classmethod
+    def of(cls, config: FrameConfig, directory: ModelDirectory | None = None, *, observe: bool = False) -> ScorerSpec:
+        """The Scorer that `config` asks for. With a `directory` that was opened already, it must be that very model."""
+        options = FrameConfig(**{field.name: getattr(config, field.name) for field in fields(FrameConfig)})
+        if directory is None:
+            return cls(options=options, observe=observe)
+        # The name may mean another model by the time that another process opens it.
+        options = replace(options, model=str(directory.path))
+        return cls(options=options, fingerprint=directory.fingerprint, observe=observe)
+
+
+class Scorer:
+    """`model`, and what `options` ask of it; `profile` is what the model says of its training data, if rows are to be
+    counted for a comparison with it."""
+
+    def __init__(self, model: Model, options: FrameConfig, *, profile: Profile | None = None) -> None:
+        self.model = model
+        self.columns = AnswerColumns.of(options, labels=model.labels)
+        self.profile = profile
+        self._observe = Observer(profile, model.decision) if profile is not None else None
+        self._encode = Encode(
+            model.encode,
+            labels=len(model.labels),
+            count_unknown=self._observe.unknown if self._observe is not None else None,
+        )
+        self._classify = Classify(model)
+
+    @classmethod
+    def build(cls, spec: ScorerSpec, directory: ModelDirectory | None = None) -> Scorer:
+        """Load the model of `spec`, or the one in the `directory` that was opened already.
+
+        ModelError when it is not the model that `spec` was made for, DeviceError when the device has no room for it.
+        """
+        from scorer.classifier.classifier import Classifier
+
+        directory = directory or open_model(spec.options.model)
+        if spec.fingerprint is not None and directory.fingerprint != spec.fingerprint:
+            raise ModelError(f"{directory.name}: another model took its place while it was at work; run again")
+        metadata = directory.metadata
+        profile = metadata.profile if spec.observe and metadata is not None else None
+        return cls(Classifier.of(spec.options, directory), spec.options, profile=profile)
+
+    @property
+    def labels(self) -> LabelSet:
+        return self.model.labels
+
+    @property
+    def decision(self) -> Decision:
+        """What stands between logits and labels."""
+        return self.model.decision
+
+    @property
+    def engine(self) -> Engine:
+        """How logits are computed here."""
+        return self.model.engine
+
+    @property
+    def back_offs(self) -> int:
+        """How many batches were halved so far, because they did not fit the device's memory."""
+        return self.model.back_offs
+
+    def encode(self, window: Window, cache: ScoreCache | None = None) -> EncodedWindow:
+        """The texts of `window` as token sequences; with a `cache` equal texts once, and known ones not at all."""
+        return self._encode(window, cache)
+
+    def classify(
+        self,
+        encoded: EncodedWindow,
+        cache: ScoreCache | None = None,
+        *,
+        between_batches: Callable[[], None] = lambda: None,
+    ) -> ClassifiedWindow:
+        """Logits of what was `encoded` with the same `cache`. `between_batches` is called after every batch; it may
+        raise to stop."""
+        return self._classify(encoded, cache, between_batches=between_batches)
+
+    def answer(self, classified: ClassifiedWindow) -> AnsweredWindow:
+        """The answers to all rows of a window, as arrays.
+
+        A step apart from `classify`, so that the device goes on with the next window meanwhile.
+        """
+        answers = Answers.of_records(
+            classified.records,
+            status=classified.status,
+            scorable=classified.scorable,
+            decision=self.decision,
+        )
+        stats = None
+        if self._observe is not None:
+            stats = self._observe(classified.records, answers.probability[classified.scorable])
+        return AnsweredWindow(
+            window=classified.window,
+            answers=answers,
+            computed_tokens=classified.computed_tokens,
+            reused=classified.reused,
+            stats=stats,
+        )
+
+    def append(self, answered: AnsweredWindow) -> ScoredWindow:
+        """The window's table with the columns that were asked for."""
+        answers = answered.answers
+        return ScoredWindow(
+            table=self.columns.append(answered.window.table, answers),
+            status_counts=count(answers.status),
+            tokens=int(answers.tokens.sum()),
+            computed_tokens=answered.computed_tokens,
+            reused=answered.reused,
+            stats=answered.stats,
+        )
+
+    def score(self, window: Window) -> AnsweredWindow:
+        """All three steps, one after the other."""
+        return self.answer(self.classify(self.encode(window)))
+
+    def windows(self, table: pa.Table, text_columns: tuple[str, ...], *, rows: int = WINDOW_ROWS) -> Iterator[Window]:
+        """`table` in windows of at most so many `rows`, or fewer for a model of many labels; one if it has no rows."""
+        most = window_rows(rows, labels=len(self.labels))
+        for number, start in enumerate(range(0, max(table.num_rows, 1), most)):
+            yield Window(number, table.slice(start, most), text_columns)
