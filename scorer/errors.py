@@ -24,6 +24,16 @@ from __future__ import annotations
 import errno
 import os
 
+_LONGEST_NAME = 40
+_MOST_WORDS = 4
+
+
+def shown(name: str, *, quoted: bool = True) -> str:
+    """A column's name as a message may show it: a long one, which may be a row's text, by its length alone."""
+    if len(name) > _LONGEST_NAME or len(name.split()) > _MOST_WORDS:
+        return f"(a name of {len(name)} characters)"
+    return repr(name) if quoted else name
+
 
 class ScorerError(Exception):
     """The root of everything that we raise on purpose; `exit_code` is the process's exit status."""

@@ -23,6 +23,7 @@ from scorer.examples.origin import refuse_answers
 from scorer.examples.targets import check_separator, too_many_labels
 from scorer.runs.console import Console
 from scorer.runs.signals import StopSignals
+from scorer.tables.header import given_names
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,9 @@ def check(config: CheckConfig, console: Console) -> CheckResult:
 
 def _check(config: CheckConfig, console: Console) -> CheckResult:
     check_separator(config.label_separator)
+    names = given_names(config)
     if config.label_column is None:
-        refuse_answers(str(config.data))
+        refuse_answers(str(config.data), names=names)
     vocabulary = Vocabulary.of_base_model(config.base_model)
     if vocabulary.positions is not None and config.max_length > vocabulary.positions:
         raise ConfigError(
@@ -115,6 +117,7 @@ def _check(config: CheckConfig, console: Console) -> CheckResult:
             text_columns=config.text_column,
             label_column=config.label_column,
             separator=config.label_separator,
+            names=names,
             limit=config.limit,
             progress=progress,
         )
@@ -125,6 +128,7 @@ def _check(config: CheckConfig, console: Console) -> CheckResult:
                 text_columns=data.columns.texts,
                 label_column=data.columns.label,
                 separator=config.label_separator,
+                names=names,
                 limit=None,
                 progress=progress,
                 known_labels=data.labels.counts().keys(),

@@ -71,16 +71,18 @@ def scan_file(
     limit: int | None,
     progress: Counter,
     known_labels: Collection[str] | None = None,
+    names: tuple[str, ...] | None = None,
 ) -> Scan:
     """Read `location`, at most `limit` rows. Columns that are not named are found by their names. Rows with a label
-    that is none of the `known_labels` are counted where these are given.
+    that is none of the `known_labels` are counted where these are given. `names` are as for `Source.open`.
 
     Raises InputMissing, UsageError (columns), ConfigError (their types) and DataError (a file that cannot be
     parsed, or changes meanwhile).
     """
-    source = Source.open(location)
+    source = Source.open(location, names=names)
     schema = source.read().schema
-    columns = find_columns(schema, texts=text_columns, label=label_column, where=location)
+    with source.doubting_header():
+        columns = find_columns(schema, texts=text_columns, label=label_column, where=location)
     kind = schema.field(columns.label).type
     labels = LabelCounter(kind, name=columns.label, where=location, separator=separator, known=known_labels)
     scanner = _Scanner(columns, labels)

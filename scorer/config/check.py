@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from scorer.config.choices import LABEL_COLUMN, LABEL_SEPARATOR, TEXT_COLUMNS, QuietSetting
+from scorer.config.choices import (
+    COLUMNS,
+    LABEL_COLUMN,
+    LABEL_SEPARATOR,
+    NO_HEADER,
+    TEXT_COLUMNS,
+    QuietSetting,
+)
 from scorer.config.fit import FitConfig
 from scorer.config.settings import Argument, Checked, Setting
 
@@ -28,6 +35,8 @@ class CheckConfig(Checked):
             aliases=("valid_file",),
         ),
     ] = None
+    no_header: Annotated[bool, NO_HEADER] = False
+    columns: Annotated[str | None, COLUMNS] = None
     text_column: Annotated[tuple[str, ...], TEXT_COLUMNS] = ()
     label_column: Annotated[str | None, LABEL_COLUMN] = None
     label_separator: Annotated[str | None, LABEL_SEPARATOR] = None

@@ -35,6 +35,12 @@ LABEL_COLUMN = Setting("Column of labels. Found by its name when not given.", af
 LABEL_SEPARATOR = Setting(
     "Between the labels of a row, where a column of texts holds several.", affects="output", metavar="SEP"
 )
+NO_HEADER = Setting("The first line of a CSV or TSV file is data, and names no columns.", affects="output")
+COLUMNS = Setting(
+    "Names of the columns for --no-header, with commas between; c1, c2 ... otherwise.",
+    affects="output",
+    metavar="A,B,C",
+)
 
 PrecisionSetting = Annotated[Precision, PRECISION]
 DeviceSetting = Annotated[str, DEVICE]

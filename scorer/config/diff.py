@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 from scorer.config.choices import (
+    COLUMNS,
+    NO_HEADER,
     BackendSetting,
     BatchTokensSetting,
     DeviceSetting,
@@ -27,6 +29,8 @@ class DiffConfig(Checked):
     data: Annotated[str, Argument(affects="output", known_by="content")]
 
     # what is compared
+    no_header: Annotated[bool, NO_HEADER] = False
+    columns: Annotated[str | None, COLUMNS] = None
     text_column: Annotated[
         tuple[str, ...],
         Setting(

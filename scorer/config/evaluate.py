@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 from scorer.config.choices import (
+    COLUMNS,
     LATEST_MODEL,
+    NO_HEADER,
     BackendSetting,
     BatchTokensSetting,
     DeviceSetting,
@@ -28,6 +30,8 @@ class EvaluateConfig(Checked):
 
     # what is evaluated
     model: ModelSetting = LATEST_MODEL
+    no_header: Annotated[bool, NO_HEADER] = False
+    columns: Annotated[str | None, COLUMNS] = None
     text_column: ModelTextColumns = ()
     label_column: Annotated[
         str | None,

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from scorer.config.choices import (
+    COLUMNS,
     DEVICE,
     LABEL_COLUMN,
     LABEL_SEPARATOR,
+    NO_HEADER,
     PRECISION,
     TEXT_COLUMNS,
     LongTextStrategy,
@@ -79,6 +81,8 @@ class FitConfig(Checked):
             minimum=0.0,
         ),
     ] = None
+    no_header: Annotated[bool, NO_HEADER.affecting("weights")] = False
+    columns: Annotated[str | None, COLUMNS.affecting("weights")] = None
     text_column: Annotated[tuple[str, ...], TEXT_COLUMNS.affecting("weights", kept_by_model=True)] = ()
     label_column: Annotated[str | None, LABEL_COLUMN.affecting("weights", kept_by_model=True)] = None
     label_separator: Annotated[str | None, LABEL_SEPARATOR.affecting("weights", kept_by_model=True)] = None

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 from scorer.config.choices import (
+    COLUMNS,
     LATEST_MODEL,
+    NO_HEADER,
     WINDOW_ROWS,
     BackendSetting,
     BatchTokensSetting,
@@ -70,6 +72,8 @@ class ScoreConfig(FrameConfig):
     input_format: Annotated[
         FileFormat | None, Setting("Format of IN when its ending does not say.", affects="output", known_by="resolved")
     ] = None
+    no_header: Annotated[bool, NO_HEADER] = False
+    columns: Annotated[str | None, COLUMNS] = None
     output_format: Annotated[
         FileFormat | None, Setting("Format of OUT when its ending does not say.", affects="output", known_by="resolved")
     ] = None

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.config import DiffConfig, FileFormat
-from scorer.errors import DataError, ModelError, UsageError
+from scorer.errors import DataError, ModelError, UsageError, shown
 from scorer.examples.origin import holds_predictions
 from scorer.examples.targets import check_separator
 from scorer.scoring.limits import Allowance
@@ -20,6 +20,7 @@ from scorer.scoring.preparation import refuse_own_input
 from scorer.stores.checks import check_target
 from scorer.tables.columns import find_text_columns
 from scorer.tables.formats import format_of
+from scorer.tables.header import given_names
 from scorer.tables.reader import Reader, check_names
 from scorer.tables.source import Source
 
@@ -50,7 +51,7 @@ def prepare(config: DiffConfig) -> Prepared:
     flips = Allowance.parse(config.max_flips, flag="--max-flips") if config.max_flips is not None else None
     rows_format = _rows_format(config)
     check_separator(config.label_separator)
-    source = Source.open(config.data, input_format=config.input_format)
+    source = Source.open(config.data, input_format=config.input_format, names=given_names(config))
     if config.rows is not None:
         refuse_own_input(config.rows, config.data)
         check_target(config.rows, source.files, force=config.force)
@@ -58,16 +59,17 @@ def prepare(config: DiffConfig) -> Prepared:
     for directory in (old, new):
         if directory.labels is None:
             raise ModelError(f"{directory.name}: config.json does not name its labels; they cannot be compared")
-    texts = tuple(
-        find_text_columns(
-            source.names,
-            config.text_column,
-            directory.metadata.text_columns if directory.metadata else (),
-            where=config.data,
+    with source.doubting_header():
+        texts = tuple(
+            find_text_columns(
+                source.names,
+                config.text_column,
+                directory.metadata.text_columns if directory.metadata else (),
+                where=config.data,
+            )
+            for directory in (old, new)
         )
-        for directory in (old, new)
-    )
-    label, separator = _label_column(config, source, old, new)
+        label, separator = _label_column(config, source, old, new)
     if label in (*texts[0], *texts[1]):
         raise UsageError(f"{config.data}: {label!r} is named as text and as label; they are different columns")
     reader = source.read(tuple(dict.fromkeys((*texts[0], *texts[1]))))
@@ -105,6 +107,6 @@ def _label_column(
 def _refuse_clash(schema: pa.Schema) -> None:
     taken = [ROW, *(f"{side}_{name}" for side in ("old", "new") for name in ANSWERS)]
     if clash := [name for name in taken if name in schema.names]:
-        raise UsageError(f"the data has a column {clash[0]!r}, which --rows would write; rename it")
+        raise UsageError(f"the data has a column {shown(clash[0])}, which --rows would write; rename it")
     if len(set(schema.names)) < len(schema.names):
         raise DataError("the data has two columns of one name; rename one of them")

@@ -22,6 +22,7 @@ from scorer.scoring.preparation import refuse_own_input
 from scorer.stores.checks import check_target
 from scorer.tables.columns import find_text_columns
 from scorer.tables.formats import format_of
+from scorer.tables.header import given_names
 from scorer.tables.reader import check_names
 from scorer.tables.source import Source
 
@@ -45,17 +46,22 @@ class Prepared:
 def prepare(config: EvaluateConfig, console: Console) -> Prepared:
     """Check `config` and read its rows; what is wrong is raised as a ScorerError, what is doubtful is a warning."""
     check_separator(config.label_separator)
-    source = Source.open(config.data)
+    names = given_names(config)
+    source = Source.open(config.data, names=names)
     _check_outputs(config, source)
     if source.format != "jsonl":  # of which only reading tells all names
-        check_names(source.names, config.slice, where=config.data)
+        with source.doubting_header():
+            check_names(source.names, config.slice, where=config.data)
     directory = open_model(config.model)
     labels = _labels(directory, folds=config.folds)
     metadata = directory.metadata
     fitted = metadata.text_columns if metadata else ()
+    with source.doubting_header():
+        text_columns = find_text_columns(source.names, config.text_column, fitted, where=config.data)
     examples = read_examples(
         config.data,
-        text_columns=find_text_columns(source.names, config.text_column, fitted, where=config.data),
+        names=names,
+        text_columns=text_columns,
         label_column=_label_column(config, source, metadata),
         label_separator=config.label_separator or (metadata.label_separator if metadata else None),
         limit=config.limit,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from scorer.errors import UsageError
+from scorer.errors import UsageError, shown
 from scorer.tables.columns import TEXT_NAMES
 from scorer.tables.texts import is_text
 
@@ -100,7 +100,7 @@ def _only(
         choices = " or ".join(f"{flag} {name}" for name in found)
         raise UsageError(f"{where}: more than one column may be the {what}: say {choices}; columns: {_listed(schema)}")
     similar = [field.name for field in fields if fits(field.type) and _resembles(field.name, known)]
-    hint = f"; did you mean {flag} {similar[0]}?" if similar else f"; say {flag} NAME"
+    hint = f"; did you mean {flag} {shown(similar[0], quoted=False)}?" if similar else f"; say {flag} NAME"
     raise UsageError(f"{where}: no column with a usual name for the {what}{hint}; columns: {_listed(schema)}")
 
 
@@ -112,9 +112,9 @@ def _resembles(name: str, known: Sequence[str]) -> bool:
 def _near(name: str, names: Sequence[str]) -> str:
     by_lower = {other.lower(): other for other in names}
     close = difflib.get_close_matches(name.lower(), list(by_lower), n=1)
-    return f" (did you mean {by_lower[close[0]]!r}?)" if close else ""
+    return f" (did you mean {shown(by_lower[close[0]])}?)" if close else ""
 
 
 def _listed(schema: pa.Schema, limit: int = 12) -> str:
-    shown = ", ".join(f"{field.name} ({field.type})" for field in list(schema)[:limit])
-    return shown + (f" and {len(schema) - limit} more" if len(schema) > limit else "")
+    listed = ", ".join(f"{shown(field.name, quoted=False)} ({field.type})" for field in list(schema)[:limit])
+    return listed + (f" and {len(schema) - limit} more" if len(schema) > limit else "")

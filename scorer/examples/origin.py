@@ -44,9 +44,10 @@ def holds_predictions(source: Source, column: str) -> bool:
     return source.format == "parquet" and prefix in _prefixes(source)
 
 
-def refuse_answers(location: str) -> None:
-    """UsageError when scorer's own answers are all that would be found by name as labels of the file at `location`."""
-    source = Source.open(location)
+def refuse_answers(location: str, *, names: tuple[str, ...] | None = None) -> None:
+    """UsageError when scorer's own answers are all that would be found by name as labels of the file at `location`;
+    `names` are as for `Source.open`."""
+    source = Source.open(location, names=names)
     named = [name for name in source.names if name.lower() in LABEL_NAMES]
     if named and all(holds_predictions(source, name) for name in named):
         raise not_labels(location, named[0])

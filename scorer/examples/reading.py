@@ -93,19 +93,22 @@ def read_examples(
     label_separator: str | None = None,
     limit: int | None = None,
     others: tuple[str, ...] = (),
+    names: tuple[str, ...] | None = None,
 ) -> Examples:
     """Read `location`, at most `limit` rows. Columns that are not named are found by their names. The values of the
     columns `others`, which must be there, are kept beside the texts.
 
-    With `label_separator` a text in the label column names several labels; a column of lists needs none.
+    With `label_separator` a text in the label column names several labels; a column of lists needs none. `names` are as
+    for `Source.open`.
 
     Raises InputMissing, UsageError (columns), ConfigError (their types) and DataError (labels, malformed files, a
     file that changes meanwhile).
     """
-    source = Source.open(location)
+    source = Source.open(location, names=names)
     schema = source.read().schema
-    check_names(schema.names, others, where=location)
-    columns = find_columns(schema, texts=text_columns, label=label_column, where=location)
+    with source.doubting_header():
+        check_names(schema.names, others, where=location)
+        columns = find_columns(schema, texts=text_columns, label=label_column, where=location)
     kept: list[list[str]] = [[] for _ in columns.texts]
     label_chunks, usable = [], []
     beside: dict[str, list[Any]] = {name: [] for name in others}

@@ -21,6 +21,7 @@ from scorer.scoring.windows import window_rows
 from scorer.stores.checks import check_free_space, check_target, refuse_url
 from scorer.tables.columns import find_text_columns
 from scorer.tables.formats import TEXT_FORMATS, compression_of, format_of
+from scorer.tables.header import given_names
 from scorer.tables.reader import Reader
 from scorer.tables.rejects import Rejects
 from scorer.tables.source import Source
@@ -78,7 +79,8 @@ def check(config: ScoreConfig) -> Checked:
     """Check `config`, cheapest first; what is wrong is raised as a ScorerError. A stream is read to its end here."""
     output_format = _output_format(config)
     rejects = Rejects(config.rejects, rows=config.limit) if config.rejects is not None else None
-    source = Source.open(config.source, input_format=config.input_format, rejects=rejects)
+    names = given_names(config)
+    source = Source.open(config.source, input_format=config.input_format, rejects=rejects, names=names)
     if rejects is not None:
         check_target(rejects.target, source.files, force=True)
     if config.target != STREAM:
@@ -90,7 +92,8 @@ def check(config: ScoreConfig) -> Checked:
     directory = open_model(config.model)
     require_profile(directory, config)
     fitted = directory.metadata.text_columns if directory.metadata else ()
-    text_columns = find_text_columns(source.names, config.text_column, fitted, where=config.source)
+    with source.doubting_header():
+        text_columns = find_text_columns(source.names, config.text_column, fitted, where=config.source)
     if config.target != STREAM:
         check_free_space(Path(config.target), sum(path.stat().st_size for path in source.files))
     return Checked(config, source, text_columns, directory, output_format, rejects)

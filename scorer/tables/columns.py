@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scorer.errors import UsageError
+from scorer.errors import UsageError, shown
 
 TEXT_NAMES = ("sentence", "text", "review", "content", "comment", "message", "body", "document", "tweet", "utterance")
 
@@ -34,8 +34,9 @@ def find_text_columns(
     if len(usual) == 1 and len(fitted) < 2:
         return (usual[0],)
     wanted = f"the model was fitted on {_listed(fitted)}; " if fitted else ""
+    there = ", ".join(shown(name, quoted=False) for name in names[:20])
     hint = " ".join("--text-column NAME" for _ in range(max(len(fitted), 1)))
-    raise UsageError(f"{where}: {wanted}which column holds the text? say {hint}; columns: {', '.join(names[:20])}")
+    raise UsageError(f"{where}: {wanted}which column holds the text? say {hint}; columns: {there}")
 
 
 def _listed(names: Sequence[str]) -> str:

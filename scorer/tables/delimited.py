@@ -14,6 +14,7 @@ from scorer.errors import DataError
 from scorer.stores.stamp import Stamp
 from scorer.tables.blocks import Block
 from scorer.tables.formats import compression_of
+from scorer.tables.header import looks_like_data
 from scorer.tables.inference import TypeGuess, convert, field_of
 from scorer.tables.reader import Reader, check_names
 from scorer.tables.records import BLOCK_BYTES, RecordScanner, delimiter_hint
@@ -24,14 +25,28 @@ DELIMITERS: Final = {"csv": ",", "tsv": "\t"}
 _HEADER_BYTES: Final = 64 << 10
 
 
-def read_header(stamp: Stamp, *, delimiter: str) -> tuple[str, ...]:
-    """The column names of a file; DataError for an empty file, a duplicate name or a malformed header."""
+def read_header(stamp: Stamp, *, delimiter: str, names: tuple[str, ...] | None = None) -> tuple[str, ...]:
+    """The column names of a file, or of one without a header the `names` that it is given, as for a RecordScanner.
+
+    DataError for an empty file, a duplicate name or a malformed header.
+    """
     with open_bytes(stamp.path, compression_of(stamp.path)) as stream:
-        return RecordScanner(stream, stamp.path, delimiter=delimiter, block_bytes=_HEADER_BYTES).header()
+        return RecordScanner(stream, stamp.path, delimiter=delimiter, block_bytes=_HEADER_BYTES, names=names).header()
+
+
+def begins_with_data(stamp: Stamp, *, delimiter: str) -> bool:
+    """Whether the first record of a file looks like data, and not like a header."""
+    with open_bytes(stamp.path, compression_of(stamp.path)) as stream:
+        scanner = RecordScanner(stream, stamp.path, delimiter=delimiter, block_bytes=_HEADER_BYTES, reject=forget)
+        names = scanner.header()
+        first = next(scanner.blocks(), None)
+    values = [[] if first is None else first.column(index).to_pylist() for index in range(len(names))]
+    return looks_like_data(names, values)
 
 
 class DelimitedReader(Reader):
-    """The rows of CSV or TSV files that share one header. Making one reads them whole, to type their columns.
+    """The rows of CSV or TSV files that share one header, or are `headless`. Making one reads them whole, to type their
+    columns.
 
     A type is given only if every value of the whole input comes back as the same text: see `inference`. Columns of
     `text_columns` stay text. UsageError for a text column that is not there. A malformed record is a DataError, or goes
@@ -47,9 +62,11 @@ class DelimitedReader(Reader):
         delimiter: str,
         block_bytes: int = BLOCK_BYTES,
         rejects: Rejects | None = None,
+        headless: bool = False,
     ) -> None:
         super().__init__(stamps, text_columns)
         self._names = names
+        self._given = names if headless else None
         self._delimiter = delimiter
         self._block_bytes = block_bytes
         self._check_names()
@@ -86,6 +103,7 @@ class DelimitedReader(Reader):
                 block_bytes=self._block_bytes,
                 reject=reject,
                 rows=rows,
+                names=self._given,
             )
             if scanner.header() != self._names:
                 self.check_unchanged()

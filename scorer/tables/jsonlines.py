@@ -25,7 +25,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 import pyarrow as pa
 
-from scorer.errors import DataError
+from scorer.errors import DataError, shown
 from scorer.stores.stamp import Stamp
 from scorer.tables.formats import LONGEST_ROW, compression_of
 from scorer.tables.reader import Reader, check_names, check_types, listed
@@ -230,8 +230,8 @@ def _refuse_mixture(chunk: list[Line], name: str, before: set[str], stamp: Stamp
         if known and shape.words - known:
             here, there = min(shape.words), min(known)
             raise DataError(
-                f"{stamp.path}: line {line.number}: column {name!r} is {here} here and {there} before; give it one "
-                "type in every line"
+                f"{stamp.path}: line {line.number}: column {shown(name)} is {here} here and {there} before; "
+                "give it one type in every line"
             )
         known |= shape.words
     raise AssertionError("no line has another kind; this is a bug")

@@ -14,7 +14,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scorer.errors import DataError, StorageError, from_os_error
+from scorer.errors import DataError, StorageError, from_os_error, shown
 from scorer.stores.stamp import Stamp
 from scorer.tables.formats import LONGEST_ROW
 from scorer.tables.reader import Reader
@@ -83,7 +83,7 @@ def _check_texts(piece: pa.Table, text_columns: Sequence[str], path: Path, *, be
                 chunk.validate(full=True)
             except pa.ArrowInvalid as error:
                 rows = f"rows {before + 1} to {before + piece.num_rows}"
-                raise DataError(f"{path}: column {name!r}, {rows}: a text is not UTF-8") from error
+                raise DataError(f"{path}: column {shown(name)}, {rows}: a text is not UTF-8") from error
 
 
 def _batches(file: pq.ParquetFile, row_group: int, rows: int) -> Iterator[pa.RecordBatch]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scorer.errors import DataError
+from scorer.errors import DataError, shown
 from scorer.stores.stamp import Stamp
 from scorer.tables.inference import TypeGuess, convert, field_of
 from scorer.tables.listing import Partition
@@ -79,7 +79,7 @@ def _check_same(piece: pa.Table, name: str, value: str | None, stamp: Stamp) -> 
         same = not column.null_count and _equal(column, value, piece.schema.field(name))
     if not same:
         raise DataError(
-            f"{stamp.path}: column {name!r} of the file says something else than the folder that the file lies in; "
+            f"{stamp.path}: column {shown(name)} of the file says something else than the folder that it lies in; "
             "rename the column or the folder"
         )
 

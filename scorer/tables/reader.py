@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scorer.errors import ConfigError, UsageError
+from scorer.errors import ConfigError, UsageError, shown
 from scorer.stores.stamp import Stamp, check_unchanged
 from scorer.tables.texts import is_text, texts
 
@@ -73,7 +73,7 @@ def check_names(names: Sequence[str], asked: Sequence[str], *, where: str) -> No
             continue
         folded = {name.casefold(): name for name in names}
         near = [folded[name] for name in difflib.get_close_matches(wanted.casefold(), list(folded), n=3)]
-        advice = f"did you mean {', '.join(map(repr, near))}?" if near else f"there are {listed(names)}"
+        advice = f"did you mean {', '.join(map(shown, near))}?" if near else f"there are {listed(names)}"
         raise UsageError(f"{where}: no column {wanted!r}; {advice}")
 
 
@@ -82,7 +82,7 @@ def check_types(schema: pa.Schema, text_columns: Sequence[str], *, where: str) -
     for name in text_columns:
         kind = schema.field(name).type
         if not is_text(kind):
-            raise ConfigError(f"{where}: column {name!r} is {kind}, not text; name a column of strings")
+            raise ConfigError(f"{where}: column {shown(name)} is {kind}, not text; name a column of strings")
 
 
 def regroup(
@@ -148,4 +148,4 @@ def _text_bytes(piece: pa.Table, text_columns: Sequence[str]) -> np.ndarray[tupl
 
 def listed(names: Sequence[str], most: int = 20) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(map(repr, names[:most])) + more
+    return ", ".join(map(shown, names[:most])) + more

@@ -21,10 +21,11 @@ from typing import Final, NoReturn
 
 import numpy as np
 
-from scorer.errors import DataError
+from scorer.errors import DataError, shown
 from scorer.tables.blocks import Block
 from scorer.tables.carving import BACKSLASH, QUOTE, Bytes, Carved, Positions, carve, count_line_ends
 from scorer.tables.formats import LONGEST_ROW
+from scorer.tables.header import counted_names
 from scorer.tables.rejects import Malformed, Reject
 from scorer.tables.streams import ByteStream
 
@@ -47,7 +48,8 @@ class RecordScanner:
     """The header and then the blocks of one file; `rows` counts the sound records so far, first those of earlier files.
 
     A malformed record is a DataError, or with `reject` goes there. A malformed header always is a DataError, and so is
-    a line of more than `LONGEST_ROW` bytes.
+    a line of more than `LONGEST_ROW` bytes. With `names` the file has no header: these are its columns, or with an
+    empty tuple c1, c2 ..., as many as its first record has fields.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class RecordScanner:
         block_bytes: int = BLOCK_BYTES,
         reject: Reject | None = None,
         rows: int = 0,
+        names: tuple[str, ...] | None = None,
     ) -> None:
         self._stream = stream
         self._path = path
@@ -72,6 +75,7 @@ class RecordScanner:
         self._offset = 0  # in the file, of the byte at _at
         self._line = 1
         self._record = 0  # the header
+        self._given = names
         self._names: tuple[str, ...] = ()
 
     def header(self) -> tuple[str, ...]:
@@ -85,6 +89,8 @@ class RecordScanner:
                 self._fail(self._trouble(data, carved), line=self._line + count_line_ends(data[: carved.trouble_at]))
             raise DataError(f"{self._path}: the file is empty; expected a header line with the names of the columns")
         width = int(carved.row_ends[0])
+        if self._given is not None:
+            return self._named(self._given or counted_names(width), width)
         begins = np.append(carved.row_begins, carved.consumed)
         only = replace(carved, starts=carved.starts[:width], ends=carved.ends[:width], row_ends=carved.row_ends[:1])
         if reason := self._not_utf8(replace(only, consumed=int(begins[1]))).get(0):
@@ -95,6 +101,15 @@ class RecordScanner:
         self._advance(int(begins[1]))
         self._record = 1
         return self._names
+
+    def _named(self, names: tuple[str, ...], width: int) -> tuple[str, ...]:
+        """Take `names` for the columns, of which the first record has `width`, and begin with that record."""
+        if len(names) != width:
+            raise DataError(
+                f"{self._path}: --columns has {len(names)} names, and the first record {width} fields; name each column"
+            )
+        self._names, self._record = names, 1
+        return names
 
     def blocks(self) -> Iterator[Block]:
         """The sound records after the header, a piece of the file at a time; call `header` first."""
@@ -246,8 +261,8 @@ class RecordScanner:
         names = self._names
         for name in sorted({name for name in names if names.count(name) > 1}):
             raise DataError(
-                f"{self._path}: line 1: the column name {name!r} stands {names.count(name)} times; "
-                "every column needs a name of its own"
+                f"{self._path}: line 1: the column name {shown(name)} stands {names.count(name)} times; "
+                "every column needs a name of its own (or say --no-header where the line is data)"
             )
 
     def _fail(self, what: str, *, line: int) -> NoReturn:

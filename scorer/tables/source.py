@@ -12,14 +12,15 @@ import shutil
 import sys
 import tempfile
 import weakref
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 
 from scorer.config import FileFormat, check_utf8
-from scorer.errors import DataError, UsageError, from_os_error
+from scorer.errors import DataError, UsageError, from_os_error, shown
 from scorer.stores.stamp import Stamp, fingerprint
 from scorer.tables import delimited, ipc, jsonlines, parquet
 from scorer.tables.formats import (
@@ -51,10 +52,20 @@ class Source:
     lines), `rows` the number of rows where the files tell it without being read.
     """
 
-    def __init__(self, listing: Listing, file_format: FileFormat, rejects: Rejects | None = None) -> None:
+    def __init__(
+        self,
+        listing: Listing,
+        file_format: FileFormat,
+        *,
+        rejects: Rejects | None = None,
+        names: tuple[str, ...] | None = None,
+    ) -> None:
+        if names is not None and file_format not in delimited.DELIMITERS:
+            raise UsageError(f"{listing.files[0]}: --no-header is for CSV and TSV; {file_format} names its columns")
         self._listing = listing
         self._stamps = tuple(map(Stamp.of, listing.files))
         self._rejects = rejects
+        self._given_names = names
         self.files = listing.files
         self.unread = listing.unread
         self.format = file_format
@@ -75,18 +86,20 @@ class Source:
         input_format: FileFormat | None = None,
         spool: Path | None = None,
         rejects: Rejects | None = None,
+        names: tuple[str, ...] | None = None,
     ) -> Source:
         """Look at the names, first bytes, headers and footers of `location`, and at nothing else.
 
         "-" is the standard input, copied to a temporary file in `spool` that lives as long as the source.
         With `rejects`, malformed records of CSV, TSV and JSON lines are no error: `read` puts them there.
+        With `names`, CSV and TSV have no header: see `header.given_names`.
         InputMissing when there is nothing; DataError when the first bytes contradict the format, a header is malformed,
         or files differ in their columns; UsageError when nothing tells the format.
         """
         if location == "-":
             path = _spooled(spool)
             try:
-                source = cls._of(Listing((path,), ((),)), input_format or _shown_format(path), rejects)
+                source = cls._of(Listing((path,), ((),)), input_format or _shown_format(path), rejects, names)
             except BaseException:
                 path.unlink()
                 raise
@@ -97,14 +110,16 @@ class Source:
         if len(set(formats.values())) > 1:
             kinds = ", ".join(sorted(set(formats.values())))
             raise DataError(f"{location}: holds files of several formats ({kinds}); name them with a glob")
-        return cls._of(listing, formats[listing.files[0]], rejects)
+        return cls._of(listing, formats[listing.files[0]], rejects, names)
 
     @classmethod
-    def _of(cls, listing: Listing, file_format: FileFormat, rejects: Rejects | None) -> Source:
+    def _of(
+        cls, listing: Listing, file_format: FileFormat, rejects: Rejects | None, names: tuple[str, ...] | None
+    ) -> Source:
         for path in listing.files:
             _check_name(path, file_format)
             _check_beginning(path, file_format)
-        return cls(listing, file_format, rejects)
+        return cls(listing, file_format, rejects=rejects, names=names)
 
     def fingerprint(self) -> str:
         """BLAKE2b (hexadecimal) of the files' contents and partitions; of files over 1 GiB a sample, see
@@ -123,18 +138,41 @@ class Source:
         UsageError when a text column is not there, ConfigError when it holds no text.
         """
         partitions = self._listing.partition_names
-        if not partitions:
-            return self._read(text_columns, appended)
         inside = [name for name in text_columns if name not in partitions or name in self._own_names]
-        reader = self._read(inside, appended)
+        with self.doubting_header():
+            reader = self._read(inside, appended)
+        if not partitions:
+            return reader
         return PartitionedReader(reader, self._stamps, self._listing.partitions, text_columns)
+
+    @contextmanager
+    def doubting_header(self) -> Iterator[None]:
+        """DataError instead of a UsageError for a column that is not there, where the header looks like data: then no
+        message may show its names, which are a row's texts."""
+        try:
+            yield
+        except UsageError:
+            delimiter = delimited.DELIMITERS.get(self.format)
+            if delimiter is None or self._given_names is not None:
+                raise
+            if not delimited.begins_with_data(self._stamps[0], delimiter=delimiter):
+                raise
+            raise DataError(
+                f"{self.files[0]}: the first line looks like data, not names: say --no-header, and --columns A,B,C to "
+                "name the columns; if they are names, name yours with --text-column and --label-column"
+            ) from None
 
     def _read(self, text_columns: Sequence[str], appended: Collection[str] | None) -> Reader:
         """A reader of the columns that the files themselves have."""
         if self.format in ("csv", "tsv"):
             delimiter = delimited.DELIMITERS[self.format]
             return delimited.DelimitedReader(
-                self._stamps, self._own_names, text_columns, delimiter=delimiter, rejects=self._rejects
+                self._stamps,
+                self._own_names,
+                text_columns,
+                delimiter=delimiter,
+                rejects=self._rejects,
+                headless=self._given_names is not None,
             )
         if self.format == "jsonl":
             return jsonlines.JsonLinesReader(
@@ -154,7 +192,7 @@ class Source:
         first = found[0][0]
         for path, (schema, _) in zip(self.files, found, strict=True):
             if duplicates := sorted({name for name in schema.names if schema.names.count(name) > 1}):
-                raise DataError(f"{path}: the column name {duplicates[0]!r} stands more than once")
+                raise DataError(f"{path}: the column name {shown(duplicates[0])} stands more than once")
             if not schema.equals(first):
                 raise DataError(f"{path}: {_difference(schema, first)} than in {self.files[0]}; score it on its own")
         counts = [rows for _, rows in found]
@@ -166,7 +204,8 @@ class Source:
             headers = [jsonlines.read_header(stamp, lenient=lenient) for stamp in self._stamps]
             return tuple(dict.fromkeys(name for header in headers for name in header))
         delimiter = delimited.DELIMITERS[self.format]
-        headers = [delimited.read_header(stamp, delimiter=delimiter) for stamp in self._stamps]
+        given = self._given_names
+        headers = [delimited.read_header(stamp, delimiter=delimiter, names=given) for stamp in self._stamps]
         for path, header in zip(self.files, headers, strict=True):
             if header != headers[0]:
                 raise DataError(
@@ -245,4 +284,4 @@ def _difference(schema: pa.Schema, first: pa.Schema) -> str:
     if schema.names != first.names:
         return f"other columns ({len(schema.names)} against {len(first.names)})"
     name = next((one.name for one, other in zip(schema, first, strict=True) if not one.equals(other)), "")
-    return f"column {name!r} is of another type ({schema.field(name).type}, not {first.field(name).type})"
+    return f"column {shown(name)} is of another type ({schema.field(name).type}, not {first.field(name).type})"

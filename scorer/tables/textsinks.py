@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scorer.errors import DataError
+from scorer.errors import DataError, shown
 from scorer.tables.formats import Compression
 from scorer.tables.rendering import IN_LINE, LINE, json_text, json_values, repeated_field, text_of
 from scorer.tables.streams import Output
@@ -35,8 +35,8 @@ class _TextSink:
         for field in schema:
             if (name := repeated_field(field.type)) is not None:
                 raise DataError(
-                    f"column {field.name!r}: a struct with two fields {name!r}, of which text would lose one; "
-                    "write Parquet or Arrow"
+                    f"column {shown(field.name)}: a struct with two fields {shown(name)}, of which text would "
+                    "lose one; write Parquet or Arrow"
                 )
         self._output = output
         self._schema = schema
@@ -146,7 +146,9 @@ def _spelt(name: str, column: pa.Array) -> list[str]:
     try:
         return [_one_line(value) for value in column.storage.to_pylist()]
     except ValueError as error:
-        raise DataError(f"column {name!r}: its type says JSON, and a value is none; write Parquet or Arrow") from error
+        raise DataError(
+            f"column {shown(name)}: its type says JSON, and a value is none; write Parquet or Arrow"
+        ) from error
 
 
 def _one_line(text: str | None) -> str:

@@ -20,6 +20,7 @@ from scorer.examples.reading import Examples, read_examples
 from scorer.examples.split import stratified_split
 from scorer.examples.targets import label_indices, label_set
 from scorer.runs.console import Console
+from scorer.tables.header import given_names
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,15 @@ class TrainingData:
 def load_data(config: FitConfig, console: Console) -> TrainingData:
     """Read, check and split the data; what was dropped and what the check warns of is a line on the console."""
     where = str(config.train)
+    names = given_names(config)
     if config.label_column is None:
-        refuse_answers(where)
+        refuse_answers(where, names=names)
     train = read_examples(
         where,
         text_columns=config.text_column,
         label_column=config.label_column,
         label_separator=config.label_separator,
+        names=names,
         limit=config.limit,
     )
     _warn_dropped(train, where, console)
@@ -70,6 +73,7 @@ def load_data(config: FitConfig, console: Console) -> TrainingData:
         text_columns=train.columns.texts,
         label_column=name,
         label_separator=config.label_separator,
+        names=names,
     )
     _warn_dropped(valid, str(config.valid), console)
     valid_targets = label_indices(valid.labels, labels, name=name, where=str(config.valid))
