@@ -20,7 +20,7 @@ endef
 export SHOW
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit format bench bench-gpu quality test-gpu test-ray test-slow torture clean
+.PHONY: help demo test check lint types unit format bench bench-gpu quality test-gpu test-ray test-slow torture pictures clean
 .DELETE_ON_ERROR:
 
 help: ## Show what can be made
@@ -80,6 +80,9 @@ bench-gpu: $(ENV) ## Measure scoring on a CUDA device
 
 quality: $(ENV) ## Measure fitted models beside the plain Trainer script: hours; needs SCORER_REALDATA
 	$(BIN)/python jobs/bench/fit_quality.py --write $(QUALITY)
+
+pictures: demo ## Make the pictures of the front page again; needs Chromium or Chrome
+	$(BIN)/python -m jobs.pictures.make_pictures
 
 clean: ## Remove the environment and everything made here, but not models
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build data/*.parquet
