@@ -19,6 +19,7 @@ LONGEST_FILE = 400
 FLOORS = (
     {"errors", "config", "version"},
     {"stores"},
+    {"records"},
     {"tables", "classifier", "runs"},
     {"metrics", "examples"},
     {"reports"},

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from scorer.config import ScoreConfig
 from scorer.engines import in_process
+from scorer.records.lineage import Lineage
 from scorer.runs.console import Console
 from scorer.runs.manifest import Manifest
 from scorer.runs.signals import StopSignals
@@ -65,7 +65,7 @@ def _score(
         scorer = Scorer.build(spec, prepared.directory)
         engine = asdict(scorer.engine)
         job = describe_job(prepared, scorer.engine, labels=scorer.labels, decision=scorer.decision)
-        manifest.facts |= {"output": config.target, "job": job, "engine": engine}
+        manifest.facts |= {"output": config.target, "job": job.as_document(), "engine": engine}
         if (written := output.finished(job)) is not None:
             console.detail(f"{config.target} is complete already")
             tally.recall(written)
@@ -91,7 +91,7 @@ def _score(
         _warn_of_drift(tally, console)
         # Before the output: whoever finds that finds what is not in it, too.
         keep_rejects()
-        output.publish(job | tally.lineage)
+        output.publish(tally.found(job))
     return summarize(tally, output=config.target, engine=engine, pace=pace)
 
 
@@ -111,7 +111,7 @@ def _run(
 class _OnlyPart:
     """All rows of the input, `prepared`, bound for the `output` of a `job`; the rows that are read are counted."""
 
-    def __init__(self, prepared: Preparation, output: Output, job: dict[str, Any], tally: Tally) -> None:
+    def __init__(self, prepared: Preparation, output: Output, job: Lineage, tally: Tally) -> None:
         self.prepared = prepared
         self._output = output
         self._job = job

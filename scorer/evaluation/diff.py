@@ -23,6 +23,8 @@ from scorer.errors import DataError, Interrupted
 from scorer.evaluation.comparison import Comparison
 from scorer.evaluation.diff_preparation import ANSWERS, ROW, Prepared, prepare
 from scorer.examples.targets import label_values, missing_labels, plain_column, spellings
+from scorer.records.job import JobSpec, ModelRecord
+from scorer.records.lineage import Lineage
 from scorer.runs.console import Console
 from scorer.runs.signals import StopSignals
 from scorer.scoring.answers import Answers
@@ -269,14 +271,10 @@ def _rows(table: pa.Table, places: NDArray[np.int64]) -> pa.Table:
     return pa.concat_tables([table.slice(0, 0), *(table.slice(run[0], len(run)) for run in runs)])
 
 
-def _lineage(prepared: Prepared) -> dict[str, Any]:
-    return {
-        "diff": True,
-        "old": {"fingerprint": prepared.old.fingerprint},
-        "new": {"fingerprint": prepared.new.fingerprint},
-        "input": {"fingerprint": prepared.source.fingerprint()},
-        "versions": {"scorer": __version__},
-    }
+def _lineage(prepared: Prepared) -> Lineage:
+    models = {role: ModelRecord(fingerprint=getattr(prepared, role).fingerprint) for role in ("old", "new")}
+    job = JobSpec(kind="diff", models=models, versions={"scorer": __version__})
+    return Lineage(job=job, input=prepared.source.fingerprint())
 
 
 def _conclude(summary: DiffSummary, console: Console) -> None:

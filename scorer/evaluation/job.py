@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from scorer.config import EvaluateConfig
 from scorer.errors import Interrupted
 from scorer.evaluation.preparation import Prepared, prepare
+from scorer.records.job import JobSpec, ModelRecord
+from scorer.records.lineage import Lineage
 from scorer.runs.console import Console
 from scorer.runs.signals import StopSignals
 from scorer.tables.listing import Unread
@@ -138,13 +140,13 @@ def _write(prepared: Prepared, predicted: Predicted, findings: Findings) -> None
     from scorer.stores.atomic import write_whole
 
     config = prepared.config
-    lineage = {
-        "evaluation": True,
-        "model": {"fingerprint": prepared.directory.fingerprint},
-        "input": {"fingerprint": prepared.examples.fingerprint},
-        "folds": config.folds,
-        "versions": {"scorer": __version__},
-    }
+    job = JobSpec(
+        kind="evaluate",
+        models={"model": ModelRecord(fingerprint=prepared.directory.fingerprint)},
+        options={"folds": config.folds},
+        versions={"scorer": __version__},
+    )
+    lineage = Lineage(job=job, input=prepared.examples.fingerprint)
     if config.rows is not None:
         write_rows(config.rows, ranked_rows(findings, prepared.examples), lineage=lineage)
     if config.report is not None:

@@ -7,7 +7,6 @@ is on the page.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +14,7 @@ import pyarrow as pa
 from scorer.config import WINDOW_ROWS
 from scorer.evaluation.findings import Findings
 from scorer.examples.reading import Examples
+from scorer.records.lineage import Lineage
 from scorer.tables.formats import format_of
 from scorer.tables.lineage import lineage_metadata
 from scorer.tables.table_file import table_file
@@ -62,7 +62,7 @@ def ranked_rows(findings: Findings, examples: Examples) -> pa.Table:
     )
 
 
-def write_rows(target: Path, table: pa.Table, *, lineage: dict[str, Any]) -> None:
+def write_rows(target: Path, table: pa.Table, *, lineage: Lineage) -> None:
     """Write `table` as `target`, in the format of its ending; the file appears whole or not at all."""
     format = format_of(target)
     assert format is not None, "preparation refuses other endings; this is a bug"

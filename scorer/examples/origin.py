@@ -7,27 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from scorer.errors import DataError, UsageError
 from scorer.examples.columns import LABEL_NAMES
+from scorer.records.lineage import Lineage
 from scorer.tables.lineage import read_lineage
 from scorer.tables.source import Source
-
-_MARKS = {"evaluation": "evaluate", "diff": "diff"}
-
-
-def written_by(lineage: dict[str, Any] | None) -> str | None:
-    """The command that wrote a file with this `lineage`: score, evaluate or diff; None without a lineage."""
-    if lineage is None:
-        return None
-    return next((command for mark, command in _MARKS.items() if lineage.get(mark)), "score")
-
-
-def prefix_of(lineage: dict[str, Any]) -> str:
-    """What stands before the names of the columns that a score job appended."""
-    options = lineage.get("options")
-    return str(options.get("prefix", "")) if isinstance(options, dict) else ""
 
 
 def holds_predictions(source: Source, column: str) -> bool:
@@ -64,11 +49,11 @@ def _prefixes(source: Source) -> Iterator[str]:
     """Those of the answers that the files of `source` hold by their lineages. Rows that `diff` wrote have answers named
     old_ and new_, and a `score` that the data had."""
     for lineage in map(_lineage, source.files):
-        if lineage is not None and written_by(lineage) != "diff":
-            yield prefix_of(lineage)
+        if lineage is not None and lineage.kind != "diff":
+            yield lineage.job.prefix
 
 
-def _lineage(path: Path) -> dict[str, Any] | None:
+def _lineage(path: Path) -> Lineage | None:
     """None also where the footer's entry is somebody else's."""
     try:
         return read_lineage(path)

@@ -11,7 +11,6 @@ from typing import Any
 
 from scorer.classifier.anatomy import parameters_by_part
 from scorer.classifier.directory import ModelDirectory, open_model
-from scorer.examples.origin import written_by
 from scorer.tables.lineage import read_lineage
 from scorer.tables.source import Source
 
@@ -45,7 +44,7 @@ def inspect_file(path: Path) -> dict[str, Any]:
     source = Source.open(str(path))
     reader = source.read()
     lineage = read_lineage(path) if source.format == "parquet" else None
-    writer = written_by(lineage)
+    writer = lineage.kind if lineage is not None else None
     return {
         "kind": "file",
         "path": str(path),
@@ -54,5 +53,5 @@ def inspect_file(path: Path) -> dict[str, Any]:
         "columns": {field.name: str(field.type) for field in reader.schema},
         "scored": writer == "score",
         "written_by": writer,
-        "lineage": lineage,
+        "lineage": lineage.as_document() if lineage is not None else None,
     }

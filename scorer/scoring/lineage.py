@@ -1,7 +1,6 @@
-"""What an output says of where it came from: the document under the footer's key `scorer`.
+"""What decides the output of a score job, and the name under which its scores are kept.
 
-Which options are in it follows from what each setting affects. No clock time is in it, so the same job on the same
-input gives the same bytes.
+Which options are in either follows from what each setting affects.
 """
 
 from __future__ import annotations
@@ -18,10 +17,11 @@ from scorer.classifier.engine import Engine
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.long_text import LongText
 from scorer.config import FrameConfig, identity
+from scorer.records.job import JobSpec, ModelRecord
+from scorer.records.lineage import Lineage
 from scorer.scoring.preparation import Preparation
 from scorer.version import __version__
 
-LINEAGE_VERSION = 2
 # The libraries whose version can change a logit; one more where it computes them.
 _LOGIT_LIBRARIES = ("tokenizers", "torch", "transformers")
 _ENGINE_LIBRARIES = {"openvino": ("openvino",)}
@@ -33,8 +33,8 @@ def _versions(libraries: tuple[str, ...], engine: Engine) -> dict[str, str]:
     return {name: version(name) for name in libraries + _ENGINE_LIBRARIES.get(engine.backend, ())}
 
 
-def describe_job(prepared: Preparation, engine: Engine, *, labels: LabelSet, decision: Decision) -> dict[str, Any]:
-    """Everything that decides the output; two runs with an equal description write the same scores."""
+def describe_job(prepared: Preparation, engine: Engine, *, labels: LabelSet, decision: Decision) -> Lineage:
+    """The job and its input, before anything was found out of its rows."""
     config = prepared.config
     resolved = _engine_settings(engine) | {
         "model": prepared.directory.fingerprint,
@@ -45,18 +45,15 @@ def describe_job(prepared: Preparation, engine: Engine, *, labels: LabelSet, dec
         "rejects": prepared.rejected,
     }
     options = identity(config, "logits", "answers", "output", resolved=resolved)
-    return {
-        "lineage_version": LINEAGE_VERSION,
-        "model": {
-            "fingerprint": options.pop("model"),
-            "decision": dataclasses.asdict(decision),
-            "labels": list(labels.names),
-            "long_text": dataclasses.asdict(_long_text(prepared.directory)),
-        },
-        "input": {"fingerprint": options.pop("source")},
-        "options": options,
-        "versions": {"scorer": __version__} | _versions(_OUTPUT_LIBRARIES + _LOGIT_LIBRARIES, engine),
-    }
+    model = ModelRecord(
+        fingerprint=options.pop("model"),
+        labels=labels.names,
+        decision=dataclasses.asdict(decision),
+        long_text=dataclasses.asdict(_long_text(prepared.directory)),
+    )
+    source = options.pop("source")
+    versions = {"scorer": __version__} | _versions(_OUTPUT_LIBRARIES + _LOGIT_LIBRARIES, engine)
+    return Lineage(job=JobSpec(kind="score", models={"model": model}, options=options, versions=versions), input=source)
 
 
 def logit_fingerprint(directory: ModelDirectory, engine: Engine) -> str:

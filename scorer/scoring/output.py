@@ -7,17 +7,17 @@ Does not know how rows were scored.
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import pyarrow as pa
 
 from scorer.config import FileFormat
 from scorer.errors import DataError, OutputRefused, ScorerError
+from scorer.records.lineage import Lineage
 from scorer.stores.atomic import AtomicFile
 from scorer.stores.workspace import Workspace
 from scorer.tables.lineage import lineage_metadata, read_lineage
@@ -29,20 +29,20 @@ class Output(Protocol):
 
     directory: Path
 
-    def finished(self, job: dict[str, Any]) -> dict[str, Any] | None:
+    def finished(self, job: Lineage) -> Lineage | None:
         """The lineage of what an earlier run has written of this very `job`, None when there is nothing; OutputRefused
         when something else stands there."""
         ...
 
-    def unfinished_run(self, job: dict[str, Any]) -> int | None:
+    def unfinished_run(self, job: Lineage) -> int | None:
         """The number of the run that began this very `job` here and was interrupted, or None."""
         ...
 
-    def begin(self, job: dict[str, Any], run: int, schema: pa.Schema) -> Sink:
+    def begin(self, job: Lineage, run: int, schema: pa.Schema) -> Sink:
         """A sink for tables of `schema`; from here on an interrupted `job` can be continued as the same `run`."""
         ...
 
-    def publish(self, lineage: dict[str, Any]) -> None:
+    def publish(self, lineage: Lineage) -> None:
         """Complete the output with its `lineage` and make it visible."""
         ...
 
@@ -69,29 +69,29 @@ class FileOutput:
             self.close()
             raise
 
-    def finished(self, job: dict[str, Any]) -> dict[str, Any] | None:
+    def finished(self, job: Lineage) -> Lineage | None:
         if not self._target.exists():
             return None
         lineage = self._lineage()
-        if lineage is not None and _job_of(lineage) == _as_json(job):
+        if lineage is not None and lineage.same_job(job):
             self._done = True
             return lineage
         if self._force or self.unfinished_run(job) is not None:
             return None
         raise OutputRefused(f"{self._target}: exists, and another job wrote it; --force replaces it")
 
-    def unfinished_run(self, job: dict[str, Any]) -> int | None:
+    def unfinished_run(self, job: Lineage) -> int | None:
         left = self._workspace.recall()
-        return int(left["run"]) if left is not None and left.get("job") == _as_json(job) else None
+        return int(left["run"]) if left is not None and left.get("job") == job.as_document() else None
 
-    def begin(self, job: dict[str, Any], run: int, schema: pa.Schema) -> Sink:
+    def begin(self, job: Lineage, run: int, schema: pa.Schema) -> Sink:
         if self.unfinished_run(job) != run:
-            self._workspace.remember({"job": job, "run": run})
+            self._workspace.remember({"job": job.as_document(), "run": run})
         self._file = AtomicFile(self._target, temporary=self.directory / f"partial.{self._target.name}")
         self._sink = open_sink(self._file.temporary, format=self._format, schema=schema)
         return self._sink
 
-    def publish(self, lineage: dict[str, Any]) -> None:
+    def publish(self, lineage: Lineage) -> None:
         assert self._sink is not None, "begin comes first; this is a bug"
         assert self._file is not None, "begin comes first; this is a bug"
         self._file.check()
@@ -108,7 +108,7 @@ class FileOutput:
         if self._lineage() is None:
             raise OutputRefused(f"{self._target}: exists, and scorer cannot tell what wrote it; --force replaces it")
 
-    def _lineage(self) -> dict[str, Any] | None:
+    def _lineage(self) -> Lineage | None:
         """What wrote the target; None when it does not say, as a file that is no Parquet at all does not."""
         try:
             return read_lineage(self._target) if self._format == "parquet" else None
@@ -139,17 +139,17 @@ class StreamOutput:
         self._sink: Sink | None = None
         self.directory = Path(tempfile.mkdtemp(prefix="scorer-"))
 
-    def finished(self, job: dict[str, Any]) -> dict[str, Any] | None:  # noqa: ARG002  a stream is never done before
+    def finished(self, job: Lineage) -> Lineage | None:  # noqa: ARG002  a stream is never done before
         return None
 
-    def unfinished_run(self, job: dict[str, Any]) -> int | None:  # noqa: ARG002
+    def unfinished_run(self, job: Lineage) -> int | None:  # noqa: ARG002
         return None
 
-    def begin(self, job: dict[str, Any], run: int, schema: pa.Schema) -> Sink:  # noqa: ARG002
+    def begin(self, job: Lineage, run: int, schema: pa.Schema) -> Sink:  # noqa: ARG002
         self._sink = open_sink(sys.stdout.buffer, format=self._format, schema=schema)
         return self._sink
 
-    def publish(self, lineage: dict[str, Any]) -> None:
+    def publish(self, lineage: Lineage) -> None:
         assert self._sink is not None, "begin comes first; this is a bug"
         self._sink.close(lineage_metadata(lineage))
         self._sink = None
@@ -159,12 +159,3 @@ class StreamOutput:
         if self._sink is not None:
             self._sink.abort()
         shutil.rmtree(self.directory, ignore_errors=True)
-
-
-def _as_json(job: dict[str, Any]) -> Any:
-    return json.loads(json.dumps(job))
-
-
-def _job_of(lineage: dict[str, Any]) -> dict[str, Any]:
-    """What decided the output; what was found out about its rows is left out."""
-    return {key: value for key, value in lineage.items() if key not in ("counts", "drift")}

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from scorer.classifier.profile import Profile
 from scorer.errors import ScorerError
+from scorer.records.lineage import Counts, DriftRecord, Lineage
 from scorer.runs.memory import peak_memory_mib
 from scorer.scoring.drift import Drift, WindowStats, compare
 from scorer.scoring.pipeline import Pace
@@ -48,12 +48,11 @@ class Tally:
         if window.stats is not None:
             self.stats = window.stats if self.stats is None else self.stats + window.stats
 
-    def recall(self, lineage: Mapping[str, Any]) -> None:
+    def recall(self, lineage: Lineage) -> None:
         """Count what an earlier run has written, from the `lineage` of its output."""
-        counts = lineage.get("counts", {})
-        self.rows = counts.get("rows", 0)
-        self.statuses = Counter(counts.get("statuses", {}))
-        self.recalled = Drift(**lineage["drift"]) if "drift" in lineage else None
+        if lineage.counts is not None:
+            self.rows, self.statuses = lineage.counts.rows, Counter(lineage.counts.statuses)
+        self.recalled = Drift(**vars(lineage.drift)) if lineage.drift is not None else None
 
     def check(self) -> None:
         """ScorerError unless every row read was written, with one status: anything else must not be published."""
@@ -93,11 +92,10 @@ class Tally:
         """How far the rows so far are from the training data; None without a profile of that."""
         return compare(self.profile, self.stats) if self.profile and self.stats else self.recalled
 
-    @property
-    def lineage(self) -> dict[str, Any]:
-        """What the output says of its rows: the same whenever and however often the job was interrupted."""
+    def found(self, job: Lineage) -> Lineage:
+        """`job` and what the output says of its rows: the same whenever and however often the job was interrupted."""
         drift = self.drift
-        return {"counts": self.counts} | ({"drift": drift.as_dict()} if drift else {})
+        return job.with_found(counts=Counts(**self.counts), drift=DriftRecord(**drift.as_dict()) if drift else None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,8 @@ from scorer.classifier.directory import ModelDirectory, find_model
 from scorer.classifier.metadata import METADATA_FILE, ModelMetadata, sha256
 from scorer.config import WINDOW_ROWS, WINDOW_TEXT_BYTES
 from scorer.errors import DataError, ModelError, ScorerError
-from scorer.examples.origin import prefix_of
+from scorer.records.document import to_document
+from scorer.records.lineage import Lineage
 from scorer.scoring.inspection import describe_model, inspect_file
 from scorer.scoring.status import NAMES, SCORED_NAMES
 from scorer.tables.source import Source
@@ -88,7 +89,7 @@ def _load(directory: ModelDirectory, files: dict[str, str]) -> Verified:
 
 def _recount(path: Path, document: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
     """Read all of `path`: what contradicts its lineage, and the counts that were found."""
-    lineage = document["lineage"] if document["scored"] else None
+    lineage = Lineage.of_document(document["lineage"], where=str(path)) if document["scored"] else None
     reader = Source.open(str(path)).read()
     columns = _appended(lineage, reader.schema) if lineage is not None else None
     if lineage is not None and columns is None:
@@ -115,9 +116,9 @@ def _validate(window: pa.Table, path: Path) -> None:
         raise DataError(f"{path}: holds values that its types do not allow; write the file again") from error
 
 
-def _appended(lineage: dict[str, Any], schema: pa.Schema) -> tuple[str, str, str] | None:
+def _appended(lineage: Lineage, schema: pa.Schema) -> tuple[str, str, str] | None:
     """The names of status, score and confidence; None when one is not in `schema`, or the status is no text."""
-    prefix = prefix_of(lineage)
+    prefix = lineage.job.prefix
     names = (f"{prefix}score_status", f"{prefix}score", f"{prefix}confidence")
     return names if set(names) <= set(schema.names) and is_text(schema.field(names[0]).type) else None
 
@@ -136,9 +137,9 @@ def _contradictions(window: pa.Table, columns: tuple[str, str, str]) -> int:
     return int(window.num_rows) - agreeing
 
 
-def _problems(lineage: dict[str, Any], counts: dict[str, Any], unlike: int) -> list[str]:
+def _problems(lineage: Lineage, counts: dict[str, Any], unlike: int) -> list[str]:
     problems = []
-    if lineage.get("counts") != counts:
+    if lineage.counts is None or to_document(lineage.counts) != counts:
         problems.append(f"its lineage counts other rows or statuses than were read ({counts['rows']} rows)")
     if unlike:
         problems.append(f"{unlike} rows whose score and status contradict each other")

@@ -81,7 +81,7 @@ def test_what_changes_between_two_models(compare, models, table, tmp_path, monke
     assert [row["id"] for row in rows] == changed
     assert [(row["old_score"], row["new_score"]) for row in rows] == [(old[i][0], new[i][0]) for i in changed]
     assert [row["new_confidence"] for row in rows] == pytest.approx([new[i][1] for i in changed], abs=1e-5)
-    assert json.loads(pq.read_metadata(tmp_path / "rows.parquet").metadata[b"scorer"])["diff"]
+    assert json.loads(pq.read_metadata(tmp_path / "rows.parquet").metadata[b"scorer"])["kind"] == "diff"
     verified = verify_file(tmp_path / "rows.parquet")
     assert (verified.error, verified.document["scored"], verified.document["written_by"]) == (None, False, "diff")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.parquet", "rows.parquet"]

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from scorer.records.job import JobSpec, ModelRecord
+from scorer.records.lineage import Lineage
 from scorer.tables.lineage import lineage_metadata
 from scorer.tables.sink import open_sink
 from tests.tables.mutants import Mutant, outcomes
@@ -47,7 +49,11 @@ def files(folder: Path) -> list[Path]:
     sink = open_sink(paths[0], format="parquet", schema=table.schema)
     for begin in range(0, ROWS, 400):
         sink.write(table.slice(begin, 400))
-    sink.close(lineage_metadata({"rows": ROWS}))
+    sink.close(
+        lineage_metadata(
+            Lineage(job=JobSpec(kind="score", models={"model": ModelRecord(fingerprint="m")}), input="rows")
+        )
+    )
     for number, options in enumerate(WRITERS.values()):
         paths.append(folder / f"{number}.parquet")
         pq.write_table(table, paths[-1], write_page_checksum=True, row_group_size=700, **options)

@@ -21,6 +21,8 @@ from hypothesis import strategies as st
 
 from scorer.config import FileFormat
 from scorer.errors import DataError, StorageError
+from scorer.records.job import JobSpec, ModelRecord
+from scorer.records.lineage import Counts, Lineage
 from scorer.tables.lineage import lineage_metadata, read_lineage
 from scorer.tables.sink import open_sink
 from scorer.tables.source import Source
@@ -140,7 +142,8 @@ def test_parquet_pages_have_checksums_and_every_table_is_a_row_group(tmp_path: P
 
 def test_lineage_is_in_the_footer(tmp_path: Path) -> None:
     path = tmp_path / "out.parquet"
-    lineage = {"model": "abc", "counts": {"ok": 1}}
+    job = JobSpec(kind="score", models={"model": ModelRecord(fingerprint="abc")})
+    lineage = Lineage(job=job, input="rows", counts=Counts(rows=1, statuses={"ok": 1}))
     write(path, pa.table({"a": [1]}), format="parquet", metadata=lineage_metadata(lineage))
     assert read_lineage(path) == lineage
     write(path, pa.table({"a": [1]}), format="parquet")

@@ -1,0 +1,141 @@
+"""What an output says of where it came from: the document under the footer's key `scorer`.
+
+No clock time is in it, so the same job on the same input gives the same bytes. Documents of version 1, which named its
+command by a mark or not at all, are read too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self, get_args
+
+from scorer.errors import DataError
+from scorer.records.document import from_document, to_document
+from scorer.records.job import ROLES, JobSpec, Kind
+
+LINEAGE_VERSION = 2
+_MARKS: Mapping[str, Kind] = {"evaluation": "evaluate", "diff": "diff"}
+_FOUND = ("counts", "drift")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """Rows in all and by `score_status`."""
+
+    rows: int
+    statuses: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriftRecord:
+    """How far the scored rows are from the model's training data: see `scorer.scoring.drift.Drift`."""
+
+    rows: int
+    psi: Mapping[str, float]
+    chance: Mapping[str, float]
+    truncated_share: float
+    truncated_share_change: float
+    unknown_share: float | None = None
+    unknown_share_change: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lineage:
+    """The `job`, the fingerprint of its `input`, and what was found out about the rows when they were scored."""
+
+    job: JobSpec
+    input: str
+    counts: Counts | None = None
+    drift: DriftRecord | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """The command that wrote the output."""
+        return self.job.kind
+
+    def same_job(self, other: Self) -> bool:
+        """Whether both are the same job on the same input, whatever was found out about the rows."""
+        return (self.job, self.input) == (other.job, other.input)
+
+    def with_found(self, *, counts: Counts, drift: DriftRecord | None) -> Self:
+        """The same, when the rows have been scored."""
+        return replace(self, counts=counts, drift=drift)
+
+    def as_document(self) -> dict[str, Any]:
+        """JSON types only."""
+        document: dict[str, Any] = {
+            "lineage_version": LINEAGE_VERSION,
+            "kind": self.kind,
+            **{role: _without_none(to_document(model)) for role, model in self.job.models.items()},
+            "input": {"fingerprint": self.input},
+            "options": to_document(self.job)["options"],
+            "versions": dict(self.job.versions),
+        }
+        found = {name: to_document(record) for name in _FOUND if (record := getattr(self, name)) is not None}
+        return document | found
+
+    @classmethod
+    def of_document(cls, document: Any, *, where: str) -> Self:
+        """The lineage that `document` tells. DataError, which begins with `where`, when scorer wrote no such document,
+        or a later version did."""
+        if not isinstance(document, dict):
+            raise DataError(f"{where}: {type(document).__name__}, not an object")
+        document = _upgraded(document, where)
+        version = document.pop("lineage_version")
+        if type(version) is not int or version != LINEAGE_VERSION:
+            raise DataError(f"{where}: lineage of version {version!r:.20}; this scorer reads up to {LINEAGE_VERSION}")
+        if (kind := document.pop("kind", None)) not in get_args(Kind):
+            raise DataError(f"{where}: of no kind that this scorer knows")
+        models = {role: _model(document.pop(role, None), where, role) for role in ROLES[kind]}
+        source = document.pop("input", None)
+        if not isinstance(source, dict) or source.keys() != {"fingerprint"}:
+            raise DataError(f"{where}: input: an object with a fingerprint is expected")
+        job = {name: document.pop(name, {}) for name in ("options", "versions")}
+        found = {name: document.pop(name, None) for name in _FOUND}
+        if document:
+            raise DataError(f"{where}: unknown key {', '.join(sorted(map(repr, document)))}")
+        spec = from_document(JobSpec, {"kind": kind, "models": models, **job}, where=where)
+        flat = {"job": to_document(spec), "input": source["fingerprint"], **found}
+        return from_document(cls, flat, where=where)
+
+
+def _model(document: Any, where: str, role: str) -> dict[str, Any]:
+    """All keys of a `ModelRecord`, of which those that a job has no use for are left out of a document."""
+    if not isinstance(document, dict):
+        raise DataError(f"{where}: {role}: an object is expected")
+    return dict.fromkeys(("labels", "decision", "long_text")) | document
+
+
+def _without_none(document: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if value is not None}
+
+
+def _upgraded(document: dict[str, Any], where: str) -> dict[str, Any]:
+    """A copy of `document` as the present version has it."""
+    document = dict(document)
+    marks = [mark for mark in _MARKS if document.get(mark) is True]
+    if "kind" in document or (document.get("lineage_version") != 1 and not marks):
+        if "lineage_version" not in document:
+            raise DataError(f"{where}: not a lineage that scorer wrote")
+        return document
+    if len(marks) > 1:
+        raise DataError(f"{where}: of two kinds at once")
+    kind: Kind = _MARKS[marks[0]] if marks else "score"
+    for mark in marks:
+        del document[mark]
+    document |= {"lineage_version": LINEAGE_VERSION, "kind": kind}
+    if "folds" in document:
+        document["options"] = {"folds": document.pop("folds")}
+    options, model = document.get("options"), document.get("model")
+    if kind == "score" and isinstance(options, dict) and isinstance(model, dict):
+        options = dict(options)
+        if "text_columns" in options:
+            options["text_column"] = options.pop("text_columns")
+        document["model"] = {**model, "long_text": options.pop("long_text", None)}
+        document["options"] = options
+    drift = document.get("drift")
+    if isinstance(drift, dict):
+        # Outputs of the earliest version count no unknown tokens.
+        document["drift"] = {"unknown_share": None, "unknown_share_change": None} | drift
+    return document

@@ -1,0 +1,97 @@
+"""The receipt of a part: what a finished file of the output says of itself, so that nobody needs to read it again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from scorer.errors import DataError
+from scorer.records.shard import Shard
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriftSums:
+    """What the scored rows looked like, counted in the bins of the model's profile: sums, so that parts can be added.
+
+    `lengths`, `labels` and `confidences` are counts of the `rows`, `unknowns` of the share of their tokens that is
+    unknown. `truncated` of the rows are longer than the model can see, `unknown_tokens` of their `tokens` are unknown.
+    """
+
+    rows: int
+    lengths: tuple[int, ...]
+    labels: tuple[int, ...]
+    confidences: tuple[int, ...]
+    unknowns: tuple[int, ...]
+    truncated: int
+    tokens: int
+    unknown_tokens: int
+
+    def __add__(self, other: Self) -> Self:
+        """The rows of both. DataError where they were counted in different bins, hence by different models."""
+        return type(self)(**{name: _added(ours, vars(other)[name]) for name, ours in vars(self).items()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartRecord:
+    """One part: what it was made of, and what is in it.
+
+    name      of the part within the output
+    shard     the input
+    job       the fingerprint of the `JobSpec`
+    rows      in all; `statuses` has them by `score_status`
+    rejected  malformed records that were set aside, and are no rows
+    content   the hash of the part's bytes (hexadecimal), which are `size` many
+    drift     what the rows looked like; None where the model has no profile
+    """
+
+    name: str
+    shard: Shard
+    job: str
+    rows: int
+    content: str
+    size: int
+    statuses: Mapping[str, int] = field(default_factory=dict)
+    rejected: int = 0
+    tokens: int = 0
+    drift: DriftSums | None = None
+
+    def is_current(self, *, job: str, shard: Shard) -> bool:
+        """Whether the part is what this `job`, a fingerprint, would make of `shard`."""
+        return self.job == job and self.shard.fingerprint == shard.fingerprint
+
+
+@dataclass(frozen=True, kw_only=True)
+class Totals:
+    """The sums of several parts, for limits, drift and the manifest."""
+
+    parts: int = 0
+    rows: int = 0
+    statuses: Mapping[str, int] = field(default_factory=dict)
+    rejected: int = 0
+    tokens: int = 0
+    drift: DriftSums | None = None
+
+    @classmethod
+    def of(cls, records: Iterable[PartRecord]) -> Self:
+        """The sums of `records`, in whatever order they come."""
+        parts, rows, rejected, tokens, statuses = 0, 0, 0, 0, Counter[str]()
+        drift: DriftSums | None = None
+        for record in records:
+            parts, rows = parts + 1, rows + record.rows
+            rejected, tokens = rejected + record.rejected, tokens + record.tokens
+            statuses.update(record.statuses)
+            if record.drift is not None:
+                drift = record.drift if drift is None else drift + record.drift
+        statuses_by_name = dict(sorted(statuses.items()))
+        return cls(parts=parts, rows=rows, statuses=statuses_by_name, rejected=rejected, tokens=tokens, drift=drift)
+
+
+def _added(ours: Any, theirs: Any) -> Any:
+    """The sum of two counts, or of two histograms bin by bin."""
+    if isinstance(ours, int):
+        return ours + theirs
+    if len(ours) != len(theirs):
+        raise DataError(f"parts counted in {len(ours)} and in {len(theirs)} bins are not of one model; score them anew")
+    return tuple(a + b for a, b in zip(ours, theirs, strict=True))
