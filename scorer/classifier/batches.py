@@ -13,23 +13,24 @@ from numpy.typing import NDArray
 _COST_OF_A_BATCH = 0.025
 
 
-def plan(lengths: NDArray[np.int64], *, budget: int) -> list[NDArray[np.int64]]:
+def plan(lengths: NDArray[np.int64], *, budget: int, most_squares: int | None = None) -> list[NDArray[np.int64]]:
     """Batches of rows, longest first, each at most `budget` tokens after padding to its longest row.
 
-    `lengths` (n,) is tokens a row. Every row is in exactly one batch; a row longer than the budget is a batch of its
-    own. Equal lengths keep their input order, so that the plan depends on nothing but its arguments.
+    `lengths` (n,) is tokens a row. The rows times the square of the longest are at most `most_squares`, if that is
+    given. Every row is in exactly one batch; a row that exceeds what a batch may have is a batch of its own. Equal
+    lengths keep their input order, so that the plan depends on nothing but its arguments.
     """
     order = np.argsort(-lengths, kind="stable")
     descending = np.maximum(lengths[order], 1)
     batches = []
-    for start, stop in _neighbours(descending, budget=budget):
-        count = -(-(stop - start) // _most_rows(descending[start], budget=budget))
+    for start, stop in _neighbours(descending, budget=budget, most_squares=most_squares):
+        count = -(-(stop - start) // _most_rows(descending[start], budget=budget, most_squares=most_squares))
         rows = -(-(stop - start) // count)
         batches += [order[first : min(first + rows, stop)] for first in range(start, stop, rows)]
     return batches
 
 
-def _neighbours(descending: NDArray[np.int64], *, budget: int) -> list[tuple[int, int]]:
+def _neighbours(descending: NDArray[np.int64], *, budget: int, most_squares: int | None) -> list[tuple[int, int]]:
     """Cut rows, longest first, into the runs (start, stop) that cost least when each is padded to its longest.
 
     Equal lengths stay together, so dynamic programming over the distinct ones finds the cheapest cuts: from the
@@ -41,7 +42,7 @@ def _neighbours(descending: NDArray[np.int64], *, budget: int) -> list[tuple[int
     for i in reversed(range(len(starts) - 1)):
         longest = descending[starts[i]]
         rows = starts[i + 1 :] - starts[i]
-        batches = -(-rows // _most_rows(longest, budget=budget))
+        batches = -(-rows // _most_rows(longest, budget=budget, most_squares=most_squares))
         costs = rows * longest + batches * (_COST_OF_A_BATCH * budget) + cost[i + 1 :]
         best = int(costs.argmin())
         cost[i], end[i] = costs[best], i + 1 + best
@@ -53,5 +54,7 @@ def _neighbours(descending: NDArray[np.int64], *, budget: int) -> list[tuple[int
     return runs
 
 
-def _most_rows(longest: np.int64, *, budget: int) -> int:
-    return max(budget // int(longest), 1)
+def _most_rows(longest: np.int64, *, budget: int, most_squares: int | None) -> int:
+    length = int(longest)
+    most = budget // length
+    return max(most if most_squares is None else min(most, most_squares // length**2), 1)

@@ -14,12 +14,7 @@ from numpy.typing import NDArray
 
 from scorer.classifier import batches
 from scorer.classifier.decision import Decision
-from scorer.classifier.device import (
-    bound_kernel_caches,
-    choose_device,
-    choose_precision,
-    use_kernels_without_plans,
-)
+from scorer.classifier.device import choose_device, choose_precision
 from scorer.classifier.directory import FileStamp, ModelDirectory
 from scorer.classifier.engine import Engine
 from scorer.classifier.forward import DeviceOutOfMemory, Forward
@@ -31,6 +26,7 @@ from scorer.classifier.inputs import EncodedInputs
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.loading import LoadedModel, load
 from scorer.classifier.long_text import LongText
+from scorer.classifier.runtime import bound_kernel_caches, use_kernels_without_plans
 from scorer.classifier.tokenization import TextEncoder
 from scorer.classifier.workers import Workers, worker_count
 from scorer.config import Backend, FrameConfig, Precision
@@ -39,6 +35,12 @@ from scorer.errors import DeviceError, ModelError
 # Batches of two thousand tokens stay within a core's share of the caches; a GPU needs more to be busy.
 _CPU_BATCH_TOKENS = 2_048
 _GPU_BATCH_TOKENS = 32_768
+# Models whose attention no fused kernel computes hold several numbers, of two bytes at least, for each row, head and
+# pair of tokens: about a GiB for a batch of so many scores. With 12 heads that is 21 texts of 512 tokens.
+_KEEP_SCORES = ("deberta", "deberta-v2")
+_SCORES_OF_A_BATCH = 1 << 26
+# More rows than this share that have to be computed again are a reason for another precision.
+_MANY_NONFINITE = 0.01
 
 
 class Classifier:
@@ -54,12 +56,13 @@ class Classifier:
         backend: Backend = "auto",
         batch_tokens: int | None = None,
     ) -> None:
-        where = choose_device(device)
+        chosen_device = choose_device(device)
+        where = chosen_device.device
         bound_kernel_caches()
         use_kernels_without_plans(where)
         stamp = directory.stamp()
         loaded = load(directory, max_length=max_length)
-        exact = choose_precision(precision, where)
+        exact = choose_precision(precision, where, own=directory.dtype)
         self._workers = Workers(worker_count(where), where)
         try:
             with memory_errors():
@@ -85,6 +88,8 @@ class Classifier:
             batch_tokens=batch_tokens or default_tokens,
             max_length=loaded.max_length,
         )
+        self._most_squares = _most_squares(loaded)
+        self._device_concern = chosen_device.concern
         self._forward = ResilientForward(
             chosen.forward,
             in_fp32=lambda: _padded_fp32(_load_again(directory, stamp, max_length=max_length), where),
@@ -105,7 +110,7 @@ class Classifier:
 
     def plan(self, lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         """Batches of rows for inputs of `lengths` (n,) tokens."""
-        return batches.plan(lengths, budget=self.engine.batch_tokens)
+        return batches.plan(lengths, budget=self.engine.batch_tokens, most_squares=self._most_squares)
 
     def forward(
         self, inputs: EncodedInputs, plan: Sequence[NDArray[np.int64]]
@@ -142,6 +147,26 @@ class Classifier:
     def back_offs(self) -> int:
         """How many batches were halved so far, because they did not fit the device's memory."""
         return self._forward.back_offs
+
+    @property
+    def concerns(self) -> list[str]:
+        """What a person should be told about the device and about the rows so far."""
+        found = [] if self._device_concern is None else [self._device_concern]
+        rows, again = self._forward.rows, self._forward.recomputed
+        if again > _MANY_NONFINITE * rows:
+            found.append(
+                f"{again} of {rows} rows ({again / rows:.1%}) gave numbers that are not finite in "
+                f"{self.engine.precision} and were computed again in fp32, which is slow; try --precision bf16 or fp32"
+            )
+        return found
+
+
+def _most_squares(loaded: LoadedModel) -> int | None:
+    """The most rows times length squared of a batch, where a model keeps all scores of its attention; else None."""
+    config = loaded.model.config
+    if config.model_type not in _KEEP_SCORES:
+        return None
+    return max(_SCORES_OF_A_BATCH // max(int(config.num_attention_heads), 1), 1)
 
 
 def _load_again(directory: ModelDirectory, stamp: list[FileStamp], *, max_length: int | None) -> LoadedModel:

@@ -1,67 +1,110 @@
-"""The device and the arithmetic: what `auto` means on this machine.
-
-Owns the choice only. Does not know models.
-"""
+"""What `auto` means for a device and an arithmetic on this machine, and whether what was asked for can be had."""
 
 from __future__ import annotations
 
-import os
 import re
+from dataclasses import dataclass
 
 import torch
 
+from scorer.classifier.torch_internals import cpu_has_bf16
 from scorer.config import Precision
 from scorer.errors import DeviceError, UsageError
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-# oneDNN's own cache holds what the batches in flight use again in every layer; torch's, one a thread, need hold little.
-_KEPT_KERNELS = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "128", "LRU_CACHE_CAPACITY": "32"}
+# Compute capabilities: the first that any current wheel has kernels for, and the first that all of them have.
+_MAXWELL, _TURING = (5, 0), (7, 5)
 
 
-def choose_device(name: str) -> torch.device:
-    """`auto` (the first CUDA device, else the CPU), `cpu`, `cuda` or `cuda:N`; DeviceError when it is not there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+@dataclass(frozen=True)
+class ChosenDevice:
+    """A device; one of CUDA has its index. `concern` is what a person should be told about the choice, or None."""
+
+    device: torch.device
+    concern: str | None = None
+
+
+def choose_device(name: str, *, index: int | None = None) -> ChosenDevice:
+    """`auto` (a CUDA device, else the CPU), `cpu`, `cuda` or `cuda:N`.
+
+    `auto` and `cuda` mean the device `index`, by default the current one, which a thread can change for itself: hence
+    the index is settled here, once. `auto` means the CPU if the installed torch has no kernels for that device.
+    UsageError for another name, DeviceError for a device that is not there or that torch has no kernels for.
+    """
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
         raise UsageError(f"--device {name}: expected auto, cpu, cuda or cuda:N")
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise DeviceError(
-            f"--device {name}: this machine has {torch.cuda.device_count()} CUDA devices; try --device cpu"
-        )
-    return device
+    cpu = torch.device("cpu")
+    if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
+        return ChosenDevice(cpu)
+    count = torch.cuda.device_count()
+    numbered = name.partition(":")[2]
+    if int(numbered or 0) >= count:
+        raise DeviceError(f"--device {name}: this machine has {count} CUDA devices; try --device cpu")
+    found = torch.device("cuda", int(numbered) if numbered else torch.cuda.current_device() if index is None else index)
+    lack = _lack_of_kernels(found)
+    if lack is None:
+        return ChosenDevice(found)
+    if name == "auto":
+        return ChosenDevice(cpu, f"{lack}; the CPU is used instead")
+    raise DeviceError(f"--device {name}: {lack}; or try --device cpu")
 
 
-def choose_precision(precision: Precision, device: torch.device) -> str:
-    """`fp32`, `bf16` or `fp16`: for `auto`, half precision where the device computes faster in it."""
+def choose_precision(precision: Precision, device: torch.device, *, own: str | None = None) -> str:
+    """`fp32`, `bf16` or `fp16`: for `auto`, half precision where the device computes faster in it.
+
+    On a GPU that is fp16, which is the finer one. But a model whose `own` dtype is bfloat16 may have values that are
+    infinite in fp16: it is computed in bf16 where the GPU has that.
+    """
     if precision != "auto":
         return precision
-    if device.type == "cuda":
-        return "fp16"
-    return "bf16" if cpu_has_bf16() else "fp32"
+    if device.type != "cuda":
+        return "bf16" if cpu_has_bf16() else "fp32"
+    return "bf16" if own == "bfloat16" and has_bf16(device) else "fp16"
 
 
-def bound_kernel_caches() -> None:
-    """Keep few of the kernels that the CPU library generates for each shape; before the first forward pass.
+def has_bf16(device: torch.device) -> bool:
+    """Whether a GPU computes in bf16 itself (from compute capability 8.0 on) and does not imitate it."""
+    return torch.cuda.get_device_capability(device) >= (8, 0)
 
-    Nearly every batch has a shape of its own. By default two times 1,024 kernels are kept for a use that hardly comes:
-    several hundred MiB, which grow with the file. Who has set the variables keeps their values.
+
+def _lack_of_kernels(device: torch.device) -> str | None:
+    """What to say if the installed torch has no kernels for this CUDA device, else None."""
+    capability, built_for = torch.cuda.get_device_capability(device), torch.cuda.get_arch_list()
+    if _has_kernels(capability, built_for):
+        return None
+    major, minor = capability
+    return (
+        f"{torch.cuda.get_device_name(device)} has compute capability {major}.{minor}, for which the installed torch "
+        f"{torch.__version__} has no kernels (it has {', '.join(built_for)}); {_remedy(capability)}"
+    )
+
+
+def _has_kernels(capability: tuple[int, int], built_for: list[str]) -> bool:
+    """Whether code for `built_for`, such as sm_86 and compute_90, runs on a device of `capability`.
+
+    A kernel for sm_XY runs on devices of the same X and of Y or more; compute_XY is compiled on the device, for its
+    capability or a lower one. Names with a letter behind them need that very device. Other names are those of ROCm,
+    which has its own check.
     """
-    for name, kept in _KEPT_KERNELS.items():
-        os.environ.setdefault(name, kept)
+    parsed = [re.fullmatch(r"(sm|compute)_(\d+)(\d)([a-z]?)", name) for name in built_for]
+    kernels = [(found[1], (int(found[2]), int(found[3])), found[4]) for found in parsed if found]
+    if not kernels:
+        return True
+    for kind, version, suffix in kernels:
+        if suffix == "a":
+            fits = version == capability
+        else:
+            fits = version <= capability and (kind == "compute" or version[0] == capability[0])
+        if fits:
+            return True
+    return False
 
 
-def use_kernels_without_plans(device: torch.device) -> None:
-    """Let attention on a GPU be computed by kernels that take any shape at once.
-
-    cuDNN's, which newer versions of torch prefer, are planned anew for every shape and thread, which takes longer than
-    the batch. The setting is the process's.
-    """
-    if device.type == "cuda":
-        torch.backends.cuda.enable_cudnn_sdp(False)
-
-
-def cpu_has_bf16() -> bool:
-    """Whether the processor multiplies bf16 matrices in hardware (AVX512-BF16 or AMX)."""
-    # torch.cpu.get_capabilities says both, but only from torch 2.13 on.
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+def _remedy(capability: tuple[int, int]) -> str:
+    """The wheels that have kernels for `capability` (pytorch's RELEASE.md, "CUDA support matrix")."""
+    index = "--index-url https://download.pytorch.org/whl/"
+    if capability < _MAXWELL:
+        return "no current torch has any"
+    if capability < _TURING:
+        return f"wheels for CUDA 12.6 have them up to torch 2.14: pip install 'torch<2.15' {index}cu126"
+    return f"wheels for CUDA 12.8 and later have them: pip install torch {index}cu128"

@@ -73,12 +73,24 @@ class ModelDirectory:
         """The labels as `scorer.json` names them, or else `config.json`; None when neither does."""
         if self.metadata is not None:
             return self.metadata.labels
-        configuration = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
+        configuration = self._configuration()
         names = configuration.get("id2label")
         if not isinstance(names, dict) or set(names) != set(map(str, range(len(names)))):
             return None
         multi = configuration.get("problem_type") == MULTI_LABEL
         return LabelSet.from_id2label({int(index): name for index, name in names.items()}, multi=multi)
+
+    @property
+    def dtype(self) -> str | None:
+        """The dtype that `config.json` says the weights are of, such as bfloat16; None when it does not say."""
+        configuration = self._configuration()
+        # transformers wrote torch_dtype before version 5.
+        named = configuration.get("dtype") or configuration.get("torch_dtype")
+        return named.removeprefix("torch.") if isinstance(named, str) else None
+
+    def _configuration(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
+        return found
 
 
 def open_model(name: str) -> ModelDirectory:

@@ -1,21 +1,25 @@
 """Batches side by side: on a CPU one a core, beside a GPU one that is prepared while another is computed.
 
-Threads that share a batch wait for each other at every operation, and each other's place on a busy core; threads with a
-batch each never do. Owns their number, the threads and the order of results. Does not know models or what a batch is.
+Threads that share a batch wait for each other at every operation. Threads that have a batch each never do. Here are
+their number, the threads themselves and the order of results; what a batch is, is not known here.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
+import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 import torch
+
+from scorer.classifier.runtime import CORES, Cores, compute_alone
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -61,12 +65,20 @@ def _limit(file: Path) -> float:
 
 
 class Workers:
-    """`count` threads, each of which computes on one core, or issues work to a stream of its own on `device`."""
+    """`count` threads, each of which computes on one core, or issues work to a stream of its own on `device`.
 
-    def __init__(self, count: int, device: torch.device) -> None:
+    Several threads may call `map` at once. On a CPU, workers that fill the machine are kept on a core each while the
+    `cores` are lent to them; see `Cores`.
+    """
+
+    def __init__(self, count: int, device: torch.device, *, cores: Cores = CORES) -> None:
         self.count = count
-        cores = iter(_cores(count, device))
-        self._pool = ThreadPoolExecutor(count, "scorer-worker", initializer=_settle, initargs=(device, cores))
+        self._arbiter = cores
+        self._usable = _usable_cores(device)
+        self._own = threading.local()
+        self._numbers = itertools.count()
+        self._kept = False
+        self._pool = ThreadPoolExecutor(count, "scorer-worker", initializer=self._settle, initargs=(device,))
 
     def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Generator[Result]:
         """`work` of each item, in order. An error is raised in its item's place. After that, and when the generator is
@@ -74,11 +86,12 @@ class Workers:
 
         A single item has one core as well: its last bits must not depend on how many stand beside it.
         """
-        with _one_thread_each():
+        with self._arbiter.lent_to(self) as lent:
+            self._kept = lent and len(self._usable) == self.count
             waiting: deque[Future[Result]] = deque()
             try:
                 for item in items:
-                    waiting.append(self._pool.submit(work, item))
+                    waiting.append(self._pool.submit(self._do, work, item))
                     if len(waiting) > self.count * _AHEAD:
                         yield waiting.popleft().result()
                 while waiting:
@@ -88,43 +101,35 @@ class Workers:
                     future.cancel()
                 wait(waiting)
 
+    def _do(self, work: Callable[[Item], Result], item: Item) -> Result:
+        if self._own.kept != self._kept:
+            self._own.kept = self._kept
+            _keep_on({self._usable[self._own.number]} if self._kept else set(self._usable))
+        return work(item)
 
-def _cores(count: int, device: torch.device) -> list[int]:
-    """A core for each of `count` workers, if that is every core this process may use; else none.
+    def _settle(self, device: torch.device) -> None:
+        """Make the calling thread a worker.
 
-    A thread that moves to another core finds none of its weights in that core's cache. With fewer workers than cores
-    the place of each is better left to the system, which knows what else runs.
-    """
+        A copy from a GPU waits for whatever was issued to its stream before: on a stream that workers share, for the
+        batch of another, too.
+        """
+        self._own.number, self._own.kept = next(self._numbers), False
+        compute_alone()
+        if device.type == "cuda":
+            # The weights were brought there on another stream.
+            torch.cuda.synchronize(device)
+            torch.cuda.set_stream(torch.cuda.Stream(device))
+
+
+def _usable_cores(device: torch.device) -> list[int]:
+    """The cores that this process may use where threads can be kept on one; else none."""
     if device.type != "cpu" or not hasattr(os, "sched_setaffinity"):
         return []
-    cores = sorted(os.sched_getaffinity(0))
-    return cores if len(cores) == count else []
+    return sorted(os.sched_getaffinity(0))
 
 
-def _settle(device: torch.device, cores: Iterator[int]) -> None:
-    """Make this thread a worker, on the next of the `cores` if there is one.
-
-    A copy from a GPU waits for whatever was issued to its stream before: on a stream that workers share, for the batch
-    of another, too.
-    """
-    torch.set_num_threads(1)
-    core = next(cores, None)
-    if core is not None:
-        # Where it is forbidden, or the cores were taken away meanwhile, the system finds a place.
-        with suppress(OSError):
-            os.sched_setaffinity(0, {core})
-    if device.type == "cuda":
-        # The weights were brought there on another stream.
-        torch.cuda.synchronize(device)
-        torch.cuda.set_stream(torch.cuda.Stream(device))
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Let torch's operations be done by the thread that calls them; the setting is the process's, and is put back."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+def _keep_on(cores: set[int]) -> None:
+    """Let the calling thread run on `cores` only."""
+    # Where it is forbidden, or the cores were taken away meanwhile, the system finds a place.
+    with suppress(OSError):
+        os.sched_setaffinity(0, cores)

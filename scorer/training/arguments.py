@@ -1,7 +1,4 @@
-"""Our configuration in the Trainer's terms.
-
-Owns that translation and the arithmetic of steps. Does not know data or models.
-"""
+"""Our configuration in the Trainer's terms, and the arithmetic of steps. Data and models are not known here."""
 
 from __future__ import annotations
 
@@ -17,12 +14,23 @@ from scorer.config import FitConfig
 BEST_METRICS = {"macro_f1": "macro_f1", "accuracy": "accuracy", "loss": "nll"}
 
 
+class OneDevice(TrainingArguments):
+    """TrainingArguments of a fit on one device.
+
+    The Trainer splits every batch over all GPUs that it is told of (DataParallel), which is slower than one alone.
+    """
+
+    @property
+    def n_gpu(self) -> int:
+        return min(int(super().n_gpu), 1)
+
+
 def training_arguments(
     config: FitConfig, *, checkpoints: Path, device: torch.device, precision: str
 ) -> TrainingArguments:
     """TrainingArguments for `config`, silent, writing checkpoints to `checkpoints`, on one `device`."""
     strategy = "epoch" if config.eval_steps is None else "steps"
-    arguments = TrainingArguments(
+    return OneDevice(
         output_dir=str(checkpoints),
         per_device_train_batch_size=config.batch_size,
         per_device_eval_batch_size=config.eval_batch_size,
@@ -35,7 +43,6 @@ def training_arguments(
         lr_scheduler_type=_schedule(config),
         max_grad_norm=config.max_grad_norm,
         optim="adamw_torch_fused",
-        train_sampling_strategy="group_by_length",
         eval_strategy=strategy,
         eval_steps=config.eval_steps,
         save_strategy=strategy,
@@ -56,9 +63,6 @@ def training_arguments(
         report_to="none",
         disable_tqdm=True,
     )
-    # Without this the Trainer splits every batch over all GPUs that it sees (DataParallel), which is slower than one.
-    arguments._n_gpu = min(arguments.n_gpu, 1)
-    return arguments
 
 
 def total_steps(config: FitConfig, rows: int) -> int:

@@ -21,6 +21,7 @@ from transformers import TrainerState
 
 from scorer.classifier.decision import Decision
 from scorer.classifier.long_text import LongText
+from scorer.classifier.runtime import use_kernels_without_plans
 from scorer.classifier.spelling import lacking_tokens
 from scorer.classifier.tokenization import TextEncoder
 from scorer.config import FitConfig
@@ -81,7 +82,11 @@ class Fitting:
         self._config = config
         self._data = data
         self._console = console
-        self._device, self._precision = choose(config)
+        chosen, self._precision = choose(config)
+        self._device = chosen.device
+        if chosen.concern is not None:
+            console.warn(chosen.concern)
+        use_kernels_without_plans(self._device)
         self._base = load_base_model(config, data.labels)
 
     def run(self, output: Path, signals: StopSignals, *, latest: bool = True) -> Fitted:

@@ -1,7 +1,7 @@
 """The base model in memory, with a fresh head for the labels at hand.
 
-Owns the checks that base model, tokenizer and configuration fit one another. Does not know data or devices: weights
-come out in fp32 on the CPU.
+Here are the checks that base model, tokenizer and configuration fit one another. Weights come out in fp32 on the CPU;
+data and devices are not known here.
 """
 
 from __future__ import annotations
@@ -27,9 +27,6 @@ from scorer.errors import ConfigError, ModelError
 from scorer.training.lora import adapt
 from scorer.training.new_tokens import add_tokens
 from scorer.training.optimizer import freeze
-
-# By this transformers knows the modules and parameters that `initialize_weights` is to leave alone.
-_INITIALIZED = "_is_hf_initialized"
 
 
 @dataclass(frozen=True)
@@ -140,25 +137,17 @@ def _load_weights(path: Path, name: str, labels: LabelSet, *, seed: int) -> PreT
         raise ModelError(f"{name}: cannot be loaded as an encoder ({type(error).__name__}: {reason})") from error
     assert isinstance(model, PreTrainedModel)
     _check_encoder(model, report, name)
-    if not any(_of_head(key, model) for key in report["missing_keys"]):
+    encoder = {key: value for key, value in model.state_dict().items() if _of_encoder(key, model)}
+    if all(_of_encoder(key, model) for key in report["missing_keys"]):
         # It has all of a head, as a classifier has; from here on it shall be what an encoder without one would be.
         set_seed(seed)
-        _draw_head(model)
+        model = type(model).from_pretrained(None, config=model.config, state_dict=encoder, dtype=torch.float32)
     return model
 
 
-def _draw_head(model: PreTrainedModel) -> None:
-    """Draw everything outside of the encoder anew."""
-    for name, module in model.named_modules():
-        if _of_head(name, model):
-            for part in (module, *module.parameters(recurse=False)):
-                setattr(part, _INITIALIZED, False)
-    model.initialize_weights()
-
-
-def _of_head(name: str, model: PreTrainedModel) -> bool:
-    """Whether the module or parameter `name` lies outside of the encoder; so does the whole, whose name is empty."""
-    return not f"{name}.".startswith(f"{model.base_model_prefix}.")
+def _of_encoder(name: str, model: PreTrainedModel) -> bool:
+    """Whether the parameter `name` is one of the encoder, and not of the head."""
+    return name.startswith(f"{model.base_model_prefix}.")
 
 
 def _check_encoder(model: PreTrainedModel, report: dict[str, Any], name: str) -> None:

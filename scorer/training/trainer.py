@@ -1,13 +1,14 @@
-"""transformers' Trainer, made reproducible across interruptions and quiet, and what it reports while it runs.
+"""transformers' Trainer, made quiet, and reproducible by a fit that was interrupted and goes on.
 
-Owns the training loop: order of the examples, metrics for the best checkpoint, progress. Does not know files of data
-or where the finished model goes.
+Here are the order of the examples, the metrics that choose the best checkpoint, and what is said meanwhile. The files
+of data and where the finished model goes are not known here. The Trainer is changed through its public methods alone.
 """
 
-# ruff: noqa: ARG002 (the Trainer hands every argument to every event and sampler)
+# ruff: noqa: ARG002 (the Trainer hands every argument to every event)
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 from numpy.typing import NDArray
-from torch.utils.data import Sampler, SequentialSampler
+from torch.utils.data import DataLoader, Sampler, SequentialSampler
 from transformers import (
     DataCollatorWithPadding,
     EarlyStoppingCallback,
@@ -51,9 +52,10 @@ from scorer.training.pretrained import BaseModel
 class EpochOrder(LengthGroupedSampler):
     """Length-grouped batches in an order that depends on the seed and the epoch alone.
 
-    The Trainer's own order draws from the global generator, whose state at the start of an epoch is unknown to a run
-    that resumes in the middle of it; and it goes from long to short texts again and again, where this one shuffles the
-    batches. The first batch stays the one with the longest text, so that memory trouble shows at once.
+    The Trainer's own order has two faults. It draws from the global generator, and a fit that goes on in the middle of
+    an epoch does not know what the state of that was at the start. And it goes from long to short texts again and
+    again; here the batches are shuffled. The first batch is the one with the longest text, so
+    that memory trouble shows at once.
     """
 
     def __init__(self, batch_size: int, lengths: list[int], *, seed: int) -> None:
@@ -79,6 +81,42 @@ class Diverged(ConfigError):
     """The weights of a fit are no numbers any more."""
 
 
+class LossSinceLogging(TrainerCallback):
+    """Adds up the losses since the last logging, and saves the sum where a checkpoint comes before the next one.
+
+    The Trainer does not save that sum: a fit that goes on would log the mean of its own steps alone.
+    """
+
+    def __init__(self) -> None:
+        self._sum: torch.Tensor | float = 0.0
+        self._logged_at = 0
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._sum, self._logged_at = 0.0, state.global_step
+        left = state.log_history[-1] if state.log_history else {}
+        if "unlogged_loss" in left and left["step"] == state.global_step:
+            self._sum = left["unlogged_loss"]
+            self._logged_at -= int(left["unlogged_steps"])
+
+    def add(self, loss: torch.Tensor) -> None:
+        """Count the `loss` () of a step, or its part of it where gradients of several batches are added up."""
+        self._sum = self._sum + loss.detach()
+
+    def mean(self, step: int) -> float:
+        """The mean loss of the steps up to this one that had not been logged; from now on they have been."""
+        mean = float(self._sum) / (step - self._logged_at)
+        self._sum, self._logged_at = 0.0, step
+        return mean
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if control.should_save and not control.should_log:
+            steps = state.global_step - self._logged_at
+            unlogged = {"step": state.global_step, "unlogged_loss": float(self._sum), "unlogged_steps": steps}
+            state.log_history.append(unlogged)
+
+
 class FitTrainer(Trainer):
     """A Trainer that orders examples by `EpochOrder` and evaluates them in the order in which they come."""
 
@@ -96,9 +134,10 @@ class FitTrainer(Trainer):
         self.network = network
         self._config = config
         self._pooling = pooling
-        self._valid = valid
-        # Kept apart since the Trainer drops columns that the model does not read before it asks for an order.
-        self._lengths = list(train["length"])
+        self._train, self._valid = train, valid
+        self._losses = LossSinceLogging()
+        # Behind all others, of which one may ask for a checkpoint.
+        self.add_callback(self._losses)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         groups = parameter_groups(
@@ -109,29 +148,43 @@ class FitTrainer(Trainer):
         self.optimizer = optimizer
         return optimizer
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
-        size = self.args.train_batch_size * self.args.gradient_accumulation_steps
-        return EpochOrder(size, self._lengths, seed=self.args.seed)
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        size = self.args.train_batch_size
+        lengths = list(self._train["length"])
+        order = EpochOrder(size * self.args.gradient_accumulation_steps, lengths, seed=self.args.seed)
+        return self._batches(self._train, size, order)
 
-    def _get_eval_sampler(self, eval_dataset: Any) -> Sampler[int]:
-        return SequentialSampler(eval_dataset)
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
+        rows = self._valid if eval_dataset is None else eval_dataset
+        return self._batches(rows, self.args.eval_batch_size, SequentialSampler(rows))
 
-    def _maybe_log_save_evaluate(self, tr_loss: torch.Tensor, *arguments: Any, **options: Any) -> None:
-        """Leave the losses that have not been logged yet to the fit that goes on from a checkpoint within an epoch.
+    def get_test_dataloader(self, test_dataset: Any) -> DataLoader[Any]:
+        return self.get_eval_dataloader(test_dataset)
 
-        `tr_loss` is their sum, which the Trainer itself forgets with the steps that it counts since its last logging.
-        """
-        left = self.state.log_history[-1] if self.state.log_history else {}
-        # In a fit that goes on, it counts from the step of its checkpoint on; in any other from one before.
-        if "unlogged_loss" in left and left["step"] == self._globalstep_last_logged:
-            tr_loss += left["unlogged_loss"]
-            self._globalstep_last_logged -= int(left["unlogged_steps"])
-        if self.control.should_save and not self.control.should_log:
-            step = self.state.global_step
-            steps = step - self._globalstep_last_logged
-            unlogged: dict[str, float] = {"step": step, "unlogged_loss": tr_loss.item(), "unlogged_steps": steps}
-            self.state.log_history.append(unlogged)
-        super()._maybe_log_save_evaluate(tr_loss, *arguments, **options)
+    def _batches(self, rows: Dataset, size: int, order: Sampler[int]) -> DataLoader[Any]:
+        """Batches of `size` rows in `order`, of the columns that the network reads and the labels."""
+        read = {*inspect.signature(self.network.forward).parameters, "labels"}
+        batches: DataLoader[Any] = self.accelerator.prepare(
+            DataLoader(
+                rows.remove_columns([name for name in rows.column_names if name not in read]),
+                batch_size=size,
+                sampler=order,
+                collate_fn=self.data_collator,
+                pin_memory=self.args.dataloader_pin_memory,
+            )
+        )
+        return batches
+
+    def training_step(self, *arguments: Any, **options: Any) -> torch.Tensor:
+        loss: torch.Tensor = super().training_step(*arguments, **options)
+        self._losses.add(loss)
+        return loss
+
+    def log(self, logs: dict[str, float], *arguments: Any, **options: Any) -> None:
+        """Log `logs`, their loss that of all steps since the last one, whichever process made them."""
+        if "loss" in logs:
+            logs = logs | {"loss": self._losses.mean(self.state.global_step)}
+        super().log(logs, *arguments, **options)
 
     def validation(self) -> tuple[NDArray[np.float32], Targets]:
         """Logits (n, labels) float32 of the validation texts and their targets, as `label_indices` gives them, in the
@@ -169,7 +222,7 @@ class Narrator(TrainerCallback):
             self._signals.check()
         except Interrupted:
             # First the checkpoint, then `on_save` raises it again. At the end of an epoch, and of the training, there
-            # will be one anyway, after an evaluation that a fit which goes on from it would not make up for.
+            # will be a checkpoint anyway. It comes after an evaluation, which nobody would make later.
             within = state.global_step < state.max_steps and (state.epoch or 0.0) % 1
             control.should_save = control.should_save or bool(within)
 
@@ -236,8 +289,8 @@ def quiet_training() -> Iterator[None]:
 def _train_losses(state: TrainerState) -> dict[int, float]:
     """The mean loss of the batches since the last logging, by the step that it was logged at.
 
-    With --eval-steps the last evaluation of a fit may come at another step, which has none. Nor has one before which a
-    loss overflowed in fp16, where that batch is passed over and training goes on.
+    Not every evaluation has one. With --eval-steps the last evaluation may come at a step where nothing is logged. And
+    in fp16 a loss may overflow: training passes over that batch and goes on, and the mean is no number.
     """
     return {
         int(entry["step"]): entry["loss"] for entry in state.log_history if math.isfinite(entry.get("loss", math.nan))

@@ -48,6 +48,22 @@ def _cost(batches, budget) -> float:
     return round(sum(len(batch) * max(batch) + budget / 40 for batch in batches), 6)
 
 
+@given(lengths_lists, st.integers(1, 200), st.integers(1, 4000))
+def test_attention_scores_are_within_their_own_budget(lengths, budget, most_squares):
+    lengths = np.array(lengths, np.int64)
+    batches = plan(lengths, budget=budget, most_squares=most_squares)
+    assert sorted(row for batch in batches for row in batch.tolist()) == list(range(len(lengths)))
+    for batch in batches:
+        longest = max(lengths[batch].max(), 1)
+        assert len(batch) == 1 or (len(batch) * longest <= budget and len(batch) * longest**2 <= most_squares)
+
+
+def test_a_loose_budget_of_scores_changes_no_batch():
+    lengths = np.random.default_rng(0).integers(1, 60, 500)
+    plans = [plan(lengths, budget=900, most_squares=most) for most in (None, 900 * 60)]
+    assert [batch.tolist() for batch in plans[0]] == [batch.tolist() for batch in plans[1]]
+
+
 def test_equal_lengths_make_equal_batches():
     batches = plan(np.full(100, 10), budget=390)
     assert [len(batch) for batch in batches] == [34, 34, 32]

@@ -6,10 +6,12 @@ import math
 import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import torch
 
+from scorer.classifier.runtime import Cores
 from scorer.classifier.workers import Workers, granted_cores, worker_count
 
 CPU = torch.device("cpu")
@@ -107,18 +109,104 @@ def test_the_cores_that_control_groups_grant(tmp_path, group, limits, granted):
     assert granted_cores(groups, tmp_path / "absent") == math.inf
 
 
+CORES = sorted(os.sched_getaffinity(0))
+
+
+def kept_to(workers):
+    """The cores that each worker may run on, while all of them work."""
+    together = threading.Barrier(workers.count, timeout=10)
+
+    def work(_item):
+        together.wait()
+        return tuple(sorted(os.sched_getaffinity(0)))
+
+    return sorted(workers.map(work, range(workers.count)))
+
+
 def test_workers_that_fill_the_machine_stay_each_on_a_core():
-    cores = os.sched_getaffinity(0)
+    assert kept_to(Workers(len(CORES), CPU, cores=Cores())) == [(core,) for core in CORES]
+    assert kept_to(Workers(len(CORES) + 1, CPU, cores=Cores())) == [tuple(CORES)] * (len(CORES) + 1)
+    assert sorted(os.sched_getaffinity(0)) == CORES
 
-    def kept_to(count):
-        together = threading.Barrier(count, timeout=10)
 
-        def work(_item):
-            together.wait()
-            return os.sched_getaffinity(0)
+def test_the_cores_are_lent_to_one_of_several_while_it_works():
+    cores = Cores()
+    first, second = (Workers(len(CORES), CPU, cores=cores) for _ in range(2))
+    alone, free = [(core,) for core in CORES], [tuple(CORES)] * len(CORES)
+    assert kept_to(first) == alone
+    assert kept_to(second) == alone, "the first is at rest"
+    running = first.map(lambda item: item, range(100))
+    next(running)
+    assert kept_to(second) == free
+    assert kept_to(first) == alone, "two calls of one share its workers"
+    running.close()
+    assert kept_to(second) == alone
+    assert kept_to(first) == alone
 
-        return list(Workers(count, CPU).map(work, range(count)))
 
-    assert sorted(map(tuple, kept_to(len(cores)))) == [(core,) for core in sorted(cores)]
-    assert kept_to(len(cores) + 1) == [cores] * (len(cores) + 1)
-    assert os.sched_getaffinity(0) == cores
+def test_overlapping_calls_leave_the_threads_of_everybody_alone():
+    """Whoever begins and ends first; with several workers, several callers, and threads that begin meanwhile."""
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        one, two = Workers(2, CPU), Workers(2, CPU)
+        calls = [workers.map(lambda _: torch.get_num_threads(), range(20)) for workers in (one, two, one)]
+        assert [next(call) for call in calls] == [1, 1, 1]
+        assert in_a_new_thread(torch.get_num_threads) == 3
+        calls[0].close()
+        assert [next(call) for call in calls[1:]] == [1, 1]
+        assert in_a_new_thread(lambda: list(two.map(lambda _: torch.get_num_threads(), range(5)))) == [1] * 5
+        for call in calls:
+            call.close()
+        assert torch.get_num_threads() == 3
+        assert in_a_new_thread(torch.get_num_threads) == 3
+        torch.set_num_threads(2)
+        assert list(one.map(lambda _: torch.get_num_threads(), range(5))) == [1] * 5
+        assert torch.get_num_threads() == in_a_new_thread(torch.get_num_threads) == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_calls_from_many_threads_at_once_end_as_they_began():
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        shared, found = [Workers(2, CPU) for _ in range(3)], []
+
+        def call(number):
+            results = shared[number % 3].map(lambda item: (item, torch.get_num_threads()), range(50))
+            found.append(list(results) == [(item, 1) for item in range(50)] and torch.get_num_threads() == 2)
+
+        callers = [threading.Thread(target=call, args=(number,)) for number in range(12)]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join()
+        assert found == [True] * 12
+        assert torch.get_num_threads() == in_a_new_thread(torch.get_num_threads) == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_worker_does_the_work_of_an_operation_alone():
+    """It must not only say one thread: the first operation of a thread is where torch takes over the common number."""
+
+    def tasks(_item):
+        large = torch.ones(600, 600)
+        for _ in range(20):
+            large = large @ large / 600
+        return torch.get_num_threads(), len([*Path("/proc/self/task").iterdir()])
+
+    workers = Workers(1, CPU)
+    [(threads, _)] = workers.map(tasks, [0])
+    [(_, first)], [(_, later)] = (list(workers.map(tasks, [0])) for _ in range(2))
+    assert threads == 1
+    assert later == first
+
+
+def in_a_new_thread(call):
+    result = []
+    thread = threading.Thread(target=lambda: result.append(call()))
+    thread.start()
+    thread.join()
+    return result[0]

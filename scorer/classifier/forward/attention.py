@@ -1,7 +1,7 @@
-"""Self-attention over a batch of sequences that are nearly equally long.
+"""Self-attention over the sequences of a batch, which the plan has made nearly equally long.
 
-Owns the mask and the choice of kernel by length. Knows no weights: queries arrive scaled by `query_scale`, so that a
-key's weight is a power of two, which is computed faster than one of e.
+Here are the mask and the choice of a kernel; weights are not known here. Whoever makes the queries multiplies them by
+`query_scale` first. A key's weight is then 2 to the power of its score, which a CPU computes faster than a power of e.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _SAFE_SUMS = (1e-25, 1e37)
 
 
 @dataclass(frozen=True)
-class Rectangle:
-    """`rows` sequences in `length` places each; no sequence is shorter than `shortest`.
+class PaddedShape:
+    """The shape (rows, length) of a batch after padding; its shortest sequence has `shortest` tokens.
 
-    `mask` (rows, 1, 1, length - shortest) bool is true for the places behind `shortest` that hold a token; None when
-    all sequences are equally long.
+    `mask` (rows, 1, 1, length - shortest) bool says of every position from `shortest` on whether it holds a token; None
+    when all sequences are equally long.
     """
 
     rows: int
@@ -40,20 +40,20 @@ class Rectangle:
     mask: Tensor | None
 
     @classmethod
-    def of(cls, lengths: NDArray[np.int64], *, device: torch.device) -> Rectangle:
-        """The rectangle of sequences with `lengths` (rows,)."""
+    def of(cls, lengths: NDArray[np.int64], *, device: torch.device) -> PaddedShape:
+        """The shape of sequences with `lengths` (rows,) tokens."""
         shortest, longest = int(lengths.min()), int(lengths.max())
         if shortest == longest:
             return cls(len(lengths), longest, shortest, None)
         mask = np.arange(shortest, longest) < lengths[:, None]
         return cls(len(lengths), longest, shortest, to_device(mask[:, None, None, :], device))
 
-    def take(self, rows: slice) -> Rectangle:
-        """The same places of some of the `rows`; of all of them this one itself, whose whole mask is made once."""
+    def take(self, rows: slice) -> PaddedShape:
+        """The shape of some of the `rows`. Of all rows it is this one, so that `whole_mask` is made once."""
         count = len(range(*rows.indices(self.rows)))
         if count == self.rows:
             return self
-        return Rectangle(count, self.length, self.shortest, None if self.mask is None else self.mask[rows])
+        return PaddedShape(count, self.length, self.shortest, None if self.mask is None else self.mask[rows])
 
     @cached_property
     def whole_mask(self) -> Tensor | None:
@@ -62,13 +62,15 @@ class Rectangle:
 
 
 def query_scale(width: int) -> float:
-    """What queries of heads `width` wide are multiplied by: attention's own 1 / sqrt(width) (Vaswani et al. 2017,
-    equation 1), and log2(e), as e^x = 2^(x log2(e))."""
+    """What the queries of heads of `width` are multiplied by: 1 / sqrt(width) log2(e).
+
+    The first factor is attention's own (Vaswani et al. 2017, equation 1), the second is there as e^x = 2^(x log2(e)).
+    """
     return math.log2(math.e) / math.sqrt(width)
 
 
-def attend(qkv: Tensor, shape: Rectangle, *, heads: int) -> Tensor:
-    """Every place attends to the tokens of its sequence: qkv (rows * length, 3 * hidden) to context (rows * length,
+def attend(qkv: Tensor, shape: PaddedShape, *, heads: int) -> Tensor:
+    """Every position attends to the tokens of its sequence: qkv (rows * length, 3 * hidden) to context (rows * length,
     hidden)."""
     parts = qkv.view(shape.rows, shape.length, 3, heads, -1).permute(2, 0, 3, 1, 4)
     context = qkv.new_empty(shape.rows, shape.length, heads, parts.shape[-1])
@@ -80,15 +82,15 @@ def attend(qkv: Tensor, shape: Rectangle, *, heads: int) -> Tensor:
     return context.view(qkv.shape[0], -1)
 
 
-def attend_first(query: Tensor, hidden: Tensor, shape: Rectangle) -> Tensor:
-    """Only first tokens attend, to hidden states themselves: query (rows, heads, hidden), hidden (rows * length,
-    hidden) to context (rows, heads, hidden)."""
+def attend_first(query: Tensor, hidden: Tensor, shape: PaddedShape) -> Tensor:
+    """First tokens alone attend, and hidden states are keys and values at once: query (rows, heads, hidden) and hidden
+    (rows * length, hidden) to context (rows, heads, hidden)."""
     states = hidden.view(shape.rows, 1, shape.length, -1)
     return _attention(query.unsqueeze(1), states, states, shape).squeeze(1)
 
 
-def _attention(query: Tensor, key: Tensor, value: Tensor, shape: Rectangle) -> Tensor:
-    """softmax(ln(2) query key^T) value over (rows, heads, places, width)."""
+def _attention(query: Tensor, key: Tensor, value: Tensor, shape: PaddedShape) -> Tensor:
+    """softmax(ln(2) query key^T) value over (rows, heads, positions, width)."""
     if query.device.type == "cpu" and key.shape[2] < _FUSED_FROM[query.dtype]:
         # A softmax subtracts each row's maximum first. Usual scores need it not, and the sums show whether these are.
         weights = torch.matmul(query, key.transpose(2, 3)).exp2_()

@@ -1,6 +1,6 @@
 """Weights where they are used: on their device, in their precision, in the layout that multiplies fastest there.
 
-Owns the choice between oneDNN's prepacked matrix products (CPU) and plain ones (GPU, fp16). Knows no model.
+On a CPU a matrix is packed for oneDNN where this torch can do that; everywhere else products are plain. Knows no model.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from scorer.classifier.forward.bert_family import Dense
+from scorer.classifier.torch_internals import PackedWeight, packs_weights
 
 Module = TypeVar("Module", bound=nn.Module)
-# The number of rows that weights are packed for; other numbers are multiplied correctly, and as fast.
-_PACKED_FOR_ROWS = 4096
 
 
 class Linear(Protocol):
@@ -33,16 +32,21 @@ class LinearOnto(Protocol):
 
 
 @dataclass(frozen=True)
-class Place:
-    """A device and a precision, to which copies of weights are brought."""
+class DeviceDtype:
+    """A device and a dtype, to which copies of weights are brought."""
 
     device: torch.device
     dtype: torch.dtype
 
     @property
-    def exact(self) -> Place:
+    def exact(self) -> DeviceDtype:
         """The same device in fp32."""
-        return Place(self.device, torch.float32)
+        return DeviceDtype(self.device, torch.float32)
+
+    @property
+    def head_multiple(self) -> int:
+        """What the width of an attention head should be a multiple of: on a GPU, kernels that take a mask need 8."""
+        return 8 if self.device.type == "cuda" else 1
 
     def tensor(self, tensor: Tensor) -> Tensor:
         return tensor.detach().to(device=self.device, dtype=self.dtype).contiguous()
@@ -59,7 +63,7 @@ class Place:
         """`dense`, followed by `activation` (none, gelu or relu)."""
         weight, bias = self.tensor(dense.weight), self.tensor(dense.bias)
         if self._packs:
-            return _packed(weight, bias, activation)
+            return PackedWeight.of(weight, bias).product(activation)
         if activation == "gelu":
             return lambda x: functional.gelu(functional.linear(x, weight, bias))
         if activation == "relu":
@@ -70,13 +74,12 @@ class Place:
         """`dense`, added to something; where oneDNN multiplies, before the sum is rounded."""
         weight, bias = self.tensor(dense.weight), self.tensor(dense.bias)
         if self._packs:
-            return _packed_onto(weight, bias)
+            return PackedWeight.of(weight, bias).product_onto()
         return lambda x, base: base + functional.linear(x, weight, bias)
 
     @property
     def _packs(self) -> bool:
-        # oneDNN packs fp16 on the newest processors only, and refuses it on the others.
-        return self.device.type == "cpu" and self.dtype != torch.float16
+        return self.device.type == "cpu" and packs_weights(self.dtype)
 
 
 def joined(*parts: Dense) -> Dense:
@@ -89,18 +92,19 @@ def scaled(dense: Dense, factor: float) -> Dense:
     return Dense(dense.weight * factor, dense.bias * factor)
 
 
-# torch.compile's own operators on the CPU: the public functional.linear packs the weights again at every call, and its
-# fp32 product is not oneDNN's.
+def with_wider_heads(dense: Dense, heads: int, *, multiple: int) -> Dense:
+    """`dense` (heads * width, in) with every head's width filled up with zeros to a multiple."""
+    weight = _widened(dense.weight.view(heads, -1, dense.weight.shape[1]), 1, multiple).flatten(0, 1)
+    return Dense(weight, _widened(dense.bias.view(heads, -1), 1, multiple).flatten())
 
 
-def _packed(weight: Tensor, bias: Tensor, activation: str) -> Linear:
-    packed = torch.ops.mkldnn._reorder_linear_weight(weight, _PACKED_FOR_ROWS)
-    algorithm = "none" if activation == "gelu" else ""
-    product = torch.ops.mkldnn._linear_pointwise.default
-    return lambda x: product(x, packed, bias, activation, [], algorithm)
+def from_wider_heads(dense: Dense, heads: int, *, multiple: int) -> Dense:
+    """`dense` (out, heads * width) for inputs whose heads were filled up to a multiple, with zeros for what is new."""
+    weight = _widened(dense.weight.view(dense.weight.shape[0], heads, -1), 2, multiple).flatten(1, 2)
+    return Dense(weight, dense.bias)
 
 
-def _packed_onto(weight: Tensor, bias: Tensor) -> LinearOnto:
-    packed = torch.ops.mkldnn._reorder_linear_weight(weight, _PACKED_FOR_ROWS)
-    product = torch.ops.mkldnn._linear_pointwise.binary
-    return lambda x, base: product(x, base, packed, bias, "add")
+def _widened(tensor: Tensor, axis: int, multiple: int) -> Tensor:
+    """`tensor` with zeros behind it along `axis`, up to a multiple."""
+    missing = -tensor.shape[axis] % multiple
+    return functional.pad(tensor, (0, 0) * (tensor.ndim - 1 - axis) + (0, missing)) if missing else tensor

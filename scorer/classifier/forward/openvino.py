@@ -1,4 +1,4 @@
-"""The OpenVINO forward pass: the whole model compiled for the CPU, on a padded rectangle of token ids.
+"""The OpenVINO forward pass: the whole model compiled for the CPU, on token ids that are padded to one length.
 
 The only file that imports openvino (the extra `openvino`). Owns the conversion. Does not know how a batch was chosen.
 """
@@ -32,7 +32,7 @@ def is_installed() -> bool:
 
 class OpenVinoForward:
     """`model`, converted and compiled in `precision` (fp32 or bf16) for `streams` threads that use it at once; `pad_id`
-    fills the rectangle."""
+    fills the shorter rows."""
 
     name = "openvino"
 

@@ -1,15 +1,17 @@
 """The packed forward pass of the BERT family: weights packed for the processor, and no work that the head never sees.
 
 Exact, not approximate. The plan puts sequences of nearly one length into a batch, so there is hardly any padding, and a
-mask only for the last places. The head reads the first token only, so the last layer computes queries, attention output
-and feed-forward for first tokens alone. Layers hold hidden states in the precision of their matrix products, embeddings
-and head are computed in fp32. Where oneDNN multiplies, a product is added to the layer's input before the sum is
-rounded: with two roundings twice as many labels flip in bf16.
+mask for the last positions alone. The head reads the first token only, so the last layer computes queries, attention
+output and feed-forward for first tokens alone. Layers hold hidden states in the precision of their matrix products,
+embeddings and head are computed in fp32. Where oneDNN multiplies, a product is added to the layer's input before the
+sum is rounded: with two roundings twice as many labels flip in bf16.
 
 Owns the order of operations; `bert_family` knows the weights' names, `linear` and `attention` the kernels.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -17,9 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from scorer.classifier.forward.attention import Rectangle, attend, attend_first, query_scale
+from scorer.classifier.forward.attention import PaddedShape, attend, attend_first, query_scale
 from scorer.classifier.forward.bert_family import BertFamily, Dense, Layer
-from scorer.classifier.forward.linear import Place, joined, scaled
+from scorer.classifier.forward.linear import DeviceDtype, from_wider_heads, joined, scaled, with_wider_heads
 from scorer.classifier.forward.memory import memory_errors
 from scorer.classifier.forward.transfer import to_device
 from scorer.classifier.sequences import TokenSequences
@@ -35,12 +37,12 @@ class PackedForward:
     name = "packed"
 
     def __init__(self, family: BertFamily, *, device: torch.device, dtype: torch.dtype) -> None:
-        place = Place(device, dtype)
+        target = DeviceDtype(device, dtype)
         self._device = device
-        self._embed = _Embeddings(family, place)
-        self._layers = [_EncoderLayer(family, layer, place) for layer in family.layers[:-1]]
-        self._last = _LastLayer(family, family.layers[-1], place)
-        self._head = place.exact.module(family.head)
+        self._embed = _Embeddings(family, target)
+        self._layers = [_EncoderLayer(family, layer, target) for layer in family.layers[:-1]]
+        self._last = _LastLayer(family, family.layers[-1], target)
+        self._head = target.exact.module(family.head)
 
     @torch.inference_mode()
     def __call__(self, batch: TokenSequences) -> NDArray[np.float32]:
@@ -49,7 +51,7 @@ class PackedForward:
         return logits
 
     def _logits(self, batch: TokenSequences) -> Tensor:
-        shape = Rectangle.of(batch.lengths, device=self._device)
+        shape = PaddedShape.of(batch.lengths, device=self._device)
         hidden = self._embed(batch)
         for layer in self._layers:
             hidden = layer(hidden, shape)
@@ -60,18 +62,18 @@ class PackedForward:
 class _Embeddings:
     """Token ids to hidden states: word, position and type embeddings, their norm, and a projection if there is one."""
 
-    def __init__(self, family: BertFamily, place: Place) -> None:
+    def __init__(self, family: BertFamily, target: DeviceDtype) -> None:
         # Nearly every token has type 0, so its embedding is added to every word's beforehand.
         words = family.words if family.types is None else family.words + family.types[0]
         second = None if family.types is None or len(family.types) < 2 else family.types[1] - family.types[0]
-        self._words = place.exact.tensor(words)
-        self._second = None if second is None else place.exact.tensor(second)
+        self._words = target.exact.tensor(words)
+        self._second = None if second is None else target.exact.tensor(second)
         # Where positions are counted from 1 on, 0 is that of padding, also of such a token in the midst of a text.
         self._padding = family.first_position - 1 if family.first_position else None
-        self._positions = place.exact.tensor(family.positions[max(family.first_position - 1, 0) :])
-        self._norm = place.exact.module(family.embedding_norm)
-        self._dtype = place.dtype
-        self._project = place.linear(family.projection) if family.projection else None
+        self._positions = target.exact.tensor(family.positions[max(family.first_position - 1, 0) :])
+        self._norm = target.exact.module(family.embedding_norm)
+        self._dtype = target.dtype
+        self._project = target.linear(family.projection) if family.projection else None
 
     def __call__(self, batch: TokenSequences) -> Tensor:
         device = self._words.device
@@ -84,25 +86,29 @@ class _Embeddings:
         return hidden if self._project is None else self._project(hidden)
 
     def _positions_of(self, ids: NDArray[np.int64]) -> Tensor:
-        """The embedded positions of tokens `ids` (n, places): (places, width), or (n, places, width)."""
+        """The embedded positions of tokens `ids` (n, length): (length, width), or (n, length, width)."""
         if self._padding is None:
             return self._positions[: ids.shape[1]]
         counted = ids != self._padding
         if counted.all():
             return self._positions[1 : ids.shape[1] + 1]
-        places = np.cumsum(counted, axis=1) * counted
-        return functional.embedding(to_device(places, self._positions.device), self._positions)
+        numbers = np.cumsum(counted, axis=1) * counted
+        return functional.embedding(to_device(numbers, self._positions.device), self._positions)
 
 
 class _EncoderLayer:
     """Hidden states (tokens, hidden) to hidden states (tokens, hidden)."""
 
-    def __init__(self, family: BertFamily, layer: Layer, place: Place) -> None:
+    def __init__(self, family: BertFamily, layer: Layer, target: DeviceDtype) -> None:
         self._heads = family.heads
-        self._qkv = place.linear(joined(_scaled_query(family, layer), layer.key, layer.value))
-        self._rest = _RestOfLayer(family, layer, place)
+        parts = (_scaled_query(family, layer), layer.key, layer.value)
+        multiple = target.head_multiple
+        wider = (with_wider_heads(part, family.heads, multiple=multiple) for part in parts)
+        output = from_wider_heads(layer.attention_output, family.heads, multiple=multiple)
+        self._qkv = target.linear(joined(*wider))
+        self._rest = _RestOfLayer(family, replace(layer, attention_output=output), target)
 
-    def __call__(self, hidden: Tensor, shape: Rectangle) -> Tensor:
+    def __call__(self, hidden: Tensor, shape: PaddedShape) -> Tensor:
         return self._rest(hidden, attend(self._qkv(hidden), shape, heads=self._heads))
 
 
@@ -114,16 +120,16 @@ class _LastLayer:
     to one. So a head's key weights go to its queries and its value weights to its contexts: n of each, not `tokens`.
     """
 
-    def __init__(self, family: BertFamily, layer: Layer, place: Place) -> None:
+    def __init__(self, family: BertFamily, layer: Layer, target: DeviceDtype) -> None:
         hidden = layer.query.weight.shape[0]
         self._by_head = (family.heads, hidden // family.heads, hidden)
-        self._query = place.linear(_scaled_query(family, layer))
-        self._key = place.tensor(layer.key.weight.view(self._by_head))
-        self._value = place.tensor(layer.value.weight.view(self._by_head).transpose(1, 2))
-        self._value_bias = place.tensor(layer.value.bias)
-        self._rest = _RestOfLayer(family, layer, place)
+        self._query = target.linear(_scaled_query(family, layer))
+        self._key = target.tensor(layer.key.weight.view(self._by_head))
+        self._value = target.tensor(layer.value.weight.view(self._by_head).transpose(1, 2))
+        self._value_bias = target.tensor(layer.value.bias)
+        self._rest = _RestOfLayer(family, layer, target)
 
-    def __call__(self, hidden: Tensor, shape: Rectangle) -> Tensor:
+    def __call__(self, hidden: Tensor, shape: PaddedShape) -> Tensor:
         own = _filled_up(hidden.view(shape.rows, shape.length, -1)[:, 0])
         heads, width, _ = self._by_head
         query = self._query(own).view(-1, heads, width).transpose(0, 1)
@@ -136,12 +142,12 @@ class _LastLayer:
 class _RestOfLayer:
     """What follows attention: output projection and feed-forward, each added to its input and normed."""
 
-    def __init__(self, family: BertFamily, layer: Layer, place: Place) -> None:
-        self._attention_output = place.linear_onto(layer.attention_output)
-        self._attention_norm = place.norm(layer.attention_norm)
-        self._feed_forward_in = place.linear(layer.feed_forward_in, activation=family.activation)
-        self._feed_forward_out = place.linear_onto(layer.feed_forward_out)
-        self._output_norm = place.norm(layer.output_norm)
+    def __init__(self, family: BertFamily, layer: Layer, target: DeviceDtype) -> None:
+        self._attention_output = target.linear_onto(layer.attention_output)
+        self._attention_norm = target.norm(layer.attention_norm)
+        self._feed_forward_in = target.linear(layer.feed_forward_in, activation=family.activation)
+        self._feed_forward_out = target.linear_onto(layer.feed_forward_out)
+        self._output_norm = target.norm(layer.output_norm)
 
     def __call__(self, hidden: Tensor, context: Tensor) -> Tensor:
         hidden = self._attention_norm(self._attention_output(context, hidden))

@@ -1,4 +1,4 @@
-"""The padded forward pass: transformers' own model on a rectangle of token ids. Works for every architecture.
+"""The padded forward pass: transformers' own model, of any architecture, on token ids padded to one length.
 
 Owns the conversion to tensors and back. Does not know how a batch was chosen.
 """

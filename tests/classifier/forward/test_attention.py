@@ -1,4 +1,4 @@
-"""Attention over a rectangle against a softmax in double precision, with usual scores and with absurd ones."""
+"""Attention over a padded batch against a softmax in double precision, with usual scores and with absurd ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from scorer.classifier.forward import attention
-from scorer.classifier.forward.attention import Rectangle, attend, attend_first, query_scale
+from scorer.classifier.forward.attention import PaddedShape, attend, attend_first, query_scale
 
 HEADS, WIDTH = 2, 8
 
@@ -24,8 +24,8 @@ def slow(qkv, lengths):
     return torch.cat(out)
 
 
-def rectangle(lengths):
-    return Rectangle.of(np.array(lengths), device=torch.device("cpu"))
+def padded(lengths):
+    return PaddedShape.of(np.array(lengths), device=torch.device("cpu"))
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 3e-2)])
@@ -48,7 +48,7 @@ def test_attention(dtype, tolerance, factor, lengths):
     qkv = qkv.to(dtype).float()
     scaled = qkv.clone()
     scaled[..., :hidden] *= query_scale(WIDTH)
-    found = attend(scaled.to(dtype).flatten(0, 1), rectangle(lengths), heads=HEADS).double().unflatten(0, (-1, longest))
+    found = attend(scaled.to(dtype).flatten(0, 1), padded(lengths), heads=HEADS).double().unflatten(0, (-1, longest))
     context = torch.cat([row[:length] for row, length in zip(found, lengths, strict=True)])
     expected = slow(qkv, lengths)
     assert torch.isfinite(context).all()
@@ -69,11 +69,11 @@ def test_what_stands_behind_a_sequence_is_not_seen(lengths):
     holds = torch.arange(longest) < torch.tensor(lengths)[:, None]
     other[holds] = qkv[holds]
     both = [
-        attend(each.flatten(0, 1), rectangle(lengths), heads=HEADS).unflatten(0, (-1, longest)) for each in (qkv, other)
+        attend(each.flatten(0, 1), padded(lengths), heads=HEADS).unflatten(0, (-1, longest)) for each in (qkv, other)
     ]
     assert torch.equal(both[0][holds], both[1][holds])
     query = torch.randn(len(lengths), HEADS, WIDTH)
-    firsts = [attend_first(query, each[..., :WIDTH].flatten(0, 1), rectangle(lengths)) for each in (qkv, other)]
+    firsts = [attend_first(query, each[..., :WIDTH].flatten(0, 1), padded(lengths)) for each in (qkv, other)]
     assert torch.equal(*firsts)
 
 
@@ -83,12 +83,12 @@ def test_a_few_texts_at_a_time_see_what_they_see_together(lengths, rows_at_once,
     torch.manual_seed(0)
     longest = max(lengths)
     qkv = torch.randn(len(lengths) * longest, 3 * HEADS * WIDTH)
-    together = attend(qkv, rectangle(lengths), heads=HEADS)
+    together = attend(qkv, padded(lengths), heads=HEADS)
     monkeypatch.setattr(attention, "_SCORES_AT_ONCE", rows_at_once * HEADS * longest**2)
-    torch.testing.assert_close(attend(qkv, rectangle(lengths), heads=HEADS), together)
+    torch.testing.assert_close(attend(qkv, padded(lengths), heads=HEADS), together)
 
 
 def test_the_mask_of_a_whole_batch_is_made_once():
-    shape = rectangle([5, 3])
+    shape = padded([5, 3])
     assert shape.take(slice(0, 9)).whole_mask is shape.whole_mask
     assert shape.take(slice(1, 9)).whole_mask.tolist() == [[[[True, True, True, False, False]]]]

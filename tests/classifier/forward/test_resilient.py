@@ -90,7 +90,8 @@ def test_rows_that_are_not_finite_are_computed_again_in_fp32_once_made(infinite)
     forward(sequences([[7]]))
 
     assert len(made) == 1
-    assert made[0].batches == [1, 1, 1, 1]
+    assert made[0].batches == [3, 1], "rows of one batch are computed again together"
+    assert (forward.rows, forward.recomputed) == (6, 4)
     lost = [row == [7, 99] for row in rows]
     assert outcomes.tolist() == [Outcome.NONFINITE if gone else Outcome.SCORED for gone in lost]
     expected = [[0.0] * LABELS if gone else logits_of(row) for row, gone in zip(rows, lost, strict=True)]
@@ -102,6 +103,52 @@ def test_no_memory_for_the_second_look():
     logits, outcomes = forward(sequences([[7, 7], [1]]))
     assert outcomes.tolist() == [Outcome.OUT_OF_MEMORY, Outcome.SCORED]
     assert logits[0].tolist() == [0.0] * LABELS
+
+
+def test_the_size_that_failed_is_remembered_and_tried_again_later():
+    fake = FakeForward(memory=40)
+    forward = ResilientForward(fake, in_fp32=no_second_model, labels=LABELS)
+    forward(sequences([[1] * 5] * 16))
+    assert (fake.batches, forward.back_offs) == ([16, 8, 8], 1)
+    forward(sequences([[1] * 4] * 20))
+    assert (fake.batches[3:], forward.back_offs) == ([10, 10], 1), "a shape of the same size is cut beforehand"
+    forward(sequences([[1]] * 79))
+    assert (fake.batches[5:], forward.back_offs) == ([79, 40, 39], 2), "a smaller one is tried"
+    fake.memory = 1000
+    for _ in range(200):
+        logits, outcomes = forward(sequences([[1] * 5] * 16))
+        assert not outcomes.any()
+        assert logits.tolist() == [logits_of([1] * 5)] * 16
+    assert fake.batches[-1] == 16
+    assert forward.back_offs == 2
+
+
+def test_a_row_that_never_fits_does_not_make_all_batches_small():
+    """As long as the others do, and however often it comes: only what failed as a batch is cut beforehand."""
+
+    class Quadratic(FakeForward):
+        def __call__(self, batch: TokenSequences) -> np.ndarray:
+            if batch.lengths.max() > 20:
+                self.batches.append(len(batch))
+                raise DeviceOutOfMemory("fake")
+            return super().__call__(batch)
+
+    fake = Quadratic()
+    forward = ResilientForward(fake, in_fp32=no_second_model, labels=LABELS)
+    for _ in range(3):
+        _, outcomes = forward(sequences([[1] * 21, *[[1] * 20] * 31]))
+        assert outcomes.tolist() == [Outcome.OUT_OF_MEMORY] + [Outcome.SCORED] * 31
+    fake.batches.clear()
+    forward(sequences([[1] * 20] * 32))
+    assert fake.batches == [32]
+
+
+def test_memory_that_is_short_for_the_second_look_halves_that():
+    forward = ResilientForward(FakeForward(bad=7), in_fp32=lambda: FakeForward(memory=4), labels=LABELS)
+    logits, outcomes = forward(sequences([[7, 7], [7, 1], [7, 2], [7, 3], [1, 1]]))
+    assert not outcomes.any()
+    assert logits.tolist() == [logits_of(row) for row in ([7, 7], [7, 1], [7, 2], [7, 3], [1, 1])]
+    assert forward.back_offs == 1
 
 
 def test_other_errors_are_not_swallowed():
