@@ -58,8 +58,10 @@ types: $(ENV) ## Mypy, strict
 unit: $(ENV) ## The tests that need neither GPU, Ray nor minutes
 	$(BIN)/python -m pytest
 
+# Named, since other files import what a lean machine with a GPU lacks: datasets, polars, hypothesis and more. Without
+# this environment: make test-gpu ENV= BIN=$$(dirname $$(command -v python3)); pytest and what scoring needs are enough.
 test-gpu: $(ENV) ## The tests that need a CUDA device
-	$(BIN)/python -m pytest -m gpu
+	$(BIN)/python -m pytest -m gpu $(shell grep -rlE --include='test_*.py' '^ *(@|)pytest\.mark\.gpu' tests)
 
 test-ray: $(ENV) ## The tests that need Ray; installs it into .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,ray]'

@@ -35,8 +35,8 @@ from scorer.errors import DeviceError, ModelError
 # Batches of two thousand tokens stay within a core's share of the caches; a GPU needs more to be busy.
 _CPU_BATCH_TOKENS = 2_048
 _GPU_BATCH_TOKENS = 32_768
-# Models whose attention no fused kernel computes hold several numbers, of two bytes at least, for each row, head and
-# pair of tokens: about a GiB for a batch of so many scores. With 12 heads that is 21 texts of 512 tokens.
+# Models whose attention no fused kernel computes hold its scores, one for each row, head and pair of tokens, several
+# times over. So many are 128 MiB in half precision; with 12 heads they are those of 21 texts of 512 tokens.
 _KEEP_SCORES = ("deberta", "deberta-v2")
 _SCORES_OF_A_BATCH = 1 << 26
 # More rows than this share that have to be computed again are a reason for another precision.

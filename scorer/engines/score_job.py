@@ -99,12 +99,17 @@ def _run(
     task: PartTask, scorer: Scorer, part: _OnlyPart, *, tally: Tally, console: Console, signals: StopSignals
 ) -> Pace:
     """Send all rows of `part` through the engine."""
+    told = scorer.concerns
+    for line in told:
+        console.warn(line)
     with console.progress("score", part.prepared.rows, "rows") as bar:
         watch = _Watch(tally, signals, bar.update)
         try:
             ((_, pace),) = in_process.run_parts([task], open_part=lambda _: part, watch=watch, load=lambda _: scorer)
         finally:
             tally.back_offs = scorer.back_offs
+    for line in scorer.concerns[len(told) :]:
+        console.warn(line)
     return pace
 
 

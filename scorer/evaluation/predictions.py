@@ -81,6 +81,8 @@ def predict(config: EvaluateConfig, directory: ModelDirectory, examples: Example
     )
     scorer = Scorer.build(ScorerSpec.of(options, directory), directory)
     found = _logits(scorer, examples, console)
+    for line in scorer.concerns:
+        console.warn(line)
     if (found["outcome"] == Outcome.OUT_OF_MEMORY).any():
         raise DeviceError("a single row exhausts the device's memory; try --device cpu")
     decision, logits = scorer.decision, found["logits"]

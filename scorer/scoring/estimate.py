@@ -101,7 +101,7 @@ def estimate(config: ScoreConfig, console: Console, *, started: float) -> Estima
         peak_memory_mib=_peak_memory(sample),
         engine=asdict(scorer.engine),
     )
-    for warning in (*prepared.source.unread.warnings(), *prepared.reader.warnings):
+    for warning in (*prepared.source.unread.warnings(), *prepared.reader.warnings, *scorer.concerns):
         console.warn(warning)
     _tell(found, console)
     return found

@@ -51,6 +51,9 @@ class Model(Batches, Protocol):
     @property
     def back_offs(self) -> int: ...
 
+    @property
+    def concerns(self) -> list[str]: ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScorerSpec:
@@ -125,6 +128,11 @@ class Scorer:
     def back_offs(self) -> int:
         """How many batches were halved so far, because they did not fit the device's memory."""
         return self.model.back_offs
+
+    @property
+    def concerns(self) -> list[str]:
+        """What a person should be told about the device, and about the rows that it computed so far."""
+        return self.model.concerns
 
     def encode(self, window: Window, cache: ScoreCache | None = None) -> EncodedWindow:
         """The texts of `window` as token sequences; with a `cache` equal texts once, and known ones not at all."""

@@ -69,6 +69,7 @@ class _FakeModel:
             batch_tokens=_BATCH_TOKENS,
             max_length=max_length,
         )
+        self.concerns: list[str] = []
         self._sick = sick
 
     def encode(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> EncodedInputs:

@@ -166,3 +166,21 @@ def test_a_hub_model_that_asks_for_code_is_refused(hub, canary):
 def test_a_hub_model_that_is_not_cached_is_a_model_error():
     with pytest.raises(ModelError, match="owner/other: no such directory, and not to be had from the hub"):
         open_model("owner/other")
+
+
+@pytest.mark.parametrize(
+    ("keys", "dtype"),
+    [
+        ({"dtype": "bfloat16"}, "bfloat16"),
+        ({"torch_dtype": "bfloat16"}, "bfloat16"),
+        ({"dtype": "torch.float16"}, "float16"),
+        ({"dtype": None, "torch_dtype": "float32"}, "float32"),
+        ({"dtype": 16}, None),
+        ({}, None),
+    ],
+)
+def test_the_dtype_that_a_model_says_its_weights_are_of(model, keys, dtype):
+    path = model / "config.json"
+    document = {key: value for key, value in json.loads(path.read_text()).items() if "dtype" not in key}
+    path.write_text(json.dumps(document | keys))
+    assert open_model(str(model)).dtype == dtype

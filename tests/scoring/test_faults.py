@@ -16,6 +16,8 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
 import scorer
+from scorer.classifier.classifier import Classifier
+from scorer.classifier.directory import open_model
 from scorer.errors import ModelError, StorageError
 from tests.models import make_model, sentences
 from tests.scoring.faults import FaultyForward, inject, share_of_rows
@@ -93,6 +95,26 @@ def test_a_flagged_row_is_tried_again_by_the_next_run(tmp_path, tiny_model):
         inject(patch, lambda forward: FaultyForward(forward, too_large=lambda ids: True))  # noqa: ARG005
         assert scorer.score(source, tmp_path / "one.parquet", **options).statuses == {"oom": 20}
     assert scorer.score(source, tmp_path / "two.parquet", **options).statuses == {"ok": 20}
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.2, True), (0.002, False)])
+def test_many_rows_that_are_computed_again_are_a_reason_to_say_so(
+    tmp_path, tiny_model, monkeypatch, capsys, share, told
+):
+    source = write(tmp_path / "in.parquet", rows(1_000))
+    inject(monkeypatch, lambda forward: FaultyForward(forward, poisoned=share_of_rows(share)))
+    summary = scorer.score(source, tmp_path / "out.parquet", model=str(tiny_model("bert")), **OPTIONS)
+    assert summary.statuses == {"ok": 1_000}
+    assert ("computed again in fp32, which is slow; try --precision bf16" in capsys.readouterr().err) == told
+
+
+def test_attention_that_keeps_its_scores_has_a_budget_for_them(tiny_model, monkeypatch):
+    monkeypatch.setattr("scorer.classifier.classifier._SCORES_OF_A_BATCH", 4 * 100**2 * 5)
+    plans = {
+        kind: Classifier(open_model(str(tiny_model(kind))), batch_tokens=1_000, backend="padded").plan(np.full(40, 100))
+        for kind in ("bert", "deberta-v2")
+    }
+    assert {kind: {len(batch) for batch in plan} for kind, plan in plans.items()} == {"bert": {10}, "deberta-v2": {5}}
 
 
 @pytest.fixture(scope="module")

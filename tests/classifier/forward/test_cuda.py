@@ -10,9 +10,13 @@ import torch
 
 from scorer.classifier.classifier import Classifier
 from scorer.classifier.directory import open_model
+from scorer.classifier.forward.attention import PaddedShape, attend_first, query_scale
+from scorer.classifier.forward.packed import PackedForward
 from scorer.classifier.forward.transfer import to_device
 from tests.classifier.forward.oracle import oracle, probabilities
+from tests.classifier.forward.wide import family_of, logits_alone, random_tokens, wide_network
 from tests.models import sentences
+from tests.scoring.faults import FaultyForward, inject, share_of_rows
 
 pytestmark = [
     pytest.mark.gpu,
@@ -34,7 +38,7 @@ def test_mixed_lengths_have_the_probabilities_of_rows_alone(tiny_model, backend,
         columns.append(random.Random(1).sample(columns[0], len(columns[0])))
     classifier = Classifier(open_model(str(directory)), precision=precision, backend=backend, batch_tokens=900)
     logits, outcomes = classifier.logits(classifier.encode(*columns))
-    assert classifier.engine.device == "cuda"
+    assert classifier.engine.device == f"cuda:{torch.cuda.current_device()}"
     assert not outcomes.any()
     np.testing.assert_allclose(probabilities(logits), probabilities(oracle(directory, *columns)), atol=tolerance)
 
@@ -47,15 +51,55 @@ def test_workers_on_streams_of_their_own_agree_from_run_to_run(tiny_model):
         np.testing.assert_array_equal(classifier.logits(encoded)[0], first)
 
 
-def test_logits_that_are_not_finite_are_computed_again_in_fp32(tiny_model):
-    classifier = Classifier(open_model(str(tiny_model("bert"))), precision="fp16", backend="packed")
+def test_logits_that_are_not_finite_are_computed_again_in_fp32(tiny_model, monkeypatch):
+    directory = open_model(str(tiny_model("bert")))
+    classifier = Classifier(directory, precision="fp16", backend="packed")
     encoded = classifier.encode(texts()[:8])
     expected, _ = classifier.logits(encoded)
-    passed = classifier._forward._forward
-    classifier._forward._forward = lambda batch: passed(batch) * np.float32("nan")
-    again, outcomes = classifier.logits(encoded)
+    inject(monkeypatch, lambda forward: FaultyForward(forward, poisoned=share_of_rows(1.0)))
+    spoiled = Classifier(directory, precision="fp16", backend="packed")
+    again, outcomes = spoiled.logits(encoded)
     assert not outcomes.any()
+    assert "8 of 8 rows" in spoiled.concerns[0]
     np.testing.assert_allclose(probabilities(again), probabilities(expected), atol=2e-2)
+
+
+def test_the_device_is_the_one_that_was_current_when_the_model_was_loaded(tiny_model):
+    if torch.cuda.device_count() < 2:
+        pytest.skip("needs two CUDA devices")
+    directory = open_model(str(tiny_model("bert")))
+    with torch.cuda.device(1):
+        classifier = Classifier(directory, precision="fp32")
+    assert classifier.engine.device == "cuda:1"
+    logits, outcomes = classifier.logits(classifier.encode(texts()))
+    assert not outcomes.any()
+    np.testing.assert_allclose(probabilities(logits), probabilities(oracle(directory.path, texts())), atol=1e-4)
+
+
+@pytest.mark.parametrize(("hidden", "heads"), [(384, 12), (768, 12), (1024, 16), (312, 12)])
+@pytest.mark.parametrize("lengths", [[70, 64, 70, 66, 1], [70] * 5, [200, 199], [9] * 64], ids=str)
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.float16, 2e-2), (torch.bfloat16, 1e-1)], ids=str
+)
+def test_networks_as_wide_as_real_ones(hidden, heads, lengths, dtype, tolerance):
+    """The last layer attends with heads as wide as the hidden states, which takes other kernels than those of 64."""
+    network, batch = wide_network(hidden, heads), random_tokens(lengths)
+    expected = probabilities(logits_alone(network, batch))
+    forward = PackedForward(family_of(network), device=torch.device("cuda", 0), dtype=dtype)
+    np.testing.assert_allclose(probabilities(forward(batch)), expected, atol=tolerance)
+
+
+@pytest.mark.parametrize("width", [26, 32, 64, 384, 768, 1024])
+@pytest.mark.parametrize("masked", [True, False])
+def test_attention_of_any_width_is_that_of_the_cpu(width, masked):
+    torch.manual_seed(0)
+    lengths = np.array([70, 64, 70, 1]) if masked else np.full(4, 70)
+    query, hidden = torch.randn(4, 2, width) * query_scale(width), torch.randn(4 * 70, width)
+    found = [
+        attend_first(query.to(device), hidden.to(device), PaddedShape.of(lengths, device=torch.device(device)))
+        for device in ("cpu", "cuda")
+    ]
+    torch.testing.assert_close(found[1].cpu(), found[0], atol=1e-3, rtol=1e-3)
 
 
 def test_what_is_copied_behind_other_work_arrives_whole():

@@ -7,11 +7,16 @@ import random
 
 import numpy as np
 import pytest
+import torch
 
 from scorer.classifier.classifier import Classifier
 from scorer.classifier.directory import open_model
+from scorer.classifier.forward import attention, packed
+from scorer.classifier.forward.linear import DeviceDtype
+from scorer.classifier.forward.packed import PackedForward
 from scorer.errors import UsageError
 from tests.classifier.forward.oracle import oracle, probabilities
+from tests.classifier.forward.wide import family_of, logits_alone, random_tokens, wide_network
 from tests.models import sentences
 
 FAMILY = ("bert", "distilbert", "roberta", "xlm-roberta", "electra")
@@ -98,3 +103,38 @@ def test_half_precision_stays_close(tiny_model, precision):
     clear = ranked[:, -1] - ranked[:, -2] > 0.5
     assert clear.sum() >= 10
     assert (logits.argmax(1) == alone.argmax(1))[clear].all()
+
+
+MASKED, EQUAL = [70, 64, 70, 66, 1], [70] * 5
+# Whole widths, as in MiniLM, BERT-base and BERT-large, and one that is no multiple of 8.
+WIDTHS = [(384, 12), (768, 12), (1024, 16), (312, 12)]
+
+
+@pytest.mark.parametrize(("hidden", "heads"), WIDTHS)
+@pytest.mark.parametrize("lengths", [MASKED, EQUAL], ids=["masked", "equal"])
+def test_networks_as_wide_as_real_ones(hidden, heads, lengths):
+    network, batch = wide_network(hidden, heads), random_tokens(lengths)
+    forward = PackedForward(family_of(network), device=torch.device("cpu"), dtype=torch.float32)
+    np.testing.assert_allclose(probabilities(forward(batch)), probabilities(logits_alone(network, batch)), atol=1e-5)
+
+
+@pytest.mark.parametrize("lengths", [MASKED, EQUAL], ids=["masked", "equal"])
+def test_heads_that_are_filled_up_compute_the_same(monkeypatch, lengths):
+    """As on a GPU, where kernels that take a mask want a multiple of 8: 312 / 12 is 26, and becomes 32."""
+    network, batch = wide_network(312, 12), random_tokens(lengths)
+    seen = []
+
+    def attend(qkv, shape, *, heads):
+        seen.append(qkv.shape[1])
+        return attention.attend(qkv, shape, heads=heads)
+
+    monkeypatch.setattr(packed, "attend", attend)
+    monkeypatch.setattr(DeviceDtype, "head_multiple", 8)
+    forward = PackedForward(family_of(network), device=torch.device("cpu"), dtype=torch.float32)
+    np.testing.assert_allclose(probabilities(forward(batch)), probabilities(logits_alone(network, batch)), atol=1e-5)
+    assert seen == [3 * 12 * 32]
+
+
+def test_heads_are_filled_up_on_a_gpu_alone():
+    multiples = {kind: DeviceDtype(torch.device(kind), torch.float32).head_multiple for kind in ("cpu", "cuda")}
+    assert multiples == {"cpu": 1, "cuda": 8}

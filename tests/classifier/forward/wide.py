@@ -1,0 +1,56 @@
+"""Networks as wide as real ones, of two layers, without a tokenizer: their kernels depend on the width of a head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from transformers import BertConfig, BertForSequenceClassification
+
+from scorer.classifier.forward.bert_family import BertFamily
+from scorer.classifier.sequences import TokenSequences
+
+VOCABULARY = 50
+
+
+def wide_network(hidden: int, heads: int, *, activation: str = "gelu") -> BertForSequenceClassification:
+    """A BERT of two layers whose attention is peaked: with the usual weights every token would be alike."""
+    config = BertConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=hidden,
+        num_hidden_layers=2,
+        num_attention_heads=heads,
+        intermediate_size=2 * hidden,
+        max_position_embeddings=300,
+        num_labels=3,
+        hidden_act=activation,
+    )
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        network = BertForSequenceClassification(config).eval()
+        for name, parameter in network.named_parameters():
+            if parameter.ndim == 2:
+                parameter.normal_(0.0, 1.0 if "embeddings" in name else 1.5 / parameter.shape[1] ** 0.5)
+            elif name.endswith("bias"):
+                parameter.normal_(0.0, 0.1)
+    return network
+
+
+def family_of(network: BertForSequenceClassification) -> BertFamily:
+    family = BertFamily.of(network)
+    assert family is not None
+    return family
+
+
+def random_tokens(lengths: Sequence[int]) -> TokenSequences:
+    offsets = np.concatenate(([0], np.cumsum(lengths)))
+    ids = np.random.default_rng(0).integers(1, VOCABULARY, offsets[-1]).astype(np.int32)
+    return TokenSequences(ids, offsets, np.asarray(lengths, np.int32), np.zeros(len(lengths), np.bool_))
+
+
+@torch.no_grad()
+def logits_alone(network: BertForSequenceClassification, batch: TokenSequences) -> np.ndarray:
+    """Each sequence alone, unpadded, in fp32 on the CPU."""
+    rows = [torch.from_numpy(batch.take(np.array([row])).ids.astype(np.int64))[None] for row in range(len(batch))]
+    return torch.cat([network(ids).logits for ids in rows]).numpy()
