@@ -26,6 +26,7 @@ QUIET = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--disable-dev-shm-usage",  # a container may have little of it
     "--disable-extensions",
     "--no-first-run",
     "--no-default-browser-check",
