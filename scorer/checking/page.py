@@ -1,6 +1,6 @@
 """`check.html`: what is wrong with a training file, as a page to look at and to pass on.
 
-Owns which sections the page has and where it may be written. Does not know how anything was found or is drawn. It holds
+Owns which sections the page has. Does not know how anything was found or is drawn. It holds
 no text of the file but its labels.
 """
 
@@ -12,13 +12,11 @@ from pathlib import Path
 from scorer.checking.findings import Finding
 from scorer.checking.job import CheckResult, FileCheck
 from scorer.checking.lengths import Lengths
-from scorer.errors import UsageError
 from scorer.reports.charts import Mark, histogram
 from scorer.reports.distributions import label_bars
 from scorer.reports.findings import Remark, remark_list
 from scorer.reports.page import Html, beside, figure, page, paragraph, section, tiles
 from scorer.reports.scale import Axis
-from scorer.stores.checks import check_target
 
 
 def check_page(result: CheckResult) -> Html:
@@ -30,13 +28,6 @@ def check_page(result: CheckResult) -> Html:
         if check is not None:
             parts += [_labels(check, name), _lengths(check, name)]
     return page(f"Check of {Path(data.file).name}", parts, lead=lead)
-
-
-def check_report(target: Path, sources: list[Path]) -> None:
-    """Refuse, before any work, a `target` that is one of the `sources` or cannot be written; an older page may be."""
-    if str(target) == "-":
-        raise UsageError("--report: a file; standard output has the summary")
-    check_target(target, sources, force=True)
 
 
 def _headline(result: CheckResult) -> Html:

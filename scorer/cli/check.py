@@ -10,7 +10,7 @@ import click
 from scorer.cli.options import config_options
 from scorer.cli.report import print_summary
 from scorer.config import CheckConfig
-from scorer.errors import DataError, InputMissing
+from scorer.errors import DataError
 
 
 @click.command(short_help="Say what is wrong with a training file.")
@@ -23,19 +23,19 @@ def check(data: Path, **settings: Any) -> None:
     odd encodings, and a language that the base model does not know. Exits 0 whatever is found, unless --strict.
     """
     config = CheckConfig(data=data, **settings)
-    for path in (config.data, config.valid):
-        if path is not None and not path.exists():
-            raise InputMissing(f"{path}: no such file")
+    from scorer.stores.checks import Inputs, check_files, require
+
+    require(config.data, config.valid)
     from scorer.checking.findings import counts
     from scorer.checking.job import check as check_job
-    from scorer.checking.page import check_page, check_report
+    from scorer.checking.page import check_page
     from scorer.checking.summary import summary_lines
     from scorer.runs.console import Console
     from scorer.stores.atomic import write_whole
 
     console = Console(quiet=config.quiet)
-    if config.report is not None:
-        check_report(config.report, [path for path in (config.data, config.valid) if path is not None])
+    inputs = Inputs([config.data, config.valid], models=[config.base_model])
+    check_files({"--report": config.report}, inputs, force=True)
     result = check_job(config, console)
     if config.report is not None:
         write_whole(config.report, check_page(result))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import glob
-from pathlib import Path
 from typing import Any
 
 import click
@@ -11,7 +9,6 @@ import click
 from scorer.cli.options import config_options
 from scorer.cli.report import print_summary
 from scorer.config import DiffConfig
-from scorer.errors import InputMissing
 
 
 @click.command(short_help="Say what changes when a new model takes an old one's place.")
@@ -26,8 +23,9 @@ def diff(old: str, new: str, data: str, **settings: Any) -> None:
     code is 65 when more labels change: the gate before a cron job changes its model.
     """
     config = DiffConfig(old=old, new=new, data=data, **settings)
-    if data != "-" and not Path(data).exists() and not glob.has_magic(data):
-        raise InputMissing(f"{data}: no such file or folder")
+    from scorer.stores.checks import require
+
+    require(data)
     from scorer.evaluation.diff import diff as diff_job
     from scorer.runs.console import Console
 

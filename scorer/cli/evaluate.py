@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import glob
-from pathlib import Path
 from typing import Any
 
 import click
@@ -11,7 +9,6 @@ import click
 from scorer.cli.options import config_options
 from scorer.cli.report import print_summary
 from scorer.config import EvaluateConfig
-from scorer.errors import InputMissing
 
 
 @click.command(short_help="Tell how good a model is on labelled data, and where it fails.")
@@ -25,8 +22,9 @@ def evaluate(data: str, **settings: Any) -> None:
     page with --report and as a ranked table with --rows.
     """
     config = EvaluateConfig(data=data, **settings)
-    if not Path(data).exists() and not glob.has_magic(data):
-        raise InputMissing(f"{data}: no such file or folder")
+    from scorer.stores.checks import require
+
+    require(data)
     from scorer.evaluation.job import evaluate as evaluate_job
     from scorer.runs.console import Console
 

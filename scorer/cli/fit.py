@@ -11,7 +11,6 @@ from scorer.cli.options import config_options
 from scorer.cli.report import print_summary
 from scorer.cli.settings import with_preset
 from scorer.config import FitConfig
-from scorer.errors import InputMissing
 
 
 @click.command(short_help="Fine-tune a classifier on a file of texts and labels.")
@@ -24,9 +23,9 @@ def fit(train: Path, **settings: Any) -> None:
     held out for validation, and models/latest points to the new model.
     """
     config = FitConfig(train=train, **with_preset(click.get_current_context(), settings))
-    for path in (config.train, config.valid):
-        if path is not None and not path.exists():
-            raise InputMissing(f"{path}: no such file")
+    from scorer.stores.checks import require
+
+    require(config.train, config.valid)
     from scorer.runs.console import Console
     from scorer.training.job import fit as fit_job
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from scorer.errors import InputMissing
 from scorer.tables.formats import format_of
 
 
@@ -23,8 +22,10 @@ def inspect(what: str, verify: bool) -> None:
     """
     import json
 
-    if not Path(what).exists() and format_of(what):
-        raise InputMissing(f"{what}: no such file")
+    from scorer.stores.checks import require
+
+    if format_of(what):
+        require(what)
     from scorer.scoring.inspection import inspect_file, inspect_model
 
     if verify:

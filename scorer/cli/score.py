@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import glob
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import click
@@ -13,7 +11,6 @@ import click
 from scorer.cli.options import config_options
 from scorer.cli.report import print_summary
 from scorer.config import ScoreConfig
-from scorer.errors import InputMissing
 
 
 @click.command(short_help="Put a score and a confidence beside every row of a file.")
@@ -27,9 +24,11 @@ def score(source: str, target: str, **settings: Any) -> None:
     are told apart by their endings. A run that was interrupted goes on where it stopped.
     """
     config = ScoreConfig(source=source, target=target, **settings)
-    recorded = config.report is not None or config.textfile is not None
-    if not recorded and source != "-" and not Path(source).exists() and not glob.has_magic(source):
-        raise InputMissing(f"{source}: no such file or folder")
+    from scorer.stores.checks import require
+    from scorer.stores.location import Location
+
+    if config.report is None and config.textfile is None:  # else the job finds it missing, and records that
+        require(source)
     from scorer.runs.console import Console
 
     console = Console(quiet=config.quiet)
@@ -42,4 +41,4 @@ def score(source: str, target: str, **settings: Any) -> None:
     from scorer.engines.score_job import score as score_job
 
     summary = score_job(config, console, arguments=sys.argv)
-    print_summary(summary.as_dict(), quiet=config.quiet or target == "-")
+    print_summary(summary.as_dict(), quiet=config.quiet or Location.of_output(target).scheme == "stdout")

@@ -25,7 +25,7 @@ from scorer.scoring.lineage import describe_job, logit_fingerprint
 from scorer.scoring.output import FileOutput, Output, StreamOutput
 from scorer.scoring.part import PartTask
 from scorer.scoring.pipeline import Pace
-from scorer.scoring.preparation import STREAM, Checked, Preparation, check
+from scorer.scoring.preparation import Checked, Preparation, check
 from scorer.scoring.record import recorded
 from scorer.scoring.scorer import Scorer, ScorerSpec
 from scorer.scoring.summary import ScoreSummary, Tally, summarize
@@ -182,6 +182,6 @@ def _kept_rejects(rejects: Rejects | None) -> Iterator[Callable[[], None]]:
 
 
 def _open_output(checked: Checked) -> Output:
-    if checked.config.target == STREAM:
-        return StreamOutput(checked.output_format)
-    return FileOutput(Path(checked.config.target), checked.output_format, force=checked.config.force)
+    if checked.target.is_stream:
+        return StreamOutput(checked.target, checked.output_format)
+    return FileOutput(checked.target.path, checked.output_format, force=checked.config.force)

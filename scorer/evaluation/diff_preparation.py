@@ -6,7 +6,6 @@ Owns what can be found wrong before anything heavy is loaded. Writes nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 
@@ -16,8 +15,7 @@ from scorer.errors import DataError, ModelError, UsageError, shown
 from scorer.examples.origin import holds_predictions
 from scorer.examples.targets import check_separator
 from scorer.scoring.limits import Allowance
-from scorer.scoring.preparation import refuse_own_input
-from scorer.stores.checks import check_target
+from scorer.stores.checks import Inputs, check_files
 from scorer.tables.columns import find_text_columns
 from scorer.tables.formats import format_of
 from scorer.tables.header import given_names
@@ -52,9 +50,8 @@ def prepare(config: DiffConfig) -> Prepared:
     rows_format = _rows_format(config)
     check_separator(config.label_separator)
     source = Source.open(config.data, input_format=config.input_format, names=given_names(config))
-    if config.rows is not None:
-        refuse_own_input(config.rows, config.data)
-        check_target(config.rows, source.files, force=config.force)
+    inputs = Inputs([config.data], models=[config.old, config.new], files=source.files)
+    check_files({"--rows": config.rows}, inputs, force=config.force)
     old, new = (open_model(name) for name in (config.old, config.new))
     for directory in (old, new):
         if directory.labels is None:
@@ -81,10 +78,8 @@ def prepare(config: DiffConfig) -> Prepared:
 def _rows_format(config: DiffConfig) -> FileFormat | None:
     if config.rows is None:
         return None
-    if str(config.rows) == "-":
-        raise UsageError("--rows is a file; standard output has the summary")
-    found = format_of(str(config.rows))
-    if found is None and Path(config.rows).suffix:
+    found = format_of(config.rows)
+    if found is None and config.rows.suffix:
         raise UsageError(f"{config.rows}: no format has this ending; say .parquet, .csv, .tsv, .jsonl or .arrow")
     return found or "parquet"
 

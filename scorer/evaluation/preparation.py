@@ -18,8 +18,7 @@ from scorer.examples.origin import holds_predictions, not_labels
 from scorer.examples.reading import Examples, read_examples
 from scorer.examples.targets import check_separator, label_indices, of_kind
 from scorer.runs.console import Console
-from scorer.scoring.preparation import refuse_own_input
-from scorer.stores.checks import check_target
+from scorer.stores.checks import Inputs, check_files
 from scorer.tables.columns import find_text_columns
 from scorer.tables.formats import format_of
 from scorer.tables.header import given_names
@@ -104,17 +103,10 @@ def _label_column(config: EvaluateConfig, source: Source, metadata: ModelMetadat
 
 
 def _check_outputs(config: EvaluateConfig, source: Source) -> None:
-    for path in (config.report, config.rows):
-        if path is not None:
-            if str(path) == "-":
-                raise UsageError("--report and --rows are files; standard output has the summary")
-            refuse_own_input(path, config.data)
-            check_target(path, source.files, force=config.force)
-    if config.rows is not None:
-        if format_of(config.rows) is None:
-            raise UsageError(f"{config.rows}: no format has this ending; name a .parquet, .csv, .tsv or .jsonl file")
-        if config.report is not None and config.rows.resolve() == config.report.resolve():
-            raise UsageError(f"{config.rows}: is named twice, for --rows and --report; name another file")
+    inputs = Inputs([config.data], models=[config.model], files=source.files)
+    check_files({"--report": config.report, "--rows": config.rows}, inputs, force=config.force)
+    if config.rows is not None and format_of(config.rows) is None:
+        raise UsageError(f"{config.rows}: no format has this ending; name a .parquet, .csv, .tsv or .jsonl file")
 
 
 def _warnings(config: EvaluateConfig, directory: ModelDirectory, examples: Examples) -> Iterator[str]:

@@ -12,6 +12,7 @@ from fractions import Fraction
 from scorer.config import ScoreConfig
 from scorer.errors import DataError, UsageError
 from scorer.scoring.drift import Drift
+from scorer.stores.location import Location
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ class Limits:
         asked = config.max_flagged
         flagged = Allowance.parse(asked, flag="--max-flagged") if asked is not None else None
         limits = cls(flagged=flagged, rows=config.min_rows, drift=config.fail_on_drift)
-        return replace(limits, outcome="standard output has them already") if config.target == "-" else limits
+        streamed = Location.of_output(config.target).is_stream
+        return replace(limits, outcome="standard output has them already") if streamed else limits
 
     def check(self, *, rows: int, flagged: int, rejected: int = 0, drift: Drift | None = None) -> None:
         """DataError when an output of `rows` rows, `flagged` of which have no score, beside which so many malformed

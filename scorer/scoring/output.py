@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +18,7 @@ from scorer.config import FileFormat
 from scorer.errors import DataError, OutputRefused, ScorerError
 from scorer.records.lineage import Lineage
 from scorer.stores.atomic import AtomicFile
+from scorer.stores.location import Location
 from scorer.stores.workspace import Workspace
 from scorer.tables.lineage import lineage_metadata, read_lineage
 from scorer.tables.sink import Sink, open_sink
@@ -132,9 +132,10 @@ class FileOutput:
 
 
 class StreamOutput:
-    """Standard output: what has been written cannot be taken back, so nothing is kept for a later run."""
+    """A standard stream: what has been written cannot be taken back, so nothing is kept for a later run."""
 
-    def __init__(self, format: FileFormat) -> None:
+    def __init__(self, target: Location, format: FileFormat) -> None:
+        self._stream = target.stream
         self._format = format
         self._sink: Sink | None = None
         self.directory = Path(tempfile.mkdtemp(prefix="scorer-"))
@@ -146,14 +147,14 @@ class StreamOutput:
         return None
 
     def begin(self, job: Lineage, run: int, schema: pa.Schema) -> Sink:  # noqa: ARG002
-        self._sink = open_sink(sys.stdout.buffer, format=self._format, schema=schema)
+        self._sink = open_sink(self._stream, format=self._format, schema=schema)
         return self._sink
 
     def publish(self, lineage: Lineage) -> None:
         assert self._sink is not None, "begin comes first; this is a bug"
         self._sink.close(lineage_metadata(lineage))
         self._sink = None
-        sys.stdout.buffer.flush()
+        self._stream.flush()
 
     def close(self) -> None:
         if self._sink is not None:

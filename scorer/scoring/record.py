@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from scorer.config import ScoreConfig
-from scorer.errors import ScorerError, UsageError
+from scorer.errors import ScorerError
 from scorer.runs.console import Console
 from scorer.runs.manifest import Manifest
-from scorer.scoring.preparation import refuse_own_input
 from scorer.stores.atomic import write_whole
-from scorer.stores.checks import check_target
+from scorer.stores.checks import Inputs, check_files
+from scorer.stores.location import Location
 
 
 @contextmanager
@@ -40,16 +39,13 @@ def recorded(config: ScoreConfig, console: Console, *, arguments: Sequence[str])
 
 
 def _check(config: ScoreConfig) -> None:
-    named = [Path(config.source).resolve(), Path(config.target).resolve()]
-    for path in (config.rejects, config.report, config.textfile):
-        if path is not None:
-            if str(path) == "-":
-                raise UsageError("--rejects, --report and --textfile are files; standard output has the summary or OUT")
-            if path.resolve() in named:
-                raise UsageError(f"{path}: is named twice, as input, output or record of the run; name another file")
-            refuse_own_input(path, config.source)
-            check_target(path, [], force=True)
-            named.append(path.resolve())
+    target = Location.of_output(config.target)
+    check_files(
+        {"--rejects": config.rejects, "--report": config.report, "--textfile": config.textfile},
+        Inputs([config.source], models=[config.model]),
+        force=True,
+        besides=[] if target.is_stream else [target.path],
+    )
 
 
 def _write(config: ScoreConfig, manifest: Manifest) -> None:

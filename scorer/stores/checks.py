@@ -1,31 +1,89 @@
-"""Whether an output may be written where it was asked for, before any work is done.
+"""Whether what a command reads is there, and whether what it writes may be written, before any work is done.
 
-Decides and refuses; writes nothing.
+Every command asks here. Decides and refuses; writes nothing.
 """
 
 from __future__ import annotations
 
+import glob
 import os
-import re
 import shutil
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from scorer.errors import InputMissing, NotPermitted, OutputRefused, StorageError, UsageError, from_os_error
+from scorer.stores.location import STREAM, Location, open_descriptor
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a command reads, and so must not write: `data` are paths, folders, patterns or -, as they were named;
+    `models` directories or names of the hub; `files` what the data were found to consist of, as far as that is known.
+    None among them is an input that was not asked for.
+    """
+
+    data: Sequence[str | Path | None]
+    models: Sequence[str | Path | None] = ()
+    files: Sequence[Path] = ()
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files and folders of data that are there."""
+        return [path for path in (*self.named, *self.files) if path.exists()]
+
+    @property
+    def named(self) -> list[Path]:
+        """The data as they were named, without streams."""
+        return [Path(said) for said in self.data if said is not None and str(said) != STREAM]
+
+    @property
+    def directories(self) -> list[Path]:
+        """The model directories that are on this machine, their links followed."""
+        return [Path(name).resolve() for name in self.models if name is not None and Path(name).is_dir()]
 
 
-def check_target(target: Path, sources: Sequence[Path], *, force: bool) -> None:
-    """Refuse a `target` that cannot or should not be written.
+def require(*named: str | Path | None) -> None:
+    """InputMissing unless each of the inputs that were `named` is there; what a pattern matches is seen later."""
+    for said in named:
+        if said is None or Location.of_input(said).is_stream:
+            continue
+        if not Path(said).exists() and not glob.has_magic(str(said)):
+            raise InputMissing(f"{said}: no such file or folder")
 
-    UsageError when it is one of the input files, or a folder that holds one; OutputRefused when it is a folder, a fifo
-    or another special file, a dangling symlink or a URL, when its folder is missing, or when it exists and `force` is
-    not set; NotPermitted when its folder cannot be written to.
+
+def check_files(
+    outputs: Mapping[str, Path | None], inputs: Inputs, *, force: bool, besides: Sequence[Path] = ()
+) -> None:
+    """Refuse the files that `outputs` has for flags, where they cannot or should not be written.
+
+    As `check_file` does; UsageError also for a standard stream, and for a file that has two flags or is one of what the
+    command writes `besides`.
+    """
+    taken = {path.resolve() for path in besides}
+    for flag, path in outputs.items():
+        if path is None:
+            continue
+        if Location.of_output(path).is_stream:
+            raise UsageError(f"{flag} {path}: a file is needed; standard output has the summary or the rows")
+        if path.resolve() in taken:
+            raise UsageError(f"{path}: is named twice, for two outputs; name another file")
+        check_file(path, inputs, force=force)
+        taken.add(path.resolve())
+
+
+def check_file(target: Path, inputs: Inputs, *, force: bool) -> None:
+    """Refuse a `target` that cannot or should not be written as a file.
+
+    UsageError when it is one of the inputs, would be among them the next time, or lies in a model directory that is
+    read; OutputRefused when it is a folder, a fifo or another special file, a dangling symlink or a URL, when its
+    folder is missing, or when it exists and `force` is not set; NotPermitted when its folder cannot be written to.
     """
     try:
-        _check_not_input(target, sources)
+        refuse_inputs(target, inputs)
+        _refuse_own_input(target, inputs)
         if target.is_symlink() and not target.exists():
             raise OutputRefused(f"{target}: a symlink to nothing; remove it or name another output")
         if target.is_dir():
@@ -42,11 +100,39 @@ def check_target(target: Path, sources: Sequence[Path], *, force: bool) -> None:
         raise NotPermitted(f"{target}: no permission to write into {parent}")
 
 
+def check_folder(target: Path, inputs: Inputs) -> None:
+    """Refuse a `target` that cannot be a folder of ours: as `refuse_inputs` does, and OutputRefused for a stream, a
+    device or any other file, or a URL."""
+    try:
+        if Location.of_output(target).is_stream:
+            raise UsageError(f"{target}: a stream, where a folder is to be written; name a folder")
+        refuse_inputs(target, inputs)
+        if target.exists() and not target.is_dir():
+            raise OutputRefused(f"{target}: a file, where a folder is to be written; name another")
+    except OSError as error:
+        raise from_os_error(error) from error
+
+
+def refuse_inputs(target: Path, inputs: Inputs) -> None:
+    """UsageError when `target` is an input, however it is named, or the folder of one, or lies in a model directory."""
+    resolved = target.resolve()
+    for source in inputs.paths:
+        if (target.exists() and target.samefile(source)) or resolved == source.resolve():
+            raise UsageError(f"{target}: is the input itself; name another output")
+        if target.is_dir() and source.resolve().is_relative_to(resolved):
+            raise UsageError(f"{target}: is the folder of the input {source}; name an output elsewhere")
+    for directory in inputs.directories:
+        if resolved.is_relative_to(directory):
+            raise UsageError(f"{target}: lies inside the model {directory}; name an output outside of it")
+        if target.is_dir() and directory.is_relative_to(resolved):
+            raise UsageError(f"{target}: is the folder of the model {directory}; name an output elsewhere")
+        if target.exists() and any(target.samefile(file) for file in directory.iterdir() if file.is_file()):
+            raise UsageError(f"{target}: is a file of the model {directory}; name another output")
+
+
 def refuse_url(target: Path) -> None:
-    """OutputRefused for `scheme://...`, of which a path keeps one slash, unless there is such a folder here."""
-    if _URL.match(str(target)) and not target.parent.is_dir():
-        url = str(target).replace(":/", "://", 1)
-        raise OutputRefused(f"{url}: outputs are local; name a path on this machine and copy it there afterwards")
+    """OutputRefused for `scheme://...`, unless there is such a folder here."""
+    Location.of_output(target)
 
 
 def check_free_space(target: Path, needed_bytes: int) -> None:
@@ -63,23 +149,29 @@ def check_free_space(target: Path, needed_bytes: int) -> None:
         )
 
 
-def _check_not_input(target: Path, sources: Sequence[Path]) -> None:
-    for source in sources:
-        if not source.exists():
-            raise InputMissing(f"{source}: no such file or folder")
-        resolved = target.resolve()
-        if (target.exists() and target.samefile(source)) or resolved == source.resolve():
-            raise UsageError(f"{target}: is the input itself; name another output")
-        inside = resolved.is_relative_to(source.resolve()) if source.is_dir() else False
-        if inside:
-            raise UsageError(f"{target}: lies inside the input {source}; name an output outside of it")
-        if target.is_dir() and source.resolve().is_relative_to(resolved):
-            raise UsageError(f"{target}: is the folder of the input {source}; name an output elsewhere")
+def _refuse_own_input(target: Path, inputs: Inputs) -> None:
+    """UsageError when a `target` would be among the input the next time: in its folder, or matched by its pattern."""
+    for source in inputs.named:
+        if source.is_dir():
+            within = target.resolve().is_relative_to(source.resolve())
+        else:
+            within = not source.exists() and _matches(target.absolute().parts, source.absolute().parts)
+        if within:
+            raise UsageError(f"{target}: would be part of the input {source}; name an output outside of it")
+
+
+def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether a path of these `parts` is matched by a `pattern`, in which ** stands for any number of parts."""
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return any(_matches(parts[skipped:], pattern[1:]) for skipped in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _matches(parts[1:], pattern[1:])
 
 
 def _check_replaceable(target: Path, *, force: bool) -> None:
-    if not stat.S_ISREG(target.stat().st_mode):
-        raise OutputRefused(f"{target}: a fifo, socket or device; name a file, or write to - and pipe it")
+    if not stat.S_ISREG(target.stat().st_mode) or open_descriptor(target) is not None:
+        raise OutputRefused(f"{target}: a fifo, socket, device or open file; name a file, or write to - and pipe it")
     if not force:
         raise OutputRefused(f"{target}: exists already; say --force to replace it")
 

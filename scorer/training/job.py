@@ -19,6 +19,7 @@ from scorer.errors import UsageError
 from scorer.examples.targets import check_separator
 from scorer.metrics.words import describe
 from scorer.runs.console import Console
+from scorer.stores.checks import Inputs
 from scorer.training.data import TrainingData, load_data
 from scorer.training.output import check_output, default_output
 
@@ -67,7 +68,8 @@ def fit(config: FitConfig, console: Console) -> FitSummary:
     started = time.monotonic()
     _check_values(config)
     output = config.output or default_output(config.train, now=datetime.now())
-    check_output(output, force=config.force)
+    inputs = Inputs([config.train, config.valid], models=[config.base_model])
+    check_output(output, inputs, force=config.force)
     data = load_data(config, console)
     LongText.of(config).refuse_pair(data.train.columns.texts)
     from scorer.training.fitting import fit_and_write

@@ -14,7 +14,7 @@ from pathlib import Path
 from scorer.classifier.metadata import METADATA_FILE
 from scorer.config import LATEST_MODEL, UNFINISHED
 from scorer.errors import OutputRefused
-from scorer.stores.checks import refuse_url
+from scorer.stores.checks import Inputs, check_folder
 
 
 def default_output(train: Path, *, now: datetime) -> Path:
@@ -30,15 +30,15 @@ def unfinished(output: Path) -> Path:
     return output.with_name(output.name + UNFINISHED)
 
 
-def check_output(output: Path, *, force: bool) -> None:
+def check_output(output: Path, inputs: Inputs, *, force: bool) -> None:
     """OutputRefused when `output` is a URL, or stands there already, unless `force` may replace it: a model or an empty
-    folder."""
+    folder. UsageError when it is one of the `inputs`, holds one or lies in the base model."""
+    check_folder(output, inputs)
     latest = Path(LATEST_MODEL)
     if latest.exists() and not latest.is_symlink():
         raise OutputRefused(f"{latest}: not a symbolic link, so it cannot be moved to the new model; rename it")
     if output.is_symlink():
         raise OutputRefused(f"{output}: a symbolic link; name the directory itself")
-    refuse_url(output)
     if not output.exists():
         return
     if not force:

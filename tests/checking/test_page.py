@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import io
 import re
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from scorer.checking.job import CheckResult, check
-from scorer.checking.page import check_page, check_report
+from scorer.checking.page import check_page
 from scorer.config import CheckConfig
-from scorer.errors import OutputRefused, UsageError
 from scorer.runs.console import Console
 from scorer.stores.atomic import write_whole
 from tests.reports.markup import checked
@@ -82,21 +80,9 @@ def test_labels_that_are_folded_away_have_bars_of_the_same_scale(look, labels, s
     assert [set(re.findall(r"--share:([\d.]+)", part)) for part in parts] == [{share} for share in shares]
 
 
-def test_where_a_page_cannot_be_is_refused_before_any_work(tmp_path):
-    data = tmp_path / "a.parquet"
-    data.touch()
-    (tmp_path / "folder").mkdir()
-    for target, error in ((Path("-"), UsageError), (data, UsageError), (tmp_path / "folder", OutputRefused)):
-        with pytest.raises(error):
-            check_report(target, [data])
-    with pytest.raises(OutputRefused):
-        check_report(tmp_path / "absent" / "a.html", [data])
-
-
 def test_an_older_page_is_replaced_whole(tmp_path, look):
     target = tmp_path / "check.html"
     target.write_text("old")
-    check_report(target, [])
     write_whole(target, check_page(look(["good", "bad"] * 60)))
     assert target.read_text(encoding="utf-8").endswith("</html>\n")
     assert [path.name for path in tmp_path.glob("*check*")] == ["check.html"]

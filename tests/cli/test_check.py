@@ -59,7 +59,7 @@ def test_quiet_says_nothing(cli, arguments):
 def test_what_is_absent_is_said_at_once(cli, arguments):
     assert cli("check", "absent.csv").code == 66
     ran = cli("check", "train.csv", "--valid", "absent.csv", *arguments)
-    assert (ran.code, ran.err) == (66, "scorer: error: absent.csv: no such file\n")
+    assert (ran.code, ran.err) == (66, "scorer: error: absent.csv: no such file or folder\n")
 
 
 def test_an_empty_separator_is_a_usage_error(cli, arguments):

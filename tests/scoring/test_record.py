@@ -86,7 +86,7 @@ def test_a_record_that_cannot_be_written_stops_the_job_before_it_begins(source, 
 @pytest.mark.parametrize("name", ["in.parquet", "out.parquet", "run.prom"])
 def test_a_record_does_not_replace_another_file_of_the_job(source, score, tmp_path, name):
     before = source.read_bytes()
-    with pytest.raises(UsageError, match="named twice"):
+    with pytest.raises(UsageError, match=r"named twice|is the input itself"):
         score(source, report=tmp_path / name)
     assert source.read_bytes() == before
 
@@ -111,7 +111,7 @@ def test_metrics_replace_a_file_that_is_no_text(source, score, tmp_path):
 
 @pytest.mark.parametrize("option", ["report", "textfile", "rejects"])
 def test_a_record_is_a_file(source, score, option):
-    with pytest.raises(UsageError, match="are files"):
+    with pytest.raises(UsageError, match="a file is needed"):
         score(source, **{option: Path("-")})
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from scorer.errors import OutputRefused
+from scorer.errors import OutputRefused, UsageError
+from scorer.stores.checks import Inputs
 from scorer.training.output import check_output, default_output, point_latest, publish
 
 
@@ -33,36 +34,46 @@ def test_the_default_name_tells_the_file_and_the_time() -> None:
 
 
 def test_a_free_place_is_accepted() -> None:
-    check_output(Path("models/new"), force=False)
+    check_output(Path("models/new"), Inputs([]), force=False)
 
 
 def test_a_place_on_another_machine_is_refused() -> None:
     with pytest.raises(OutputRefused, match="outputs are local"):
-        check_output(Path("s3://bucket/model"), force=False)
+        check_output(Path("s3://bucket/model"), Inputs([]), force=False)
 
 
 def test_an_existing_output_needs_force() -> None:
     model(Path("out"))
     with pytest.raises(OutputRefused, match="exists already"):
-        check_output(Path("out"), force=False)
-    check_output(Path("out"), force=True)
+        check_output(Path("out"), Inputs([]), force=False)
+    check_output(Path("out"), Inputs([]), force=True)
 
 
 def test_force_replaces_models_and_nothing_else() -> None:
     Path("precious").mkdir()
-    check_output(Path("precious"), force=True)
+    check_output(Path("precious"), Inputs([]), force=True)
     Path("precious/thesis.txt").touch()
     Path("file").touch()
     Path("link").symlink_to("precious")
     for name in ("precious", "file", "link"):
         with pytest.raises(OutputRefused):
-            check_output(Path(name), force=True)
+            check_output(Path(name), Inputs([]), force=True)
+
+
+def test_what_is_read_is_not_replaced() -> None:
+    """Not even with --force, which replaces a model: the base model is one."""
+    model(Path("base"))
+    Path("train.csv").touch()
+    inputs = Inputs(["train.csv"], models=["base"])
+    for name in ("train.csv", "base", "base/new", ".", "-", "/dev/stdout"):
+        with pytest.raises(UsageError):
+            check_output(Path(name), inputs, force=True)
 
 
 def test_a_real_folder_in_the_place_of_the_link_is_refused() -> None:
     Path("models/latest").mkdir(parents=True)
     with pytest.raises(OutputRefused, match="not a symbolic link"):
-        check_output(Path("out"), force=False)
+        check_output(Path("out"), Inputs([]), force=False)
 
 
 def test_publish_moves_and_replaces() -> None:

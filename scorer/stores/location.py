@@ -1,0 +1,148 @@
+"""A place as a person names it: a path of this machine, a standard stream, later an object store.
+
+Decides what a text means, and says so when it means nothing yet. Opens no file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final, Literal
+
+from scorer.errors import InputMissing, OutputRefused
+
+STREAM: Final = "-"
+"""What stands for standard input where something is read, and for standard output where something is written."""
+
+Scheme = Literal["local", "stdin", "stdout", "stderr"]
+
+_URL: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,2}")
+# What brings a file of another place here.
+_COPIES: Final = {
+    "s3": "aws s3 cp",
+    "gs": "gcloud storage cp",
+    "az": "az storage blob download",
+    "abfs": "az storage blob download",
+    "hf": "hf download",
+    "http": "curl -O",
+    "https": "curl -O",
+}
+_DESCRIPTORS: Final = re.compile(r"/proc/([0-9]+)(/task/[0-9]+)?/fd")
+_MOST_LINKS: Final = 40
+_STREAMS: Final[dict[int, Scheme]] = {1: "stdout", 2: "stderr"}
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where bytes come from or go to; `said`, what the person wrote, is a path of this machine for `local`."""
+
+    scheme: Scheme
+    said: str
+
+    @classmethod
+    def of_input(cls, said: str | Path) -> Location:
+        """`-` is standard input. InputMissing for `scheme://...`, unless there is such a path here."""
+        text = str(said)
+        if text == STREAM:
+            return cls("stdin", text)
+        if (url := _url(text)) and not Path(text).exists():
+            scheme = url.partition(":")[0].lower()
+            copy = f" ({_COPIES[scheme]})" if scheme in _COPIES else ""
+            raise InputMissing(f"{url}: inputs are local; copy it to this machine first{copy}, or pipe it in and say -")
+        return cls("local", text)
+
+    @classmethod
+    def of_output(cls, said: str | Path) -> Location:
+        """`-` is standard output, and so is whatever path leads to this process's stdout or stderr: /dev/stdout, a link
+        to it, /proc/self/fd/1. OutputRefused for `scheme://...`, unless there is such a folder here."""
+        text = str(said)
+        if text == STREAM:
+            return cls("stdout", text)
+        if (url := _url(text)) and not Path(text).parent.is_dir():
+            raise OutputRefused(
+                f"{url}: outputs are local; name a path on this machine and copy it there afterwards, or write to - "
+                "and pipe it"
+            )
+        descriptor = _standard_descriptor(Path(text))
+        return cls("local" if descriptor is None else _STREAMS[descriptor], text)
+
+    @property
+    def is_stream(self) -> bool:
+        return self.scheme != "local"
+
+    @property
+    def path(self) -> Path:
+        """The path of a `local` location."""
+        assert self.scheme == "local", f"{self.said} is a stream; this is a bug"
+        return Path(self.said)
+
+    @property
+    def stream(self) -> BinaryIO:
+        """The bytes of a stream's location. What was written to it as text comes before."""
+        assert self.is_stream, f"{self.said} is no stream; this is a bug"
+        opened = {"stdin": sys.stdin, "stdout": sys.stdout, "stderr": sys.stderr}[self.scheme]
+        if self.scheme != "stdin":
+            opened.flush()
+        return opened.buffer
+
+
+def open_descriptor(path: Path) -> tuple[int, int] | None:
+    """The process and the number when `path` is, or leads to, an open file of a process (/dev/fd/3), else None."""
+    for _ in range(_MOST_LINKS):
+        folder = Path(os.path.realpath(path.parent))
+        found = _DESCRIPTORS.fullmatch(str(folder))
+        if found and path.name.isdigit():
+            return int(found[1]), int(path.name)
+        path = folder / path.name
+        try:
+            path = folder / path.readlink()
+        except OSError:  # no link, or nothing at all
+            return None
+    return None
+
+
+def _standard_descriptor(path: Path) -> int | None:
+    """1 or 2 when `path` leads to this process's stdout or stderr, else None.
+
+    A plain file that stdout was sent to is not meant by its own name: replacing it is what its name asks for.
+    """
+    found = open_descriptor(path)
+    if found is not None and found[0] != _own_number():
+        return None
+    if found is not None and found[1] in _STREAMS:
+        return found[1]
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    if found is None and not _is_pipe_or_terminal(path, status):
+        return None
+    return next((number for number in _STREAMS if _is_open_as(status, number)), None)
+
+
+def _own_number() -> int:
+    """Our process's number as /proc has it: in a container it may have another's view."""
+    return int(Path("/proc/self").readlink().name)
+
+
+def _is_pipe_or_terminal(path: Path, status: os.stat_result) -> bool:
+    # Not every device: /dev/null is refused by its name whether or not stdout was sent there.
+    terminal = stat.S_ISCHR(status.st_mode) and re.match(r"/dev/(pts/|tty)", os.path.realpath(path)) is not None
+    return stat.S_ISFIFO(status.st_mode) or terminal
+
+
+def _is_open_as(status: os.stat_result, number: int) -> bool:
+    try:
+        return os.path.samestat(status, os.fstat(number))
+    except OSError:  # closed
+        return False
+
+
+def _url(said: str) -> str | None:
+    """`said` as a URL when it looks like one; of its two slashes a path keeps one."""
+    found = _URL.match(said)
+    return f"{found[1]}://{said[found.end() :]}" if found else None
