@@ -22,6 +22,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 
 ROOT = Path(__file__).parents[1]
+# What scorer remembers of files for its user is not to be mixed with what it remembers of the tests'.
+os.environ["XDG_CACHE_HOME"] = str(ROOT / ".cache" / "xdg")
 
 RunScorer = Callable[..., "subprocess.CompletedProcess[str]"]
 TinyModel = Callable[..., Path]

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from scorer.classifier.labels import LabelSet
-from scorer.classifier.metadata import ModelMetadata, sha256
+from scorer.classifier.metadata import ModelMetadata, known_sha256
 from scorer.errors import ModelError
 
 _HUB_NAME = re.compile(r"(?!models/)[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
@@ -57,7 +57,7 @@ class ModelDirectory:
     def fingerprint(self) -> str:
         """BLAKE2b (16 bytes, hexadecimal) over the names and SHA-256 hashes of every file that changes a logit."""
         recorded = self.metadata.files if self.metadata else {}
-        lines = [f"{path.name} {recorded.get(path.name) or sha256(path)}" for path in self._decisive()]
+        lines = [f"{path.name} {recorded.get(path.name) or known_sha256(path)}" for path in self._decisive()]
         return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
 
     def stamp(self) -> list[FileStamp]:

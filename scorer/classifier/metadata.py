@@ -13,13 +13,14 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.long_text import LongText
 from scorer.classifier.profile import Profile
 from scorer.errors import ModelError
+from scorer.stores.known_hashes import KnownHashes
 
 METADATA_FILE = "scorer.json"
 SCHEMA_VERSION = 4
@@ -134,19 +135,28 @@ class ModelMetadata:
             raise ValueError("abstain_below")
 
     def verify(self, directory: Path) -> None:
-        """Compare every recorded hash with the file's bytes; a difference or a missing file is a ModelError."""
+        """Compare every recorded hash with the file's; a difference or a missing file is a ModelError."""
         for name, expected in self.files.items():
             path = directory / name
             if not path.is_file():
                 raise ModelError(f"{path}: missing, though {METADATA_FILE} lists it; fit or copy the model again")
-            if sha256(path) != expected:
+            if known_sha256(path) != expected:
                 raise ModelError(f"{path}: changed since the model was written; fit or copy the model again")
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes, hexadecimal."""
+    """The SHA-256 of a file's bytes, hexadecimal; every byte is read."""
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return _digest(stream)
+
+
+def known_sha256(path: Path) -> str:
+    """The same, but a file that was hashed before and did not change since is not read again."""
+    return KnownHashes.of_user().hash_of(path, "sha256", _digest)
+
+
+def _digest(stream: BinaryIO) -> str:
+    return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _decision(document: dict[str, Any]) -> Decision:

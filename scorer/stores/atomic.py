@@ -6,12 +6,17 @@ Does not know what is in the file.
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
 import stat
 from pathlib import Path
 from typing import BinaryIO
 
 from scorer.errors import OutputRefused, from_os_error
+
+# What a file system says that has no hard links.
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 class AtomicFile:
@@ -36,37 +41,69 @@ class AtomicFile:
 
     def check(self) -> None:
         """OutputRefused when `temporary` is not our file any more: its folder was deleted, or even made anew."""
-        if not self._stands():
+        if not self.stands():
             raise OutputRefused(f"{self.temporary}: removed while it was written; run the same command again")
 
-    def commit(self) -> None:
-        """Bring every byte to the disk, then give the file its name, then bring the name to the disk."""
+    def commit(self, *, replace: bool = True) -> bool:
+        """Bring every byte to the disk, then give the file its name, then bring the name to the disk.
+
+        Without `replace` a `target` that stands there stays, and False is returned: the first commit wins.
+        """
         try:
             self.stream.flush()
             os.fsync(self.stream.fileno())
             self.check()
-            self._keep_permissions()
-            self.temporary.replace(self.target)
+            if replace:
+                self._keep_permissions()
+                self.temporary.replace(self.target)
+            elif not self._name_first():
+                return False
             self.stream.close()
-            _sync_folder(self.target.parent)
+            sync_folder(self.target.parent)
         except OSError as error:
             raise from_os_error(error) from error
+        return True
 
     def discard(self) -> None:
         """Forget the file; what stood at `target` stays. Does nothing after `commit`."""
-        ours = not self.stream.closed and self._stands()
+        ours = not self.stream.closed and self.stands()
         with contextlib.suppress(OSError):  # flushing to a full disk may fail, and nobody wants these bytes
             self.stream.close()
         if ours:
             with contextlib.suppress(OSError):
                 self.temporary.unlink()
 
-    def _stands(self) -> bool:
+    def stands(self) -> bool:
         """Whether `temporary` is still the file that we made: another run may have made one of the same name since."""
         try:
             return os.path.samestat(os.fstat(self.stream.fileno()), self.temporary.lstat())
         except (FileNotFoundError, NotADirectoryError):
             return False
+
+    def _name_first(self) -> bool:
+        """Give the file its name unless that is taken, in one step of the file system."""
+        try:
+            os.link(self.temporary, self.target, follow_symlinks=False)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            return self._name_first_of_ours()
+        self.temporary.unlink()
+        return True
+
+    def _name_first_of_ours(self) -> bool:
+        """The same in a file system without hard links, among those who look here before they name a file."""
+        handle = os.open(self.target.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if os.path.lexists(self.target):
+                return False
+            self.temporary.replace(self.target)
+            return True
+        finally:
+            os.close(handle)
 
     def _keep_permissions(self) -> None:
         """A replaced file keeps its mode, so that whoever could read yesterday's output can read today's."""
@@ -87,7 +124,8 @@ def write_whole(target: Path, content: str) -> None:
         file.discard()
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Bring the names in `folder` to the disk."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

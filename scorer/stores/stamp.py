@@ -1,6 +1,6 @@
 """What a file was when it was opened: whether it is still the same one, and a fingerprint of its contents.
 
-Owns the stamp (size, modification time, inode) and the hash. Does not know formats.
+Does not know formats.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from scorer.errors import DataError, from_os_error
+from scorer.stores.known_hashes import KnownHashes
 
 WHOLE_UP_TO: Final = 1 << 30
 """Files up to this many bytes are hashed whole; of larger ones, size, time and samples."""
@@ -46,23 +48,26 @@ def check_unchanged(stamps: Iterable[Stamp]) -> None:
             raise DataError(f"{stamp.path}: changed while it was read; run again when it is no longer written to")
 
 
-def fingerprint(stamps: Sequence[Stamp], *, whole_up_to: int = WHOLE_UP_TO) -> str:
+def fingerprint(stamps: Sequence[Stamp], *, whole_up_to: int = WHOLE_UP_TO, known: KnownHashes | None = None) -> str:
     """BLAKE2b (256 bits, hexadecimal) of the files' contents, in order.
 
     A file of more than `whole_up_to` bytes enters with its size, modification time, first and last MiB and 64 evenly
-    spread blocks of 64 KiB, so that the fingerprint of a terabyte takes no longer than that of a gigabyte.
+    spread blocks of 64 KiB, so that the fingerprint of a terabyte takes no longer than that of a gigabyte. A file whose
+    hash is `known`, to the user's cache unless others are given, is not read.
     """
+    known = KnownHashes.of_user() if known is None else known
     whole = hashlib.blake2b(digest_size=32)
     for stamp in stamps:
-        digest = hashlib.blake2b(digest_size=32)
-        try:
-            with stamp.path.open("rb") as stream:
-                for part in _all(stream) if stamp.size <= whole_up_to else _samples(stream, stamp):
-                    digest.update(part)
-        except OSError as error:
-            raise from_os_error(error) from error
-        whole.update(digest.digest())
+        kind = "blake2b" if stamp.size <= whole_up_to else "blake2b of samples"
+        whole.update(bytes.fromhex(known.hash_of(stamp.path, kind, partial(_hash, stamp=stamp, kind=kind))))
     return whole.hexdigest()
+
+
+def _hash(stream: BinaryIO, *, stamp: Stamp, kind: str) -> str:
+    digest = hashlib.blake2b(digest_size=32)
+    for part in _all(stream) if kind == "blake2b" else _samples(stream, stamp):
+        digest.update(part)
+    return digest.hexdigest()
 
 
 def _all(stream: BinaryIO) -> Iterator[bytes]:

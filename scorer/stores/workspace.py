@@ -7,23 +7,19 @@ is gone once the output is complete; what an interrupted run leaves in it is wha
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from scorer.config import UNFINISHED
-from scorer.errors import Busy, OutputRefused, from_os_error
+from scorer.errors import OutputRefused, from_os_error
+from scorer.stores.lease import FileLease
 
 _LOCK = "lock"
 _JOB = "job.json"
-
-# A holder writes its number a moment after it has the lock.
-_NAMING_SECONDS = 0.5
 
 
 class Workspace:
@@ -34,7 +30,7 @@ class Workspace:
 
     def __init__(self, target: Path) -> None:
         self.path = target.with_name(target.name + UNFINISHED)
-        self._lock: int | None = self._acquire()
+        self._lock: FileLease | None = self._acquire()
 
     def recall(self) -> dict[str, Any] | None:
         """The job that left this workspace unfinished, or None."""
@@ -81,12 +77,12 @@ class Workspace:
         if self._lock is None:
             return
         try:
-            if self._is_ours(self._lock) and to_be_emptied():
+            if self._lock.held() and to_be_emptied():
                 self._empty()
         except OSError as error:
             raise from_os_error(error) from error
         finally:
-            os.close(self._lock)
+            self._lock.let_go()
             self._lock = None
 
     def _empty(self) -> None:
@@ -99,22 +95,26 @@ class Workspace:
         with contextlib.suppress(OSError):  # whoever takes the lock anew by now works in this folder
             self.path.rmdir()
 
-    def _acquire(self) -> int:
+    def _acquire(self) -> FileLease:
         while True:
-            handle = self._open_lock()
-            if handle is not None and self._holds(handle):
-                self._sign(handle)
-                return handle
+            lease = self._open_lock()
+            if lease is not None:
+                self._lock = lease
+                try:
+                    lease.sign()
+                except BaseException:
+                    self.release()
+                    raise
+                return lease
 
-    def _open_lock(self) -> int | None:
-        """The lock file, opened, in a folder that is made when missing; None when another run has just removed it."""
-        lock = self.path / _LOCK
+    def _open_lock(self) -> FileLease | None:
+        """The lock, held, in a folder that is made when missing; None when another run has just removed it."""
         try:
             with contextlib.suppress(FileExistsError):
                 self.path.mkdir()
             if self.path.is_symlink():
                 raise OutputRefused(f"{self.path}: a symlink in the way of this run's workspace; remove it")
-            return os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+            return FileLease.take(self.path / _LOCK, what=self.path)
         except NotADirectoryError as error:
             raise OutputRefused(f"{self.path}: in the way of this run's workspace; remove it") from error
         except FileNotFoundError:
@@ -125,57 +125,3 @@ class Workspace:
             with contextlib.suppress(OSError):
                 self.path.rmdir()  # which only deletes an empty folder
             raise from_os_error(error) from error
-
-    def _holds(self, handle: int) -> bool:
-        """Lock `handle`; False when the file was removed by its last holder before we had the lock."""
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = _holder(handle)
-            os.close(handle)
-            raise Busy(f"{self.path}: process {holder} is writing this output; try again later") from None
-        if not self._is_ours(handle):
-            os.close(handle)
-            return False
-        return True
-
-    def _is_ours(self, handle: int) -> bool:
-        """Whether the lock file in the folder is still the one we opened: folders are deleted and made anew."""
-        try:
-            return os.path.samestat(os.fstat(handle), (self.path / _LOCK).lstat())
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-
-    def _sign(self, handle: int) -> None:
-        """Write our number into the lock, for those whom it keeps out."""
-        try:
-            os.truncate(handle, 0)
-            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-        except OSError as error:
-            self._lock = handle
-            self.release()
-            error.filename = str(self.path / _LOCK)
-            raise from_os_error(error) from error
-
-
-def _holder(handle: int) -> str:
-    """The number of the process that wrote it into the lock `handle`; "unknown" when none did in time.
-
-    For a moment it is missing, or that of an earlier run which was killed.
-    """
-    deadline = time.monotonic() + _NAMING_SECONDS
-    while True:
-        written = os.pread(handle, 32, 0).decode(errors="replace").strip()
-        if _is_running(written) or time.monotonic() > deadline:
-            return written or "unknown"
-        time.sleep(0.01)
-
-
-def _is_running(number: str) -> bool:
-    try:
-        os.kill(int(number), 0)
-    except (ValueError, ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True  # it is there, and another user's
-    return True

@@ -1,0 +1,146 @@
+"""Hashes of files that were hashed before, so that a file which did not change is not read again to know that.
+
+An entry counts for one path, device, inode, size, modification time and change time, to the nanosecond. Every ordinary
+change of a file alters one of them: the change time is the system's own, which nobody can set. As with git's index, a
+file that changed just before it was hashed is not remembered, since it could change again within one tick of the clock.
+
+Kept in the user's cache folder, as well as can be: where there is none, or it may not be written, every file is hashed.
+An entry is a small file that appears whole and carries a checksum, so that any number of processes may read and write,
+and be killed. Does not know what is hashed, or how.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from scorer.errors import from_os_error
+
+# FAT keeps times to two seconds, and clocks of other machines go a little differently.
+SETTLED_SECONDS: Final = 3.0
+# About as many files are remembered as there are folders, times this.
+_MOST_IN_A_FOLDER: Final = 256
+_MOST_BYTES: Final = 4096
+
+
+@dataclass(frozen=True)
+class KnownHashes:
+    """Hashes in the folder `folder`, which is made when something is remembered; none where it is None. A file that
+    changed less than `settled_seconds` ago is not remembered."""
+
+    folder: Path | None
+    settled_seconds: float = SETTLED_SECONDS
+
+    @classmethod
+    def of_user(cls) -> KnownHashes:
+        """Those of this user: in $XDG_CACHE_HOME/scorer, else ~/.cache/scorer; none without HOME. A folder that
+        somebody else can write into is not used: a forged entry would vouch for a file."""
+        named, home = os.environ.get("XDG_CACHE_HOME", ""), os.environ.get("HOME", "")
+        if Path(named).is_absolute():
+            return cls(Path(named, "scorer", "hashes"))
+        return cls(Path(home, ".cache", "scorer", "hashes") if Path(home).is_absolute() else None)
+
+    def hash_of(self, path: Path, kind: str, compute: Callable[[BinaryIO], str]) -> str:
+        """What `compute` makes of the bytes of `path`, or made of them before under the same `kind`.
+
+        A file that changes while it is read is not remembered; whoever needs to know looks at it afterwards.
+        """
+        try:
+            status = path.stat()
+            entry = self._entry(path, kind)
+            if entry is not None and (known := _read(entry, _identity(path, kind, status))) is not None:
+                return known
+            begun = time.time_ns()
+            with path.open("rb") as stream:
+                before = os.fstat(stream.fileno())
+                found = compute(stream)
+                after = os.fstat(stream.fileno())
+        except OSError as error:
+            raise from_os_error(error) from error
+        identity = _identity(path, kind, before)
+        settled = begun - max(before.st_mtime_ns, before.st_ctime_ns) > self.settled_seconds * 1e9
+        if entry is not None and settled and identity == _identity(path, kind, after):
+            with contextlib.suppress(OSError):
+                self._write(entry, identity, found)
+        return found
+
+    def _entry(self, path: Path, kind: str) -> Path | None:
+        """Where the hash of `path` is kept: one place a path, so that what it was before makes room."""
+        if self.folder is None or not _is_ours(self.folder):
+            return None
+        name = hashlib.blake2b(os.fsencode(path.absolute()) + b"\0" + kind.encode(), digest_size=16).hexdigest()
+        return self.folder / name[:2] / name[2:]
+
+    def _write(self, entry: Path, identity: str, found: str) -> None:
+        # Nothing is brought to the disk: an entry that a power cut tears has no checksum, and is written anew.
+        assert self.folder is not None, "nothing is remembered; this is a bug"
+        for folder in (self.folder, entry.parent):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, beside = tempfile.mkstemp(prefix=".", dir=entry.parent)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(_sealed(identity, found))
+            Path(beside).replace(entry)
+        except BaseException:
+            Path(beside).unlink(missing_ok=True)
+            raise
+        if entry.name.startswith("0"):  # now and then
+            _make_room(entry.parent)
+
+
+def _identity(path: Path, kind: str, status: os.stat_result) -> str:
+    parts = (
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+        kind,
+        os.fsencode(path.absolute()).hex(),
+    )
+    return " ".join(map(str, parts))
+
+
+def _read(entry: Path, identity: str) -> str | None:
+    """The hash in `entry`, unless it is another identity's, torn or not there."""
+    try:
+        with entry.open("rb") as stream:
+            content = stream.read(_MOST_BYTES + 1)
+        found = content.decode().split("\n")[1]
+    except (OSError, ValueError, IndexError):
+        return None
+    return found if content == _sealed(identity, found) else None
+
+
+def _sealed(identity: str, found: str) -> bytes:
+    content = f"{hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()}\n{found}\n".encode()
+    return content + hashlib.blake2b(content, digest_size=16).hexdigest().encode()
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether nobody else can write into `folder`, if it is there."""
+    try:
+        status = folder.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return status.st_uid == os.geteuid() and not status.st_mode & 0o022
+
+
+def _make_room(folder: Path) -> None:
+    """Forget the older half of `folder` when it is full; what a killed process left half written goes with it."""
+    entries = list(folder.iterdir())
+    if len(entries) <= _MOST_IN_A_FOLDER:
+        return
+    with contextlib.suppress(OSError):  # another process makes room as well
+        entries.sort(key=lambda entry: entry.stat().st_mtime_ns)
+        for entry in entries[: len(entries) // 2]:
+            entry.unlink(missing_ok=True)
