@@ -12,8 +12,9 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
@@ -155,7 +156,7 @@ def known_sha256(path: Path) -> str:
     return KnownHashes.of_user().hash_of(path, "sha256", _digest)
 
 
-def _digest(stream: BinaryIO) -> str:
+def _digest(stream: BufferedReader) -> str:
     return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

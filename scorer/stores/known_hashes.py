@@ -18,8 +18,9 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from scorer.errors import from_os_error
 
@@ -47,7 +48,7 @@ class KnownHashes:
             return cls(Path(named, "scorer", "hashes"))
         return cls(Path(home, ".cache", "scorer", "hashes") if Path(home).is_absolute() else None)
 
-    def hash_of(self, path: Path, kind: str, compute: Callable[[BinaryIO], str]) -> str:
+    def hash_of(self, path: Path, kind: str, compute: Callable[[BufferedReader], str]) -> str:
         """What `compute` makes of the bytes of `path`, or made of them before under the same `kind`.
 
         A file that changes while it is read is not remembered; whoever needs to know looks at it afterwards.

@@ -205,7 +205,7 @@ def test_what_cannot_be_is_refused_before_the_model_is_loaded(fitted: Path, data
         (UsageError, "no format has this ending", {"rows": tmp_path / "rows.xlsx"}),
         (UsageError, "is the input itself", {"rows": data, "force": True}),
         (UsageError, "named twice", {"rows": tmp_path / "a.csv", "report": tmp_path / "a.csv"}),
-        (UsageError, "are files", {"rows": Path("-")}),
+        (UsageError, "a file is needed", {"rows": Path("-")}),
     ):
         with pytest.raises(error, match=part):
             run(data, fitted, **options)
