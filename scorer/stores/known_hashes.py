@@ -26,18 +26,17 @@ from scorer.errors import from_os_error
 
 # FAT keeps times to two seconds, and clocks of other machines go a little differently.
 SETTLED_SECONDS: Final = 3.0
-# About as many files are remembered as there are folders, times this.
-_MOST_IN_A_FOLDER: Final = 256
 _MOST_BYTES: Final = 4096
 
 
 @dataclass(frozen=True)
 class KnownHashes:
     """Hashes in the folder `folder`, which is made when something is remembered; none where it is None. A file that
-    changed less than `settled_seconds` ago is not remembered."""
+    changed less than `settled_seconds` ago is not remembered, nor are more files than 256 times `most_in_a_folder`."""
 
     folder: Path | None
     settled_seconds: float = SETTLED_SECONDS
+    most_in_a_folder: int = 256
 
     @classmethod
     def of_user(cls) -> KnownHashes:
@@ -92,8 +91,16 @@ class KnownHashes:
         except BaseException:
             Path(beside).unlink(missing_ok=True)
             raise
-        if entry.name.startswith("0"):  # now and then
-            _make_room(entry.parent)
+        self._make_room(entry.parent)
+
+    def _make_room(self, folder: Path) -> None:
+        """Forget the older half of `folder` when it is full; what a killed process left half written goes with it."""
+        entries = list(folder.iterdir())
+        if len(entries) > self.most_in_a_folder:
+            with contextlib.suppress(OSError):  # another process makes room as well
+                entries.sort(key=lambda entry: entry.stat().st_mtime_ns)
+                for entry in entries[: len(entries) // 2]:
+                    entry.unlink(missing_ok=True)
 
 
 def _identity(path: Path, kind: str, status: os.stat_result) -> str:
@@ -134,14 +141,3 @@ def _is_ours(folder: Path) -> bool:
     except OSError:
         return False
     return status.st_uid == os.geteuid() and not status.st_mode & 0o022
-
-
-def _make_room(folder: Path) -> None:
-    """Forget the older half of `folder` when it is full; what a killed process left half written goes with it."""
-    entries = list(folder.iterdir())
-    if len(entries) <= _MOST_IN_A_FOLDER:
-        return
-    with contextlib.suppress(OSError):  # another process makes room as well
-        entries.sort(key=lambda entry: entry.stat().st_mtime_ns)
-        for entry in entries[: len(entries) // 2]:
-            entry.unlink(missing_ok=True)

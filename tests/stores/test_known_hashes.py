@@ -210,21 +210,13 @@ def test_a_file_that_is_not_there(known: KnownHashes, tmp_path: Path) -> None:
         known.hash_of(tmp_path / "none", "", Hasher())
 
 
-def test_a_full_folder_makes_room(known: KnownHashes, tmp_path: Path) -> None:
-    paths = [tmp_path / f"file {number}" for number in range(40)]
-    for path in paths:
-        path.write_bytes(path.name.encode())
-    settle()
-    for path in paths:
-        known.hash_of(path, "", Hasher())
-    crowded = next(known.folder.iterdir())
-    for number in range(300):
-        (crowded / f"old {number}").touch()
-    for kind in range(2000):  # until one falls into that folder
-        known.hash_of(paths[0], str(kind), Hasher())
-        if len(list(crowded.iterdir())) < 200:
-            break
-    assert len(list(crowded.iterdir())) < 200
+def test_a_full_folder_makes_room(tmp_path: Path, file: Path) -> None:
+    known = KnownHashes(tmp_path / "hashes", settled_seconds=SETTLED, most_in_a_folder=2)
+    for kind in range(600):
+        known.hash_of(file, str(kind), Hasher())
+    kept = [len(list(folder.iterdir())) for folder in known.folder.iterdir()]
+    assert max(kept) == 2
+    assert sum(kept) > 200
 
 
 HASHING = f"""
