@@ -85,6 +85,7 @@ def _score(
         pace = _run(
             task, scorer, _OnlyPart(prepared, output, job, tally), tally=tally, console=console, signals=signals
         )
+        manifest.facts |= {"stream_seconds": round(pace.seconds, 3), "stage_seconds": pace.stage_seconds}
         prepared.reader.check_unchanged()
         tally.check()
         _check_limits(limits, tally)
