@@ -28,30 +28,30 @@ def fit(train: str | Path, **options: Any) -> FitSummary:
 
     What `preset` means for a field counts where `options` do not name it.
     """
-    from pathlib import Path
-
-    from scorer.config import PRESETS, FitConfig
+    from scorer.config import FitConfig
+    from scorer.config.reading import configure
     from scorer.runs.console import Console
     from scorer.training.job import fit as fit_job
 
-    preset = PRESETS.get(options.get("preset", "default"), {})
-    config = FitConfig(train=Path(train), **{"quiet": True, **preset, **options})
+    config = configure(FitConfig, {"train": train, **options}, defaults={"quiet": True})
     return fit_job(config, Console(quiet=config.quiet))
 
 
 def score(source: str | Path, target: str | Path, **options: Any) -> ScoreSummary:
     """Score the file `source` into the file `target`; `options` are the fields of `scorer.config.ScoreConfig`."""
     from scorer.config import ScoreConfig
+    from scorer.config.reading import configure
     from scorer.engines.score_job import score as score_job
     from scorer.runs.console import Console
 
-    config = ScoreConfig(source=str(source), target=str(target), **{"quiet": True} | options)
+    config = configure(ScoreConfig, {"source": source, "target": target, **options}, defaults={"quiet": True})
     return score_job(config, Console(quiet=config.quiet))
 
 
 def load(model: str | Path = "models/latest", **options: Any) -> FrameScorer:
     """A model in memory that scores tables; `options` are the fields of `scorer.config.FrameConfig`."""
     from scorer.config import FrameConfig
+    from scorer.config.reading import configure
     from scorer.scoring.frames import FrameScorer
 
-    return FrameScorer(FrameConfig(model=str(model), **options))
+    return FrameScorer(configure(FrameConfig, {"model": model, **options}))

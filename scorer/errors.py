@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable
 
 _LONGEST_NAME = 40
 _MOST_WORDS = 4
@@ -118,3 +119,12 @@ def from_os_error(error: OSError) -> ScorerError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return StorageError(f"{what}; free some space, then run the same command again")
     return StorageError(what)
+
+
+def near(name: str, known: Iterable[str], *, most: int = 1) -> list[str]:
+    """Those of the names `known` that are spelt most like `name`, whatever their case, nearest first: for a message
+    that asks whether one of them was meant."""
+    import difflib
+
+    folded = {other.casefold(): other for other in known}
+    return [folded[found] for found in difflib.get_close_matches(name.casefold(), list(folded), n=most)]

@@ -22,7 +22,7 @@ RUNS = 15
 # module is light.
 OWN = {"scorer", "scorer.__main__", "scorer.config", "scorer.errors", "scorer.version"}
 OWN |= {f"scorer.config.{name}" for name in ("check", "choices", "diff", "evaluate", "fit", "identity", "score")}
-OWN |= {"scorer.config.settings"}
+OWN |= {"scorer.config.reading", "scorer.config.settings"}
 OWN |= {"scorer.tables", "scorer.tables.formats"}
 # What those need of the standard library beyond what click loads anyway.
 STANDARD = {

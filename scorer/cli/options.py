@@ -15,6 +15,7 @@ import click
 
 from scorer.cli.settings import read_config_file
 from scorer.config import Setting, settings_of
+from scorer.config.reading import variable_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -52,7 +53,7 @@ def _option(field: dataclasses.Field[Any], setting: Setting, kind: Any) -> Calla
     shared: dict[str, Any] = {
         "default": field.default,
         "help": setting.help,
-        "envvar": f"SCORER_{field.name.upper()}",
+        "envvar": variable_of(field.name),
         "show_default": field.default not in (None, (), False, ""),
     }
     if kind is bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from scorer.errors import UsageError, shown
+from scorer.errors import UsageError, near, shown
 from scorer.tables.columns import TEXT_NAMES
 from scorer.tables.texts import is_text
 
@@ -110,9 +110,8 @@ def _resembles(name: str, known: Sequence[str]) -> bool:
 
 
 def _near(name: str, names: Sequence[str]) -> str:
-    by_lower = {other.lower(): other for other in names}
-    close = difflib.get_close_matches(name.lower(), list(by_lower), n=1)
-    return f" (did you mean {shown(by_lower[close[0]])}?)" if close else ""
+    close = near(name, names)
+    return f" (did you mean {shown(close[0])}?)" if close else ""
 
 
 def _listed(schema: pa.Schema, limit: int = 12) -> str:

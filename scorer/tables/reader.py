@@ -5,7 +5,6 @@ Owns how pieces of a file become windows of bounded size. Does not know formats:
 
 from __future__ import annotations
 
-import difflib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scorer.errors import ConfigError, UsageError, shown
+from scorer.errors import ConfigError, UsageError, near, shown
 from scorer.stores.stamp import Stamp, check_unchanged
 from scorer.tables.texts import is_text, texts
 
@@ -71,9 +70,8 @@ def check_names(names: Sequence[str], asked: Sequence[str], *, where: str) -> No
     for wanted in asked:
         if wanted in names:
             continue
-        folded = {name.casefold(): name for name in names}
-        near = [folded[name] for name in difflib.get_close_matches(wanted.casefold(), list(folded), n=3)]
-        advice = f"did you mean {', '.join(map(shown, near))}?" if near else f"there are {listed(names)}"
+        close = near(wanted, names, most=3)
+        advice = f"did you mean {', '.join(map(shown, close))}?" if close else f"there are {listed(names)}"
         raise UsageError(f"{where}: no column {wanted!r}; {advice}")
 
 
