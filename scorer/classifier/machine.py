@@ -45,9 +45,10 @@ class Machine:
         """`fp32`, `bf16` or `fp16`, what `asked` comes to for scoring on `device`; None where only torch can tell."""
         if asked != "auto":
             return asked
-        if device.partition(":")[0] == "cuda":
-            return "fp16"
-        return None if self.has_bf16 is None else "bf16" if self.has_bf16 else "fp32"
+        # Which half precision a GPU has, only torch can tell.
+        if device != "cpu" or self.has_bf16 is None:
+            return None
+        return "bf16" if self.has_bf16 else "fp32"
 
     @cached_property
     def has_no_gpu(self) -> bool:
