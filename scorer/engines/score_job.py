@@ -22,7 +22,7 @@ from scorer.runs.signals import StopSignals
 from scorer.scoring.drift import MUCH
 from scorer.scoring.limits import Limits
 from scorer.scoring.lineage import describe_job, logit_fingerprint
-from scorer.scoring.output import FileOutput, Output, StreamOutput
+from scorer.scoring.outputs import OutputSet, PartWriter, open_output
 from scorer.scoring.part import PartTask
 from scorer.scoring.pipeline import Pace
 from scorer.scoring.preparation import Checked, Preparation, check
@@ -31,7 +31,6 @@ from scorer.scoring.scorer import Scorer, ScorerSpec
 from scorer.scoring.summary import ScoreSummary, Tally, summarize
 from scorer.scoring.windows import ScoredWindow
 from scorer.tables.rejects import Rejects
-from scorer.tables.sink import Sink
 
 
 def score(config: ScoreConfig, console: Console, *, arguments: Sequence[str] = ()) -> ScoreSummary:
@@ -55,7 +54,7 @@ def _score(
     with signals.at_once():
         checked = check(config)
     # The output is held before rows are looked at: a second run should not scan a large file to be told to wait.
-    with _kept_rejects(checked.rejects) as keep_rejects, closing(_open_output(checked)) as output:
+    with _kept_rejects(checked.rejects) as keep_rejects, closing(_hold(checked)) as output:
         with signals.at_once():
             prepared = checked.read()
         for warning in (*prepared.source.unread.warnings(), *prepared.reader.warnings):
@@ -82,9 +81,8 @@ def _score(
             fingerprint=logit_fingerprint(prepared.directory, scorer.engine),
         )
         tally.profile = scorer.profile
-        pace = _run(
-            task, scorer, _OnlyPart(prepared, output, job, tally), tally=tally, console=console, signals=signals
-        )
+        part = _OnlyPart(prepared, output, job, tally)
+        pace = _run(task, scorer, part, tally=tally, console=console, signals=signals)
         manifest.facts |= {"stream_seconds": round(pace.seconds, 3), "stage_seconds": pace.stage_seconds}
         prepared.reader.check_unchanged()
         tally.check()
@@ -92,7 +90,7 @@ def _score(
         _warn_of_drift(tally, console)
         # Before the output: whoever finds that finds what is not in it, too.
         keep_rejects()
-        output.publish(tally.found(job))
+        part.commit(tally.found(job))
     return summarize(tally, output=config.target, engine=engine, pace=pace)
 
 
@@ -117,9 +115,10 @@ def _run(
 class _OnlyPart:
     """All rows of the input, `prepared`, bound for the `output` of a `job`; the rows that are read are counted."""
 
-    def __init__(self, prepared: Preparation, output: Output, job: Lineage, tally: Tally) -> None:
+    def __init__(self, prepared: Preparation, output: OutputSet, job: Lineage, tally: Tally) -> None:
         self.prepared = prepared
         self._output = output
+        self._writer: PartWriter | None = None
         self._job = job
         self._tally = tally
 
@@ -139,8 +138,14 @@ class _OnlyPart:
     def unfinished_run(self) -> int | None:
         return self._output.unfinished_run(self._job)
 
-    def begin(self, run: int, schema: pa.Schema) -> Sink:
-        return self._output.begin(self._job, run, schema)
+    def begin(self, run: int, schema: pa.Schema) -> PartWriter:
+        self._writer = self._output.begin(self._job, run, schema)
+        return self._writer
+
+    def commit(self, record: Lineage) -> None:
+        """Make the part visible, complete with its `record`."""
+        assert self._writer is not None, "begin comes first; this is a bug"
+        self._writer.commit(record)
 
 
 class _Watch:
@@ -182,7 +187,5 @@ def _kept_rejects(rejects: Rejects | None) -> Iterator[Callable[[], None]]:
         rejects.discard()
 
 
-def _open_output(checked: Checked) -> Output:
-    if checked.target.is_stream:
-        return StreamOutput(checked.target, checked.output_format)
-    return FileOutput(checked.target.path, checked.output_format, force=checked.config.force)
+def _hold(checked: Checked) -> OutputSet:
+    return open_output(checked.target, checked.output_format, force=checked.config.force)

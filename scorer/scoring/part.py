@@ -17,10 +17,10 @@ from typing import Protocol
 import pyarrow as pa
 
 from scorer.scoring.cache import ScoreCache, cache_file, open_cache
+from scorer.scoring.outputs import PartWriter
 from scorer.scoring.pipeline import Pace, Pipeline
 from scorer.scoring.scorer import Scorer, ScorerSpec
 from scorer.scoring.windows import ScoredWindow, Window
-from scorer.tables.sink import Sink
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ class OpenPart(Protocol):
         """The number of the run that began this part and was interrupted, or None."""
         ...
 
-    def begin(self, run: int, schema: pa.Schema) -> Sink:
+    def begin(self, run: int, schema: pa.Schema) -> PartWriter:
         """Where tables of `schema` go; an interrupted part can be continued as the same `run` from here on."""
         ...
 
