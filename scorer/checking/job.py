@@ -6,7 +6,7 @@ Owns the order of the steps. Does not print the summary and does not stop at wha
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ from scorer.checking.tokens import TokenCheck, check_tokens
 from scorer.classifier.vocabulary import Vocabulary
 from scorer.config import CheckConfig
 from scorer.errors import ConfigError, Interrupted
+from scorer.examples.label_options import LabelOptions
 from scorer.examples.origin import refuse_answers
-from scorer.examples.targets import check_separator, too_many_labels
+from scorer.examples.targets import too_many_labels
 from scorer.runs.console import Console
 from scorer.runs.signals import StopSignals
 from scorer.tables.header import given_names
@@ -55,7 +56,13 @@ class FileCheck:
             "usable_rows": scan.usable,
             "text_columns": list(scan.columns.texts),
             "label_column": scan.columns.label,
-            "labels": {"multi": scan.labels.multi, "distinct": scan.labels.distinct, "rows": self.named_labels},
+            "labels": {
+                "multi": scan.labels.multi,
+                "distinct": scan.labels.distinct,
+                "rows": self.named_labels,
+                "form": None if scan.doubt else scan.form.notation,
+                "notes": [*scan.form.notes, *scan.form.warnings],
+            },
             "characters": characters.as_dict() if characters else None,
             "tokens": self.tokens.as_dict() if self.tokens else None,
         }
@@ -101,9 +108,8 @@ def check(config: CheckConfig, console: Console) -> CheckResult:
 
 
 def _check(config: CheckConfig, console: Console) -> CheckResult:
-    check_separator(config.label_separator)
-    names = given_names(config)
-    if config.label_column is None:
+    options, names = LabelOptions.of(config), given_names(config)
+    if not config.label_column:
         refuse_answers(str(config.data), names=names)
     vocabulary = Vocabulary.of_base_model(config.base_model)
     if vocabulary.positions is not None and config.max_length > vocabulary.positions:
@@ -115,8 +121,8 @@ def _check(config: CheckConfig, console: Console) -> CheckResult:
         data = scan_file(
             str(config.data),
             text_columns=config.text_column,
-            label_column=config.label_column,
-            separator=config.label_separator,
+            label_columns=config.label_column,
+            options=options,
             names=names,
             limit=config.limit,
             progress=progress,
@@ -126,8 +132,8 @@ def _check(config: CheckConfig, console: Console) -> CheckResult:
             valid = scan_file(
                 str(config.valid),
                 text_columns=data.columns.texts,
-                label_column=data.columns.label,
-                separator=config.label_separator,
+                label_columns=data.columns.labels,
+                options=replace(options, known=frozenset(data.labels.counts()), multi=data.labels.multi),
                 names=names,
                 limit=None,
                 progress=progress,
@@ -143,7 +149,7 @@ def _check(config: CheckConfig, console: Console) -> CheckResult:
 def _check_file(scan: Scan, vocabulary: Vocabulary, config: CheckConfig) -> FileCheck:
     tokens = check_tokens(scan.sample, vocabulary, max_length=config.max_length)
     judge = Judge(scan.file, scan.rows)
-    findings = [*_file_findings(judge, scan), *_count_findings(judge, scan)]
+    findings = [*_file_findings(judge, scan, skip=config.skip_unlabelled), *_count_findings(judge, scan)]
     return FileCheck(scan, tokens, (*findings, *(judge.tokens(tokens) if tokens else ())))
 
 
@@ -153,7 +159,7 @@ def _check_valid(scan: Scan, train: Scan, vocabulary: Vocabulary, config: CheckC
     judge = Judge(scan.file, scan.rows)
     name = Path(train.file).name
     findings = [
-        *_file_findings(judge, scan),
+        *_file_findings(judge, scan, skip=config.skip_unlabelled),
         *judge.overlap(*find_overlap(scan.keys, train.keys), name),
         *judge.foreign_labels(scan.labels.foreign, scan.labels.foreign_labels, name),
         *_other_kind(judge, scan, train, name),
@@ -166,17 +172,22 @@ def _other_kind(judge: Judge, scan: Scan, train: Scan, name: str) -> Iterator[Fi
         yield from judge.other_kind(scan.labels.described, train.labels.described, name)
 
 
-def _file_findings(judge: Judge, scan: Scan) -> Iterator[Finding]:
+def _file_findings(judge: Judge, scan: Scan, *, skip: bool) -> Iterator[Finding]:
     """What any labelled file may suffer from."""
     labels, usable = scan.labels, scan.usable
     yield from judge.texts(scan.null_texts, scan.empty_texts, usable)
-    yield from judge.label_values(labels.missing, labels.fractional, labels.unlabelled)
+    if scan.doubt is not None:
+        yield from judge.doubt(scan.doubt)
+    yield from judge.form(scan.form)
+    yield from judge.set_aside(labels.set_aside)
+    yield from judge.label_values(labels.missing, labels.fractional, labels.unlabelled, skip=skip)
     yield from judge.repeats(find_repeats(scan.keys))
     yield from judge.oddities(scan.oddities)
 
 
 def _count_findings(judge: Judge, scan: Scan) -> Iterator[Finding]:
     usable = scan.usable
-    if usable:
+    # Nobody knows how many labels of which name there are as long as it is in doubt what they are.
+    if usable and scan.doubt is None:
         yield from judge.amount(usable)
         yield from judge.label_counts(scan.labels.counts(), multi=scan.labels.multi, usable=usable)

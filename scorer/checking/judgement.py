@@ -14,6 +14,8 @@ from scorer.checking.oddities import ODDITIES
 from scorer.checking.repeats import Repeats
 from scorer.checking.tally import Tally
 from scorer.checking.tokens import TokenCheck
+from scorer.examples.label_form import LabelForm
+from scorer.examples.recognition import Doubt
 from scorer.examples.targets import MOST_LABELS, too_many_labels
 
 # Rows a label, below which it is hardly learnt: of ten, one is held out for validation.
@@ -54,17 +56,45 @@ class Judge:
             what = f"{usable} usable rows are few to learn from and to measure with"
             yield self._counted("warning", "few_rows", what, "label more rows", usable, usable / self.rows)
 
-    def label_values(self, missing: Tally, fractional: Tally, unlabelled: Tally) -> Iterator[Finding]:
-        """Rows whose label is none."""
-        yield from self._rows(
-            missing, "error", "null_labels", "rows have no label (null or empty)", "fill or drop them"
+    def doubt(self, doubt: Doubt) -> Iterator[Finding]:
+        """Labels of which it cannot be told what they are."""
+        yield Finding(
+            code="label_form",
+            severity="error",
+            file=self.file,
+            what=doubt.what,
+            advice=doubt.advice,
+            count=doubt.seen.count,
+            share=doubt.seen.count / max(self.rows, 1),
+            rows=tuple(doubt.seen.rows),
         )
+
+    def form(self, form: LabelForm) -> Iterator[Finding]:
+        """How labels are read that are not plain, and what of it is probably not meant."""
+        for note in form.notes:
+            yield self._counted("note", "label_form", note, "a fit reads them so, too", self.rows, 1.0)
+        for warning in form.warnings:
+            what, _, advice = warning.partition("; ")
+            yield self._counted("warning", "label_form", what, advice, self.rows, 1.0)
+
+    def set_aside(self, tally: Tally) -> Iterator[Finding]:
+        """Rows whose label says that there is none."""
+        what = "rows have a label that is one of --null-labels"
+        yield from self._rows(tally, "note", "null_spellings", what, "fit leaves these rows out")
+
+    def label_values(
+        self, missing: Tally, fractional: Tally, unlabelled: Tally, *, skip: bool = False
+    ) -> Iterator[Finding]:
+        """Rows whose label is none; `skip` says that a fit will leave those without one out."""
+        severity: Severity = "warning" if skip else "error"
+        advice = "fit leaves these rows out" if skip else "fill them, or leave them out with --skip-unlabelled"
+        yield from self._rows(missing, severity, "null_labels", "rows have no label (null or empty)", advice)
         yield from self._rows(
             fractional,
             "error",
             "fractional_labels",
             "rows have a label that is no whole number of 64 bits",
-            "round them, make them names, or name another column with --label-column",
+            "round them, take them for names with --label-form name, or name another column with --label-column",
         )
         yield from self._rows(
             unlabelled,

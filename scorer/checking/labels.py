@@ -1,6 +1,7 @@
-"""The label column as it is, sound or not: how often each label occurs, and what is no label.
+"""The labels as they are, sound or not: how often each occurs, and what is no label.
 
-Owns counting. Unlike `scorer.examples.targets`, which refuses, it goes on: what is wrong is counted. Does not judge.
+Owns counting. Unlike `scorer.examples.targets`, which refuses, it goes on: what is wrong is counted. Does not judge,
+and does not know how labels are written.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from numpy.typing import NDArray
 from scorer.checking.repeats import NO_LABEL
 from scorer.checking.tally import Tally
 from scorer.classifier.labels import LabelKind
-from scorer.errors import ConfigError
-from scorer.examples.columns import is_label, is_list
-from scorer.examples.targets import missing_labels, plain_column, spellings
+from scorer.examples.columns import is_list
+from scorer.examples.label_form import Labels, missing_labels
+from scorer.examples.survey import plain_column
+from scorer.examples.targets import spellings
 from scorer.tables.texts import is_text
 
 # More distinct labels than these are not told apart: the column is none of labels, and memory stays bounded.
@@ -26,45 +28,25 @@ _OTHERS = MOST_DISTINCT
 
 
 class LabelCounter:
-    """Counts the labels of the column `name` of the file `where`, window by window.
+    """Counts labels of the type `kind`, one or a list of them a row, window by window.
 
-    multi       a row may have several: a list column, or text with a `separator`
-    kind        of the labels: what stands between separators is a name
+    multi       a row may have several
+    kind        of the labels
     missing     rows whose label is null, NaN or an empty name
+    set_aside   rows whose label says that there is none, which are missing in no count
     fractional  rows whose label is no whole number of 64 bits, which are missing too
     unlabelled  rows with an empty list, which is allowed
     foreign     usable rows with a label that is none of the `known` ones; none where these are not given
     """
 
-    def __init__(
-        self,
-        kind: pa.DataType,
-        *,
-        name: str,
-        where: str,
-        separator: str | None = None,
-        known: Collection[str] | None = None,
-    ) -> None:
-        if pa.types.is_dictionary(kind):
-            kind = kind.value_type
-        if not is_label(kind):
-            raise ConfigError(
-                f"{where}: label column {name!r} is {kind}; a label is an integer, a name or a boolean, "
-                "and a row may have a list of them"
-            )
-        listed = is_list(kind)
-        # A list needs no separator, as in a fit.
-        self._separator = None if listed else separator
-        if self._separator is not None and not (is_text(kind) or pa.types.is_integer(kind)):
-            raise ConfigError(f"{where}: label column {name!r} is {kind}; --label-separator is for a column of texts")
-        value = kind.value_type if listed else kind
-        if pa.types.is_dictionary(value):
-            value = value.value_type
-        self.multi = listed or separator is not None
+    def __init__(self, kind: pa.DataType, *, known: Collection[str] | None = None) -> None:
+        self.multi = is_list(kind)
+        value = kind.value_type if self.multi else kind
         self.kind: LabelKind = "string"
-        if self._separator is None and not is_text(value):
+        if not is_text(value):
             self.kind = "bool" if pa.types.is_boolean(value) else "int"
         self.missing, self.fractional, self.unlabelled, self.foreign = Tally(), Tally(), Tally(), Tally()
+        self.set_aside = Tally()
         self._known = known
         self._codes: dict[str, int] = {}
         # Of each code, whether its label is foreign.
@@ -103,40 +85,37 @@ class LabelCounter:
         order = (lambda name: (int(name), name)) if self.kind == "int" else (lambda name: (-found[name], name))
         return {name: found[name] for name in sorted(found, key=order)}
 
-    def add(self, column: pa.ChunkedArray, usable: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    def add(self, labels: Labels, usable: NDArray[np.bool_]) -> NDArray[np.uint64]:
         """Count the labels of the next rows; those of rows that are not `usable` (n,) are in no count of labels.
 
         A key (n,) uint64 for the labels of each row: the same labels, the same key; `NO_LABEL` where there is none.
         """
-        column = plain_column(column)
-        if self._separator is not None:
-            column = pc.split_pattern(column.cast(pa.large_string()), self._separator)
-        return self._add_lists(column, usable) if self.multi else self._add_values(column, usable)
+        self.set_aside.add(labels.aside)
+        return self._add_lists(labels, usable) if self.multi else self._add_values(labels, usable)
 
-    def _add_values(self, column: pa.ChunkedArray, usable: NDArray[np.bool_]) -> NDArray[np.uint64]:
-        missing, fractional = missing_labels(column), self._fractional(column)
+    def _add_values(self, labels: Labels, usable: NDArray[np.bool_]) -> NDArray[np.uint64]:
+        column, missing = labels.column, labels.missing()
+        fractional = self._fractional(column) & ~labels.aside
         self.missing.add(missing)
         self.fractional.add(fractional)
-        codes = self._encode(column, ~(missing | fractional))
+        codes = self._encode(column, ~(missing_labels(column) | fractional | labels.aside))
         labelled = (codes >= 0) & usable
         self._counts += np.bincount(codes[labelled], minlength=_OTHERS + 1)
         self.foreign.add(labelled & self._foreign[codes])
         return (codes + 1).astype(np.uint64)
 
-    def _add_lists(self, column: pa.ChunkedArray, usable: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    def _add_lists(self, labels: Labels, usable: NDArray[np.bool_]) -> NDArray[np.uint64]:
+        column = labels.column
         lengths = np.asarray(pc.fill_null(pc.list_value_length(column), 0)).astype(np.int64)
         owner = np.repeat(np.arange(len(column)), lengths)
         values = plain_column(pc.list_flatten(column))
-        if self._separator is not None:
-            values = pc.utf8_trim_whitespace(values)
-            said = np.asarray(pc.not_equal(values, "")).astype(np.bool_)
-            values, owner = values.filter(pa.array(said)), owner[said]
         missing, fractional = missing_labels(values), self._fractional(values)
-        no_list = np.asarray(pc.is_null(column)).astype(np.bool_)
-        self.missing.add(no_list | _any(missing, owner, len(column)))
+        aside = labels.aside[owner]
+        no_list = np.asarray(pc.is_null(column)).astype(np.bool_) | labels.aside
+        self.missing.add(labels.missing())
         self.fractional.add(_any(fractional, owner, len(column)))
         self.unlabelled.add(~no_list & (np.bincount(owner, minlength=len(column)) == 0))
-        sound = ~(missing | fractional)
+        sound = ~(missing | fractional | aside)
         codes = self._encode(values, sound)
         pairs = np.unique(np.stack((owner[sound], codes[sound])), axis=1)
         self._counts += np.bincount(pairs[1][usable[pairs[0]]], minlength=_OTHERS + 1)

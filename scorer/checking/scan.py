@@ -24,6 +24,9 @@ from scorer.checking.sample import Sample
 from scorer.checking.tally import Tally
 from scorer.config import WINDOW_ROWS, WINDOW_TEXT_BYTES
 from scorer.examples.columns import Columns, find_columns
+from scorer.examples.label_form import LabelForm
+from scorer.examples.label_options import LabelOptions
+from scorer.examples.recognition import Doubt, recognise_file
 from scorer.runs.console import Counter
 from scorer.tables.listing import Unread
 from scorer.tables.source import Source
@@ -39,6 +42,8 @@ class Scan:
     characters  int32, of all texts of a row together
     unread      what lies beside the files and was not read
     oddities    one tally for each of `scorer.checking.oddities.ODDITIES`, by its code
+    form        how the labels are written
+    doubt       why a fit would not know how they are; then they are taken as they stand
     """
 
     file: str
@@ -51,6 +56,8 @@ class Scan:
     labels: LabelCounter
     sample: Sample
     unread: Unread
+    form: LabelForm
+    doubt: Doubt | None
 
     @property
     def rows(self) -> int:
@@ -66,8 +73,8 @@ def scan_file(
     location: str,
     *,
     text_columns: tuple[str, ...],
-    label_column: str | None,
-    separator: str | None,
+    label_columns: tuple[str, ...],
+    options: LabelOptions,
     limit: int | None,
     progress: Counter,
     known_labels: Collection[str] | None = None,
@@ -82,10 +89,12 @@ def scan_file(
     source = Source.open(location, names=names)
     schema = source.read().schema
     with source.doubting_header():
-        columns = find_columns(schema, texts=text_columns, label=label_column, where=location)
-    kind = schema.field(columns.label).type
-    labels = LabelCounter(kind, name=columns.label, where=location, separator=separator, known=known_labels)
-    scanner = _Scanner(columns, labels)
+        columns = find_columns(schema, texts=text_columns, labels=label_columns, where=location)
+    found = recognise_file(source, schema, columns.labels, options, where=location, limit=limit)
+    doubt = found if isinstance(found, Doubt) else None
+    form = LabelForm("plain", columns.labels[:1]) if isinstance(found, Doubt) else found
+    kind = form.read(schema.empty_table()).column.type
+    scanner = _Scanner(columns, form, doubt, LabelCounter(kind, known=known_labels))
     reader = source.read(columns.texts)
     for window in reader.windows(max_rows=WINDOW_ROWS, max_bytes=WINDOW_TEXT_BYTES, limit=limit):
         scanner.add(window)
@@ -95,8 +104,9 @@ def scan_file(
 
 
 class _Scanner:
-    def __init__(self, columns: Columns, labels: LabelCounter) -> None:
+    def __init__(self, columns: Columns, form: LabelForm, doubt: Doubt | None, labels: LabelCounter) -> None:
         self._columns = columns
+        self._form, self._doubt = form, doubt
         self._labels = labels
         self._null, self._empty = Tally(), Tally()
         self._oddities = {oddity.code: Tally() for oddity in ODDITIES}
@@ -120,7 +130,7 @@ class _Scanner:
         alike[usable] = text_keys(tuple(map(normalised, row)) for row in rows)
         lengths = (pc.fill_null(pc.utf8_length(column), 0) for column in columns)
         characters = np.asarray(reduce(pc.add, lengths)).astype(np.int32)
-        label_keys = self._labels.add(window.column(self._columns.label), usable)
+        label_keys = self._labels.add(self._form.read(window), usable)
         self._parts.append((usable, exact, alike, label_keys, characters))
 
     def scan(self, file: str, unread: Unread) -> Scan:
@@ -140,4 +150,6 @@ class _Scanner:
             labels=self._labels,
             sample=self._sample,
             unread=unread,
+            form=self._form,
+            doubt=self._doubt,
         )

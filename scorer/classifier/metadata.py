@@ -14,27 +14,31 @@ import json
 from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.long_text import LongText
 from scorer.classifier.profile import Profile
+from scorer.config import LabelForm
 from scorer.errors import ModelError
 from scorer.stores.known_hashes import KnownHashes
 
 METADATA_FILE = "scorer.json"
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 MOST_EXPONENT = 4.0
 # Version 1 had one `temperature` in the place of `decision`.
-_READABLE = (1, 2, 3, 4)
+_READABLE = (1, 2, 3, 4, 5)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelMetadata:
     """The contents of `scorer.json`.
 
-    `label_separator` stands between the labels of a row where the training file had them in a column of texts.
+    `label_separator` stands between the labels of a row where the training file had them in a column of texts,
+    `label_columns` are the columns of 0 and 1 whose names are the labels, where it had those (`label_column` names them
+    all, for people), `label_names` the names of a vector's places, `label_form` what was said a label is, and
+    `null_labels` what said that there is none.
     `new_tokens` is how many tokens the vocabulary has beyond that of the base model. `long_text` says how texts beyond
     `max_length` are read (truncated, where the file says nothing of it). `decision` is what stands between logits and
     labels, `profile` what the training data looked like (None in documents that an earlier version wrote). `metrics`
@@ -48,7 +52,11 @@ class ModelMetadata:
     label_column: str
     labels: LabelSet
     max_length: int
+    label_columns: tuple[str, ...] = ()
     label_separator: str | None = None
+    label_form: LabelForm = "auto"
+    label_names: tuple[str, ...] = ()
+    null_labels: tuple[str, ...] = ()
     new_tokens: int = 0
     long_text: LongText = field(default_factory=LongText)
     decision: Decision = field(default_factory=Decision)
@@ -60,6 +68,11 @@ class ModelMetadata:
     profile: Profile | None = None
     versions: dict[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def label_source(self) -> tuple[str, ...]:
+        """The column of labels, or the columns of 0 and 1."""
+        return self.label_columns or (self.label_column,)
 
     def write(self, directory: Path) -> None:
         """Write `scorer.json` into `directory`, with the hashes of the files that stand there now."""
@@ -87,6 +100,9 @@ class ModelMetadata:
                 profile=Profile.from_document(profile) if profile is not None else None,
                 long_text=LongText(**document.pop("long_text", {})),
                 text_columns=tuple(_strings(document.pop("text_columns"))),
+                label_columns=tuple(_strings(document.pop("label_columns", []))),
+                label_names=tuple(_strings(document.pop("label_names", []))),
+                null_labels=tuple(_strings(document.pop("null_labels", []))),
                 **document,
             )
             metadata._check()
@@ -118,6 +134,8 @@ class ModelMetadata:
             self.profile.check(labels=len(self.labels))
         if self.label_separator is not None and not (self.label_separator and _strings([self.label_separator])):
             raise ValueError("label_separator")
+        if self.label_form not in get_args(LabelForm):
+            raise ValueError("label_form")
         _strings(list(self.files.values()))
 
     def _check_decision(self) -> None:

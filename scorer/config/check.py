@@ -8,10 +8,15 @@ from typing import Annotated
 
 from scorer.config.choices import (
     COLUMNS,
-    LABEL_COLUMN,
+    LABEL_COLUMNS,
+    LABEL_FORM,
+    LABEL_NAMES,
     LABEL_SEPARATOR,
     NO_HEADER,
+    NULL_LABELS,
+    SKIP_UNLABELLED,
     TEXT_COLUMNS,
+    LabelForm,
     QuietSetting,
 )
 from scorer.config.fit import FitConfig
@@ -38,8 +43,12 @@ class CheckConfig(Checked):
     no_header: Annotated[bool, NO_HEADER] = False
     columns: Annotated[str | None, COLUMNS] = None
     text_column: Annotated[tuple[str, ...], TEXT_COLUMNS] = ()
-    label_column: Annotated[str | None, LABEL_COLUMN] = None
+    label_column: Annotated[tuple[str, ...], LABEL_COLUMNS] = ()
     label_separator: Annotated[str | None, LABEL_SEPARATOR] = None
+    label_form: Annotated[LabelForm, LABEL_FORM] = "auto"
+    label_names: Annotated[tuple[str, ...], LABEL_NAMES] = ()
+    null_labels: Annotated[tuple[str, ...], NULL_LABELS] = ()
+    skip_unlabelled: Annotated[bool, SKIP_UNLABELLED] = False
     limit: Annotated[
         int | None, Setting("Look only at the first N rows of DATA.", affects="output", metavar="N", minimum=1)
     ] = None

@@ -18,6 +18,7 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Backend = Literal["auto", "padded", "packed", "openvino"]
 LongTextStrategy = Literal["truncate", "head-tail", "window"]
 Pooling = Literal["mean", "max"]
+LabelForm = Literal["auto", "name", "list"]
 FileFormat = Literal["parquet", "csv", "tsv", "jsonl", "arrow"]
 
 # Settings that several jobs have, with one explanation. Where one affects something else, it says so there.
@@ -31,10 +32,30 @@ TEXT_COLUMNS = Setting(
     metavar="C",
     aliases=("text_columns",),
 )
-LABEL_COLUMN = Setting("Column of labels. Found by its name when not given.", affects="output", metavar="C")
+LABEL_COLUMNS = Setting(
+    "Column of labels; several times for columns of 0 and 1 that are called as the labels. Found by its name when not "
+    "given.",
+    affects="output",
+    metavar="C",
+    aliases=("label_columns",),
+)
 LABEL_SEPARATOR = Setting(
     "Between the labels of a row, where a column of texts holds several.", affects="output", metavar="SEP"
 )
+LABEL_FORM = Setting(
+    "What a label is: auto looks at all of them and asks where it is in doubt; name: each is one name, as it stands; "
+    "list: a text in brackets is a list of labels.",
+    affects="output",
+)
+LABEL_NAMES = Setting(
+    "Labels are vectors of 0 and 1, whose places have these names.", affects="output", metavar="A,B,..."
+)
+NULL_LABELS = Setting(
+    "Labels that say that there is none, such as nan,N/A: those rows are left out.",
+    affects="output",
+    metavar="A,B,...",
+)
+SKIP_UNLABELLED = Setting("Leave out rows whose label is null or empty, which are refused otherwise.", affects="output")
 NO_HEADER = Setting("The first line of a CSV or TSV file is data, and names no columns.", affects="output")
 COLUMNS = Setting(
     "Names of the columns for --no-header, with commas between; c1, c2 ... otherwise.",

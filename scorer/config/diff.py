@@ -8,11 +8,15 @@ from typing import Annotated
 
 from scorer.config.choices import (
     COLUMNS,
+    LABEL_FORM,
+    LABEL_NAMES,
     NO_HEADER,
+    NULL_LABELS,
     BackendSetting,
     BatchTokensSetting,
     DeviceSetting,
     FileFormat,
+    LabelForm,
     ModelLabelSeparator,
     PrecisionSetting,
     QuietSetting,
@@ -42,15 +46,19 @@ class DiffConfig(Checked):
         ),
     ] = ()
     label_column: Annotated[
-        str | None,
+        tuple[str, ...],
         Setting(
-            "Column of labels. The default is the models' own, if DATA has it.",
+            "Column of labels; several times for columns of 0 and 1. The default is the models' own, if DATA has it.",
             affects="output",
             known_by="resolved",
             metavar="C",
+            aliases=("label_columns",),
         ),
-    ] = None
+    ] = ()
     label_separator: ModelLabelSeparator = None
+    label_form: Annotated[LabelForm, LABEL_FORM.affecting("output", known_by="resolved")] = "auto"
+    label_names: Annotated[tuple[str, ...], LABEL_NAMES.affecting("output", known_by="resolved")] = ()
+    null_labels: Annotated[tuple[str, ...], NULL_LABELS.affecting("output", known_by="resolved")] = ()
     limit: Annotated[
         int | None, Setting("Compare only the first N rows.", affects="output", metavar="N", minimum=1)
     ] = None

@@ -8,11 +8,16 @@ from typing import Annotated
 
 from scorer.config.choices import (
     COLUMNS,
+    LABEL_FORM,
+    LABEL_NAMES,
     LATEST_MODEL,
     NO_HEADER,
+    NULL_LABELS,
+    SKIP_UNLABELLED,
     BackendSetting,
     BatchTokensSetting,
     DeviceSetting,
+    LabelForm,
     ModelLabelSeparator,
     ModelSetting,
     ModelTextColumns,
@@ -34,12 +39,20 @@ class EvaluateConfig(Checked):
     columns: Annotated[str | None, COLUMNS] = None
     text_column: ModelTextColumns = ()
     label_column: Annotated[
-        str | None,
+        tuple[str, ...],
         Setting(
-            "Column of labels. The default is the model's own.", affects="output", known_by="resolved", metavar="C"
+            "Column of labels; several times for columns of 0 and 1. The default is the model's own.",
+            affects="output",
+            known_by="resolved",
+            metavar="C",
+            aliases=("label_columns",),
         ),
-    ] = None
+    ] = ()
     label_separator: ModelLabelSeparator = None
+    label_form: Annotated[LabelForm, LABEL_FORM.affecting("output", known_by="resolved")] = "auto"
+    label_names: Annotated[tuple[str, ...], LABEL_NAMES.affecting("output", known_by="resolved")] = ()
+    null_labels: Annotated[tuple[str, ...], NULL_LABELS.affecting("output", known_by="resolved")] = ()
+    skip_unlabelled: Annotated[bool, SKIP_UNLABELLED] = False
     limit: Annotated[int | None, Setting("Use only the first N rows.", affects="output", metavar="N", minimum=1)] = None
     folds: Annotated[
         int | None,

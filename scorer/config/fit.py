@@ -10,11 +10,16 @@ from typing import Annotated, Any, Literal
 from scorer.config.choices import (
     COLUMNS,
     DEVICE,
-    LABEL_COLUMN,
+    LABEL_COLUMNS,
+    LABEL_FORM,
+    LABEL_NAMES,
     LABEL_SEPARATOR,
     NO_HEADER,
+    NULL_LABELS,
     PRECISION,
+    SKIP_UNLABELLED,
     TEXT_COLUMNS,
+    LabelForm,
     LongTextStrategy,
     Pooling,
     Precision,
@@ -84,8 +89,12 @@ class FitConfig(Checked):
     no_header: Annotated[bool, NO_HEADER.affecting("weights")] = False
     columns: Annotated[str | None, COLUMNS.affecting("weights")] = None
     text_column: Annotated[tuple[str, ...], TEXT_COLUMNS.affecting("weights", kept_by_model=True)] = ()
-    label_column: Annotated[str | None, LABEL_COLUMN.affecting("weights", kept_by_model=True)] = None
+    label_column: Annotated[tuple[str, ...], LABEL_COLUMNS.affecting("weights", kept_by_model=True)] = ()
     label_separator: Annotated[str | None, LABEL_SEPARATOR.affecting("weights", kept_by_model=True)] = None
+    label_form: Annotated[LabelForm, LABEL_FORM.affecting("weights", kept_by_model=True)] = "auto"
+    label_names: Annotated[tuple[str, ...], LABEL_NAMES.affecting("weights", kept_by_model=True)] = ()
+    null_labels: Annotated[tuple[str, ...], NULL_LABELS.affecting("weights", kept_by_model=True)] = ()
+    skip_unlabelled: Annotated[bool, SKIP_UNLABELLED.affecting("weights")] = False
     nominal: Annotated[
         bool,
         Setting(

@@ -117,5 +117,5 @@ def _choices(kind: Any) -> tuple[str, ...]:
 def _converted(value: Any, kind: Any) -> Any:
     """`value` as a field of type `kind` holds it."""
     if get_origin(kind) is tuple:
-        return (value,) if isinstance(value, str) else tuple(value)
+        return (value,) if isinstance(value, str) else tuple(value or ())
     return Path(value) if isinstance(value, str) and Path in (kind, *get_args(kind)) else value

@@ -80,6 +80,7 @@ class Comparison:
         self.names = tuple(names)
         self.multi = multi
         self.rows = self.compared = self.changed = self.only_old = self.only_new = 0
+        self.unlabelled = 0
         self.abstained_by_old = self.abstained_by_new = 0
         self.labelled = self.unknown = self._old_alone_right = self._new_alone_right = 0
         self._confidence_change = 0.0

@@ -22,7 +22,8 @@ from scorer.config import WINDOW_TEXT_BYTES, DiffConfig, FrameConfig
 from scorer.errors import DataError, Interrupted
 from scorer.evaluation.comparison import Comparison
 from scorer.evaluation.diff_preparation import ANSWERS, ROW, Prepared, prepare
-from scorer.examples.targets import label_values, missing_labels, plain_column, spellings
+from scorer.examples.label_form import Labels
+from scorer.examples.targets import label_values, spellings
 from scorer.records.job import JobSpec, ModelRecord
 from scorer.records.lineage import Lineage
 from scorer.runs.console import Console
@@ -91,10 +92,21 @@ class DiffSummary:
             "labels_only_in_old": [name for name in names[0] if name not in names[1]],
             "labels_only_in_new": [name for name in names[1] if name not in names[0]],
             "label_column": self.prepared.label,
+            "label_reading": self._reading(),
             **self.comparison.as_dict(),
             "too_many_changes": self.too_many,
             "rows_file": str(self.prepared.config.rows) if self.prepared.config.rows is not None else None,
             "seconds": round(self.seconds, 1),
+        }
+
+    def _reading(self) -> dict[str, Any] | None:
+        form = self.prepared.labels
+        if form is None:
+            return None
+        return {
+            "form": form.notation,
+            "notes": [*form.notes, *form.warnings],
+            "unlabelled": self.comparison.unlabelled,
         }
 
 
@@ -107,7 +119,7 @@ def diff(config: DiffConfig, console: Console) -> DiffSummary:
     try:
         with StopSignals() as signals:
             with signals.at_once():
-                prepared = prepare(config)
+                prepared = prepare(config, console)
                 _warn(prepared, console)
                 models = _load(prepared)
             # At once no longer when the changed rows appear: either they do, or the comparison was interrupted.
@@ -193,8 +205,8 @@ def _compare(prepared: Prepared, models: list[_Model], sink: Sink | None, consol
                 answers.among(names, own=model.names) for answers, model in zip(found.answers, models, strict=True)
             )
             changed = comparison.add(old, new)
-            if prepared.label is not None:
-                _judge(prepared, comparison, found.table[prepared.label], old, new)
+            if prepared.labels is not None:
+                _judge(prepared, comparison, prepared.labels.read(found.table), old, new)
             if sink is not None:
                 sink.write(_rows(_beside(found, models, first=first), np.flatnonzero(changed)))
             bar.update(found.table.num_rows)
@@ -205,18 +217,17 @@ def _compare(prepared: Prepared, models: list[_Model], sink: Sink | None, consol
     return comparison
 
 
-def _judge(prepared: Prepared, comparison: Comparison, column: pa.ChunkedArray, old: Answers, new: Answers) -> None:
+def _judge(prepared: Prepared, comparison: Comparison, labels: Labels, old: Answers, new: Answers) -> None:
     """Compare the answers with the labels of those rows that have one, and a score from at least one model."""
-    column = plain_column(column)
-    # Between separators, an empty text is what a row without any label has.
-    missing = missing_labels(column) if prepared.separator is None else np.asarray(column.is_null()).astype(np.bool_)
-    judged = ~missing & (old.scored | new.scored)
+    labelled = ~(labels.missing() | labels.aside)
+    comparison.unlabelled += int((~labelled).sum())
+    judged = labelled & (old.scored | new.scored)
     rows = np.flatnonzero(judged)
     if not len(rows):
         return
     assert prepared.label is not None, "rows are judged by a column; this is a bug"
-    where, column = prepared.config.data, column.filter(pa.array(judged))
-    values = label_values(column, name=prepared.label, where=where, separator=prepared.separator)
+    column = labels.column.filter(pa.array(judged))
+    values = label_values(column, name=prepared.label, where=prepared.config.data)
     true, known = _matrix(values, comparison.names)
     comparison.judge(old.take(rows), new.take(rows), true, known)
 
@@ -294,6 +305,8 @@ def _conclude(summary: DiffSummary, console: Console) -> None:
         else:
             who = _WHO[change["abstains"]]
             console.say(f"  {change['old']} -> {change['new']}{who}: {change['rows']} rows")
+    if found["label_reading"] is not None and (unlabelled := found["label_reading"]["unlabelled"]):
+        console.say(f"{unlabelled} of {found['rows']} rows have no label, so nothing judges their answers")
     if found["with_unknown_labels"]:
         console.warn(
             f"{found['with_unknown_labels']} of {found['labelled']} labelled rows have a label that neither model "

@@ -5,15 +5,18 @@ Owns what can be found wrong before anything heavy is loaded. Writes nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
 from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.config import DiffConfig, FileFormat
 from scorer.errors import DataError, ModelError, UsageError, shown
-from scorer.examples.origin import holds_predictions
-from scorer.examples.targets import check_separator
+from scorer.examples.label_form import LabelForm
+from scorer.examples.label_options import LabelOptions
+from scorer.examples.origin import label_columns
+from scorer.examples.recognition import Doubt, recognise_file
+from scorer.runs.console import Console
 from scorer.scoring.limits import Allowance
 from scorer.stores.checks import Inputs, check_files
 from scorer.tables.columns import find_text_columns
@@ -29,26 +32,30 @@ ANSWERS = ("score", "confidence", "score_status")
 
 @dataclass(frozen=True)
 class Prepared:
-    """A comparison that was found good; `texts` are the text columns of the old and the new model, `label` the column
-    of labels, if there is one, whose rows have several where `separator` stands."""
+    """A comparison that was found good; `texts` are the text columns of the old and the new model, `labels` how the
+    labels are written, if there are any."""
 
     config: DiffConfig
     old: ModelDirectory
     new: ModelDirectory
     texts: tuple[tuple[str, ...], tuple[str, ...]]
-    label: str | None
-    separator: str | None
+    labels: LabelForm | None
     flips: Allowance | None
     rows_format: FileFormat | None
     source: Source
     reader: Reader
 
+    @property
+    def label(self) -> str | None:
+        """The label column's name, or those of several."""
+        return ", ".join(self.labels.columns) if self.labels is not None else None
 
-def prepare(config: DiffConfig) -> Prepared:
+
+def prepare(config: DiffConfig, console: Console) -> Prepared:
     """Check `config`, cheapest first; what is wrong is raised as a ScorerError."""
     flips = Allowance.parse(config.max_flips, flag="--max-flips") if config.max_flips is not None else None
     rows_format = _rows_format(config)
-    check_separator(config.label_separator)
+    LabelOptions.of(config)
     source = Source.open(config.data, input_format=config.input_format, names=given_names(config))
     inputs = Inputs([config.data], models=[config.old, config.new], files=source.files)
     check_files({"--rows": config.rows}, inputs, force=config.force)
@@ -66,13 +73,14 @@ def prepare(config: DiffConfig) -> Prepared:
             )
             for directory in (old, new)
         )
-        label, separator = _label_column(config, source, old, new)
-    if label in (*texts[0], *texts[1]):
-        raise UsageError(f"{config.data}: {label!r} is named as text and as label; they are different columns")
+        check_names(source.names, config.label_column, where=config.data)
+    if both := {*texts[0], *texts[1]}.intersection(config.label_column):
+        raise UsageError(f"{config.data}: {both.pop()!r} is named as text and as label; they are different columns")
     reader = source.read(tuple(dict.fromkeys((*texts[0], *texts[1]))))
     if config.rows is not None:
         _refuse_clash(reader.schema)
-    return Prepared(config, old, new, (texts[0], texts[1]), label, separator, flips, rows_format, source, reader)
+    labels = _label_form(config, source, reader.schema, old, new, console)
+    return Prepared(config, old, new, (texts[0], texts[1]), labels, flips, rows_format, source, reader)
 
 
 def _rows_format(config: DiffConfig) -> FileFormat | None:
@@ -84,19 +92,29 @@ def _rows_format(config: DiffConfig) -> FileFormat | None:
     return found or "parquet"
 
 
-def _label_column(
-    config: DiffConfig, source: Source, old: ModelDirectory, new: ModelDirectory
-) -> tuple[str | None, str | None]:
-    """The column of labels that was asked for, or that of the new or the old model if the data has it and it is none of
-    scorer's answers; and what stands between the labels of a row there, as was said, or as the models say that know
-    that column, or else any model."""
-    recorded = [(one.metadata.label_column, one.metadata.label_separator) for one in (new, old) if one.metadata]
-    if config.label_column is not None:
-        check_names(source.names, (config.label_column,), where=config.data)
-    found = (name for name, _ in recorded if name in source.names and not holds_predictions(source, name))
-    column = config.label_column or next(found, None)
-    knowing = [separator for name, separator in recorded if name == column] or [separator for _, separator in recorded]
-    return column, config.label_separator or next((separator for separator in knowing if separator), None)
+def _label_form(
+    config: DiffConfig, source: Source, schema: pa.Schema, old: ModelDirectory, new: ModelDirectory, console: Console
+) -> LabelForm | None:
+    """How the labels that were asked for are written, or those of the new or the old model if the data has them; as was
+    said, or as the models say that know those columns, or else any model. None where there are no labels."""
+    options, recorded = LabelOptions.of(config), [one.metadata for one in (new, old) if one.metadata]
+    columns = label_columns(source, config.label_column, recorded, where=config.data, needed=False)
+    if not columns:
+        return None
+    check_names(source.names, columns, where=config.data)
+    for metadata in [one for one in recorded if one.label_source == columns] or recorded:
+        options = options.or_as(metadata)
+    known = [one.labels for one in (old, new) if one.labels is not None]
+    multi = any(labels.multi for labels in known)
+    options = replace(options, known=frozenset(name for labels in known for name in labels.names), multi=multi)
+    form = recognise_file(source, schema, columns, options, where=config.data, limit=config.limit)
+    if isinstance(form, Doubt):
+        raise form.error(config.data)
+    for note in form.notes:
+        console.say(f"{config.data}: {note}")
+    for warning in form.warnings:
+        console.warn(f"{config.data}: {warning}")
+    return form
 
 
 def _refuse_clash(schema: pa.Schema) -> None:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 class EvaluationSummary:
     """What an evaluation found.
 
-    Of `read` rows, `left_out` had no text and `unscored` no finite logits. `temperature` and `exponent` are the
+    Of `read` rows, `left_out` had no text and `unscored` no finite logits; `labels` is how the labels were read (see
+    `Examples.reading`). `temperature` and `exponent` are the
     model's calibration (see `scorer.classifier.decision`), with folds the mean of their models'. `warnings` say why the
     figures may mislead.
     """
@@ -45,6 +46,7 @@ class EvaluationSummary:
     read: int
     left_out: int
     unscored: int
+    labels: dict[str, Any]
     seconds: float
 
     def as_dict(self) -> dict[str, Any]:
@@ -55,6 +57,7 @@ class EvaluationSummary:
             "unread_files": self.unread.as_dict(),
             "model": self.model,
             "rows": {"read": self.read, "left_out": self.left_out, "unscored": self.unscored},
+            "label_reading": self.labels,
             "folds": config.folds,
             "warnings": list(self.warnings),
             "temperature": list(self.temperature),
@@ -130,6 +133,7 @@ def _conclude(
         read=examples.rows,
         left_out=examples.dropped,
         unscored=unscored,
+        labels=examples.reading(),
         seconds=time.monotonic() - started,
     )
 

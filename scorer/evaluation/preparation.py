@@ -10,13 +10,12 @@ from dataclasses import dataclass
 
 from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.classifier.labels import LabelSet, Targets
-from scorer.classifier.metadata import ModelMetadata
 from scorer.config import EvaluateConfig
 from scorer.errors import ModelError, UsageError
-from scorer.examples.columns import LABEL_NAMES
-from scorer.examples.origin import holds_predictions, not_labels
+from scorer.examples.label_options import LabelOptions
+from scorer.examples.origin import label_columns
 from scorer.examples.reading import Examples, read_examples
-from scorer.examples.targets import check_separator, label_indices, of_kind
+from scorer.examples.targets import label_indices, of_kind
 from scorer.runs.console import Console
 from scorer.stores.checks import Inputs, check_files
 from scorer.tables.columns import find_text_columns
@@ -44,8 +43,7 @@ class Prepared:
 
 def prepare(config: EvaluateConfig, console: Console) -> Prepared:
     """Check `config` and read its rows; what is wrong is raised as a ScorerError, what is doubtful is a warning."""
-    check_separator(config.label_separator)
-    names = given_names(config)
+    options, names = LabelOptions.of(config), given_names(config)
     source = Source.open(config.data, names=names)
     _check_outputs(config, source)
     if source.format != "jsonl":  # of which only reading tells all names
@@ -61,8 +59,10 @@ def prepare(config: EvaluateConfig, console: Console) -> Prepared:
         config.data,
         names=names,
         text_columns=text_columns,
-        label_column=_label_column(config, source, metadata),
-        label_separator=config.label_separator or (metadata.label_separator if metadata else None),
+        label_columns=label_columns(
+            source, config.label_column, [metadata] if metadata else [], where=config.data, needed=True
+        ),
+        options=options.or_as(metadata).knowing(labels),
         limit=config.limit,
         others=tuple(dict.fromkeys(config.slice)),
     )
@@ -70,6 +70,8 @@ def prepare(config: EvaluateConfig, console: Console) -> Prepared:
     targets = label_indices(
         of_kind(examples.labels, labels.kind), labels, name=name, where=config.data, known="the model"
     )
+    for remark in examples.remarks(config.data):
+        console.say(remark)
     warnings = tuple(_warnings(config, directory, examples))
     for warning in warnings:
         console.warn(warning)
@@ -85,23 +87,6 @@ def _labels(directory: ModelDirectory, *, folds: int | None) -> LabelSet:
     return labels
 
 
-def _label_column(config: EvaluateConfig, source: Source, metadata: ModelMetadata | None) -> str | None:
-    """The column of labels that was asked for, or the model's own; None where it is to be found by its name.
-
-    UsageError when nobody asked for it and all that it may be are answers of scorer's.
-    """
-    if config.label_column is not None:
-        return config.label_column
-    own = metadata.label_column if metadata is not None and metadata.label_column in source.names else None
-    named = [own] if own is not None else [name for name in source.names if name.lower() in LABEL_NAMES]
-    answers = [name for name in named if holds_predictions(source, name)]
-    labels = [name for name in named if name not in answers]
-    if answers and not labels:
-        raise not_labels(config.data, answers[0])
-    # Beside answers only one column is no guess.
-    return labels[0] if answers and len(labels) == 1 else own
-
-
 def _check_outputs(config: EvaluateConfig, source: Source) -> None:
     inputs = Inputs([config.data], models=[config.model], files=source.files)
     check_files({"--report": config.report, "--rows": config.rows}, inputs, force=config.force)
@@ -113,6 +98,7 @@ def _warnings(config: EvaluateConfig, directory: ModelDirectory, examples: Examp
     yield from examples.unread.warnings()
     if examples.dropped:
         yield f"{config.data}: {examples.dropped} of {examples.rows} rows left out: their text is null or empty"
+    yield from (f"{config.data}: {warning}" for warning in examples.form.warnings)
     recorded = directory.metadata.training_data if directory.metadata else {}
     sides = [name for name in ("train", "valid") if recorded.get(name, {}).get("fingerprint") == examples.fingerprint]
     if sides and config.folds is None:

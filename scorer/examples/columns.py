@@ -33,37 +33,42 @@ LABEL_NAMES = (
 
 @dataclass(frozen=True)
 class Columns:
-    """One or two text columns (two are a pair) and the label column."""
+    """One or two text columns (two are a pair), and the label column, or several of 0 and 1."""
 
     texts: tuple[str, ...]
-    label: str
+    labels: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """The label column's name, or those of several, for people."""
+        return ", ".join(self.labels)
 
 
-def find_columns(schema: pa.Schema, *, texts: Sequence[str], label: str | None, where: str) -> Columns:
+def find_columns(schema: pa.Schema, *, texts: Sequence[str], labels: Sequence[str], where: str) -> Columns:
     """The columns asked for, or those with a usual name and a fitting type; `where` names the file in errors.
 
     A name that is asked for must be there; without one exactly one column must fit. UsageError otherwise.
     """
     if len(texts) > 2:
         raise UsageError(f"--text-column: {len(texts)} columns; one, or two for a sentence pair")
-    if len(set(texts)) < len(texts) or label in texts:
+    if len({*texts, *labels}) < len(texts) + len(labels):
         raise UsageError(f"{where}: the same column is named twice; texts and label are different columns")
-    asked = [(text, "--text-column") for text in texts] + ([] if label is None else [(label, "--label-column")])
+    asked = [(text, "--text-column") for text in texts] + [(label, "--label-column") for label in labels]
     for name, flag in asked:
         if name not in schema.names:
             raise UsageError(
                 f"{where}: no column {name!r}{_near(name, schema.names)}; {flag} takes one of {_listed(schema)}"
             )
-    if label is None:
+    if not labels:
         free = [field for field in schema if field.name not in texts]
         plain = any(field.name.lower() in LABEL_NAMES and is_one_label(field.type) for field in free)
         # Beside a column with one label a row, one of lists is taken for something else.
         fits = is_one_label if plain else is_label
-        label = _only(free, LABEL_NAMES, fits, schema, ("label", "--label-column", where))
+        labels = (_only(free, LABEL_NAMES, fits, schema, ("label", "--label-column", where)),)
     if not texts:
-        free = [field for field in schema if field.name != label]
+        free = [field for field in schema if field.name not in labels]
         texts = (_only(free, TEXT_NAMES, is_text, schema, ("text", "--text-column", where)),)
-    return Columns(tuple(texts), label)
+    return Columns(tuple(texts), tuple(labels))
 
 
 def is_label(type_: pa.DataType) -> bool:
@@ -101,7 +106,16 @@ def _only(
         raise UsageError(f"{where}: more than one column may be the {what}: say {choices}; columns: {_listed(schema)}")
     similar = [field.name for field in fields if fits(field.type) and _resembles(field.name, known)]
     hint = f"; did you mean {flag} {shown(similar[0], quoted=False)}?" if similar else f"; say {flag} NAME"
+    if flag == "--label-column":
+        hint += _binary_hint(fields)
     raise UsageError(f"{where}: no column with a usual name for the {what}{hint}; columns: {_listed(schema)}")
+
+
+def _binary_hint(fields: Sequence[pa.Field]) -> str:
+    """What to say where there may be a column of 0 and 1 for each label."""
+    test = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating)
+    numeric = sum(any(fits(field.type) for fits in test) for field in fields)
+    return ", or once for each of several columns of 0 and 1" if numeric > 1 else ""
 
 
 def _resembles(name: str, known: Sequence[str]) -> bool:

@@ -5,9 +5,10 @@ Owns how a scored file is told from one of labels, and from the rows that `evalu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from scorer.classifier.metadata import ModelMetadata
 from scorer.errors import DataError, UsageError
 from scorer.examples.columns import LABEL_NAMES
 from scorer.records.lineage import Lineage
@@ -27,6 +28,31 @@ def holds_predictions(source: Source, column: str) -> bool:
     if f"{prefix}score_status" in source.names or (not prefix and "suspect_rank" in source.names):
         return True
     return source.format == "parquet" and prefix in _prefixes(source)
+
+
+def label_columns(
+    source: Source, asked: Sequence[str], fitted: Iterable[ModelMetadata], *, where: str, needed: bool
+) -> tuple[str, ...]:
+    """The columns of labels that are `asked` for, or else those of the first of the `fitted` models that `source` has
+    and that are none of scorer's answers; none where there are none.
+
+    If they are `needed`, none says that one is to be found by its name. UsageError when all that it may be are answers.
+    """
+    if asked:
+        return tuple(asked)
+    recorded = [model.label_source for model in fitted]
+    present = [columns for columns in recorded if set(columns) <= set(source.names)]
+    for columns in present:
+        if not any(holds_predictions(source, name) for name in columns):
+            return columns
+    if not needed:
+        return ()
+    named = present[0] if present else tuple(name for name in source.names if name.lower() in LABEL_NAMES)
+    labels = tuple(name for name in named if not holds_predictions(source, name))
+    if named and not labels:
+        raise not_labels(where, named[0])
+    # Beside answers only one column is no guess.
+    return labels if len(labels) == 1 < len(named) else ()
 
 
 def refuse_answers(location: str, *, names: tuple[str, ...] | None = None) -> None:

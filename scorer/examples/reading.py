@@ -19,7 +19,11 @@ from numpy.typing import NDArray
 from scorer.classifier.labels import RowLabel
 from scorer.config import WINDOW_ROWS, WINDOW_TEXT_BYTES
 from scorer.errors import DataError
-from scorer.examples.columns import Columns, find_columns, is_list
+from scorer.examples.columns import Columns, find_columns
+from scorer.examples.label_form import LabelForm, Labels
+from scorer.examples.label_options import LabelOptions
+from scorer.examples.recognition import recognise
+from scorer.examples.survey import Seen, Survey
 from scorer.examples.targets import label_values
 from scorer.tables.listing import Unread
 from scorer.tables.reader import check_names
@@ -33,11 +37,12 @@ class Examples:
 
     texts            one list of n strings a text column
     labels           n labels of one kind, in the type that they had in the file; with `multi` a tuple of them a row
-    rows             rows that were read, of which `rows - n` were dropped because their text is null or empty
+    rows             rows that were read, of which `rows - n` were left out: `dropped` because their text is null or
+                     empty, `unlabelled` because they have no label, `set_aside` because their label says so
     fingerprint      of the file's contents
-    left_out         the places (d,) int64, counted from 0, of the rows that were dropped
+    left_out         the places (d,) int64, counted from 0, of the rows that were left out
     others           n values of each further column that was asked for
-    label_separator  what stood between the labels of a row, where they were one text
+    form             how the labels were written
     unread           what lies beside the files and was not read
     """
 
@@ -48,8 +53,10 @@ class Examples:
     fingerprint: str
     left_out: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     others: Mapping[str, list[Any]] = field(default_factory=dict)
-    label_separator: str | None = None
+    form: LabelForm = field(default_factory=lambda: LabelForm("plain", ()))
     unread: Unread = field(default_factory=Unread)
+    unlabelled: int = 0
+    set_aside: int = 0
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -61,7 +68,28 @@ class Examples:
 
     @property
     def dropped(self) -> int:
-        return self.rows - len(self)
+        return self.rows - len(self) - self.unlabelled - self.set_aside
+
+    def remarks(self, where: str) -> list[str]:
+        """Lines for people: how the labels were read where that is not plain, and how many rows were left out for
+        want of one."""
+        return [f"{where}: {note}" for note in self.form.notes] + [
+            f"{where}: {count:,} of {self.rows:,} rows left out: {why}"
+            for count, why in (
+                (self.unlabelled, "they have no label (null or empty)"),
+                (self.set_aside, "their label is one of --null-labels"),
+            )
+            if count
+        ]
+
+    def reading(self) -> dict[str, Any]:
+        """JSON types only: how the labels were read, and the rows that were left out because of them."""
+        return {
+            "form": self.form.notation,
+            "notes": [*self.form.notes, *self.form.warnings],
+            "unlabelled": self.unlabelled,
+            "null_labels": self.set_aside,
+        }
 
     def numbers(self) -> NDArray[np.int64]:
         """The number (n,) int64 of each row in its file, counted from 1."""
@@ -82,15 +110,16 @@ class Examples:
         labels = [self.labels[row] for row in rows]
         others = {name: [values[row] for row in rows] for name, values in self.others.items()}
         none = np.zeros(0, np.int64)
-        return replace(self, texts=chosen, labels=labels, rows=len(rows), left_out=none, others=others)
+        kept = replace(self, texts=chosen, labels=labels, others=others, left_out=none)
+        return replace(kept, rows=len(rows), unlabelled=0, set_aside=0)
 
 
 def read_examples(
     location: str,
     *,
     text_columns: tuple[str, ...],
-    label_column: str | None,
-    label_separator: str | None = None,
+    label_columns: tuple[str, ...] = (),
+    options: LabelOptions | None = None,
     limit: int | None = None,
     others: tuple[str, ...] = (),
     names: tuple[str, ...] | None = None,
@@ -98,19 +127,23 @@ def read_examples(
     """Read `location`, at most `limit` rows. Columns that are not named are found by their names. The values of the
     columns `others`, which must be there, are kept beside the texts.
 
-    With `label_separator` a text in the label column names several labels; a column of lists needs none. `names` are as
+    `options` say how the labels are written, as far as that is known. DataError where it cannot be told. `names` are as
     for `Source.open`.
 
     Raises InputMissing, UsageError (columns), ConfigError (their types) and DataError (labels, malformed files, a
     file that changes meanwhile).
     """
+    options = options or LabelOptions()
     source = Source.open(location, names=names)
     schema = source.read().schema
     with source.doubting_header():
         check_names(schema.names, others, where=location)
-        columns = find_columns(schema, texts=text_columns, label=label_column, where=location)
+        columns = find_columns(schema, texts=text_columns, labels=label_columns, where=location)
+    kinds = {name: schema.field(name).type for name in columns.labels}
+    options.check_types(kinds, where=location)
+    survey = Survey(kinds, aside=options.aside)
     kept: list[list[str]] = [[] for _ in columns.texts]
-    label_chunks, usable = [], []
+    label_windows, usable = [], []
     beside: dict[str, list[Any]] = {name: [] for name in others}
     reader = source.read(columns.texts)
     for window in reader.windows(max_rows=WINDOW_ROWS, max_bytes=WINDOW_TEXT_BYTES, limit=limit):
@@ -120,21 +153,62 @@ def read_examples(
             column.extend(part.filter(pa.array(usable[-1])).to_pylist())
         for name, values in beside.items():
             values.extend(compress(window.column(name).to_pylist(), usable[-1]))
-        label_chunks.extend(window.column(columns.label).chunks)
-    if not label_chunks or not sum(map(len, usable)):
+        label_windows.append(window.select(list(columns.labels)))
+        survey.add(label_windows[-1])
+    if not sum(map(len, usable)):
         raise DataError(f"{location}: no rows; texts with labels are needed")
-    column = pa.chunked_array(label_chunks)
-    separator = None if is_list(column.type) else label_separator
-    labels = label_values(column, name=columns.label, where=location, separator=separator)
+    form = recognise(survey, options)
+    if not isinstance(form, LabelForm):
+        raise form.error(location)
+    labelled = [form.read(window) for window in label_windows]
+    missing = _missing(labelled, columns, options, where=location)
+    aside = np.concatenate([labels.aside for labels in labelled])
     mask = np.concatenate(usable)
     if not mask.any():
         raise DataError(f"{location}: all {len(mask)} texts are null or empty; name another column with --text-column")
-    labels = [label for label, keep in zip(labels, mask, strict=True) if keep]
-    left_out = np.flatnonzero(~mask)
+    kept_rows = mask & ~missing & ~aside
+    if not kept_rows.any():
+        raise DataError(f"{location}: none of {len(mask):,} rows has both a text and a label")
+    column = _joined([labels.column for labels in labelled]).filter(pa.array(kept_rows))
+    labels = label_values(column, name=columns.label, where=location)
+    within = kept_rows[mask]
+    kept = [list(compress(texts, within)) for texts in kept]
+    beside = {name: list(compress(values, within)) for name, values in beside.items()}
     fingerprint = source.fingerprint()
     # It is that of the rows only if nobody has written to the file since.
     reader.check_unchanged()
-    return Examples(columns, tuple(kept), labels, len(mask), fingerprint, left_out, beside, separator, source.unread)
+    return Examples(
+        columns,
+        tuple(kept),
+        labels,
+        len(mask),
+        fingerprint,
+        np.flatnonzero(~kept_rows),
+        beside,
+        form,
+        source.unread,
+        unlabelled=int((mask & missing).sum()),
+        set_aside=int((mask & aside).sum()),
+    )
+
+
+def _missing(labelled: list[Labels], columns: Columns, options: LabelOptions, *, where: str) -> NDArray[np.bool_]:
+    """Which rows (n,) have no label; DataError if there are some, unless they are to be skipped."""
+    missing = np.concatenate([labels.missing() for labels in labelled])
+    if missing.any() and not options.skip:
+        seen = Seen()
+        seen.add(np.flatnonzero(missing) + 1)
+        empty = "" if not labelled[0].several else "; a row without labels has an empty list, or an empty text"
+        raise DataError(
+            f"{where}: labels: {seen.count:,} null or empty of {len(missing):,} rows in column {columns.label!r}"
+            f"{seen.numbered}; fill them, or leave those rows out with --skip-unlabelled{empty}"
+        )
+    return missing
+
+
+def _joined(columns: list[pa.ChunkedArray]) -> pa.ChunkedArray:
+    chunks = [chunk for column in columns for chunk in column.chunks]
+    return pa.chunked_array(chunks, columns[0].type)
 
 
 def _usable(columns: list[pa.ChunkedArray]) -> NDArray[np.bool_]:

@@ -1,7 +1,7 @@
 """Label values: what the label column holds, as values of one kind, and as class indices.
 
-Owns what is refused as a label (null, fractional, unknown, too few kinds), and how a row comes to several: by a column
-of lists, or by a separator in a column of texts. Does not know files or models.
+Owns what is refused as a label (null, fractional, unknown, too few kinds). Does not know files, models, or how labels
+are written: `scorer.examples.label_form` reads them.
 """
 
 from __future__ import annotations
@@ -17,40 +17,26 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from scorer.classifier.labels import LabelKind, LabelSet, LabelValue, RowLabel, Targets
-from scorer.errors import ConfigError, DataError, UsageError
-from scorer.examples.columns import is_label, is_list
-from scorer.tables.texts import is_text
+from scorer.errors import DataError
+from scorer.examples.columns import is_list
+from scorer.examples.label_form import missing_labels
+from scorer.examples.label_texts import EXACT
+from scorer.examples.survey import plain_column
 
 MOST_LABELS = 1000
 _MANY_LABELS = 20
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 
 
-def check_separator(separator: str | None) -> None:
-    """UsageError for a separator that is empty."""
-    if separator == "":
-        raise UsageError("--label-separator: empty; say what stands between the labels, such as ','")
-
-
-def label_values(column: pa.ChunkedArray, *, name: str, where: str, separator: str | None = None) -> list[RowLabel]:
+def label_values(column: pa.ChunkedArray, *, name: str, where: str) -> list[RowLabel]:
     """The labels of all rows, all of one kind: integers (any width, or floats that are whole), names or booleans.
 
-    Rows of a list column, and with a `separator` those of a column of texts or integers, have any number of labels,
-    none included, as a tuple without repetitions. What stands between separators is a name, trimmed, even where it is
-    spelt as a number; an empty text has none.
+    Rows of a list column have any number of labels, none included, as a tuple without repetitions.
 
-    DataError with counts for nulls, empty names, fractions and integers beyond 64 bits; ConfigError for a column that
-    cannot hold labels.
+    DataError with counts for nulls, empty names, fractions and integers beyond 64 bits.
     """
-    if not is_label(column.type):
-        raise ConfigError(
-            f"{where}: label column {name!r} is {column.type}; a label is an integer, a name or a boolean, "
-            "and a row may have a list of them"
-        )
     if is_list(column.type):
         return _listed(column, name=name, where=where)
-    if separator is not None:
-        return _separated(column, separator, name=name, where=where)
     return list(_one_each(column, name=name, where=where))
 
 
@@ -66,27 +52,9 @@ def _listed(column: pa.ChunkedArray, *, name: str, where: str) -> list[RowLabel]
     return [tuple(dict.fromkeys(next(every) for _ in range(length))) for length in lengths]
 
 
-def _separated(column: pa.ChunkedArray, separator: str, *, name: str, where: str) -> list[RowLabel]:
-    """The names between the `separator`s of each text; an integer stands for a single name."""
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if not (is_text(column.type) or pa.types.is_integer(column.type)):
-        raise ConfigError(
-            f"{where}: label column {name!r} is {column.type}; --label-separator is for a column of texts"
-        )
-    if column.null_count:
-        raise DataError(
-            f"{where}: labels: {column.null_count} null of {len(column)} rows in column {name!r}; "
-            'a row without labels has an empty text, which in CSV is ""'
-        )
-    rows = (text.split(separator) for text in column.cast(pa.large_string()).to_pylist())
-    return [tuple(dict.fromkeys(part.strip() for part in parts if part.strip())) for parts in rows]
-
-
 def _one_each(column: pa.ChunkedArray, *, name: str, where: str, unit: str = "rows") -> list[LabelValue]:
     """The labels of a column with one a row."""
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
+    column = plain_column(column)
     missing = int(missing_labels(column).sum())
     if missing:
         raise DataError(
@@ -98,28 +66,18 @@ def _one_each(column: pa.ChunkedArray, *, name: str, where: str, unit: str = "ro
         if fractional:
             raise DataError(
                 f"{where}: labels: {fractional} of {len(column)} in column {name!r} are no whole numbers; "
-                "round them, or name another column with --label-column"
+                "round them, take them for names with --label-form name, or name another column with --label-column"
+            )
+        inexact = pc.sum(pc.greater(pc.abs(column), float(EXACT))).as_py() or 0
+        if inexact:
+            raise DataError(
+                f"{where}: labels: {inexact} of {len(column)} in column {name!r} are beyond what a float holds "
+                "exactly; make them integers or names"
             )
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
         column = _as_int64(column, name=name, where=where)
     values: list[LabelValue] = column.to_pylist()
     return values
-
-
-def plain_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """`column` without a dictionary, and its texts in a type that pyarrow filters, which views are not."""
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    return column.cast(pa.large_string()) if pa.types.is_string_view(column.type) else column
-
-
-def missing_labels(column: pa.ChunkedArray) -> NDArray[np.bool_]:
-    """Whether each value (n,) of a `plain_column` is null, NaN or a name of nothing but white space."""
-    absent = pc.is_null(column, nan_is_null=True)
-    if is_text(column.type):
-        blank = pc.equal(pc.utf8_trim_whitespace(column.cast(pa.large_string())), "")
-        absent = pc.or_(absent, pc.fill_null(blank, False))
-    return np.asarray(absent).astype(np.bool_)
 
 
 def of_kind(values: Sequence[RowLabel], kind: LabelKind) -> list[RowLabel]:

@@ -15,6 +15,7 @@ from scorer.classifier.labels import LabelSet, Targets
 from scorer.classifier.vocabulary import Vocabulary
 from scorer.config import FitConfig
 from scorer.errors import DataError, UsageError
+from scorer.examples.label_options import LabelOptions
 from scorer.examples.origin import refuse_answers
 from scorer.examples.reading import Examples, read_examples
 from scorer.examples.split import stratified_split
@@ -48,18 +49,18 @@ class TrainingData:
 def load_data(config: FitConfig, console: Console) -> TrainingData:
     """Read, check and split the data; what was dropped and what the check warns of is a line on the console."""
     where = str(config.train)
-    names = given_names(config)
-    if config.label_column is None:
+    options, names = LabelOptions.of(config), given_names(config)
+    if not config.label_column:
         refuse_answers(where, names=names)
     train = read_examples(
         where,
         text_columns=config.text_column,
-        label_column=config.label_column,
-        label_separator=config.label_separator,
+        label_columns=config.label_column,
+        options=options,
         names=names,
         limit=config.limit,
     )
-    _warn_dropped(train, where, console)
+    _tell(train, where, console)
     name = train.columns.label
     labels = label_set(train.labels, name=name, where=where, multi=train.multi, nominal=config.nominal)
     targets = label_indices(train.labels, labels, name=name, where=where)
@@ -71,11 +72,11 @@ def load_data(config: FitConfig, console: Console) -> TrainingData:
     valid = read_examples(
         str(config.valid),
         text_columns=train.columns.texts,
-        label_column=name,
-        label_separator=config.label_separator,
+        label_columns=train.columns.labels,
+        options=options.knowing(labels),
         names=names,
     )
-    _warn_dropped(valid, str(config.valid), console)
+    _tell(valid, str(config.valid), console)
     valid_targets = label_indices(valid.labels, labels, name=name, where=str(config.valid))
     check = check_sides(side, Side(str(config.valid), valid, valid_targets), labels)
     return TrainingData(train, targets, valid, valid_targets, labels, _checked(config, check, console))
@@ -113,11 +114,15 @@ def _held_out(config: FitConfig, side: Side, labels: LabelSet, check: SidesCheck
     return TrainingData(train.take(kept), targets[kept], train.take(held_out), targets[held_out], labels, check)
 
 
-def _warn_dropped(examples: Examples, where: str, console: Console) -> None:
+def _tell(examples: Examples, where: str, console: Console) -> None:
     for warning in examples.unread.warnings():
         console.warn(warning)
     if examples.dropped:
         console.warn(f"{where}: {examples.dropped} of {examples.rows} rows left out: their text is null or empty")
+    for remark in examples.remarks(where):
+        console.say(remark)
+    for warning in examples.form.warnings:
+        console.warn(f"{where}: {warning}")
 
 
 def truncation_warnings(share: float, config: FitConfig, *, positions: int | None, pairs: bool) -> list[str]:

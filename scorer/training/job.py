@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from scorer.classifier.long_text import LongText
 from scorer.config import FitConfig
 from scorer.errors import UsageError
-from scorer.examples.targets import check_separator
+from scorer.examples.label_options import LabelOptions
 from scorer.metrics.words import describe
 from scorer.runs.console import Console
 from scorer.stores.checks import Inputs
@@ -34,7 +34,8 @@ class FitSummary:
     """What a fit did; `seconds` is wall time, `peak_memory_mb` in MB of the device (CPU: of the process).
 
     `metrics` are those of the validation rows, `uncalibrated` the same before calibration, `findings` what checks of
-    the data found. `seeds` has an entry a seed where there are several, and says which was kept.
+    the data found. `labels` is how those of the training rows were read (see `Examples.reading`). `seeds` has an entry
+    a seed where there are several, and says which was kept.
     """
 
     model: Path
@@ -53,6 +54,7 @@ class FitSummary:
     findings: list[dict[str, Any]]
     new_tokens: int
     seeds: list[dict[str, Any]]
+    labels: dict[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
         """JSON types only."""
@@ -88,7 +90,7 @@ def _check_values(config: FitConfig) -> None:
         raise UsageError("--valid-fraction: nothing is held out where --valid names a file; leave one of the two out")
     if config.abstain is not None and not 0.0 < config.abstain < 1.0:
         raise UsageError(f"--abstain {config.abstain}: a share between 0 and 1, without the ends, such as 0.95")
-    check_separator(config.label_separator)
+    LabelOptions.of(config)
     if config.max_steps is None and config.epochs <= 0:
         raise UsageError(f"--epochs {config.epochs}: more than 0 are needed")
     if config.label_smoothing >= 1.0:
@@ -122,6 +124,7 @@ def _summary(fitted: Fitted, data: TrainingData, *, seconds: float) -> FitSummar
         findings=fitted.findings,
         new_tokens=fitted.new_tokens,
         seeds=fitted.seeds,
+        labels=data.train.reading(),
     )
 
 

@@ -252,8 +252,12 @@ def reproduction(metadata: ModelMetadata) -> str:
     words += ["--valid", valid.get("file", "FILE")] if valid.get("fingerprint") != train.get("fingerprint") else []
     for name in metadata.text_columns:
         words += ["--text-column", name]
-    words += ["--label-column", metadata.label_column]
+    for name in metadata.label_source:
+        words += ["--label-column", name]
     words += ["--label-separator", metadata.label_separator] if metadata.label_separator else []
+    words += ["--label-form", metadata.label_form] if metadata.label_form != "auto" else []
+    words += ["--label-names", ",".join(metadata.label_names)] if metadata.label_names else []
+    words += ["--null-labels", ",".join(metadata.null_labels)] if metadata.null_labels else []
     words += ["--base-model", metadata.base_model, "--max-length", str(metadata.max_length)]
     words += metadata.long_text.flags()
     for field, _, _ in settings_of(FitConfig):

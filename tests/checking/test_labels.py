@@ -7,18 +7,19 @@ import pytest
 
 from scorer.checking import labels as module
 from scorer.checking.labels import LabelCounter
-from scorer.errors import ConfigError
+from scorer.examples.label_form import LabelForm
 
 
 def counted(values, kind=None, *, separator=None, usable=None, windows=1, known=None):
     column = pa.chunked_array([pa.array(values, kind)])
-    counter = LabelCounter(column.type, name="label", where="a.csv", separator=separator, known=known)
+    form = LabelForm("separated" if separator else "plain", ("label",), separator=separator)
+    counter = LabelCounter(form.read(pa.table({"label": column.slice(0, 0)})).column.type, known=known)
     keys = []
     step = -(-len(values) // windows)
     for start in range(0, len(values), step):
         part = column.slice(start, step)
         here = [True] * len(part) if usable is None else usable[start : start + step]
-        keys += counter.add(part, module.np.array(here, bool)).tolist()
+        keys += counter.add(form.read(pa.table({"label": part})), module.np.array(here, bool)).tolist()
     return counter, keys
 
 
@@ -139,10 +140,6 @@ def test_the_number_of_distinct_labels_is_bounded(monkeypatch):
     ],
 )
 def test_the_kind_of_labels_is_told(kind, separator, described):
-    assert LabelCounter(kind, name="label", where="a.csv", separator=separator).described == described
-
-
-@pytest.mark.parametrize(("kind", "separator"), [(pa.struct([]), None), (pa.binary(), None), (pa.float64(), ";")])
-def test_a_column_that_holds_no_labels_is_refused(kind, separator):
-    with pytest.raises(ConfigError, match="label column 'label' is"):
-        LabelCounter(kind, name="label", where="a.csv", separator=separator)
+    form = LabelForm("separated" if separator else "plain", ("label",), separator=separator)
+    read = form.read(pa.schema({"label": kind}).empty_table()).column.type
+    assert LabelCounter(read).described == described

@@ -44,7 +44,7 @@ def test_a_fit_finds_what_a_check_finds(tmp_path, tiny_model, multi):
     train, valid = (
         write(tmp_path / name, part, multi=multi) for name, part in (("a.parquet", rows), ("b.parquet", others))
     )
-    examples = [read_examples(file, text_columns=(), label_column="label") for file in (train, valid)]
+    examples = [read_examples(file, text_columns=(), label_columns=("label",)) for file in (train, valid)]
     labels = label_set(examples[0].labels, name="label", where=train, multi=multi)
     sides = (
         Side(file, rows, label_indices(rows.labels, labels, name="label", where=file))
@@ -72,7 +72,7 @@ def test_a_fit_finds_the_language_strange_that_a_check_finds_strange(tmp_path, t
     for name, text in (("known", "a lovely clean room"), ("strange", "天地玄黄")):
         rows = [(f"{text} {number}", ("good", "bad")[number % 2]) for number in range(150)]
         file = write(tmp_path / f"{name}.parquet", rows, multi=False)
-        examples = read_examples(file, text_columns=(), label_column="label")
+        examples = read_examples(file, text_columns=(), label_columns=("label",))
         found[name] = check_language(examples, vocabulary, file=file, max_length=128)
         expected = check(CheckConfig(data=Path(file), base_model=base), Console(stream=io.StringIO())).findings
         assert found[name] == [finding for finding in expected if finding.code == "foreign_language"]

@@ -263,10 +263,13 @@ def test_labels_are_separated_as_a_model_says_whatever_their_column_is_called(tm
     old, new = (make_fitted(tmp_path / name, ("bad", "good"), multi=True) for name in ("old", "new"))
     dataclasses.replace(ModelMetadata.read(old), label_separator=None).write(old)
     data = write(tmp_path / "d.csv", pa.table({"sentence": ["a", "b"], column: ["bad|good", "good"]}))
-    prepared = prepare(DiffConfig(old=str(old), new=str(new), data=str(data), label_column=column))
-    assert (prepared.label, prepared.separator) == (column, "|")
+    prepared = prepare(DiffConfig(old=str(old), new=str(new), data=str(data), label_column=column), Console(quiet=True))
+    assert prepared.labels is not None
+    assert (prepared.label, prepared.labels.separator) == (column, "|")
     said = DiffConfig(old=str(old), new=str(new), data=str(data), label_column=column, label_separator=";")
-    assert prepare(said).separator == ";"
+    read = prepare(said, Console(quiet=True)).labels
+    assert read is not None
+    assert read.separator == ";"
 
 
 NUMBERS, NAMES = (1.0, float("nan"), None), ("1", "", None)
@@ -324,8 +327,8 @@ def test_answers_of_scorer_are_no_labels_unless_asked_for(fitted, tmp_path, name
     write(tmp_path / "in.parquet", pa.table({"sentence": texts(5)}))
     scorer.score(tmp_path / "in.parquet", tmp_path / name, model=str(fitted), precision="fp32", device="cpu")
     config = DiffConfig(old=str(fitted), new=str(fitted), data=str(tmp_path / name))
-    assert prepare(config).label is None
-    assert prepare(dataclasses.replace(config, label_column="score")).label == "score"
+    assert prepare(config, Console(quiet=True)).label is None
+    assert prepare(dataclasses.replace(config, label_column="score"), Console(quiet=True)).label == "score"
 
 
 @pytest.mark.parametrize("names", [("false", "mixed", "true"), ("False", "True", "mixed")])

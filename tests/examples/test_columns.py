@@ -10,7 +10,7 @@ from scorer.examples.columns import LABEL_NAMES, TEXT_NAMES, Columns, find_colum
 
 
 def find(columns: dict[str, pa.DataType], *texts: str, label: str | None = None) -> Columns:
-    return find_columns(pa.schema(columns), texts=texts, label=label, where="train.csv")
+    return find_columns(pa.schema(columns), texts=texts, labels=() if label is None else (label,), where="train.csv")
 
 
 @pytest.mark.parametrize("name", TEXT_NAMES)
@@ -25,12 +25,12 @@ def test_every_usual_label_name_is_found(name: str) -> None:
 
 @pytest.mark.parametrize("type_", [pa.int8(), pa.uint64(), pa.string(), pa.bool_(), pa.float32(), pa.large_string()])
 def test_labels_of_every_scalar_kind_are_found(type_: pa.DataType) -> None:
-    assert find({"text": pa.string(), "label": type_}) == Columns(("text",), "label")
+    assert find({"text": pa.string(), "label": type_}) == Columns(("text",), ("label",))
 
 
 def test_dictionaries_of_texts_count_as_texts_and_labels() -> None:
     coded = pa.dictionary(pa.int8(), pa.string())
-    assert find({"text": coded, "label": coded}) == Columns(("text",), "label")
+    assert find({"text": coded, "label": coded}) == Columns(("text",), ("label",))
 
 
 def test_a_column_of_the_wrong_type_is_not_found_by_its_name() -> None:
@@ -40,11 +40,11 @@ def test_a_column_of_the_wrong_type_is_not_found_by_its_name() -> None:
 
 def test_named_columns_win_over_usual_names() -> None:
     columns = {"text": pa.string(), "title": pa.string(), "label": pa.int64(), "stars": pa.int64()}
-    assert find(columns, "title", "text", label="stars") == Columns(("title", "text"), "stars")
+    assert find(columns, "title", "text", label="stars") == Columns(("title", "text"), ("stars",))
 
 
 def test_a_label_column_that_is_taken_as_text_is_not_found_again() -> None:
-    assert find({"class": pa.string(), "label": pa.int64()}, "class") == Columns(("class",), "label")
+    assert find({"class": pa.string(), "label": pa.int64()}, "class") == Columns(("class",), ("label",))
 
 
 def test_two_candidates_are_an_error_that_says_both_flags() -> None:

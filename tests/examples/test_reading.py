@@ -21,7 +21,7 @@ from tests.conftest import TinyModel
 
 
 def read(path: Path, *texts: str, label: str | None = None, limit: int | None = None) -> Examples:
-    return read_examples(str(path), text_columns=texts, label_column=label, limit=limit)
+    return read_examples(str(path), text_columns=texts, label_columns=(label,) if label else (), limit=limit)
 
 
 def csv(folder: Path, *lines: str) -> Path:
@@ -53,7 +53,7 @@ def test_leading_zeros_and_numbers_in_a_named_text_column_stay_text(tmp_path: Pa
 
 def test_the_numbers_of_rows_are_those_of_the_file_and_other_columns_come_along(tmp_path: Path) -> None:
     path = csv(tmp_path, "text,label,shop", ",1,x", "good,1,y", '"",2,x', "bad,2,", "fine,1,z")
-    examples = read_examples(str(path), text_columns=(), label_column=None, others=("shop",))
+    examples = read_examples(str(path), text_columns=(), others=("shop",))
     assert examples.numbers().tolist() == [2, 4, 5]
     assert examples.others == {"shop": ["y", None, "z"]}
     taken = examples.take(np.array([2, 0]))

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 
 from scorer.classifier.labels import LabelSet
-from scorer.errors import ConfigError, DataError
-from scorer.examples.targets import label_counts, label_indices, label_set, label_values, missing_labels, of_kind
+from scorer.errors import DataError
+from scorer.examples.label_form import missing_labels
+from scorer.examples.targets import label_counts, label_indices, label_set, label_values, of_kind
 
 
 def values(column: pa.Array) -> list[Any]:
@@ -61,12 +62,6 @@ def test_fractions_are_counted() -> None:
 def test_numbers_beyond_64_bits_are_refused() -> None:
     with pytest.raises(DataError, match="64-bit"):
         values(pa.array([2**63, 1], pa.uint64()))
-
-
-@pytest.mark.parametrize("type_", [pa.list_(pa.list_(pa.string())), pa.timestamp("s"), pa.binary()])
-def test_columns_that_are_no_labels_are_a_configuration_error(type_: pa.DataType) -> None:
-    with pytest.raises(ConfigError, match="label column 'label' is"):
-        values(pa.array([None], type_))
 
 
 def test_a_single_class_is_refused_with_its_count() -> None:
@@ -143,30 +138,10 @@ def test_a_list_is_all_labels_of_a_row(column: pa.Array, expected: list[Any]) ->
     assert values(column) == expected
 
 
-@pytest.mark.parametrize(
-    ("column", "expected"),
-    [
-        (pa.array(["a|b", "", " c | |c", "b"]), [("a", "b"), (), ("c",), ("b",)]),
-        (pa.array(["x|1"]).dictionary_encode(), [("x", "1")]),
-        (pa.array([3, 12]), [("3",), ("12",)]),
-        (pa.array([["a|b"], []]), [("a|b",), ()]),
-    ],
-)
-def test_a_separator_tells_the_labels_of_a_text_apart(column: pa.Array, expected: list[Any]) -> None:
-    chunked = pa.chunked_array([column])
-    assert label_values(chunked, name="label", where="train.csv", separator="|") == expected
-
-
 @pytest.mark.parametrize("column", [pa.array([["a"], None, None]), pa.array([["a", None], [None]])])
 def test_null_lists_and_nulls_in_lists_are_counted(column: pa.Array) -> None:
     with pytest.raises(DataError, match=r"2 null( or empty)? of 3 (rows|values)"):
         values(column)
-
-
-def test_a_separator_needs_a_column_of_texts_without_nulls() -> None:
-    for column, error in ((pa.array([1.5]), ConfigError), (pa.array(["a", None]), DataError)):
-        with pytest.raises(error, match="label"):
-            label_values(pa.chunked_array([column]), name="label", where="f", separator=",")
 
 
 def test_several_labels_a_row_are_a_matrix() -> None:

@@ -18,6 +18,7 @@ from scorer.classifier.metadata import ModelMetadata
 from scorer.config import EvaluateConfig, FrameConfig
 from scorer.errors import UsageError
 from scorer.evaluation.job import evaluate
+from scorer.examples.label_options import LabelOptions
 from scorer.examples.reading import read_examples
 from scorer.scoring.frames import FrameScorer
 from tests.conftest import TinyModel
@@ -138,7 +139,10 @@ def test_texts_with_a_separator_are_fitted_and_remembered(
     assert metadata is not None
     assert (metadata.label_separator, metadata.labels.names) == (";", tuple(TOPICS))
     again = read_examples(
-        "train.csv", text_columns=("text",), label_column="labels", label_separator=metadata.label_separator
+        "train.csv",
+        text_columns=("text",),
+        label_columns=("labels",),
+        options=LabelOptions(separator=metadata.label_separator),
     )
     assert again.labels == [tuple(row) for row in topics]
 

@@ -47,7 +47,7 @@ def test_lengths_and_unknown_tokens_are_those_of_the_tokenizer(
 
     texts = ["good room", "größe 漢字 soup " * 10, "a", "漢"] * 3
     path = write_csv(Path("t.csv"), ("text", "label"), [(text, number % 2) for number, text in enumerate(texts)])
-    examples = read_examples(str(path), text_columns=(), label_column=None)
+    examples = read_examples(str(path), text_columns=())
     tokenizer = AutoTokenizer.from_pretrained(tiny_model("bert"))
     from tokenizers import Tokenizer
 

@@ -1,0 +1,235 @@
+"""What a label column holds, all rows together: which values, how often, and where first.
+
+Owns the counting, window by window, that is needed before anybody can tell how the labels are written. Does not judge.
+Memory: the distinct texts up to a limit, whatever the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from scorer.examples.columns import is_list
+from scorer.tables.texts import is_text
+
+MOST_ROWS = 5
+_MOST_TEXTS = 50_000
+_MOST_BYTES = 32 << 20
+
+
+@dataclass
+class Seen:
+    """A number of rows, and which: up to five, counted from 1 without the header."""
+
+    count: int = 0
+    rows: list[int] = field(default_factory=list)
+
+    def add(self, rows: NDArray[np.int64]) -> None:
+        """More rows, ascending."""
+        self.count += len(rows)
+        self.rows += rows[: MOST_ROWS - len(self.rows)].tolist()
+
+    @classmethod
+    def together(cls, parts: Iterable[Seen]) -> Seen:
+        """What several have seen that share no row."""
+        parts = list(parts)
+        return cls(sum(part.count for part in parts), sorted(row for part in parts for row in part.rows)[:MOST_ROWS])
+
+    @property
+    def numbered(self) -> str:
+        """The rows for people: " (rows 3, 17, ...)", or nothing."""
+        if not self.rows:
+            return ""
+        more = ", ..." if self.count > len(self.rows) else ""
+        return f" (row{'s' if self.count > 1 else ''} {', '.join(map(str, self.rows))}{more})"
+
+
+class Survey:
+    """The values of the label columns `kinds`, their types by name; rows are added in order.
+
+    rows      how many there are
+    texts     of one column of texts: the rows of each value that is not blank; `complete` unless there are
+              more than there is memory for
+    blank     of one column of texts: how many are blank
+    lengths   of one column of lists: the rows with so many items
+    binary    of lists of numbers or booleans: whether there is an item and none is anything but 0 and 1
+    repeating of lists of numbers: rows in which a value stands twice
+    odd       of several columns: the rows of each whose value is none of 0, 1, false and true, nor set aside
+    ones      of several columns and of lists of 0 and 1: the rows with exactly one 1; `others` those with none or
+              several
+    """
+
+    def __init__(self, kinds: dict[str, pa.DataType], *, aside: Iterable[str] = ()) -> None:
+        self.kinds = kinds
+        self.rows = 0
+        self.texts: dict[str, Seen] = {}
+        self.blank = 0
+        self.complete = True
+        self.lengths: dict[int, Seen] = {}
+        self.binary = True
+        self.repeating = Seen()
+        self.odd = {name: Seen() for name in kinds}
+        self.ones = Seen()
+        self.others = Seen()
+        self._bytes = 0
+        self._aside = frozenset(aside)
+
+    @property
+    def kind(self) -> pa.DataType:
+        """The type of the only column."""
+        return plain_type(next(iter(self.kinds.values())))
+
+    @staticmethod
+    def needed(kinds: dict[str, pa.DataType]) -> bool:
+        """Whether the rows have something to tell that the types do not."""
+        kind = plain_type(next(iter(kinds.values())))
+        return len(kinds) > 1 or is_text(kind) or is_list(kind)
+
+    def add(self, window: pa.Table) -> None:
+        """The next rows, of which `window` has the label columns."""
+        names = list(self.kinds)
+        if len(names) > 1:
+            self._add_columns(window)
+        elif is_text(self.kind):
+            self._add_texts(plain_column(window.column(names[0])))
+        elif is_list(self.kind):
+            self._add_lists(window.column(names[0]))
+        self.rows += window.num_rows
+
+    def _add_texts(self, column: pa.ChunkedArray) -> None:
+        if not len(column):
+            return
+        encoded = column.cast(pa.large_string()).combine_chunks().dictionary_encode()
+        codes = np.asarray(pc.fill_null(encoded.indices, -1)).astype(np.int64)
+        order = np.argsort(codes, kind="stable")
+        values = encoded.dictionary.to_pylist()
+        ends = np.searchsorted(codes[order], np.arange(len(values) + 1))
+        for code, value in enumerate(values):
+            rows = order[ends[code] : ends[code + 1]] + self.rows + 1
+            if not value.strip():
+                self.blank += len(rows)
+                continue
+            if value not in self.texts:
+                self._bytes += len(value)
+                if len(self.texts) >= _MOST_TEXTS or self._bytes > _MOST_BYTES:
+                    self.complete = False
+                    return
+            self.texts.setdefault(value, Seen()).add(rows)
+
+    def _add_lists(self, column: pa.ChunkedArray) -> None:
+        lengths = np.asarray(pc.fill_null(pc.list_value_length(column), -1)).astype(np.int64)
+        for length in np.unique(lengths[lengths >= 0]).tolist():
+            self.lengths.setdefault(length, Seen()).add(np.flatnonzero(lengths == length) + self.rows + 1)
+        values = plain_column(pc.list_flatten(column))
+        if is_text(values.type) or not (
+            pa.types.is_boolean(values.type) or pa.types.is_integer(values.type) or pa.types.is_floating(values.type)
+        ):
+            self.binary = False
+            return
+        numbers = np.asarray(values.cast(pa.float64()).fill_null(np.nan))
+        self.binary &= bool(np.isin(numbers, (0.0, 1.0)).all())
+        owner = np.repeat(np.arange(len(column)), np.maximum(lengths, 0))
+        order = np.lexsort((numbers, owner))
+        same = (np.diff(owner[order]) == 0) & (np.diff(numbers[order]) == 0)
+        self.repeating.add(np.unique(owner[order][1:][same]) + self.rows + 1)
+        total = np.bincount(owner, weights=np.nan_to_num(numbers), minlength=len(column))
+        self._count_ones(total.astype(np.float64), lengths >= 0)
+
+    def _add_columns(self, window: pa.Table) -> None:
+        total = np.zeros(window.num_rows)
+        complete = np.ones(window.num_rows, np.bool_)
+        for name in self.kinds:
+            numbers, aside = binary_column(window.column(name), self._aside)
+            self.odd[name].add(np.flatnonzero(np.isinf(numbers)) + self.rows + 1)
+            complete &= ~np.isnan(numbers) & ~aside
+            total += np.where(np.isfinite(numbers), numbers, 0.0)
+        self._count_ones(total, complete)
+
+    def _count_ones(self, total: NDArray[np.float64], complete: NDArray[np.bool_]) -> None:
+        """The next rows, of which those that are `complete` (n,) have so many ones in `total` (n,)."""
+        self.ones.add(np.flatnonzero(complete & (total == 1)) + self.rows + 1)
+        self.others.add(np.flatnonzero(complete & (total != 1)) + self.rows + 1)
+
+
+def binary_column(column: pa.ChunkedArray, aside: frozenset[str]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The column (n,) as 0.0 and 1.0, NaN where it is null, NaN or blank and infinite where it is something else; and
+    which values (n,) are set `aside`, which are NaN too."""
+    column = plain_column(column)
+    kind = column.type
+    set_aside = is_any_of(column, aside)
+    if is_text(kind):
+        encoded = column.combine_chunks().dictionary_encode()
+        spelt = [_binary(value) for value in encoded.dictionary.to_pylist()]
+        codes = np.asarray(pc.fill_null(encoded.indices, len(spelt))).astype(np.int64)
+        numbers = np.array([*spelt, np.nan])[codes]
+    elif pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        numbers = np.asarray(column.cast(pa.float64(), safe=False).fill_null(np.nan)).astype(np.float64)
+        numbers[~(np.isnan(numbers) | np.isin(numbers, (0.0, 1.0)))] = np.inf
+    else:
+        numbers = np.where(np.asarray(column.is_null()).astype(np.bool_), np.nan, np.inf)
+    numbers[set_aside] = np.nan
+    return numbers, set_aside
+
+
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """`kind` without a dictionary."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def plain_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """`column`, or what its lists hold, without a dictionary, and texts in a type that pyarrow filters, which views are
+    not."""
+    if is_list(column.type):
+        items = plain_type(column.type.value_type)
+        return (
+            column
+            if items == column.type.value_type and not pa.types.is_string_view(items)
+            else column.cast(pa.large_list(pa.large_string() if pa.types.is_string_view(items) else items))
+        )
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    return column.cast(pa.large_string()) if pa.types.is_string_view(column.type) else column
+
+
+def is_any_of(column: pa.ChunkedArray, names: frozenset[str]) -> NDArray[np.bool_]:
+    """Whether each value (n,) of a `plain_column` is one of `names`, however its number is spelt there."""
+    found = np.zeros(len(column), np.bool_)
+    if not names or not len(column):
+        return found
+    kind = column.type
+    if is_text(kind):
+        encoded = column.combine_chunks().dictionary_encode()
+        known = [value.strip() in names for value in encoded.dictionary.to_pylist()]
+        codes = np.asarray(pc.fill_null(encoded.indices, len(known))).astype(np.int64)
+        return np.array([*known, False])[codes]
+    if pa.types.is_boolean(kind):
+        lowered = {name.lower() for name in names}
+        column, wanted = (
+            column.cast(pa.int8()),
+            [place for place, name in enumerate(("false", "true")) if name in lowered],
+        )
+        return np.asarray(pc.fill_null(pc.is_in(column, pa.array(wanted, pa.int8())), False)).astype(np.bool_)
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        values = np.asarray(column.cast(pa.float64(), safe=False).fill_null(np.nan))
+        wanted_numbers = [float(name) for name in names if _is_number(name)]
+        return np.isin(values, wanted_numbers)
+    return found
+
+
+def _is_number(name: str) -> bool:
+    try:
+        return not np.isnan(float(name))
+    except ValueError:
+        return False
+
+
+def _binary(value: str) -> float:
+    value = value.strip().lower()
+    if not value:
+        return np.nan
+    return {"0": 0.0, "1": 1.0, "false": 0.0, "true": 1.0, "0.0": 0.0, "1.0": 1.0}.get(value, np.inf)
