@@ -54,7 +54,7 @@ class ModelMetadata:
     max_length: int
     label_columns: tuple[str, ...] = ()
     label_separator: str | None = None
-    label_form: LabelForm = "auto"
+    label_form: str = "auto"
     label_names: tuple[str, ...] = ()
     null_labels: tuple[str, ...] = ()
     new_tokens: int = 0

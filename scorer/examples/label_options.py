@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import pyarrow as pa
 
@@ -63,7 +64,7 @@ class LabelOptions:
         return replace(
             self,
             separator=self.separator if said else metadata.label_separator,
-            form=self.form if said else metadata.label_form,
+            form=self.form if said else cast(LabelForm, metadata.label_form),
             names=self.names if said else metadata.label_names,
             aside=self.aside or frozenset(metadata.null_labels),
         )

@@ -153,9 +153,10 @@ def test_columns_and_labels_that_the_models_know(models, table, tmp_path):
         fitted.append(str(directory))
     both = table.append_column("body", table["text"]).append_column("stars", pa.array([3] * len(table)))
     data = write(tmp_path / "in.parquet", both)
-    prepared = prepare(DiffConfig(old=fitted[0], new=fitted[1], data=str(data)))
+    prepared = prepare(DiffConfig(old=fitted[0], new=fitted[1], data=str(data)), Console(quiet=True))
     assert (prepared.texts, prepared.label) == ((("body",), ("text",)), "stars")
-    assert prepare(DiffConfig(old=models[0], new=models[1], data=str(data), text_column=("text",))).label is None
+    config = DiffConfig(old=models[0], new=models[1], data=str(data), text_column=("text",))
+    assert prepare(config, Console(quiet=True)).label is None
 
 
 def test_several_labels_a_row(models, table, tmp_path):
@@ -218,7 +219,7 @@ def test_rows_are_not_written_into_the_input(models, table, tmp_path):
     write(tmp_path / "folder" / "in.parquet", table)
     data, rows = str(tmp_path / "folder"), tmp_path / "folder" / "rows.parquet"
     with pytest.raises(UsageError, match="would be part of the input"):
-        prepare(DiffConfig(old=models[0], new=models[1], data=data, rows=rows))
+        prepare(DiffConfig(old=models[0], new=models[1], data=data, rows=rows), Console(quiet=True))
 
 
 def test_a_failure_leaves_no_rows(compare, table, tmp_path):

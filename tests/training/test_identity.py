@@ -65,4 +65,5 @@ def test_the_model_says_each_setting_that_affects_it_once(
     assert metadata.training.keys() == (given | {"abstain", "learning_rate"}) - own
     assert (metadata.training["seed"], metadata.training["abstain"]) == (7, 0.9)
     kept = {"train", "valid", "text_column", "label_column", "label_separator", "base_model"}
+    kept |= {"label_form", "label_names", "null_labels"}
     assert own == kept | {"max_length", "long_text", "stride", "pooling"}, "each has a field of its own in scorer.json"
