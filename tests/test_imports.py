@@ -18,12 +18,11 @@ ROOT = Path(__file__).parents[1]
 SLOWER_THAN_CLICK = 2.5
 RUNS = 15
 
-# Our own files: the command line, the settings, the error tree, the endings of file names. Beneath `scorer.cli` every
+# Our own files: the command line, the settings, the error tree. Beneath `scorer.cli` every
 # module is light.
 OWN = {"scorer", "scorer.__main__", "scorer.config", "scorer.errors", "scorer.version"}
 OWN |= {f"scorer.config.{name}" for name in ("check", "choices", "diff", "evaluate", "fit", "identity", "score")}
 OWN |= {"scorer.config.reading", "scorer.config.settings"}
-OWN |= {"scorer.tables", "scorer.tables.formats"}
 # What those need of the standard library beyond what click loads anyway.
 STANDARD = {
     *("copy", "dataclasses"),

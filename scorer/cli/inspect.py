@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from scorer.tables.formats import format_of
 
 
 @click.command(short_help="Show what a model directory or a scored file says of itself.")
@@ -23,6 +22,7 @@ def inspect(what: str, verify: bool) -> None:
     import json
 
     from scorer.stores.checks import require
+    from scorer.tables.formats.registry import format_of
 
     if format_of(what):
         require(what)

@@ -20,7 +20,7 @@ from scorer.runs.console import Console
 from scorer.scoring.limits import Allowance
 from scorer.stores.checks import Inputs, check_files
 from scorer.tables.columns import find_text_columns
-from scorer.tables.formats import format_of
+from scorer.tables.formats.registry import format_of
 from scorer.tables.header import given_names
 from scorer.tables.reader import Reader, check_names
 from scorer.tables.source import Source

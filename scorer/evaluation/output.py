@@ -15,7 +15,7 @@ from scorer.config import WINDOW_ROWS
 from scorer.evaluation.findings import Findings
 from scorer.examples.reading import Examples
 from scorer.records.lineage import Lineage
-from scorer.tables.formats import format_of
+from scorer.tables.formats.registry import format_of
 from scorer.tables.lineage import lineage_metadata
 from scorer.tables.table_file import table_file
 

@@ -19,7 +19,7 @@ from scorer.examples.targets import label_indices, of_kind
 from scorer.runs.console import Console
 from scorer.stores.checks import Inputs, check_files
 from scorer.tables.columns import find_text_columns
-from scorer.tables.formats import format_of
+from scorer.tables.formats.registry import format_of
 from scorer.tables.header import given_names
 from scorer.tables.reader import check_names
 from scorer.tables.source import Source

@@ -20,11 +20,12 @@ from scorer.scoring.windows import window_rows
 from scorer.stores.checks import Inputs, check_file, check_folder, check_free_space
 from scorer.stores.location import Location
 from scorer.tables.columns import find_text_columns
-from scorer.tables.formats import TEXT_FORMATS, compression_of, format_of
+from scorer.tables.formats.registry import format_named, format_of
 from scorer.tables.header import given_names
 from scorer.tables.reader import Reader
 from scorer.tables.rejects import Rejects
 from scorer.tables.source import Source
+from scorer.tables.streams import compression_of
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def check(config: ScoreConfig) -> Checked:
 def _output_format(config: ScoreConfig, target: Location) -> FileFormat:
     """Parquet, unless the option or the ending says otherwise; an ending that says nothing is likely a mistake."""
     if config.output_format is not None:
-        if config.output_format not in TEXT_FORMATS and compression_of(config.target):
+        if not format_named(config.output_format).text and compression_of(config.target):
             ending = Path(config.target).suffix
             raise UsageError(f"{config.target}: no {config.output_format} is compressed as a whole; leave out {ending}")
         return config.output_format

@@ -8,7 +8,7 @@ from typing import Final
 
 from scorer.errors import DataError
 from scorer.records.lineage import Lineage
-from scorer.tables.parquet import read_metadata
+from scorer.tables.formats.parquet import read_metadata
 
 LINEAGE_KEY: Final = "scorer"
 

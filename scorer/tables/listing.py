@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from scorer.config import UNFINISHED
 from scorer.errors import DataError, InputMissing, from_os_error
-from scorer.tables.formats import endings, format_of
+from scorer.tables.formats.registry import endings, format_of
 
 _NULL: Final = "__HIVE_DEFAULT_PARTITION__"
 _SHOWN: Final = 5

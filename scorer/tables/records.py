@@ -24,10 +24,9 @@ import numpy as np
 from scorer.errors import DataError, shown
 from scorer.tables.blocks import Block
 from scorer.tables.carving import BACKSLASH, QUOTE, Bytes, Carved, Positions, carve, count_line_ends
-from scorer.tables.formats import LONGEST_ROW
 from scorer.tables.header import counted_names
 from scorer.tables.rejects import Malformed, Reject
-from scorer.tables.streams import ByteStream
+from scorer.tables.streams import LONGEST_ROW, ByteStream
 
 BLOCK_BYTES: Final = 1 << 20
 

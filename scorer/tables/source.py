@@ -14,34 +14,24 @@ import tempfile
 import weakref
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-import pyarrow as pa
-
 from scorer.config import FileFormat, check_utf8
-from scorer.errors import DataError, UsageError, from_os_error, shown
+from scorer.errors import DataError, UsageError, from_os_error
 from scorer.stores.stamp import Stamp, fingerprint
-from scorer.tables import delimited, ipc, jsonlines, parquet
-from scorer.tables.formats import (
-    SNIFF_BYTES,
-    TEXT_FORMATS,
-    check_first_bytes,
-    compression_of,
-    format_of,
-    sniff,
-    sniff_compression,
-)
+from scorer.tables.formats.format import ReadOptions
+from scorer.tables.formats.registry import SNIFF_BYTES, check_first_bytes, format_named, format_of, sniff
 from scorer.tables.listing import Listing, list_files
 from scorer.tables.partitions import PartitionedReader
 from scorer.tables.reader import Reader, check_names, check_types
 from scorer.tables.rejects import Rejects
-from scorer.tables.streams import open_bytes
+from scorer.tables.streams import COMPRESSIONS, Compression, compression_of, open_bytes, sniff_compression
 
 __all__ = ["Reader", "Source"]
 
 _COPY_BYTES: Final = 1 << 20
-_ENDING: Final = {"gzip": ".gz", "zstd": ".zst"}
 
 
 class Source:
@@ -60,23 +50,18 @@ class Source:
         rejects: Rejects | None = None,
         names: tuple[str, ...] | None = None,
     ) -> None:
-        if names is not None and file_format not in delimited.DELIMITERS:
+        self._format = format_named(file_format)
+        if names is not None and not self._format.headless:
             raise UsageError(f"{listing.files[0]}: --no-header is for CSV and TSV; {file_format} names its columns")
         self._listing = listing
         self._stamps = tuple(map(Stamp.of, listing.files))
-        self._rejects = rejects
-        self._given_names = names
+        self._options = ReadOptions(rejects=rejects, names=names)
+        self._contents = self._format.look(self._stamps, self._options)
         self.files = listing.files
         self.unread = listing.unread
         self.format = file_format
-        self.names: tuple[str, ...]
-        self.rows: int | None = None
-        if file_format in TEXT_FORMATS:
-            self._own_names = self._read_names()
-        else:
-            self._schema, self.rows = self._read_schema()
-            self._own_names = tuple(self._schema.names)
-        self.names = tuple(dict.fromkeys((*self._own_names, *listing.partition_names)))
+        self.names: tuple[str, ...] = tuple(dict.fromkeys((*self._contents.names, *listing.partition_names)))
+        self.rows = self._contents.rows
 
     @classmethod
     def open(
@@ -133,12 +118,12 @@ class Source:
         """A reader of all rows; CSV, TSV and JSON lines are scanned whole here, to type their columns.
 
         With `appended`, the names of the columns that an output of JSON lines gets, the rows of JSON lines keep their
-        lines as they stand: see `jsonlines`.
+        lines as they stand: see `formats.jsonl`.
         Then the malformed records are in the rejects that the source was opened with; read such a source once.
         UsageError when a text column is not there, ConfigError when it holds no text.
         """
         partitions = self._listing.partition_names
-        inside = [name for name in text_columns if name not in partitions or name in self._own_names]
+        inside = [name for name in text_columns if name not in partitions or name in self._contents.names]
         with self.doubting_header():
             reader = self._read(inside, appended)
         if not partitions:
@@ -152,10 +137,7 @@ class Source:
         try:
             yield
         except UsageError:
-            delimiter = delimited.DELIMITERS.get(self.format)
-            if delimiter is None or self._given_names is not None:
-                raise
-            if not delimited.begins_with_data(self._stamps[0], delimiter=delimiter):
+            if self._options.names is not None or not self._format.begins_with_data(self._stamps[0]):
                 raise
             raise DataError(
                 f"{self.files[0]}: the first line looks like data, not names: say --no-header, and --columns A,B,C to "
@@ -164,60 +146,16 @@ class Source:
 
     def _read(self, text_columns: Sequence[str], appended: Collection[str] | None) -> Reader:
         """A reader of the columns that the files themselves have."""
-        if self.format in ("csv", "tsv"):
-            delimiter = delimited.DELIMITERS[self.format]
-            return delimited.DelimitedReader(
-                self._stamps,
-                self._own_names,
-                text_columns,
-                delimiter=delimiter,
-                rejects=self._rejects,
-                headless=self._given_names is not None,
-            )
-        if self.format == "jsonl":
-            return jsonlines.JsonLinesReader(
-                self._stamps, text_columns, self._rejects, appended=appended, beside=self._listing.partition_names
-            )
-        check_names(self._own_names, text_columns, where=str(self.files[0]))
-        check_types(self._schema, text_columns, where=str(self.files[0]))
-        if self.format == "arrow":
-            return ipc.ArrowReader(self._stamps, self._schema, self.rows, text_columns)
-        assert self.rows is not None
-        return parquet.ParquetReader(self._stamps, self._schema, self.rows, text_columns)
-
-    def _read_schema(self) -> tuple[pa.Schema, int | None]:
-        """The schema that all files share, and the number of their rows."""
-        read = parquet.read_footer if self.format == "parquet" else ipc.read_header
-        found = [read(path) for path in self.files]
-        first = found[0][0]
-        for path, (schema, _) in zip(self.files, found, strict=True):
-            if duplicates := sorted({name for name in schema.names if schema.names.count(name) > 1}):
-                raise DataError(f"{path}: the column name {shown(duplicates[0])} stands more than once")
-            if not schema.equals(first):
-                raise DataError(f"{path}: {_difference(schema, first)} than in {self.files[0]}; score it on its own")
-        counts = [rows for _, rows in found]
-        return first, None if None in counts else sum(rows for rows in counts if rows is not None)
-
-    def _read_names(self) -> tuple[str, ...]:
-        if self.format == "jsonl":
-            lenient = self._rejects is not None
-            headers = [jsonlines.read_header(stamp, lenient=lenient) for stamp in self._stamps]
-            return tuple(dict.fromkeys(name for header in headers for name in header))
-        delimiter = delimited.DELIMITERS[self.format]
-        given = self._given_names
-        headers = [delimited.read_header(stamp, delimiter=delimiter, names=given) for stamp in self._stamps]
-        for path, header in zip(self.files, headers, strict=True):
-            if header != headers[0]:
-                raise DataError(
-                    f"{path}: its header ({len(header)} columns) differs from that of {self.files[0]} "
-                    f"({len(headers[0])} columns); score it on its own"
-                )
-        return headers[0]
+        if self._contents.schema is not None:
+            check_names(self._contents.names, text_columns, where=str(self.files[0]))
+            check_types(self._contents.schema, text_columns, where=str(self.files[0]))
+        options = replace(self._options, appended=appended, beside=self._listing.partition_names)
+        return self._format.open_reader(self._stamps, self._contents, text_columns, options)
 
 
 def _check_name(path: Path, file_format: FileFormat) -> None:
     """UsageError for a name that is not UTF-8, unless the file is plain text: everything else Arrow is to open."""
-    if file_format not in TEXT_FORMATS or compression_of(path) is not None:
+    if not format_named(file_format).text or compression_of(path) is not None:
         check_utf8(path)
 
 
@@ -225,13 +163,14 @@ def _check_beginning(path: Path, file_format: FileFormat) -> None:
     """DataError when the first bytes of `path` are not those of its compression and format."""
     first = _first_bytes(path)
     promised, shown = compression_of(path), sniff_compression(first)
-    if file_format in TEXT_FORMATS and promised != shown:
+    text = format_named(file_format).text
+    if text and promised != shown:
         if promised:
             raise DataError(
                 f"{path}: the ending promises {promised}, but the first bytes are not {promised}; rename it"
             )
-        raise DataError(f"{path}: the content is {shown}-compressed; add {_ENDING[str(shown)]} to its name")
-    if promised and file_format in TEXT_FORMATS:
+        raise DataError(f"{path}: the content is {shown}-compressed; add {_ending(shown)} to its name")
+    if promised and text:
         with open_bytes(path, promised) as stream:
             first = stream.read(SNIFF_BYTES)
     check_first_bytes(path, first, file_format)
@@ -245,7 +184,7 @@ def _first_bytes(path: Path) -> bytes:
 def _binary_format(path: Path) -> FileFormat:
     """The format of a file whose ending tells none: only magic numbers are evidence enough."""
     shown = sniff(_first_bytes(path))
-    if shown in ("parquet", "arrow"):
+    if shown is not None and not format_named(shown).text:
         return shown
     raise UsageError(f"{path}: the ending tells no format; say which with --input-format")
 
@@ -265,7 +204,7 @@ def _spooled(folder: Path | None) -> Path:
     """A copy of the standard input, whose ending tells its compression."""
     try:
         first = sys.stdin.buffer.read(SNIFF_BYTES)
-        ending = _ENDING.get(sniff_compression(first) or "", "")
+        ending = _ending(sniff_compression(first))
         handle, name = tempfile.mkstemp(prefix="scorer-stdin-", suffix=ending, dir=folder)
         path = Path(name)
         try:
@@ -280,8 +219,5 @@ def _spooled(folder: Path | None) -> Path:
     return path
 
 
-def _difference(schema: pa.Schema, first: pa.Schema) -> str:
-    if schema.names != first.names:
-        return f"other columns ({len(schema.names)} against {len(first.names)})"
-    name = next((one.name for one, other in zip(schema, first, strict=True) if not one.equals(other)), "")
-    return f"column {shown(name)} is of another type ({schema.field(name).type}, not {first.field(name).type})"
+def _ending(compression: Compression | None) -> str:
+    return COMPRESSIONS[compression][0] if compression is not None else ""

@@ -1,6 +1,6 @@
 """Bytes in and out of files, compressed or not, with bounded memory.
 
-Owns decompression, compression and the naming of I/O errors. Does not know formats beyond their compression.
+Owns decompression, compression and the naming of I/O errors. Does not know formats.
 """
 
 from __future__ import annotations
@@ -9,13 +9,34 @@ import contextlib
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import BinaryIO, Protocol
+from pathlib import Path, PurePath
+from typing import BinaryIO, Final, Literal, Protocol
 
 import pyarrow as pa
 
 from scorer.errors import DataError, ScorerError, from_os_error
-from scorer.tables.formats import Compression
+
+Compression = Literal["gzip", "zstd"]
+
+LONGEST_ROW: Final = 64 << 20
+"""A row beyond this many bytes is a bomb, or a quote that is never closed: so memory stays bounded."""
+
+COMPRESSIONS: Final[dict[Compression, tuple[str, bytes]]] = {
+    "gzip": (".gz", b"\x1f\x8b"),
+    "zstd": (".zst", b"\x28\xb5\x2f\xfd"),
+}
+"""The ending and the magic number of each compression."""
+
+
+def compression_of(path: PurePath | str) -> Compression | None:
+    """The compression that the ending of `path` promises."""
+    suffix = PurePath(path).suffix.lower()
+    return next((name for name, (ending, _) in COMPRESSIONS.items() if ending == suffix), None)
+
+
+def sniff_compression(first_bytes: bytes) -> Compression | None:
+    """The compression whose magic number `first_bytes` begin with."""
+    return next((name for name, (_, magic) in COMPRESSIONS.items() if first_bytes.startswith(magic)), None)
 
 
 class ByteStream(Protocol):

@@ -14,9 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorer.errors import DataError, shown
-from scorer.tables.formats import Compression
 from scorer.tables.rendering import IN_LINE, LINE, json_text, json_values, repeated_field, text_of
-from scorer.tables.streams import Output
+from scorer.tables.streams import Compression, Output
 
 _ROWS: Final = 8192
 _BOM: Final = "\ufeff"

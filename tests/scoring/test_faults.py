@@ -205,7 +205,7 @@ def test_a_write_that_fails_stops_the_device_in_the_middle_of_a_window(tmp_path,
         before.append(made[0].calls)
         raise StorageError("full")
 
-    monkeypatch.setattr("scorer.tables.sink._ParquetSink.write", full)
+    monkeypatch.setattr("scorer.tables.formats.parquet.ParquetSink.write", full)
     source = write(tmp_path / "in.parquet", rows(600))
     with pytest.raises(StorageError, match="full"):
         scorer.score(source, tmp_path / "out.parquet", model=str(tiny_model("bert")), **OPTIONS | {"batch_tokens": 4})

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from scorer.errors import DataError, UsageError
 from scorer.stores.stamp import Stamp
-from scorer.tables.delimited import DelimitedReader, read_header
+from scorer.tables.formats.csv import DelimitedReader, read_header
 from scorer.tables.source import Source
 from tests.tables.growth import run
 from tests.tables.oracle import slow_records

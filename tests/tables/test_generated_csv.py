@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from scorer.errors import DataError
 from scorer.stores.stamp import Stamp
-from scorer.tables.delimited import DelimitedReader, read_header
+from scorer.tables.formats.csv import DelimitedReader, read_header
 from scorer.tables.rejects import Rejects
 from scorer.tables.source import Source
 from tests.tables.oracle import SlowField, slow_pieces, slow_record, slow_records

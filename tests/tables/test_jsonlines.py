@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from scorer.errors import ConfigError, DataError, UsageError
 from scorer.examples.columns import is_label
-from scorer.tables.jsonlines import MOST_COLUMNS
+from scorer.tables.formats.jsonl import MOST_COLUMNS
 from scorer.tables.rejects import Rejects
 from scorer.tables.sink import open_sink
 from scorer.tables.source import Source

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scorer.errors import ConfigError, DataError, StorageError, UsageError
-from scorer.tables.parquet import verify_footer
+from scorer.tables.formats.parquet import verify_footer
 from scorer.tables.source import Source
 from scorer.tables.texts import texts
 from tests.tables.growth import growth_by_reading

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from scorer.errors import DataError, ScorerError, UsageError
 from scorer.stores.stamp import Stamp
-from scorer.tables.delimited import DelimitedReader, read_header
+from scorer.tables.formats.csv import DelimitedReader, read_header
 from scorer.tables.rejects import Malformed, Rejects
 from scorer.tables.source import Source
 from tests.tables.oracle import slow_pieces, slow_record

@@ -15,7 +15,7 @@ import pytest
 
 from scorer.errors import DataError, InputMissing, NotPermitted, UsageError
 from scorer.stores.workspace import Workspace
-from scorer.tables.formats import format_of, sniff
+from scorer.tables.formats.registry import format_of, sniff
 from scorer.tables.source import Source
 
 

@@ -13,15 +13,15 @@ import pyarrow as pa
 from scorer.errors import DataError
 from scorer.stores.stamp import Stamp
 from scorer.tables.blocks import Block
-from scorer.tables.formats import compression_of
+from scorer.tables.formats.format import Contents, Evidence, Format, ReadOptions
 from scorer.tables.header import looks_like_data
 from scorer.tables.inference import TypeGuess, convert, field_of
 from scorer.tables.reader import Reader, check_names
 from scorer.tables.records import BLOCK_BYTES, RecordScanner, delimiter_hint
 from scorer.tables.rejects import Reject, Rejects, forget
-from scorer.tables.streams import open_bytes
+from scorer.tables.streams import Compression, Output, compression_of, open_bytes
+from scorer.tables.textsinks import DelimitedSink
 
-DELIMITERS: Final = {"csv": ",", "tsv": "\t"}
 _HEADER_BYTES: Final = 64 << 10
 
 
@@ -119,3 +119,51 @@ class DelimitedReader(Reader):
                 self.check_unchanged()
                 raise
             yield pa.Table.from_arrays(columns, schema=self.schema)
+
+
+class Delimited(Format):
+    """Text whose fields stand between `delimiter`s."""
+
+    text = True
+    headless = True
+    delimiter: str
+
+    def look(self, stamps: Sequence[Stamp], options: ReadOptions) -> Contents:
+        headers = [read_header(stamp, delimiter=self.delimiter, names=options.names) for stamp in stamps]
+        for stamp, header in zip(stamps, headers, strict=True):
+            if header != headers[0]:
+                raise DataError(
+                    f"{stamp.path}: its header ({len(header)} columns) differs from that of {stamps[0].path} "
+                    f"({len(headers[0])} columns); score it on its own"
+                )
+        return Contents(headers[0])
+
+    def open_reader(
+        self, stamps: Sequence[Stamp], contents: Contents, text_columns: Sequence[str], options: ReadOptions
+    ) -> Reader:
+        return DelimitedReader(
+            stamps,
+            contents.names,
+            text_columns,
+            delimiter=self.delimiter,
+            rejects=options.rejects,
+            headless=options.names is not None,
+        )
+
+    def open_sink(self, output: Output, schema: pa.Schema, compression: Compression | None) -> DelimitedSink:
+        return DelimitedSink(output, schema, compression, delimiter=self.delimiter)
+
+    def begins_with_data(self, stamp: Stamp) -> bool:
+        return begins_with_data(stamp, delimiter=self.delimiter)
+
+
+class _Csv(Delimited):
+    name = "csv"
+    endings = (".csv",)
+    delimiter = ","
+
+    def evidence(self, first_bytes: bytes) -> Evidence:  # noqa: ARG002 - any text may be CSV
+        return 1
+
+
+FORMAT = _Csv()

@@ -1,12 +1,12 @@
-"""Parquet files: read in small batches with their page checksums verified, and their footers.
+"""Parquet files: read in small batches with their page checksums verified, written with checksums, and their footers.
 
-Owns everything about reading Parquet. Does not know what is written into it: `sink` does.
+Owns everything about Parquet.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 
 from scorer.errors import DataError, StorageError, from_os_error, shown
 from scorer.stores.stamp import Stamp
-from scorer.tables.formats import LONGEST_ROW
+from scorer.tables.formats.format import Contents, Evidence, Format, ReadOptions, one_schema
 from scorer.tables.reader import Reader
-from scorer.tables.streams import first_line
+from scorer.tables.streams import LONGEST_ROW, Compression, Output, first_line
 from scorer.tables.texts import is_text, texts
 
 # A few rows at a time, because a page of a dictionary-encoded column can expand a thousandfold: at most this many, and
@@ -73,6 +73,39 @@ class ParquetReader(Reader):
                     yield piece
             if rows:
                 raise DataError(f"{stamp.path}: damaged: it holds other rows than its footer counts; copy it again")
+
+
+class ParquetSink:
+    """One row group a table, zstd, page checksums; the Arrow schema is kept, so that types come back as they were."""
+
+    def __init__(self, output: Output, schema: pa.Schema) -> None:
+        self._output = output
+        self._rows = 0
+        with output.errors():
+            self._writer = pq.ParquetWriter(
+                pa.PythonFile(output.watched, mode="w"),
+                schema,
+                compression="zstd",
+                write_page_checksum=True,
+                use_compliant_nested_type=False,  # it would rename the element of a list that has another name
+            )
+
+    def write(self, table: pa.Table) -> None:
+        if table.num_rows:
+            with self._output.errors():
+                self._writer.write_table(table, row_group_size=table.num_rows)
+            self._rows += table.num_rows
+
+    def close(self, metadata: Mapping[str, str]) -> None:
+        with self._output.errors():
+            self._writer.add_key_value_metadata(dict(metadata))
+            self._writer.close()
+            self._output.finish()
+        if self._output.path is not None:
+            verify_footer(self._output.path, rows=self._rows)
+
+    def abort(self) -> None:
+        self._output.abandon(self._writer.close)
 
 
 def _check_texts(piece: pa.Table, text_columns: Sequence[str], path: Path, *, before: int) -> None:
@@ -152,3 +185,32 @@ def _damage(path: Path) -> Iterator[None]:
         if error.errno is not None:
             raise from_os_error(error) from error
         raise DataError(f"{path}: damaged Parquet ({first_line(error)}); write or copy the file again") from error
+
+
+class _Parquet(Format):
+    name = "parquet"
+    endings = (".parquet", ".pq")
+    proof = "the first bytes are not those of parquet"
+
+    def evidence(self, first_bytes: bytes) -> Evidence:
+        return 3 if first_bytes.startswith((b"PAR1", b"PARE")) else 0
+
+    def look(self, stamps: Sequence[Stamp], options: ReadOptions) -> Contents:  # noqa: ARG002
+        return one_schema(stamps, read_footer)
+
+    def open_reader(
+        self,
+        stamps: Sequence[Stamp],
+        contents: Contents,
+        text_columns: Sequence[str],
+        options: ReadOptions,  # noqa: ARG002
+    ) -> Reader:
+        assert contents.schema is not None, "Parquet tells its schema; this is a bug"
+        assert contents.rows is not None, "Parquet counts its rows; this is a bug"
+        return ParquetReader(stamps, contents.schema, contents.rows, text_columns)
+
+    def open_sink(self, output: Output, schema: pa.Schema, compression: Compression | None) -> ParquetSink:  # noqa: ARG002
+        return ParquetSink(output, schema)
+
+
+FORMAT = _Parquet()

@@ -27,12 +27,13 @@ import pyarrow as pa
 
 from scorer.errors import DataError, shown
 from scorer.stores.stamp import Stamp
-from scorer.tables.formats import LONGEST_ROW, compression_of
+from scorer.tables.formats.format import Contents, Evidence, Format, ReadOptions
 from scorer.tables.reader import Reader, check_names, check_types, listed
 from scorer.tables.rejects import Malformed, Reject, Rejects, forget
 from scorer.tables.rendering import IN_LINE, LINE
 from scorer.tables.shapes import Number, Shape
-from scorer.tables.streams import ByteStream, open_bytes
+from scorer.tables.streams import LONGEST_ROW, ByteStream, Compression, Output, compression_of, open_bytes
+from scorer.tables.textsinks import JsonLinesSink
 
 MOST_COLUMNS: Final = 10_000
 """A table of more columns is refused."""
@@ -348,3 +349,33 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(row) != len(pairs):
         raise ValueError("a key stands twice in one object")
     return row
+
+
+class _JsonLines(Format):
+    name = "jsonl"
+    endings = (".jsonl", ".ndjson")
+    text = True
+    proof = "the first line does not open an object with a brace"
+
+    def evidence(self, first_bytes: bytes) -> Evidence:
+        return 2 if re.match(rb'\s*\{\s*["}]', first_bytes.removeprefix(b"\xef\xbb\xbf")) else 0
+
+    def look(self, stamps: Sequence[Stamp], options: ReadOptions) -> Contents:
+        headers = (read_header(stamp, lenient=options.rejects is not None) for stamp in stamps)
+        return Contents(tuple(dict.fromkeys(name for header in headers for name in header)))
+
+    def open_reader(
+        self,
+        stamps: Sequence[Stamp],
+        contents: Contents,  # noqa: ARG002 - only reading tells the columns
+        text_columns: Sequence[str],
+        options: ReadOptions,
+    ) -> Reader:
+        appended, beside = options.appended, options.beside
+        return JsonLinesReader(stamps, text_columns, options.rejects, appended=appended, beside=beside)
+
+    def open_sink(self, output: Output, schema: pa.Schema, compression: Compression | None) -> JsonLinesSink:
+        return JsonLinesSink(output, schema, compression)
+
+
+FORMAT = _JsonLines()

@@ -1,0 +1,121 @@
+"""What a file format is: how it is known, how it is read and how it is written.
+
+Each format is a file of this folder that is called by its name and has a `FORMAT`; the names stand in
+`scorer.config.FileFormat`, and `registry` finds them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import pyarrow as pa
+
+from scorer.config import FileFormat
+from scorer.errors import DataError, shown
+from scorer.stores.stamp import Stamp
+from scorer.tables.reader import Reader
+from scorer.tables.rejects import Rejects
+from scorer.tables.streams import Compression, Output
+
+Evidence = Literal[0, 1, 2, 3]
+"""How strongly first bytes show a format: not at all, as text of whatever kind, by how it begins, by a magic number."""
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How files are read.
+
+    rejects   where malformed records go, which else are errors
+    names     those of the columns of files without a header, see `header.given_names`
+    appended  the names of the columns that will be appended, where each row is to keep its text for an output in the
+              same format
+    beside    the columns that are wanted besides the texts then, if the files have them
+    """
+
+    rejects: Rejects | None = None
+    names: tuple[str, ...] | None = None
+    appended: Collection[str] | None = None
+    beside: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What files tell without being read: the names of their columns, and perhaps their schema and number of rows."""
+
+    names: tuple[str, ...]
+    schema: pa.Schema | None = None
+    rows: int | None = None
+
+
+class Sink(Protocol):
+    """Where tables go. After `close` everything is in the file; after `abort` what is there is worth nothing."""
+
+    def write(self, table: pa.Table) -> None:
+        """Append the rows of `table`, which has the sink's schema."""
+
+    def close(self, metadata: Mapping[str, str]) -> None:
+        """Finish the file; `metadata` goes into the footer of a Parquet file and nowhere in other formats."""
+
+    def abort(self) -> None:
+        """Stop writing and let go of the file."""
+
+
+class Format(ABC):
+    """A format called `name`, whose files end with one of `endings`, the first of which is the usual one.
+
+    `text` says that it is text, which may be compressed as a whole; `proof` what is wrong with a file of this ending
+    whose first bytes do not show the format, or nothing where they need not; `headless` that files may have no header.
+    """
+
+    name: FileFormat
+    endings: tuple[str, ...]
+    text: bool = False
+    proof: str = ""
+    headless: bool = False
+
+    @abstractmethod
+    def evidence(self, first_bytes: bytes) -> Evidence:
+        """How strongly (decompressed) `first_bytes`, which are no UTF-16, show this format."""
+
+    @abstractmethod
+    def look(self, stamps: Sequence[Stamp], options: ReadOptions) -> Contents:
+        """What files tell without being read; DataError where one is damaged, or differs in its columns."""
+
+    @abstractmethod
+    def open_reader(
+        self, stamps: Sequence[Stamp], contents: Contents, text_columns: Sequence[str], options: ReadOptions
+    ) -> Reader:
+        """A reader of all rows of files with these `contents`."""
+
+    @abstractmethod
+    def open_sink(self, output: Output, schema: pa.Schema, compression: Compression | None) -> Sink:
+        """A sink of tables of `schema` into `output`."""
+
+    def begins_with_data(self, stamp: Stamp) -> bool:  # noqa: ARG002 - most formats say which are their names
+        """Whether the names of the columns look like a row."""
+        return False
+
+
+def one_schema(stamps: Sequence[Stamp], read: Callable[[Path], tuple[pa.Schema, int | None]]) -> Contents:
+    """The schema that all files share, as `read` gives it with the number of rows, which may be unknown."""
+    found = [read(stamp.path) for stamp in stamps]
+    first = found[0][0]
+    for stamp, (schema, _) in zip(stamps, found, strict=True):
+        if duplicates := sorted({name for name in schema.names if schema.names.count(name) > 1}):
+            raise DataError(f"{stamp.path}: the column name {shown(duplicates[0])} stands more than once")
+        if not schema.equals(first):
+            what = _difference(schema, first)
+            raise DataError(f"{stamp.path}: {what} than in {stamps[0].path}; score it on its own")
+    counts = [rows for _, rows in found if rows is not None]
+    return Contents(tuple(first.names), first, sum(counts) if len(counts) == len(found) else None)
+
+
+def _difference(schema: pa.Schema, first: pa.Schema) -> str:
+    if schema.names != first.names:
+        return f"other columns ({len(schema.names)} against {len(first.names)})"
+    name = next((one.name for one, other in zip(schema, first, strict=True) if not one.equals(other)), "")
+    return f"column {shown(name)} is of another type ({schema.field(name).type}, not {first.field(name).type})"

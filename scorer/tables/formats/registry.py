@@ -1,0 +1,84 @@
+"""Every file format that there is, and which one a name, an ending or first bytes mean."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from pathlib import Path, PurePath
+from typing import get_args
+
+from scorer.config import FileFormat
+from scorer.errors import DataError, UsageError
+from scorer.tables.formats.format import Format
+from scorer.tables.streams import compression_of
+
+SNIFF_BYTES = 4096
+"""How many first bytes `sniff` wants."""
+
+_UTF16_OR_32 = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+
+
+@cache
+def format_named(name: FileFormat) -> Format:
+    """The format called `name`; UsageError where there is none."""
+    if name not in get_args(FileFormat):
+        raise UsageError(f"{name}: no format that we know; one of {', '.join(get_args(FileFormat))}")
+    found = import_module(f"scorer.tables.formats.{name}").FORMAT
+    assert isinstance(found, Format), f"{name} is no Format; this is a bug"
+    assert found.name == name, f"{name} calls itself {found.name}; this is a bug"
+    return found
+
+
+def formats() -> tuple[Format, ...]:
+    """Every format."""
+    return tuple(map(format_named, get_args(FileFormat)))
+
+
+def endings() -> tuple[str, ...]:
+    """The usual ending of each format."""
+    return tuple(format.endings[0] for format in formats())
+
+
+def format_of(path: PurePath | str) -> FileFormat | None:
+    """The format that the ending of `path` promises; None when it promises none that we know."""
+    inner = PurePath(path)
+    compressed = compression_of(inner) is not None
+    if compressed:
+        inner = inner.with_suffix("")
+    ending = inner.suffix.lower()
+    found = (format for format in formats() if ending in format.endings and (format.text or not compressed))
+    return next((format.name for format in found), None)
+
+
+def sniff(first_bytes: bytes) -> FileFormat | None:
+    """The format that (decompressed) `first_bytes` show; None for no bytes at all and for what is no UTF-8 text."""
+    if not first_bytes:
+        return None
+    by_evidence = {format.name: format.evidence(first_bytes) for format in formats()}
+    best = max(by_evidence, key=lambda name: by_evidence[name])
+    if by_evidence[best] < 3 and is_utf16(first_bytes):
+        return None
+    return best if by_evidence[best] else None
+
+
+def is_utf16(first_bytes: bytes) -> bool:
+    """Whether `first_bytes` are UTF-16 or UTF-32: a byte-order mark, or NULs between the first characters."""
+    if first_bytes.startswith(_UTF16_OR_32):
+        return True
+    # Of the first two characters alone: a name of a column is ASCII more often than what stands below it.
+    head = first_bytes[:4]
+    return len(head) == 4 and b"\0\0" in (head[::2], head[1::2])
+
+
+def check_first_bytes(path: Path, first_bytes: bytes, promised: FileFormat) -> None:
+    """DataError when (decompressed) `first_bytes` are not those of a file in the `promised` format."""
+    if not first_bytes:
+        raise DataError(f"{path}: the file is empty; expected {promised}")
+    shown, format = sniff(first_bytes), format_named(promised)
+    if format.text:
+        if shown is None:
+            raise DataError(f"{path}: the text is UTF-16 or UTF-32; convert it to UTF-8")
+        if not format_named(shown).text:
+            raise DataError(f"{path}: expected {promised}, but the first bytes are those of {shown}; rename it")
+    if format.proof and shown != promised:
+        raise DataError(f"{path}: expected {promised}, but {format.proof}")
