@@ -103,8 +103,19 @@ def _imports(module: str, path: Path) -> Iterator[Import]:
         elif isinstance(node, ast.Call) and _called(node) in ("import_module", "__import__"):
             assert node.args, "import_module without arguments"
             target = node.args[0]
+            folder = f"{module.rpartition('.')[0]}."
+            if isinstance(target, ast.JoinedStr) and _begins(target) == folder:  # a registry: any file beside it
+                names = {other.stem for other in path.parent.glob("*.py")} - {path.stem, "__init__"}
+                yield from (Import(module, folder + name, node.lineno) for name in sorted(names))
+                continue
             # A name that is computed could be anything; say so rather than overlook it.
             yield Import(module, target.value if isinstance(target, ast.Constant) else COMPUTED, node.lineno)
+
+
+def _begins(text: ast.JoinedStr) -> str:
+    """What stands before the first value in an f-string."""
+    first = text.values[0]
+    return str(first.value) if isinstance(first, ast.Constant) else ""
 
 
 def _called(node: ast.Call) -> str:
@@ -243,6 +254,8 @@ def test_a_sound_house_is_left_in_peace(house):
         ("scoring/a.py", "import csv", "scorer.scoring.a:1: csv has another door"),
         ("scoring/a.py", "importlib.import_module('torch')", "scorer.scoring.a:1: torch has another door"),
         ("scoring/a.py", "importlib.import_module(name)", "scorer.scoring.a:1: computed import"),
+        ("scoring/a.py", "importlib.import_module(f'{name}.a')", "scorer.scoring.a:1: computed import"),
+        ("scoring/a.py", "importlib.import_module(f'scorer.tables.{name}')", "scorer.scoring.a:1: computed import"),
         ("runs/a.py", "import click", "scorer.runs.a:1: click has another door"),
         ("errors.py", "import click", "scorer.errors:1: click has another door"),
         ("tables/utils.py", "", "scorer.tables.utils: named utils"),
