@@ -9,16 +9,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from scorer.classifier.machine import Machine
+
 # The number of rows that weights are packed for; other numbers are multiplied correctly, and as fast.
 _PACKED_FOR_ROWS = 4096
-_BF16_FLAGS = ("avx512_bf16", "amx_tile")
 
 
 @dataclass(frozen=True)
@@ -71,22 +71,17 @@ def packs_weights(dtype: torch.dtype) -> bool:
         return False
 
 
-def cpu_has_bf16(processors: Path = Path("/proc/cpuinfo")) -> bool:
+def cpu_has_bf16(machine: Machine | None = None) -> bool:
     """Whether the processor multiplies bf16 matrices in hardware (AVX512-BF16 or AMX).
 
-    torch says so itself from 2.13 on, and under private names before. Else Linux is asked: the file `processors` lists
-    what the processor has.
+    torch says so itself from 2.13 on, and under private names before. Else the files of the `machine` tell, by default
+    this one's.
     """
     capabilities = getattr(torch.cpu, "get_capabilities", None)
     if capabilities is not None:
         known = capabilities()
-        return any(bool(known.get(flag)) for flag in _BF16_FLAGS)
+        return bool(known.get("avx512_bf16") or known.get("amx_tile"))
     checks = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
     if all(checks):
         return any(check() for check in checks if check is not None)
-    try:
-        lines = processors.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return False
-    flags = next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), [])
-    return any(flag in flags for flag in _BF16_FLAGS)
+    return bool((machine or Machine()).has_bf16)

@@ -11,6 +11,7 @@ import torch
 from scorer.classifier import torch_internals
 from scorer.classifier.classifier import Classifier
 from scorer.classifier.directory import open_model
+from scorer.classifier.machine import Machine
 from scorer.classifier.torch_internals import cpu_has_bf16, packs_weights
 from tests.models import sentences
 
@@ -131,14 +132,15 @@ def yes():
     ],
 )
 def test_bf16_on_a_processor_whoever_knows_of_it(monkeypatch, tmp_path, names, flags, expected):
-    (tmp_path / "cpuinfo").write_text(flags)
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc" / "cpuinfo").write_text(flags)
     monkeypatch.setattr(torch_internals, "torch", cpu(**names))
-    assert cpu_has_bf16(tmp_path / "cpuinfo") is expected
+    assert cpu_has_bf16(Machine(tmp_path)) is expected
 
 
 def test_bf16_on_a_processor_nobody_knows_of(monkeypatch, tmp_path):
     monkeypatch.setattr(torch_internals, "torch", cpu())
-    assert cpu_has_bf16(tmp_path / "absent") is False
+    assert cpu_has_bf16(Machine(tmp_path)) is False
 
 
 def test_all_who_know_of_this_processor_agree(monkeypatch):
