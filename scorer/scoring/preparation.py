@@ -89,7 +89,7 @@ def check(config: ScoreConfig) -> Checked:
     if not target.is_stream:
         check_file(target.path, inputs, force=True)
     if config.cache is not None:
-        check_folder(config.cache, inputs)
+        check_folder(config.cache, inputs, replaced=False)
     refuse_clash(source.names, config)
     directory = open_model(config.model)
     require_profile(directory, config)

@@ -82,7 +82,7 @@ def check_file(target: Path, inputs: Inputs, *, force: bool) -> None:
     folder is missing, or when it exists and `force` is not set; NotPermitted when its folder cannot be written to.
     """
     try:
-        refuse_inputs(target, inputs)
+        refuse_inputs(target, inputs, replaced=True)
         _refuse_own_input(target, inputs)
         if target.is_symlink() and not target.exists():
             raise OutputRefused(f"{target}: a symlink to nothing; remove it or name another output")
@@ -100,31 +100,32 @@ def check_file(target: Path, inputs: Inputs, *, force: bool) -> None:
         raise NotPermitted(f"{target}: no permission to write into {parent}")
 
 
-def check_folder(target: Path, inputs: Inputs) -> None:
-    """Refuse a `target` that cannot be a folder of ours: as `refuse_inputs` does, and OutputRefused for a stream, a
-    device or any other file, or a URL."""
+def check_folder(target: Path, inputs: Inputs, *, replaced: bool) -> None:
+    """Refuse a `target` that cannot be a folder of ours: as `refuse_inputs` does, and OutputRefused for a device or any
+    other file, or a URL. One that is not `replaced` may hold inputs."""
     try:
         if Location.of_output(target).is_stream:
             raise UsageError(f"{target}: a stream, where a folder is to be written; name a folder")
-        refuse_inputs(target, inputs)
+        refuse_inputs(target, inputs, replaced=replaced)
         if target.exists() and not target.is_dir():
             raise OutputRefused(f"{target}: a file, where a folder is to be written; name another")
     except OSError as error:
         raise from_os_error(error) from error
 
 
-def refuse_inputs(target: Path, inputs: Inputs) -> None:
-    """UsageError when `target` is an input, however it is named, or the folder of one, or lies in a model directory."""
+def refuse_inputs(target: Path, inputs: Inputs, *, replaced: bool) -> None:
+    """UsageError when `target` is an input, however it is named, or lies in a model directory, or would be `replaced`
+    and is the folder of one."""
     resolved = target.resolve()
     for source in inputs.paths:
         if (target.exists() and target.samefile(source)) or resolved == source.resolve():
             raise UsageError(f"{target}: is the input itself; name another output")
-        if target.is_dir() and source.resolve().is_relative_to(resolved):
+        if replaced and target.is_dir() and source.resolve().is_relative_to(resolved):
             raise UsageError(f"{target}: is the folder of the input {source}; name an output elsewhere")
     for directory in inputs.directories:
         if resolved.is_relative_to(directory):
             raise UsageError(f"{target}: lies inside the model {directory}; name an output outside of it")
-        if target.is_dir() and directory.is_relative_to(resolved):
+        if replaced and target.is_dir() and directory.is_relative_to(resolved):
             raise UsageError(f"{target}: is the folder of the model {directory}; name an output elsewhere")
         if target.exists() and any(target.samefile(file) for file in directory.iterdir() if file.is_file()):
             raise UsageError(f"{target}: is a file of the model {directory}; name another output")

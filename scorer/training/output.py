@@ -33,7 +33,7 @@ def unfinished(output: Path) -> Path:
 def check_output(output: Path, inputs: Inputs, *, force: bool) -> None:
     """OutputRefused when `output` is a URL, or stands there already, unless `force` may replace it: a model or an empty
     folder. UsageError when it is one of the `inputs`, holds one or lies in the base model."""
-    check_folder(output, inputs)
+    check_folder(output, inputs, replaced=True)
     latest = Path(LATEST_MODEL)
     if latest.exists() and not latest.is_symlink():
         raise OutputRefused(f"{latest}: not a symbolic link, so it cannot be moved to the new model; rename it")

@@ -9,6 +9,7 @@ import json
 import shutil
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -86,25 +87,50 @@ def test_47_stderr_is_a_stream_too(tiny_model, source):
     assert ran.stderr.startswith(b"text,label,score,confidence,score_status\n")
 
 
-def test_47_every_other_device_is_refused_by_every_command(tmp_path, tiny_model, source):
-    model, data, out = str(tiny_model("bert")), str(source), str(tmp_path / "out.csv")
+@pytest.fixture
+def commands(tmp_path, tiny_model, source) -> tuple[list[list[str]], list[list[str]]]:
+    """Every command up to the name of a file that it is to write, and up to that of a folder."""
+    model, data = str(tiny_model("bert")), str(source)
+    score = ["score", data, str(tmp_path / "out.csv"), "-m", model, "--text-column", "text"]
+    evaluate = ["evaluate", data, "-m", model, "--text-column", "text", "--force"]
+    files = [
+        *([*score, option] for option in ("--report", "--textfile", "--rejects")),
+        ["check", data, "--base-model", model, "--report"],
+        *([*evaluate, option] for option in ("--report", "--rows")),
+        ["diff", model, model, data, "--text-column", "text", "--force", "--rows"],
+    ]
+    fit = ["fit", data, "--base-model", model]
+    return files, [[*fit, "-o"], [*fit, "--force", "-o"], [*score, "--cache"]]
+
+
+def refusals(commands: list[list[str]]) -> list[int]:
+    ran = in_namespace('"$@"', "-c", REFUSED, json.dumps(commands))
+    assert ran.returncode == 0, ran.stderr
+    codes: list[int] = json.loads(ran.stderr.splitlines()[-1])
+    return codes
+
+
+def test_47_every_other_device_is_refused_by_every_command(tmp_path, tiny_model, source, commands):
     (tmp_path / "link.csv").symlink_to("/dev/null")
     devices = ["/dev/null", "/dev/zero", "/dev/fifo", str(tmp_path / "link.csv")]
     streams = ["/dev/stdout", "/dev/again", "/proc/self/fd/2"]
-    score = ["score", data, out, "-m", model, "--text-column", "text"]
-    files = [
-        *([*score, option] for option in ("--report", "--textfile", "--rejects")),
-        ["check", data, "--report"],
-        ["evaluate", data, "-m", model, "--text-column", "text", "--report"],
-        ["evaluate", data, "-m", model, "--text-column", "text", "--force", "--rows"],
-        ["diff", model, model, data, "--text-column", "text", "--force", "--rows"],
-    ]
-    folders = [["fit", data, "-o"], ["fit", data, "--force", "-o"], [*score, "--cache"]]
-    asked = {(*command, device): 73 for command in (*files, *folders) for device in devices}
-    asked |= {("score", data, device, "--force", "--output-format", "csv", "-m", model): 73 for device in devices}
-    asked |= {(*command, stream): 2 for command in (*files, *folders) for stream in streams}
-    ran = in_namespace('"$@"', "-c", REFUSED, json.dumps([list(arguments) for arguments in asked]))
-    assert ran.returncode == 0, ran.stderr
-    found = json.loads(ran.stderr.splitlines()[-1])
-    assert dict(zip(asked, found, strict=True)) == asked
-    assert not Path(out).exists()
+    score = ["score", str(source), "-m", str(tiny_model("bert")), "--force", "--output-format", "csv"]
+    asked = [[*command, device] for command in (*chain(*commands), score) for device in devices]
+    assert refusals(asked) == [73] * len(asked)
+    asked = [[*command, stream] for command in chain(*commands) for stream in streams]
+    assert refusals(asked) == [2] * len(asked)
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_46_no_command_writes_what_it_reads(tmp_path, tiny_model, source, commands):
+    model = tiny_model("bert")
+    before = {path: path.stat().st_mtime_ns for path in (source, *model.iterdir())}
+    (tmp_path / "soft.csv").symlink_to(source)
+    (tmp_path / "hard.csv").hardlink_to(source)
+    data = [source, tmp_path / "soft.csv", tmp_path / "hard.csv"]
+    inside = [model / "rows.csv", model / "model.safetensors", model / "new" / "rows.csv"]
+    score = ["score", str(source), "-m", str(model), "--force", "--output-format", "csv"]
+    asked = [[*command, str(path)] for command in (*chain(*commands), score) for path in (*data, *inside, model)]
+    codes = refusals(asked)
+    assert [(*words[:1], *words[-2:]) for words, code in zip(asked, codes, strict=True) if code != 2] == []
+    assert {path: path.stat().st_mtime_ns for path in (source, *model.iterdir())} == before

@@ -236,12 +236,13 @@ def test_limit(tmp_path, source, score, expected, limit):
     assert_answers(read(tmp_path / "out.parquet"), expected[:limit])
 
 
-@pytest.mark.parametrize(("name", "refused"), [("s3://bucket/cache", "outputs are local"), ("in.parquet", "a file")])
+@pytest.mark.parametrize(("name", "refused"), [("s3://bucket/cache", "outputs are local"), ("file", "a file")])
 def test_a_cache_is_a_folder_of_this_machine(tmp_path, monkeypatch, source, score, name, refused):
     monkeypatch.chdir(tmp_path)
+    Path("file").touch()
     with pytest.raises(OutputRefused, match=refused):
         score(source, tmp_path / "out.parquet", cache=Path(name))
-    left_behind(tmp_path, "in.parquet")
+    left_behind(tmp_path, "file", "in.parquet")
 
 
 def test_a_cache_serves_the_next_run(tmp_path, source, score, expected):

@@ -116,7 +116,7 @@ def test_nothing_is_written_into_a_model_that_is_read(tmp_path: Path, named: str
     with pytest.raises(UsageError, match="inside the model"):
         check_file(tmp_path / target, inputs, force=True)
     with pytest.raises(UsageError, match="inside the model"):
-        check_folder(tmp_path / target, inputs)
+        check_folder(tmp_path / target, inputs, replaced=True)
 
 
 def test_a_link_to_a_file_of_the_model_is_that_file(tmp_path: Path, model: Path) -> None:
@@ -129,18 +129,27 @@ def test_a_link_to_a_file_of_the_model_is_that_file(tmp_path: Path, model: Path)
 
 
 def test_no_folder_is_made_of_a_file_a_stream_or_an_input(tmp_path: Path, source: Path) -> None:
-    check_folder(tmp_path / "new", Inputs([source]))
-    check_folder(tmp_path / "folder" / "new", Inputs([source]))
+    check_folder(tmp_path / "new", Inputs([source]), replaced=True)
+    check_folder(tmp_path / "folder" / "new", Inputs([source]), replaced=True)
     (tmp_path / "file").touch()
     os.mkfifo(tmp_path / "fifo")
     for name in ("file", "fifo", "/dev/null"):
         with pytest.raises(OutputRefused, match="a folder is to be written"):
-            check_folder(tmp_path / name, Inputs([source]))
+            check_folder(tmp_path / name, Inputs([source]), replaced=True)
     for name in ("-", "/dev/stderr", "/proc/self/fd/1"):
         with pytest.raises(UsageError, match="a stream"):
-            check_folder(Path(name), Inputs([source]))
+            check_folder(Path(name), Inputs([source]), replaced=True)
     with pytest.raises(UsageError, match="input itself"):
-        check_folder(source, Inputs([source]))
+        check_folder(source, Inputs([source]), replaced=True)
+
+
+def test_a_folder_that_is_only_added_to_may_hold_what_is_read(tmp_path: Path, source: Path, model: Path) -> None:
+    """As the working directory does where --cache is."""
+    inputs = Inputs([source], models=[model])
+    for folder in (tmp_path, model.parent):
+        check_folder(folder, inputs, replaced=False)
+        with pytest.raises(UsageError, match="is the folder of the"):
+            check_folder(folder, inputs, replaced=True)
 
 
 def test_a_file_has_one_flag_and_is_no_stream(tmp_path: Path, source: Path) -> None:
