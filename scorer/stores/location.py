@@ -82,12 +82,9 @@ class Location:
 
     @property
     def stream(self) -> BinaryIO:
-        """The bytes of a stream's location. What was written to it as text comes before."""
+        """The bytes of a stream's location."""
         assert self.is_stream, f"{self.said} is no stream; this is a bug"
-        opened = {"stdin": sys.stdin, "stdout": sys.stdout, "stderr": sys.stderr}[self.scheme]
-        if self.scheme != "stdin":
-            opened.flush()
-        return opened.buffer
+        return {"stdin": sys.stdin, "stdout": sys.stdout, "stderr": sys.stderr}[self.scheme].buffer
 
 
 def open_descriptor(path: Path) -> tuple[int, int] | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -138,13 +137,3 @@ def test_a_stream_is_one_part_without_a_memory(capsysbinary: pytest.CaptureFixtu
     assert not kept.exists()
     assert pa.csv.read_csv(io.BytesIO(capsysbinary.readouterr().out)).num_rows == 2
     assert os.path.lexists("/dev/stdout")
-
-
-def test_what_was_printed_comes_before_the_rows(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
-    sys.stdout.write("printed\n")
-    output = open_output(Location.of_output("-"), "csv", force=False)
-    part = output.begin(JOB, 1, TABLE.schema)
-    part.write(TABLE)
-    part.commit(JOB)
-    output.close()
-    assert capsysbinary.readouterr().out.startswith(b"printed\ntext,score\n")
