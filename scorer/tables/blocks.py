@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from scorer.tables.carving import QUOTE, Bytes, Positions
+from scorer.tables.fields import QUOTE, Bytes, Positions
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Records of a delimited file, block by block: what the carving found, made into blocks of sound records.
+"""Records of a delimited file, block by block: the fields that were found, made into blocks of sound records.
 
 Owns the position in the file (byte, record, physical line), the header, the width of a record, the UTF-8 check, and
 what becomes of a malformed record: a DataError, or it is handed over and the reading goes on after it. Where it ends:
@@ -23,14 +23,14 @@ import numpy as np
 
 from scorer.errors import DataError, shown
 from scorer.tables.blocks import Block
-from scorer.tables.carving import BACKSLASH, QUOTE, Bytes, Carved, Positions, carve, count_line_ends
+from scorer.tables.fields import BACKSLASH, QUOTE, Bytes, ParsedFields, Positions, count_line_ends, parse_fields
 from scorer.tables.header import counted_names
 from scorer.tables.rejects import Malformed, Reject
 from scorer.tables.streams import LONGEST_ROW, ByteStream
 
 BLOCK_BYTES: Final = 1 << 20
 
-# After a malformed record little is carved, then twice as much, and so on: what follows the next one is carved in vain.
+# After a malformed record little is parsed, then twice as much, and so on: what follows the next one is parsed in vain.
 _AFTER_TROUBLE: Final = 1 << 13
 _BOM: Final = b"\xef\xbb\xbf"
 _LINE_END: Final = re.compile(rb"\r\n?|\n")
@@ -65,7 +65,7 @@ class RecordScanner:
         self._stream = stream
         self._path = path
         self._delimiter = delimiter
-        self._block_bytes = self._carve_bytes = block_bytes
+        self._block_bytes = self._parse_bytes = block_bytes
         self._reject = reject
         self.rows = rows
         self._buffer = b""
@@ -82,19 +82,19 @@ class RecordScanner:
         self._fill(len(_BOM))
         if self._buffer.startswith(_BOM):
             self._advance(len(_BOM))
-        data, carved = self._carve()
-        if not len(carved.row_ends):
-            if carved.trouble:
-                self._fail(self._trouble(data, carved), line=self._line + count_line_ends(data[: carved.trouble_at]))
+        data, parsed = self._parse()
+        if not len(parsed.row_ends):
+            if parsed.trouble:
+                self._fail(self._trouble(data, parsed), line=self._line + count_line_ends(data[: parsed.trouble_at]))
             raise DataError(f"{self._path}: the file is empty; expected a header line with the names of the columns")
-        width = int(carved.row_ends[0])
+        width = int(parsed.row_ends[0])
         if self._given is not None:
             return self._named(self._given or counted_names(width), width)
-        begins = np.append(carved.row_begins, carved.consumed)
-        only = replace(carved, starts=carved.starts[:width], ends=carved.ends[:width], row_ends=carved.row_ends[:1])
+        begins = np.append(parsed.row_begins, parsed.consumed)
+        only = replace(parsed, starts=parsed.starts[:width], ends=parsed.ends[:width], row_ends=parsed.row_ends[:1])
         if reason := self._not_utf8(replace(only, consumed=int(begins[1]))).get(0):
             self._fail(reason, line=self._line)
-        block = Block.of(data, only.starts, only.ends, escapes=carved.escapes[carved.escapes < begins[1]], width=width)
+        block = Block.of(data, only.starts, only.ends, escapes=parsed.escapes[parsed.escapes < begins[1]], width=width)
         self._names = tuple(block.column(index)[0].as_py() or "" for index in range(width))
         self._check_distinct()
         self._advance(int(begins[1]))
@@ -113,35 +113,35 @@ class RecordScanner:
     def blocks(self) -> Iterator[Block]:
         """The sound records after the header, a piece of the file at a time; call `header` first."""
         while True:
-            data, carved = self._carve()
-            if carved.consumed:
-                block = self._sound(data, carved)
-                self._record += len(carved.row_ends)
+            data, parsed = self._parse()
+            if parsed.consumed:
+                block = self._sound(data, parsed)
+                self._record += len(parsed.row_ends)
                 self.rows += block.rows
-                self._advance(carved.consumed)
+                self._advance(parsed.consumed)
                 if block.rows:
                     yield block
-            if carved.trouble:
-                self._pass_line(data[carved.consumed :], carved)
-            elif carved.consumed:
-                self._carve_bytes = min(2 * self._carve_bytes, self._block_bytes)
+            if parsed.trouble:
+                self._pass_line(data[parsed.consumed :], parsed)
+            elif parsed.consumed:
+                self._parse_bytes = min(2 * self._parse_bytes, self._block_bytes)
             else:
                 return
 
-    def _carve(self) -> tuple[Bytes, Carved]:
-        """Carve more and more until a record is complete, a quote is out of place, or the file ends."""
-        size = self._carve_bytes
+    def _parse(self) -> tuple[Bytes, ParsedFields]:
+        """Parse more and more until a record is complete, a quote is out of place, or the file ends."""
+        size = self._parse_bytes
         while True:
             self._fill(size)
             size = min(size, self._available)
             data = np.frombuffer(self._buffer, np.uint8, size, self._at)
             final = self._final and size == self._available
-            carved = carve(data, delimiter=ord(self._delimiter), final=final)
-            if carved.consumed or carved.trouble or final:
-                return data, carved
+            parsed = parse_fields(data, delimiter=ord(self._delimiter), final=final)
+            if parsed.consumed or parsed.trouble or final:
+                return data, parsed
             if size > LONGEST_ROW:
-                return data, replace(carved, trouble="too long")
-            size = min(max(2 * size, self._carve_bytes), LONGEST_ROW + self._block_bytes)
+                return data, replace(parsed, trouble="too long")
+            size = min(max(2 * size, self._parse_bytes), LONGEST_ROW + self._block_bytes)
 
     @property
     def _available(self) -> int:
@@ -163,23 +163,23 @@ class RecordScanner:
         self._offset += size
         self._at += size
 
-    def _sound(self, data: Bytes, carved: Carved) -> Block:
-        """The records of `carved` without the malformed ones."""
+    def _sound(self, data: Bytes, parsed: ParsedFields) -> Block:
+        """The records of `parsed` without the malformed ones."""
         width = len(self._names)
-        starts, ends = carved.starts, carved.ends
-        widths = np.diff(carved.row_ends, prepend=0)
-        malformed = self._ragged(data, carved, widths) | self._not_utf8(carved)
+        starts, ends = parsed.starts, parsed.ends
+        widths = np.diff(parsed.row_ends, prepend=0)
+        malformed = self._ragged(data, parsed, widths) | self._not_utf8(parsed)
         if malformed:
-            self._report(data, carved, malformed)
+            self._report(data, parsed, malformed)
             keep = np.ones(len(widths), bool)
             keep[list(malformed)] = False
             fields = np.repeat(keep, widths)
             starts, ends = starts[fields], ends[fields]
-        return Block.of(data, starts, ends, escapes=carved.escapes, width=width)
+        return Block.of(data, starts, ends, escapes=parsed.escapes, width=width)
 
-    def _report(self, data: Bytes, carved: Carved, malformed: dict[int, str]) -> None:
+    def _report(self, data: Bytes, parsed: ParsedFields, malformed: dict[int, str]) -> None:
         """Hand over the `malformed` rows with their reasons, or raise for the first."""
-        bounds = np.append(carved.row_begins, carved.consumed).tolist()
+        bounds = np.append(parsed.row_begins, parsed.consumed).tolist()
         line, seen = self._line, 0
         for passed, (row, reason) in enumerate(sorted(malformed.items())):
             begin, end = bounds[row : row + 2]
@@ -191,9 +191,9 @@ class RecordScanner:
             text, rows = data[begin:end].tobytes(), self.rows + row - passed
             self._reject(Malformed(self._path, self._record + row, line, reason, text, rows))
 
-    def _ragged(self, data: Bytes, carved: Carved, widths: Positions) -> dict[int, str]:
-        """The records of `carved` with fewer or more fields than columns, and what is wrong with them."""
-        begins, ends = carved.row_begins, carved.ends[carved.row_ends - 1]
+    def _ragged(self, data: Bytes, parsed: ParsedFields, widths: Positions) -> dict[int, str]:
+        """The records of `parsed` with fewer or more fields than columns, and what is wrong with them."""
+        begins, ends = parsed.row_begins, parsed.ends[parsed.row_ends - 1]
         reasons = {}
         for row in np.flatnonzero(widths != len(self._names)):
             if begins[row] == ends[row]:
@@ -204,12 +204,12 @@ class RecordScanner:
             reasons[int(row)] = f"{fields} instead of {len(self._names)}{hint}"
         return reasons
 
-    def _not_utf8(self, carved: Carved) -> dict[int, str]:
-        """The records of `carved` that are not UTF-8, and why."""
-        text = self._buffer[self._at : self._at + carved.consumed]
+    def _not_utf8(self, parsed: ParsedFields) -> dict[int, str]:
+        """The records of `parsed` that are not UTF-8, and why."""
+        text = self._buffer[self._at : self._at + parsed.consumed]
         if text.isascii():
             return {}
-        begins = carved.row_begins
+        begins = parsed.row_begins
         view = memoryview(text)
         reasons: dict[int, str] = {}
         checked = 0
@@ -225,17 +225,17 @@ class RecordScanner:
             checked = int(begins[row + 1]) if row + 1 < len(begins) else len(text)
         return reasons
 
-    def _pass_line(self, data: Bytes, carved: Carved) -> None:
+    def _pass_line(self, data: Bytes, parsed: ParsedFields) -> None:
         """Go on after the physical line at which a record begins that has a quote out of place."""
-        reason = self._trouble(data, carved)
+        reason = self._trouble(data, parsed)
         if self._reject is None:
-            self._fail(reason, line=self._line + count_line_ends(data[: carved.trouble_at - carved.consumed]))
+            self._fail(reason, line=self._line + count_line_ends(data[: parsed.trouble_at - parsed.consumed]))
         end = self._line_end()
         text = self._buffer[self._at : self._at + end]
         self._reject(Malformed(self._path, self._record, self._line, reason, text, self.rows))
         self._record += 1
         self._advance(end)
-        self._carve_bytes = min(_AFTER_TROUBLE, self._block_bytes)
+        self._parse_bytes = min(_AFTER_TROUBLE, self._block_bytes)
 
     def _line_end(self) -> int:
         """How many bytes the physical line has that begins here, its end included."""
@@ -250,11 +250,11 @@ class RecordScanner:
                 self._fail(_TROUBLES["too long"], line=self._line)
             self._fill(2 * self._available)
 
-    def _trouble(self, data: Bytes, carved: Carved) -> str:
+    def _trouble(self, data: Bytes, parsed: ParsedFields) -> str:
         """What is wrong with the quotes of the record with which `data` begins."""
         # What follows an unclosed quote may tell why it is one.
-        end = carved.trouble_at - carved.consumed + 1 if carved.trouble != "unclosed quote" else len(data)
-        return _TROUBLES[str(carved.trouble)] + _backslash_hint(data[:end])
+        end = parsed.trouble_at - parsed.consumed + 1 if parsed.trouble != "unclosed quote" else len(data)
+        return _TROUBLES[str(parsed.trouble)] + _backslash_hint(data[:end])
 
     def _check_distinct(self) -> None:
         names = self._names

@@ -1,4 +1,4 @@
-"""The carving against a reader that looks at one character after the other."""
+"""The parsing of fields against a reader that looks at one character after the other."""
 
 from __future__ import annotations
 
@@ -7,42 +7,42 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scorer.tables.carving import carve, count_line_ends
+from scorer.tables.fields import count_line_ends, parse_fields
 from tests.tables.oracle import slow_records
 
 ALPHABET = st.text(alphabet='ab,"\r\n', max_size=24)
 
 
-def carved_records(text: str) -> list[list[str]] | None:
+def parsed_records(text: str) -> list[list[str]] | None:
     """All records as raw fields, None for malformed text."""
-    carved = carve(np.frombuffer(text.encode(), np.uint8), delimiter=ord(","), final=True)
-    if carved.trouble:
+    parsed = parse_fields(np.frombuffer(text.encode(), np.uint8), delimiter=ord(","), final=True)
+    if parsed.trouble:
         return None
-    assert carved.consumed == len(text)
-    fields = [text[start:end] for start, end in zip(carved.starts, carved.ends, strict=True)]
-    begins = [0, *carved.row_ends][: len(carved.row_ends)]
-    return [fields[begin:end] for begin, end in zip(begins, carved.row_ends, strict=True)]
+    assert parsed.consumed == len(text)
+    fields = [text[start:end] for start, end in zip(parsed.starts, parsed.ends, strict=True)]
+    begins = [0, *parsed.row_ends][: len(parsed.row_ends)]
+    return [fields[begin:end] for begin, end in zip(begins, parsed.row_ends, strict=True)]
 
 
 @settings(max_examples=2000, deadline=None)
 @given(ALPHABET)
-def test_any_text_is_carved_or_refused_as_the_slow_reader_does(text: str) -> None:
+def test_any_text_is_parsed_or_refused_as_the_slow_reader_does(text: str) -> None:
     slow = slow_records(text)
-    assert carved_records(text) == (None if slow is None else [[field.raw for field in record] for record in slow])
+    assert parsed_records(text) == (None if slow is None else [[field.raw for field in record] for record in slow])
 
 
 @settings(max_examples=1000, deadline=None)
 @given(ALPHABET, st.integers(0, 24))
 def test_an_unfinished_piece_gives_a_prefix_of_the_records(text: str, cut: int) -> None:
-    whole = carved_records(text)
+    whole = parsed_records(text)
     piece = text[:cut]
-    carved = carve(np.frombuffer(piece.encode(), np.uint8), delimiter=ord(","), final=False)
+    parsed = parse_fields(np.frombuffer(piece.encode(), np.uint8), delimiter=ord(","), final=False)
     if whole is None:
         return
-    assert carved.trouble is None
-    fields = [piece[start:end] for start, end in zip(carved.starts, carved.ends, strict=True)]
+    assert parsed.trouble is None
+    fields = [piece[start:end] for start, end in zip(parsed.starts, parsed.ends, strict=True)]
     assert fields == [field for record in whole for field in record][: len(fields)]
-    assert carved_records(piece[: carved.consumed]) == whole[: len(carved.row_ends)]
+    assert parsed_records(piece[: parsed.consumed]) == whole[: len(parsed.row_ends)]
 
 
 @pytest.mark.parametrize(
@@ -58,8 +58,8 @@ def test_an_unfinished_piece_gives_a_prefix_of_the_records(text: str, cut: int) 
     ],
 )
 def test_trouble_is_located(text: str, trouble: str, at: int) -> None:
-    carved = carve(np.frombuffer(text.encode(), np.uint8), delimiter=ord(","), final=True)
-    assert (carved.trouble, carved.trouble_at) == (trouble, at)
+    parsed = parse_fields(np.frombuffer(text.encode(), np.uint8), delimiter=ord(","), final=True)
+    assert (parsed.trouble, parsed.trouble_at) == (trouble, at)
 
 
 @pytest.mark.parametrize(

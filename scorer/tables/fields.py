@@ -28,7 +28,7 @@ Trouble = Literal["stray quote", "text after a closing quote", "unclosed quote",
 
 
 @dataclass(frozen=True)
-class Carved:
+class ParsedFields:
     """The complete records of a piece of text, up to the first quote that is out of place.
 
     `starts` and `ends` (fields,) bound each field, quotes included; `row_ends` (records,) counts the fields up to and
@@ -53,19 +53,19 @@ class Carved:
         return self.starts[first]
 
 
-def carve(data: Bytes, *, delimiter: int, final: bool) -> Carved:
+def parse_fields(data: Bytes, *, delimiter: int, final: bool) -> ParsedFields:
     """Find the fields of the records in `data`, which begins with a record; `final` says that the file ends with it."""
     is_quote = data == QUOTE
     marks = np.flatnonzero(is_quote | (data == delimiter) | (data == LF) | (data == CR))
     kinds = data[marks]
     at_quote = kinds == QUOTE
     if not at_quote.any():
-        return _carve_stops(data, marks, kinds, delimiter=delimiter, final=final)
+        return _between_stops(data, marks, kinds, delimiter=delimiter, final=final)
     quoted = (np.cumsum(at_quote) & 1).astype(bool)
     quotes = marks[at_quote]
     outside = ~(quoted | at_quote)
     # An open quote at the end of the file swallows everything after it: there is no virtual line end inside it.
-    carved = _carve_stops(
+    parsed = _between_stops(
         data, marks[outside], kinds[outside], delimiter=delimiter, final=final and not bool(len(quotes) & 1)
     )
     trouble, trouble_at = _trouble(data, quotes, delimiter=delimiter, final=final)
@@ -73,22 +73,22 @@ def carve(data: Bytes, *, delimiter: int, final: bool) -> Carved:
     closing = quotes[1:-1:2]
     escapes = closing[quotes[2::2] == closing + 1]
     if trouble is None:
-        return replace(carved, escapes=escapes)
-    return replace(_before(carved, trouble_at), escapes=escapes, trouble=trouble, trouble_at=trouble_at)
+        return replace(parsed, escapes=escapes)
+    return replace(_before(parsed, trouble_at), escapes=escapes, trouble=trouble, trouble_at=trouble_at)
 
 
-def _before(carved: Carved, at: int) -> Carved:
+def _before(parsed: ParsedFields, at: int) -> ParsedFields:
     """The records that end before byte `at`; after a quote that is out of place, none can be trusted."""
-    rows = int(np.searchsorted(carved.ends[carved.row_ends - 1], at))
-    if rows == len(carved.row_ends):
-        return carved
-    fields = int(carved.row_ends[rows - 1]) if rows else 0
+    rows = int(np.searchsorted(parsed.ends[parsed.row_ends - 1], at))
+    if rows == len(parsed.row_ends):
+        return parsed
+    fields = int(parsed.row_ends[rows - 1]) if rows else 0
     return replace(
-        carved,
-        starts=carved.starts[:fields],
-        ends=carved.ends[:fields],
-        row_ends=carved.row_ends[:rows],
-        consumed=int(carved.starts[fields]),
+        parsed,
+        starts=parsed.starts[:fields],
+        ends=parsed.ends[:fields],
+        row_ends=parsed.row_ends[:rows],
+        consumed=int(parsed.starts[fields]),
     )
 
 
@@ -103,7 +103,7 @@ def count_line_ends(data: Bytes) -> int:
     return line_feeds + int(np.count_nonzero(following != LF))
 
 
-def _carve_stops(data: Bytes, stops: Positions, kinds: Bytes, *, delimiter: int, final: bool) -> Carved:
+def _between_stops(data: Bytes, stops: Positions, kinds: Bytes, *, delimiter: int, final: bool) -> ParsedFields:
     """Fields between `stops`, the delimiters and line ends outside quotes."""
     nexts = stops + 1
     if (kinds == CR).any():
@@ -116,7 +116,7 @@ def _carve_stops(data: Bytes, stops: Positions, kinds: Bytes, *, delimiter: int,
     fields = int(row_ends[-1]) if len(row_ends) else 0
     starts = np.zeros(fields, np.int64)
     starts[1:] = nexts[: max(fields - 1, 0)]
-    return Carved(
+    return ParsedFields(
         starts=starts,
         ends=stops[:fields],
         row_ends=row_ends,
