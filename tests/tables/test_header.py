@@ -12,6 +12,7 @@ import pytest
 from scorer.checking.scan import scan_file
 from scorer.config import CheckConfig, DiffConfig, EvaluateConfig, FitConfig, ScoreConfig
 from scorer.errors import DataError, ScorerError, UsageError, shown
+from scorer.examples.label_options import LabelOptions
 from scorer.examples.origin import refuse_answers
 from scorer.examples.reading import read_examples
 from scorer.tables.columns import find_text_columns
@@ -141,10 +142,10 @@ def test_no_text_of_a_first_line_in_messages(tmp_path: Path, name: str) -> None:
             find_text_columns(source.names, (), ("text",), where=location)
 
     def fit() -> None:
-        read_examples(location, text_columns=("text",), label_column="label")
+        read_examples(location, text_columns=("text",), label_columns=("label",))
 
     def check() -> None:
-        scan_file(location, text_columns=(), label_column=None, separator=None, limit=None, progress=None)  # type: ignore[arg-type]
+        scan_file(location, text_columns=(), label_columns=(), options=LabelOptions(), limit=None, progress=None)  # type: ignore[arg-type]
 
     refuse_answers(location)
     for job in (score, found, fit, check):
