@@ -1,18 +1,21 @@
 """The score job: a file in, the same file with scores out, complete or not at all.
 
-Owns the order of things: every cheap check first, then the model, then the parts, then the publication. Which engine
-runs the parts is chosen here.
+Owns the order of things: every cheap check first, then whether the job is finished already, then rows and model, then
+the parts, then the publication. Which engine runs the parts is chosen here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
+from scorer.classifier.decision import Decision
+from scorer.classifier.engine import Engine
 from scorer.config import ScoreConfig
 from scorer.engines import in_process
 from scorer.records.lineage import Lineage
@@ -20,6 +23,7 @@ from scorer.runs.console import Console
 from scorer.runs.manifest import Manifest
 from scorer.runs.signals import StopSignals
 from scorer.scoring.drift import MUCH
+from scorer.scoring.known_engines import KnownEngine
 from scorer.scoring.limits import Limits
 from scorer.scoring.lineage import describe_job, logit_fingerprint
 from scorer.scoring.outputs import OutputSet, PartWriter, open_output
@@ -53,24 +57,32 @@ def _score(
     limits = Limits.of(config)
     with signals.at_once():
         checked = check(config)
+    tally.unread = checked.source.unread
+    for warning in tally.unread.warnings():
+        console.warn(warning)
     # The output is held before rows are looked at: a second run should not scan a large file to be told to wait.
     with _kept_rejects(checked.rejects) as keep_rejects, closing(_hold(checked)) as output:
         with signals.at_once():
+            engine_before = KnownEngine(config, checked.directory)
+            known = _known(checked, engine_before.recall())
+            if known is not None:
+                manifest.facts |= known.facts
+                if (written := output.finished(known.job)) is not None:
+                    return _as_it_stands(written, known, limits, tally=tally, console=console)
             prepared = checked.read()
-        for warning in (*prepared.source.unread.warnings(), *prepared.reader.warnings):
+        for warning in prepared.reader.warnings:
             console.warn(warning)
-        tally.rejected, tally.unread = prepared.rejected, prepared.source.unread
+        tally.rejected = prepared.rejected
         spec = ScorerSpec.of(config, prepared.directory, observe=True)
         scorer = Scorer.build(spec, prepared.directory)
-        engine = asdict(scorer.engine)
+        engine_before.remember(scorer.engine)
         job = describe_job(prepared, scorer.engine, labels=scorer.labels, decision=scorer.decision)
-        manifest.facts |= {"output": config.target, "job": job.as_document(), "engine": engine}
+        described = _Described(config.target, job, scorer.engine)
+        manifest.facts |= described.facts
         if (written := output.finished(job)) is not None:
-            console.detail(f"{config.target} is complete already")
-            tally.recall(written)
             keep_rejects()
-            _check_limits(replace(limits, outcome=f"{config.target} stands from an earlier run"), tally)
-            return summarize(tally, output=config.target, engine=engine)
+            return _as_it_stands(written, described, limits, tally=tally, console=console)
+        engine = asdict(scorer.engine)
         console.detail("  ".join(f"{name} {value}" for name, value in engine.items()))
         task = PartTask(
             number=0,
@@ -92,6 +104,46 @@ def _score(
         keep_rejects()
         part.commit(tally.found(job))
     return summarize(tally, output=config.target, engine=engine, pace=pace)
+
+
+@dataclass(frozen=True)
+class _Described:
+    """A job whose output is `target`: everything that decides it, and how its logits are computed."""
+
+    target: str
+    job: Lineage
+    engine: Engine
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the manifest says of it."""
+        return {"output": self.target, "job": self.job.as_document(), "engine": asdict(self.engine)}
+
+
+def _known(checked: Checked, engine: Engine | None) -> _Described | None:
+    """The job as far as it can be told at once, without torch, weights and rows; None where only they tell.
+
+    Rows tell how many malformed records there are, weights what their labels are called where config.json does not, and
+    torch what `auto` comes to where no `engine` is known from before.
+    """
+    config, directory = checked.config, checked.directory
+    labels = directory.labels
+    if engine is None or labels is None or config.rejects is not None:
+        return None
+    if config.target == STREAM or not Path(config.target).exists():
+        return None
+    decision = directory.metadata.decision if directory.metadata else Decision.uncalibrated(labels)
+    return _Described(config.target, describe_job(checked, engine, labels=labels, decision=decision), engine)
+
+
+def _as_it_stands(
+    written: Lineage, known: _Described, limits: Limits, *, tally: Tally, console: Console
+) -> ScoreSummary:
+    """What an earlier run has `written` of this very job is compared with the limits of this one."""
+    console.detail(f"{known.target} is complete already")
+    tally.recall(written)
+    _check_limits(replace(limits, outcome=f"{known.target} stands from an earlier run"), tally)
+    return summarize(tally, output=known.target, engine=asdict(known.engine))
 
 
 def _run(

@@ -19,7 +19,7 @@ from scorer.classifier.long_text import LongText
 from scorer.config import FrameConfig, identity
 from scorer.records.job import JobSpec, ModelRecord
 from scorer.records.lineage import Lineage
-from scorer.scoring.preparation import Preparation
+from scorer.scoring.preparation import Checked
 from scorer.version import __version__
 
 # The libraries whose version can change a logit; one more where it computes them.
@@ -33,23 +33,23 @@ def _versions(libraries: tuple[str, ...], engine: Engine) -> dict[str, str]:
     return {name: version(name) for name in libraries + _ENGINE_LIBRARIES.get(engine.backend, ())}
 
 
-def describe_job(prepared: Preparation, engine: Engine, *, labels: LabelSet, decision: Decision) -> Lineage:
+def describe_job(checked: Checked, engine: Engine, *, labels: LabelSet, decision: Decision) -> Lineage:
     """The job and its input, before anything was found out of its rows."""
-    config = prepared.config
+    config = checked.config
     resolved = _engine_settings(engine) | {
-        "model": prepared.directory.fingerprint,
-        "source": prepared.source.fingerprint(),
-        "text_column": list(prepared.text_columns),
-        "input_format": prepared.source.format,
-        "output_format": prepared.output_format,
-        "rejects": prepared.rejected,
+        "model": checked.directory.fingerprint,
+        "source": checked.source.fingerprint(),
+        "text_column": list(checked.text_columns),
+        "input_format": checked.source.format,
+        "output_format": checked.output_format,
+        "rejects": checked.rejected,
     }
     options = identity(config, "logits", "answers", "output", resolved=resolved)
     model = ModelRecord(
         fingerprint=options.pop("model"),
         labels=labels.names,
         decision=dataclasses.asdict(decision),
-        long_text=dataclasses.asdict(_long_text(prepared.directory)),
+        long_text=dataclasses.asdict(_long_text(checked.directory)),
     )
     source = options.pop("source")
     versions = {"scorer": __version__} | _versions(_OUTPUT_LIBRARIES + _LOGIT_LIBRARIES, engine)

@@ -44,6 +44,12 @@ class Checked:
     output_format: FileFormat
     rejects: Rejects | None
 
+    @property
+    def rejected(self) -> int:
+        """How many malformed records were set aside so far: of all, or of those among the rows to
+        score."""
+        return self.rejects.count if self.rejects is not None else 0
+
     def read(self) -> Preparation:
         """Scan the rows where only they tell the columns' types; what is wrong with them is raised as a ScorerError."""
         appended = appended_names(self.config) if self.output_format == "jsonl" else None
@@ -64,11 +70,6 @@ class Preparation(Checked):
         """How many rows will be scored, or None where only reading would tell."""
         rows, limit = self.reader.rows, self.config.limit
         return rows if rows is None or limit is None else min(rows, limit)
-
-    @property
-    def rejected(self) -> int:
-        """How many malformed records were set aside: of all, or of those among the rows to score."""
-        return self.rejects.count if self.rejects is not None else 0
 
     def windows(self) -> Iterator[pa.Table]:
         """The rows to score, in windows."""

@@ -1,0 +1,151 @@
+"""A job that is finished already is answered at once: no torch, no weights, no rows; and any other job is not."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from scorer.classifier.directory import open_model
+from scorer.classifier.engine import Engine
+from scorer.config import FrameConfig
+from scorer.scoring.known_engines import KnownEngine
+from tests.models import sentences
+
+ROOT = Path(__file__).parents[2]
+SLOWER_THAN_CLICK = 8
+ENGINE = Engine(device="cpu", precision="bf16", backend="packed", reason="", workers=2, batch_tokens=64, max_length=9)
+
+# What the run has loaded is printed on the way out.
+CODE = """
+import atexit, runpy, sys
+heavy = ("torch", "transformers", "tokenizers", "polars")
+atexit.register(lambda: print("loaded", *(name for name in heavy if name in sys.modules), file=sys.stderr))
+runpy.run_module("scorer", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.fixture
+def directory(tiny_model):
+    return open_model(str(tiny_model("bert")))
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "in.parquet"
+    pq.write_table(pa.table({"text": sentences(40, seed=3)}), path)
+    an_hour_ago = time.time() - 3600
+    os.utime(path, (an_hour_ago, an_hour_ago))
+    return path
+
+
+@pytest.fixture
+def score(tmp_path, source, tiny_model):
+    """`score(*options)`: the job in a process of its own; its summary, what it loaded, how it ended."""
+
+    def score(*options: str, code: int = 0):
+        arguments = ("score", str(source), str(tmp_path / "out.parquet"), "-m", str(tiny_model("bert")), *options)
+        done = subprocess.run(
+            [sys.executable, "-c", CODE, *arguments],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env=os.environ | {"XDG_CACHE_HOME": str(tmp_path / "xdg")},
+        )
+        assert done.returncode == code, done.stderr
+        loaded = done.stderr.splitlines()[-1].split()[1:]
+        return json.loads(done.stdout) if done.stdout else {}, loaded
+
+    return score
+
+
+def test_a_finished_job_is_answered_without_torch(score, tmp_path):
+    first, loaded = score("--precision", "fp32")
+    assert not first["finished_before"]
+    assert "torch" in loaded
+    before = (tmp_path / "out.parquet").stat()
+    again, loaded = score("--precision", "fp32", "--report", str(tmp_path / "report.json"))
+    assert (again["finished_before"], loaded) == (True, [])
+    for name in ("rows", "statuses", "engine", "output", "rejected", "drift"):
+        assert again[name] == first[name], name
+    assert (tmp_path / "out.parquet").stat() == before
+    manifest = json.loads((tmp_path / "report.json").read_text())
+    assert (manifest["exit_code"], manifest["job"]["options"]["precision"]) == (0, "fp32")
+
+
+def test_another_job_is_refused_without_torch_and_left_as_it_is(score, source, tmp_path):
+    score("--precision", "fp32")
+    written = (tmp_path / "out.parquet").read_bytes()
+    _, loaded = score("--precision", "fp32", "--token-count", code=73)
+    assert loaded == []
+    pq.write_table(pa.table({"text": sentences(41, seed=3)}), source)
+    _, loaded = score("--precision", "fp32", code=73)
+    assert loaded == []
+    assert (tmp_path / "out.parquet").read_bytes() == written
+
+
+def test_limits_hold_for_what_stands(score):
+    score("--precision", "fp32")
+    _, loaded = score("--precision", "fp32", "--min-rows", "41", code=65)
+    assert loaded == []
+
+
+def test_where_nobody_knows_what_auto_comes_to_torch_is_asked(score, tmp_path):
+    score("--precision", "fp32")
+    for entry in (tmp_path / "xdg").rglob("*.json"):
+        entry.write_text("{")
+    again, loaded = score("--precision", "fp32")
+    assert again["finished_before"]
+    assert "torch" in loaded
+
+
+def test_an_engine_is_recalled_for_the_same_question_alone(directory, tiny_model, tmp_path, monkeypatch):
+    asked = FrameConfig(precision="bf16")
+    assert KnownEngine(asked, directory, folder=tmp_path).recall() is None
+    KnownEngine(asked, directory, folder=tmp_path).remember(ENGINE)
+    assert KnownEngine(asked, directory, folder=tmp_path).recall() == ENGINE
+    others = (
+        FrameConfig(),
+        FrameConfig(precision="bf16", device="cpu"),
+        FrameConfig(precision="bf16", backend="padded"),
+        FrameConfig(precision="bf16", max_length=9),
+    )
+    assert [KnownEngine(other, directory, folder=tmp_path).recall() for other in others] == [None] * 4
+    assert KnownEngine(asked, open_model(str(tiny_model("roberta"))), folder=tmp_path).recall() is None
+    assert KnownEngine(FrameConfig(precision="bf16", prefix="p"), directory, folder=tmp_path).recall() == ENGINE
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    assert KnownEngine(asked, directory, folder=tmp_path).recall() is None
+
+
+def test_nothing_is_kept_where_nothing_can_be(directory, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "not/absolute")
+    monkeypatch.delenv("HOME")
+    KnownEngine(FrameConfig(), directory).remember(ENGINE)
+    assert KnownEngine(FrameConfig(), directory).recall() is None
+    (tmp_path / "file").touch()
+    KnownEngine(FrameConfig(), directory, folder=tmp_path / "file").remember(ENGINE)
+    assert KnownEngine(FrameConfig(), directory, folder=tmp_path / "file").recall() is None
+
+
+def seconds_of(*command: str) -> float:
+    begun = time.perf_counter()
+    subprocess.run([sys.executable, *command], capture_output=True, check=True, cwd=ROOT)
+    return time.perf_counter() - begun
+
+
+def test_a_finished_job_is_answered_soon(score, source, tmp_path, tiny_model, monkeypatch):
+    """In turns, and the best of each counts: the machine has other work."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    score()
+    job = ("-m", "scorer", "score", str(source), str(tmp_path / "out.parquet"), "-m", str(tiny_model("bert")))
+    rounds = [(seconds_of("-c", "import click"), seconds_of(*job)) for _ in range(9)]
+    click, ours = map(min, zip(*rounds, strict=True))
+    print(f"click {click:.3f} s, a finished job {ours:.3f} s, {ours / click:.1f} times")  # noqa: T201
+    assert ours <= SLOWER_THAN_CLICK * click
