@@ -29,7 +29,7 @@ from scorer.scoring.lineage import describe_job, logit_fingerprint
 from scorer.scoring.outputs import OutputSet, PartWriter, open_output
 from scorer.scoring.part import PartTask
 from scorer.scoring.pipeline import Pace
-from scorer.scoring.preparation import Checked, Preparation, check
+from scorer.scoring.preparation import CheckedJob, PreparedJob, check
 from scorer.scoring.record import recorded
 from scorer.scoring.scorer import Scorer, ScorerSpec
 from scorer.scoring.summary import ScoreSummary, Tally, summarize
@@ -120,7 +120,7 @@ class _Described:
         return {"output": self.target, "job": self.job.as_document(), "engine": asdict(self.engine)}
 
 
-def _known(checked: Checked, engine: Engine | None) -> _Described | None:
+def _known(checked: CheckedJob, engine: Engine | None) -> _Described | None:
     """The job as far as it can be told at once, without torch, weights and rows; None where only they tell.
 
     Rows tell how many malformed records there are, weights what their labels are called where config.json does not, and
@@ -130,7 +130,7 @@ def _known(checked: Checked, engine: Engine | None) -> _Described | None:
     labels = directory.labels
     if engine is None or labels is None or config.rejects is not None:
         return None
-    if config.target == STREAM or not Path(config.target).exists():
+    if checked.target.is_stream or not checked.target.path.exists():
         return None
     decision = directory.metadata.decision if directory.metadata else Decision.uncalibrated(labels)
     return _Described(config.target, describe_job(checked, engine, labels=labels, decision=decision), engine)
@@ -167,7 +167,7 @@ def _run(
 class _OnlyPart:
     """All rows of the input, `prepared`, bound for the `output` of a `job`; the rows that are read are counted."""
 
-    def __init__(self, prepared: Preparation, output: OutputSet, job: Lineage, tally: Tally) -> None:
+    def __init__(self, prepared: PreparedJob, output: OutputSet, job: Lineage, tally: Tally) -> None:
         self.prepared = prepared
         self._output = output
         self._writer: PartWriter | None = None
@@ -239,5 +239,5 @@ def _kept_rejects(rejects: Rejects | None) -> Iterator[Callable[[], None]]:
         rejects.discard()
 
 
-def _hold(checked: Checked) -> OutputSet:
+def _hold(checked: CheckedJob) -> OutputSet:
     return open_output(checked.target, checked.output_format, force=checked.config.force)

@@ -21,7 +21,7 @@ from scorer.classifier.labels import RowLabel
 from scorer.config import WINDOW_TEXT_BYTES, DiffConfig, FrameConfig
 from scorer.errors import DataError, Interrupted
 from scorer.evaluation.comparison import Comparison
-from scorer.evaluation.diff_preparation import ANSWERS, ROW, Prepared, prepare
+from scorer.evaluation.diff_preparation import ANSWERS, ROW, PreparedDiff, prepare
 from scorer.examples.label_form import Labels
 from scorer.examples.targets import label_values, spellings
 from scorer.records.job import JobSpec, ModelRecord
@@ -50,7 +50,7 @@ _WHO = {
 class DiffSummary:
     """What a comparison found; `too_many` says whether more rows change than `--max-flips` allows."""
 
-    prepared: Prepared
+    prepared: PreparedDiff
     comparison: Comparison
     seconds: float
 
@@ -132,7 +132,7 @@ def diff(config: DiffConfig, console: Console) -> DiffSummary:
     return summary
 
 
-def _warn(prepared: Prepared, console: Console) -> None:
+def _warn(prepared: PreparedDiff, console: Console) -> None:
     kept = prepared.reader.warnings if prepared.config.rows is not None else ()
     for warning in (*prepared.source.unread.warnings(), *kept):
         console.warn(warning)
@@ -158,7 +158,7 @@ class _Answered:
     answers: tuple[Answers, ...]
 
 
-def _load(prepared: Prepared) -> list[_Model]:
+def _load(prepared: PreparedDiff) -> list[_Model]:
     """The old and the new model."""
     models = zip((prepared.old, prepared.new), prepared.texts, strict=True)
     return [
@@ -177,7 +177,7 @@ def _options(config: DiffConfig, directory: ModelDirectory) -> FrameConfig:
     )
 
 
-def _compare(prepared: Prepared, models: list[_Model], sink: Sink | None, console: Console) -> Comparison:
+def _compare(prepared: PreparedDiff, models: list[_Model], sink: Sink | None, console: Console) -> Comparison:
     config, reader = prepared.config, prepared.reader
     names = tuple(dict.fromkeys(name for model in models for name in model.names))
     comparison = Comparison(
@@ -217,7 +217,7 @@ def _compare(prepared: Prepared, models: list[_Model], sink: Sink | None, consol
     return comparison
 
 
-def _judge(prepared: Prepared, comparison: Comparison, labels: Labels, old: Answers, new: Answers) -> None:
+def _judge(prepared: PreparedDiff, comparison: Comparison, labels: Labels, old: Answers, new: Answers) -> None:
     """Compare the answers with the labels of those rows that have one, and a score from at least one model."""
     labelled = ~(labels.missing() | labels.aside)
     comparison.unlabelled += int((~labelled).sum())
@@ -248,7 +248,7 @@ def _matrix(values: list[RowLabel], names: tuple[str, ...]) -> tuple[NDArray[np.
 
 
 @contextmanager
-def _changed_rows(prepared: Prepared, models: list[_Model]) -> Iterator[Sink | None]:
+def _changed_rows(prepared: PreparedDiff, models: list[_Model]) -> Iterator[Sink | None]:
     """Where changed rows go, which appears whole when the block ends, and not at all when it fails."""
     target = prepared.config.rows
     if target is None or prepared.rows_format is None:
@@ -260,7 +260,7 @@ def _changed_rows(prepared: Prepared, models: list[_Model]) -> Iterator[Sink | N
         yield sink
 
 
-def _without_rows(prepared: Prepared, models: list[_Model]) -> _Answered:
+def _without_rows(prepared: PreparedDiff, models: list[_Model]) -> _Answered:
     table = prepared.reader.schema.empty_table()
     windows = [model.scorer.score(Window(0, table, model.texts)) for model in models]
     return _Answered(table, tuple(window.answers for window in windows))
@@ -282,7 +282,7 @@ def _rows(table: pa.Table, places: NDArray[np.int64]) -> pa.Table:
     return pa.concat_tables([table.slice(0, 0), *(table.slice(run[0], len(run)) for run in runs)])
 
 
-def _lineage(prepared: Prepared) -> Lineage:
+def _lineage(prepared: PreparedDiff) -> Lineage:
     models = {role: ModelRecord(fingerprint=getattr(prepared, role).fingerprint) for role in ("old", "new")}
     job = JobSpec(kind="diff", models=models, versions={"scorer": __version__})
     return Lineage(job=job, input=prepared.source.fingerprint())

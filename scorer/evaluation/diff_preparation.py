@@ -31,9 +31,12 @@ ANSWERS = ("score", "confidence", "score_status")
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A comparison that was found good; `texts` are the text columns of the old and the new model, `labels` how the
-    labels are written, if there are any."""
+class PreparedDiff:
+    """A comparison that was found good.
+
+    texts   the text columns of the old and of the new model
+    labels  how the labels are written, if there are any
+    """
 
     config: DiffConfig
     old: ModelDirectory
@@ -51,7 +54,7 @@ class Prepared:
         return ", ".join(self.labels.columns) if self.labels is not None else None
 
 
-def prepare(config: DiffConfig, console: Console) -> Prepared:
+def prepare(config: DiffConfig, console: Console) -> PreparedDiff:
     """Check `config`, cheapest first; what is wrong is raised as a ScorerError."""
     flips = Allowance.parse(config.max_flips, flag="--max-flips") if config.max_flips is not None else None
     rows_format = _rows_format(config)
@@ -80,7 +83,7 @@ def prepare(config: DiffConfig, console: Console) -> Prepared:
     if config.rows is not None:
         _refuse_clash(reader.schema)
     labels = _label_form(config, source, reader.schema, old, new, console)
-    return Prepared(config, old, new, (texts[0], texts[1]), labels, flips, rows_format, source, reader)
+    return PreparedDiff(config, old, new, (texts[0], texts[1]), labels, flips, rows_format, source, reader)
 
 
 def _rows_format(config: DiffConfig) -> FileFormat | None:
@@ -95,8 +98,11 @@ def _rows_format(config: DiffConfig) -> FileFormat | None:
 def _label_form(
     config: DiffConfig, source: Source, schema: pa.Schema, old: ModelDirectory, new: ModelDirectory, console: Console
 ) -> LabelForm | None:
-    """How the labels that were asked for are written, or those of the new or the old model if the data has them; as was
-    said, or as the models say that know those columns, or else any model. None where there are no labels."""
+    """How the labels are written; None where there are none.
+
+    The columns that were asked for count. Else they are the new model's, then the old one's, if the data has them. How
+    they are written is told by what was asked for, then by a model that knows these columns, then by any model.
+    """
     options, recorded = LabelOptions.of(config), [one.metadata for one in (new, old) if one.metadata]
     columns = label_columns(source, config.label_column, recorded, where=config.data, needed=False)
     if not columns:

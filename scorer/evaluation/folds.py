@@ -21,7 +21,7 @@ from scorer.classifier.metadata import ModelMetadata
 from scorer.config import EvaluateConfig, FitConfig, material
 from scorer.errors import DataError
 from scorer.evaluation.predictions import Predicted, Predictions, predict
-from scorer.evaluation.preparation import Prepared
+from scorer.evaluation.preparation import PreparedEvaluation
 from scorer.examples.folds import stratified_folds
 from scorer.examples.split import rarest_labels, stratified_split
 from scorer.runs.console import Console
@@ -29,7 +29,7 @@ from scorer.training.data import TrainingData
 from scorer.training.fitting import fit_and_write
 
 
-def predict_by_folds(prepared: Prepared, folds: int, console: Console) -> Predicted:
+def predict_by_folds(prepared: PreparedEvaluation, folds: int, console: Console) -> Predicted:
     """Predict the rows of each of `folds` folds by a model fitted on the rows of the others.
 
     A fit holds out a share of its own rows to choose the best checkpoint and its temperature, so nothing of the fold it
@@ -82,7 +82,7 @@ def _long_text(metadata: ModelMetadata) -> dict[str, Any]:
 
 
 def _predict_fold(
-    prepared: Prepared,
+    prepared: PreparedEvaluation,
     config: FitConfig,
     groups: NDArray[np.int64],
     *,

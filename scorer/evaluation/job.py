@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from scorer.config import EvaluateConfig
 from scorer.errors import Interrupted
-from scorer.evaluation.preparation import Prepared, prepare
+from scorer.evaluation.preparation import PreparedEvaluation, prepare
 from scorer.records.job import JobSpec, ModelRecord
 from scorer.records.lineage import Lineage
 from scorer.runs.console import Console
@@ -90,7 +90,7 @@ def evaluate(config: EvaluateConfig, console: Console) -> EvaluationSummary:
     return _conclude(prepared, predicted, findings, console, started=started)
 
 
-def _predict(prepared: Prepared, console: Console) -> Predicted:
+def _predict(prepared: PreparedEvaluation, console: Console) -> Predicted:
     if prepared.config.folds is not None:
         from scorer.evaluation.folds import predict_by_folds
 
@@ -100,7 +100,7 @@ def _predict(prepared: Prepared, console: Console) -> Predicted:
     return predict(prepared.config, prepared.directory, prepared.examples, console)
 
 
-def _find(prepared: Prepared, predicted: Predicted) -> Findings:
+def _find(prepared: PreparedEvaluation, predicted: Predicted) -> Findings:
     from scorer.evaluation.findings import find
 
     return find(
@@ -113,7 +113,7 @@ def _find(prepared: Prepared, predicted: Predicted) -> Findings:
 
 
 def _conclude(
-    prepared: Prepared, predicted: Predicted, findings: Findings, console: Console, *, started: float
+    prepared: PreparedEvaluation, predicted: Predicted, findings: Findings, console: Console, *, started: float
 ) -> EvaluationSummary:
     from scorer.evaluation.narration import narrate
 
@@ -138,7 +138,7 @@ def _conclude(
     )
 
 
-def _write(prepared: Prepared, predicted: Predicted, findings: Findings) -> None:
+def _write(prepared: PreparedEvaluation, predicted: Predicted, findings: Findings) -> None:
     from scorer.evaluation.output import ranked_rows, write_rows
     from scorer.evaluation.pages import evaluate_page
     from scorer.stores.atomic import write_whole

@@ -17,14 +17,14 @@ from scorer.classifier.long_text import LongText
 from scorer.classifier.profile import LENGTH_EDGES
 from scorer.evaluation.findings import Findings
 from scorer.evaluation.predictions import Predicted
-from scorer.evaluation.preparation import Prepared
+from scorer.evaluation.preparation import PreparedEvaluation
 from scorer.reports.distributions import TextLengths
 from scorer.reports.evaluate_page import EvaluatePage
 from scorer.reports.findings import Remark
 from scorer.reports.rows import ShownRow
 
 
-def evaluate_page(prepared: Prepared, predicted: Predicted, findings: Findings) -> EvaluatePage:
+def evaluate_page(prepared: PreparedEvaluation, predicted: Predicted, findings: Findings) -> EvaluatePage:
     """The page about `findings`, with as many single rows as `config.show` says."""
     config, examples = prepared.config, prepared.examples
     judged, errors = findings.judged, findings.errors
@@ -66,7 +66,7 @@ def evaluate_page(prepared: Prepared, predicted: Predicted, findings: Findings) 
     )
 
 
-def _lengths(prepared: Prepared, predicted: Predicted, findings: Findings) -> TextLengths:
+def _lengths(prepared: PreparedEvaluation, predicted: Predicted, findings: Findings) -> TextLengths:
     metadata = prepared.directory.metadata
     return TextLengths(
         edges=LENGTH_EDGES,
@@ -77,7 +77,9 @@ def _lengths(prepared: Prepared, predicted: Predicted, findings: Findings) -> Te
     )
 
 
-def _shown(prepared: Prepared, findings: Findings, rows: NDArray[np.int64], answers: Targets) -> list[ShownRow]:
+def _shown(
+    prepared: PreparedEvaluation, findings: Findings, rows: NDArray[np.int64], answers: Targets
+) -> list[ShownRow]:
     """The `rows` of the findings with their texts, each with its label in `answers` beside the given one."""
     examples, judged = prepared.examples, findings.judged
     places = np.searchsorted(examples.numbers(), findings.numbers[rows]).tolist()

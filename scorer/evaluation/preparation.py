@@ -26,7 +26,7 @@ from scorer.tables.source import Source
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedEvaluation:
     """What is evaluated: a model that may be opened and rows whose labels it knows.
 
     `targets` are class indices (n,), or (n, labels) of 0 and 1 where a row may have several labels; `warnings` are what
@@ -41,7 +41,7 @@ class Prepared:
     warnings: tuple[str, ...]
 
 
-def prepare(config: EvaluateConfig, console: Console) -> Prepared:
+def prepare(config: EvaluateConfig, console: Console) -> PreparedEvaluation:
     """Check `config` and read its rows; what is wrong is raised as a ScorerError, what is doubtful is a warning."""
     options, names = LabelOptions.of(config), given_names(config)
     source = Source.open(config.data, names=names)
@@ -75,7 +75,7 @@ def prepare(config: EvaluateConfig, console: Console) -> Prepared:
     warnings = tuple(_warnings(config, directory, examples))
     for warning in warnings:
         console.warn(warning)
-    return Prepared(config, directory, labels, examples, targets, warnings)
+    return PreparedEvaluation(config, directory, labels, examples, targets, warnings)
 
 
 def _labels(directory: ModelDirectory, *, folds: int | None) -> LabelSet:

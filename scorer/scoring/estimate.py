@@ -24,7 +24,7 @@ from scorer.runs.score_store import ScoreStore
 from scorer.scoring.cache import ScoreCache, cache_file
 from scorer.scoring.limits import Limits
 from scorer.scoring.lineage import logit_fingerprint
-from scorer.scoring.preparation import Preparation, check
+from scorer.scoring.preparation import PreparedJob, check
 from scorer.scoring.scorer import Model, Scorer, ScorerSpec
 from scorer.scoring.status import count
 from scorer.scoring.windows import EncodedWindow, Window, record_dtype
@@ -110,7 +110,7 @@ def estimate(config: ScoreConfig, console: Console, *, started: float) -> Estima
 class _Sample:
     """The first window of the input, encoded as the job would."""
 
-    def __init__(self, prepared: Preparation, scorer: Scorer) -> None:
+    def __init__(self, prepared: PreparedJob, scorer: Scorer) -> None:
         begun = time.monotonic()
         windows = prepared.windows()
         table = next(windows, prepared.reader.schema.empty_table())
@@ -139,7 +139,7 @@ class _Sample:
         self.duplicate_share = round(1.0 - len(tokens) / texts, 4) if len(encoded.inputs) else 0.0
 
 
-def _encode(prepared: Preparation, scorer: Scorer, window: Window) -> EncodedWindow:
+def _encode(prepared: PreparedJob, scorer: Scorer, window: Window) -> EncodedWindow:
     config = prepared.config
     if not config.reuse:
         return scorer.encode(window)

@@ -19,7 +19,7 @@ from scorer.classifier.long_text import LongText
 from scorer.config import FrameConfig, identity
 from scorer.records.job import JobSpec, ModelRecord
 from scorer.records.lineage import Lineage
-from scorer.scoring.preparation import Checked
+from scorer.scoring.preparation import CheckedJob
 from scorer.version import __version__
 
 # The libraries whose version can change a logit; one more where it computes them.
@@ -33,7 +33,7 @@ def _versions(libraries: tuple[str, ...], engine: Engine) -> dict[str, str]:
     return {name: version(name) for name in libraries + _ENGINE_LIBRARIES.get(engine.backend, ())}
 
 
-def describe_job(checked: Checked, engine: Engine, *, labels: LabelSet, decision: Decision) -> Lineage:
+def describe_job(checked: CheckedJob, engine: Engine, *, labels: LabelSet, decision: Decision) -> Lineage:
     """The job and its input, before anything was found out of its rows."""
     config = checked.config
     resolved = _engine_settings(engine) | {

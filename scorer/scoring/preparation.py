@@ -29,7 +29,7 @@ from scorer.tables.streams import compression_of
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedJob:
     """A job whose input, columns, model directory and output were found good by what can be looked at at once.
 
     `target` is where the scored rows go. `rejects` will hold the malformed records of the input, if they were asked
@@ -50,17 +50,17 @@ class Checked:
         score."""
         return self.rejects.count if self.rejects is not None else 0
 
-    def read(self) -> Preparation:
+    def read(self) -> PreparedJob:
         """Scan the rows where only they tell the columns' types; what is wrong with them is raised as a ScorerError."""
         appended = appended_names(self.config) if self.output_format == "jsonl" else None
         reader = self.source.read(self.text_columns, appended=appended)
         # The names that a source knows at once are those of the first lines; JSON lines may bring more.
         refuse_clash(reader.names, self.config)
-        return Preparation(**vars(self), reader=reader)
+        return PreparedJob(**vars(self), reader=reader)
 
 
 @dataclass(frozen=True)
-class Preparation(Checked):
+class PreparedJob(CheckedJob):
     """A job whose rows are ready to be read."""
 
     reader: Reader
@@ -77,7 +77,7 @@ class Preparation(Checked):
         return self.reader.windows(max_rows=most, max_bytes=WINDOW_TEXT_BYTES, limit=self.config.limit)
 
 
-def check(config: ScoreConfig) -> Checked:
+def check(config: ScoreConfig) -> CheckedJob:
     """Check `config`, cheapest first; what is wrong is raised as a ScorerError. A stream is read to its end here."""
     target = Location.of_output(config.target)
     output_format = _output_format(config, target)
@@ -99,7 +99,7 @@ def check(config: ScoreConfig) -> Checked:
         text_columns = find_text_columns(source.names, config.text_column, fitted, where=config.source)
     if not target.is_stream:
         check_free_space(target.path, sum(path.stat().st_size for path in source.files))
-    return Checked(config, target, source, text_columns, directory, output_format, rejects)
+    return CheckedJob(config, target, source, text_columns, directory, output_format, rejects)
 
 
 def _output_format(config: ScoreConfig, target: Location) -> FileFormat:

@@ -20,7 +20,7 @@ from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import ModelMetadata
 from scorer.errors import Busy, ConfigError, DataError, InputMissing, ModelError, OutputRefused, UsageError
-from scorer.scoring.preparation import Checked
+from scorer.scoring.preparation import CheckedJob
 from scorer.stores.workspace import Workspace
 from tests.scoring.files import read, write
 from tests.scoring.oracle import Oracle, assert_answers, mixed_texts
@@ -535,7 +535,7 @@ def test_a_model_that_takes_the_place_of_another_meanwhile_is_not_used(tmp_path,
     first, second = tiny_model("bert"), tiny_model("roberta")
     latest = tmp_path / "latest"
     latest.symlink_to(first)
-    read = Checked.read
+    read = CheckedJob.read
 
     def slowly(self):
         latest.unlink()
@@ -543,7 +543,7 @@ def test_a_model_that_takes_the_place_of_another_meanwhile_is_not_used(tmp_path,
         return read(self)
 
     expected = scorer.score(source, tmp_path / "first.parquet", model=str(first))
-    monkeypatch.setattr(Checked, "read", slowly)
+    monkeypatch.setattr(CheckedJob, "read", slowly)
     summary = scorer.score(source, tmp_path / "out.parquet", model=str(latest))
     assert summary.statuses == expected.statuses
     one, other = (pq.read_table(tmp_path / name) for name in ("first.parquet", "out.parquet"))
