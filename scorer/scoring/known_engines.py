@@ -20,6 +20,7 @@ from typing import Any
 from scorer.classifier.directory import ModelDirectory
 from scorer.classifier.engine import Engine
 from scorer.config import FrameConfig
+from scorer.stores.known_hashes import is_ours, user_cache
 from scorer.version import __version__
 
 _LIBRARIES = ("torch", "transformers", "tokenizers", "numpy", "openvino")
@@ -36,7 +37,7 @@ class KnownEngine:
     """
 
     def __init__(self, config: FrameConfig, directory: ModelDirectory, *, folder: Path | None = None) -> None:
-        self._entry = _entry(config, directory, folder or _of_user())
+        self._entry = _entry(config, directory, folder or user_cache("engines"))
 
     def recall(self) -> Engine | None:
         """The engine; None where nobody knows."""
@@ -58,16 +59,8 @@ class KnownEngine:
             beside.replace(self._entry)
 
 
-def _of_user() -> Path | None:
-    """In $XDG_CACHE_HOME/scorer, else ~/.cache/scorer; None without HOME."""
-    named, home = os.environ.get("XDG_CACHE_HOME", ""), os.environ.get("HOME", "")
-    if Path(named).is_absolute():
-        return Path(named, "scorer", "engines")
-    return Path(home, ".cache", "scorer", "engines") if Path(home).is_absolute() else None
-
-
 def _entry(config: FrameConfig, directory: ModelDirectory, folder: Path | None) -> Path | None:
-    if folder is None:
+    if folder is None or not is_ours(folder):
         return None
     decisive = {
         "asked": [config.device, config.precision, config.backend, config.max_length, config.batch_tokens],

@@ -42,10 +42,7 @@ class KnownHashes:
     def of_user(cls) -> KnownHashes:
         """Those of this user: in $XDG_CACHE_HOME/scorer, else ~/.cache/scorer; none without HOME. A folder that
         somebody else can write into is not used: a forged entry would vouch for a file."""
-        named, home = os.environ.get("XDG_CACHE_HOME", ""), os.environ.get("HOME", "")
-        if Path(named).is_absolute():
-            return cls(Path(named, "scorer", "hashes"))
-        return cls(Path(home, ".cache", "scorer", "hashes") if Path(home).is_absolute() else None)
+        return cls(user_cache("hashes"))
 
     def hash_of(self, path: Path, kind: str, compute: Callable[[BufferedReader], str]) -> str:
         """What `compute` makes of the bytes of `path`, or made of them before under the same `kind`.
@@ -73,7 +70,7 @@ class KnownHashes:
 
     def _entry(self, path: Path, kind: str) -> Path | None:
         """Where the hash of `path` is kept: one place a path, so that what it was before makes room."""
-        if self.folder is None or not _is_ours(self.folder):
+        if self.folder is None or not is_ours(self.folder):
             return None
         name = hashlib.blake2b(os.fsencode(path.absolute()) + b"\0" + kind.encode(), digest_size=16).hexdigest()
         return self.folder / name[:2] / name[2:]
@@ -132,7 +129,7 @@ def _sealed(identity: str, found: str) -> bytes:
     return content + hashlib.blake2b(content, digest_size=16).hexdigest().encode()
 
 
-def _is_ours(folder: Path) -> bool:
+def is_ours(folder: Path) -> bool:
     """Whether nobody else can write into `folder`, if it is there."""
     try:
         status = folder.stat()
@@ -141,3 +138,12 @@ def _is_ours(folder: Path) -> bool:
     except OSError:
         return False
     return status.st_uid == os.geteuid() and not status.st_mode & 0o022
+
+
+def user_cache(what: str) -> Path | None:
+    """The folder for `what` is kept for this user: in $XDG_CACHE_HOME/scorer, else ~/.cache/scorer; None without
+    HOME."""
+    named, home = os.environ.get("XDG_CACHE_HOME", ""), os.environ.get("HOME", "")
+    if Path(named).is_absolute():
+        return Path(named, "scorer", what)
+    return Path(home, ".cache", "scorer", what) if Path(home).is_absolute() else None
