@@ -24,7 +24,8 @@ _ARROW_TYPES: Final[dict[Kind, pa.DataType]] = {
     "capital bool": pa.bool_(),
 }
 _SPELLINGS: Final[dict[Kind, bytes]] = {"bare float": BARE_INTEGRALS, "capital bool": CAPITALS}
-_BOOLS: Final[dict[Kind, pa.Array]] = {"bool": pa.array(["true", "false"]), "capital bool": pa.array(["True", "False"])}
+# Arrays only where they are needed: the first that pyarrow makes of a list imports pandas.
+_BOOLS: Final[dict[Kind, list[str]]] = {"bool": ["true", "false"], "capital bool": ["True", "False"]}
 # Below this, every integer is a float64 that is written with the same digits.
 _EXACT: Final = 2**53
 # In order of preference: a column that could be several becomes the first.
@@ -78,7 +79,7 @@ def convert(values: pa.Array, kind: Kind | None) -> pa.Array:
 
 def _survivors(values: pa.Array, kinds: Sequence[Kind]) -> list[Kind]:
     """Those of `kinds` in which every one of `values` (string, no nulls) comes back as the same text."""
-    found: set[Kind] = {kind for kind in kinds if kind in _BOOLS and pc.all(pc.is_in(values, _BOOLS[kind])).as_py()}
+    found: set[Kind] = {kind for kind in kinds if kind in _BOOLS and pc.all(pc.is_in(values, pa.array(_BOOLS[kind]))).as_py()}
     if "int" in kinds and (integers := _integers(values)) is not None:
         found.add("int")
         extremes = pc.min_max(integers).as_py()
