@@ -79,7 +79,9 @@ def convert(values: pa.Array, kind: Kind | None) -> pa.Array:
 
 def _survivors(values: pa.Array, kinds: Sequence[Kind]) -> list[Kind]:
     """Those of `kinds` in which every one of `values` (string, no nulls) comes back as the same text."""
-    found: set[Kind] = {kind for kind in kinds if kind in _BOOLS and pc.all(pc.is_in(values, pa.array(_BOOLS[kind]))).as_py()}
+    found: set[Kind] = {
+        kind for kind in kinds if kind in _BOOLS and pc.all(pc.is_in(values, pa.array(_BOOLS[kind]))).as_py()
+    }
     if "int" in kinds and (integers := _integers(values)) is not None:
         found.add("int")
         extremes = pc.min_max(integers).as_py()
