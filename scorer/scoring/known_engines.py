@@ -13,6 +13,7 @@ import json
 import os
 import platform
 from dataclasses import asdict
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ def _entry(config: FrameConfig, directory: ModelDirectory, folder: Path | None) 
     decisive = {
         "asked": [config.device, config.precision, config.backend, config.max_length, config.batch_tokens],
         "model": directory.fingerprint,
-        "versions": {"scorer": __version__} | {name: _version(name) for name in _LIBRARIES},
+        "versions": {"scorer": __version__} | {name: library_version(name) for name in _LIBRARIES},
         "machine": _machine(),
         "environment": {name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)},
     }
@@ -73,7 +74,9 @@ def _entry(config: FrameConfig, directory: ModelDirectory, folder: Path | None) 
     return folder / f"{name}.json"
 
 
-def _version(library: str) -> str | None:
+@cache
+def library_version(library: str) -> str | None:
+    """The version of an installed `library`, which takes milliseconds to read; None where it is not installed."""
     try:
         return version(library)
     except PackageNotFoundError:

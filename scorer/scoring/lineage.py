@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from importlib.metadata import version
 from typing import Any
 
 from scorer.classifier.decision import Decision
@@ -19,6 +18,7 @@ from scorer.classifier.long_text import LongText
 from scorer.config import FrameConfig, identity
 from scorer.records.job import JobSpec, ModelRecord
 from scorer.records.lineage import Lineage
+from scorer.scoring.known_engines import library_version
 from scorer.scoring.preparation import CheckedJob
 from scorer.version import __version__
 
@@ -30,7 +30,7 @@ _OUTPUT_LIBRARIES = ("numpy", "pyarrow")
 
 
 def _versions(libraries: tuple[str, ...], engine: Engine) -> dict[str, str]:
-    return {name: version(name) for name in libraries + _ENGINE_LIBRARIES.get(engine.backend, ())}
+    return {name: library_version(name) or "" for name in libraries + _ENGINE_LIBRARIES.get(engine.backend, ())}
 
 
 def describe_job(checked: CheckedJob, engine: Engine, *, labels: LabelSet, decision: Decision) -> Lineage:
