@@ -14,10 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.metrics.classification import macro_f1
+from scorer.metrics.classification import macro_f1, micro_f1, ordinal_figures
 from scorer.metrics.mcnemar import mcnemar_p_value
-from scorer.metrics.multilabel import micro_f1
-from scorer.metrics.ordinal import ordinal_figures
 from scorer.scoring.answers import Answers
 
 _TOP = 20

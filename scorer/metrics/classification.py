@@ -1,6 +1,7 @@
 """How good predictions are: accuracy, F1, confusion and likelihood, with calibration beside them.
 
-Pure functions on arrays; knows no file or trainer.
+Of rows that may have several labels each (row, label) is an event, and each row a set. Of labels that are numbers there
+is also how far off an answer is. Pure functions on arrays.
 """
 
 from __future__ import annotations
@@ -14,9 +15,7 @@ from numpy.typing import NDArray
 
 from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet, Targets
-from scorer.metrics import multilabel
 from scorer.metrics.calibration import Bin, brier_score, expected_calibration_error, reliability
-from scorer.metrics.ordinal import ordinal_figures
 
 
 @dataclass(frozen=True)
@@ -138,17 +137,17 @@ def _measure_multi(
     """`measure` where each (row, label) is an event: its probability and whether the label is there."""
     probabilities = decision.probabilities(logits)
     chosen = decision.chosen(probabilities)
-    hits, alarms, misses = counts = multilabel.binary_counts(targets, chosen)
+    hits, alarms, misses = counts = binary_counts(targets, chosen)
     measured = _label_metrics(labels, hits, predicted=hits + alarms, support=hits + misses)
     bins = reliability(probabilities.ravel(), targets.ravel() > 0)
     return Metrics(
         rows=len(targets),
-        accuracy=multilabel.exact_match(targets, chosen),
+        accuracy=exact_match(targets, chosen),
         macro_f1=macro_f1(hits, predicted=hits + alarms, support=hits + misses),
-        nll=float(multilabel.binary_nll(decision.scaled(logits), targets).mean()),
+        nll=float(binary_nll(decision.scaled(logits), targets).mean()),
         ece=expected_calibration_error(bins),
         brier=float(((probabilities - targets) ** 2).mean()),
-        more={"micro_f1": multilabel.micro_f1(counts)},
+        more={"micro_f1": micro_f1(counts)},
         labels=measured,
         reliability=bins,
         confusion=None,
@@ -215,3 +214,58 @@ def _ratios(
 
 def _ratio(numerator: NDArray[np.int64], denominator: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.divide(numerator, denominator, out=np.zeros(len(numerator)), where=denominator > 0)
+
+
+def binary_nll(logits: NDArray[np.floating[Any]], targets: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+    """The negative log-likelihood in nats of each event, (n, labels) float64: -log sigmoid(logit) where the label is
+    there, -log(1 - sigmoid(logit)) where it is not."""
+    # log(1 + exp(-x)) without overflow, x being the logit turned towards the truth.
+    return np.asarray(np.logaddexp(0.0, -np.where(targets > 0, 1.0, -1.0) * logits.astype(np.float64)))
+
+
+def binary_counts(targets: NDArray[np.integer[Any]], chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Hits, false alarms and misses of each label, (3, labels) int64, of `chosen` (n, labels) against `targets`."""
+    true = targets > 0
+    counts = [(true & chosen).sum(axis=0), (~true & chosen).sum(axis=0), (true & ~chosen).sum(axis=0)]
+    return np.array(counts, np.int64)
+
+
+def exact_match(targets: NDArray[np.integer[Any]], chosen: NDArray[np.bool_]) -> float:
+    """The share of rows whose labels are all right."""
+    return float(((targets > 0) == chosen).all(axis=1).mean())
+
+
+def micro_f1(counts: NDArray[np.int64]) -> float:
+    """F1 of all events together, by the `counts` (3, labels) of `binary_counts`; 0 without any label."""
+    hits, alarms, misses = (int(count) for count in counts.sum(axis=1))
+    return 2 * hits / max(2 * hits + alarms + misses, 1)
+
+
+def ordinal_figures(confusion: NDArray[np.int64], values: NDArray[np.float64]) -> dict[str, float]:
+    """Figures by name, of `confusion` (labels, labels) counts of (true, predicted) and the labels' numbers `values`.
+
+    mean_absolute_error       mean distance of the answer's number from the true one
+    quadratic_weighted_kappa  agreement beyond chance, by squared distance: see `quadratic_weighted_kappa`
+    within_one                share of answers at most one place of the ordered labels away
+    """
+    total = confusion.sum()
+    rank = values.argsort().argsort()
+    distances = np.abs(values[:, None] - values)
+    near = np.abs(rank[:, None] - rank) <= 1
+    return {
+        "mean_absolute_error": float((confusion * distances).sum() / total),
+        "quadratic_weighted_kappa": quadratic_weighted_kappa(confusion, values),
+        "within_one": float(confusion[near].sum() / total),
+    }
+
+
+def quadratic_weighted_kappa(confusion: NDArray[np.int64], values: NDArray[np.float64]) -> float:
+    """1 - observed / expected disagreement, where a disagreement weighs the squared distance of the numbers `values`
+    (Cohen 1968, "Weighted kappa"); 1 is agreement, 0 what chance gives with the same marginals.
+
+    Where all rows are and are called one label, no disagreement was possible: 1.
+    """
+    weights = (values[:, None] - values) ** 2
+    expected = np.outer(confusion.sum(axis=1), confusion.sum(axis=0)) / confusion.sum()
+    possible = (weights * expected).sum()
+    return float(1.0 - (weights * confusion).sum() / possible) if possible else 1.0

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from scorer.classifier.confidence import scaled
 from scorer.classifier.labels import Targets
 from scorer.classifier.metadata import MOST_EXPONENT
-from scorer.metrics.classification import log_softmax, negative_log_likelihood
-from scorer.metrics.multilabel import binary_nll
+from scorer.metrics.classification import binary_nll, log_softmax, negative_log_likelihood
 
 COLDEST, HOTTEST = 0.25, 20.0
 LEAST_EXPONENT = 0.5
