@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scorer.evaluation.findings import Findings
+from scorer.metrics.classification import describe
 from scorer.metrics.thresholds import LEAST_ROWS, Threshold
-from scorer.metrics.words import describe
 
 _MOST_SLICES = 10
 # Of ten data sets in wide use the worst has about 10 % (Northcutt et al. 2021, "Pervasive Label Errors in Test Sets").

@@ -1,4 +1,4 @@
-"""How good predictions are: accuracy, F1, confusion and likelihood, with calibration beside them.
+"""How good predictions are: accuracy, F1, confusion and likelihood, with calibration beside them; as figures and in words.
 
 Of rows that may have several labels each (row, label) is an event, and each row a set. Of labels that are numbers there
 is also how far off an answer is. Pure functions on arrays.
@@ -6,7 +6,7 @@ is also how far off an answer is. Pure functions on arrays.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet, Targets
 from scorer.metrics.calibration import Bin, brier_score, expected_calibration_error, reliability
+
+_MOST_LABELS_TOLD = 30
 
 
 @dataclass(frozen=True)
@@ -269,3 +271,25 @@ def quadratic_weighted_kappa(confusion: NDArray[np.int64], values: NDArray[np.fl
     expected = np.outer(confusion.sum(axis=1), confusion.sum(axis=0)) / confusion.sum()
     possible = (weights * expected).sum()
     return float(1.0 - (weights * confusion).sum() / possible) if possible else 1.0
+
+
+def describe(metrics: Metrics, raw: Metrics) -> Iterator[str]:
+    """A line a label, the weakest first, then all rows, then how honest confidences are after (`metrics`) and before
+    calibration (`raw`)."""
+    met = [label for label in metrics.labels if label.occurs]
+    for label in sorted(met, key=lambda label: label.f1)[:_MOST_LABELS_TOLD]:
+        yield (
+            f"label {label.name}: precision {label.precision:.3f}, recall {label.recall:.3f}, F1 {label.f1:.3f}, "
+            f"{label.support} rows"
+        )
+    if (hidden := len(met) - _MOST_LABELS_TOLD) > 0:
+        yield f"and {hidden} labels with a higher F1"
+    if absent := len(metrics.labels) - len(met):
+        yield f"and {absent} labels that no row has and the model never gives"
+    more = "".join(f", {name.replace('_', ' ')} {value:.4f}" for name, value in metrics.more.items())
+    accuracy = "exact match" if metrics.confusion is None else "accuracy"
+    yield f"{accuracy} {metrics.accuracy:.4f}, macro F1 {metrics.macro_f1:.4f}{more} on {metrics.rows} rows"
+    yield (
+        f"calibration error {metrics.ece:.4f} (uncalibrated {raw.ece:.4f}), negative log-likelihood {metrics.nll:.4f} "
+        f"({raw.nll:.4f})"
+    )

@@ -17,7 +17,7 @@ from scorer.classifier.long_text import LongText
 from scorer.config import FitConfig
 from scorer.errors import UsageError
 from scorer.examples.label_options import LabelOptions
-from scorer.metrics.words import describe
+from scorer.metrics.classification import describe
 from scorer.runs.console import Console
 from scorer.stores.checks import Inputs
 from scorer.training.data import TrainingData, load_data
