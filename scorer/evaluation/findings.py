@@ -19,8 +19,7 @@ from scorer.evaluation.label_errors import LabelErrors, find_label_errors
 from scorer.evaluation.predictions import Predictions
 from scorer.examples.reading import Examples
 from scorer.metrics.classification import Metrics, measure
-from scorer.metrics.rows import Judged, judge
-from scorer.metrics.slices import Slice, slices
+from scorer.metrics.judged_rows import Judged, Slice, judge, slices
 from scorer.metrics.thresholds import (
     TARGETS,
     LabelThreshold,

@@ -1,4 +1,4 @@
-"""How good predictions are: accuracy, F1, confusion and likelihood, with calibration beside them; as figures and in words.
+"""How good predictions are, as figures and in words: accuracy, F1, confusion, likelihood, with calibration beside them.
 
 Of rows that may have several labels each (row, label) is an event, and each row a set. Of labels that are numbers there
 is also how far off an answer is. Pure functions on arrays.

@@ -11,7 +11,7 @@ from typing import Any
 
 from scorer.classifier.decision import Decision
 from scorer.metrics.classification import Metrics
-from scorer.metrics.slices import Slice
+from scorer.metrics.judged_rows import Slice
 from scorer.metrics.thresholds import LabelThreshold, Threshold
 from scorer.reports.answers import slice_section, threshold_section
 from scorer.reports.confusion import confusion_section

@@ -13,7 +13,7 @@ from scorer.classifier.decision import Decision
 from scorer.classifier.long_text import LongText
 from scorer.classifier.profile import Profile
 from scorer.metrics.classification import Metrics
-from scorer.metrics.slices import Slice
+from scorer.metrics.judged_rows import Slice
 from scorer.metrics.thresholds import LabelThreshold, Threshold
 from scorer.reports.answers import slice_section, threshold_section
 from scorer.reports.confusion import confusion_section

@@ -27,7 +27,7 @@ from scorer.classifier.tokenization import TextEncoder
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, DeviceError, from_os_error
 from scorer.metrics.classification import Metrics, measure
-from scorer.metrics.rows import judge
+from scorer.metrics.judged_rows import judge
 from scorer.runs.console import Console
 from scorer.runs.memory import peak_memory_mib
 from scorer.runs.signals import StopSignals

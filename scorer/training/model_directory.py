@@ -27,7 +27,7 @@ from scorer.classifier.metadata import ModelMetadata
 from scorer.classifier.profile import Profile
 from scorer.config import FitConfig, material
 from scorer.metrics.classification import Metrics
-from scorer.metrics.rows import Judged
+from scorer.metrics.judged_rows import Judged
 from scorer.reports.fit_page import Report
 from scorer.reports.learning import Evaluation, SeedFigures
 from scorer.training.data import TrainingData

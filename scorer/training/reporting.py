@@ -14,8 +14,7 @@ from scorer.classifier.labels import LabelSet, Targets
 from scorer.classifier.metadata import ModelMetadata
 from scorer.examples.targets import label_counts
 from scorer.metrics.classification import Metrics
-from scorer.metrics.rows import Judged
-from scorer.metrics.slices import slices
+from scorer.metrics.judged_rows import Judged, slices
 from scorer.metrics.thresholds import coverage_table, label_threshold_table
 from scorer.reports.findings import Remark
 from scorer.reports.fit_page import Report

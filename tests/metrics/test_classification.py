@@ -1,4 +1,4 @@
-"""Metrics of one label a row, of several and of numbers, against scikit-learn and against loops; and what is said of them."""
+"""Metrics of one label a row, of several and of numbers, against scikit-learn and loops; and what is said of them."""
 
 from __future__ import annotations
 

@@ -11,8 +11,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from scorer.classifier.decision import Decision
-from scorer.metrics.rows import Judged, judge
-from scorer.metrics.slices import slices, wilson_upper
+from scorer.metrics.judged_rows import Judged, judge, slices, wilson_upper
 
 
 def judged(n: int = 400, labels: int = 3, seed: int = 0) -> Judged:
