@@ -1,13 +1,13 @@
-"""Two models' answers to the same rows, added up window by window.
+"""Two models' answers to the same rows, added up window by window; and whether one is better or was lucky.
 
-Owns what counts as a change, and the figures of both models where labels are known. Labels are matched by their names,
-so models with different label sets can be compared. Does not know models or files; what is kept is bounded by the
-number of labels.
+A change is a row whose label, score or abstention differs. Labels are matched by their names, so models with different
+label sets can be compared. What is kept is bounded by the number of labels.
 """
 
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.metrics.classification import macro_f1, micro_f1, ordinal_figures
-from scorer.metrics.mcnemar import mcnemar_p_value
 from scorer.scoring.answers import Answers
 
 _TOP = 20
 _BINS = 15
 # Which of the models abstains from a row: that is how `_pairs` is ordered.
 _ABSTAINS = (None, "new", "old", "both")
+# Above so many rows the exact sum is long, and the approximation as good.
+_MOST_EXACT = 1000
 
 
 class Quality:
@@ -225,3 +226,19 @@ class Comparison:
 def _abstains(old: Answers, new: Answers) -> NDArray[np.int64]:
     """Who abstains from each row, places in `_ABSTAINS` (n,)."""
     return (2 * old.abstained + new.abstained).astype(np.int64)
+
+
+def mcnemar_p_value(only_first: int, only_second: int) -> float:
+    """The two-sided p-value of McNemar's test (McNemar 1947): how probable a difference as large is when both models
+    are equally good. `only_first` rows are right by the first model alone, `only_second` by the second alone.
+
+    Exact, by the binomial distribution; above a thousand such rows by the chi-squared distribution with one degree of
+    freedom and the continuity correction of Edwards 1948.
+    """
+    rows = only_first + only_second
+    fewer = min(only_first, only_second)
+    if rows <= _MOST_EXACT:
+        tail = sum(math.comb(rows, count) for count in range(fewer + 1))
+        return min(1.0, 2 * tail / float(2**rows))
+    statistic = max(0.0, abs(only_first - only_second) - 1.0) ** 2 / rows
+    return math.erfc(math.sqrt(statistic / 2.0))

@@ -1,4 +1,4 @@
-"""Changes and figures, added up in parts, against a slow count over all rows and scikit-learn."""
+"""Changes and figures, added up in parts, against a slow count over all rows, scikit-learn and scipy."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, f1_score
 
 from scorer.classifier.labels import LabelSet
-from scorer.evaluation.comparison import Comparison
+from scorer.evaluation.comparison import Comparison, mcnemar_p_value
 from scorer.metrics.classification import measure
-from scorer.metrics.mcnemar import mcnemar_p_value
 from scorer.scoring.answers import Answers
 from scorer.scoring.status import Status
 
@@ -178,3 +178,15 @@ def test_an_abstention_of_one_model_is_a_change():
 def test_nothing_to_compare():
     summary = Comparison(NAMES, multi=False).as_dict()
     assert (summary["changed_share"], summary["mean_confidence_change"], summary["changes"]) == (0.0, None, [])
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 0), (1, 0), (5, 5), (3, 12), (30, 12), (480, 520)])
+def test_it_is_the_binomial_test_of_the_rows_that_one_model_alone_has_right(first, second):
+    expected = binomtest(first, first + second).pvalue if first + second else 1.0
+    assert mcnemar_p_value(first, second) == pytest.approx(expected)
+    assert mcnemar_p_value(second, first) == mcnemar_p_value(first, second)
+
+
+@pytest.mark.parametrize(("first", "second"), [(600, 600), (2000, 2100), (700, 560)])
+def test_many_rows_are_approximated(first, second):
+    assert mcnemar_p_value(first, second) == pytest.approx(binomtest(first, first + second).pvalue, rel=0.02, abs=1e-3)
