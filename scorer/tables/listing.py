@@ -27,13 +27,27 @@ Partition = tuple[tuple[str, str | None], ...]
 
 @dataclass(frozen=True)
 class Unread:
-    """The `names` of what lies in a location beside its data and is read by nobody."""
+    """The `names` of what lies in a location beside its data and is read by nobody, and `links`, those of links to data
+    that is read under its own name."""
 
     location: str = ""
     names: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
 
     def warnings(self) -> tuple[str, ...]:
-        """A line for a person, if there is anything."""
+        """Lines for a person, if there is anything."""
+        return (*self._of_names(), *self._of_links())
+
+    def _of_links(self) -> tuple[str, ...]:
+        if not self.links:
+            return ()
+        more = f" and {len(self.links) - _SHOWN} more" if len(self.links) > _SHOWN else ""
+        return (
+            f"{self.location}: {', '.join(self.links[:_SHOWN])}{more}: not read a second time, being a link to a file "
+            "that is read under its own name",
+        )
+
+    def _of_names(self) -> tuple[str, ...]:
         if not self.names:
             return ()
         more = f" and {len(self.names) - _SHOWN} more" if len(self.names) > _SHOWN else ""
@@ -45,7 +59,8 @@ class Unread:
 
     def as_dict(self) -> dict[str, Any]:
         """How many there are, and the names of the first."""
-        return {"count": len(self.names), "first": list(self.names[:_SHOWN])}
+        names = (*self.names, *self.links)
+        return {"count": len(names), "first": list(names[:_SHOWN])}
 
 
 @dataclass(frozen=True)
@@ -93,7 +108,9 @@ def _in_folder(folder: Path, location: str, *, any_ending: bool) -> Listing:
     if not files:
         found = f"; it holds {len(unread)} other files, such as {unread[0]}" if unread else ""
         raise InputMissing(f"{location}: the folder holds no data file ({' '.join(endings())}){found}")
-    return Listing(tuple(files), _partitions(files, folder), Unread(location, tuple(unread)))
+    files, links = _once(files, folder)
+    names = tuple(str(link.relative_to(folder)) for link in links)
+    return Listing(tuple(files), _partitions(files, folder), Unread(location, tuple(unread), names))
 
 
 def _matching(pattern: str) -> Listing:
@@ -104,7 +121,22 @@ def _matching(pattern: str) -> Listing:
         raise InputMissing(f"{pattern}: no file matches")
     # With ** a folder is matched beside the files in it.
     rest = [] if "**" in pattern else [f"{file}/" for file in named if file.is_dir() and _visible(file.name)]
-    return Listing(tuple(files), _partitions(files, _fixed(pattern)), Unread(pattern, tuple(rest)))
+    root = _fixed(pattern)
+    files, links = _once(files, root)
+    return Listing(tuple(files), _partitions(files, root), Unread(pattern, tuple(rest), tuple(map(str, links))))
+
+
+def _once(files: list[Path], root: Path) -> tuple[list[Path], list[Path]]:
+    """`files`, which lie beneath `root`, without links to others of them; and these links.
+
+    The rows of a file would else come twice: `latest.csv` links to the newest. Where several links lead to what is not
+    read under a name of its own, all are kept: a store of contents has one file for two that are equal.
+    """
+    plain = {file: root.resolve() / file.relative_to(root) for file in files}
+    real = {file: file.resolve() for file in files}
+    own = {real[file] for file in files if real[file] == plain[file]}
+    links = [file for file in files if real[file] in own and real[file] != plain[file]]
+    return [file for file in files if file not in set(links)], links
 
 
 def _fixed(pattern: str) -> Path:

@@ -13,8 +13,11 @@ import base64
 import json
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from scorer.errors import DataError
 
 SPELLING: Final = b"scorer.spelling"
 """Key of the field metadata that say how the column was spelt as text, where that is not our own way."""
@@ -25,12 +28,17 @@ LINE: Final = b"scorer.line"
 but for those whose metadata have the key `IN_LINE`."""
 IN_LINE: Final = b"scorer.in_line"
 
+_TICKS: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+# Arrow writes the years from -32767 to 32767.
+_FARTHEST_SECONDS: Final = 30_000 * 365 * 86_400
+_FAR: Final = "a date or time in it is so far away that text cannot tell it; write Parquet or Arrow"
+
 # Between these Arrow writes no exponent, and neither does Python; elsewhere they differ.
 _PLAIN_FROM, _PLAIN_TO = 1e-4, 1e10
 
 
 def text_of(array: pa.Array, field: pa.Field) -> pa.Array:
-    """The values of `array` (of `field`) as strings; null stays null."""
+    """The values of `array` (of `field`) as strings; null stays null. DataError for a time that text cannot tell."""
     kind = array.type
     spelling = (field.metadata or {}).get(SPELLING)
     if isinstance(array, pa.ExtensionArray):
@@ -50,13 +58,18 @@ def text_of(array: pa.Array, field: pa.Field) -> pa.Array:
         return pa.array(_base64(array), pa.string())
     if pa.types.is_timestamp(kind):
         return _iso(array)
+    if pa.types.is_date(kind) or pa.types.is_time(kind):
+        return _told(pc.cast(array, pa.string()))
     if kind == pa.month_day_nano_interval():
         return pa.array([None if value is None else json_text(list(value)) for value in array.to_pylist()], pa.string())
     return pc.cast(array, pa.string())
 
 
 def json_values(array: pa.Array) -> list[Any]:
-    """The values of `array` as what `json.dumps` takes without loss: text for times, decimals and bytes."""
+    """The values of `array` as what `json.dumps` takes without loss: text for times, decimals and bytes.
+
+    DataError for a time that text cannot tell.
+    """
     kind = array.type
     if isinstance(array, pa.ExtensionArray):
         return json_values(array.storage)
@@ -136,10 +149,37 @@ def _base64(array: pa.Array) -> list[str | None]:
 
 def _iso(array: pa.Array) -> pa.Array:
     """`2024-05-01T12:00:00.000`; a zoned time has its offset, `+02:00`."""
-    text = pc.replace_substring(pc.cast(array, pa.string()), " ", "T", max_replacements=1)
+    text = pc.replace_substring(_told(pc.cast(array, pa.string())), " ", "T", max_replacements=1)
     if array.type.tz is None:
         return text
-    return pc.replace_substring_regex(text, r"([+-]\d\d)(\d\d)$", r"\1:\2")
+    text = pc.replace_substring_regex(text, r"([+-]\d\d)(\d\d)$", r"\1:\2")
+    return _with_seconds_of_offsets(text, array)
+
+
+def _told(text: pa.Array) -> pa.Array:
+    """`text` as Arrow writes dates and times; DataError where it says that there is none for a value."""
+    if pc.any(pc.starts_with(text, "<")).as_py():
+        raise DataError(_FAR)
+    return text
+
+
+def _with_seconds_of_offsets(text: pa.Array, array: pa.Array) -> pa.Array:
+    """`text` of zoned times with whole offsets: before there were time zones, clocks went by the sun, and Arrow leaves
+    out the seconds (`+00:53:28`). DataError for a time whose local one is beyond what its type can hold."""
+    utc = pc.fill_null(array.cast(pa.int64()), 0).to_numpy()
+    local = pc.fill_null(pc.local_timestamp(array).cast(pa.int64()), 0).to_numpy()
+    ticks = _TICKS[array.type.unit]
+    offsets = local - utc
+    # A sum beyond 64 bits begins again at the other end; so does the difference, which is right all the same.
+    wrapped = (local < utc) != (offsets < 0)
+    # Arrow makes hours of years that it cannot write.
+    if wrapped.any() or (np.abs(utc // ticks) > _FARTHEST_SECONDS).any():
+        raise DataError(_FAR)
+    odd = offsets % (60 * ticks) != 0
+    if not odd.any():
+        return text
+    seconds = pa.array([f":{abs(int(offset)) // ticks % 60:02}" if offset % (60 * ticks) else "" for offset in offsets])
+    return pc.binary_join_element_wise(text, seconds, "")
 
 
 def _json_structs(array: pa.Array) -> list[Any]:

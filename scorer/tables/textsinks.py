@@ -6,8 +6,9 @@ Owns quoting. What a value says as text, `rendering` knows.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import Final, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,8 @@ import pyarrow.compute as pc
 from scorer.errors import DataError, shown
 from scorer.tables.rendering import IN_LINE, LINE, json_text, json_values, repeated_field, text_of
 from scorer.tables.streams import Compression, Output
+
+Values = TypeVar("Values")
 
 _ROWS: Final = 8192
 _BOM: Final = "\ufeff"
@@ -78,7 +81,7 @@ class DelimitedSink(_TextSink):
 
     def _text(self, table: pa.Table) -> pa.Buffer:
         fields = [
-            self._quoted(text_of(_one_chunk(column), field).cast(pa.large_string()))
+            self._quoted(_named(field.name, partial(text_of, field=field), column).cast(pa.large_string()))
             for column, field in zip(table.columns, self._schema, strict=True)
         ]
         null = pa.scalar("", pa.large_string())
@@ -111,7 +114,7 @@ class JsonLinesSink(_TextSink):
         self._spelt = any(field.type == pa.json_() for field in schema)
 
     def _text(self, table: pa.Table) -> bytes:
-        columns = [_one_chunk(table.column(at)) for at in self._added]
+        columns = [table.column(at) for at in self._added]
         names = [table.column_names[at] for at in self._added]
         objects = self._objects(names, columns)
         if self._line is not None:
@@ -119,10 +122,11 @@ class JsonLinesSink(_TextSink):
             objects = (_joined(line, added) for line, added in zip(lines, objects, strict=True))
         return "".join(f"{line}\n" for line in objects).encode()
 
-    def _objects(self, names: list[str], columns: list[pa.Array]) -> Iterator[str]:
+    def _objects(self, names: list[str], columns: list[pa.ChunkedArray]) -> Iterator[str]:
         """The rows of `columns` as JSON."""
         if not self._spelt:
-            rows = zip(*map(json_values, columns), strict=True)
+            values = (_named(name, json_values, column) for name, column in zip(names, columns, strict=True))
+            rows = zip(*values, strict=True)
             return (json_text(dict(zip(names, row, strict=True))) for row in rows)
         keys = [json_text(name) for name in names]
         texts = [_spelt(name, column) for name, column in zip(names, columns, strict=True)]
@@ -138,12 +142,21 @@ def _joined(line: str, added: str) -> str:
     return f"{begin}{'' if begin.endswith('{') else ','}{added[1:]}"
 
 
-def _spelt(name: str, column: pa.Array) -> list[str]:
+def _named(name: str, work: Callable[[pa.Array], Values], column: pa.ChunkedArray) -> Values:
+    """`work` of the values of `column`; a DataError says which column it is."""
+    values = _one_chunk(column)
+    try:
+        return work(values)
+    except DataError as error:
+        raise DataError(f"column {shown(name)}: {error}") from error
+
+
+def _spelt(name: str, column: pa.ChunkedArray) -> list[str]:
     """The values of `column` as JSON; DataError where one of a column of JSON is none."""
     if column.type != pa.json_():
-        return [json_text(value) for value in json_values(column)]
+        return [json_text(value) for value in _named(name, json_values, column)]
     try:
-        return [_one_line(value) for value in column.storage.to_pylist()]
+        return [_one_line(value) for value in _one_chunk(column).storage.to_pylist()]
     except ValueError as error:
         raise DataError(
             f"column {shown(name)}: its type says JSON, and a value is none; write Parquet or Arrow"

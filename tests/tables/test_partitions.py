@@ -201,3 +201,40 @@ def test_a_folder_without_data_says_what_it_holds(tmp_path: Path) -> None:
     pq.write_table(pa.table({"t": ["a"]}), tmp_path / "part-00000")
     assert read(tmp_path / "part-00000").num_rows == 1
     assert Source.open(str(tmp_path), input_format="parquet").files == (tmp_path / "part-00000",)
+
+
+# Links.
+
+
+@pytest.mark.parametrize("location", ["", "*.csv", "**/*.csv"])
+def test_a_link_to_a_file_that_is_read_anyway_is_not_read_again(location: str, tmp_path: Path) -> None:
+    put(tmp_path / "real" / "a.csv", [{"t": "a"}])
+    put(tmp_path / "real" / "b.csv", [{"t": "b"}])
+    (tmp_path / "real" / "latest.csv").symlink_to("b.csv")
+    (tmp_path / "named").symlink_to("real")  # a link on the way to all of them changes nothing
+    source = Source.open(str(tmp_path / "named" / location))
+    assert [path.name for path in source.files] == ["a.csv", "b.csv"]
+    (warning,) = source.unread.warnings()
+    assert "latest.csv: not read a second time, being a link" in warning
+    assert source.unread.as_dict()["count"] == 1
+    assert read(tmp_path / "named")["t"].to_pylist() == ["a", "b"]
+
+
+def test_a_pattern_does_not_go_round_in_circles(tmp_path: Path) -> None:
+    put(tmp_path / "day=1" / "a.csv", [{"t": "a"}])
+    put(tmp_path / "day=2" / "b.csv", [{"t": "b"}])
+    (tmp_path / "day=latest").symlink_to("day=2")
+    (tmp_path / "loop").symlink_to(".")
+    for pattern in ("day=*/*.csv", "**/*.csv"):
+        source = Source.open(str(tmp_path / pattern))
+        assert source.files == (tmp_path / "day=1" / "a.csv", tmp_path / "day=2" / "b.csv")
+        assert source.read(()).schema.field("day").type == pa.int64()
+
+
+def test_links_to_files_elsewhere_are_read(tmp_path: Path) -> None:
+    put(tmp_path / "store" / "x.csv", [{"t": "a"}])
+    for name in ("a.csv", "b.csv"):  # what a cache of the hub looks like, where two files are equal
+        (tmp_path / "in").mkdir(exist_ok=True)
+        (tmp_path / "in" / name).symlink_to(tmp_path / "store" / "x.csv")
+    assert read(tmp_path / "in")["t"].to_pylist() == ["a", "a"]
+    assert Source.open(str(tmp_path / "in")).unread.warnings() == ()

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scorer.errors import DataError
 from scorer.tables.rendering import float_text, json_text, json_values, text_of
 
 
@@ -30,6 +31,7 @@ def test_narrow_floats_are_written_shortest(values: list[float]) -> None:
     assert texts == [repr(float(str(np.float32(value)))) for value in values]
 
 
+SUN_TIME = "1874-12-07T19:33:28+00:53:28"
 NOON = datetime.datetime(2024, 5, 1, 12, tzinfo=datetime.UTC)
 
 
@@ -41,6 +43,10 @@ NOON = datetime.datetime(2024, 5, 1, 12, tzinfo=datetime.UTC)
         (pa.array([NOON], pa.timestamp("s", "Europe/Berlin")), ["2024-05-01T14:00:00+02:00"]),
         (pa.array([NOON], pa.timestamp("ms", "UTC")), ["2024-05-01T12:00:00.000Z"]),
         (pa.array([1], pa.timestamp("ns")), ["1970-01-01T00:00:00.000000001"]),
+        (
+            pa.array([0, None, -3 * 10**9], pa.timestamp("s", "Europe/Berlin")),
+            ["1970-01-01T01:00:00+01:00", None, SUN_TIME],
+        ),
         (pa.array([datetime.date(2024, 5, 1)]), ["2024-05-01"]),
         (pa.array([decimal.Decimal("1.50")]), ["1.50"]),
         (pa.array([b"\xff\x00", None]), ["/wA=", None]),
@@ -77,3 +83,43 @@ def test_text_of_each_type(array: pa.Array, texts: list[str | None]) -> None:
 def test_json_of_each_type(array: pa.Array, values: list[Any]) -> None:
     assert json_values(array) == values
     assert json.loads(json_text(json_values(array))) == values
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.datetimes(datetime.datetime(1, 1, 3), datetime.datetime(9999, 12, 29)),
+    st.sampled_from(["Europe/Berlin", "Africa/Monrovia", "Asia/Kolkata", "America/New_York", "+05:30", "UTC"]),
+)
+def test_zoned_times_read_back_as_the_same_instant(time: datetime.datetime, zone: str) -> None:
+    instant = time.replace(tzinfo=datetime.UTC)
+    (text,) = text_of(
+        pa.array([instant], pa.timestamp("us", zone)), pa.field("t", pa.timestamp("us", zone))
+    ).to_pylist()
+    assert datetime.datetime.fromisoformat(text) == instant
+
+
+DAY = 86_400
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([0, 2**31 - 1], pa.date32()),
+        ([2**61 // (1000 * DAY) * 1000 * DAY], pa.date64()),
+        ([DAY], pa.time32("s")),
+        ([-1], pa.time64("ns")),
+        ([2**62], pa.timestamp("us")),
+        ([-(2**62)], pa.timestamp("s")),
+        ([32_000 * 365 * DAY], pa.timestamp("s", "America/New_York")),
+        ([2**60], pa.timestamp("ms", "Europe/Berlin")),
+        ([2**63 - 1], pa.timestamp("ns", "Pacific/Kiritimati")),
+        ([-(2**63)], pa.timestamp("ns", "America/New_York")),
+    ],
+)
+def test_times_that_text_cannot_tell_are_refused(values: list[int], kind: pa.DataType) -> None:
+    array = pa.array(values, kind)
+    for nested in (array, pa.StructArray.from_arrays([array], ["t"])):
+        with pytest.raises(DataError, match="so far away"):
+            text_of(nested, pa.field("t", nested.type))
+    with pytest.raises(DataError, match="so far away"):
+        json_values(array.dictionary_encode())

@@ -331,3 +331,12 @@ def test_an_aborted_file_cannot_be_taken_for_a_whole_one(tmp_path: Path, format:
     sink.abort()
     with pytest.raises(DataError):
         read(path)
+
+
+@pytest.mark.parametrize("format", ["csv", "jsonl"])
+def test_a_time_that_text_cannot_tell_is_refused_with_its_column(format: FileFormat, tmp_path: Path) -> None:
+    table = pa.table({"t": pa.array([2**62], pa.timestamp("us"))})
+    sink = open_sink(tmp_path / "out", format=format, schema=table.schema)
+    with pytest.raises(DataError, match="column 't': a date or time"):
+        sink.write(table)
+    sink.abort()
