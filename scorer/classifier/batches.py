@@ -1,33 +1,55 @@
 """The plan of batches: which sequences the device sees together.
 
-Owns the order (longest first, so that the largest batch comes first and memory trouble shows at once), the budget and
-how much padding is worth a fuller batch. Pure: lengths in, row numbers out. Knows no model and no device.
+Owns the order (longest first, so that the largest batch comes first and memory trouble shows at once), the budget,
+which rows may be together and how much padding is worth a fuller batch. Pure: lengths in, row numbers out.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import assert_never
+
 import numpy as np
 from numpy.typing import NDArray
+
+from scorer.classifier.architectures import Shapes
 
 # What a batch costs beside its tokens, as a share of the budget: one more is made where it saves more padding.
 _COST_OF_A_BATCH = 0.025
 
 
-def plan(lengths: NDArray[np.int64], *, budget: int, most_squares: int | None = None) -> list[NDArray[np.int64]]:
+def plan(
+    lengths: NDArray[np.int64], *, budget: int, most_squares: int | None = None, shapes: Shapes = "any"
+) -> list[NDArray[np.int64]]:
     """Batches of rows, longest first, each at most `budget` tokens after padding to its longest row.
 
-    `lengths` (n,) is tokens a row. The rows times the square of the longest are at most `most_squares`, if that is
-    given. Every row is in exactly one batch; a row that exceeds what a batch may have is a batch of its own. Equal
-    lengths keep their input order, so that the plan depends on nothing but its arguments.
+    `lengths` (n,) is tokens a row, `shapes` says which rows may be together. The rows times the square of the longest
+    are at most `most_squares`, if that is given. Every row is in exactly one batch; a row that exceeds what a batch may
+    have is a batch of its own. Equal lengths keep their input order, so that the plan depends on nothing but its
+    arguments.
     """
     order = np.argsort(-lengths, kind="stable")
+    if shapes == "alone":
+        return [order[row : row + 1] for row in range(len(order))]
     descending = np.maximum(lengths[order], 1)
+    if shapes == "any":
+        runs = _neighbours(descending, budget=budget, most_squares=most_squares)
+    elif shapes == "equal lengths":
+        runs = _equal(lengths[order])
+    else:
+        assert_never(shapes)
     batches = []
-    for start, stop in _neighbours(descending, budget=budget, most_squares=most_squares):
+    for start, stop in runs:
         count = -(-(stop - start) // _most_rows(descending[start], budget=budget, most_squares=most_squares))
         rows = -(-(stop - start) // count)
         batches += [order[first : min(first + rows, stop)] for first in range(start, stop, rows)]
     return batches
+
+
+def _equal(descending: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """The runs (start, stop) of rows of one length."""
+    bounds = np.flatnonzero(np.diff(descending, prepend=-1, append=-1)).tolist()
+    return list(pairwise(bounds))
 
 
 def _neighbours(descending: NDArray[np.int64], *, budget: int, most_squares: int | None) -> list[tuple[int, int]]:

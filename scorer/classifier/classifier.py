@@ -22,6 +22,7 @@ from scorer.classifier.forward.choice import choose_forward
 from scorer.classifier.forward.memory import memory_errors
 from scorer.classifier.forward.padded import PaddedForward
 from scorer.classifier.forward.resilient import Outcome, ResilientForward
+from scorer.classifier.forward.spec import Work
 from scorer.classifier.inputs import EncodedInputs
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.loading import LoadedModel, load
@@ -66,7 +67,8 @@ class Classifier:
         self._workers = Workers(worker_count(where), where)
         try:
             with memory_errors():
-                chosen = choose_forward(loaded, backend, device=where, precision=exact, streams=self._workers.count)
+                work = Work(device=where, precision=exact, streams=self._workers.count)
+                chosen = choose_forward(loaded, backend, work)
         except DeviceOutOfMemory as error:
             raise DeviceError(f"{where}: no memory left for the model; see what else is there") from error
         default_tokens = _GPU_BATCH_TOKENS if where.type == "cuda" else _CPU_BATCH_TOKENS
@@ -78,11 +80,12 @@ class Classifier:
             max_length=loaded.max_length,
             token_types=loaded.token_types,
             long_text=directory.metadata.long_text if directory.metadata else LongText(),
+            why_no_pairs=loaded.why_no_pairs,
         )
         self.engine = Engine(
             device=str(where),
             precision=exact,
-            backend=chosen.forward.name,
+            backend=chosen.name,
             reason=chosen.reason,
             workers=self._workers.count,
             batch_tokens=batch_tokens or default_tokens,
@@ -90,6 +93,7 @@ class Classifier:
         )
         self._most_squares = _most_squares(loaded)
         self._device_concern = chosen_device.concern
+        self._shapes = chosen.shapes
         self._forward = ResilientForward(
             chosen.forward,
             in_fp32=lambda: _padded_fp32(_load_again(directory, stamp, max_length=max_length), where),
@@ -109,8 +113,9 @@ class Classifier:
         )
 
     def plan(self, lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        """Batches of rows for inputs of `lengths` (n,) tokens."""
-        return batches.plan(lengths, budget=self.engine.batch_tokens, most_squares=self._most_squares)
+        """Batches of rows for inputs of `lengths` (n,) tokens; only of such as do not change each other's logits."""
+        budget = self.engine.batch_tokens
+        return batches.plan(lengths, budget=budget, most_squares=self._most_squares, shapes=self._shapes)
 
     def forward(
         self, inputs: EncodedInputs, plan: Sequence[NDArray[np.int64]]

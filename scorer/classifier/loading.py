@@ -20,7 +20,10 @@ from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
+from scorer.classifier.architectures import TESTED, Shapes
 from scorer.classifier.directory import MULTI_LABEL, ModelDirectory
+from scorer.classifier.feeding import Feed, settle_attention, settle_padding, token_count, why_no_pairs
+from scorer.classifier.independence import probes, shapes_by_trial
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import METADATA_FILE, ModelMetadata
 from scorer.errors import ConfigError, ModelError
@@ -28,6 +31,8 @@ from scorer.errors import ConfigError, ModelError
 _DEFAULT_MAX_LENGTH = 512
 # A word, nothing, and what no vocabulary holds: alone, and as a pair.
 _PROBES = (("a", "", "\U0010fffd"), (("a", "\U0010fffd"), ("", "")))
+# What a model whose batches are not tested is tried with; see `independence`.
+_TRIAL = ("a good room", "0 bad soups, and 1 cold coffee (twice)", "I would come again: kind staff")
 # Calibration keeps to temperatures between 0.25 and 20.
 _COLDEST = 1e-3
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.*", "*.model")
@@ -37,7 +42,8 @@ _TOKENIZER_FILES = ("tokenizer.json", "vocab.*", "*.model")
 class LoadedModel:
     """What a directory holds, in memory: fp32 weights on the CPU, the fast tokenizer, and what limits them.
 
-    `token_types` says whether the model is told which text of a pair a token is of, as its tokenizer has it.
+    `feed` says how the model is called, and `shapes` which rows may be in a batch together. `token_types` says whether
+    the tokenizer tells which text of a pair a token is of; `why_no_pairs` why pairs cannot be scored, if they cannot.
     """
 
     directory: ModelDirectory
@@ -45,8 +51,15 @@ class LoadedModel:
     tokenizer: Tokenizer
     labels: LabelSet
     max_length: int
-    pad_id: int
+    feed: Feed
+    shapes: Shapes
     token_types: bool
+    why_no_pairs: str | None
+
+    @property
+    def pad_id(self) -> int:
+        """What fills a row up."""
+        return self.feed.pad_id
 
 
 def load(directory: ModelDirectory, *, max_length: int | None = None) -> LoadedModel:
@@ -60,37 +73,41 @@ def load(directory: ModelDirectory, *, max_length: int | None = None) -> LoadedM
     backend: Tokenizer = fast.backend_tokenizer
     _check_vocabulary(directory, model, fast)
     _check_temperature(directory)
+    longest = _max_length(directory, model, fast, max_length)
+    if (most := settle_attention(model, longest)) is not None:
+        raise ModelError(
+            f"{directory.name}: reads texts of over {most} tokens in another way, but not after a shorter one; "
+            f"say --max-length {most}"
+        )
+    token_types = "token_type_ids" in fast.model_input_names
+    pad_id, is_known = settle_padding(model, fast)
+    feed = Feed.of(model, pad_id=pad_id, token_types=token_types)
+    tested = TESTED.get(model.config.model_type) if is_known and feed.end != pad_id else None
     return LoadedModel(
         directory=directory,
         model=model,
         tokenizer=backend,
         labels=labels,
-        max_length=_max_length(directory, model, fast, max_length),
-        pad_id=_settle_padding(model, fast),
-        token_types="token_type_ids" in fast.model_input_names,
+        max_length=longest,
+        feed=feed,
+        shapes=tested or _try_out(directory, model, feed, backend, longest=longest),
+        token_types=token_types,
+        why_no_pairs=why_no_pairs(directory.name, model, backend, feed),
     )
 
 
-def _settle_padding(model: PreTrainedModel, fast: PreTrainedTokenizerBase) -> int:
-    """What fills a row, which the model is told if it does not say itself.
-
-    Decoders look for a row's last token that is no filling, and refuse several rows where nothing is said to be. What
-    ends a text stands in none, and will do where nothing else is named.
-    """
-    config = model.config.get_text_config()
-    ends = getattr(config, "eos_token_id", None)
-    known = (getattr(config, "pad_token_id", None), fast.pad_token_id, ends[0] if isinstance(ends, list) else ends)
-    tokens = _token_count(model)
-    found = next((token for token in known if token is not None and 0 <= token < tokens), None)
-    if found is not None:
-        config.pad_token_id = found
-    return found or 0
-
-
-def _token_count(model: PreTrainedModel) -> int:
-    embeddings = model.get_input_embeddings().weight
-    assert isinstance(embeddings, torch.Tensor)
-    return embeddings.shape[0]
+def _try_out(
+    directory: ModelDirectory, model: PreTrainedModel, feed: Feed, tokenizer: Tokenizer, *, longest: int
+) -> Shapes:
+    """Which rows may be together, by scoring a few both ways: the architecture, or a decoder without padding, is not
+    among those that are tested."""
+    kind = model.config.model_type
+    encoded = [encoding.ids for encoding in tokenizer.encode_batch_fast(list(_TRIAL))]
+    with _foreign(f"{directory.name}: {kind} models cannot be scored from texts alone"):
+        shapes = shapes_by_trial(model.eval(), feed, probes(encoded, longest=longest))
+    if shapes is None:
+        raise ModelError(f"{directory.name}: a {kind} model, which gives one text other logits from time to time")
+    return shapes
 
 
 def max_positions(model: PreTrainedModel) -> int | None:
@@ -177,7 +194,7 @@ def _check_vocabulary(directory: ModelDirectory, model: PreTrainedModel, fast: P
         known = tokenizer.get_vocab(with_added_tokens=True).values()
         highest = max(chain(known, *(encoding.ids for encoding in made)), default=0)
         highest_type = max(chain.from_iterable(encoding.type_ids for encoding in made), default=0)
-    rows = _token_count(model)
+    rows = token_count(model)
     if highest >= rows:
         raise ModelError(f"{directory.name}: the tokenizer knows token id {highest}, the model has {rows} embeddings")
     if highest_type > 1 and "token_type_ids" in fast.model_input_names:

@@ -14,11 +14,11 @@ from tokenizers import Tokenizer
 
 from scorer.classifier import sequences
 from scorer.classifier.batch_tokenizer import BatchTokenizer
-from scorer.classifier.cutting import Frame, head_and_tail, windows
+from scorer.classifier.cutting import SpecialTokens, head_and_tail, windows
 from scorer.classifier.inputs import EncodedInputs, concatenate
 from scorer.classifier.long_text import LongText
 from scorer.classifier.sequences import TokenSequences
-from scorer.errors import ConfigError
+from scorer.errors import ConfigError, ModelError
 
 # A text is first tried by its beginning alone: this many characters for each token that the model can see.
 _CHARACTERS_A_TOKEN = 10
@@ -36,8 +36,9 @@ class TextEncoder:
     included. `long_text` says what becomes of a text that has more.
 
     Truncation is that of transformers (the end is cut off, of a pair the longer text's). Without `token_types` every
-    token has type 0, for models whose tokenizer does not tell them (ALBERT's, in transformers 5). `tokenizer` is
-    changed: its padding and truncation are set anew. ConfigError when windows have no room to advance.
+    token has type 0, for models whose tokenizer does not tell them (ALBERT's, in transformers 5). `why_no_pairs` says
+    why the model cannot score pairs, if it cannot. `tokenizer` is changed: its padding and truncation are set anew.
+    ConfigError when windows have no room to advance.
     """
 
     def __init__(
@@ -47,7 +48,9 @@ class TextEncoder:
         max_length: int,
         token_types: bool = True,
         long_text: LongText = LongText(),  # noqa: B008 (frozen)
+        why_no_pairs: str | None = None,
     ) -> None:
+        self._why_no_pairs = why_no_pairs
         self.max_length = max_length
         self.long_text = long_text
         self._token_types = token_types
@@ -55,15 +58,17 @@ class TextEncoder:
         self._longest_text = max(_LONGEST_TEXT, self._beginning)
         tokenizer.no_padding()
         self._tokenize = BatchTokenizer(tokenizer)
-        self._frame = self._measure_frame()
+        self._special = self._measure_special()
 
     def __call__(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> EncodedInputs:
         """Encode `texts` (n,), each with its counterpart in `pairs` (n,) where there is one.
 
         ConfigError when the special tokens of a pair leave no room in `max_length` for a token of each text, UsageError
-        for pairs where long texts are not truncated.
+        for pairs where long texts are not truncated, ModelError for those that the model cannot score.
         """
         if pairs is not None:
+            if self._why_no_pairs is not None:
+                raise ModelError(self._why_no_pairs)
             self.long_text.refuse_pair(("first", "second"))
             parts = [self._encode_pairs(texts[rows], pairs[rows]) for rows in _slices(len(texts))]
             return EncodedInputs.single(sequences.concatenate(parts))
@@ -112,22 +117,22 @@ class TextEncoder:
 
     def _cut(self, whole: TokenSequences) -> EncodedInputs:
         if self.long_text.strategy == "window":
-            return windows(whole, self._frame, stride=self.long_text.stride)
-        return head_and_tail(whole, self._frame)
+            return windows(whole, self._special, stride=self.long_text.stride)
+        return head_and_tail(whole, self._special)
 
-    def _measure_frame(self) -> Frame:
+    def _measure_special(self) -> SpecialTokens:
         """How many special tokens the tokenizer puts before and after a text."""
         self._tokenize.truncate(None)
         parts = self._tokenize(["a"])[0].sequence_ids
         prefix = parts.index(0) if 0 in parts else len(parts)
-        frame = Frame(self.max_length, prefix, self._tokenize.special_tokens(pair=False) - prefix)
-        stride = self.long_text.stride
-        if self.long_text.strategy != "truncate" and frame.room <= stride:
+        special = SpecialTokens(self.max_length, prefix, self._tokenize.special_tokens(pair=False) - prefix)
+        stride, taken = self.long_text.stride, self.max_length - special.room
+        if self.long_text.strategy != "truncate" and special.room <= stride:
             raise ConfigError(
-                f"--max-length {self.max_length}: {self.max_length - frame.room} special tokens and the {stride} that "
-                f"windows share leave no room for others; say {self.max_length - frame.room + stride + 1} at least"
+                f"--max-length {self.max_length}: {self.max_length - special.room} special tokens and the {stride} "
+                f"that windows share leave no room for others; say {taken + stride + 1} at least"
             )
-        return frame
+        return special
 
     def _encode_pairs(self, texts: Sequence[str], pairs: Sequence[str]) -> TokenSequences:
         """Encode the texts whole and truncate them here.

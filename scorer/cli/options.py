@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -27,8 +27,9 @@ class _Lines(click.types.StringParamType):
         return [line for line in rv.split("\n") if line]
 
 
-def config_options(config: type) -> Callable[[Command], Command]:
-    """A decorator: one option for each setting of `config`, besides `--config FILE` and `--debug`."""
+def config_options(config: type, *, without: Container[str] = ()) -> Callable[[Command], Command]:
+    """A decorator: one option for each setting of `config` but those `without` a meaning for the command, besides
+    `--config FILE` and `--debug`."""
 
     def decorate(command: Command) -> Command:
         command = click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")(command)
@@ -41,7 +42,8 @@ def config_options(config: type) -> Callable[[Command], Command]:
             help="JSON or TOML file with any of these settings.",
         )(command)
         for field, setting, kind in reversed(list(settings_of(config))):
-            command = _option(field, setting, kind)(command)
+            if field.name not in without:
+                command = _option(field, setting, kind)(command)
         return command
 
     return decorate

@@ -21,31 +21,33 @@ _READ_BYTES = 1 << 16
 
 @click.command(short_help="Score texts given as arguments or lines.")
 @click.argument("text", nargs=-1)
-@config_options(FrameConfig)
-def predict(text: tuple[str, ...], **settings: Any) -> None:
+@click.option("--pairs", is_flag=True, help="A TEXT is two texts with a tab between them, as for NLI.")
+@config_options(FrameConfig, without=("text_column",))
+def predict(text: tuple[str, ...], pairs: bool, **settings: Any) -> None:
     """Score each TEXT, or each line of standard input when there is none, and print one line of JSON for it.
 
-    For a model of text pairs, a TEXT is both texts with a tab between them.
+    For a model that was fitted on text pairs, a TEXT is both texts with a tab between them; for one that others fitted,
+    it is with --pairs.
     """
     config = FrameConfig(**settings)
     for number, argument in enumerate(text, 1):
         _check_text(argument, number)
-    if config.text_column:
-        raise UsageError("--text-column: predict reads texts, not columns")
     from scorer.scoring.frames import FrameScorer
 
     scorer = FrameScorer(config)
+    if pairs and len(scorer.fitted_columns) == 1:
+        raise UsageError("--pairs: this model was fitted on single texts; leave it out")
     for texts in [list(text)] if text else _lines():
-        _print(scorer, texts)
+        _print(scorer, texts, pairs=pairs or len(scorer.fitted_columns) == 2)
 
 
-def _print(scorer: FrameScorer, texts: list[str]) -> None:
+def _print(scorer: FrameScorer, texts: list[str], *, pairs: bool) -> None:
     import json
 
-    if len(scorer.fitted_columns) == 2:
+    if pairs:
         firsts, tabs, seconds = zip(*(text.partition("\t") for text in texts), strict=True)
         if not all(tabs):
-            raise UsageError("this model scores pairs: write both texts with a tab between them")
+            raise UsageError("pairs are scored: write both texts with a tab between them")
         answers = scorer.score_texts(firsts, seconds)
     else:
         answers = scorer.score_texts(texts)

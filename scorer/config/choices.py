@@ -15,7 +15,8 @@ WINDOW_ROWS = 65_536
 WINDOW_TEXT_BYTES = 64 << 20
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-Backend = Literal["auto", "padded", "packed", "openvino"]
+# Each is a file in scorer/classifier/forward; auto takes the first of the others that can compute a model.
+Backend = Literal["auto", "packed", "openvino", "padded"]
 LongTextStrategy = Literal["truncate", "head-tail", "window"]
 Pooling = Literal["mean", "max"]
 LabelForm = Literal["auto", "name", "list"]

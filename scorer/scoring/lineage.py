@@ -22,15 +22,14 @@ from scorer.scoring.known_engines import library_version
 from scorer.scoring.preparation import CheckedJob
 from scorer.version import __version__
 
-# The libraries whose version can change a logit; one more where it computes them.
-_LOGIT_LIBRARIES = ("tokenizers", "torch", "transformers")
-_ENGINE_LIBRARIES = {"openvino": ("openvino",)}
+# The library whose version can change a model's input; those that can change a logit the forward pass names.
+_INPUT_LIBRARIES = ("tokenizers",)
 # What else can change a byte of the output.
 _OUTPUT_LIBRARIES = ("numpy", "pyarrow")
 
 
 def _versions(libraries: tuple[str, ...], engine: Engine) -> dict[str, str]:
-    return {name: library_version(name) or "" for name in libraries + _ENGINE_LIBRARIES.get(engine.backend, ())}
+    return {name: library_version(name) or "" for name in libraries + engine.libraries}
 
 
 def describe_job(checked: CheckedJob, engine: Engine, *, labels: LabelSet, decision: Decision) -> Lineage:
@@ -52,7 +51,7 @@ def describe_job(checked: CheckedJob, engine: Engine, *, labels: LabelSet, decis
         long_text=dataclasses.asdict(_long_text(checked.directory)),
     )
     source = options.pop("source")
-    versions = {"scorer": __version__} | _versions(_OUTPUT_LIBRARIES + _LOGIT_LIBRARIES, engine)
+    versions = {"scorer": __version__} | _versions(_OUTPUT_LIBRARIES + _INPUT_LIBRARIES, engine)
     return Lineage(job=JobSpec(kind="score", models={"model": model}, options=options, versions=versions), input=source)
 
 
@@ -65,7 +64,7 @@ def logit_fingerprint(directory: ModelDirectory, engine: Engine) -> str:
         "settings": identity(FrameConfig(), "logits", resolved=resolved),
         "long_text": dataclasses.asdict(_long_text(directory)),
         "unknown_token": metadata.profile.unknown_token if metadata and metadata.profile else None,
-        "versions": {"scorer": __version__} | _versions(_LOGIT_LIBRARIES, engine),
+        "versions": {"scorer": __version__} | _versions(_INPUT_LIBRARIES, engine),
     }
     return hashlib.blake2b(json.dumps(decisive, sort_keys=True).encode(), digest_size=16).hexdigest()
 

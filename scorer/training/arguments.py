@@ -26,14 +26,15 @@ class OneDevice(TrainingArguments):
 
 
 def training_arguments(
-    config: FitConfig, *, checkpoints: Path, device: torch.device, precision: str
+    config: FitConfig, *, checkpoints: Path, device: torch.device, precision: str, evaluation_rows: int | None = None
 ) -> TrainingArguments:
-    """TrainingArguments for `config`, silent, writing checkpoints to `checkpoints`, on one `device`."""
+    """TrainingArguments for `config`, silent, writing checkpoints to `checkpoints`, on one `device`; so many
+    `evaluation_rows` at once replace those of `config`."""
     strategy = "epoch" if config.eval_steps is None else "steps"
     return OneDevice(
         output_dir=str(checkpoints),
         per_device_train_batch_size=config.batch_size,
-        per_device_eval_batch_size=config.eval_batch_size,
+        per_device_eval_batch_size=evaluation_rows or config.eval_batch_size,
         gradient_accumulation_steps=config.gradient_accumulation,
         num_train_epochs=config.epochs,
         max_steps=config.max_steps if config.max_steps is not None else -1,

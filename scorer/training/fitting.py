@@ -34,6 +34,7 @@ from scorer.runs.signals import StopSignals
 from scorer.stores.checks import check_free_space
 from scorer.stores.workspace import Workspace
 from scorer.training.arguments import total_steps, training_arguments
+from scorer.training.collating import evaluation_rows
 from scorer.training.data import TrainingData, truncation_warnings, with_language
 from scorer.training.dataset import tokenize
 from scorer.training.decision import decide
@@ -194,7 +195,11 @@ class Fitting:
         return make_trainer(
             self._base,
             training_arguments(
-                config, checkpoints=checkpoints.resolve(), device=self._device, precision=self._precision
+                config,
+                checkpoints=checkpoints.resolve(),
+                device=self._device,
+                precision=self._precision,
+                evaluation_rows=evaluation_rows(self._base, valid, config.eval_batch_size),
             ),
             config=config,
             labels=self._data.labels,

@@ -15,8 +15,10 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, set_seed
 
+from scorer.classifier.architectures import TESTED, Shapes
 from scorer.classifier.base_model import resolve_base_model, unavailable
 from scorer.classifier.directory import open_model
+from scorer.classifier.feeding import Feed, settle_attention, why_no_pairs
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.loading import max_positions
 from scorer.classifier.long_text import LongText
@@ -46,7 +48,20 @@ class BaseModel:
 
     def encoder(self, *, max_length: int, long_text: LongText) -> TextEncoder:
         """The encoder of scoring, on a copy of the tokenizer, so that truncation is not saved with the model."""
-        return TextEncoder(self._copied(), max_length=max_length, long_text=long_text)
+        tokenizer = self._copied()
+        refusal = why_no_pairs(self.name, self.model, tokenizer, self.feed)
+        return TextEncoder(tokenizer, max_length=max_length, long_text=long_text, why_no_pairs=refusal)
+
+    @property
+    def feed(self) -> Feed:
+        """How the model is called, and which rows it may be given together if its `shapes` allow several."""
+        return Feed.of(self.model, pad_id=self.tokenizer.pad_token_id, token_types=self.has_token_types)
+
+    @property
+    def shapes(self) -> Shapes:
+        """The batches in which every row has the logits that it has alone; of an architecture that is not tested, one
+        row."""
+        return TESTED.get(self.model.config.model_type, "alone")
 
     @property
     def positions(self) -> int | None:
@@ -83,6 +98,12 @@ def load_base_model(config: FitConfig, labels: LabelSet) -> BaseModel:
     limit = max_positions(model)
     if limit is not None and config.max_length > limit:
         raise ConfigError(f"--max-length {config.max_length}: {name} has {limit} positions; try --max-length {limit}")
+    if (most := settle_attention(model, config.max_length)) is not None:
+        raise ConfigError(f"--max-length {config.max_length}: {name} sees the whole of {most} tokens at most; say that")
+    text_config = model.config.get_text_config()
+    if getattr(text_config, "pad_token_id", None) is None:
+        # A decoder looks for the last token that is no padding, and refuses several rows where none is named.
+        text_config.pad_token_id = tokenizer.pad_token_id
     adapt(model, config)
     freeze(model, config, name=name)
     # So that a transformers pipeline with truncation=True cuts where scoring does.

@@ -21,7 +21,6 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Sampler, SequentialSampler
 from transformers import (
-    DataCollatorWithPadding,
     EarlyStoppingCallback,
     PreTrainedModel,
     PrinterCallback,
@@ -42,6 +41,7 @@ from scorer.metrics.classification import measure
 from scorer.reports.learning import Evaluation
 from scorer.runs.console import Console, Counter
 from scorer.runs.signals import StopSignals
+from scorer.training.collating import Collator
 from scorer.training.decision import in_training
 from scorer.training.losses import Loss
 from scorer.training.optimizer import parameter_groups
@@ -263,7 +263,8 @@ def make_trainer(
         pooling=pooling,
         args=arguments,
         processing_class=base.tokenizer,
-        data_collator=DataCollatorWithPadding(base.tokenizer),
+        data_collator=Collator(base),
+        preprocess_logits_for_metrics=_logits_alone,
         compute_loss_func=loss,
         compute_metrics=lambda found: _headline(*pooling(found.predictions, _targets(found.label_ids)), labels=labels),
         callbacks=callbacks,
@@ -295,6 +296,12 @@ def _train_losses(state: TrainerState) -> dict[int, float]:
     return {
         int(entry["step"]): entry["loss"] for entry in state.log_history if math.isfinite(entry.get("loss", math.nan))
     }
+
+
+def _logits_alone(outputs: Any, _targets: torch.Tensor) -> torch.Tensor:
+    """What is evaluated of a model's `outputs`: encoder-decoders give their hidden states after the logits."""
+    logits: torch.Tensor = outputs[0] if isinstance(outputs, tuple) else outputs
+    return logits
 
 
 def _headline(logits: NDArray[np.float32], targets: Targets, *, labels: LabelSet) -> dict[str, float]:

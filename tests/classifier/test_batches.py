@@ -29,6 +29,17 @@ def test_every_row_is_in_one_batch_within_the_budget_longest_first(lengths, budg
     assert all(len(batch) == 1 or len(batch) * max(lengths[batch].max(), 1) <= budget for batch in batches)
 
 
+@given(lengths_lists, st.integers(1, 200))
+def test_only_rows_that_may_be_together_are(lengths, budget):
+    lengths = np.array(lengths, np.int64)
+    order = sorted(range(len(lengths)), key=lambda row: (-lengths[row], row))
+    equal = plan(lengths, budget=budget, shapes="equal lengths")
+    assert [row for batch in equal for row in batch.tolist()] == order
+    assert all(len(set(lengths[batch])) == 1 for batch in equal)
+    assert all(len(batch) == 1 or lengths[batch].sum() <= budget or lengths[batch[0]] == 0 for batch in equal)
+    assert [batch.tolist() for batch in plan(lengths, budget=budget, shapes="alone")] == [[row] for row in order]
+
+
 @given(st.sets(st.integers(1, 60), min_size=1, max_size=8), st.integers(1, 2000))
 def test_no_other_cuts_cost_less(lengths, budget):
     lengths = np.array(sorted(lengths), np.int64)[::-1]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from scorer.classifier.cutting import Frame, head_and_tail, windows
+from scorer.classifier.cutting import SpecialTokens, head_and_tail, windows
 from scorer.classifier.inputs import EncodedInputs
 from scorer.classifier.long_text import LongText
 from scorer.classifier.sequences import TokenSequences
@@ -45,10 +45,10 @@ def encoder(directory, max_length: int, **long_text) -> TextEncoder:
 @given(st.lists(st.integers(0, 30), max_size=5), st.integers(0, 2), st.integers(0, 2), st.integers(1, 9), st.data())
 def test_windows_are_slices_that_share_the_stride(counts, prefix, suffix, room, data):
     stride = data.draw(st.integers(0, room - 1))
-    frame = Frame(prefix + room + suffix, prefix, suffix)
+    special = SpecialTokens(prefix + room + suffix, prefix, suffix)
     before, after = [-1, -2][:prefix], [-3, -4][:suffix]
     texts = [list(range(100 * row, 100 * row + count)) for row, count in enumerate(counts)]
-    found = listed(windows(whole([before + text + after for text in texts]), frame, stride=stride))
+    found = listed(windows(whole([before + text + after for text in texts]), special, stride=stride))
     for text, cut in zip(texts, found, strict=True):
         expected, start = [text[:room]], 0
         while start + room < len(text):
@@ -62,7 +62,9 @@ def test_windows_are_slices_that_share_the_stride(counts, prefix, suffix, room, 
 def test_head_and_tail_leave_out_the_middle(counts, prefix, suffix, room):
     before, after = [-1, -2][:prefix], [-3, -4][:suffix]
     texts = [list(range(100 * row, 100 * row + count)) for row, count in enumerate(counts)]
-    cut = head_and_tail(whole([before + text + after for text in texts]), Frame(prefix + room + suffix, prefix, suffix))
+    cut = head_and_tail(
+        whole([before + text + after for text in texts]), SpecialTokens(prefix + room + suffix, prefix, suffix)
+    )
     head = room // 4
     kept = [text if len(text) <= room else text[:head] + text[head - room :] for text in texts]
     assert listed(cut) == [[before + text + after] for text in kept]

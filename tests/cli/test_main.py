@@ -183,6 +183,20 @@ def test_predict_with_a_model_of_pairs(folder, cli):
     assert "a tab between them" in without.err
 
 
+def test_predict_with_a_model_of_pairs_that_others_fitted(folder, cli):
+    ran = cli("predict", "--pairs", "good room\tbad soup", "a\tb\tc", "--precision", "fp32")
+    assert (ran.code, ran.err) == (0, "")
+    answers = [json.loads(line) for line in ran.out.splitlines()]
+    assert_answers(answers, Oracle(folder / "models" / "one").rows(["good room", "a"], ["bad soup", "b\tc"]))
+    without = cli("predict", "--pairs", "good room")
+    assert (without.code, without.out) == (2, "")
+
+
+def test_predict_has_no_option_for_columns(cli, monkeypatch):
+    monkeypatch.setenv("SCORER_TEXT_COLUMN", "review")
+    assert "--text-column" not in cli("predict", "--help").out
+
+
 @pytest.mark.usefixtures("folder")
 def test_a_text_that_is_no_text(cli):
     ran = cli("predict", b"caf\xe9".decode(errors="surrogateescape"))

@@ -30,7 +30,6 @@ class FaultyForward:
         too_large: Callable[[NDArray[np.int32]], bool] = lambda ids: False,  # noqa: ARG005
         seed: int = 0,
     ) -> None:
-        self.name = forward.name
         self._forward = forward
         self._out_of_memory = out_of_memory
         self._poisoned = poisoned

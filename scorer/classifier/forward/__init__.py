@@ -13,8 +13,6 @@ from scorer.classifier.sequences import TokenSequences
 class Forward(Protocol):
     """A model, loaded on its device in its precision."""
 
-    name: str
-
     def __call__(self, batch: TokenSequences) -> NDArray[np.float32]:
         """Logits (n, labels) float32 of the `n` sequences of one batch; DeviceOutOfMemory when they do not fit."""
         ...

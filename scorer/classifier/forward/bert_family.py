@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
 # The activations that the packed pass computes; a model with another one takes the padded pass.
 ACTIVATIONS = ("gelu", "relu")
@@ -65,13 +65,10 @@ class BertFamily:
     head: nn.Module
 
     @classmethod
-    def of(cls, model: PreTrainedModel) -> BertFamily | None:
-        """The parts of `model`, or None when it is not of this family or has a part that we do not compute."""
+    def of(cls, model: PreTrainedModel) -> BertFamily:
+        """The parts of `model`, which is of this family."""
         config = model.config
-        prefix = _PREFIXES.get(config.model_type)
-        activation = getattr(config, "activation" if prefix == "distilbert" else "hidden_act", None)
-        if prefix is None or activation not in ACTIVATIONS or getattr(config, "is_decoder", False):
-            return None
+        prefix = _PREFIXES[config.model_type]
         body: Any = getattr(model, prefix)
         embeddings = body.embeddings
         reserved = embeddings.position_embeddings.padding_idx
@@ -87,9 +84,23 @@ class BertFamily:
             projection=None if project is None else _dense(project),
             layers=tuple(_distilbert_layer(layer) if prefix == "distilbert" else _layer(layer) for layer in layers),
             heads=config.num_attention_heads,
-            activation=activation,
+            activation=_activation(config),
             head=_head(model, prefix),
         )
+
+
+def why_not_of_the_family(config: PreTrainedConfig) -> str | None:
+    """Why a model with this `config` is not of the family, or has a part that is not computed here; else None."""
+    if config.model_type not in _PREFIXES:
+        return f"does not compute {config.model_type} models"
+    if _activation(config) not in ACTIVATIONS:
+        return f"does not compute the activation {_activation(config)}"
+    return "does not compute decoders" if getattr(config, "is_decoder", False) else None
+
+
+def _activation(config: PreTrainedConfig) -> str:
+    activation: str = getattr(config, "activation" if config.model_type == "distilbert" else "hidden_act")
+    return activation
 
 
 def _dense(linear: nn.Linear) -> Dense:

@@ -6,7 +6,6 @@ The only file that imports openvino (the extra `openvino`). Owns the conversion.
 from __future__ import annotations
 
 import importlib.util
-import inspect
 import threading
 import warnings
 from typing import Any
@@ -14,10 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
+from scorer.classifier.feeding import Feed
 from scorer.classifier.forward.memory import memory_errors
-from scorer.classifier.loading import quietly
+from scorer.classifier.forward.spec import ForwardSpec, Work
+from scorer.classifier.loading import LoadedModel, quietly
 from scorer.classifier.sequences import TokenSequences
 
 # Architectures whose conversion is tested to give the same logits for every shape of a batch.
@@ -31,21 +32,18 @@ def is_installed() -> bool:
 
 
 class OpenVinoForward:
-    """`model`, converted and compiled in `precision` (fp32 or bf16) for `streams` threads that use it at once; `pad_id`
-    fills the shorter rows."""
+    """`model`, converted and compiled in `precision` (fp32 or bf16) for `streams` threads that use it at once; `feed`
+    says how it is called."""
 
-    name = "openvino"
-
-    def __init__(self, model: PreTrainedModel, *, precision: str, pad_id: int, streams: int) -> None:
-        self._pad_id = pad_id
-        self._takes_types = "token_type_ids" in inspect.signature(model.forward).parameters
-        self._compiled = _compile(model, self._takes_types, precision=_PRECISIONS[precision], streams=streams)
+    def __init__(self, model: PreTrainedModel, *, feed: Feed, precision: str, streams: int) -> None:
+        self._feed = feed
+        self._compiled = _compile(model, feed.token_types, precision=_PRECISIONS[precision], streams=streams)
         self._own = threading.local()
 
     def __call__(self, batch: TokenSequences) -> NDArray[np.float32]:
-        ids, mask, types = batch.padded(self._pad_id)
+        arguments = list(self._feed.arguments(batch).values())
         with memory_errors():
-            outputs = self._request().infer([ids, mask, types] if self._takes_types else [ids, mask])
+            outputs = self._request().infer(arguments)
         logits: NDArray[np.float32] = np.array(outputs[0], np.float32)
         return logits
 
@@ -73,3 +71,27 @@ def _compile(model: PreTrainedModel, takes_types: bool, *, precision: str, strea
         converted = frontend.convert(frontend.load(decoder))
     hints = {"INFERENCE_PRECISION_HINT": precision, "NUM_STREAMS": streams, "INFERENCE_NUM_THREADS": streams}
     return Core().compile_model(converted, "CPU", hints)
+
+
+def _why_not(config: PreTrainedConfig, work: Work) -> str | None:
+    if work.device.type != "cpu":
+        return "it is for the CPU"
+    if work.precision not in _PRECISIONS:
+        return f"{work.precision} is not fast on a CPU; say bf16 or fp32"
+    if config.model_type not in CONVERTIBLE:
+        return f"not tested with {config.model_type} models"
+    return None if is_installed() else "not installed; pip install 'scorer[openvino]'"
+
+
+def _make(loaded: LoadedModel, work: Work) -> OpenVinoForward:
+    return OpenVinoForward(loaded.model, feed=loaded.feed, precision=work.precision, streams=work.streams)
+
+
+SPEC = ForwardSpec(
+    name="openvino",
+    why="compiles {kind} models for this CPU",
+    why_not=_why_not,
+    shapes=None,
+    libraries=("torch", "transformers", "openvino"),
+    make=_make,
+)

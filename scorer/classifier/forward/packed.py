@@ -19,11 +19,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from scorer.classifier.device import DTYPES
 from scorer.classifier.forward.attention import PaddedShape, attend, attend_first, query_scale
-from scorer.classifier.forward.bert_family import BertFamily, Dense, Layer
+from scorer.classifier.forward.bert_family import BertFamily, Dense, Layer, why_not_of_the_family
 from scorer.classifier.forward.linear import DeviceDtype, from_wider_heads, joined, scaled, with_wider_heads
 from scorer.classifier.forward.memory import memory_errors
+from scorer.classifier.forward.spec import ForwardSpec, Work
 from scorer.classifier.forward.transfer import to_device
+from scorer.classifier.loading import LoadedModel
 from scorer.classifier.sequences import TokenSequences
 
 # First tokens are multiplied so many at a time: a CPU makes a kernel for each number of rows, and there are hundreds of
@@ -33,8 +36,6 @@ _FIRST_TOKENS = 16
 
 class PackedForward:
     """`family`, copied to `device` in `dtype`."""
-
-    name = "packed"
 
     def __init__(self, family: BertFamily, *, device: torch.device, dtype: torch.dtype) -> None:
         target = DeviceDtype(device, dtype)
@@ -164,3 +165,17 @@ def _filled_up(rows: Tensor) -> Tensor:
 
 def _scaled_query(family: BertFamily, layer: Layer) -> Dense:
     return scaled(layer.query, query_scale(layer.query.weight.shape[0] // family.heads))
+
+
+def _make(loaded: LoadedModel, work: Work) -> PackedForward:
+    return PackedForward(BertFamily.of(loaded.model), device=work.device, dtype=DTYPES[work.precision])
+
+
+SPEC = ForwardSpec(
+    name="packed",
+    why="{kind} models need no padding",
+    why_not=lambda config, _work: why_not_of_the_family(config),
+    shapes="any",
+    libraries=("torch", "transformers"),
+    make=_make,
+)

@@ -55,7 +55,7 @@ def test_no_rows_and_one_row(tiny_model):
     assert classifier.logits(classifier.encode(["good room"]))[0].shape == (1, 5)
 
 
-@pytest.mark.parametrize("ends", [2, [2, 3]], ids=["one end", "two ends"])
+@pytest.mark.parametrize("ends", [2, [2, 3], None], ids=["one end", "two ends", "no end"])
 def test_a_decoder_that_names_no_padding_reads_several_rows_at_once(tiny_model, tmp_path, ends):
     """Its head reads the last token, which it tells from what fills a row."""
     bytes_alone = AutoTokenizer.from_pretrained(tiny_model("roberta")).backend_tokenizer
@@ -65,9 +65,10 @@ def test_a_decoder_that_names_no_padding_reads_several_rows_at_once(tiny_model, 
     config = GPT2Config(vocab_size=len(vocabulary), num_labels=3, bos_token_id=0, eos_token_id=ends, **sizes)
     GPT2ForSequenceClassification(config).save_pretrained(tmp_path)
     vocabulary.save_pretrained(tmp_path)
-    texts = sentences(20, seed=5, shortest=1, longest=20)
+    texts = [*sentences(20, seed=5, shortest=1, longest=20), "good room </s>", "</s></s>", "a <pad> fine <pad>"]
     classifier = Classifier(open_model(str(tmp_path)), precision="fp32")
     logits, outcomes = classifier.logits(classifier.encode(texts))
     assert not outcomes.any()
     assert classifier.engine.backend == "padded"
+    assert "equal lengths" in classifier.engine.reason
     np.testing.assert_allclose(probabilities(logits), probabilities(oracle(tmp_path, texts)), atol=1e-5)

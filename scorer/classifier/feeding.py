@@ -1,0 +1,126 @@
+"""What a model is called with: a batch of token sequences as the arguments of transformers' own forward.
+
+Owns which arguments a model takes and what it is told of padding. Does not know devices or precisions.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from scorer.classifier.sequences import TokenSequences
+
+# As an id of padding it stands in no row: the head of a decoder that looks for the last other token takes the last.
+_NO_TOKEN = -1
+
+
+@dataclass(frozen=True)
+class Feed:
+    """How `model` is called.
+
+    pad_id       fills a row up
+    token_types  whether it is told which text of a pair a token is of
+    uncached     whether it is told to keep nothing for a next token, as transformers' pipeline tells it
+    end          the token that it reads the answer at, where that must be as often in every row of a batch
+    """
+
+    pad_id: int
+    token_types: bool = False
+    uncached: bool = False
+    end: int | None = None
+
+    @classmethod
+    def of(cls, model: PreTrainedModel, *, pad_id: int, token_types: bool) -> Feed:
+        """`token_types` says whether the tokenizer gives them; to GPT-2 they are tokens more."""
+        parameters = inspect.signature(model.forward).parameters
+        end = getattr(model.config, "eos_token_id", None)
+        return cls(
+            pad_id=pad_id,
+            token_types=token_types and "token_type_ids" in parameters,
+            uncached="use_cache" in parameters,
+            end=end if getattr(model.config, "is_encoder_decoder", False) and isinstance(end, int) else None,
+        )
+
+    def arguments(self, batch: TokenSequences) -> dict[str, NDArray[np.int64]]:
+        """The arrays (n, longest) int64 of `batch`, by the names that transformers gives them."""
+        ids, mask, types = batch.padded(self.pad_id)
+        arrays = {"input_ids": ids, "attention_mask": mask}
+        return arrays | {"token_type_ids": types} if self.token_types else arrays
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What else the model is called with."""
+        return {"use_cache": False} if self.uncached else {}
+
+    def together(self, batch: TokenSequences) -> list[NDArray[np.int64]]:
+        """The rows of `batch` that may be computed together: all, but for those whose text holds the end's token.
+
+        An encoder-decoder's head takes the state at the last end of each row, and refuses rows with unlike numbers.
+        """
+        rows = np.arange(len(batch))
+        if self.end is None or len(batch) < 2:
+            return [rows]
+        ends = np.add.reduceat(np.append(batch.ids == self.end, False), batch.offsets[:-1], dtype=np.int64)
+        usual = ends == 1
+        if usual.all():
+            return [rows]
+        return [part for part in (rows[usual], *(rows[[row]] for row in rows[~usual])) if len(part)]
+
+
+def settle_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tuple[int, bool]:
+    """What fills a row, and whether the model knows it for padding.
+
+    A decoder's head takes the last token that is no padding. To one that names none every token is a text's own, so the
+    last place is read, and rows of several lengths cannot be together; that is what the model is told here.
+    """
+    config = model.config.get_text_config()
+    tokens = token_count(model)
+    known = getattr(config, "pad_token_id", None)
+    if known is not None and 0 <= known < tokens:
+        return known, True
+    config.pad_token_id = _NO_TOKEN
+    own = tokenizer.pad_token_id
+    return (own if own is not None and 0 <= own < tokens else 0), False
+
+
+def token_count(model: PreTrainedModel) -> int:
+    """The rows of the table of token embeddings."""
+    embeddings = model.get_input_embeddings()
+    if isinstance(embeddings, nn.Embedding):
+        return embeddings.num_embeddings
+    # What Perceiver gives for it holds no tokens.
+    return int(model.config.get_text_config().vocab_size)
+
+
+def settle_attention(model: PreTrainedModel, max_length: int) -> int | None:
+    """Let every token of a text see every other, where the model does so with each text of `max_length` alone.
+
+    BigBird looks at blocks of long texts only, until a short one comes: from then on it sees the whole of every text.
+    None, or the longest text in tokens that it sees the whole of, where `max_length` is more.
+    """
+    config = model.config
+    if getattr(config, "attention_type", None) != "block_sparse":
+        return None
+    most = (5 + 2 * int(config.num_random_blocks)) * int(config.block_size)
+    if max_length > most:
+        return most
+    switched: Any = next(module for module in model.modules() if hasattr(module, "set_attention_type"))
+    switched.set_attention_type("original_full")
+    return None
+
+
+def why_no_pairs(name: str, model: PreTrainedModel, tokenizer: Tokenizer, feed: Feed) -> str | None:
+    """Why the model `name` cannot score pairs, or None: one that knows a single type of token has no embedding of the
+    second text's, which its tokenizer gives."""
+    if not feed.token_types or getattr(model.config, "type_vocab_size", None) != 1:
+        return None
+    if max(tokenizer.encode("a", "b").type_ids, default=0) == 0:
+        return None
+    return f"{name}: scores single texts only: its tokenizer gives two types of token, it knows one"

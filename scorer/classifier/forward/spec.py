@@ -1,0 +1,62 @@
+"""What a way of computing declares of itself, so that it can be chosen, planned for and recorded.
+
+A new one is a file `scorer/classifier/forward/NAME.py` with its `SPEC`, and its name in `scorer.config.Backend`, where
+the names stand in the order in which `auto` tries them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import get_args
+
+import torch
+from transformers import PreTrainedConfig
+
+from scorer.classifier.architectures import Shapes
+from scorer.classifier.forward import Forward
+from scorer.classifier.loading import LoadedModel
+from scorer.config import Backend
+from scorer.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """Where logits are to be computed, in fp32, bf16 or fp16, by `streams` threads that will use the pass at once."""
+
+    device: torch.device
+    precision: str
+    streams: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForwardSpec:
+    """A forward pass that can be asked for by its `name`.
+
+    why        why `auto` takes it, with `{kind}` for the architecture; empty for the one that takes what is left
+    why_not    from config.json alone, and from this machine: why it cannot compute a model, or None
+    shapes     the batches that give every row the logits that it has alone; None: those of transformers' own forward
+    libraries  packages whose version can change a logit
+    make       the pass of a loaded model
+    """
+
+    name: str
+    why: str
+    why_not: Callable[[PreTrainedConfig, Work], str | None]
+    shapes: Shapes | None
+    libraries: tuple[str, ...]
+    make: Callable[[LoadedModel, Work], Forward]
+
+
+def registered() -> list[ForwardSpec]:
+    """Every forward pass, in the order in which `auto` tries them."""
+    return [spec_of(name) for name in get_args(Backend) if name != "auto"]
+
+
+def spec_of(name: str) -> ForwardSpec:
+    """The forward pass `name`; UsageError when there is none."""
+    if name == "auto" or name not in get_args(Backend):
+        raise UsageError(f"--backend {name}: expected one of {', '.join(get_args(Backend))}")
+    spec: ForwardSpec = import_module(f"scorer.classifier.forward.{name}").SPEC
+    return spec
