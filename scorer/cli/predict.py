@@ -21,7 +21,9 @@ _READ_BYTES = 1 << 16
 
 @click.command(short_help="Score texts given as arguments or lines.")
 @click.argument("text", nargs=-1)
-@click.option("--pairs", is_flag=True, help="A TEXT is two texts with a tab between them, as for NLI.")
+@click.option(
+    "--pairs", is_flag=True, envvar="SCORER_PAIRS", help="A TEXT is two texts with a tab between them, as for NLI."
+)
 @config_options(FrameConfig, without=("text_column",))
 def predict(text: tuple[str, ...], pairs: bool, **settings: Any) -> None:
     """Score each TEXT, or each line of standard input when there is none, and print one line of JSON for it.
