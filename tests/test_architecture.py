@@ -62,12 +62,6 @@ class Import:
     line: int
 
 
-def _is_computed(found: Import) -> bool:
-    """One file may: the names of its modules are those of a setting, which a lower floor has and which lists them once;
-    tests/classifier/forward/test_spec.py sees that each is there."""
-    return found.target == COMPUTED and found.module != "scorer.classifier.forward.spec"
-
-
 def complaints(package: Path) -> list[str]:
     """What is wrong with the imports and files of the package in the folder `package`, sorted."""
     modules = {_module_name(path, package): path for path in package.rglob("*.py")}
@@ -76,7 +70,7 @@ def complaints(package: Path) -> list[str]:
     return sorted(
         [
             *(f"{found.module}:{found.line}: relative import" for found in imports if found.target.startswith(".")),
-            *(f"{found.module}:{found.line}: computed import" for found in imports if _is_computed(found)),
+            *(f"{found.module}:{found.line}: computed import" for found in imports if found.target == COMPUTED),
             *(_floor_complaint(found, name) for found in imports if _points_up_or_across(found, name)),
             *(f"{found.module}:{found.line}: {door} has another door" for found, door in _wrong_doors(imports, name)),
             *_second_files(imports),

@@ -1,15 +1,18 @@
 """Which forward pass: what `--backend` means for a model on a device.
 
-Owns the choice and its reason. Does not know texts or batches, nor any forward pass by name.
+Owns the choice and its reason. Knows no forward pass by name: they are the files beside this one that
+`scorer.config.Backend` names.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
+from typing import get_args
 
 from scorer.classifier.architectures import Shapes, mixing
 from scorer.classifier.forward import Forward
-from scorer.classifier.forward.spec import ForwardSpec, Work, registered, spec_of
+from scorer.classifier.forward.spec import ForwardSpec, Work
 from scorer.classifier.loading import LoadedModel
 from scorer.config import Backend
 from scorer.errors import UsageError
@@ -50,3 +53,16 @@ def _made(spec: ForwardSpec, loaded: LoadedModel, work: Work, *, reason: str) ->
         because = mixing(loaded.model.config.model_type) or "a row's score would change with the rows beside it"
         reason += f"; batches: {'one row' if shapes == 'alone' else shapes}, as {because}"
     return Choice(spec.name, spec.make(loaded, work), reason, shapes)
+
+
+def registered() -> list[ForwardSpec]:
+    """Every forward pass, in the order in which `auto` tries them."""
+    return [spec_of(name) for name in get_args(Backend) if name != "auto"]
+
+
+def spec_of(name: str) -> ForwardSpec:
+    """The forward pass `name`; UsageError when there is none."""
+    if name == "auto" or name not in get_args(Backend):
+        raise UsageError(f"--backend {name}: expected one of {', '.join(get_args(Backend))}")
+    spec: ForwardSpec = import_module(f"scorer.classifier.forward.{name}").SPEC
+    return spec

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
-from typing import get_args
 
 import torch
 from transformers import PreTrainedConfig
@@ -17,8 +15,6 @@ from transformers import PreTrainedConfig
 from scorer.classifier.architectures import Shapes
 from scorer.classifier.forward import Forward
 from scorer.classifier.loading import LoadedModel
-from scorer.config import Backend
-from scorer.errors import UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,16 +43,3 @@ class ForwardSpec:
     shapes: Shapes | None
     libraries: tuple[str, ...]
     make: Callable[[LoadedModel, Work], Forward]
-
-
-def registered() -> list[ForwardSpec]:
-    """Every forward pass, in the order in which `auto` tries them."""
-    return [spec_of(name) for name in get_args(Backend) if name != "auto"]
-
-
-def spec_of(name: str) -> ForwardSpec:
-    """The forward pass `name`; UsageError when there is none."""
-    if name == "auto" or name not in get_args(Backend):
-        raise UsageError(f"--backend {name}: expected one of {', '.join(get_args(Backend))}")
-    spec: ForwardSpec = import_module(f"scorer.classifier.forward.{name}").SPEC
-    return spec

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import scorer
-from scorer.classifier.forward.spec import registered, spec_of
+from scorer.classifier.forward.choice import registered, spec_of
 from scorer.errors import UsageError
 
 # A whole backend: it computes as `padded` does, one row at a time.
