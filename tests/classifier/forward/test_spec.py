@@ -44,7 +44,7 @@ for directory in sys.argv[1:]:
     classifier = Classifier(open_model(directory), precision="fp32")
     inputs = classifier.encode(["good room", "bad soup"])
     assert classifier.logits(inputs)[0].shape == (2, 5)
-    assert logit_fingerprint(classifier)
+    assert logit_fingerprint(classifier.directory, classifier.engine)
     print(classifier.engine.backend, len(classifier.plan(inputs.lengths)), classifier.engine.reason)
 """
 
