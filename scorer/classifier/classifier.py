@@ -85,11 +85,12 @@ class Classifier:
         self.engine = Engine(
             device=str(where),
             precision=exact,
-            backend=chosen.name,
+            backend=chosen.spec.name,
             reason=chosen.reason,
             workers=self._workers.count,
             batch_tokens=batch_tokens or default_tokens,
             max_length=loaded.max_length,
+            libraries=chosen.spec.libraries,
         )
         self._most_squares = _most_squares(loaded)
         self._device_concern = chosen_device.concern

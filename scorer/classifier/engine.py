@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Engine:
     """How logits are computed: what `auto` was resolved to, and the reason for the backend.
 
-    `workers` batches of at most `batch_tokens` tokens are computed at once.
+    `workers` batches of at most `batch_tokens` tokens are computed at once. `libraries` are those whose version can
+    change a logit; the backend declares them.
     """
 
     device: str
@@ -19,3 +20,4 @@ class Engine:
     workers: int
     batch_tokens: int
     max_length: int
+    libraries: tuple[str, ...] = ("torch", "transformers")

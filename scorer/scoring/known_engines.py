@@ -45,8 +45,9 @@ class KnownEngine:
         if self._entry is None:
             return None
         try:
-            return Engine(**json.loads(self._entry.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            found = json.loads(self._entry.read_text(encoding="utf-8"))
+            return Engine(**{**found, "libraries": tuple(found["libraries"])})
+        except (OSError, ValueError, TypeError, KeyError):
             return None
 
     def remember(self, engine: Engine) -> None:

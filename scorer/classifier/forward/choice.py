@@ -20,9 +20,9 @@ from scorer.errors import UsageError
 
 @dataclass(frozen=True)
 class Choice:
-    """A forward pass, its name, why it is this one, and which rows it may be given together."""
+    """A forward pass, what it declares, why it is this one, and which rows it may be given together."""
 
-    name: str
+    spec: ForwardSpec
     forward: Forward
     reason: str
     shapes: Shapes
@@ -52,7 +52,7 @@ def _made(spec: ForwardSpec, loaded: LoadedModel, work: Work, *, reason: str) ->
     if shapes != "any":
         because = mixing(loaded.model.config.model_type) or "a row's score would change with the rows beside it"
         reason += f"; batches: {'one row' if shapes == 'alone' else shapes}, as {because}"
-    return Choice(spec.name, spec.make(loaded, work), reason, shapes)
+    return Choice(spec, spec.make(loaded, work), reason, shapes)
 
 
 def registered() -> list[ForwardSpec]:
