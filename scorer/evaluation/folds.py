@@ -22,8 +22,7 @@ from scorer.config import EvaluateConfig, FitConfig, material
 from scorer.errors import DataError
 from scorer.evaluation.predictions import Predicted, Predictions, predict
 from scorer.evaluation.preparation import PreparedEvaluation
-from scorer.examples.folds import stratified_folds
-from scorer.examples.split import rarest_labels, stratified_split
+from scorer.examples.split import rarest_labels, stratified_folds, stratified_split
 from scorer.runs.console import Console
 from scorer.training.data import TrainingData
 from scorer.training.fitting import fit_and_write
