@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scorer.checking.repeats import NO_LABEL
 from scorer.checking.tally import Tally
 from scorer.classifier.labels import LabelKind
-from scorer.examples.columns import is_list
+from scorer.examples.example_columns import is_list
 from scorer.examples.label_form import Labels, missing_labels
 from scorer.examples.survey import plain_column
 from scorer.examples.targets import spellings

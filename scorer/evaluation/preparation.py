@@ -12,8 +12,8 @@ from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.classifier.labels import LabelSet, Targets
 from scorer.config import EvaluateConfig
 from scorer.errors import ModelError, UsageError
+from scorer.examples.example_columns import label_columns
 from scorer.examples.label_options import LabelOptions
-from scorer.examples.origin import label_columns
 from scorer.examples.reading import Examples, read_examples
 from scorer.examples.targets import label_indices, of_kind
 from scorer.runs.console import Console

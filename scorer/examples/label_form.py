@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from scorer.classifier.labels import list_array
-from scorer.examples.columns import is_list
+from scorer.examples.example_columns import is_list
 from scorer.examples.label_texts import read_bare_list, read_list, read_vector
 from scorer.examples.survey import binary_column, is_any_of, plain_column
 from scorer.tables.texts import is_text

@@ -15,7 +15,7 @@ from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import ModelMetadata
 from scorer.config import CheckConfig, DiffConfig, EvaluateConfig, FitConfig, LabelForm
 from scorer.errors import ConfigError, UsageError
-from scorer.examples.columns import is_label, is_list, is_one_label
+from scorer.examples.example_columns import is_label, is_list, is_one_label
 from scorer.tables.texts import is_text
 
 

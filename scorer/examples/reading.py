@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scorer.classifier.labels import RowLabel
 from scorer.config import WINDOW_ROWS, WINDOW_TEXT_BYTES
 from scorer.errors import DataError
-from scorer.examples.columns import Columns, find_columns
+from scorer.examples.example_columns import Columns, find_columns
 from scorer.examples.label_form import LabelForm, Labels
 from scorer.examples.label_options import LabelOptions
 from scorer.examples.recognition import recognise

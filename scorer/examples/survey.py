@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from scorer.examples.columns import is_list
+from scorer.examples.example_columns import is_list
 from scorer.tables.texts import is_text
 
 MOST_ROWS = 5

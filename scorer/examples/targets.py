@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from scorer.classifier.labels import LabelKind, LabelSet, LabelValue, RowLabel, Targets
 from scorer.errors import DataError
-from scorer.examples.columns import is_list
+from scorer.examples.example_columns import is_list
 from scorer.examples.label_form import missing_labels
 from scorer.examples.label_texts import EXACT
 from scorer.examples.survey import plain_column

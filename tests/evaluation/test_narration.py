@@ -10,7 +10,7 @@ from scorer.classifier.labels import LabelSet
 from scorer.evaluation.findings import Findings, find
 from scorer.evaluation.narration import narrate
 from scorer.evaluation.predictions import Predictions
-from scorer.examples.columns import Columns
+from scorer.examples.example_columns import Columns
 from scorer.examples.reading import Examples
 
 NAMES = tuple(f"topic {number:02d}" for number in range(50))

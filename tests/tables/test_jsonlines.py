@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scorer.errors import ConfigError, DataError, UsageError
-from scorer.examples.columns import is_label
+from scorer.examples.example_columns import is_label
 from scorer.tables.formats.jsonl import MOST_COLUMNS
 from scorer.tables.rejects import Rejects
 from scorer.tables.sink import open_sink
