@@ -20,7 +20,7 @@ from scorer.classifier.vocabulary import Vocabulary
 from scorer.config import CheckConfig
 from scorer.errors import ConfigError, Interrupted
 from scorer.examples.example_columns import refuse_answers
-from scorer.examples.label_options import LabelOptions
+from scorer.examples.label_form import LabelOptions
 from scorer.examples.targets import too_many_labels
 from scorer.runs.console import Console
 from scorer.runs.signals import StopSignals

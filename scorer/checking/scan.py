@@ -24,8 +24,7 @@ from scorer.checking.sample import Sample
 from scorer.checking.tally import Tally
 from scorer.config import WINDOW_ROWS, WINDOW_TEXT_BYTES
 from scorer.examples.example_columns import Columns, find_columns
-from scorer.examples.label_form import LabelForm
-from scorer.examples.label_options import LabelOptions
+from scorer.examples.label_form import LabelForm, LabelOptions
 from scorer.examples.recognition import Doubt, recognise_file
 from scorer.runs.console import Counter
 from scorer.tables.listing import Unread

@@ -13,8 +13,7 @@ from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.config import DiffConfig, FileFormat
 from scorer.errors import DataError, ModelError, UsageError, shown
 from scorer.examples.example_columns import label_columns
-from scorer.examples.label_form import LabelForm
-from scorer.examples.label_options import LabelOptions
+from scorer.examples.label_form import LabelForm, LabelOptions
 from scorer.examples.recognition import Doubt, recognise_file
 from scorer.runs.console import Console
 from scorer.scoring.limits import Allowance

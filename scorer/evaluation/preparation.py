@@ -13,7 +13,7 @@ from scorer.classifier.labels import LabelSet, Targets
 from scorer.config import EvaluateConfig
 from scorer.errors import ModelError, UsageError
 from scorer.examples.example_columns import label_columns
-from scorer.examples.label_options import LabelOptions
+from scorer.examples.label_form import LabelOptions
 from scorer.examples.reading import Examples, read_examples
 from scorer.examples.targets import label_indices, of_kind
 from scorer.runs.console import Console

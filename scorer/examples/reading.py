@@ -20,8 +20,7 @@ from scorer.classifier.labels import RowLabel
 from scorer.config import WINDOW_ROWS, WINDOW_TEXT_BYTES
 from scorer.errors import DataError
 from scorer.examples.example_columns import Columns, find_columns
-from scorer.examples.label_form import LabelForm, Labels
-from scorer.examples.label_options import LabelOptions
+from scorer.examples.label_form import LabelForm, LabelOptions, Labels
 from scorer.examples.recognition import recognise
 from scorer.examples.survey import Seen, Survey
 from scorer.examples.targets import label_values

@@ -14,8 +14,7 @@ import pyarrow as pa
 from scorer.config import WINDOW_ROWS, WINDOW_TEXT_BYTES
 from scorer.errors import DataError
 from scorer.examples.example_columns import is_list
-from scorer.examples.label_form import LabelForm, Notation
-from scorer.examples.label_options import LabelOptions
+from scorer.examples.label_form import LabelForm, LabelOptions, Notation
 from scorer.examples.label_texts import (
     NEVER_A_NAME,
     NOT_AVAILABLE,

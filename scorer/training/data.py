@@ -16,7 +16,7 @@ from scorer.classifier.vocabulary import Vocabulary
 from scorer.config import FitConfig
 from scorer.errors import DataError, UsageError
 from scorer.examples.example_columns import refuse_answers
-from scorer.examples.label_options import LabelOptions
+from scorer.examples.label_form import LabelOptions
 from scorer.examples.reading import Examples, read_examples
 from scorer.examples.split import stratified_split
 from scorer.examples.targets import label_indices, label_set

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from scorer.classifier.long_text import LongText
 from scorer.config import FitConfig
 from scorer.errors import UsageError
-from scorer.examples.label_options import LabelOptions
+from scorer.examples.label_form import LabelOptions
 from scorer.metrics.classification import describe
 from scorer.runs.console import Console
 from scorer.stores.checks import Inputs

@@ -8,8 +8,7 @@ import pyarrow as pa
 import pytest
 
 from scorer.errors import ConfigError, UsageError
-from scorer.examples.label_form import LabelForm
-from scorer.examples.label_options import LabelOptions
+from scorer.examples.label_form import LabelForm, LabelOptions
 from scorer.examples.label_texts import find_separator, read_bare_list, read_list, read_vector
 from scorer.examples.recognition import Doubt, recognise
 from scorer.examples.survey import Survey

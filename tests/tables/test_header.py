@@ -13,7 +13,7 @@ from scorer.checking.scan import scan_file
 from scorer.config import CheckConfig, DiffConfig, EvaluateConfig, FitConfig, ScoreConfig
 from scorer.errors import DataError, ScorerError, UsageError, shown
 from scorer.examples.example_columns import refuse_answers
-from scorer.examples.label_options import LabelOptions
+from scorer.examples.label_form import LabelOptions
 from scorer.examples.reading import read_examples
 from scorer.tables.columns import find_text_columns
 from scorer.tables.header import given_names, looks_like_data
