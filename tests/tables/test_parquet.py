@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -190,3 +191,43 @@ def test_a_file_that_lost_rows_does_not_verify(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(StorageError, match="cannot be read back"):
         verify_footer(path, rows=10)
+
+
+# INT96, in which Spark and Impala keep times.
+
+FAR = [datetime(2020, 1, 1, 1, 2, 3, 456789), datetime(9999, 12, 31, 23, 59, 59, 999999), datetime(1, 1, 1), None]
+US = pa.timestamp("us")
+
+
+def write_int96(path: Path, times: pa.Array) -> pa.Table:
+    table = pa.table({"text": ["a"] * len(times), "a.time": times})
+    pq.write_table(table, path, use_deprecated_int96_timestamps=True, store_schema=False, row_group_size=2)
+    return table
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pa.array(FAR, US),
+        pa.array([FAR[:2], None, [], [None, FAR[2]]], pa.list_(pa.field("element", US))),
+        pa.array([{"n": 1, "t": time} for time in FAR], pa.struct([("n", pa.int32()), ("t", US)])),
+        pa.array([[("k", FAR[1])], None, [], [("z", None)]], pa.map_(pa.string(), US)),
+    ],
+)
+def test_int96_times_beyond_what_nanoseconds_hold_are_what_they_were(times: pa.Array, tmp_path: Path) -> None:
+    table = write_int96(tmp_path / "in.parquet", times)
+    assert read(tmp_path / "in.parquet", "text").to_pylist() == table.to_pylist()
+
+
+def test_int96_times_keep_their_nanoseconds(tmp_path: Path) -> None:
+    table = write_int96(tmp_path / "a.parquet", pa.array([123456789, 2**62, None, -1], pa.timestamp("ns")))
+    assert read(tmp_path / "a.parquet").equals(table)
+    write_int96(tmp_path / "b.parquet", pa.array(FAR, US))
+    with pytest.raises(DataError, match=r"b\.parquet: column 'a\.time': some INT96 times are too far away"):
+        read(tmp_path)
+
+
+def test_files_of_near_and_of_far_int96_times_are_one_input(tmp_path: Path) -> None:
+    near = write_int96(tmp_path / "a.parquet", pa.array(FAR[:1], US))
+    far = write_int96(tmp_path / "b.parquet", pa.array(FAR, US))
+    assert read(tmp_path).to_pylist() == near.to_pylist() + far.to_pylist()

@@ -9,10 +9,12 @@ import base64
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from scorer.errors import DataError, StorageError, from_os_error, shown
 from scorer.stores.stamp import Stamp
@@ -27,11 +29,13 @@ BATCH_ROWS: Final = 256
 _BATCH_BYTES: Final = 16 << 20
 _PROBED_ROWS: Final = 4
 _BUFFER_BYTES: Final = 1 << 20
+_FAR_MICROSECONDS: Final = 2**63 // 1000
+Int96Unit = Literal["ns", "us"]
 
 
-def read_footer(path: Path) -> tuple[pa.Schema, int]:
+def read_footer(path: Path, *, int96: Int96Unit = "ns") -> tuple[pa.Schema, int]:
     """The schema of a Parquet file and its number of rows. DataError if it has no footer that can be read."""
-    with _damage(path), _open(path) as file:
+    with _damage(path), _open(path, int96=int96) as file:
         _check_names(path, file)
         return file.schema_arrow, int(file.metadata.num_rows)
 
@@ -57,11 +61,12 @@ class ParquetReader(Reader):
 
     def __init__(self, stamps: Sequence[Stamp], schema: pa.Schema, rows: int, text_columns: Sequence[str]) -> None:
         super().__init__(stamps, text_columns)
-        self.schema = schema
+        self._int96 = _int96_unit(stamps)
+        self.schema = schema if self._int96 == "ns" else read_footer(stamps[0].path, int96=self._int96)[0]
         self.rows = rows
 
     def pieces_of(self, stamp: Stamp) -> Iterator[pa.Table]:
-        with _damage(stamp.path), _open(stamp.path) as file:
+        with _damage(stamp.path), _open(stamp.path, int96=self._int96) as file:
             rows = file.metadata.num_rows
             for row_group in range(file.num_row_groups):
                 # One at a time: pyarrow cannot join nested dictionaries across row groups.
@@ -119,8 +124,12 @@ def _check_texts(piece: pa.Table, text_columns: Sequence[str], path: Path, *, be
                 raise DataError(f"{path}: column {shown(name)}, {rows}: a text is not UTF-8") from error
 
 
-def _batches(file: pq.ParquetFile, row_group: int, rows: int) -> Iterator[pa.RecordBatch]:
-    batches: Iterator[pa.RecordBatch] = file.iter_batches(rows, row_groups=[row_group], use_threads=False)
+def _batches(
+    file: pq.ParquetFile, row_group: int, rows: int, columns: list[str] | None = None
+) -> Iterator[pa.RecordBatch]:
+    batches: Iterator[pa.RecordBatch] = file.iter_batches(
+        rows, row_groups=[row_group], columns=columns, use_threads=False
+    )
     return batches
 
 
@@ -169,9 +178,74 @@ def _leaves(kind: pa.DataType) -> list[pa.DataType]:
     return [leaf for index in range(kind.num_fields) for leaf in _leaves(kind.field(index).type)]
 
 
-def _open(path: Path) -> pq.ParquetFile:
+def _int96_unit(stamps: Sequence[Stamp]) -> Int96Unit:
+    """The unit in which every INT96 time of the files is what it was: nanoseconds, or microseconds where one lies
+    outside the years 1677 to 2262, which Arrow would wrap round without a word. Reads the columns of such times.
+
+    DataError where some times are too far away for the one, and others too fine for the other.
+    """
+    far = fine = False
+    for stamp in stamps:
+        for name, ns, us in _int96_times(stamp.path):
+            # Both wrap round at 64 bits, so the difference is right: what microseconds leave out.
+            fine = fine or bool((ns - us * 1000).any())
+            far = far or bool((np.abs(us) >= _FAR_MICROSECONDS).any())
+            if far and fine:
+                raise DataError(
+                    f"{stamp.path}: column {shown(name)}: some INT96 times are too far away for nanoseconds, and some "
+                    "too fine for microseconds; write them as TIMESTAMP"
+                )
+    return "us" if far else "ns"
+
+
+def _int96_times(path: Path) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
+    """The name of a column with INT96 times in it, and some of these in nanoseconds and in microseconds."""
+    with _damage(path), _open(path) as nanos, _open(path, int96="us") as micros:
+        for name in _int96_columns(nanos):
+            for group in range(nanos.num_row_groups):
+                batches = [_batches(file, group, BATCH_ROWS, [name]) for file in (nanos, micros)]
+                for one, other in zip(*batches, strict=True):
+                    for ns, us in zip(_times(one), _times(other), strict=True):
+                        yield name, ns, us
+
+
+def _int96_columns(file: pq.ParquetFile) -> list[str]:
+    """The columns of a file with INT96 times in them, however deep."""
+    leaves = [file.schema.column(index) for index in range(len(file.schema))]
+    paths = [leaf.path for leaf in leaves if leaf.physical_type == "INT96"]
+    names: list[str] = file.schema_arrow.names
+    return [name for name in names if any(path == name or path.startswith(f"{name}.") for path in paths)]
+
+
+def _times(batch: pa.RecordBatch) -> list[NDArray[np.int64]]:
+    """The times in nanoseconds or microseconds in a batch, however deep, as numbers; null is 0."""
+    found = [_leaf_arrays(column) for column in batch.columns]
+    times = [leaf for leaves in found for leaf in leaves if pa.types.is_timestamp(leaf.type)]
+    return [leaf.cast(pa.int64()).fill_null(0).to_numpy() for leaf in times]
+
+
+def _leaf_arrays(array: pa.Array) -> list[pa.Array]:
+    """The arrays that a nested array is made of, in order, without what lies under a null."""
+    if pa.types.is_struct(array.type):
+        return [leaf for child in array.flatten() for leaf in _leaf_arrays(child)]
+    if pa.types.is_map(array.type):
+        # What flatten gives of a map is its list of pairs.
+        kind = pa.list_(pa.struct([array.type.key_field, array.type.item_field]))
+        return _leaf_arrays(array.cast(kind))
+    if pa.types.is_nested(array.type):
+        return _leaf_arrays(array.flatten())
+    return [array]
+
+
+def _open(path: Path, *, int96: Int96Unit = "ns") -> pq.ParquetFile:
     # A buffer makes pyarrow read a column page by page, where it would else read the row group's whole column.
-    return pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False, buffer_size=_BUFFER_BYTES)
+    return pq.ParquetFile(
+        path,
+        page_checksum_verification=True,
+        pre_buffer=False,
+        buffer_size=_BUFFER_BYTES,
+        coerce_int96_timestamp_unit=int96,
+    )
 
 
 @contextmanager
