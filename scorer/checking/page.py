@@ -14,9 +14,9 @@ from scorer.checking.job import CheckResult, FileCheck
 from scorer.checking.lengths import Lengths
 from scorer.reports.charts import Mark, histogram
 from scorer.reports.distributions import label_bars
-from scorer.reports.findings import Remark, remark_list
 from scorer.reports.page import Html, beside, figure, page, paragraph, section, tiles
 from scorer.reports.scale import Axis
+from scorer.reports.sections import Remark, remark_list
 
 
 def check_page(result: CheckResult) -> Html:

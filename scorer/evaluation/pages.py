@@ -20,8 +20,7 @@ from scorer.evaluation.predictions import Predicted
 from scorer.evaluation.preparation import PreparedEvaluation
 from scorer.reports.distributions import TextLengths
 from scorer.reports.evaluate_page import EvaluatePage
-from scorer.reports.findings import Remark
-from scorer.reports.rows import ShownRow
+from scorer.reports.sections import Remark, ShownRow
 
 
 def evaluate_page(prepared: PreparedEvaluation, predicted: Predicted, findings: Findings) -> EvaluatePage:

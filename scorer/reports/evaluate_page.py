@@ -14,13 +14,20 @@ from scorer.metrics.classification import Metrics
 from scorer.metrics.judged_rows import Slice
 from scorer.metrics.thresholds import LabelThreshold, Threshold
 from scorer.reports.answers import slice_section, threshold_section
-from scorer.reports.confusion import confusion_section
 from scorer.reports.distributions import TextLengths, length_section, prediction_section
-from scorer.reports.findings import Remark, remark_section
 from scorer.reports.fit_page import hardest_section
 from scorer.reports.page import Html, page, section
-from scorer.reports.rows import ShownRow, row_list
-from scorer.reports.sections import calibration_section, headline, label_section, origin_sections
+from scorer.reports.sections import (
+    Remark,
+    ShownRow,
+    calibration_section,
+    confusion_section,
+    headline,
+    label_section,
+    origin_sections,
+    remark_section,
+    row_list,
+)
 
 _CALIBRATION = "Nothing of the calibration was fitted here: the model brought it along, from its validation rows."
 _UNCALIBRATED = "The model brought no calibration along, and none was fitted here: the logits stay as they are."

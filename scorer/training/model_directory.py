@@ -28,8 +28,7 @@ from scorer.classifier.profile import Profile
 from scorer.config import FitConfig, material
 from scorer.metrics.classification import Metrics
 from scorer.metrics.judged_rows import Judged
-from scorer.reports.fit_page import Report
-from scorer.reports.learning import Evaluation, SeedFigures
+from scorer.reports.fit_page import Evaluation, Report, SeedFigures
 from scorer.training.data import TrainingData
 from scorer.training.model_card import model_card
 from scorer.training.pretrained import BaseModel

@@ -16,10 +16,8 @@ from scorer.examples.targets import label_counts
 from scorer.metrics.classification import Metrics
 from scorer.metrics.judged_rows import Judged, slices
 from scorer.metrics.thresholds import coverage_table, label_threshold_table
-from scorer.reports.findings import Remark
-from scorer.reports.fit_page import Report
-from scorer.reports.learning import Evaluation, SeedFigures
-from scorer.reports.rows import ShownRow
+from scorer.reports.fit_page import Evaluation, Report, SeedFigures
+from scorer.reports.sections import Remark, ShownRow
 from scorer.training.data import TrainingData
 
 _HARDEST = 20

@@ -38,7 +38,7 @@ from scorer.classifier.long_text import LongText
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, Interrupted
 from scorer.metrics.classification import measure
-from scorer.reports.learning import Evaluation
+from scorer.reports.fit_page import Evaluation
 from scorer.runs.console import Console, Counter
 from scorer.runs.signals import StopSignals
 from scorer.training.collating import Collator

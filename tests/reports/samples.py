@@ -15,10 +15,8 @@ from scorer.metrics.judged_rows import Judged, judge, slices
 from scorer.metrics.thresholds import coverage_table, label_threshold_table
 from scorer.reports.distributions import TextLengths
 from scorer.reports.evaluate_page import EvaluatePage
-from scorer.reports.findings import Remark
-from scorer.reports.fit_page import Report
-from scorer.reports.learning import Evaluation, SeedFigures
-from scorer.reports.rows import ShownRow
+from scorer.reports.fit_page import Evaluation, Report, SeedFigures
+from scorer.reports.sections import Remark, ShownRow
 
 ROWS, TRAINING_ROWS, MAX_LENGTH = 600, 3000, 128
 EMOTIONS = (

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 
 from scorer.classifier.decision import Decision
-from scorer.metrics.classification import measure
-from scorer.reports.sections import calibration_note, calibration_section, label_section
+from scorer.classifier.labels import LabelSet
+from scorer.metrics.classification import Metrics, measure
+from scorer.reports.sections import (
+    MOST_CHARACTERS,
+    MOST_LABELS_IN_MATRIX,
+    ShownRow,
+    calibration_note,
+    calibration_section,
+    confusion_section,
+    label_section,
+    row_list,
+)
 from tests.reports.markup import checked
 from tests.reports.samples import fit_report, names, outcome
 
@@ -66,3 +77,71 @@ def test_true_and_false_positives_and_negatives_stand_in_the_table_where_no_conf
     assert shown == {label.name: [getattr(label, name) for name in counts] for label in metrics.labels}
     assert all(label.true_positives and label.false_positives and label.false_negatives for label in metrics.labels)
     assert "false positives" not in checked(label_section(fit_report(names(5)).metrics)).texts
+
+
+def row(*texts: str, predicted: tuple[str, ...] = ("b",), number: int | None = None) -> ShownRow:
+    return ShownRow(texts=texts, truth=("a<",), predicted=predicted, confidence=0.25, loss=1.5, row=number)
+
+
+def test_a_row_has_its_texts_labels_and_figures() -> None:
+    found = checked(row_list([row("<b>one</b>", "two", number=1234)]))
+    assert {"<b>one</b>", "two", "a<", "b", "confidence 0.250", "loss 1.50", "row 1,234"} <= set(found.texts)
+
+
+def test_a_row_of_unknown_place_has_no_number() -> None:
+    assert not [text for text in checked(row_list([row("text")])).texts if text.startswith("row")]
+
+
+def test_no_label_at_all_is_said() -> None:
+    assert "none" in checked(row_list([row("text", predicted=())])).texts
+
+
+def test_labels_are_called_what_they_are_there() -> None:
+    texts = checked(row_list([row("text")], truth="given label", predicted="perhaps")).texts
+    assert {"given label ", "perhaps "} <= set(texts)
+
+
+def test_a_text_is_cut() -> None:
+    shown = checked(row_list([row("word " * 400)])).texts[0]
+    assert len(shown) <= MOST_CHARACTERS
+    assert shown.endswith("…")
+
+
+def metrics(confusion: list[list[int]]) -> Metrics:
+    """Metrics of predictions with this confusion."""
+    pairs = [(i, j) for i, row in enumerate(confusion) for j, count in enumerate(row) for _ in range(count)]
+    targets, predicted = np.array(pairs).T
+    labels = LabelSet(tuple(f"l{i}" for i in range(len(confusion))), "string")
+    return measure(np.eye(len(confusion), dtype=np.float32)[predicted], targets, labels=labels)
+
+
+def test_cells_show_shares_of_their_row_and_counts() -> None:
+    html = confusion_section(metrics([[3, 1], [0, 1000]]))
+    cells = re.findall(r'<td( class="\w+")?[^>]*?>(?:<span>(.*?)</span><span>(.*?)</span>|·)</td>', html)
+    assert cells == [
+        (' class="hit"', "75", "3"),
+        ("", "25", "1"),
+        (' class="none"', "", ""),
+        (' class="hit"', "100", "1,000"),
+    ]
+    checked(html)
+
+
+def test_a_rare_confusion_is_not_rounded_to_none() -> None:
+    assert "<span>&lt;1</span><span>1</span>" in confusion_section(metrics([[1000, 1], [0, 1]]))
+
+
+def test_many_labels_have_their_most_frequent_confusions_instead() -> None:
+    size = MOST_LABELS_IN_MATRIX + 1
+    confusion = np.eye(size, dtype=int) * 5
+    confusion[3, 7], confusion[9, 2] = 4, 6
+    html = confusion_section(metrics(confusion.tolist()))
+    assert 'class="heat' not in html
+    found = re.findall(
+        r'<th scope="row"><bdi>(\w+)</bdi></th><td class="words"><bdi>(\w+)</bdi></td><td>(\d+)</td>', html
+    )
+    assert found == [("l9", "l2", "6"), ("l3", "l7", "4")]
+
+
+def test_many_labels_without_a_confusion_say_so() -> None:
+    assert "No label is taken" in confusion_section(metrics(np.eye(MOST_LABELS_IN_MATRIX + 1, dtype=int).tolist()))
