@@ -32,12 +32,12 @@ class BatchTokenizer:
         self._plain_normalizer = _plain_normalizer(tokenizer)
         self._turn = Lock()
 
-    def truncate(self, max_length: int | None) -> None:
-        """Cut texts off at `max_length` tokens from now on; None: nowhere."""
+    def truncate(self, max_length: int | None, *, side: str = "right") -> None:
+        """From now on keep `max_length` tokens of a text and cut off what is at its `side`; None: keep all."""
         if max_length is None:
             self._tokenizer.no_truncation()
         else:
-            self._tokenizer.enable_truncation(max_length=max_length)
+            self._tokenizer.enable_truncation(max_length=max_length, direction=side)
 
     def special_tokens(self, *, pair: bool) -> int:
         """How many special tokens stand around a text, or a pair of texts."""

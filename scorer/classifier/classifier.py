@@ -80,6 +80,7 @@ class Classifier:
             max_length=loaded.max_length,
             token_types=loaded.token_types,
             long_text=directory.metadata.long_text if directory.metadata else LongText(),
+            truncation_side=loaded.truncation_side,
             why_no_pairs=loaded.why_no_pairs,
         )
         self.engine = Engine(

@@ -19,6 +19,7 @@ from scorer.classifier.sequences import TokenSequences
 
 # As an id of padding it stands in no row: the head of a decoder that looks for the last other token takes the last.
 _NO_TOKEN = -1
+_MOST_SHOWN = 9
 
 
 @dataclass(frozen=True)
@@ -117,10 +118,24 @@ def settle_attention(model: PreTrainedModel, max_length: int) -> int | None:
 
 
 def why_no_pairs(name: str, model: PreTrainedModel, tokenizer: Tokenizer, feed: Feed) -> str | None:
-    """Why the model `name` cannot score pairs, or None: one that knows a single type of token has no embedding of the
-    second text's, which its tokenizer gives."""
-    if not feed.token_types or getattr(model.config, "type_vocab_size", None) != 1:
-        return None
-    if max(tokenizer.encode("a", "b").type_ids, default=0) == 0:
+    """Why the model `name` cannot score pairs, or None: its tokenizer gives other types of token than 0 at first and
+    then 1, or a second one though the model has no embedding of it."""
+    types = tokenizer.encode("a", "b").type_ids if feed.token_types else []
+    if types != sorted(types) or max(types, default=0) > 1:
+        return f"{name}: scores single texts only: its tokenizer gives a pair the types of token {_shown(types)}"
+    if getattr(model.config, "type_vocab_size", None) != 1 or max(types, default=0) == 0:
         return None
     return f"{name}: scores single texts only: its tokenizer gives two types of token, it knows one"
+
+
+def why_no_texts(name: str, tokenizer: Tokenizer) -> str | None:
+    """Why the model `name` cannot score texts, or None: its tokenizer, which tells types of token, gives a single text
+    others than 0, which alone are computed."""
+    types = tokenizer.encode("a").type_ids
+    if not any(types):
+        return None
+    return f"{name}: its tokenizer gives a text the types of token {_shown(types)}; only type 0 is computed"
+
+
+def _shown(types: list[int]) -> str:
+    return ", ".join(map(str, types[:_MOST_SHOWN])) + (", ..." if len(types) > _MOST_SHOWN else "")

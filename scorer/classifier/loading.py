@@ -22,10 +22,11 @@ from transformers.utils import logging as transformers_logging
 
 from scorer.classifier.architectures import TESTED, Shapes
 from scorer.classifier.directory import MULTI_LABEL, ModelDirectory
-from scorer.classifier.feeding import Feed, settle_attention, settle_padding, token_count, why_no_pairs
+from scorer.classifier.feeding import Feed, settle_attention, settle_padding, token_count, why_no_pairs, why_no_texts
 from scorer.classifier.independence import probes, shapes_by_trial
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import METADATA_FILE, ModelMetadata
+from scorer.classifier.tokenization import TruncationSide, without_dropout
 from scorer.errors import ConfigError, ModelError
 
 _DEFAULT_MAX_LENGTH = 512
@@ -43,7 +44,8 @@ class LoadedModel:
     """What a directory holds, in memory: fp32 weights on the CPU, the fast tokenizer, and what limits them.
 
     `feed` says how the model is called, and `shapes` which rows may be in a batch together. `token_types` says whether
-    the tokenizer tells which text of a pair a token is of; `why_no_pairs` why pairs cannot be scored, if they cannot.
+    the tokenizer tells which text of a pair a token is of; `truncation_side` where a long text is cut off;
+    `why_no_pairs` why pairs cannot be scored, if they cannot.
     """
 
     directory: ModelDirectory
@@ -54,6 +56,7 @@ class LoadedModel:
     feed: Feed
     shapes: Shapes
     token_types: bool
+    truncation_side: TruncationSide
     why_no_pairs: str | None
 
     @property
@@ -82,6 +85,8 @@ def load(directory: ModelDirectory, *, max_length: int | None = None) -> LoadedM
     token_types = "token_type_ids" in fast.model_input_names
     pad_id, is_known = settle_padding(model, fast)
     feed = Feed.of(model, pad_id=pad_id, token_types=token_types)
+    if token_types and (refusal := why_no_texts(directory.name, backend)) is not None:
+        raise ModelError(refusal)
     tested = TESTED.get(model.config.model_type) if is_known and feed.end != pad_id else None
     return LoadedModel(
         directory=directory,
@@ -92,6 +97,7 @@ def load(directory: ModelDirectory, *, max_length: int | None = None) -> LoadedM
         feed=feed,
         shapes=tested or _try_out(directory, model, feed, backend, longest=longest),
         token_types=token_types,
+        truncation_side="left" if fast.truncation_side == "left" else "right",
         why_no_pairs=why_no_pairs(directory.name, model, backend, feed),
     )
 
@@ -189,16 +195,14 @@ def _check_vocabulary(directory: ModelDirectory, model: PreTrainedModel, fast: P
     # Both are set anew by whoever encodes; what the file says may be absurd.
     tokenizer.no_padding()
     tokenizer.no_truncation()
+    without_dropout(tokenizer)
     with _foreign(f"{directory.name}: its tokenizer does not work"):
         made = [encoding for probes in _PROBES for encoding in tokenizer.encode_batch_fast(list(probes))]
         known = tokenizer.get_vocab(with_added_tokens=True).values()
         highest = max(chain(known, *(encoding.ids for encoding in made)), default=0)
-        highest_type = max(chain.from_iterable(encoding.type_ids for encoding in made), default=0)
     rows = token_count(model)
     if highest >= rows:
         raise ModelError(f"{directory.name}: the tokenizer knows token id {highest}, the model has {rows} embeddings")
-    if highest_type > 1 and "token_type_ids" in fast.model_input_names:
-        raise ModelError(f"{directory.name}: the tokenizer gives token type {highest_type}; only 0 and 1 are computed")
 
 
 def _check_temperature(directory: ModelDirectory) -> None:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
+from tokenizers.models import BPE
 
 from scorer.classifier import sequences
 from scorer.classifier.batch_tokenizer import BatchTokenizer
@@ -31,14 +33,19 @@ _CHARACTERS_AT_ONCE = 500_000
 _ROWS_AT_ONCE = 4_096
 
 
+TruncationSide = Literal["left", "right"]
+"""Which end of a long text is cut off."""
+
+
 class TextEncoder:
     """Encodes texts, or pairs of texts, into sequences of at most `max_length` token ids, the model's special tokens
     included. `long_text` says what becomes of a text that has more.
 
-    Truncation is that of transformers (the end is cut off, of a pair the longer text's). Without `token_types` every
-    token has type 0, for models whose tokenizer does not tell them (ALBERT's, in transformers 5). `why_no_pairs` says
-    why the model cannot score pairs, if it cannot. `tokenizer` is changed: its padding and truncation are set anew.
-    ConfigError when windows have no room to advance.
+    Truncation is that of transformers: what is cut off is at `truncation_side`, of a pair the longer text's. Without
+    `token_types` every token has type 0, for models whose tokenizer does not tell them (ALBERT's, in transformers 5).
+    `why_no_pairs` says why the model cannot score pairs, if it cannot. `tokenizer` is changed: its padding and
+    truncation are set anew, and it gives one text the same tokens every time. ConfigError when windows have no room to
+    advance.
     """
 
     def __init__(
@@ -48,15 +55,18 @@ class TextEncoder:
         max_length: int,
         token_types: bool = True,
         long_text: LongText = LongText(),  # noqa: B008 (frozen)
+        truncation_side: TruncationSide = "right",
         why_no_pairs: str | None = None,
     ) -> None:
         self._why_no_pairs = why_no_pairs
+        self._side: TruncationSide = truncation_side
         self.max_length = max_length
         self.long_text = long_text
         self._token_types = token_types
         self._beginning = max_length * _CHARACTERS_A_TOKEN
         self._longest_text = max(_LONGEST_TEXT, self._beginning)
         tokenizer.no_padding()
+        without_dropout(tokenizer)
         self._tokenize = BatchTokenizer(tokenizer)
         self._special = self._measure_special()
 
@@ -80,13 +90,13 @@ class TextEncoder:
 
     def _encode(self, texts: Sequence[str]) -> TokenSequences:
         """Encode the beginning of each text, and the whole of those whose beginning did not fill the model."""
-        self._tokenize.truncate(self.max_length)
-        beginnings = [_beginning(text, self._beginning, self._longest_text) for text in texts]
+        self._tokenize.truncate(self.max_length, side=self._side)
+        beginnings = [self._enough(text) for text in texts]
         encodings = self._tokenize(beginnings)
         truncated = np.fromiter((bool(encoding.overflowing) for encoding in encodings), np.bool_, len(texts))
         unsure = [row for row in np.flatnonzero(~truncated).tolist() if len(beginnings[row]) < len(texts[row])]
         if unsure:
-            whole = self._tokenize([texts[row][: self._longest_text] for row in unsure])
+            whole = self._tokenize([self._most(texts[row]) for row in unsure])
             for row, encoding in zip(unsure, whole, strict=True):
                 encodings[row] = encoding
                 truncated[row] = bool(encoding.overflowing) or len(texts[row]) > self._longest_text
@@ -148,19 +158,39 @@ class TextEncoder:
             )
         self._tokenize.truncate(None)
         most = self._longest_text
-        both = [(text[:most], pair[:most]) for text, pair in zip(texts, pairs, strict=True)]
-        encodings = self._tokenize(both)
+        encodings = self._tokenize(list(zip(map(self._most, texts), map(self._most, pairs), strict=True)))
         ids, first = [], []
         truncated = np.fromiter((max(len(a), len(b)) > most for a, b in zip(texts, pairs, strict=True)), np.bool_)
         for row, encoding in enumerate(encodings):
             row_ids, types = encoding.ids, encoding.type_ids
             if len(row_ids) > self.max_length:
                 truncated[row] = True
-                kept = _kept(encoding.sequence_ids, room)
+                kept = _kept(encoding.sequence_ids, room, side=self._side)
                 row_ids, types = [row_ids[place] for place in kept], [types[place] for place in kept]
             ids.append(row_ids)
             first.append(len(types) - sum(types) if self._token_types else len(types))
         return _sequences(ids, first=first, truncated=truncated)
+
+    def _enough(self, text: str) -> str:
+        """What of `text` may matter to what the model sees, as far as that is told without its tokens.
+
+        A text that is cut off at its left is not tried by its end alone: the first word of a tokenizer may be spelt in
+        another way than the same word within a text.
+        """
+        if self._side == "left":
+            return self._most(text)
+        return _beginning(text, self._beginning, self._longest_text)
+
+    def _most(self, text: str) -> str:
+        """As much of `text` as a tokenizer is given, from the side that is kept."""
+        return text[-self._longest_text :] if self._side == "left" else text[: self._longest_text]
+
+
+def without_dropout(tokenizer: Tokenizer) -> None:
+    """Let `tokenizer` give one text the same tokens every time: what is left of its training may leave merges out by
+    chance (Provilkov et al. 2020, "BPE-Dropout")."""
+    if isinstance(tokenizer.model, BPE):
+        tokenizer.model.dropout = None
 
 
 def _slices(rows: int) -> Iterator[slice]:
@@ -184,18 +214,25 @@ def _beginning(text: str, characters: int, longest: int) -> str:
     return text[:cut]
 
 
-def _kept(sequence_ids: Sequence[int | None], room: int) -> list[int]:
+def _kept(sequence_ids: Sequence[int | None], room: int, *, side: TruncationSide) -> list[int]:
     """The places of a pair's tokens that stay when its two texts may have `room` tokens together.
 
     `sequence_ids` says of each token which text it is of, None for special tokens. Truncation is "longest_first" as the
-    tokenizers library does it: only the longer text is cut while the shorter has at most half of the room.
+    tokenizers library does it: only the longer text is cut, at `side`, while the shorter has at most half of the room.
     """
-    lengths = [sequence_ids.count(0), sequence_ids.count(1)]
+    whole = [sequence_ids.count(0), sequence_ids.count(1)]
+    lengths = list(whole)
     shorter, longer = (1, 0) if lengths[0] > lengths[1] else (0, 1)
     lengths[shorter] = min(lengths[shorter], room // 2)
     lengths[longer] = room - lengths[shorter]
     starts = [sequence_ids.index(text) if text in sequence_ids else 0 for text in (0, 1)]
-    return [place for place, text in enumerate(sequence_ids) if text is None or place - starts[text] < lengths[text]]
+    if side == "left":
+        starts = [start + full - kept for start, full, kept in zip(starts, whole, lengths, strict=True)]
+    return [
+        place
+        for place, text in enumerate(sequence_ids)
+        if text is None or starts[text] <= place < starts[text] + lengths[text]
+    ]
 
 
 def _sequences(ids: list[list[int]], *, first: list[int], truncated: NDArray[np.bool_]) -> TokenSequences:

@@ -18,11 +18,11 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 from scorer.classifier.architectures import TESTED, Shapes
 from scorer.classifier.base_model import resolve_base_model, unavailable
 from scorer.classifier.directory import open_model
-from scorer.classifier.feeding import Feed, settle_attention, why_no_pairs
+from scorer.classifier.feeding import Feed, settle_attention, why_no_pairs, why_no_texts
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.loading import max_positions
 from scorer.classifier.long_text import LongText
-from scorer.classifier.tokenization import TextEncoder
+from scorer.classifier.tokenization import TextEncoder, without_dropout
 from scorer.classifier.vocabulary import Vocabulary
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, ModelError
@@ -50,7 +50,13 @@ class BaseModel:
         """The encoder of scoring, on a copy of the tokenizer, so that truncation is not saved with the model."""
         tokenizer = self._copied()
         refusal = why_no_pairs(self.name, self.model, tokenizer, self.feed)
-        return TextEncoder(tokenizer, max_length=max_length, long_text=long_text, why_no_pairs=refusal)
+        return TextEncoder(
+            tokenizer,
+            max_length=max_length,
+            long_text=long_text,
+            truncation_side=self.tokenizer.truncation_side,
+            why_no_pairs=refusal,
+        )
 
     @property
     def feed(self) -> Feed:
@@ -108,7 +114,10 @@ def load_base_model(config: FitConfig, labels: LabelSet) -> BaseModel:
     freeze(model, config, name=name)
     # So that a transformers pipeline with truncation=True cuts where scoring does.
     tokenizer.model_max_length = config.max_length
-    return BaseModel(name, model, tokenizer)
+    base = BaseModel(name, model, tokenizer)
+    if base.has_token_types and (refusal := why_no_texts(name, tokenizer.backend_tokenizer)) is not None:
+        raise ModelError(refusal)
+    return base
 
 
 def _open(location: str, name: str) -> Path:
@@ -132,6 +141,8 @@ def _load_tokenizer(path: Path, name: str) -> Any:
         raise ModelError(f"{name}: no fast tokenizer (tokenizer.json); convert it with transformers first")
     if tokenizer.pad_token_id is None:
         raise ModelError(f"{name}: its tokenizer has no padding token; choose an encoder such as BERT or RoBERTa")
+    # Saved with the model, it would give one text other scores from time to time.
+    without_dropout(tokenizer.backend_tokenizer)
     return tokenizer
 
 

@@ -249,6 +249,7 @@ WEIRD_ADDITIONS = {
     ),
     "what has no embedding": lambda t: tokens_of(t).update(ids=[10**6]),
     "a token type of no model": lambda t: t["post_processor"]["single"][0]["SpecialToken"].update(type_id=7),
+    "a second type of token in a single text": lambda t: t["post_processor"]["single"][1]["Sequence"].update(type_id=1),
     "tokens that it does not have": lambda t: t["post_processor"].update(special_tokens={}),
 }
 

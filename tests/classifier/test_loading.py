@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
+from scorer.classifier.classifier import Classifier
 from scorer.classifier.directory import open_model
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.loading import load, max_positions
@@ -139,3 +140,24 @@ def test_the_positions_counted_are_the_positions_there_are(tiny_model, architect
     if architecture not in ("deberta-v2", "modernbert"):
         with pytest.raises((IndexError, RuntimeError)):
             model(input_ids=torch.full((1, limit + 1), 7))
+
+
+def test_types_of_token_that_are_not_computed(tiny_model, tmp_path):
+    """A tokenizer may give the separator behind a pair type 0 again: single texts are right, pairs are refused."""
+    model = Path(shutil.copytree(tiny_model("bert"), tmp_path / "model"))
+    names = ["input_ids", "token_type_ids", "attention_mask"]
+    edit(model / "tokenizer_config.json", tokenizer_class="TokenizersBackend", model_input_names=names)
+    document = json.loads((model / "tokenizer.json").read_text())
+    pair = document["post_processor"]["pair"]
+    pair[-1]["SpecialToken"]["type_id"] = 0
+    (model / "tokenizer.json").write_text(json.dumps(document))
+    assert "0, 0, 0, 1, 0" in str(load(open_model(str(model))).why_no_pairs)
+    document["post_processor"]["single"][1]["Sequence"]["type_id"] = 1
+    (model / "tokenizer.json").write_text(json.dumps(document))
+    refused(model, "types of token 0, 1, 0; only type 0 is computed")
+
+
+def test_a_bert_that_sees_only_what_stands_before_is_not_packed_or_compiled(tiny_model, tmp_path):
+    model = Path(shutil.copytree(tiny_model("bert"), tmp_path / "model"))
+    edit(model / "config.json", is_decoder=True)
+    assert Classifier(open_model(str(model)), precision="fp32", device="cpu").engine.backend == "padded"

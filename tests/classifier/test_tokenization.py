@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import random
+import shutil
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from transformers import AutoTokenizer
 
+from scorer.classifier.directory import open_model
+from scorer.classifier.loading import load
 from scorer.classifier.tokenization import TextEncoder
 from scorer.errors import ConfigError
 from tests.models import ARCHITECTURES, sentences
@@ -156,3 +161,38 @@ def test_many_texts_are_encoded_as_few_are(tiny_model, monkeypatch):
         assert sliced.starts.tolist() == whole.starts.tolist()
         for name, values in vars(whole.sequences).items():
             np.testing.assert_array_equal(vars(sliced.sequences)[name], values)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_texts_are_cut_off_at_the_side_that_the_tokenizer_names(tiny_model, tmp_path, architecture):
+    """transformers keeps the end of a text where a tokenizer's truncation_side is left."""
+    directory = Path(shutil.copytree(tiny_model(architecture), tmp_path / "model"))
+    config = directory / "tokenizer_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"truncation_side": "left"}))
+    loaded = load(open_model(str(directory)), max_length=MAX_LENGTH)
+    encode = TextEncoder(loaded.tokenizer, max_length=MAX_LENGTH, truncation_side=loaded.truncation_side)
+    some, firsts, seconds = texts(seed=3), *([text[:600] for text in texts(seed)] for seed in (4, 5))
+    random.Random(6).shuffle(seconds)
+    compare(directory, encode(some), some, None, MAX_LENGTH)
+    compare(directory, encode(firsts, seconds), firsts, seconds, MAX_LENGTH)
+
+
+def test_ten_megabytes_that_are_cut_off_at_the_left(tiny_model):
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model("bert"))
+    encode = TextEncoder(tokenizer.backend_tokenizer, max_length=MAX_LENGTH, truncation_side="left")
+    end = "bad soup"
+    encoded = encode(["good room " * 1_000_000 + end], None)
+    kept = tokenizer.convert_ids_to_tokens(encoded.sequences.ids.tolist())
+    assert encoded.truncated.tolist() == [True]
+    assert kept[-3:] == ["bad", "soup", "[SEP]"]
+    assert len(kept) == MAX_LENGTH
+
+
+def test_a_text_has_the_same_tokens_every_time(tiny_model):
+    """Merges that a tokenizer leaves out by chance are for its training; a score shall not be another each time."""
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model("roberta")).backend_tokenizer
+    some = sentences(30, seed=1)
+    expected = TextEncoder(tokenizer, max_length=MAX_LENGTH)(some).sequences.ids
+    tokenizer.model.dropout = 0.5
+    encode = TextEncoder(tokenizer, max_length=MAX_LENGTH)
+    assert np.array_equal(encode(some).sequences.ids, expected)

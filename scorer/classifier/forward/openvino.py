@@ -80,6 +80,8 @@ def _why_not(config: PreTrainedConfig, work: Work) -> str | None:
         return f"{work.precision} is not fast on a CPU; say bf16 or fp32"
     if config.model_type not in CONVERTIBLE:
         return f"not tested with {config.model_type} models"
+    if getattr(config, "is_decoder", False):
+        return "does not convert decoders"
     return None if is_installed() else "not installed; pip install 'scorer[openvino]'"
 
 
