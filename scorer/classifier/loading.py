@@ -67,6 +67,7 @@ class LoadedModel:
 
 def load(directory: ModelDirectory, *, max_length: int | None = None) -> LoadedModel:
     """Load `directory`; `max_length` in tokens replaces the model's own. ModelError names whatever does not fit."""
+    assert not directory.by_times, "its bytes were not looked at; this is a bug"
     with quietly():
         model = _load_weights(directory)
         fast = _load_tokenizer(directory)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
@@ -153,13 +154,14 @@ class ModelMetadata:
         if decision.abstain_below is not None and (decision.multi or not _positive(decision.abstain_below)):
             raise ValueError("abstain_below")
 
-    def verify(self, directory: Path) -> None:
-        """Compare every recorded hash with the file's; a difference or a missing file is a ModelError."""
+    def verify(self, directory: Path, hash_of: Callable[[Path], str]) -> None:
+        """Compare every recorded hash with the file's, which `hash_of` says (`sha256`, `known_sha256`); a difference or
+        a missing file is a ModelError."""
         for name, expected in self.files.items():
             path = directory / name
             if not path.is_file():
                 raise ModelError(f"{path}: missing, though {METADATA_FILE} lists it; fit or copy the model again")
-            if known_sha256(path) != expected:
+            if hash_of(path) != expected:
                 raise ModelError(f"{path}: changed since the model was written; fit or copy the model again")
 
 
@@ -170,7 +172,11 @@ def sha256(path: Path) -> str:
 
 
 def known_sha256(path: Path) -> str:
-    """The same, but a file that was hashed before and did not change since is not read again."""
+    """The same, but a file that was hashed before, and did not change since as far as its times tell, is not read.
+
+    Good enough to say that nothing is to be done. What is about to be loaded is read, every byte of it: a disk that
+    loses a bit changes no time.
+    """
     return KnownHashes.of_user().hash_of(path, "sha256", _digest)
 
 

@@ -51,12 +51,14 @@ class CheckedJob:
         return self.rejects.count if self.rejects is not None else 0
 
     def read(self) -> PreparedJob:
-        """Scan the rows where only they tell the columns' types; what is wrong with them is raised as a ScorerError."""
+        """Look at every byte of the model, and at the rows where only they tell the columns' types; what is wrong with
+        either is raised as a ScorerError."""
+        directory = self.directory.for_loading()
         appended = appended_names(self.config) if self.output_format == "jsonl" else None
         reader = self.source.read(self.text_columns, appended=appended)
         # The names that a source knows at once are those of the first lines; JSON lines may bring more.
         refuse_clash(reader.names, self.config)
-        return PreparedJob(**vars(self), reader=reader)
+        return PreparedJob(**vars(self) | {"directory": directory}, reader=reader)
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,8 @@ def check(config: ScoreConfig) -> CheckedJob:
     if config.cache is not None:
         check_folder(config.cache, inputs, replaced=False)
     refuse_clash(source.names, config)
-    directory = open_model(config.model)
+    # Where there is no output, there is none that may stand: the model will be loaded, hence is read now.
+    directory = open_model(config.model, by_times=not target.is_stream and target.path.exists())
     require_profile(directory, config)
     fitted = directory.metadata.text_columns if directory.metadata else ()
     with source.doubting_header():

@@ -9,7 +9,7 @@ import pytest
 from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.long_text import LongText
-from scorer.classifier.metadata import METADATA_FILE, ModelMetadata
+from scorer.classifier.metadata import METADATA_FILE, ModelMetadata, sha256
 from scorer.errors import ModelError
 
 
@@ -58,13 +58,13 @@ def test_a_directory_that_scorer_did_not_write_has_none(tmp_path):
 def test_every_file_is_recorded_and_a_difference_is_refused(directory):
     found = ModelMetadata.read(directory)
     assert set(found.files) == {"config.json", "report/plot.svg"}
-    found.verify(directory)
+    found.verify(directory, sha256)
     (directory / "report" / "plot.svg").write_text("<svg></svg>")
     with pytest.raises(ModelError, match=r"plot\.svg: changed since"):
-        found.verify(directory)
+        found.verify(directory, sha256)
     (directory / "report" / "plot.svg").unlink()
     with pytest.raises(ModelError, match=r"plot\.svg: missing"):
-        found.verify(directory)
+        found.verify(directory, sha256)
 
 
 def _without(key):

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import scorer
 from scorer.classifier.directory import open_model
 from scorer.classifier.engine import Engine
+from scorer.classifier.labels import LabelSet
+from scorer.classifier.metadata import ModelMetadata, known_sha256, sha256
 from scorer.config import FrameConfig
+from scorer.errors import ModelError
 from scorer.scoring.known_engines import KnownEngine
+from scorer.stores.known_hashes import KnownHashes
 from tests.models import sentences
 
 ROOT = Path(__file__).parents[2]
@@ -106,6 +113,53 @@ def test_where_nobody_knows_what_auto_comes_to_torch_is_asked(score, tmp_path):
     again, loaded = score("--precision", "fp32")
     assert again["finished_before"]
     assert "torch" in loaded
+
+
+@pytest.fixture
+def decayed(tmp_path, monkeypatch):
+    """`decayed(model)`: flip a bit of the weights, leave their times, and let the memory of hashes vouch for them."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+
+    def decay(model: Path) -> None:
+        weights = model / "model.safetensors"
+        status, was = weights.stat(), sha256(weights)
+        with weights.open("r+b") as stream:
+            stream.seek(-2, os.SEEK_END)
+            (byte,) = stream.read(1)
+            stream.seek(-2, os.SEEK_END)
+            stream.write(bytes([byte ^ 1]))
+        os.utime(weights, ns=(status.st_atime_ns, status.st_mtime_ns))
+        replace(KnownHashes.of_user(), settled_seconds=-60).hash_of(weights, "sha256", lambda _: was)
+        assert known_sha256(weights) == was != sha256(weights)
+
+    return decay
+
+
+def test_weights_that_decayed_are_seen_before_they_are_loaded(source, tmp_path, tiny_model, decayed):
+    model, out = tmp_path / "model", tmp_path / "out.parquet"
+    shutil.copytree(tiny_model("bert"), model)
+    labels = LabelSet.from_values([1, 2, 3, 4, 5])
+    ModelMetadata(base_model="b", text_columns=("text",), label_column="l", labels=labels, max_length=64).write(model)
+    scorer.score(source, out, model=model, precision="fp32")
+    written = out.read_bytes()
+    decayed(model)
+    # What is finished needs no weights.
+    assert scorer.score(source, out, model=model, precision="fp32").finished_before
+    for target, options in ((tmp_path / "other.parquet", {}), (out, {"force": True, "token_count": True})):
+        with pytest.raises(ModelError, match=r"model\.safetensors: changed since"):
+            scorer.score(source, target, model=model, precision="fp32", **options)
+    assert out.read_bytes() == written
+    assert not (tmp_path / "other.parquet").exists()
+
+
+def test_a_model_that_names_no_hashes_is_what_its_bytes_are_when_it_is_loaded(tmp_path, tiny_model, decayed):
+    model = tmp_path / "model"
+    shutil.copytree(tiny_model("bert"), model)
+    before = open_model(str(model)).fingerprint
+    decayed(model)
+    found = open_model(str(model), by_times=True)
+    assert found.fingerprint == before
+    assert found.for_loading().fingerprint == open_model(str(model)).fingerprint != before
 
 
 def test_an_engine_is_recalled_for_the_same_question_alone(directory, tiny_model, tmp_path, monkeypatch):
