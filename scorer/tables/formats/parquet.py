@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from scorer.errors import DataError, StorageError, from_os_error, shown
 from scorer.stores.stamp import Stamp
+from scorer.tables.dictionaries import fitting_parts
 from scorer.tables.formats.format import Contents, Evidence, Format, ReadOptions, one_schema
 from scorer.tables.reader import Reader
 from scorer.tables.streams import LONGEST_ROW, Compression, Output, first_line
@@ -81,7 +82,8 @@ class ParquetReader(Reader):
 
 
 class ParquetSink:
-    """One row group a table, zstd, page checksums; the Arrow schema is kept, so that types come back as they were."""
+    """One row group a table (several where dictionaries must stay apart), zstd, page checksums; the Arrow schema is
+    kept, so that types come back as they were."""
 
     def __init__(self, output: Output, schema: pa.Schema) -> None:
         self._output = output
@@ -98,7 +100,9 @@ class ParquetSink:
     def write(self, table: pa.Table) -> None:
         if table.num_rows:
             with self._output.errors():
-                self._writer.write_table(table, row_group_size=table.num_rows)
+                # A reader joins the dictionaries of a row group, and could not if they did not fit together.
+                for part in fitting_parts(table):
+                    self._writer.write_table(part, row_group_size=part.num_rows)
             self._rows += table.num_rows
 
     def close(self, metadata: Mapping[str, str]) -> None:
