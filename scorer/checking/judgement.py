@@ -128,9 +128,8 @@ class Judge:
             spelt.setdefault(_as_read(name), []).append(name)
         similar = [name for _, names in sorted(spelt.items()) if len(names) > 1 for name in sorted(names)]
         if similar:
-            what = (
-                f"{len(similar)} of {len(counts)} labels differ in case or white space alone: {_named(similar, counts)}"
-            )
+            differ = "differ only in case, white space or characters that nobody sees"
+            what = f"{len(similar)} of {len(counts)} labels {differ}: {_named(similar, counts)}"
             advice = "spell each label in one way, or they are learnt as different ones"
             share = len(similar) / len(counts)
             yield self._counted("warning", "similar_labels", what, advice, len(similar), share)
@@ -277,7 +276,8 @@ def _joined(*tallies: Tally) -> Tally:
 
 def _as_read(name: str) -> str:
     """What a person takes two labels for the same by."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    seen = "".join(character for character in name if unicodedata.category(character) != "Cf")
+    return " ".join(unicodedata.normalize("NFKC", seen).casefold().split())
 
 
 def _named(names: list[str], counts: Mapping[str, int], most: int = 5) -> str:

@@ -5,6 +5,7 @@ Owns what becomes of a text that spells its model's end. Does not know how batch
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -15,14 +16,19 @@ from scorer.training.pretrained import BaseModel
 
 
 class Collator(DataCollatorWithPadding):
-    """Pads as transformers does.
+    """Pads on the right, as scoring does; where the rows of a model see their padding, on its tokenizer's own side.
+
+    Some tokenizers pad on the left, which moves the words of a model that counts places.
 
     An encoder-decoder reads the answer at the last end of a row, and refuses rows with unlike numbers of them. In a
     batch of such rows all ends but the last become unknown tokens; a row alone is left as it is, as in scoring.
     """
 
     def __init__(self, base: BaseModel) -> None:
-        super().__init__(base.tokenizer)
+        tokenizer = copy.copy(base.tokenizer)
+        if base.shapes == "any":
+            tokenizer.padding_side = "right"
+        super().__init__(tokenizer)
         self._end = base.feed.end
         self._unknown = base.tokenizer.unk_token_id
 

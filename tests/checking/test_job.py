@@ -115,8 +115,10 @@ def test_labels_that_look_the_same_are_warned_of(look):
     odd = [(f"more {number}", label) for number, label in enumerate(["Good", "good ", "ＧＯＯＤ"] * 4)]
     finding = found(look(sound() + odd))["similar_labels"]
     assert (finding.severity, finding.count, finding.share) == ("warning", 4, 0.8)
-    assert finding.what.startswith("4 of 5 labels differ in case or white space alone: 'Good' 4, 'good' ")
+    assert finding.what.startswith("4 of 5 labels differ only in case, white space or characters that nobody sees: ")
     assert "'good ' 4" in finding.what
+    unseen = [(f"more {number}", label) for number, label in enumerate(["bad\u200b", "\ufeffbad"] * 4)]
+    assert found(look(sound() + unseen))["similar_labels"].count == 3
     signed = [(text, -1 if label == "bad" else 1) for text, label in sound()]
     assert "similar_labels" not in found(look(signed))
 
