@@ -1,7 +1,4 @@
-"""What a check finds: one type for every kind of finding, and how severe it is.
-
-Owns the shape of a finding. Does not know how any is made.
-"""
+"""What a check finds: one type for all findings, how severe each is, and the tally of the rows that it is about."""
 
 from __future__ import annotations
 
@@ -9,6 +6,9 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 Severity = Literal["error", "warning", "note"]
 
@@ -68,3 +68,31 @@ def severity_of(share: float, *, warning: float, note: float = 0.0) -> Severity 
     if share >= warning and share > 0:
         return "warning"
     return "note" if share > note else None
+
+
+class Tally:
+    """`count` rows of the `seen` ones, and the numbers of the first five."""
+
+    def __init__(self) -> None:
+        self.seen = self.count = 0
+        self.rows: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, mask: NDArray[np.bool_]) -> Tally:
+        """The tally of all rows at once: those where `mask` (rows,) is true."""
+        tally = cls()
+        tally.add(mask)
+        return tally
+
+    def add(self, mask: NDArray[np.bool_]) -> None:
+        """The next rows: those where `mask` (n,) is true have it."""
+        found = np.flatnonzero(mask)
+        more = found[: MOST_ROWS - len(self.rows)] + self.seen + 1
+        self.rows += tuple(more.tolist())
+        self.count += len(found)
+        self.seen += len(mask)
+
+    @property
+    def share(self) -> float:
+        """`count` of all rows seen; 0 when there are none."""
+        return self.count / self.seen if self.seen else 0.0

@@ -9,10 +9,9 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from scorer.checking.findings import Finding, Severity, severity_of
+from scorer.checking.findings import Finding, Severity, Tally, severity_of
 from scorer.checking.oddities import ODDITIES
 from scorer.checking.repeats import Repeats
-from scorer.checking.tally import Tally
 from scorer.checking.tokens import TokenCheck
 from scorer.examples.label_form import LabelForm
 from scorer.examples.recognition import Doubt

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from scorer.checking.findings import Tally
 from scorer.checking.repeats import NO_LABEL
-from scorer.checking.tally import Tally
 from scorer.classifier.labels import LabelKind
 from scorer.examples.example_columns import is_list
 from scorer.examples.label_form import Labels, missing_labels

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.checking.tally import Tally
+from scorer.checking.findings import Tally
 
 NO_LABEL = np.uint64(0)
 
