@@ -17,10 +17,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from scorer.checking.findings import Tally
-from scorer.checking.keys import normalised, text_keys
 from scorer.checking.labels import LabelCounter
 from scorer.checking.oddities import ODDITIES, rows_with
-from scorer.checking.repeats import RowKeys
+from scorer.checking.repeats import RowKeys, normalised, text_keys
 from scorer.checking.sample import Sample
 from scorer.config import WINDOW_ROWS, WINDOW_TEXT_BYTES
 from scorer.examples.example_columns import Columns, find_columns
