@@ -12,10 +12,9 @@ from typing import Any
 
 from scorer.checking.findings import Finding, by_severity, counts
 from scorer.checking.judgement import Judge
-from scorer.checking.lengths import Lengths
 from scorer.checking.repeats import find_overlap, find_repeats
 from scorer.checking.scan import Scan, scan_file
-from scorer.checking.tokens import TokenCheck, check_tokens
+from scorer.checking.tokens import Lengths, TokenCheck, check_tokens
 from scorer.classifier.vocabulary import Vocabulary
 from scorer.config import CheckConfig
 from scorer.errors import ConfigError, Interrupted

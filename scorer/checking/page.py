@@ -11,7 +11,7 @@ from pathlib import Path
 
 from scorer.checking.findings import Finding
 from scorer.checking.job import CheckResult, FileCheck
-from scorer.checking.lengths import Lengths
+from scorer.checking.tokens import Lengths
 from scorer.reports.charts import Mark, histogram
 from scorer.reports.distributions import label_bars
 from scorer.reports.page import Html, beside, figure, page, paragraph, section, tiles

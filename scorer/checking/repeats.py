@@ -1,7 +1,6 @@
 """Texts that occur more than once: within a file, under different labels, in two files.
 
 A key of eight bytes stands for each text, and another for what it says: near duplicates have the same normalised text.
-
 """
 
 from __future__ import annotations

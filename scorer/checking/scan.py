@@ -20,7 +20,7 @@ from scorer.checking.findings import Tally
 from scorer.checking.labels import LabelCounter
 from scorer.checking.oddities import ODDITIES, rows_with
 from scorer.checking.repeats import RowKeys, normalised, text_keys
-from scorer.checking.sample import Sample
+from scorer.checking.tokens import Sample
 from scorer.config import WINDOW_ROWS, WINDOW_TEXT_BYTES
 from scorer.examples.example_columns import Columns, find_columns
 from scorer.examples.label_form import LabelForm, LabelOptions

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from scorer.checking.findings import Finding, by_severity
 from scorer.checking.judgement import Judge
 from scorer.checking.repeats import RowKeys, find_overlap, find_repeats, normalised, text_keys
-from scorer.checking.sample import Sample
-from scorer.checking.tokens import check_tokens
+from scorer.checking.tokens import Sample, check_tokens
 from scorer.classifier.labels import LabelSet, Targets
 from scorer.classifier.vocabulary import Vocabulary
 from scorer.examples.reading import Examples

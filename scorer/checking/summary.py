@@ -9,8 +9,7 @@ from collections.abc import Iterator
 
 from scorer.checking.findings import Finding
 from scorer.checking.job import CheckResult, FileCheck
-from scorer.checking.lengths import Lengths
-from scorer.checking.tokens import TokenCheck
+from scorer.checking.tokens import Lengths, TokenCheck
 
 _WIDTH = 11
 _MOST_LABELS = 8

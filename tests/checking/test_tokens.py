@@ -1,4 +1,4 @@
-"""Whether a vocabulary knows the language: one sentence in nineteen of them, against the default base model."""
+"""The sample and lengths against slow counts; whether a vocabulary knows one sentence in nineteen languages."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scorer.checking import tokens as module
 from scorer.checking.judgement import Judge
-from scorer.checking.lengths import suggested_max_length
-from scorer.checking.sample import Sample
-from scorer.checking.tokens import TokenCheck, check_tokens
+from scorer.checking.tokens import Lengths, Sample, TokenCheck, check_tokens, suggested_max_length
 from scorer.classifier.vocabulary import Vocabulary
 
 KNOWN = {
@@ -40,15 +37,90 @@ STRANGE = {
 }
 
 
+def rows(first: int, count: int) -> list[tuple[str, ...]]:
+    return [(str(number),) for number in range(first, first + count)]
+
+
+def test_a_short_stream_is_kept_whole():
+    sample = Sample(10)
+    sample.add(rows(0, 4))
+    sample.add(rows(4, 6))
+    assert sample.complete
+    assert sample.texts == rows(0, 10)
+    sample.add(rows(10, 1))
+    assert not sample.complete
+    assert len(sample.texts) == 10
+
+
+def test_a_long_stream_is_sampled_evenly_and_always_alike():
+    def drawn() -> Sample:
+        sample = Sample(1_000)
+        for window in range(10):
+            sample.add(rows(window * 1_000, 1_000))
+        return sample
+
+    numbers = np.array([int(text) for (text,) in drawn().texts])
+    assert len(set(numbers.tolist())) == 1_000
+    # Of each tenth about 100 rows, with a standard deviation of 9.5.
+    assert (np.abs(np.bincount(numbers // 1_000) - 100) < 40).all()
+    assert drawn().texts == drawn().texts
+
+
+def test_long_texts_are_cut_and_their_length_is_kept():
+    sample = Sample(2)
+    sample.add([("x" * 30_000, "yz")])
+    assert (len(sample.texts[0][0]), sample.texts[0][1], sample.lengths) == (10_000, "yz", [30_002])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_distribution_is_that_of_a_slow_count(seed):
+    lengths = np.random.default_rng(seed).lognormal(4, 1, 500).astype(np.int64)
+    found = Lengths.of(lengths)
+    assert found is not None
+    last = len(found.histogram) - 1
+    for bar, count in enumerate(found.histogram):
+        low, high = found.edges[bar], found.edges[bar + 1]
+        assert count == sum(low <= length < high or (bar == last and length >= high) for length in lengths.tolist())
+    assert sum(found.histogram) == 500
+    ordered = sorted(lengths.tolist())
+    assert found.percentiles[50] in ordered
+    for share, length in found.percentiles.items():
+        assert sum(one < length for one in ordered) <= share / 100 * 500 <= sum(one <= length for one in ordered)
+
+
+def test_none_has_no_distribution_and_equal_ones_have_one_bar():
+    assert Lengths.of(np.zeros(0, np.int64)) is None
+    found = Lengths.of(np.full(7, 3))
+    assert found is not None
+    assert [count for count in found.histogram if count] == [7]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "positions", "suggested"),
+    [
+        ([10] * 100, None, 16),
+        ([16] * 100, None, 16),
+        ([17] * 100, None, 32),
+        ([10] * 98 + [15, 20], None, 16),
+        ([20] * 94 + [30] * 6, None, 32),
+        ([20] * 95 + [300] * 5, None, 32),
+        ([900] * 10, 512, 512),
+        ([100] * 10, 50, 50),
+    ],
+)
+def test_the_suggestion_covers_most_rows_at_a_fair_cost(lengths, positions, suggested):
+    assert suggested_max_length(np.array(lengths), positions) == suggested
+
+
 @pytest.fixture(scope="module")
 def vocabulary() -> Vocabulary:
     return Vocabulary.of_base_model(None)
 
 
-def checked(vocabulary: Vocabulary, *texts: str, max_length: int = 128) -> TokenCheck:
+def checked(vocabulary: Vocabulary, *texts: str, max_length: int = 128, **limits: int) -> TokenCheck:
     sample = Sample()
     sample.add([(text,) for text in texts])
-    found = check_tokens(sample, vocabulary, max_length=max_length)
+    found = check_tokens(sample, vocabulary, max_length=max_length, **limits)
     assert found is not None
     return found
 
@@ -130,9 +202,8 @@ def test_a_length_that_is_advised_is_longer_than_that_which_cuts_off(vocabulary,
     assert (finding.code, finding.advice) == ("truncated", advice)
 
 
-def test_endless_rows_are_sampled_by_their_characters(vocabulary, monkeypatch):
-    monkeypatch.setattr(module, "MOST_CHARACTERS", 1_000)
-    check = checked(vocabulary, *["ten chars!"] * 500)
+def test_endless_rows_are_sampled_by_their_characters(vocabulary):
+    check = checked(vocabulary, *["ten chars!"] * 500, most_characters=1_000)
     assert check.rows == 100
     assert check.of_rows == 500
     assert len(check.lengths) == 100
