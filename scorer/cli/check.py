@@ -26,10 +26,9 @@ def check(data: Path, **settings: Any) -> None:
     from scorer.stores.checks import Inputs, check_files, require
 
     require(config.data, config.valid)
+    from scorer.checking.check_report import check_page, summary_lines
     from scorer.checking.findings import counts
     from scorer.checking.job import check as check_job
-    from scorer.checking.page import check_page
-    from scorer.checking.summary import summary_lines
     from scorer.runs.console import Console
     from scorer.stores.atomic import write_whole
 

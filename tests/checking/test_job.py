@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from scorer.checking import job, scan
+from scorer.checking.check_report import summary_lines
 from scorer.checking.findings import Finding
 from scorer.checking.job import CheckResult, check
-from scorer.checking.summary import summary_lines
 from scorer.config import CheckConfig
 from scorer.errors import ConfigError, DataError, Interrupted, ModelError, UsageError
 from scorer.runs.console import Console

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from scorer.checking.check_report import check_page
 from scorer.checking.job import CheckResult, check
-from scorer.checking.page import check_page
 from scorer.config import CheckConfig
 from scorer.runs.console import Console
 from scorer.stores.atomic import write_whole
