@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
-from scorer.checking import labels as module
-from scorer.checking.labels import LabelCounter
+from scorer.checking.scan import LabelCounter
 from scorer.examples.label_form import LabelForm
 
 
-def counted(values, kind=None, *, separator=None, usable=None, windows=1, known=None):
+def counted(values, kind=None, *, separator=None, usable=None, windows=1, **limits):
     column = pa.chunked_array([pa.array(values, kind)])
     form = LabelForm("separated" if separator else "plain", ("label",), separator=separator)
-    counter = LabelCounter(form.read(pa.table({"label": column.slice(0, 0)})).column.type, known=known)
+    counter = LabelCounter(form.read(pa.table({"label": column.slice(0, 0)})).column.type, **limits)
     keys = []
     step = -(-len(values) // windows)
     for start in range(0, len(values), step):
         part = column.slice(start, step)
         here = [True] * len(part) if usable is None else usable[start : start + step]
-        keys += counter.add(form.read(pa.table({"label": part})), module.np.array(here, bool)).tolist()
+        keys += counter.add(form.read(pa.table({"label": part})), np.array(here, bool)).tolist()
     return counter, keys
 
 
@@ -120,10 +120,8 @@ def test_text_with_a_separator_is_a_list():
     assert keys[0] == keys[1] != keys[4]
 
 
-def test_the_number_of_distinct_labels_is_bounded(monkeypatch):
-    monkeypatch.setattr(module, "MOST_DISTINCT", 3)
-    monkeypatch.setattr(module, "_OTHERS", 3)
-    counter, _ = counted(list("abcdefg"))
+def test_the_number_of_distinct_labels_is_bounded():
+    counter, _ = counted(list("abcdefg"), most_distinct=3)
     assert counter.distinct == 4
     assert sum(counter.counts().values()) == 3
 
