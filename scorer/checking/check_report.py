@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from scorer.checking.check_job import CheckResult, FileCheck
 from scorer.checking.findings import Finding
-from scorer.checking.job import CheckResult, FileCheck
 from scorer.checking.tokens import Lengths, TokenCheck
 from scorer.reports.charts import Mark, histogram
 from scorer.reports.distributions import label_bars

@@ -26,16 +26,16 @@ def check(data: Path, **settings: Any) -> None:
     from scorer.stores.checks import Inputs, check_files, require
 
     require(config.data, config.valid)
+    from scorer.checking.check_job import check_data
     from scorer.checking.check_report import check_page, summary_lines
     from scorer.checking.findings import counts
-    from scorer.checking.job import check as check_job
     from scorer.runs.console import Console
     from scorer.stores.atomic import write_whole
 
     console = Console(quiet=config.quiet)
     inputs = Inputs([config.data, config.valid], models=[config.base_model])
     check_files({"--report": config.report}, inputs, force=True)
-    result = check_job(config, console)
+    result = check_data(config, console)
     if config.report is not None:
         write_whole(config.report, check_page(result))
     for line in summary_lines(result):

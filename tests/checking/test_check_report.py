@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from scorer.checking.check_job import CheckResult, check_data
 from scorer.checking.check_report import check_page
-from scorer.checking.job import CheckResult, check
 from scorer.config import CheckConfig
 from scorer.runs.console import Console
 from scorer.stores.atomic import write_whole
@@ -32,7 +32,7 @@ def look(tmp_path, tiny_model):
             base_model=str(tiny_model("bert")),
             label_column="label",
         )
-        return check(config, Console(stream=io.StringIO()))
+        return check_data(config, Console(stream=io.StringIO()))
 
     return run
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scorer.checking.job import check
+from scorer.checking.check_job import check_data
 from scorer.checking.sides import Side, check_language, check_sides
 from scorer.classifier.vocabulary import Vocabulary
 from scorer.config import CheckConfig
@@ -53,7 +53,7 @@ def test_a_fit_finds_what_a_check_finds(tmp_path, tiny_model, multi):
     found = check_sides(*sides, labels)
 
     config = CheckConfig(data=Path(train), valid=Path(valid), label_column="label", base_model=str(tiny_model("bert")))
-    expected = check(config, Console(stream=io.StringIO()))
+    expected = check_data(config, Console(stream=io.StringIO()))
 
     def described(findings):
         return sorted((one.code, one.severity, one.file, one.what, one.count) for one in findings if one.code in CODES)
@@ -74,6 +74,6 @@ def test_a_fit_finds_the_language_strange_that_a_check_finds_strange(tmp_path, t
         file = write(tmp_path / f"{name}.parquet", rows, multi=False)
         examples = read_examples(file, text_columns=(), label_columns=("label",))
         found[name] = check_language(examples, vocabulary, file=file, max_length=128)
-        expected = check(CheckConfig(data=Path(file), base_model=base), Console(stream=io.StringIO())).findings
+        expected = check_data(CheckConfig(data=Path(file), base_model=base), Console(stream=io.StringIO())).findings
         assert found[name] == [finding for finding in expected if finding.code == "foreign_language"]
     assert (len(found["known"]), len(found["strange"])) == (0, 1)

@@ -138,7 +138,7 @@ def test_the_environment_and_a_file_set_options(folder, cli):
     [
         ("score", "scorer.engines.score_job.score", "; a smaller --batch-tokens or --window-rows needs less"),
         ("fit", "scorer.training.job.fit", "; a smaller --batch-size needs less"),
-        ("check", "scorer.checking.job.check", ""),
+        ("check", "scorer.checking.check_job.check_data", ""),
     ],
 )
 def test_what_helps_a_command_that_has_no_memory_left(cli, monkeypatch, command, job, advice):

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scorer.checking.job import CheckResult, check
+from scorer.checking.check_job import CheckResult, check_data
 from scorer.classifier.metadata import ModelMetadata
 from scorer.config import CheckConfig, DiffConfig, EvaluateConfig
 from scorer.errors import DataError, UsageError
@@ -75,7 +75,7 @@ def written(path: str, columns: dict[str, list[Any]]) -> Path:
 
 def checked(data: Path, base: Path, **options: Any) -> CheckResult:
     config = CheckConfig(data=data, base_model=str(base), **options)
-    return check(config, Console(quiet=True, stream=io.StringIO()))
+    return check_data(config, Console(quiet=True, stream=io.StringIO()))
 
 
 def through(data: Path, base: Path, **options: Any) -> tuple[ModelMetadata, Remembering]:

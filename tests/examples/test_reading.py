@@ -14,7 +14,7 @@ from transformers import AutoTokenizer
 
 from scorer.classifier.tokenization import TextEncoder
 from scorer.errors import ConfigError, DataError, InputMissing, UsageError
-from scorer.examples import reading
+from scorer.examples.label_form import LabelOptions
 from scorer.examples.reading import Examples, read_examples
 from scorer.training.dataset import tokenize
 from tests.conftest import TinyModel
@@ -82,16 +82,17 @@ def test_a_missing_file_and_a_missing_column(tmp_path: Path) -> None:
         read(csv(tmp_path, "text,label", "a,1"), "texts")
 
 
-def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def write_and_find(*arguments: Any) -> Any:
-        with path.open("a") as stream:
-            stream.write("c,1\n")
-        return texts(*arguments)
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    class WhenAsked(LabelOptions):
+        """Somebody writes to the file when it is open and none of its rows is read."""
 
-    path, texts = csv(tmp_path, "text,label", "a,1", "b,2"), reading.texts
-    monkeypatch.setattr(reading, "texts", write_and_find)
+        def check_types(self, *_: Any, **__: Any) -> None:
+            with path.open("a") as stream:
+                stream.write("c,1\n")
+
+    path = csv(tmp_path, "text,label", "a,1", "b,2")
     with pytest.raises(DataError, match="changed while it was read"):
-        read(path)
+        read_examples(str(path), text_columns=(), options=WhenAsked())
 
 
 def test_a_text_column_of_numbers_in_parquet_is_a_configuration_error(tmp_path: Path) -> None:

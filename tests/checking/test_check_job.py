@@ -6,6 +6,8 @@ import io
 import json
 import os
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,13 +16,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scorer.checking import job, scan
+from scorer.checking.check_job import CheckResult, check_data
 from scorer.checking.check_report import summary_lines
 from scorer.checking.findings import Finding
-from scorer.checking.job import CheckResult, check
 from scorer.config import CheckConfig
 from scorer.errors import ConfigError, DataError, Interrupted, ModelError, UsageError
-from scorer.runs.console import Console
+from scorer.runs.console import Console, Counter
 from tests.training.fits import reviews, write_csv
 
 
@@ -37,12 +38,27 @@ def look(tiny_model):
     def run(rows: Any, valid: Any = None, **options: Any) -> CheckResult:
         data = write("data.parquet", rows)
         second = None if valid is None else write("valid.parquet", valid)
-        return check(
+        return check_data(
             CheckConfig(data=data, valid=second, **{"base_model": str(tiny_model("bert"))} | options),
             Console(stream=io.StringIO()),
         )
 
     return run
+
+
+class Meanwhile(Console):
+    """A console that does something whenever a window has been read."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        super().__init__(stream=io.StringIO())
+        self._act = act
+
+    @contextmanager
+    def progress(self, *_: Any) -> Iterator[Counter]:
+        yield self
+
+    def update(self, _: float = 1) -> None:
+        self._act()
 
 
 def write(name: str, rows: Any) -> Path:
@@ -106,9 +122,9 @@ def test_a_scored_file_is_refused_as_fit_refuses_it(tiny_model):
     file = write_csv(Path("scored.csv"), ("text", "score", "score_status"), rows)
     config = CheckConfig(data=file, base_model=str(tiny_model("bert")))
     with pytest.raises(UsageError, match=r"column 'score' holds predictions that scorer wrote; .* --label-column"):
-        check(config, Console(stream=io.StringIO()))
+        check_data(config, Console(stream=io.StringIO()))
     named = replace(config, label_column="score")
-    assert check(named, Console(stream=io.StringIO())).data.scan.rows == len(rows)
+    assert check_data(named, Console(stream=io.StringIO())).data.scan.rows == len(rows)
 
 
 def test_labels_that_look_the_same_are_warned_of(look):
@@ -182,7 +198,7 @@ def test_pairs_are_one_text(tiny_model):
     table = pa.table({"a": ["x y", "x", "x y"] * 40, "b": ["z", "y z", "z"] * 40, "label": [1, 2, 1] * 40})
     pq.write_table(table, "pairs.parquet")
     config = CheckConfig(data=Path("pairs.parquet"), text_column=("a", "b"), base_model=str(tiny_model("bert")))
-    result = check(config, Console(stream=io.StringIO()))
+    result = check_data(config, Console(stream=io.StringIO()))
     assert found(result)["duplicates"].count == 118
     assert "conflicting_labels" not in found(result)
 
@@ -197,22 +213,17 @@ def test_what_cannot_be_read_or_told_is_an_exception(look, tiny_model):
     base = str(tiny_model("bert"))
     console = Console(stream=io.StringIO())
     with pytest.raises(DataError, match=r"ragged\.csv"):
-        check(CheckConfig(data=Path("ragged.csv"), base_model=base), console)
+        check_data(CheckConfig(data=Path("ragged.csv"), base_model=base), console)
     with pytest.raises(UsageError, match="no column with a usual name"):
-        check(CheckConfig(data=write_csv(Path("odd.csv"), ("x", "y"), [("a", 1)]), base_model=base), console)
+        check_data(CheckConfig(data=write_csv(Path("odd.csv"), ("x", "y"), [("a", 1)]), base_model=base), console)
     with pytest.raises(ModelError, match="no such directory"):
         look(sound(), base_model="./absent")
 
 
-def test_a_file_that_changes_while_it_is_looked_at_is_refused(look, monkeypatch):
-    def write_and_find(*arguments: Any) -> Any:
-        write("data.parquet", sound(130))
-        return texts(*arguments)
-
-    texts = scan.texts
-    monkeypatch.setattr(scan, "texts", write_and_find)
+def test_a_file_that_changes_while_it_is_looked_at_is_refused(tiny_model):
+    config = CheckConfig(data=write("data.parquet", sound()), base_model=str(tiny_model("bert")))
     with pytest.raises(DataError, match="changed while it was read"):
-        look(sound())
+        check_data(config, Meanwhile(lambda: write("data.parquet", sound(130))))
 
 
 def test_the_limit_is_kept_to(look):
@@ -234,22 +245,16 @@ def test_the_document_and_the_summary_hold_no_text_of_the_file(look):
 def test_real_sentiment_is_known_and_real_chinese_is_not(realdata):
     def tokens(name: str) -> Any:
         config = CheckConfig(data=realdata / name, limit=500)
-        return found(check(config, Console(stream=io.StringIO())))
+        return found(check_data(config, Console(stream=io.StringIO())))
 
     assert tokens("waimai_train.csv")["foreign_language"].severity == "warning"
     assert "foreign_language" not in tokens("sst2_train.tsv")
 
 
-def test_a_signal_stops_it_with_a_code_of_its_own(tiny_model, monkeypatch):
-    def scan_and_stop(*arguments: Any, **options: Any) -> Any:
-        os.kill(os.getpid(), signal.SIGTERM)
-        return scan_file(*arguments, **options)
-
-    scan_file = job.scan_file
-    monkeypatch.setattr(job, "scan_file", scan_and_stop)
+def test_a_signal_stops_it_with_a_code_of_its_own(tiny_model):
     config = CheckConfig(data=write("data.parquet", [("good", 1), ("bad", 2)]), base_model=str(tiny_model("bert")))
     with pytest.raises(Interrupted, match="nothing was written") as caught:
-        check(config, Console(stream=io.StringIO()))
+        check_data(config, Meanwhile(lambda: os.kill(os.getpid(), signal.SIGTERM)))
     assert caught.value.exit_code == 143
 
 
@@ -260,7 +265,7 @@ def test_a_folder_with_partitions_and_files_that_are_not_read(tiny_model, tmp_pa
     (tmp_path / "in" / "more.json").write_text("{}")
     said = io.StringIO()
     config = CheckConfig(data=Path("in"), base_model=str(tiny_model("bert")), label_column="day")
-    result = check(config, Console(stream=said))
+    result = check_data(config, Console(stream=said))
     assert result.as_dict()["unread_files"] == {"count": 1, "first": ["more.json"]}
     assert result.as_dict()["labels"]["rows"] == {"0": 60, "1": 60}
     assert said.getvalue().count("in: 1 entry is not read") == 1

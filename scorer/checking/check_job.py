@@ -93,7 +93,7 @@ class CheckResult:
         }
 
 
-def check(config: CheckConfig, console: Console) -> CheckResult:
+def check_data(config: CheckConfig, console: Console) -> CheckResult:
     """Look for what is wrong with the file, and with the validation file, that `config` names.
 
     Raises InputMissing, UsageError (columns, separator), ConfigError and ModelError (base model), DataError for a file
