@@ -58,7 +58,7 @@ types: $(ENV) ## Mypy, strict
 unit: $(ENV) ## The tests that need neither GPU, Ray nor minutes
 	$(BIN)/python -m pytest
 
-# Named, since other files import what a lean machine with a GPU lacks: datasets, polars, hypothesis and more. Without
+# Named, since other files import what a lean machine with a GPU lacks: polars, hypothesis and more. Without
 # this environment: make test-gpu ENV= BIN=$$(dirname $$(command -v python3)); pytest and what scoring needs are enough.
 test-gpu: $(ENV) ## The tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu $(shell grep -rlE --include='test_*.py' '^ *(@|)pytest\.mark\.gpu' tests)

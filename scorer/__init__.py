@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from scorer.scoring.frames import FrameScorer
     from scorer.scoring.summary import ScoreSummary
-    from scorer.training.job import FitSummary
+    from scorer.training.fit_job import FitSummary
 
 __all__ = ["__version__", "fit", "load", "score"]
 
@@ -31,7 +31,7 @@ def fit(train: str | Path, **options: Any) -> FitSummary:
     from scorer.config import FitConfig
     from scorer.config.reading import configure
     from scorer.runs.console import Console
-    from scorer.training.job import fit as fit_job
+    from scorer.training.fit_job import fit as fit_job
 
     config = configure(FitConfig, {"train": train, **options}, defaults={"quiet": True})
     return fit_job(config, Console(quiet=config.quiet))

@@ -13,7 +13,6 @@ ROOT = Path(__file__).parents[1]
 # What the tests of other rooms import, and scoring does not need.
 ABSENT = (
     "accelerate",
-    "datasets",
     "hypothesis",
     "matplotlib",
     "openvino",

@@ -39,6 +39,12 @@ class TokenSequences:
         """(n,) int64, tokens a sequence."""
         return np.diff(self.offsets)
 
+    @property
+    def types(self) -> NDArray[np.int32]:
+        """(t,) int32, the token type of each token."""
+        positions = np.arange(len(self.ids)) - np.repeat(self.offsets[:-1], self.lengths)
+        return (positions >= np.repeat(self.first, self.lengths)).astype(np.int32)
+
     def take(self, rows: NDArray[np.int64]) -> TokenSequences:
         """The sequences `rows` (m,), in that order."""
         lengths = self.lengths[rows]

@@ -27,6 +27,6 @@ def fit(train: Path, **settings: Any) -> None:
 
     require(config.train, config.valid)
     from scorer.runs.console import Console
-    from scorer.training.job import fit as fit_job
+    from scorer.training.fit_job import fit as fit_job
 
     print_summary(fit_job(config, Console(quiet=config.quiet)).as_dict(), quiet=config.quiet)

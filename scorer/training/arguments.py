@@ -8,7 +8,9 @@ from pathlib import Path
 import torch
 from transformers import TrainingArguments
 
+from scorer.classifier.device import ChosenDevice, choose_device, choose_precision, has_bf16
 from scorer.config import FitConfig
+from scorer.errors import ConfigError, UsageError
 
 # What the Trainer calls the metrics that --best-metric names. Its own "loss" is a mean over batches, ours over rows.
 BEST_METRICS = {"macro_f1": "macro_f1", "accuracy": "accuracy", "loss": "nll"}
@@ -76,3 +78,24 @@ def total_steps(config: FitConfig, rows: int) -> int:
 
 def _schedule(config: FitConfig) -> str:
     return "constant_with_warmup" if config.schedule == "constant" else config.schedule
+
+
+def device_and_precision(config: FitConfig) -> tuple[ChosenDevice, str]:
+    """The device of a fit, and `fp32`, or `bf16` or `fp16` for autocast.
+
+    `auto` on a GPU is bf16 where the GPU has it, since it needs no loss scaling, else fp16. Raises ConfigError for fp16
+    on a CPU, UsageError for any but the first GPU, DeviceError as `choose_device` does.
+    """
+    # The Trainer takes the first GPU that it sees, whatever it is told.
+    chosen = choose_device(config.device, index=0)
+    device = chosen.device
+    if device.index:
+        raise UsageError(
+            f"--device {config.device}: a fit uses the first visible GPU; set CUDA_VISIBLE_DEVICES instead"
+        )
+    if config.precision == "auto" and device.type == "cuda":
+        return chosen, "bf16" if has_bf16(device) else "fp16"
+    precision = choose_precision(config.precision, device)
+    if precision == "fp16" and device.type == "cpu":
+        raise ConfigError("--precision fp16: training in fp16 needs a GPU; try bf16, fp32 or auto")
+    return chosen, precision

@@ -1,6 +1,6 @@
 """The directory that a fit leaves: weights, tokenizer, report, metrics, model card and, last, `scorer.json`.
 
-Owns which files it has. Does not know where it goes.
+Here is what the files say, and which rows, slices and thresholds the page shows; not where the directory goes.
 """
 
 from __future__ import annotations
@@ -9,55 +9,31 @@ import dataclasses
 import json
 import platform
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import datasets
 import numpy as np
 import tokenizers
 import torch
 import transformers
 
-from scorer.classifier.decision import Decision
+from scorer.classifier.labels import LabelSet, Targets
 from scorer.classifier.long_text import LongText
 from scorer.classifier.metadata import ModelMetadata
-from scorer.classifier.profile import Profile
 from scorer.config import FitConfig, material
-from scorer.metrics.classification import Metrics
-from scorer.metrics.judged_rows import Judged
-from scorer.reports.fit_page import Evaluation, Report, SeedFigures
+from scorer.examples.targets import label_counts
+from scorer.metrics.judged_rows import Judged, slices
+from scorer.metrics.thresholds import coverage_table, label_threshold_table
+from scorer.reports.fit_page import Report, SeedFigures
+from scorer.reports.sections import Remark, ShownRow
 from scorer.training.data import TrainingData
 from scorer.training.model_card import model_card
 from scorer.training.pretrained import BaseModel
-from scorer.training.reporting import fit_report
+from scorer.training.verdict import Verdict
 from scorer.version import __version__
 
-
-@dataclass(frozen=True)
-class Verdict:
-    """How good the model is on the validation rows, before (`raw`) and after calibration, and how it got there; what
-    became of each row (`judged`), and the `profile` of the data behind it."""
-
-    raw: Metrics
-    metrics: Metrics
-    decision: Decision
-    judged: Judged
-    history: Sequence[Evaluation]
-    profile: Profile | None = None
-    seeds: Sequence[dict[str, Any]] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON types only."""
-        return {
-            **self.metrics.as_dict(),
-            "decision": dataclasses.asdict(self.decision),
-            "uncalibrated": self.raw.headline(),
-            "history": [dataclasses.asdict(point) for point in self.history],
-            "seeds": list(self.seeds),
-        }
+_HARDEST = 20
 
 
 def write_model_directory(
@@ -76,7 +52,7 @@ def write_model_directory(
     metadata = _metadata(base, config, data, verdict, precision)
     metrics = json.dumps(verdict.as_dict(), indent=2, ensure_ascii=False, allow_nan=False)
     (directory / "metrics.json").write_text(metrics + "\n", encoding="utf-8")
-    (directory / "report.html").write_text(_report(metadata, data, verdict).html(), encoding="utf-8")
+    (directory / "report.html").write_text(fit_report(metadata, data, verdict).html(), encoding="utf-8")
     card = model_card(metadata, from_hub=not Path(base.name).exists())
     (directory / "README.md").write_text(card, encoding="utf-8")
     metadata.write(directory)
@@ -85,7 +61,7 @@ def write_model_directory(
 def versions() -> dict[str, str]:
     """The libraries whose version can change the weights."""
     # accelerate has no types, hence its version by name.
-    modules = (datasets, np, tokenizers, torch, transformers)
+    modules = (np, tokenizers, torch, transformers)
     found = {module.__name__: str(module.__version__) for module in modules}
     return {
         "scorer": __version__,
@@ -130,16 +106,70 @@ def _configuration(config: FitConfig, precision: str) -> dict[str, Any]:
     return {name: options[name] for name in recorded if options[name] is not None}
 
 
-def _report(metadata: ModelMetadata, data: TrainingData, verdict: Verdict) -> Report:
-    return fit_report(
-        metadata,
-        data,
+def fit_report(metadata: ModelMetadata, data: TrainingData, verdict: Verdict) -> Report:
+    """The page about the model that `metadata` describes; `verdict` judges the rows of `data.valid`, in their order."""
+    train, valid, judged = metadata.training_data["train"], metadata.training_data["valid"], verdict.judged
+    characters = [sum(map(len, key)) for key in data.valid.keys()]  # noqa: SIM118 (a list, no mapping)
+    several = label_threshold_table(judged.probabilities, judged.targets) if judged.multi else ()
+    return Report(
+        title=f"{metadata.base_model} on {train['file']}",
+        lead=f"{train['rows']:,} training rows, {valid['rows']:,} validation rows, {len(data.labels)} labels",
         metrics=verdict.metrics,
         raw=verdict.raw,
-        judged=verdict.judged,
+        decision=metadata.decision,
         history=verdict.history,
         seeds=[_seed(**found) for found in verdict.seeds],
+        train_labels=label_counts(data.train_targets, data.labels).tolist(),
+        ordered=data.labels.ordinal,
+        profile=metadata.profile,
+        max_length=metadata.max_length,
+        long_text=metadata.long_text,
+        thresholds=several or coverage_table(judged.confidence, judged.correct),
+        slices=slices("characters", characters, judged),
+        hardest=hardest_rows(judged, data),
+        remarks=[
+            Remark(found.severity, f"{Path(found.file).name}: {found.what}", found.advice)
+            for found in data.check.findings
+        ],
+        configuration={
+            "base model": metadata.base_model,
+            "new tokens": metadata.new_tokens,
+            "text columns": metadata.text_columns,
+            "label column": metadata.label_column,
+            "labels": metadata.labels.describe(),
+            "longest input": f"{metadata.max_length} tokens",
+            "longer texts": metadata.long_text.describe(),
+            **{name.replace("_", " "): value for name, value in metadata.training.items()},
+        },
+        lineage={
+            "training rows": f"{train['rows']:,} of {train['file']}, fingerprint {train['fingerprint']}",
+            "validation rows": f"{valid['rows']:,} of {valid['file']}, fingerprint {valid['fingerprint']}",
+            **metadata.versions,
+        },
     )
+
+
+def hardest_rows(judged: Judged, data: TrainingData, *, most: int = _HARDEST) -> list[ShownRow]:
+    """The validation rows that the model is wrong about, those with the highest loss first."""
+    wrong = np.flatnonzero(~judged.correct)
+    rows = wrong[np.argsort(-judged.loss[wrong], kind="stable")][:most]
+    return [
+        ShownRow(
+            texts=tuple(column[row] for column in data.valid.texts),
+            truth=_names(judged.targets[row], data.labels),
+            predicted=_names(judged.predicted[row], data.labels),
+            confidence=float(judged.confidence[row]),
+            loss=float(judged.loss[row]),
+        )
+        for row in rows.tolist()
+    ]
+
+
+def _names(answer: Targets, labels: LabelSet) -> tuple[str, ...]:
+    """The labels of one row: of a class index, or of a row (labels,) of 0 and 1."""
+    if labels.multi:
+        return tuple(labels.names[index] for index in np.flatnonzero(answer))
+    return (labels.names[int(answer)],)
 
 
 def _seed(*, seed: int, kept: bool, epochs: float, steps: int, **figures: float) -> SeedFigures:  # noqa: ARG001

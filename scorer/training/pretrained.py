@@ -11,24 +11,29 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer
+from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, set_seed
 
 from scorer.classifier.architectures import TESTED, Shapes
 from scorer.classifier.base_model import resolve_base_model, unavailable
 from scorer.classifier.directory import open_model
 from scorer.classifier.feeding import Feed, settle_attention, why_no_pairs, why_no_texts
-from scorer.classifier.labels import LabelSet
+from scorer.classifier.labels import LabelSet, Targets
 from scorer.classifier.loading import max_positions
 from scorer.classifier.long_text import LongText
+from scorer.classifier.spelling import extend
 from scorer.classifier.tokenization import TextEncoder, without_dropout
 from scorer.classifier.vocabulary import Vocabulary
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, ModelError
 from scorer.training.lora import adapt
-from scorer.training.new_tokens import add_tokens
 from scorer.training.optimizer import freeze
+
+# Beside the seed, so that the draws are others than those of the head.
+_STREAM = 1
 
 
 @dataclass(frozen=True)
@@ -199,3 +204,46 @@ def _check_tokenizer(model: PreTrainedModel, tokenizer: Any, name: str) -> None:
     rows = model.get_input_embeddings().num_embeddings
     if highest >= rows:
         raise ModelError(f"{name}: the tokenizer knows token id {highest}, the model has {rows} embeddings")
+
+
+def add_tokens(model: PreTrainedModel, tokenizer: Tokenizer, tokens: Sequence[str], *, seed: int) -> None:
+    """Put `tokens` behind those of the WordPiece `tokenizer`, and embeddings of theirs into `model`.
+
+    `seed` draws the embeddings, each component normal with the mean and the standard deviation that it has among the
+    model's own: training tells characters apart from its first step, which it could not if all began as their mean.
+    """
+    if not tokens:
+        return
+    first = extend(tokenizer, tokens)
+    own = _embeddings(model)[:first]
+    noise = np.random.default_rng([seed, _STREAM]).standard_normal((len(tokens), own.shape[1]), np.float32)
+    drawn = own.mean(dim=0) + own.std(dim=0) * torch.from_numpy(noise)
+    model.resize_token_embeddings(max(len(_embeddings(model)), first + len(tokens)), mean_resizing=False)
+    _embeddings(model)[first : first + len(tokens)] = drawn
+
+
+def _embeddings(model: PreTrainedModel) -> torch.Tensor:
+    """Those of the tokens, (tokens, hidden) fp32, by reference."""
+    table = model.get_input_embeddings()
+    assert isinstance(table, nn.Embedding)
+    return table.weight.detach()
+
+
+def start_from_frequencies(model: PreTrainedModel, targets: Targets) -> None:
+    """Let a fresh head give each label the probability that it has among the training `targets` (n, labels) of 0 and 1;
+    with one label a row, where `targets` is (n,), nothing is done.
+
+    Each label's bias becomes its log-odds (Lin et al. 2017, section 3.3, for rare classes). A fresh bias is 0, which
+    says one half, and AdamW moves it by no more than the learning rate a step: too slowly for labels that one row in a
+    hundred has.
+    """
+    if targets.ndim == 1:
+        return
+    heads = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    head = next((module for module in reversed(heads) if module.out_features == targets.shape[1]), None)
+    if head is None or head.bias is None:
+        return
+    present = targets.sum(axis=0, dtype=np.int64) + 0.5
+    odds = present / (len(targets) + 1 - present)
+    with torch.no_grad():
+        head.bias.copy_(torch.from_numpy(np.log(odds)))

@@ -19,7 +19,7 @@ from transformers.trainer_pt_utils import safe_globals
 from scorer.config import UNFINISHED, FitConfig, identity
 from scorer.errors import ConfigError, ModelError, OutputRefused
 from scorer.stores.workspace import Workspace
-from scorer.training.output import unfinished
+from scorer.training.fit_output import unfinished
 from scorer.training.seeds import LOG
 
 _CHECKPOINT = re.compile(r"checkpoint-([0-9]+)")

@@ -1,4 +1,4 @@
-"""transformers' Trainer, made quiet, and reproducible by a fit that was interrupted and goes on.
+"""transformers' Trainer, made reproducible by a fit that was interrupted and goes on.
 
 Here are the order of the examples, the metrics that choose the best checkpoint, and what is said meanwhile. The files
 of data and where the finished model goes are not known here. The Trainer is changed through its public methods alone.
@@ -8,16 +8,11 @@ of data and where the finished model goes are not known here. The Trainer is cha
 
 from __future__ import annotations
 
-import inspect
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import datasets
 import numpy as np
 import torch
-from datasets import Dataset
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Sampler, SequentialSampler
 from transformers import (
@@ -30,10 +25,8 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
-from transformers.trainer_pt_utils import LengthGroupedSampler, get_length_grouped_indices
 
 from scorer.classifier.labels import LabelSet, Targets
-from scorer.classifier.loading import quietly
 from scorer.classifier.long_text import LongText
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, Interrupted
@@ -41,40 +34,11 @@ from scorer.metrics.classification import measure
 from scorer.reports.fit_page import Evaluation
 from scorer.runs.console import Console, Counter
 from scorer.runs.signals import StopSignals
-from scorer.training.collating import Collator
+from scorer.training.dataset import Collator, EpochOrder, TextPooling, TokenRows
 from scorer.training.decision import in_training
 from scorer.training.losses import Loss
 from scorer.training.optimizer import parameter_groups
-from scorer.training.pooling import TextPooling
 from scorer.training.pretrained import BaseModel
-
-
-class EpochOrder(LengthGroupedSampler):
-    """Length-grouped batches in an order that depends on the seed and the epoch alone.
-
-    The Trainer's own order has two faults. It draws from the global generator, and a fit that goes on in the middle of
-    an epoch does not know what the state of that was at the start. And it goes from long to short texts again and
-    again; here the batches are shuffled. The first batch is the one with the longest text, so
-    that memory trouble shows at once.
-    """
-
-    def __init__(self, batch_size: int, lengths: list[int], *, seed: int) -> None:
-        super().__init__(batch_size, lengths=lengths, generator=torch.Generator())
-        self._seed = seed
-        self._epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self._epoch = epoch
-
-    def __iter__(self) -> Iterator[int]:
-        state = np.random.SeedSequence([self._seed, self._epoch]).generate_state(1, np.uint64)
-        self.generator.manual_seed(int(state[0]))
-        rows = get_length_grouped_indices(self.lengths, self.batch_size, generator=self.generator)
-        full = len(rows) // self.batch_size
-        # A batch that is not full stays last, where it is cut off as one.
-        order = [0, *(torch.randperm(max(full - 1, 0), generator=self.generator) + 1).tolist(), full][: full + 1]
-        starts = (number * self.batch_size for number in order)
-        return iter([row for start in starts for row in rows[start : start + self.batch_size]])
 
 
 class Diverged(ConfigError):
@@ -125,8 +89,8 @@ class FitTrainer(Trainer):
         *,
         network: PreTrainedModel,
         config: FitConfig,
-        train: Dataset,
-        valid: Dataset,
+        train: TokenRows,
+        valid: TokenRows,
         pooling: TextPooling,
         **options: Any,
     ) -> None:
@@ -150,7 +114,7 @@ class FitTrainer(Trainer):
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         size = self.args.train_batch_size
-        lengths = list(self._train["length"])
+        lengths = self._train.tokens.lengths.tolist()
         order = EpochOrder(size * self.args.gradient_accumulation_steps, lengths, seed=self.args.seed)
         return self._batches(self._train, size, order)
 
@@ -161,12 +125,11 @@ class FitTrainer(Trainer):
     def get_test_dataloader(self, test_dataset: Any) -> DataLoader[Any]:
         return self.get_eval_dataloader(test_dataset)
 
-    def _batches(self, rows: Dataset, size: int, order: Sampler[int]) -> DataLoader[Any]:
-        """Batches of `size` rows in `order`, of the columns that the network reads and the labels."""
-        read = {*inspect.signature(self.network.forward).parameters, "labels"}
+    def _batches(self, rows: TokenRows, size: int, order: Sampler[int]) -> DataLoader[Any]:
+        """Batches of `size` rows in `order`."""
         batches: DataLoader[Any] = self.accelerator.prepare(
             DataLoader(
-                rows.remove_columns([name for name in rows.column_names if name not in read]),
+                rows,
                 batch_size=size,
                 sampler=order,
                 collate_fn=self.data_collator,
@@ -245,8 +208,8 @@ def make_trainer(
     *,
     config: FitConfig,
     labels: LabelSet,
-    train: Dataset,
-    valid: Dataset,
+    train: TokenRows,
+    valid: TokenRows,
     loss: Loss,
     narrator: Narrator | None = None,
 ) -> FitTrainer:
@@ -272,19 +235,6 @@ def make_trainer(
     # It prints to stdout, which is for data alone.
     trainer.remove_callback(PrinterCallback)
     return trainer
-
-
-@contextmanager
-def quiet_training() -> Iterator[None]:
-    """Keep the progress bars and advice of transformers and datasets off stderr; what matters is an error of ours."""
-    disabled = datasets.are_progress_bars_disabled()
-    datasets.disable_progress_bars()
-    try:
-        with quietly():
-            yield
-    finally:
-        if not disabled:
-            datasets.enable_progress_bars()
 
 
 def _train_losses(state: TrainerState) -> dict[int, float]:

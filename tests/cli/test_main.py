@@ -137,7 +137,7 @@ def test_the_environment_and_a_file_set_options(folder, cli):
     ("command", "job", "advice"),
     [
         ("score", "scorer.engines.score_job.score", "; a smaller --batch-tokens or --window-rows needs less"),
-        ("fit", "scorer.training.job.fit", "; a smaller --batch-size needs less"),
+        ("fit", "scorer.training.fit_job.fit", "; a smaller --batch-size needs less"),
         ("check", "scorer.checking.check_job.check_data", ""),
     ],
 )

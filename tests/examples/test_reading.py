@@ -1,4 +1,4 @@
-"""Reading a training file: usable rows, and the tokens that the Trainer gets."""
+"""Reading a training file: its usable rows."""
 
 from __future__ import annotations
 
@@ -9,15 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tokenizers import Tokenizer
-from transformers import AutoTokenizer
 
-from scorer.classifier.tokenization import TextEncoder
 from scorer.errors import ConfigError, DataError, InputMissing, UsageError
 from scorer.examples.label_form import LabelOptions
 from scorer.examples.reading import Examples, read_examples
-from scorer.training.dataset import tokenize
-from tests.conftest import TinyModel
 
 
 def read(path: Path, *texts: str, label: str | None = None, limit: int | None = None) -> Examples:
@@ -110,27 +105,3 @@ def test_groups_go_by_all_texts() -> None:
     train = pair(("a", "b"), ("a", "c"), ("a", "b"))
     assert train.groups().tolist() == [0, 1, 0]
     assert train.take(np.array([2, 0])).texts == (["a", "a"], ["b", "b"])
-
-
-@pytest.mark.parametrize("architecture", ["bert", "roberta"])
-@pytest.mark.parametrize("longest_first", [False, True])
-def test_tokens_are_those_of_the_tokenizer_itself(
-    tiny_model: TinyModel, architecture: str, longest_first: bool
-) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(tiny_model(architecture))
-    first = ["a great film", "bad", "the room was not clean " * 9, "soup"]
-    second = ["really", "the food was cold " * 12, "", "good bread"]
-    examples = Examples(None, (first, second), [0] * 4, 4, "")  # type: ignore[arg-type]
-    encoder = TextEncoder(Tokenizer.from_str(tokenizer.backend_tokenizer.to_str()), max_length=16)
-    dataset = tokenize(examples, np.arange(4), encoder, token_types=architecture == "bert", longest_first=longest_first)
-    expected = tokenizer(first, second, truncation=True, max_length=16)
-    rows = dataset["labels"]
-    assert sorted(rows) == [0, 1, 2, 3]
-    assert dataset["input_ids"] == [expected["input_ids"][row] for row in rows]
-    assert dataset["length"] == [len(expected["input_ids"][row]) for row in rows]
-    if architecture == "bert":
-        assert dataset["token_type_ids"] == [expected["token_type_ids"][row] for row in rows]
-    if longest_first:
-        assert list(dataset["length"]) == sorted(dataset["length"], reverse=True)
-    else:
-        assert list(rows) == [0, 1, 2, 3]

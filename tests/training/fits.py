@@ -12,7 +12,7 @@ from typing import Any
 from scorer.classifier.metadata import sha256
 from scorer.config import FitConfig
 from scorer.runs.console import Console
-from scorer.training.job import FitSummary, fit
+from scorer.training.fit_job import FitSummary, fit
 from tests.models import sentences
 
 MOODS = {"bad": "terrible broken dirty rude", "good": "great lovely clean kind"}

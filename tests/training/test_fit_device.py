@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import torch
 from transformers import TrainingArguments
 
-from scorer.classifier.labels import LabelSet
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, UsageError
-from scorer.training.arguments import training_arguments
-from scorer.training.fitting import Fitting
-from scorer.training.precision import choose
+from scorer.training.arguments import device_and_precision, training_arguments
+from scorer.training.fitting import settle_device
 from tests.classifier.cards import pretend
-from tests.conftest import TinyModel
 from tests.training.fits import Remembering
 
 PASCAL, TURING, AMPERE, HOPPER = (6, 1), (7, 5), (8, 0), (9, 0)
@@ -35,29 +31,21 @@ def _planned_kernels():
     torch.backends.cuda.enable_cudnn_sdp(before)
 
 
-def fitting(base: Path, console: Remembering, **options: Any) -> Fitting:
-    data = SimpleNamespace(labels=LabelSet(("a", "b"), "string"))
-    return Fitting(config(base_model=str(base), **options), cast(Any, data), console)
-
-
 @pytest.mark.usefixtures("_planned_kernels")
-def test_attention_in_training_needs_no_plans_either(tiny_model: TinyModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    base = tiny_model("bert")
-    fitting(base, Remembering(), device="cpu")
+def test_attention_in_training_needs_no_plans_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    settle_device(config(device="cpu"), Remembering())
     assert torch.backends.cuda.cudnn_sdp_enabled()
     pretend(monkeypatch, HOPPER)
-    fitting(base, Remembering())
+    settle_device(config(), Remembering())
     assert not torch.backends.cuda.cudnn_sdp_enabled()
 
 
-def test_a_card_without_kernels_is_told_and_the_cpu_used(
-    tiny_model: TinyModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_card_without_kernels_is_told_and_the_cpu_used(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, PASCAL)
     console = Remembering()
-    fitting(tiny_model("bert"), console)
+    device, _ = settle_device(config(), console)
     assert console.having("has no kernels")
-    assert choose(config())[0].device == torch.device("cpu")
+    assert device == torch.device("cpu")
 
 
 @pytest.mark.parametrize(("capability", "precision"), [(TURING, "fp16"), (AMPERE, "bf16"), (HOPPER, "bf16")])
@@ -66,16 +54,16 @@ def test_a_fit_is_on_the_first_gpu_whatever_the_current_one_is(
     monkeypatch: pytest.MonkeyPatch, device: str, capability: tuple[int, int], precision: str
 ) -> None:
     pretend(monkeypatch, capability, TURING, current=1)
-    chosen, found = choose(config(device=device))
+    chosen, found = device_and_precision(config(device=device))
     assert (chosen.device, found) == (torch.device("cuda", 0), precision)
 
 
 def test_what_a_fit_cannot_do(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="training in fp16 needs a GPU"):
-        choose(config(device="cpu", precision="fp16"))
+        device_and_precision(config(device="cpu", precision="fp16"))
     pretend(monkeypatch, HOPPER, HOPPER)
     with pytest.raises(UsageError, match="--device cuda:1: a fit uses the first visible GPU"):
-        choose(config(device="cuda:1"))
+        device_and_precision(config(device="cuda:1"))
 
 
 def test_a_batch_is_not_split_over_all_gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

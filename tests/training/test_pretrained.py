@@ -11,10 +11,9 @@ import torch
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from scorer.classifier.labels import LabelSet
+from scorer.classifier.loading import quietly
 from scorer.config import FitConfig
-from scorer.training.head import start_from_frequencies
-from scorer.training.pretrained import load_base_model
-from scorer.training.trainer import quiet_training
+from scorer.training.pretrained import load_base_model, start_from_frequencies
 from tests.conftest import TinyModel
 from tests.models import ARCHITECTURES, FIVE_STARS
 
@@ -24,7 +23,7 @@ by_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES)
 def loaded(base: Path, *, seed: int = 42, multi: bool = False) -> PreTrainedModel:
     """The model that a fit on the five labels of the tiny models begins with."""
     config = FitConfig(train=Path("train.csv"), base_model=str(base), seed=seed)
-    with quiet_training():
+    with quietly():
         return load_base_model(config, LabelSet(FIVE_STARS, "string", multi)).model
 
 

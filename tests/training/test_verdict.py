@@ -11,7 +11,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from scorer.classifier.metadata import ModelMetadata
-from scorer.training import profiling
+from scorer.training.verdict import profile_of
 from tests.conftest import TinyModel
 from tests.training.fits import run, write_reviews
 
@@ -38,9 +38,7 @@ def test_the_profile_of_a_fit(tiny_model: TinyModel) -> None:
     assert profile.confidences[-1] <= bins[-1]["rows"]
 
 
-def test_lengths_and_unknown_tokens_are_those_of_the_tokenizer(
-    tiny_model: TinyModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lengths_and_unknown_tokens_are_those_of_the_tokenizer(tiny_model: TinyModel) -> None:
     from scorer.classifier.decision import Decision
     from scorer.examples.reading import read_examples
     from tests.training.fits import write_csv
@@ -55,7 +53,7 @@ def test_lengths_and_unknown_tokens_are_those_of_the_tokenizer(
 
     encoder = TextEncoder(Tokenizer.from_str(tokenizer.backend_tokenizer.to_str()), max_length=16)
     logits = np.array([[2.0, 0.0], [0.0, 1.0], [3.0, 0.0]], np.float32)
-    profile = profiling.profile_of(
+    profile = profile_of(
         examples,
         np.array([0, 1] * 6),
         encoder,
@@ -79,8 +77,7 @@ def test_lengths_and_unknown_tokens_are_those_of_the_tokenizer(
     # 1 / (1 + exp(-difference / 2)): 0.73, 0.62 and 0.82
     assert [place for place, count in enumerate(profile.confidences) if count] == [6, 7, 8]
 
-    monkeypatch.setattr(profiling, "_MOST_ROWS", 4)
-    few = profiling.profile_of(
+    few = profile_of(
         examples,
         np.array([0, 1] * 6),
         encoder,
@@ -88,6 +85,7 @@ def test_lengths_and_unknown_tokens_are_those_of_the_tokenizer(
         logits=logits,
         targets=np.array([[0, 1], [1, 1], [0, 0]]),
         decision=Decision((1.0,), (0.5, 0.5)),
+        most=4,
     )
     assert (few.rows, few.unknown_share, few.unknowns) == (4, 0.0, None)
     assert (few.training_labels, few.true_labels, few.predicted_labels) == ((6, 6, 0), (1, 2, 1), (3, 3, 0))

@@ -1,10 +1,12 @@
-"""The profile of the training data, which scoring compares its rows with.
-
-Owns which rows it is made of. Does not know how a profile is stored or compared.
+"""What a fitted model is worth: the figures of its validation rows, and the profile of the data behind it, which
+scoring compares its rows with.
 """
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,10 +25,37 @@ from scorer.classifier.profile import (
 )
 from scorer.classifier.tokenization import TextEncoder
 from scorer.examples.reading import Examples
+from scorer.metrics.classification import Metrics
+from scorer.metrics.judged_rows import Judged
+from scorer.reports.fit_page import Evaluation
 
 # Texts whose tokens are counted: of a larger file, as many that are evenly spaced. A share of 20,000 rows is known to
 # within 0.7 points (two standard errors), and they take about a second to encode.
 _MOST_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How good the model is on the validation rows, before (`raw`) and after calibration, and how it got there; what
+    became of each row (`judged`), and the `profile` of the data behind it."""
+
+    raw: Metrics
+    metrics: Metrics
+    decision: Decision
+    judged: Judged
+    history: Sequence[Evaluation]
+    profile: Profile | None = None
+    seeds: Sequence[dict[str, Any]] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON types only."""
+        return {
+            **self.metrics.as_dict(),
+            "decision": dataclasses.asdict(self.decision),
+            "uncalibrated": self.raw.headline(),
+            "history": [dataclasses.asdict(point) for point in self.history],
+            "seeds": list(self.seeds),
+        }
 
 
 def profile_of(
@@ -38,10 +67,12 @@ def profile_of(
     logits: NDArray[np.float32],
     targets: NDArray[Any],
     decision: Decision,
+    most: int = _MOST_ROWS,
 ) -> Profile:
     """The profile of the training rows `train` as `encoder` shows them to the model, and of the validation rows with
-    `logits` (n, labels) under `decision`. Targets are class indices (n,) or a matrix (n, labels) of 0 and 1."""
-    inputs = _encoded(train, encoder)
+    `logits` (n, labels) under `decision`. Targets are class indices (n,) or a matrix (n, labels) of 0 and 1. Of a
+    larger file the tokens of `most` texts are counted."""
+    inputs = _encoded(train, encoder, most)
     probability = decision.probabilities(logits)
     unknown = inputs.count(unknown_token) if unknown_token is not None else None
     return Profile(
@@ -59,8 +90,8 @@ def profile_of(
     )
 
 
-def _encoded(train: Examples, encoder: TextEncoder) -> EncodedInputs:
-    rows = np.unique(np.linspace(0, len(train) - 1, min(len(train), _MOST_ROWS)).astype(np.int64))
+def _encoded(train: Examples, encoder: TextEncoder, most: int) -> EncodedInputs:
+    rows = np.unique(np.linspace(0, len(train) - 1, min(len(train), most)).astype(np.int64))
     parts = train.take(rows).texts
     step = 4096
     return concatenate(

@@ -10,7 +10,7 @@ import pytest
 
 from scorer.errors import OutputRefused, UsageError
 from scorer.stores.checks import Inputs
-from scorer.training.output import check_output, default_output, point_latest, publish
+from scorer.training.fit_output import check_output, default_output, point_latest, publish
 
 
 @pytest.fixture(autouse=True)

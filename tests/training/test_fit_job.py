@@ -363,7 +363,7 @@ def test_a_mistake_is_answered_before_torch_is_imported() -> None:
     write_csv(Path("train.csv"), ("text", "label"), [("a", 1), ("b", 1)])
     program = (
         "import sys; from pathlib import Path; from scorer.config import FitConfig\n"
-        "from scorer.runs.console import Console; from scorer.training.job import fit\n"
+        "from scorer.runs.console import Console; from scorer.training.fit_job import fit\n"
         "from scorer.errors import DataError\n"
         "try: fit(FitConfig(train=Path('train.csv')), Console())\n"
         "except DataError: print(sorted({'torch', 'transformers', 'datasets'} & set(sys.modules)))"

@@ -21,7 +21,7 @@ from scorer.metrics.classification import describe
 from scorer.runs.console import Console
 from scorer.stores.checks import Inputs
 from scorer.training.data import TrainingData, load_data
-from scorer.training.output import check_output, default_output
+from scorer.training.fit_output import check_output, default_output
 
 if TYPE_CHECKING:
     from scorer.training.fitting import Fitted
