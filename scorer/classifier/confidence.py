@@ -28,9 +28,13 @@ def scaled(
 
 
 def probabilities(scaled: NDArray[np.float64]) -> NDArray[np.float32]:
-    """softmax of `scaled` logits (n, labels), (n, labels) float32."""
+    """softmax of `scaled` logits (n, labels), (n, labels) float32; the likeliest label has the highest one, if only by
+    the smallest step, where float32 would make it equal to another's."""
     exponentials = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     result: NDArray[np.float32] = (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
+    best = scaled.argmax(axis=1)
+    equal = np.flatnonzero(result.argmax(axis=1) != best)
+    result[equal, best[equal]] = np.nextafter(result[equal, best[equal]], np.float32(2))
     return result
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from scorer.classifier import confidence
+from scorer.classifier.decision import Decision
 from scorer.classifier.metadata import MOST_EXPONENT
 
 
@@ -74,3 +75,12 @@ def test_expected_is_the_weighted_mean(logits):
     values = np.array([1.0, 2.0, 3.0, 4.0])
     slow = [sum(p * v for p, v in zip(row, values.tolist(), strict=True)) for row in probability.tolist()]
     np.testing.assert_allclose(confidence.expected(probability, values), slow, atol=1e-12)
+
+
+@pytest.mark.parametrize("exponent", [1.0, 2.0, 4.0])
+def test_rounding_does_not_change_the_likeliest_label(exponent):
+    """An exponent draws two labels that are nearly equal so close that their float32 is the same."""
+    logits = np.array([[-0.001, 0.001], [0.001, -0.001], [0.0, 0.0], [2.0, 2.00001]], np.float32)
+    probability = Decision((1.5,), exponent=exponent).probabilities(logits)
+    assert probability.argmax(axis=1).tolist() == [1, 0, 0, 1]
+    np.testing.assert_allclose(probability.sum(axis=1), 1, atol=1e-6)
