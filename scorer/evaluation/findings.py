@@ -20,7 +20,7 @@ from scorer.evaluation.predictions import Predictions
 from scorer.examples.reading import Examples
 from scorer.metrics.classification import Metrics, measure
 from scorer.metrics.judged_rows import Judged, Slice, judge, slices
-from scorer.metrics.thresholds import (
+from scorer.metrics.reliability import (
     TARGETS,
     LabelThreshold,
     Threshold,

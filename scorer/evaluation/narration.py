@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from scorer.evaluation.findings import Findings
 from scorer.metrics.classification import describe
-from scorer.metrics.thresholds import LEAST_ROWS, Threshold
+from scorer.metrics.reliability import LEAST_ROWS, Threshold
 
 _MOST_SLICES = 10
 # Of ten data sets in wide use the worst has about 10 % (Northcutt et al. 2021, "Pervasive Label Errors in Test Sets").

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet, Targets
-from scorer.metrics.calibration import Bin, brier_score, expected_calibration_error, reliability
+from scorer.metrics.reliability import Bin, brier_score, expected_calibration_error, reliability
 
 _MOST_LABELS_TOLD = 30
 

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.classifier.decision import Decision
-from scorer.metrics.calibration import expected_calibration_error, reliability
 from scorer.metrics.classification import log_softmax, macro_f1
+from scorer.metrics.reliability import expected_calibration_error, reliability
 
 # Below it a probability in fp32 is 0, whose logarithm would hide everything else.
 _LEAST = 1e-12

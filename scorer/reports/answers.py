@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from scorer.metrics.judged_rows import Slice
-from scorer.metrics.thresholds import LabelThreshold, Threshold
+from scorer.metrics.reliability import LabelThreshold, Threshold
 from scorer.reports.charts import Curve, Mark, line_chart
 from scorer.reports.page import Html, beside, figure, joined, meter, more, percent, quoted, section, table
 from scorer.reports.scale import Axis

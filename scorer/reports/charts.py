@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from scorer.metrics.calibration import Bin
+from scorer.metrics.reliability import Bin
 from scorer.reports.page import Html, quoted, safe
 from scorer.reports.scale import Axis, Scale
 

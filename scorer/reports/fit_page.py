@@ -11,7 +11,7 @@ from scorer.classifier.long_text import LongText
 from scorer.classifier.profile import Profile
 from scorer.metrics.classification import Metrics
 from scorer.metrics.judged_rows import Slice
-from scorer.metrics.thresholds import LabelThreshold, Threshold
+from scorer.metrics.reliability import LabelThreshold, Threshold
 from scorer.reports.answers import slice_section, threshold_section
 from scorer.reports.charts import Curve, line_chart
 from scorer.reports.distributions import TextLengths, frequency_section, length_section

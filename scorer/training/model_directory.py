@@ -24,7 +24,7 @@ from scorer.classifier.metadata import ModelMetadata
 from scorer.config import FitConfig, material
 from scorer.examples.targets import label_counts
 from scorer.metrics.judged_rows import Judged, slices
-from scorer.metrics.thresholds import coverage_table, label_threshold_table
+from scorer.metrics.reliability import coverage_table, label_threshold_table
 from scorer.reports.fit_page import Report, SeedFigures
 from scorer.reports.sections import Remark, ShownRow
 from scorer.training.data import TrainingData

@@ -12,7 +12,7 @@ from scorer.classifier.long_text import LongText
 from scorer.classifier.profile import LENGTH_EDGES, Profile, histogram
 from scorer.metrics.classification import measure
 from scorer.metrics.judged_rows import Judged, judge, slices
-from scorer.metrics.thresholds import coverage_table, label_threshold_table
+from scorer.metrics.reliability import coverage_table, label_threshold_table
 from scorer.reports.distributions import TextLengths
 from scorer.reports.evaluate_page import EvaluatePage
 from scorer.reports.fit_page import Evaluation, Report, SeedFigures

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from scorer.metrics.judged_rows import Slice
-from scorer.metrics.thresholds import LabelThreshold, Threshold
+from scorer.metrics.reliability import LabelThreshold, Threshold
 from scorer.reports.answers import slice_section, threshold_section
 from tests.reports.markup import checked
 

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from scorer.metrics.calibration import Bin, reliability
+from scorer.metrics.reliability import Bin, reliability
 from scorer.reports.charts import HEIGHT, WIDTH, Curve, Mark, bars, histogram, line_chart, reliability_diagram
 from scorer.reports.scale import Axis
 from tests.reports.markup import checked
