@@ -115,7 +115,7 @@ def _find(prepared: PreparedEvaluation, predicted: Predicted) -> Findings:
 def _conclude(
     prepared: PreparedEvaluation, predicted: Predicted, findings: Findings, console: Console, *, started: float
 ) -> EvaluationSummary:
-    from scorer.evaluation.narration import narrate
+    from scorer.evaluation.evaluate_output import narrate
 
     config, examples = prepared.config, prepared.examples
     unscored = int((~predicted.predictions.scored).sum())
@@ -139,8 +139,7 @@ def _conclude(
 
 
 def _write(prepared: PreparedEvaluation, predicted: Predicted, findings: Findings) -> None:
-    from scorer.evaluation.output import ranked_rows, write_rows
-    from scorer.evaluation.pages import evaluate_page
+    from scorer.evaluation.evaluate_output import evaluate_page, ranked_rows, write_rows
     from scorer.stores.atomic import write_whole
 
     config = prepared.config

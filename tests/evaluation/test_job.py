@@ -21,7 +21,7 @@ from scorer.classifier.long_text import LongText
 from scorer.classifier.metadata import ModelMetadata
 from scorer.classifier.profile import LENGTH_EDGES
 from scorer.errors import DataError, ModelError, OutputRefused, UsageError
-from scorer.evaluation import output
+from scorer.evaluation import evaluate_output
 from scorer.evaluation.job import EvaluationSummary
 from scorer.scoring.verification import verify_file
 from tests.evaluation.fitted import TEMPERATURE, logits, make_fitted, run, texts
@@ -132,8 +132,8 @@ def test_a_signal_between_two_files_leaves_both(fitted: Path, data: Path, tmp_pa
         write_rows(*arguments, **options)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    write_rows = output.write_rows
-    monkeypatch.setattr(output, "write_rows", write_and_stop)
+    write_rows = evaluate_output.write_rows
+    monkeypatch.setattr(evaluate_output, "write_rows", write_and_stop)
     run(data, fitted, rows=tmp_path / "r.csv", report=tmp_path / "r.html")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r.csv", "r.html"]
 

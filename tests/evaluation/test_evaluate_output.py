@@ -7,8 +7,8 @@ import pytest
 
 from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
+from scorer.evaluation.evaluate_output import narrate
 from scorer.evaluation.findings import Findings, find
-from scorer.evaluation.narration import narrate
 from scorer.evaluation.predictions import Predictions
 from scorer.examples.example_columns import Columns
 from scorer.examples.reading import Examples
