@@ -26,7 +26,7 @@ def diff(old: str, new: str, data: str, **settings: Any) -> None:
     from scorer.stores.checks import require
 
     require(data)
-    from scorer.evaluation.diff import diff as diff_job
+    from scorer.evaluation.diff_job import diff as diff_job
     from scorer.runs.console import Console
 
     summary = diff_job(config, Console(quiet=config.quiet))

@@ -25,7 +25,7 @@ def evaluate(data: str, **settings: Any) -> None:
     from scorer.stores.checks import require
 
     require(data)
-    from scorer.evaluation.job import evaluate as evaluate_job
+    from scorer.evaluation.evaluate_job import evaluate as evaluate_job
     from scorer.runs.console import Console
 
     print_summary(evaluate_job(config, Console(quiet=config.quiet)).as_dict(), quiet=config.quiet)

@@ -53,7 +53,7 @@ class PreparedDiff:
         return ", ".join(self.labels.columns) if self.labels is not None else None
 
 
-def prepare(config: DiffConfig, console: Console) -> PreparedDiff:
+def prepare_diff(config: DiffConfig, console: Console) -> PreparedDiff:
     """Check `config`, cheapest first; what is wrong is raised as a ScorerError."""
     flips = Allowance.parse(config.max_flips, flag="--max-flips") if config.max_flips is not None else None
     rows_format = _rows_format(config)

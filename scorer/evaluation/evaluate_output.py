@@ -17,9 +17,9 @@ from scorer.classifier.labels import Targets
 from scorer.classifier.long_text import LongText
 from scorer.classifier.profile import LENGTH_EDGES
 from scorer.config import WINDOW_ROWS
-from scorer.evaluation.findings import Findings
+from scorer.evaluation.evaluate_preparation import PreparedEvaluation
+from scorer.evaluation.evaluation_findings import EvaluationFindings
 from scorer.evaluation.predictions import Predicted
-from scorer.evaluation.preparation import PreparedEvaluation
 from scorer.examples.reading import Examples
 from scorer.metrics.classification import describe
 from scorer.metrics.reliability import LEAST_ROWS, Threshold
@@ -36,7 +36,7 @@ _MOST_SLICES = 10
 _MOST_NOISE = 0.15
 
 
-def narrate(findings: Findings, *, show: int) -> Iterator[str]:
+def narrate(findings: EvaluationFindings, *, show: int) -> Iterator[str]:
     """The lines, most important first within each part; `show` bounds the lists of rows."""
     yield from describe(findings.metrics, findings.raw)
     if not findings.labels.multi:
@@ -54,7 +54,7 @@ def _reached(target: float, found: Threshold | None) -> str:
     )
 
 
-def _worse(findings: Findings) -> Iterator[str]:
+def _worse(findings: EvaluationFindings) -> Iterator[str]:
     worse = sorted((part for part in findings.slices if part.worse), key=lambda part: part.accuracy)
     for part in worse[:_MOST_SLICES]:
         yield (
@@ -65,7 +65,7 @@ def _worse(findings: Findings) -> Iterator[str]:
         yield f"and {len(worse) - _MOST_SLICES} more slices that are significantly worse"
 
 
-def _doubtful(findings: Findings, show: int) -> Iterator[str]:
+def _doubtful(findings: EvaluationFindings, show: int) -> Iterator[str]:
     errors = findings.errors
     ranking = errors.ranking()
     yield f"suspected label errors: {len(ranking)}; an estimated {errors.share:.1%} of all labels are wrong"
@@ -75,7 +75,7 @@ def _doubtful(findings: Findings, show: int) -> Iterator[str]:
         yield "look first at rows " + ", ".join(str(number) for number in findings.numbers[ranking[:show]])
 
 
-def ranked_rows(findings: Findings, examples: Examples) -> pa.Table:
+def ranked_rows(findings: EvaluationFindings, examples: Examples) -> pa.Table:
     """Every row of `findings`, suspects and then hardest first.
 
     row            int64, the row's number in its file, from 1
@@ -126,7 +126,7 @@ def write_rows(target: Path, table: pa.Table, *, lineage: Lineage) -> None:
             sink.write(table.slice(start, WINDOW_ROWS))
 
 
-def evaluate_page(prepared: PreparedEvaluation, predicted: Predicted, findings: Findings) -> EvaluatePage:
+def evaluate_page(prepared: PreparedEvaluation, predicted: Predicted, findings: EvaluationFindings) -> EvaluatePage:
     """The page about `findings`, with as many single rows as `config.show` says."""
     config, examples = prepared.config, prepared.examples
     judged, errors = findings.judged, findings.errors
@@ -168,7 +168,7 @@ def evaluate_page(prepared: PreparedEvaluation, predicted: Predicted, findings: 
     )
 
 
-def _lengths(prepared: PreparedEvaluation, predicted: Predicted, findings: Findings) -> TextLengths:
+def _lengths(prepared: PreparedEvaluation, predicted: Predicted, findings: EvaluationFindings) -> TextLengths:
     metadata = prepared.directory.metadata
     return TextLengths(
         edges=LENGTH_EDGES,
@@ -180,7 +180,7 @@ def _lengths(prepared: PreparedEvaluation, predicted: Predicted, findings: Findi
 
 
 def _shown(
-    prepared: PreparedEvaluation, findings: Findings, rows: NDArray[np.int64], answers: Targets
+    prepared: PreparedEvaluation, findings: EvaluationFindings, rows: NDArray[np.int64], answers: Targets
 ) -> list[ShownRow]:
     """The `rows` of the findings with their texts, each with its label in `answers` beside the given one."""
     examples, judged = prepared.examples, findings.judged

@@ -20,8 +20,8 @@ from scorer.classifier.directory import open_model
 from scorer.classifier.metadata import ModelMetadata
 from scorer.config import EvaluateConfig, FitConfig, material
 from scorer.errors import DataError
+from scorer.evaluation.evaluate_preparation import PreparedEvaluation
 from scorer.evaluation.predictions import Predicted, Predictions, predict
-from scorer.evaluation.preparation import PreparedEvaluation
 from scorer.examples.split import rarest_labels, stratified_folds, stratified_split
 from scorer.runs.console import Console
 from scorer.training.data import TrainingData

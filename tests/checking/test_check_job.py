@@ -6,8 +6,6 @@ import io
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,8 +19,8 @@ from scorer.checking.check_report import summary_lines
 from scorer.checking.findings import Finding
 from scorer.config import CheckConfig
 from scorer.errors import ConfigError, DataError, Interrupted, ModelError, UsageError
-from scorer.runs.console import Console, Counter
-from tests.training.fits import reviews, write_csv
+from scorer.runs.console import Console
+from tests.training.fits import Meanwhile, reviews, write_csv
 
 
 @pytest.fixture(autouse=True)
@@ -44,21 +42,6 @@ def look(tiny_model):
         )
 
     return run
-
-
-class Meanwhile(Console):
-    """A console that does something whenever a window has been read."""
-
-    def __init__(self, act: Callable[[], object]) -> None:
-        super().__init__(stream=io.StringIO())
-        self._act = act
-
-    @contextmanager
-    def progress(self, *_: Any) -> Iterator[Counter]:
-        yield self
-
-    def update(self, _: float = 1) -> None:
-        self._act()
 
 
 def write(name: str, rows: Any) -> Path:

@@ -18,7 +18,7 @@ from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import ModelMetadata
 from scorer.config import EvaluateConfig
-from scorer.evaluation.job import EvaluationSummary, evaluate
+from scorer.evaluation.evaluate_job import EvaluationSummary, evaluate
 from tests.models import make_model, sentences
 from tests.training.fits import Remembering
 

@@ -8,7 +8,7 @@ import pytest
 from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
 from scorer.evaluation.evaluate_output import narrate
-from scorer.evaluation.findings import Findings, find
+from scorer.evaluation.evaluation_findings import EvaluationFindings, compare_with_labels
 from scorer.evaluation.predictions import Predictions
 from scorer.examples.example_columns import Columns
 from scorer.examples.reading import Examples
@@ -16,12 +16,12 @@ from scorer.examples.reading import Examples
 NAMES = tuple(f"topic {number:02d}" for number in range(50))
 
 
-def findings(true: np.ndarray, said: np.ndarray, *, multi: bool) -> Findings:
+def findings(true: np.ndarray, said: np.ndarray, *, multi: bool) -> EvaluationFindings:
     """Those of rows with the labels at the places `true`, of which a model says the labels at the places `said`."""
     rows = len(true)
     logits = 8 * np.eye(len(NAMES), dtype=np.float32)[said] - 4
     names = [(NAMES[place],) if multi else NAMES[place] for place in true]
-    return find(
+    return compare_with_labels(
         Examples(Columns(("text",), "label"), ([f"text {row}" for row in range(rows)],), names, rows, "0"),
         np.eye(len(NAMES), dtype=np.int8)[true] if multi else true,
         Predictions(

@@ -17,8 +17,8 @@ from scorer.checking.check_job import CheckResult, check_data
 from scorer.classifier.metadata import ModelMetadata
 from scorer.config import CheckConfig, DiffConfig, EvaluateConfig
 from scorer.errors import DataError, UsageError
-from scorer.evaluation.diff import diff
-from scorer.evaluation.job import evaluate
+from scorer.evaluation.diff_job import diff
+from scorer.evaluation.evaluate_job import evaluate
 from scorer.runs.console import Console
 from tests.conftest import TinyModel
 from tests.training.fits import Remembering, reviews, run

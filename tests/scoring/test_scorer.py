@@ -103,8 +103,8 @@ def labelled(table):
 def said(model, labelled, tmp_path):
     """What each of those who score rows says of the rows in `labelled`: label, confidence, by row."""
     from scorer.config import DiffConfig, EvaluateConfig
-    from scorer.evaluation.diff import diff
-    from scorer.evaluation.job import evaluate
+    from scorer.evaluation.diff_job import diff
+    from scorer.evaluation.evaluate_job import evaluate
     from scorer.runs.console import Console
 
     source, quiet = tmp_path / "in.parquet", Console(quiet=True)

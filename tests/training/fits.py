@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from scorer.classifier.metadata import sha256
 from scorer.config import FitConfig
-from scorer.runs.console import Console
+from scorer.runs.console import Console, Counter
 from scorer.training.fit_job import FitSummary, fit
 from tests.models import sentences
 
@@ -56,6 +57,21 @@ class Remembering(Console):
 
     def having(self, part: str) -> list[str]:
         return [line for line in self.lines if part in line]
+
+
+class Meanwhile(Console):
+    """A console that calls `act` whenever there is progress, in the midst of the work."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        super().__init__(stream=io.StringIO())
+        self._act = act
+
+    @contextmanager
+    def progress(self, *_: Any) -> Iterator[Counter]:
+        yield self
+
+    def update(self, _: float = 1) -> None:
+        self._act()
 
 
 def run(train: Path, base: Path, console: Console | None = None, **options: Any) -> FitSummary:

@@ -17,7 +17,7 @@ from transformers import pipeline
 from scorer.classifier.metadata import ModelMetadata
 from scorer.config import EvaluateConfig, FrameConfig
 from scorer.errors import UsageError
-from scorer.evaluation.job import evaluate
+from scorer.evaluation.evaluate_job import evaluate
 from scorer.examples.label_form import LabelOptions
 from scorer.examples.reading import read_examples
 from scorer.scoring.frames import FrameScorer

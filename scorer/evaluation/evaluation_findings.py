@@ -31,7 +31,7 @@ from scorer.metrics.reliability import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Findings:
+class EvaluationFindings:
     """What is known of n rows.
 
     metrics, raw      of all rows, with calibrated probabilities and with those before calibration
@@ -123,20 +123,20 @@ class Findings:
         ]
 
 
-def find(
+def compare_with_labels(
     examples: Examples,
     targets: Targets,
     predictions: Predictions,
     *,
     labels: LabelSet,
     columns: Iterable[str],
-) -> Findings:
+) -> EvaluationFindings:
     """Compare `predictions` with `targets` of the same rows; `columns` are those of `examples.others` to slice by."""
     scored = predictions.only_scored()
     kept = np.flatnonzero(predictions.scored)
     numbers, examples, targets = examples.numbers()[kept], examples.take(kept), targets[kept]
     judged = judge(scored.scaled, targets, decision=scored.decision)
-    return Findings(
+    return EvaluationFindings(
         labels=labels,
         metrics=measure(scored.scaled, targets, labels=labels, decision=scored.decision),
         raw=measure(scored.logits, targets, labels=labels),

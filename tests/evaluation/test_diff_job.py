@@ -19,15 +19,15 @@ from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import ModelMetadata
 from scorer.config import DiffConfig
 from scorer.errors import DataError, Interrupted, ModelError, OutputRefused, UsageError
-from scorer.evaluation import diff as diff_module
-from scorer.evaluation.diff import diff
-from scorer.evaluation.diff_preparation import prepare
+from scorer.evaluation import diff_job
+from scorer.evaluation.diff_job import diff
+from scorer.evaluation.diff_preparation import prepare_diff
 from scorer.runs.console import Console
 from scorer.scoring.verification import verify_file
 from tests.evaluation.fitted import TEMPERATURE, make_fitted, run, texts
 from tests.models import sentences
 from tests.scoring.files import read, write
-from tests.training.fits import Remembering
+from tests.training.fits import Meanwhile, Remembering
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +44,11 @@ def table():
 
 @pytest.fixture
 def compare(models, tmp_path):
-    def compare(table, name="in.parquet", console=None, **options):
+    def compare(table, name="in.parquet", console=None, window_rows=16_384, **options):
         data = write(tmp_path / name, table)
         fixed = {"old": models[0], "new": models[1], "precision": "fp32"}
-        return diff(DiffConfig(data=str(data), **fixed | options), console or Console(quiet=True))
+        config = DiffConfig(data=str(data), **fixed | options)
+        return diff(config, console or Console(quiet=True), window_rows=window_rows)
 
     return compare
 
@@ -57,9 +58,8 @@ def answers(model, table):
     return [(row["score"], row["confidence"]) for row in frame.to_pylist()]
 
 
-def test_what_changes_between_two_models(compare, models, table, tmp_path, monkeypatch):
-    monkeypatch.setattr("scorer.evaluation.diff._WINDOW_ROWS", 50)
-    summary = compare(table, rows=tmp_path / "rows.parquet")
+def test_what_changes_between_two_models(compare, models, table, tmp_path):
+    summary = compare(table, window_rows=50, rows=tmp_path / "rows.parquet")
     found = summary.as_dict()
     json.dumps(found)
     old, new = (answers(model, table) for model in models)
@@ -153,10 +153,10 @@ def test_columns_and_labels_that_the_models_know(models, table, tmp_path):
         fitted.append(str(directory))
     both = table.append_column("body", table["text"]).append_column("stars", pa.array([3] * len(table)))
     data = write(tmp_path / "in.parquet", both)
-    prepared = prepare(DiffConfig(old=fitted[0], new=fitted[1], data=str(data)), Console(quiet=True))
+    prepared = prepare_diff(DiffConfig(old=fitted[0], new=fitted[1], data=str(data)), Console(quiet=True))
     assert (prepared.texts, prepared.label) == ((("body",), ("text",)), "stars")
     config = DiffConfig(old=models[0], new=models[1], data=str(data), text_column=("text",))
-    assert prepare(config, Console(quiet=True)).label is None
+    assert prepare_diff(config, Console(quiet=True)).label is None
 
 
 def test_several_labels_a_row(models, table, tmp_path):
@@ -219,7 +219,7 @@ def test_rows_are_not_written_into_the_input(models, table, tmp_path):
     write(tmp_path / "folder" / "in.parquet", table)
     data, rows = str(tmp_path / "folder"), tmp_path / "folder" / "rows.parquet"
     with pytest.raises(UsageError, match="would be part of the input"):
-        prepare(DiffConfig(old=models[0], new=models[1], data=data, rows=rows), Console(quiet=True))
+        prepare_diff(DiffConfig(old=models[0], new=models[1], data=data, rows=rows), Console(quiet=True))
 
 
 def test_a_failure_leaves_no_rows(compare, table, tmp_path):
@@ -236,16 +236,16 @@ def test_a_signal_once_the_rows_stand_comes_too_late(compare, table, tmp_path, m
             yield sink
         os.kill(os.getpid(), signal.SIGTERM)
 
-    table_file = diff_module.table_file
-    monkeypatch.setattr(diff_module, "table_file", stopped_after)
+    table_file = diff_job.table_file
+    monkeypatch.setattr(diff_job, "table_file", stopped_after)
     found = compare(table, rows=tmp_path / "rows.jsonl").as_dict()
     assert found["changed"] == len(read(tmp_path / "rows.jsonl"))
 
 
-def test_a_signal_before_that_leaves_no_rows(compare, table, tmp_path, monkeypatch):
-    monkeypatch.setattr(diff_module, "_rows", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+def test_a_signal_before_that_leaves_no_rows(compare, table, tmp_path):
+    stop = Meanwhile(lambda: os.kill(os.getpid(), signal.SIGTERM))
     with pytest.raises(Interrupted, match="nothing was written"):
-        compare(table, rows=tmp_path / "rows.jsonl")
+        compare(table, console=stop, rows=tmp_path / "rows.jsonl")
     assert [path.name for path in tmp_path.iterdir()] == ["in.parquet"]
 
 
@@ -264,11 +264,12 @@ def test_labels_are_separated_as_a_model_says_whatever_their_column_is_called(tm
     old, new = (make_fitted(tmp_path / name, ("bad", "good"), multi=True) for name in ("old", "new"))
     dataclasses.replace(ModelMetadata.read(old), label_separator=None).write(old)
     data = write(tmp_path / "d.csv", pa.table({"sentence": ["a", "b"], column: ["bad|good", "good"]}))
-    prepared = prepare(DiffConfig(old=str(old), new=str(new), data=str(data), label_column=column), Console(quiet=True))
+    config = DiffConfig(old=str(old), new=str(new), data=str(data), label_column=column)
+    prepared = prepare_diff(config, Console(quiet=True))
     assert prepared.labels is not None
     assert (prepared.label, prepared.labels.separator) == (column, "|")
     said = DiffConfig(old=str(old), new=str(new), data=str(data), label_column=column, label_separator=";")
-    read = prepare(said, Console(quiet=True)).labels
+    read = prepare_diff(said, Console(quiet=True)).labels
     assert read is not None
     assert read.separator == ";"
 
@@ -328,8 +329,8 @@ def test_answers_of_scorer_are_no_labels_unless_asked_for(fitted, tmp_path, name
     write(tmp_path / "in.parquet", pa.table({"sentence": texts(5)}))
     scorer.score(tmp_path / "in.parquet", tmp_path / name, model=str(fitted), precision="fp32", device="cpu")
     config = DiffConfig(old=str(fitted), new=str(fitted), data=str(tmp_path / name))
-    assert prepare(config, Console(quiet=True)).label is None
-    assert prepare(dataclasses.replace(config, label_column="score"), Console(quiet=True)).label == "score"
+    assert prepare_diff(config, Console(quiet=True)).label is None
+    assert prepare_diff(dataclasses.replace(config, label_column="score"), Console(quiet=True)).label == "score"
 
 
 @pytest.mark.parametrize("names", [("false", "mixed", "true"), ("False", "True", "mixed")])

@@ -41,7 +41,7 @@ class PreparedEvaluation:
     warnings: tuple[str, ...]
 
 
-def prepare(config: EvaluateConfig, console: Console) -> PreparedEvaluation:
+def prepare_evaluation(config: EvaluateConfig, console: Console) -> PreparedEvaluation:
     """Check `config` and read its rows; what is wrong is raised as a ScorerError, what is doubtful is a warning."""
     options, names = LabelOptions.of(config), given_names(config)
     source = Source.open(config.data, names=names)

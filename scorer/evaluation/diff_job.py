@@ -21,7 +21,7 @@ from scorer.classifier.labels import RowLabel
 from scorer.config import WINDOW_TEXT_BYTES, DiffConfig, FrameConfig
 from scorer.errors import DataError, Interrupted
 from scorer.evaluation.comparison import Comparison
-from scorer.evaluation.diff_preparation import ANSWERS, ROW, PreparedDiff, prepare
+from scorer.evaluation.diff_preparation import ANSWERS, ROW, PreparedDiff, prepare_diff
 from scorer.examples.label_form import Labels
 from scorer.examples.targets import label_values, spellings
 from scorer.records.job import JobSpec, ModelRecord
@@ -110,21 +110,22 @@ class DiffSummary:
         }
 
 
-def diff(config: DiffConfig, console: Console) -> DiffSummary:
+def diff(config: DiffConfig, console: Console, *, window_rows: int = _WINDOW_ROWS) -> DiffSummary:
     """Compare the answers of `config.old` and `config.new` to the rows of `config.data`.
 
-    What goes wrong is raised as a ScorerError; then no file of changed rows is left.
+    The file is read `window_rows` rows at a time. What goes wrong is raised as a ScorerError; then no file of changed
+    rows is left.
     """
     started = time.monotonic()
     try:
         with StopSignals() as signals:
             with signals.at_once():
-                prepared = prepare(config, console)
+                prepared = prepare_diff(config, console)
                 _warn(prepared, console)
                 models = _load(prepared)
             # At once no longer when the changed rows appear: either they do, or the comparison was interrupted.
             with _changed_rows(prepared, models) as sink, signals.at_once():
-                comparison = _compare(prepared, models, sink, console)
+                comparison = _compare(prepared, models, sink, console, window_rows=window_rows)
     except Interrupted as error:
         raise Interrupted(error.signal_number, "interrupted; nothing was written") from error
     summary = DiffSummary(prepared=prepared, comparison=comparison, seconds=time.monotonic() - started)
@@ -177,7 +178,9 @@ def _options(config: DiffConfig, directory: ModelDirectory) -> FrameConfig:
     )
 
 
-def _compare(prepared: PreparedDiff, models: list[_Model], sink: Sink | None, console: Console) -> Comparison:
+def _compare(
+    prepared: PreparedDiff, models: list[_Model], sink: Sink | None, console: Console, *, window_rows: int
+) -> Comparison:
     config, reader = prepared.config, prepared.reader
     names = tuple(dict.fromkeys(name for model in models for name in model.names))
     comparison = Comparison(
@@ -185,7 +188,7 @@ def _compare(prepared: PreparedDiff, models: list[_Model], sink: Sink | None, co
         multi=any(model.scorer.labels.multi for model in models),
         ordered=all(model.scorer.labels.ordinal for model in models),
     )
-    windows = reader.windows(max_rows=_WINDOW_ROWS, max_bytes=WINDOW_TEXT_BYTES, limit=config.limit)
+    windows = reader.windows(max_rows=window_rows, max_bytes=WINDOW_TEXT_BYTES, limit=config.limit)
     with console.progress("diff", reader.rows, "rows") as bar:
 
         def encode(table: pa.Table) -> list[EncodedWindow]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from scorer.config import EvaluateConfig
 from scorer.errors import Interrupted
-from scorer.evaluation.preparation import PreparedEvaluation, prepare
+from scorer.evaluation.evaluate_preparation import PreparedEvaluation, prepare_evaluation
 from scorer.records.job import JobSpec, ModelRecord
 from scorer.records.lineage import Lineage
 from scorer.runs.console import Console
@@ -21,7 +21,7 @@ from scorer.tables.listing import Unread
 from scorer.version import __version__
 
 if TYPE_CHECKING:
-    from scorer.evaluation.findings import Findings
+    from scorer.evaluation.evaluation_findings import EvaluationFindings
     from scorer.evaluation.predictions import Predicted
 
 
@@ -38,7 +38,7 @@ class EvaluationSummary:
     config: EvaluateConfig
     model: str
     warnings: tuple[str, ...]
-    findings: Findings
+    findings: EvaluationFindings
     temperature: tuple[float, ...]
     exponent: float
     engine: dict[str, Any]
@@ -80,7 +80,7 @@ def evaluate(config: EvaluateConfig, console: Console) -> EvaluationSummary:
     try:
         with StopSignals() as signals:
             with signals.at_once():
-                prepared = prepare(config, console)
+                prepared = prepare_evaluation(config, console)
                 predicted = _predict(prepared, console)
                 findings = _find(prepared, predicted)
             # Not at once: both files or none.
@@ -100,10 +100,10 @@ def _predict(prepared: PreparedEvaluation, console: Console) -> Predicted:
     return predict(prepared.config, prepared.directory, prepared.examples, console)
 
 
-def _find(prepared: PreparedEvaluation, predicted: Predicted) -> Findings:
-    from scorer.evaluation.findings import find
+def _find(prepared: PreparedEvaluation, predicted: Predicted) -> EvaluationFindings:
+    from scorer.evaluation.evaluation_findings import compare_with_labels
 
-    return find(
+    return compare_with_labels(
         prepared.examples,
         prepared.targets,
         predicted.predictions,
@@ -113,7 +113,12 @@ def _find(prepared: PreparedEvaluation, predicted: Predicted) -> Findings:
 
 
 def _conclude(
-    prepared: PreparedEvaluation, predicted: Predicted, findings: Findings, console: Console, *, started: float
+    prepared: PreparedEvaluation,
+    predicted: Predicted,
+    findings: EvaluationFindings,
+    console: Console,
+    *,
+    started: float,
 ) -> EvaluationSummary:
     from scorer.evaluation.evaluate_output import narrate
 
@@ -138,7 +143,7 @@ def _conclude(
     )
 
 
-def _write(prepared: PreparedEvaluation, predicted: Predicted, findings: Findings) -> None:
+def _write(prepared: PreparedEvaluation, predicted: Predicted, findings: EvaluationFindings) -> None:
     from scorer.evaluation.evaluate_output import evaluate_page, ranked_rows, write_rows
     from scorer.stores.atomic import write_whole
 
