@@ -63,7 +63,12 @@ class FrameScorer:
         return result
 
     def score_texts(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[dict[str, Any]]:
-        """One dictionary a text (or pair of texts), with the appended columns as its keys."""
+        """One dictionary a text (or pair of texts), with the appended columns as its keys; None is a text that is
+        missing. UsageError for one text in place of several, and for other pairs than texts."""
+        if isinstance(texts, str) or isinstance(pairs, str):
+            raise UsageError("score_texts: one text, where a list of texts is expected; put it into brackets")
+        if pairs is not None and len(pairs) != len(texts):
+            raise UsageError(f"score_texts: {len(texts)} texts and {len(pairs)} others; a pair has one of each")
         columns = {"first": list(texts)} | ({"second": list(pairs)} if pairs is not None else {})
         table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
         scored = self._run(table, tuple(columns))

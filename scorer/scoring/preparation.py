@@ -113,6 +113,7 @@ def _output_format(config: ScoreConfig, target: Location) -> FileFormat:
             raise UsageError(f"{config.target}: no {config.output_format} is compressed as a whole; leave out {ending}")
         return config.output_format
     found = None if target.is_stream else format_of(config.target)
-    if found is None and not target.is_stream and Path(config.target).suffix:
+    # All of `.csv` is a name, and nothing of it an ending.
+    if found is None and not target.is_stream and "." in Path(config.target).name:
         raise UsageError(f"{config.target}: no format has this ending; name one with --output-format")
     return found or "parquet"

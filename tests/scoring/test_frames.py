@@ -76,6 +76,13 @@ def test_texts_and_pairs(loaded, oracle):
     assert loaded.score_texts([]) == []
 
 
+def test_one_text_is_no_list_of_letters(loaded):
+    with pytest.raises(UsageError, match="a list of texts is expected"):
+        loaded.score_texts("good")
+    with pytest.raises(UsageError, match="2 texts and 1 others"):
+        loaded.score_texts(["good", "bad"], ["x"])
+
+
 def test_options_of_the_frame(model):
     rich = scorer.load(
         model, precision="fp32", prefix="x_", probabilities=True, expected=True, top_k=2, token_count=True

@@ -410,6 +410,7 @@ def test_only_text_is_compressed_as_a_whole(tmp_path, source, score, output_form
         ("link-to-in.parquet", UsageError, "is the input itself"),
         ("out.xlsx", UsageError, "no format has this ending"),
         ("out.parquet.gz", UsageError, "no format has this ending"),
+        (".csv", UsageError, "no format has this ending"),
     ],
 )
 def test_outputs_that_cannot_be(tmp_path, source, score, target, error, match):
