@@ -44,6 +44,11 @@ class Reader(ABC):
     def warnings(self) -> tuple[str, ...]:
         return ()
 
+    def with_texts(self, text_columns: Sequence[str]) -> Reader | None:  # noqa: ARG002
+        """This reader with the columns `text_columns` as texts, if it knows enough of the files; None where they
+        are to be opened anew. Errors as of `Source.read`."""
+        return None
+
     @abstractmethod
     def pieces_of(self, stamp: Stamp) -> Iterator[pa.Table]:
         """The rows of one of the files in order as small tables of `schema`, whose texts are UTF-8, each of a few MiB

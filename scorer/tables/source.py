@@ -57,6 +57,7 @@ class Source:
         self._stamps = tuple(map(Stamp.of, listing.files))
         self._options = ReadOptions(rejects=rejects, names=names)
         self._contents = self._format.look(self._stamps, self._options)
+        self._scanned: Reader | None = None
         self.files = listing.files
         self.unread = listing.unread
         self.format = file_format
@@ -115,7 +116,8 @@ class Source:
         return hashlib.blake2b(f"{contents} {self._listing.partitions}".encode(), digest_size=32).hexdigest()
 
     def read(self, text_columns: Sequence[str] = (), *, appended: Collection[str] | None = None) -> Reader:
-        """A reader of all rows; CSV, TSV and JSON lines are scanned whole here, to type their columns.
+        """A reader of all rows; CSV, TSV and JSON lines are scanned whole here, to type their columns, but not again
+        after a first scan without text columns.
 
         With `appended`, the names of the columns that an output of JSON lines gets, the rows of JSON lines keep their
         lines as they stand: see `formats.jsonl`.
@@ -149,8 +151,16 @@ class Source:
         if self._contents.schema is not None:
             check_names(self._contents.names, text_columns, where=str(self.files[0]))
             check_types(self._contents.schema, text_columns, where=str(self.files[0]))
+        if appended is None and self._scanned is not None:
+            again = self._scanned.with_texts(text_columns)
+            if again is not None:
+                return again
         options = replace(self._options, appended=appended, beside=self._listing.partition_names)
-        return self._format.open_reader(self._stamps, self._contents, text_columns, options)
+        reader = self._format.open_reader(self._stamps, self._contents, text_columns, options)
+        if appended is None and not text_columns:
+            # Only then it knows the types of all columns.
+            self._scanned = reader
+        return reader
 
 
 def _check_name(path: Path, file_format: FileFormat) -> None:

@@ -223,3 +223,40 @@ def test_a_standard_input_without_data(tmp_path: Path, content: bytes, monkeypat
     with pytest.raises(DataError, match="standard input"):
         Source.open("-", spool=tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+SCANNED = {
+    "a.csv": "text,code,n,note\na,007,1,x\nb,12,2,\n",
+    "a.tsv": "text\tcode\tn\tnote\na\t12\t1\t\nb\t13\t2\ty\n",
+    "a.jsonl": '{"text": "a", "code": "1", "note": {"k": 1}}\n{"text": "b", "code": "2", "note": {"j": 2}}\n',
+}
+
+
+@pytest.mark.parametrize("name", SCANNED)
+@pytest.mark.parametrize("folder", [".", "day=01"])
+def test_a_text_column_that_is_named_later_needs_no_second_scan(tmp_path: Path, name: str, folder: str) -> None:
+    path = tmp_path / folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(SCANNED[name])
+
+    def rows(source: Source, columns: tuple[str, ...]) -> pa.Table:
+        return pa.concat_tables(source.read(columns).windows(max_rows=9, max_bytes=999))
+
+    fresh = {columns: rows(Source.open(str(tmp_path)), columns) for columns in [("text",), ("code",), ("text", "code")]}
+    scanned = Source.open(str(tmp_path))
+    typed = scanned.read().schema
+    for columns, table in fresh.items():
+        found = rows(scanned, columns)
+        assert found.schema.equals(table.schema, check_metadata=True)
+        assert found.equals(table)
+    assert scanned.read().schema.equals(typed), "what is text for one reader is not for the next"
+    with pytest.raises(UsageError, match="no column 'words'"):
+        scanned.read(("words",))
+    content = path.read_bytes()
+    path.unlink()
+    reader = scanned.read(("text",))
+    with pytest.raises(InputMissing):
+        next(reader.windows(max_rows=9, max_bytes=999))
+    path.write_bytes(content + b"\n")
+    with pytest.raises(DataError, match="changed while it was read"):
+        reader.check_unchanged()

@@ -5,6 +5,7 @@ Owns the two passes. the grammar is in `fields`, the position in the file in `re
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -69,19 +70,31 @@ class DelimitedReader(Reader):
         self._given = names if headless else None
         self._delimiter = delimiter
         self._block_bytes = block_bytes
-        self._check_names()
+        self._check_names(text_columns)
         self._guesses = [TypeGuess(text=name in text_columns) for name in names]
         self.rows = self._type_columns(rejects.add if rejects else None)
         self._reject: Reject | None = forget if rejects else None
-        self._kinds = [guess.kind for guess in self._guesses]
-        self.schema = pa.schema([field_of(name, kind) for name, kind in zip(names, self._kinds, strict=True)])
+        self._settle_types()
 
-    def _check_names(self) -> None:
+    def with_texts(self, text_columns: Sequence[str]) -> DelimitedReader:
+        """Texts are not typed, whatever the scan found."""
+        self._check_names(text_columns)
+        other = copy.copy(self)
+        other.text_columns = tuple(text_columns)
+        other._settle_types()
+        return other
+
+    def _settle_types(self) -> None:
+        typed = zip(self._names, self._guesses, strict=True)
+        self._kinds = [None if name in self.text_columns else guess.kind for name, guess in typed]
+        self.schema = pa.schema([field_of(name, kind) for name, kind in zip(self._names, self._kinds, strict=True)])
+
+    def _check_names(self, text_columns: Sequence[str]) -> None:
         hint = delimiter_hint(self._names, self._delimiter)
-        missing = [name for name in self.text_columns if name not in self._names]
+        missing = [name for name in text_columns if name not in self._names]
         if missing and hint:
             raise DataError(f"{self._stamps[0].path}: no column {missing[0]!r}{hint}")
-        check_names(self._names, self.text_columns, where=str(self._stamps[0].path))
+        check_names(self._names, text_columns, where=str(self._stamps[0].path))
 
     def _type_columns(self, reject: Reject | None) -> int:
         rows = 0

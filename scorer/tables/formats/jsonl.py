@@ -16,6 +16,7 @@ no line alone is to blame for it.
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from bisect import bisect_left
@@ -112,6 +113,17 @@ class JsonLinesReader(Reader):
         inside = dict.fromkeys((*self.text_columns, *(name for name in beside if name in fields)))
         line = pa.field(_free(inside), pa.string(), metadata={LINE: b""})
         self.schema = pa.schema([line, *(fields[name].with_metadata({IN_LINE: b""}) for name in inside)])
+
+    def with_texts(self, text_columns: Sequence[str]) -> JsonLinesReader | None:
+        """A table is the same whichever of its columns are texts; lines are not."""
+        if self._appended is not None:
+            return None
+        where = str(self._stamps[0].path)
+        check_names(tuple(self._shapes), text_columns, where=where)
+        check_types(self.schema, text_columns, where=where)
+        other = copy.copy(self)
+        other.text_columns = tuple(text_columns)
+        return other
 
     @property
     def names(self) -> tuple[str, ...]:
