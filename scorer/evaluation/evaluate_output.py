@@ -29,7 +29,7 @@ from scorer.reports.evaluate_page import EvaluatePage
 from scorer.reports.sections import Remark, ShownRow
 from scorer.tables.formats.registry import format_of
 from scorer.tables.lineage import lineage_metadata
-from scorer.tables.table_file import table_file
+from scorer.tables.sink import table_file
 
 _MOST_SLICES = 10
 # Of ten data sets in wide use the worst has about 10 % (Northcutt et al. 2021, "Pervasive Label Errors in Test Sets").

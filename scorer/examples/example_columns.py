@@ -16,10 +16,9 @@ import pyarrow as pa
 from scorer.classifier.metadata import ModelMetadata
 from scorer.errors import DataError, UsageError, near, shown
 from scorer.records.lineage import Lineage
-from scorer.tables.columns import TEXT_NAMES
 from scorer.tables.lineage import read_lineage
 from scorer.tables.source import Source
-from scorer.tables.texts import is_text
+from scorer.tables.texts import TEXT_NAMES, is_text
 
 LABEL_NAMES = (
     "score",

@@ -17,8 +17,8 @@ from scorer.config import FrameConfig
 from scorer.errors import UsageError
 from scorer.scoring.columns import refuse_clash
 from scorer.scoring.scorer import Scorer, ScorerSpec
-from scorer.tables.columns import find_text_columns
 from scorer.tables.reader import check_names, check_types
+from scorer.tables.texts import find_text_columns
 
 Frame = TypeVar("Frame")
 

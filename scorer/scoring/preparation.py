@@ -19,13 +19,13 @@ from scorer.scoring.drift import require_profile
 from scorer.scoring.windows import window_rows
 from scorer.stores.checks import Inputs, check_file, check_folder, check_free_space
 from scorer.stores.location import Location
-from scorer.tables.columns import find_text_columns
 from scorer.tables.formats.registry import format_named, format_of
 from scorer.tables.header import given_names
 from scorer.tables.reader import Reader
 from scorer.tables.rejects import Rejects
 from scorer.tables.source import Source
 from scorer.tables.streams import compression_of
+from scorer.tables.texts import find_text_columns
 
 
 @dataclass(frozen=True)

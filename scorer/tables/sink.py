@@ -1,22 +1,26 @@
 """Tables out to a file or a stream, in any of the formats.
 
-They are written to exactly the path or stream that is given, in order, one table after the other; that the file appears
-atomically is the business of `stores`. Does not know what the columns mean.
+`open_sink` writes to exactly the path or stream that is given, in order, one table after the other; `table_file` to a
+file that appears whole or not at all. A job whose output must outlive a kill puts sink and atomic file together itself.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import pyarrow as pa
 
 from scorer.config import FileFormat
+from scorer.stores.atomic import AtomicFile
 from scorer.tables.formats.format import Sink
 from scorer.tables.formats.registry import format_named
 from scorer.tables.streams import Compression, Output, compression_of
 
-__all__ = ["Sink", "open_sink"]
+__all__ = ["Sink", "open_sink", "table_file"]
 
 
 def open_sink(
@@ -35,3 +39,23 @@ def open_sink(
     except BaseException:
         output.abandon()
         raise
+
+
+@contextmanager
+def table_file(target: Path, *, format: FileFormat, schema: pa.Schema, metadata: Mapping[str, str]) -> Iterator[Sink]:
+    """A sink of tables of `schema` into `target`, which appears when the block ends, and not at all when it fails;
+    `metadata` as in `Sink.close`."""
+    # The ending stays, since the compression goes by it.
+    file = AtomicFile(target, temporary=target.with_name(f".{os.getpid()}.{target.name}"))
+    try:
+        sink = open_sink(file.temporary, format=format, schema=schema)
+        try:
+            yield sink
+        except BaseException:
+            sink.abort()
+            raise
+        file.check()
+        sink.close(metadata)
+        file.commit()
+    finally:
+        file.discard()

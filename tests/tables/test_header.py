@@ -15,10 +15,10 @@ from scorer.errors import DataError, ScorerError, UsageError, shown
 from scorer.examples.example_columns import refuse_answers
 from scorer.examples.label_form import LabelOptions
 from scorer.examples.reading import read_examples
-from scorer.tables.columns import find_text_columns
 from scorer.tables.header import given_names, looks_like_data
 from scorer.tables.rejects import Rejects
 from scorer.tables.source import Source
+from scorer.tables.texts import find_text_columns
 
 CONFIGS: list[Any] = [
     (ScoreConfig, {"source": "a", "target": "b"}),

@@ -7,7 +7,7 @@ import gzip
 import pyarrow as pa
 import pytest
 
-from scorer.tables.table_file import table_file
+from scorer.tables.sink import table_file
 
 TABLE = pa.table({"a": [1, 2]})
 

@@ -17,7 +17,7 @@ from transformers import AutoTokenizer, pipeline
 
 from scorer.classifier.directory import open_model
 from scorer.classifier.loading import load
-from scorer.classifier.metadata import ModelMetadata
+from scorer.classifier.metadata import ModelMetadata, sha256
 from scorer.errors import ConfigError, DataError, InputMissing, ModelError, OutputRefused, ScorerError, UsageError
 from tests.conftest import ROOT, TinyModel
 from tests.models import ARCHITECTURES
@@ -63,7 +63,7 @@ def test_the_directory_says_what_it_is(base: Path) -> None:
     summary = run(train, base, output=Path("out"), seed=7)
     metadata = ModelMetadata.read(Path("out"))
     assert metadata is not None
-    metadata.verify(Path("out"))
+    metadata.verify(Path("out"), sha256)
     assert {"config.json", "model.safetensors", "tokenizer.json", "report.html", "metrics.json"} <= set(metadata.files)
     assert (metadata.text_columns, metadata.label_column) == (("sentence",), "score")
     assert (metadata.labels.values, metadata.max_length, metadata.base_model) == ((1, 5), 32, str(base))

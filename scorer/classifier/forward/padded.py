@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from scorer.classifier.device import DTYPES
-from scorer.classifier.forward.memory import memory_errors
+from scorer.classifier.forward.memory import memory_errors, to_device
 from scorer.classifier.forward.spec import ForwardSpec, Work
-from scorer.classifier.forward.transfer import to_device
 from scorer.classifier.loading import LoadedModel
 from scorer.classifier.sequences import TokenSequences
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from scorer.errors import DataError
 from scorer.stores.stamp import Stamp
-from scorer.tables.blocks import Block
+from scorer.tables.fields import Block
 from scorer.tables.formats.format import Contents, Evidence, Format, ReadOptions
 from scorer.tables.header import looks_like_data
 from scorer.tables.inference import TypeGuess, convert, field_of

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from scorer.classifier.forward.transfer import to_device
+from scorer.classifier.forward.memory import to_device
 
 
 @pytest.mark.parametrize(

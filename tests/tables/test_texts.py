@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from scorer.errors import UsageError
-from scorer.tables.columns import find_text_columns
+from scorer.tables.texts import find_text_columns
 
 
 @pytest.mark.parametrize(
