@@ -1,6 +1,6 @@
 """The check job: a labelled file in, findings out.
 
-Owns the order of the steps. Does not print the summary and does not stop at what it finds.
+It does not stop at what it finds. The command prints what was found.
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from scorer.examples.survey import numbered_rows
+
 Severity = Literal["error", "warning", "note"]
 
 # From the most severe to the least.
@@ -43,10 +45,7 @@ class Finding:
     @property
     def numbered(self) -> str:
         """The rows for people, to be appended to `what`: " (rows 3, 17, ...)", or nothing."""
-        if not self.rows:
-            return ""
-        more = ", ..." if self.count > len(self.rows) else ""
-        return f" (row{'s' if self.count > 1 else ''} {', '.join(map(str, self.rows))}{more})"
+        return numbered_rows(self.rows, of=self.count)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON types only."""

@@ -1,6 +1,6 @@
 """From counts to findings: what is too much, how severe it is, and what to do about it.
 
-Owns the limits. Does not count and does not print. Limits are shares of all rows unless they say otherwise.
+All limits stand here. They are shares of all rows unless they say otherwise.
 """
 
 from __future__ import annotations

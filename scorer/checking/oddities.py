@@ -1,6 +1,6 @@
 """Texts that look as if something had gone wrong on their way: wrong encodings, mark-up, characters nobody sees.
 
-Owns the patterns, each a regular expression of RE2 as Arrow has it. Does not judge how many are too many.
+Each pattern is a regular expression of RE2, as Arrow has it. How many are too many is judged elsewhere.
 
 The mark of mis-decoded UTF-8 is our own, so that no library is needed for it: bytes of UTF-8 that were read as
 Windows-1252 or Latin-1 are a lead character and continuation characters of those code pages in a row. Only leads are

@@ -1,6 +1,6 @@
 """What a fit finds out about its data on the way: the part of a check that needs no second pass.
 
-Owns the choice of what is looked at. Does not read files: examples come in, as a fit has them in memory.
+It reads no file: the examples come in, as a fit has them in memory.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The diff job: two models and a file in, what changes between their answers out.
 
-Owns the way of the file through both models, window by window, and the file of changed rows. What is cheap to check is
-checked before torch is imported; hence the import inside a function.
+The file goes through both models window by window; the changed rows may go to a file. What is cheap to check is checked
+before the weights are loaded.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The checks before two models are compared: data, columns, both model directories, the file of changed rows.
 
-Owns what can be found wrong before anything heavy is loaded. Writes nothing.
+All of this needs no weights, and nothing is written.
 """
 
 from __future__ import annotations

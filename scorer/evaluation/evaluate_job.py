@@ -1,7 +1,7 @@
-"""The evaluation job: a model and a labelled file in, what it is worth and where it fails out.
+"""The evaluation job: a model and a labelled file in, what the model is worth and where it fails out.
 
-Owns the order of the steps. Everything cheap (files, columns, labels, outputs) is checked before torch is imported, so
-that a mistake on the command line is answered at once; hence the imports inside functions.
+Everything cheap (files, columns, labels, outputs) is checked before torch is imported. So a mistake on the command line
+is answered at once, and some imports stand inside functions.
 """
 
 from __future__ import annotations

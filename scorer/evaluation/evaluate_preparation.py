@@ -1,6 +1,6 @@
-"""The checks before an evaluation: model, input, columns, labels and outputs, without the weights.
+"""The checks before an evaluation, and the reading of the labelled rows.
 
-Owns what can be found wrong before anything heavy is loaded, and the reading of the labelled rows. Writes nothing.
+Model, input, columns, labels and outputs are checked. All of this needs no weights, and nothing is written.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What an evaluation found: figures of all rows, of their parts, and of single rows.
-
-Owns what is computed from predictions and labels. Pure; does not know models or files.
-"""
+"""What an evaluation found: figures of all rows, of their parts, and of single rows."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""Out-of-sample predictions: every row judged by a model that has not seen it.
+"""Out-of-sample predictions: every row is judged by a model that has not seen it.
 
-Owns the K fits of a cross-validation and what they are fitted with: the training configuration that the model records.
-Does not know how a model is trained.
+That takes K fits (cross-validation), with the training configuration that the model records.
 """
 
 from __future__ import annotations

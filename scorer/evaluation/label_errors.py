@@ -1,8 +1,8 @@
 """Which given labels are probably wrong: confident learning.
 
 After Northcutt, Jiang and Chuang 2021, "Confident Learning: Estimating Uncertainty in Dataset Labels" (JAIR 70).
-Written here since it is short, and cleanlab would bring pandas and scikit-learn along. Pure functions on arrays; the
-probabilities should come from a model that has not seen the labels. Does not know texts or files.
+It is written here because it is short, and cleanlab would bring pandas and scikit-learn along. Pure functions on
+arrays. The probabilities should come from a model that has not seen the labels.
 """
 
 from __future__ import annotations

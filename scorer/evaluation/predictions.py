@@ -1,7 +1,4 @@
-"""What a model says of labelled rows: logits, before and after its calibration.
-
-Owns the way of rows in memory through the Scorer. Does not know what is made of the logits.
-"""
+"""What a model says of labelled rows in memory: logits, before and after its calibration."""
 
 from __future__ import annotations
 

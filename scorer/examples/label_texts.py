@@ -1,6 +1,6 @@
 """What a text in a label column may be besides a name: a list, a vector, a number, or several names in one.
 
-Owns how each is spelt. Pure: one text, or all texts of a column, in; what they are, out. Knows no counts and no rows.
+Pure functions: one text, or all texts of a column, in; what they are, out.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""A training file in memory: its texts and labels.
-
-Owns which rows are usable. Does not know tokens, models or the split.
-"""
+"""A training file in memory: the texts and labels of its usable rows."""
 
 from __future__ import annotations
 

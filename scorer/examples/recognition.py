@@ -1,6 +1,6 @@
 """What form a label column has: told where it is certain, and a doubt, with the flag to give, where it is not.
 
-Owns the evidence that is enough, and the wording of doubts. Pure: a survey of all rows in, a form or a doubt out.
+Pure: a survey of all rows in, a form or a doubt out.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """What a label column holds, all rows together: which values, how often, and where first.
 
-Owns the counting, window by window, that is needed before anybody can tell how the labels are written. Does not judge.
-Memory: the distinct texts up to a limit, whatever the file.
+It is counted window by window, before anybody can tell how the labels are written. Memory: the distinct texts up to a
+limit, whatever the file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -43,10 +43,15 @@ class Seen:
     @property
     def numbered(self) -> str:
         """The rows for people: " (rows 3, 17, ...)", or nothing."""
-        if not self.rows:
-            return ""
-        more = ", ..." if self.count > len(self.rows) else ""
-        return f" (row{'s' if self.count > 1 else ''} {', '.join(map(str, self.rows))}{more})"
+        return numbered_rows(self.rows, of=self.count)
+
+
+def numbered_rows(rows: Sequence[int], *, of: int) -> str:
+    """The numbers of the first `rows` of `of` for people: " (rows 3, 17, ...)", or nothing where there are none."""
+    if not rows:
+        return ""
+    more = ", ..." if of > len(rows) else ""
+    return f" (row{'s' if of > 1 else ''} {', '.join(map(str, rows))}{more})"
 
 
 class Survey:

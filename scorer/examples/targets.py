@@ -1,7 +1,7 @@
 """Label values: what the label column holds, as values of one kind, and as class indices.
 
-Owns what is refused as a label (null, fractional, unknown, too few kinds). Does not know files, models, or how labels
-are written: `scorer.examples.label_form` reads them.
+Here is refused what is no label: null, fractional and unknown values, or too few kinds. How labels are written,
+`scorer.examples.label_form` knows.
 """
 
 from __future__ import annotations

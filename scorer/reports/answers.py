@@ -1,7 +1,4 @@
-"""Where to trust the answers: at which thresholds, and on which slices of the rows.
-
-Owns the sections. Does not know how thresholds and slices were computed.
-"""
+"""Where to trust the answers: at which thresholds, and on which slices of the rows."""
 
 from __future__ import annotations
 

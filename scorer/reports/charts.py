@@ -1,7 +1,7 @@
 """Charts as inline SVG: lines, histograms, bars, reliability.
 
-Owns the drawing: axes, marks, legend. Does not know where figures come from. Drawn here, not by a library: inline
-SVG follows the page's width, fonts and dark mode and costs no dependency.
+They are drawn here and not by a library: inline SVG follows the width, the fonts and the dark mode of the page, and
+needs no dependency.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What the data looks like: how often each label occurs, how long the texts are.
-
-Owns the sections. Does not know who counted.
-"""
+"""What the data looks like: how often each label occurs, how long the texts are."""
 
 from __future__ import annotations
 

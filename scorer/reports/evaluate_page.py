@@ -1,7 +1,4 @@
-"""The page of `scorer evaluate --report`: how good a model is on labelled rows, and where it fails.
-
-Owns which sections the page has and their order. Does not know how figures were computed or are drawn.
-"""
+"""The page of `scorer evaluate --report`: how good a model is on labelled rows, and where it fails."""
 
 from __future__ import annotations
 

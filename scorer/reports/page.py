@@ -1,7 +1,7 @@
 """A report as one HTML file that needs nothing else: the document, and the blocks it is built from.
 
-Owns escaping and structure; `page.css` owns the looks. Does not know what is reported. What is not `Html` is escaped
-where it enters a block, so a text of a user's file cannot become markup; the page runs no script and loads nothing.
+The looks are in `page.css`. What is not `Html` is escaped where it enters a block, so a text of a user's file cannot
+become markup. The page runs no script and loads nothing.
 """
 
 from __future__ import annotations

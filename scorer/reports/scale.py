@@ -1,7 +1,4 @@
-"""Numbers on an axis: its range, round ticks, and how they are written.
-
-Owns the choice. Does not know pixels or marks.
-"""
+"""Numbers on an axis: its range, round ticks, and how they are written."""
 
 from __future__ import annotations
 
