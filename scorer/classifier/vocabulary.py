@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 from scorer.classifier.base_model import resolve_base_model, unavailable
 from scorer.classifier.directory import find_model
 from scorer.classifier.spelling import extend, lacking_tokens
+from scorer.classifier.tokenization import without_dropout
 from scorer.errors import ModelError
 
 _ROWS_AT_ONCE = 1_000
@@ -62,6 +63,7 @@ class Vocabulary:
         tokenizer = _load(path, name)
         tokenizer.no_truncation()
         tokenizer.no_padding()
+        without_dropout(tokenizer)
         return cls(name, _positions(path), tokenizer)
 
     @property

@@ -87,7 +87,11 @@ class BaseModel:
         return Vocabulary(self.name, self.positions, copied)
 
     def _copied(self) -> Tokenizer:
-        return Tokenizer.from_str(self.tokenizer.backend_tokenizer.to_str())
+        own: Tokenizer = self.tokenizer.backend_tokenizer
+        copied = Tokenizer.from_str(own.to_str())
+        # Whether a text that spells a special token holds one: it is set when a tokenizer is loaded, and not written.
+        copied.encode_special_tokens = own.encode_special_tokens
+        return copied
 
     @property
     def has_token_types(self) -> bool:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, PreTrainedModel
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.loading import quietly
+from scorer.classifier.long_text import LongText
 from scorer.config import FitConfig
 from scorer.training.pretrained import load_base_model, start_from_frequencies
 from tests.conftest import TinyModel
@@ -62,3 +64,20 @@ def test_the_head_of_a_classifier_starts_from_the_frequencies_too(tiny_model: Ti
     start_from_frequencies(model, (np.arange(99)[:, None] < rows).astype(np.int8))
     odds = (rows + 0.5) / (99.5 - rows)
     np.testing.assert_allclose(model.classifier.bias.detach().numpy(), np.log(odds), rtol=1e-5)
+
+
+def test_a_special_token_that_a_text_spells_is_read_in_training_as_in_scoring(
+    tiny_model: TinyModel, tmp_path: Path
+) -> None:
+    """A tokenizer that splits them says so in its configuration, not in tokenizer.json."""
+    path = Path(shutil.copytree(tiny_model(), tmp_path / "base"))
+    config = path / "tokenizer_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"split_special_tokens": True}))
+    settings = FitConfig(train=Path("train.csv"), base_model=str(path), max_length=32)
+    base = load_base_model(settings, LabelSet.from_values(FIVE_STARS))
+    text = "good [SEP] room"
+    found = base.encoder(max_length=32, long_text=LongText())([text]).sequences.ids.tolist()
+    assert found == base.tokenizer(text)["input_ids"]
+    assert found.count(base.tokenizer.sep_token_id) == 1
+    base.tokenizer.save_pretrained(tmp_path / "fitted")
+    assert AutoTokenizer.from_pretrained(tmp_path / "fitted")(text)["input_ids"] == found
