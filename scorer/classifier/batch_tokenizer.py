@@ -25,34 +25,38 @@ Text = str | tuple[str, str]
 
 
 class BatchTokenizer:
-    """`tokenizer`, whose normalizer is another one while it encodes plain texts. Threads take turns."""
+    """`tokenizer`, whose truncation is set for each call, and whose normalizer is another one while it encodes plain
+    texts. Threads take turns."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
         self._plain_normalizer = _plain_normalizer(tokenizer)
         self._turn = Lock()
 
-    def truncate(self, max_length: int | None, *, side: str = "right") -> None:
-        """From now on keep `max_length` tokens of a text and cut off what is at its `side`; None: keep all."""
-        if max_length is None:
-            self._tokenizer.no_truncation()
-        else:
-            self._tokenizer.enable_truncation(max_length=max_length, direction=side)
-
     def special_tokens(self, *, pair: bool) -> int:
         """How many special tokens stand around a text, or a pair of texts."""
         return int(self._tokenizer.num_special_tokens_to_add(is_pair=pair))
 
-    def __call__(self, texts: Sequence[Text]) -> list[Encoding]:
-        """The encoding of each text, or pair of texts, in their order; offsets are left out."""
+    def __call__(self, texts: Sequence[Text], *, max_length: int | None = None, side: str = "right") -> list[Encoding]:
+        """The encoding of each text, or pair of texts, in their order; offsets are left out. `max_length` tokens of
+        each are kept and what is at its `side` is cut off; None: all are kept."""
         if self._plain_normalizer is None:
-            return self._tokenizer.encode_batch_fast(texts)
+            with self._turn:
+                self._truncate(max_length, side)
+                return self._tokenizer.encode_batch_fast(texts)
         plain = [_is_plain(text) if isinstance(text, str) else all(map(_is_plain, text)) for text in texts]
         with self._turn:
+            self._truncate(max_length, side)
             with self._normalized_by(self._plain_normalizer):
                 found = iter(self._tokenizer.encode_batch_fast(list(compress(texts, plain))))
             others = iter(self._tokenizer.encode_batch_fast(list(compress(texts, map(not_, plain)))))
         return [next(found if is_plain else others) for is_plain in plain]
+
+    def _truncate(self, max_length: int | None, side: str) -> None:
+        if max_length is None:
+            self._tokenizer.no_truncation()
+        else:
+            self._tokenizer.enable_truncation(max_length=max_length, direction=side)
 
     @contextmanager
     def _normalized_by(self, normalizer: BertNormalizer) -> Iterator[None]:

@@ -90,13 +90,13 @@ class TextEncoder:
 
     def _encode(self, texts: Sequence[str]) -> TokenSequences:
         """Encode the beginning of each text, and the whole of those whose beginning did not fill the model."""
-        self._tokenize.truncate(self.max_length, side=self._side)
         beginnings = [self._enough(text) for text in texts]
-        encodings = self._tokenize(beginnings)
+        encodings = self._tokenize(beginnings, max_length=self.max_length, side=self._side)
         truncated = np.fromiter((bool(encoding.overflowing) for encoding in encodings), np.bool_, len(texts))
         unsure = [row for row in np.flatnonzero(~truncated).tolist() if len(beginnings[row]) < len(texts[row])]
         if unsure:
-            whole = self._tokenize([self._most(texts[row]) for row in unsure])
+            rest = [self._most(texts[row]) for row in unsure]
+            whole = self._tokenize(rest, max_length=self.max_length, side=self._side)
             for row, encoding in zip(unsure, whole, strict=True):
                 encodings[row] = encoding
                 truncated[row] = bool(encoding.overflowing) or len(texts[row]) > self._longest_text
@@ -106,7 +106,6 @@ class TextEncoder:
     def _encode_whole(self, texts: Sequence[str]) -> TokenSequences:
         """Encode each text without a limit in tokens; of one beyond the limit in characters the middle is left out when
         its end will be needed, else its end."""
-        self._tokenize.truncate(None)
         most = self._longest_text
         first = most // 2 if self.long_text.strategy == "head-tail" else most
         shortened = [text if len(text) <= most else text[:first] + text[len(text) - most + first :] for text in texts]
@@ -132,7 +131,6 @@ class TextEncoder:
 
     def _measure_special(self) -> SpecialTokens:
         """How many special tokens the tokenizer puts before and after a text."""
-        self._tokenize.truncate(None)
         parts = self._tokenize(["a"])[0].sequence_ids
         prefix = parts.index(0) if 0 in parts else len(parts)
         special = SpecialTokens(self.max_length, prefix, self._tokenize.special_tokens(pair=False) - prefix)
@@ -156,7 +154,6 @@ class TextEncoder:
                 f"--max-length {self.max_length}: a pair of this model needs {self.max_length - room} special tokens "
                 f"and one of each text; say {self.max_length - room + 2} at least"
             )
-        self._tokenize.truncate(None)
         most = self._longest_text
         encodings = self._tokenize(list(zip(map(self._most, texts), map(self._most, pairs), strict=True)))
         ids, first = [], []

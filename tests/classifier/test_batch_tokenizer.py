@@ -46,10 +46,9 @@ def seen(encoding):
 @given(texts=st.lists(st.one_of(TEXTS, st.tuples(TEXTS, TEXTS)), max_size=6))
 def test_every_text_is_encoded_as_by_the_tokenizer(normalizer, max_length, texts):
     oracle, ours = tokenizer(normalizer), BatchTokenizer(tokenizer(normalizer))
-    ours.truncate(max_length)
     if max_length is not None:
         oracle.enable_truncation(max_length=max_length)
-    for encoding, text in zip(ours(texts), texts, strict=True):
+    for encoding, text in zip(ours(texts, max_length=max_length), texts, strict=True):
         assert seen(encoding) == seen(oracle.encode(*([text] if isinstance(text, str) else text)))
 
 
@@ -88,3 +87,12 @@ def test_threads_do_not_see_each_other_s_normalizer():
     with ThreadPoolExecutor(4) as pool:
         for encodings in pool.map(ours, [texts] * 40):
             assert [each.ids for each in encodings] == expected
+
+
+def test_each_call_has_a_truncation_of_its_own():
+    """Threads share a tokenizer: one that encodes pairs whole shall not let another's texts be whole."""
+    ours = BatchTokenizer(tokenizer())
+    text = "a b " * 9
+    lengths = [len(ours([text], max_length=most)[0].ids) for most in (None, 6, None)]
+    assert lengths == [20, 6, 20]
+    assert ours([text], max_length=6, side="left")[0].ids[1:-1] == ours([text])[0].ids[-5:-1]
