@@ -1,7 +1,7 @@
 """transformers' Trainer, made reproducible by a fit that was interrupted and goes on.
 
-Here are the order of the examples, the metrics that choose the best checkpoint, and what is said meanwhile. The files
-of data and where the finished model goes are not known here. The Trainer is changed through its public methods alone.
+Here are the metrics that choose the best checkpoint, and what is said meanwhile. The Trainer is changed through its
+public methods alone.
 """
 
 # ruff: noqa: ARG002 (the Trainer hands every argument to every event)

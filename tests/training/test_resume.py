@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import pytest
 import torch
 
 from scorer.errors import ConfigError, Interrupted, OutputRefused, StorageError
-from scorer.training.trainer import Narrator
+from scorer.runs.console import Counter
 from tests.conftest import ROOT, TinyModel
 from tests.training.fits import Remembering, run, weights, write_reviews
 
@@ -46,6 +48,29 @@ def interrupt_at(part: str) -> Remembering:
             os.kill(os.getpid(), signal.SIGTERM)
 
     return Remembering(on_line)
+
+
+class Stopping(Remembering):
+    """A console whose progress bar sends this process SIGTERM when it comes to one of `steps`."""
+
+    def __init__(self, *steps: int) -> None:
+        super().__init__()
+        self._steps = steps
+
+    @contextmanager
+    def progress(self, *_: object) -> Iterator[Counter]:
+        yield _StoppingCounter(self._steps)
+
+
+class _StoppingCounter:
+    def __init__(self, steps: Sequence[int]) -> None:
+        self._steps, self._done = steps, 0
+
+    def update(self, n: float = 1) -> None:
+        self._done += int(n)
+        # What an earlier fit had done comes at once, and is no step of this one.
+        if n == 1 and self._done in self._steps:
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def fail_to_write(train: Path, base: Path, settings: dict[str, Any]) -> None:
@@ -103,45 +128,26 @@ def test_an_interrupted_fit_goes_on_to_the_same_weights(base: Path, options: dic
 
 
 @pytest.mark.parametrize("last_step", [9, 18], ids=["of an epoch", "of the training"])
-def test_a_signal_in_the_last_step_waits_for_the_evaluation(
-    base: Path, monkeypatch: pytest.MonkeyPatch, last_step: int
-) -> None:
+def test_a_signal_in_the_last_step_waits_for_the_evaluation(base: Path, last_step: int) -> None:
     """An epoch has 9 batches. A checkpoint without the evaluation would never be judged."""
-    train, on_step_end = Path("train.csv"), Narrator.on_step_end
+    train = Path("train.csv")
     whole = run(train, base, output=Path("whole"), epochs=2.0)
     assert whole.steps == 18
-
-    def stop(self: Narrator, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.global_step == last_step:
-            os.kill(os.getpid(), signal.SIGTERM)
-        on_step_end(self, args, state, control, **kwargs)
-
-    monkeypatch.setattr(Narrator, "on_step_end", stop)
     with pytest.raises(Interrupted):
-        run(train, base, output=Path("out"), epochs=2.0)
-    monkeypatch.setattr(Narrator, "on_step_end", on_step_end)
+        run(train, base, Stopping(last_step), output=Path("out"), epochs=2.0)
     resumed = run(train, base, output=Path("out"), epochs=2.0, resume=True)
     assert weights(resumed.model) == weights(whole.model)
     assert (resumed.model / "metrics.json").read_text() == (whole.model / "metrics.json").read_text()
 
 
 @pytest.mark.parametrize("options", [{}, {"eval_steps": 5}], ids=["by epochs", "by steps"])
-def test_a_training_loss_is_of_all_steps_whoever_made_them(
-    base: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, int]
-) -> None:
+def test_a_training_loss_is_of_all_steps_whoever_made_them(base: Path, options: dict[str, int]) -> None:
     """An epoch has 9 batches; the fit is stopped twice within the first one."""
-    train, on_step_end, stops = Path("train.csv"), Narrator.on_step_end, [3, 7]
+    train = Path("train.csv")
     whole = run(train, base, output=Path("whole"), epochs=2.0, **options)
-
-    def stop(self: Narrator, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.global_step in stops:
-            os.kill(os.getpid(), signal.SIGTERM)
-        on_step_end(self, args, state, control, **kwargs)
-
-    monkeypatch.setattr(Narrator, "on_step_end", stop)
     for resume in (False, True):
         with pytest.raises(Interrupted):
-            run(train, base, output=Path("out"), epochs=2.0, resume=resume, **options)
+            run(train, base, Stopping(3, 7), output=Path("out"), epochs=2.0, resume=resume, **options)
     assert Path("out.unfinished/checkpoint-7/trainer_state.json").exists()
     resumed = run(train, base, output=Path("out"), epochs=2.0, resume=True, **options)
     history, expected = (
