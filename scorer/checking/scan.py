@@ -12,7 +12,6 @@ from functools import reduce
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from scorer.checking.findings import Tally
@@ -27,6 +26,7 @@ from scorer.examples.recognition import Doubt, recognise_file
 from scorer.examples.survey import plain_column
 from scorer.examples.targets import spellings
 from scorer.runs.console import Counter
+from scorer.tables import compute as pc
 from scorer.tables.listing import Unread
 from scorer.tables.source import Source
 from scorer.tables.texts import is_blank, is_text, texts

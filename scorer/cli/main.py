@@ -9,21 +9,17 @@ import contextlib
 import io
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
 import click
 
-from scorer.cli.check import check
-from scorer.cli.diff import diff
-from scorer.cli.evaluate import evaluate
-from scorer.cli.fit import fit
-from scorer.cli.inspect import inspect
-from scorer.cli.predict import predict
-from scorer.cli.score import score
 from scorer.errors import DeviceError, ScorerError, exit_code_of, from_os_error
 from scorer.version import __version__
 
+# Each has a file of its name in this folder, which is imported when the command is called for.
+_COMMANDS = ("check", "fit", "score", "evaluate", "predict", "diff", "inspect")
 # Of the options there are, those that let a command need less memory.
 _SPARING = ("--batch-tokens", "--batch-size", "--window-rows")
 
@@ -33,6 +29,14 @@ class _PipeBroken(Exception):
 
 
 class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  the same in every context
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _COMMANDS and cmd_name not in self.commands:
+            self.add_command(getattr(import_module(f"scorer.cli.{cmd_name}"), cmd_name))
+        return super().get_command(ctx, cmd_name)
+
     def make_context(self, *arguments: Any, **extra: Any) -> click.Context:
         try:
             return super().make_context(*arguments, **extra)
@@ -56,10 +60,6 @@ class _Commands(click.Group):
 @click.version_option(__version__, prog_name="scorer")
 def main() -> None:
     """Fine-tune a text classifier on a file, then put a score beside every row of files of any size."""
-
-
-for command in (check, fit, score, evaluate, predict, diff, inspect):
-    main.add_command(command)
 
 
 def run() -> None:

@@ -1,23 +1,24 @@
 """The score job: a file in, the same file with scores out, complete or not at all.
 
 Owns the order of things: every cheap check first, then whether the job is finished already, then rows and model, then
-the parts, then the publication. Which engine runs the parts is chosen here.
+the parts, then the publication. Which engine runs the parts is chosen here. What reads, scores and writes rows is
+imported when there are rows to score.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from scorer.classifier.decision import Decision
 from scorer.classifier.engine import Engine
 from scorer.config import ScoreConfig
-from scorer.engines import in_process
+from scorer.records.document import to_document
 from scorer.records.lineage import Lineage
 from scorer.runs.console import Console
 from scorer.runs.manifest import Manifest
@@ -27,14 +28,16 @@ from scorer.scoring.known_engines import KnownEngine
 from scorer.scoring.limits import Limits
 from scorer.scoring.lineage import describe_job, logit_fingerprint
 from scorer.scoring.outputs import OutputSet, PartWriter, open_output
-from scorer.scoring.part import PartTask
-from scorer.scoring.pipeline import Pace
 from scorer.scoring.preparation import CheckedJob, PreparedJob, check
 from scorer.scoring.record import recorded
-from scorer.scoring.scorer import Scorer, ScorerSpec
 from scorer.scoring.summary import ScoreSummary, Tally, summarize
-from scorer.scoring.windows import ScoredWindow
 from scorer.tables.rejects import Rejects
+
+if TYPE_CHECKING:
+    from scorer.scoring.part import PartTask
+    from scorer.scoring.pipeline import Pace
+    from scorer.scoring.scorer import Scorer
+    from scorer.scoring.windows import ScoredWindow
 
 
 def score(config: ScoreConfig, console: Console, *, arguments: Sequence[str] = ()) -> ScoreSummary:
@@ -73,6 +76,9 @@ def _score(
         for warning in prepared.reader.warnings:
             console.warn(warning)
         tally.rejected = prepared.rejected
+        from scorer.scoring.part import PartTask
+        from scorer.scoring.scorer import Scorer, ScorerSpec
+
         spec = ScorerSpec.of(config, prepared.directory, observe=True)
         scorer = Scorer.build(spec, prepared.directory)
         engine_before.remember(scorer.engine)
@@ -82,7 +88,7 @@ def _score(
         if (written := output.finished(job)) is not None:
             keep_rejects()
             return _as_it_stands(written, described, limits, tally=tally, console=console)
-        engine = asdict(scorer.engine)
+        engine = to_document(scorer.engine)
         console.detail("  ".join(f"{name} {value}" for name, value in engine.items()))
         task = PartTask(
             number=0,
@@ -117,7 +123,7 @@ class _Described:
     @property
     def facts(self) -> dict[str, Any]:
         """What the manifest says of it."""
-        return {"output": self.target, "job": self.job.as_document(), "engine": asdict(self.engine)}
+        return {"output": self.target, "job": self.job.as_document(), "engine": to_document(self.engine)}
 
 
 def _known(checked: CheckedJob, engine: Engine | None) -> _Described | None:
@@ -143,13 +149,15 @@ def _as_it_stands(
     console.detail(f"{known.target} is complete already")
     tally.recall(written)
     _check_limits(replace(limits, outcome=f"{known.target} stands from an earlier run"), tally)
-    return summarize(tally, output=known.target, engine=asdict(known.engine))
+    return summarize(tally, output=known.target, engine=to_document(known.engine))
 
 
 def _run(
     task: PartTask, scorer: Scorer, part: _OnlyPart, *, tally: Tally, console: Console, signals: StopSignals
 ) -> Pace:
     """Send all rows of `part` through the engine."""
+    from scorer.engines import in_process
+
     told = scorer.concerns
     for line in told:
         console.warn(line)

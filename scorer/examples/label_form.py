@@ -12,7 +12,6 @@ from typing import Any, Literal, cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from scorer.classifier.labels import LabelSet, list_array
@@ -23,6 +22,7 @@ from scorer.errors import ConfigError, UsageError
 from scorer.examples.example_columns import is_label, is_list, is_one_label
 from scorer.examples.label_texts import read_bare_list, read_list, read_vector
 from scorer.examples.survey import binary_column, is_any_of, plain_column
+from scorer.tables import compute as pc
 from scorer.tables.texts import is_text
 
 Notation = Literal["plain", "names", "numbers", "separated", "list", "vector", "columns"]

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from scorer.classifier.labels import RowLabel
@@ -21,6 +20,7 @@ from scorer.examples.label_form import LabelForm, LabelOptions, Labels
 from scorer.examples.recognition import recognise
 from scorer.examples.survey import Seen, Survey
 from scorer.examples.targets import label_values
+from scorer.tables import compute as pc
 from scorer.tables.listing import Unread
 from scorer.tables.reader import check_names
 from scorer.tables.source import Source

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from scorer.examples.example_columns import is_list
+from scorer.tables import compute as pc
 from scorer.tables.texts import is_text
 
 MOST_ROWS = 5

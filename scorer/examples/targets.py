@@ -13,7 +13,6 @@ from itertools import chain
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from scorer.classifier.labels import LabelKind, LabelSet, LabelValue, RowLabel, Targets
@@ -22,6 +21,7 @@ from scorer.examples.example_columns import is_list
 from scorer.examples.label_form import missing_labels
 from scorer.examples.label_texts import EXACT
 from scorer.examples.survey import plain_column
+from scorer.tables import compute as pc
 
 MOST_LABELS = 1000
 _MANY_LABELS = 20

@@ -12,7 +12,6 @@ from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from scorer.classifier.inputs import EncodedInputs
@@ -20,6 +19,7 @@ from scorer.runs.score_store import KEY_BYTES
 from scorer.scoring.cache import ScoreCache
 from scorer.scoring.status import Status
 from scorer.scoring.windows import EncodedWindow, Window, record_dtype
+from scorer.tables import compute as pc
 from scorer.tables.texts import is_blank, texts
 
 

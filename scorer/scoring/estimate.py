@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from scorer.classifier.inputs import EncodedInputs
 from scorer.config import ScoreConfig
+from scorer.records.document import to_document
 from scorer.runs.background_store import BackgroundStore
 from scorer.runs.console import Console
 from scorer.runs.memory import peak_memory_mib
@@ -99,7 +100,7 @@ def estimate(config: ScoreConfig, console: Console, *, started: float) -> Estima
         load_seconds=round(load_seconds, 2),
         stream_seconds=round(stream_seconds, 2),
         peak_memory_mib=_peak_memory(sample),
-        engine=asdict(scorer.engine),
+        engine=to_document(scorer.engine),
     )
     for warning in (*prepared.source.unread.warnings(), *prepared.reader.warnings, *scorer.concerns):
         console.warn(warning)

@@ -1,7 +1,8 @@
 """What `auto` came to before, so that a finished job is recognised without torch, whose import takes seconds.
 
-How a model is computed follows from the options, the model, the machine and the libraries. All of that is in the name
-of an entry; where any of it has changed there is none, and torch is asked again. Kept in the user's cache folder, as
+How a model is computed follows from the options, the model, the machine and the libraries; which half precision a GPU
+has and how many threads there are, only torch can say. All of that is in the name of an entry; where any of it has
+changed there is none, and torch is asked again. Kept in the user's cache folder, as
 well as can be: without one, or where it may not be written, torch is asked each time.
 """
 
@@ -11,23 +12,21 @@ import contextlib
 import hashlib
 import json
 import os
-import platform
+import re
+import sys
 from dataclasses import asdict
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from scorer.classifier.directory import ModelDirectory
 from scorer.classifier.engine import Engine
+from scorer.classifier.machine import Machine
 from scorer.config import FrameConfig
 from scorer.stores.known_hashes import is_ours, user_cache
 from scorer.version import __version__
 
-_LIBRARIES = ("torch", "transformers", "tokenizers", "numpy", "openvino")
 # What the libraries are told by the environment: which devices they see, which instructions and threads they use.
 _VARIABLES = ("ATEN_", "CUDA_", "DNNL_", "KMP_", "MKL_", "NVIDIA_", "OMP_", "ONEDNN_", "OPENVINO_", "OV_", "PYTORCH_")
-_DRIVERS = ("/proc/driver/nvidia/version", "/proc/driver/nvidia/gpus", "/dev/nvidia0", "/dev/dxg")
 
 
 class KnownEngine:
@@ -67,8 +66,11 @@ def _entry(config: FrameConfig, directory: ModelDirectory, folder: Path | None) 
     decisive = {
         "asked": [config.device, config.precision, config.backend, config.max_length, config.batch_tokens],
         "model": directory.fingerprint,
-        "versions": {"scorer": __version__} | {name: library_version(name) for name in _LIBRARIES},
-        "machine": _machine(),
+        "max_length": directory.metadata.max_length if directory.metadata else None,
+        "scorer": __version__,
+        # A backend may need any package, and be chosen because that is there.
+        "packages": sorted(path.name for path in _packages().values()),
+        "machine": Machine().identity,
         "environment": {name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)},
     }
     name = hashlib.blake2b(json.dumps(decisive, sort_keys=True).encode(), digest_size=16).hexdigest()
@@ -77,37 +79,34 @@ def _entry(config: FrameConfig, directory: ModelDirectory, folder: Path | None) 
 
 @cache
 def library_version(library: str) -> str | None:
-    """The version of an installed `library`, which takes milliseconds to read; None where it is not installed."""
+    """The version of an installed `library`; None where it is not installed.
+
+    As importlib.metadata has it, whose import takes as long as that of click.
+    """
+    found = _packages().get(_normal(library))
+    if found is not None:
+        with contextlib.suppress(OSError), (found / "METADATA").open(encoding="utf-8") as stream:
+            for line in stream:
+                if line.startswith("Version:"):
+                    return line.partition(":")[2].strip()
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(library)
     except PackageNotFoundError:
         return None
 
 
-def _machine() -> dict[str, Any]:
-    """The processor with its instructions, the cores that this process may use, and the GPUs."""
-    return {
-        "system": [platform.system(), platform.machine(), platform.python_version()],
-        "processor": _processor(),
-        "cores": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "drivers": [_listed(Path(path)) for path in _DRIVERS],
-    }
+@cache
+def _packages() -> dict[str, Path]:
+    """The folders that say what is installed, by the names of the packages; their own names hold the versions."""
+    found: dict[str, Path] = {}
+    for folder in sys.path:
+        with contextlib.suppress(OSError):
+            for path in Path(folder).glob("*.dist-info"):
+                found.setdefault(_normal(path.name.partition("-")[0]), path)
+    return found
 
 
-def _processor() -> list[str]:
-    """Its name and instructions as Linux tells them, of the first core."""
-    with contextlib.suppress(OSError):
-        first = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").partition("\n\n")[0]
-        return [line for line in first.splitlines() if line.startswith(("model name", "flags", "Features"))]
-    return [platform.processor()]
-
-
-def _listed(path: Path) -> list[str] | str | None:
-    """What a driver says of itself: the names in a folder, the text of a file, whether a device is there."""
-    with contextlib.suppress(OSError):
-        if path.is_dir():
-            return sorted(entry.name for entry in path.iterdir())
-        if path.is_file():
-            return path.read_text(encoding="utf-8", errors="replace")
-        return "there" if path.exists() else None
-    return None
+def _normal(library: str) -> str:
+    return re.sub(r"[-_.]+", "-", library).lower()

@@ -8,17 +8,19 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scorer.classifier.profile import Profile
 from scorer.errors import ScorerError
 from scorer.records.lineage import Counts, DriftRecord, Lineage
 from scorer.runs.memory import peak_memory_mib
 from scorer.scoring.drift import Drift, WindowStats, compare
-from scorer.scoring.pipeline import Pace
 from scorer.scoring.status import SCORED_NAMES
-from scorer.scoring.windows import ScoredWindow
 from scorer.tables.listing import Unread
+
+if TYPE_CHECKING:
+    from scorer.scoring.pipeline import Pace
+    from scorer.scoring.windows import ScoredWindow
 
 
 @dataclass

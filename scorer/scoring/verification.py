@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from scorer.classifier.directory import ModelDirectory, find_model
 from scorer.classifier.metadata import METADATA_FILE, ModelMetadata, sha256
@@ -22,6 +21,7 @@ from scorer.records.document import to_document
 from scorer.records.lineage import Lineage
 from scorer.scoring.inspection import describe_model, inspect_file
 from scorer.scoring.status import NAMES, SCORED_NAMES
+from scorer.tables import compute as pc
 from scorer.tables.source import Source
 from scorer.tables.texts import is_text
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from itertools import accumulate
 
 import pyarrow as pa
-import pyarrow.compute as pc
+
+from scorer.tables import compute as pc
 
 
 def fitting_parts(table: pa.Table) -> Iterator[pa.Table]:

@@ -16,8 +16,9 @@ from typing import Final, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
+
+from scorer.tables import compute as pc
 
 Bytes = NDArray[np.uint8]
 Positions = NDArray[np.int64]

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from scorer.tables import compute as pc
 from scorer.tables.rendering import BARE_INTEGRALS, CAPITALS, SPELLING, float_text, without_fraction
 
 Kind = Literal["int", "float", "bare float", "bool", "capital bool"]

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from scorer.errors import DataError, shown
 from scorer.stores.stamp import Stamp
+from scorer.tables import compute as pc
 from scorer.tables.inference import TypeGuess, convert, field_of
 from scorer.tables.listing import Partition
 from scorer.tables.reader import Reader

@@ -12,10 +12,10 @@ from itertools import chain
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from scorer.errors import ConfigError, UsageError, near, shown
 from scorer.stores.stamp import Stamp, check_unchanged
+from scorer.tables import compute as pc
 from scorer.tables.texts import is_text, texts
 
 # How many times the bytes of its texts a window may have in all columns.

@@ -15,9 +15,9 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from scorer.errors import DataError
+from scorer.tables import compute as pc
 
 SPELLING: Final = b"scorer.spelling"
 """Key of the field metadata that say how the column was spelt as text, where that is not our own way."""

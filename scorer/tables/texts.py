@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pyarrow as pa
-import pyarrow.compute as pc
+
+from scorer.tables import compute as pc
 
 from scorer.errors import UsageError, shown
 

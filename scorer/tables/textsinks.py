@@ -12,9 +12,9 @@ from typing import Final, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from scorer.errors import DataError, shown
+from scorer.tables import compute as pc
 from scorer.tables.rendering import IN_LINE, LINE, json_text, json_values, repeated_field, text_of
 from scorer.tables.streams import Compression, Output
 
