@@ -12,7 +12,7 @@ from scorer.config import ScoreConfig
 from scorer.errors import ScorerError
 from scorer.runs.console import Console
 from scorer.runs.manifest import Manifest
-from scorer.stores.atomic import write_whole
+from scorer.stores.atomic import read_if_there, write_whole
 from scorer.stores.checks import Inputs, check_files
 from scorer.stores.location import Location
 
@@ -52,5 +52,5 @@ def _write(config: ScoreConfig, manifest: Manifest) -> None:
     if config.report is not None:
         write_whole(config.report, manifest.as_json())
     if config.textfile is not None:
-        before = config.textfile.read_text(encoding="utf-8", errors="replace") if config.textfile.exists() else ""
+        before = read_if_there(config.textfile)
         write_whole(config.textfile, manifest.as_metrics(output=config.target, before=before))

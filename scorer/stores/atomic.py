@@ -124,6 +124,11 @@ def write_whole(target: Path, content: str) -> None:
         file.discard()
 
 
+def read_if_there(path: Path) -> str:
+    """The text of the small file `path`, in UTF-8 as far as it is; empty when there is no such file."""
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+
 def sync_folder(folder: Path) -> None:
     """Bring the names in `folder` to the disk."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

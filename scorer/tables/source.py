@@ -20,6 +20,7 @@ from typing import Final
 
 from scorer.config import FileFormat, check_utf8
 from scorer.errors import DataError, UsageError, from_os_error
+from scorer.stores.location import Location
 from scorer.stores.stamp import Stamp, fingerprint
 from scorer.tables.formats.format import ReadOptions
 from scorer.tables.formats.registry import SNIFF_BYTES, check_first_bytes, format_named, format_of, sniff
@@ -67,7 +68,7 @@ class Source:
     @classmethod
     def open(
         cls,
-        location: str,
+        location: str | Path | Location,
         *,
         input_format: FileFormat | None = None,
         spool: Path | None = None,
@@ -82,7 +83,8 @@ class Source:
         InputMissing when there is nothing; DataError when the first bytes contradict the format, a header is malformed,
         or files differ in their columns; UsageError when nothing tells the format.
         """
-        if location == "-":
+        where = location if isinstance(location, Location) else Location.of_input(location)
+        if where.is_stream:
             path = _spooled(spool)
             try:
                 source = cls._of(Listing((path,), ((),)), input_format or _shown_format(path), rejects, names)
@@ -91,11 +93,11 @@ class Source:
                 raise
             weakref.finalize(source, path.unlink, missing_ok=True)
             return source
-        listing = list_files(location, any_ending=input_format is not None)
+        listing = list_files(where.said, any_ending=input_format is not None)
         formats = {path: input_format or format_of(path) or _binary_format(path) for path in listing.files}
         if len(set(formats.values())) > 1:
             kinds = ", ".join(sorted(set(formats.values())))
-            raise DataError(f"{location}: holds files of several formats ({kinds}); name them with a glob")
+            raise DataError(f"{where.said}: holds files of several formats ({kinds}); name them with a glob")
         return cls._of(listing, formats[listing.files[0]], rejects, names)
 
     @classmethod

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from scorer.tables import compute as pc
-
 from scorer.errors import UsageError, shown
+from scorer.tables import compute as pc
 
 TEXT_NAMES = ("sentence", "text", "review", "content", "comment", "message", "body", "document", "tweet", "utterance")
 

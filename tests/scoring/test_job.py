@@ -236,6 +236,14 @@ def test_limit(tmp_path, source, score, expected, limit):
     assert_answers(read(tmp_path / "out.parquet"), expected[:limit])
 
 
+def test_python_says_of_other_places_what_the_commands_say(score, source, tmp_path):
+    with pytest.raises(InputMissing, match=r"^s3://bucket/in.csv: inputs are local; .* \(aws s3 cp\)"):
+        score("s3://bucket/in.csv", tmp_path / "out.parquet")
+    with pytest.raises(OutputRefused, match=r"^s3://bucket/out.csv: outputs are local"):
+        score(source, "s3://bucket/out.csv")
+    assert list(tmp_path.iterdir()) == [source]
+
+
 @pytest.mark.parametrize(("name", "refused"), [("s3://bucket/cache", "outputs are local"), ("file", "a file")])
 def test_a_cache_is_a_folder_of_this_machine(tmp_path, monkeypatch, source, score, name, refused):
     monkeypatch.chdir(tmp_path)

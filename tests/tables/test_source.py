@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scorer.errors import DataError, InputMissing, NotPermitted, UsageError
+from scorer.stores.location import Location
 from scorer.stores.workspace import Workspace
 from scorer.tables.formats.registry import format_of, sniff
 from scorer.tables.source import Source
@@ -260,3 +261,16 @@ def test_a_text_column_that_is_named_later_needs_no_second_scan(tmp_path: Path, 
     path.write_bytes(content + b"\n")
     with pytest.raises(DataError, match="changed while it was read"):
         reader.check_unchanged()
+
+
+@pytest.mark.parametrize("location", ["s3://bucket/a.csv", Path("s3://bucket/a.csv"), "hf://a/b.csv", "s3://b/*.csv"])
+def test_what_lies_elsewhere_is_said_with_what_to_try(location):
+    with pytest.raises(InputMissing, match=r"^(s3|hf)://.*: inputs are local; .* \((aws s3 cp|hf download)\)"):
+        Source.open(location)
+
+
+def test_a_location_is_opened_as_it_was_said(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("a\n1\n")
+    for location in (path, str(path), Location.of_input(path)):
+        assert Source.open(location).files == (path,)
