@@ -13,7 +13,7 @@ from scorer.config import CheckConfig
 from scorer.errors import DataError
 
 
-@click.command(short_help="Say what is wrong with a training file.")
+@click.command()
 @click.argument("data", type=click.Path(path_type=Path))
 @config_options(CheckConfig)
 def check(data: Path, **settings: Any) -> None:

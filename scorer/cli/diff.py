@@ -11,7 +11,7 @@ from scorer.cli.report import print_summary
 from scorer.config import DiffConfig
 
 
-@click.command(short_help="Say what changes when a new model takes an old one's place.")
+@click.command()
 @click.argument("old")
 @click.argument("new")
 @click.argument("data")

@@ -11,7 +11,7 @@ from scorer.cli.report import print_summary
 from scorer.config import EvaluateConfig
 
 
-@click.command(short_help="Tell how good a model is on labelled data, and where it fails.")
+@click.command()
 @click.argument("data")
 @config_options(EvaluateConfig)
 def evaluate(data: str, **settings: Any) -> None:

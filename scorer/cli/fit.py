@@ -13,7 +13,7 @@ from scorer.cli.settings import with_preset
 from scorer.config import FitConfig
 
 
-@click.command(short_help="Fine-tune a classifier on a file of texts and labels.")
+@click.command()
 @click.argument("train", type=click.Path(path_type=Path))
 @config_options(FitConfig)
 def fit(train: Path, **settings: Any) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 
-@click.command(short_help="Show what a model directory or a scored file says of itself.")
+@click.command()
 @click.argument("what", metavar="MODEL|FILE")
 @click.option("--verify", is_flag=True, help="Look at every byte: hashes and weights, or checksums, rows and statuses.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")

@@ -18,8 +18,16 @@ import click
 from scorer.errors import DeviceError, ScorerError, exit_code_of, from_os_error
 from scorer.version import __version__
 
-# Each has a file of its name in this folder, which is imported when the command is called for.
-_COMMANDS = ("check", "fit", "score", "evaluate", "predict", "diff", "inspect")
+# What `--help` says of each command. It has a file of its name in this folder, imported when the command is called for.
+_COMMANDS = {
+    "check": "Say what is wrong with a training file.",
+    "diff": "Say what changes when a new model takes an old one's place.",
+    "evaluate": "Tell how good a model is on labelled data, and where it fails.",
+    "fit": "Fine-tune a classifier on a file of texts and labels.",
+    "inspect": "Show what a model directory or a scored file says of itself.",
+    "predict": "Score texts given as arguments or lines.",
+    "score": "Put a score and a confidence beside every row of a file.",
+}
 # Of the options there are, those that let a command need less memory.
 _SPARING = ("--batch-tokens", "--batch-size", "--window-rows")
 
@@ -30,12 +38,18 @@ class _PipeBroken(Exception):
 
 class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  the same in every context
-        return sorted(_COMMANDS)
+        return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in _COMMANDS and cmd_name not in self.commands:
-            self.add_command(getattr(import_module(f"scorer.cli.{cmd_name}"), cmd_name))
+        # For a name that is none, click looks among all commands for one that is like it.
+        for name in (cmd_name,) if cmd_name in _COMMANDS else _COMMANDS:
+            if name not in self.commands:
+                self.add_command(getattr(import_module(f"scorer.cli.{name}"), name))
         return super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
 
     def make_context(self, *arguments: Any, **extra: Any) -> click.Context:
         try:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _READ_BYTES = 1 << 16
 
 
-@click.command(short_help="Score texts given as arguments or lines.")
+@click.command()
 @click.argument("text", nargs=-1)
 @click.option(
     "--pairs", is_flag=True, envvar="SCORER_PAIRS", help="A TEXT is two texts with a tab between them, as for NLI."

@@ -13,7 +13,7 @@ from scorer.cli.report import print_summary
 from scorer.config import ScoreConfig
 
 
-@click.command(short_help="Put a score and a confidence beside every row of a file.")
+@click.command()
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="OUT")
 @config_options(ScoreConfig)

@@ -45,6 +45,7 @@ def folder(tmp_path, tiny_model) -> Path:
         (["score", "in.parquet", "out.parquet", "--max-length", "2"], 2, "--max-length"),
         (["score", "in.parquet", "out.parquet", "--precision", "fp8"], 2, "fp8"),
         (["score", "in.parquet", "out.parquet", "--text-column", "Texts"], 2, "did you mean 'text'"),
+        (["scoree", "in.parquet", "out.parquet"], 2, "Did you mean 'score'"),
         (["score", "in.parquet", "out.parquet", "--device", "tpu"], 2, "--device tpu"),
         (["score", "in.parquet", "out.parquet", "--device", "cuda:77"], 69, "CUDA devices"),
         (["score", "in.parquet", "out.parquet", "--top-k", "9"], 2, "this model has 5 labels"),
