@@ -1,6 +1,6 @@
 """What a model is made of, read from the headers of its weight files.
 
-Owns the names of the parts. Loads no weights.
+Counts the parameters of each part. The weights themselves are not loaded.
 """
 
 from __future__ import annotations

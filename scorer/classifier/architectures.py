@@ -1,7 +1,7 @@
 """Which batches an architecture can be given so that no row's logits depend on the rows beside it.
 
 The list is what `tests/classifier/forward/test_architectures.py` scored row by row; README.md in this folder has its
-table. Does not know weights: what is not listed here is tried out when it is loaded (`independence`).
+table. An architecture that is not listed here is tried out when its weights are loaded (`independence`).
 """
 
 from __future__ import annotations

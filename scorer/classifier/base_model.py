@@ -1,6 +1,6 @@
 """Where the pretrained encoder of a fit comes from: the installed package, a directory, or the hub.
 
-Owns the default base model and the check that its bundled files are the right ones. Does not load weights.
+The default base model is named here, and its bundled files are checked to be the right ones.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Tokenization of many texts at once, without the work that plain ones do not need.
 
-BERT's normalizer decomposes accents, looks for Chinese characters and drops control characters, which takes a third of
-the tokenizer's time. ASCII has no accents and no Chinese characters, so all that happens to an ASCII text without
-control characters is that its case is lowered. Owns which texts are plain. Does not know lengths or special tokens.
+BERT's normalizer decomposes accents, looks for Chinese characters and drops control characters. This takes a third of
+the tokenizer's time. ASCII has no accents and no Chinese characters. So an ASCII text without control characters is a
+plain one: all that the normalizer does to it is to lower its case, and that is done here, faster.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The plan of batches: which sequences the device sees together.
 
-Owns the order (longest first, so that the largest batch comes first and memory trouble shows at once), the budget,
-which rows may be together and how much padding is worth a fuller batch. Pure: lengths in, row numbers out.
+The longest come first: the largest batch is then the first one, and trouble with memory shows at once. A batch stays
+within its budget, has only rows that may be together, and takes more padding only where a fuller batch is worth it.
+Pure: lengths in, row numbers out.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The classifier: a model directory in memory, ready to turn texts into logits and logits into answers.
 
-Owns the choice of device, precision, forward pass and batch budget, and puts the parts of this folder together. Does
-not know files of data, windows or scores that were kept.
+Puts the parts of this folder together: chooses the device, the precision, the forward pass and the budget of a batch.
+Files of data, windows and the score cache stay with the caller.
 """
 
 from __future__ import annotations

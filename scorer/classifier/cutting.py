@@ -1,7 +1,7 @@
 """Long token sequences cut to what the model can see: overlapping windows, or the beginning and the end.
 
-Owns where the cuts are. Pure: whole sequences in, cut ones out, the special tokens around each put back. Does not know
-tokenizers: how many special tokens stand before and after a text, it is told.
+Pure: whole sequences in, cut ones out, the special tokens around each put back. The caller says how many special tokens
+stand before and after a text.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How logits become answers: the calibration and the thresholds that a fit learned on held-out rows.
 
-Owns what is applied after the forward pass. Does not know models, files or what the labels are called: their number and
-whether a row may have several is all.
+All that is applied after the forward pass stands here. It needs the number of labels and whether a row may have
+several, nothing else of the model.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A model directory on disk: where it is, whether it may be opened, and the fingerprint of what it holds.
 
-Owns the rules of trust: only safetensors are read, no code and no pickled weights are accepted, a file that changed
-since `scorer fit` wrote it is refused. Nothing of the directory is executed and no weight is loaded here.
+The rules of trust stand here. Only safetensors are read. No code and no pickled weights are accepted. A file that
+changed since `scorer fit` wrote it is refused. Nothing of the directory is executed and no weight is loaded here.
 """
 
 from __future__ import annotations

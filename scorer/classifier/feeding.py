@@ -1,6 +1,6 @@
 """What a model is called with: a batch of token sequences as the arguments of transformers' own forward.
 
-Owns which arguments a model takes and what it is told of padding. Does not know devices or precisions.
+Which arguments a model takes, and how it is told of padding, is decided here, once for training and for scoring.
 """
 
 from __future__ import annotations

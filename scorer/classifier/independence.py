@@ -1,6 +1,6 @@
 """Whether a model's logits for a row depend on the rows beside it, found by trying.
 
-Computes a few rows alone and together, on the CPU in fp32. Does not know texts: the rows are made of token ids.
+Computes a few rows of token ids alone and together, on the CPU in fp32.
 """
 
 from __future__ import annotations

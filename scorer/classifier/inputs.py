@@ -1,6 +1,6 @@
 """Inputs as a tokenizer hands them over: each text, or pair of texts, is one token sequence or several.
 
-Owns which sequences belong to which input. Does not know tokenizers, models or how logits are pooled.
+Keeps which sequences belong to which input, so that a long text's windows find their way back to it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The labels of a model: their names, their own type, and how indices become values of that type.
 
-Owns the mapping between a class index and the label that the user's file had. Does not know logits or files.
+The model knows a class by its index. The user knows it by the label in a file: a string, an integer or a bool.
 """
 
 from __future__ import annotations

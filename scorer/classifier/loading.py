@@ -1,7 +1,7 @@
 """A model directory into memory: tokenizer, weights, labels, and the limits that they set one another.
 
-Owns the checks that need the loaded parts (head, finite weights, label count, vocabulary, positions). Does not know
-devices: weights come out in fp32 on the CPU.
+Does the checks that need the loaded parts: head, finite weights, label count, vocabulary, positions. Weights come out
+in fp32 on the CPU, whatever the device will be.
 """
 
 from __future__ import annotations

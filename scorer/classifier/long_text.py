@@ -1,6 +1,6 @@
 """What is done with texts that are longer than the model can see: chosen at fit, kept with the model, obeyed at score.
 
-Owns the choice and the pooling of a text's windows. Does not know tokenizers or models.
+The windows of one text are pooled here to the logits of that text.
 """
 
 from __future__ import annotations

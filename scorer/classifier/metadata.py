@@ -1,6 +1,6 @@
 """`scorer.json`: what a model directory says of itself beyond what transformers keeps there.
 
-Owns the file's schema, reading and writing, and the hashes of the directory's files. Does not load weights.
+The file's schema, its reading and writing, and the hashes of the directory's files. No weights are loaded.
 
 A directory is written in this order: every other file first, `scorer.json` last, so that a directory with a
 `scorer.json` is complete.

@@ -1,7 +1,7 @@
 """The profile of a model's training data: what the rows looked like that it was fitted and validated on.
 
-Owns the histograms, their bin edges and how rows are counted into them. Does not know files, nor what a difference
-between two profiles means: `scorer.scoring.drift` does.
+Histograms, their bin edges and how rows are counted into them. What a difference between two profiles means is for
+`scorer.scoring.drift` to say.
 """
 
 from __future__ import annotations

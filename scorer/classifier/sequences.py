@@ -1,6 +1,6 @@
 """Token sequences of different lengths, kept ragged: what a tokenizer makes and what a forward pass reads.
 
-Owns the flat representation and its padding. Does not know tokenizers or models.
+All ids lie in one flat array. They are padded only when a batch needs it.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Characters that a tokenizer cannot spell, and the tokens that they would need.
 
-Owns which tokens are worth having, and the tokenizer with them. Does not know models: `scorer.training.new_tokens`
-gives the tokens their embeddings.
-
 WordPiece makes one unknown token of a whole word as soon as a character of it is not in the vocabulary: to an English
 model a Chinese sentence is a row of the same token, and so is every emoji. With tokens of their own the characters can
 be told apart, and training finds out what they mean. Tokenizers of other kinds, most of which spell such characters in
 bytes, are left as they are.
+
+Chooses the tokens that are worth having and adds them to the tokenizer. `scorer.training.new_tokens` gives them their
+embeddings.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Texts to token sequences, with the model's own tokenizer.
 
-Owns truncation, and how much of a long text is looked at. Does not know batches or devices: nothing is padded here.
+Texts are truncated here, and of a very long text only a part is looked at. Nothing is padded: batches are planned
+later.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The tokenizer of a model without the model: how many tokens texts have, and how many of them are unknown.
 
-Owns the loading of a tokenizer on its own, so that nobody loads torch to count tokens. Does not truncate.
+The tokenizer is loaded on its own, so that nobody loads torch to count tokens. Nothing is truncated.
 """
 
 from __future__ import annotations

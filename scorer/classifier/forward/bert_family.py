@@ -1,6 +1,6 @@
 """The parts of BERT-like models under one set of names: BERT, RoBERTa, XLM-R, ELECTRA and DistilBERT.
 
-Owns what transformers calls each weight and where these models differ. Computes nothing.
+What transformers calls each weight, and where these models differ, stands here only. Computes nothing.
 """
 
 from __future__ import annotations

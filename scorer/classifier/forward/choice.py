@@ -1,7 +1,6 @@
-"""Which forward pass: what `--backend` means for a model on a device.
+"""Which forward pass: what `--backend` means for a model on a device, and the reason for it.
 
-Owns the choice and its reason. Knows no forward pass by name: they are the files beside this one that
-`scorer.config.Backend` names.
+Knows no forward pass by name: they are the files beside this one that `scorer.config.Backend` names.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The OpenVINO forward pass: the whole model compiled for the CPU, on token ids that are padded to one length.
 
-The only file that imports openvino (the extra `openvino`). Owns the conversion. Does not know how a batch was chosen.
+The only file that imports openvino (the extra `openvino`).
 """
 
 from __future__ import annotations

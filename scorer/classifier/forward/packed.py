@@ -6,7 +6,7 @@ output and feed-forward for first tokens alone. Layers hold hidden states in the
 embeddings and head are computed in fp32. Where oneDNN multiplies, a product is added to the layer's input before the
 sum is rounded: with two roundings twice as many labels flip in bf16.
 
-Owns the order of operations; `bert_family` knows the weights' names, `linear` and `attention` the kernels.
+The order of operations stands here; `bert_family` has the weights' names, `linear` and `attention` the kernels.
 """
 
 from __future__ import annotations

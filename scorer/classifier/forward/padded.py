@@ -1,7 +1,4 @@
-"""The padded forward pass: transformers' own model, of any architecture, on token ids padded to one length.
-
-Owns the conversion to tensors and back. Does not know how a batch was chosen.
-"""
+"""The padded forward pass: transformers' own model, of any architecture, on token ids padded to one length."""
 
 from __future__ import annotations
 
