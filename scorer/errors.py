@@ -16,7 +16,7 @@
 An exception that is none of these is a bug of ours and ends with 70. A message is one line: what, which file, row and
 column, the shape of the value (never the text itself), and what to try.
 
-Owns exit codes. Does not know who prints them: only `scorer.cli` turns an error into an exit.
+Only `scorer.cli` may turn an error into an exit. Everybody else raises.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The command `scorer`: its subcommands, and how an error becomes one line and an exit code.
 
-Owns exits. Imports nothing heavy: a subcommand imports its job when it is called.
+An error that nobody handled ends here. Imports nothing heavy: a subcommand imports its job when it is called.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Click options made from the fields of a configuration, so that a setting is written down once.
 
-Owns the translation of a field's type into a click type. What the settings are, `scorer.config` knows.
+A field's type becomes a click type here. What the settings are stands in `scorer.config`.
 """
 
 from __future__ import annotations

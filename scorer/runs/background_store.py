@@ -1,6 +1,7 @@
 """The score cache behind a thread of its own: whoever computes goes on while what was computed becomes durable.
 
-Owns the thread, the order of additions and the wait for them. Does not know when an addition is worth its price.
+Additions are stored in the order in which they came, and a caller can wait for them. Whether an addition is worth its
+price, the caller decides.
 """
 
 from __future__ import annotations

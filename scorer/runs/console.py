@@ -1,7 +1,7 @@
 """What a run says to a person while it works, always on stderr.
 
-Owns the decision between a terminal (progress bar, details), no terminal (only what was marked to be said) and quiet
-(warnings only). Does not know what is being counted.
+On a terminal there is a progress bar with details. Without one, only what was marked to be said is written. With
+`--quiet`, only warnings are.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The manifest of a run: what was asked, what happened, how it ended; as JSON and as Prometheus text metrics.
 
-Owns the two documents. Does not know where they are written, and never sees a text: errors are told by their one line,
-which says the shape of a value only, and a bug of ours by its kind.
+It never sees a text: an error is told by its one line, which says the shape of a value only, and a bug of ours by its
+kind.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How much memory this process has needed.
 
-Owns the reading of it. Linux says it in /proc; elsewhere the resource usage does, which at least a process that was
-forked from a larger one takes for its own.
+Linux says it in /proc; elsewhere the resource usage does, which at least a process that was forked from a larger one
+takes for its own.
 """
 
 from __future__ import annotations

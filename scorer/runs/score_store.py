@@ -1,7 +1,7 @@
 """The score cache: what was computed for an input, kept under the input's key, durable after every commit.
 
-Owns an SQLite file that maps a key to a record of fixed width and to the origin that computed it. Does not know what a
-record means: keys and records are bytes. Texts never get here.
+An SQLite file maps a key to a record of fixed width and to the origin that computed it. Keys and records are bytes
+here, and must stay so: no text ever gets into the file.
 
 An origin is a run's number and a place within that run. It lets a run that continues after a crash tell its own earlier
 work (which it may skip) from what was already known when it first came to that place (which it never planned to do), so

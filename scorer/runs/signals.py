@@ -1,6 +1,6 @@
 """Signals: the first one asks a run to stop at the next safe place, the second one ends it at once.
 
-Owns the handlers while a run lasts. Does not know what a safe place is: the run asks by `check`.
+The handlers stay while a run lasts. The run knows its safe places, and calls `check` there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""How a file appears under its name: written beside, made durable, renamed whole.
-
-Does not know what is in the file.
-"""
+"""How a file appears under its name: written beside, made durable, renamed whole."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ file that changed just before it was hashed is not remembered, since it could ch
 
 Kept in the user's cache folder, as well as can be: where there is none, or it may not be written, every file is hashed.
 An entry is a small file that appears whole and carries a checksum, so that any number of processes may read and write,
-and be killed. Does not know what is hashed, or how.
+and be killed.
 """
 
 from __future__ import annotations

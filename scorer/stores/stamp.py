@@ -1,7 +1,4 @@
-"""What a file was when it was opened: whether it is still the same one, and a fingerprint of its contents.
-
-Does not know formats.
-"""
+"""What a file was when it was opened: whether it is still the same one, and a fingerprint of its contents."""
 
 from __future__ import annotations
 

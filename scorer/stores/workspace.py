@@ -1,7 +1,7 @@
 """The folder that a run works in: `OUT.unfinished/` beside the output, held by one run at a time.
 
-Owns the folder, its lock and the memory of which job it belongs to. Does not know what else is kept in it. The folder
-is gone once the output is complete; what an interrupted run leaves in it is what the next run goes on from.
+It is locked while a run holds it, and remembers which job it belongs to. It is gone once the output is complete. What
+an interrupted run leaves in it is what the next run goes on from.
 """
 
 from __future__ import annotations

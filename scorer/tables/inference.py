@@ -1,7 +1,6 @@
 """Which type a column of text may get: only one in which every value comes back as the very same text.
 
-Owns the decision and the spelling that the way back must use. Does not know files or quotes, beyond whether there were
-some: a quoted number was meant as text.
+Decides the type, and the spelling that the way back must use. A quoted number was meant as text, so it stays text.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What every reader has in common: a schema, the windows, the check of the text columns.
 
-Owns how pieces of a file become windows of bounded size. Does not know formats: a reader of one yields pieces.
+A reader of one format yields pieces of a file. Here they become windows of bounded size.
 """
 
 from __future__ import annotations

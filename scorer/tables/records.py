@@ -1,13 +1,13 @@
 """Records of a delimited file, block by block: the fields that were found, made into blocks of sound records.
 
-Owns the position in the file (byte, record, physical line), the header, the width of a record, the UTF-8 check, and
-what becomes of a malformed record: a DataError, or it is handed over and the reading goes on after it. Where it ends:
+Keeps the position in the file (byte, record, physical line), reads the header, and checks the width of a record and its
+UTF-8. A malformed record is a DataError, or it is handed over and the reading goes on after it. Where it ends:
 
 - one with too few or too many fields, or with bytes that are not UTF-8, where its last field does;
 - one with a quote out of place or never closed at its first line break, whatever is quoted there: nothing tells which
   of its quotes were meant. The line after it is read as a record of its own, and so on until one is sound.
 
-Does not know column types: every column is text here.
+Every column is text here.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Records that break the rules of their format, and the file of JSON lines that keeps them.
 
-Owns what a malformed record is to every reader, and the rejects file: one JSON object a line with
+The readers find the malformed records. The rejects file has one JSON object a line for each, with
 
     file    the input file
     record  the record's number in that file, from 1 after the header, malformed ones included; of JSON lines the line's
@@ -8,8 +8,6 @@ Owns what a malformed record is to every reader, and the rejects file: one JSON 
     reason  what is wrong with it
     text    its bytes as text, line end included, where they are UTF-8; or else
     base64  its bytes in Base64, so that every record comes back byte for byte
-
-Does not know what makes a record malformed: the readers do.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """Arrow values as text and as JSON: what a CSV field or a JSON line says for a number, a time, bytes or a nest.
 
-Owns the textual form of every type. Does not know files, delimiters or quotes.
-
 Numbers are written in their shortest form that reads back to the same value, floats as Python's `repr` does (1.0,
 1e-07); times in ISO 8601, zoned ones in their zone with its offset; bytes in base64; nested values as JSON. NaN and
-infinity are `nan` and `inf` as text and null in JSON, which has no word for them.
+infinity are `nan` and `inf` as text and null in JSON, which has no word for them. Delimiters and quotes come later, in
+`textsinks`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """An input as the user names it: a path, a glob, a folder or "-".
 
-Owns that the files of a location have one format and one set of columns. Which files they are `listing` knows, what is
-in them the readers of each format.
+Sees to it that all files of an input have one format and one set of columns. `listing` says which files they are, the
+readers of each format what is in them.
 """
 
 from __future__ import annotations

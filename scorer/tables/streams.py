@@ -1,7 +1,4 @@
-"""Bytes in and out of files, compressed or not, with bounded memory.
-
-Owns decompression, compression and the naming of I/O errors. Does not know formats.
-"""
+"""Bytes in and out of files, compressed or not, with bounded memory. An I/O error names its file."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Tables out as text: CSV, TSV and JSON lines, UTF-8 with LF line ends.
 
-Owns quoting. What a value says as text, `rendering` knows.
+Quotes are put here. What a value says as text is in `rendering`.
 """
 
 from __future__ import annotations

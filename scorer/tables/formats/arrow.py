@@ -1,7 +1,7 @@
 """Arrow IPC files and streams, read record batch by record batch, and files written.
 
-Owns everything about Arrow's own formats. The memory in use is one record batch, as its writer made it. Files
-are not mapped into memory: whoever touches the map of a file that has been cut short meanwhile is killed (SIGBUS).
+The memory in use is one record batch, as its writer made it. Files are not mapped into memory: whoever touches the map
+of a file that has been cut short meanwhile is killed (SIGBUS).
 """
 
 from __future__ import annotations

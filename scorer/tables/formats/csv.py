@@ -1,6 +1,6 @@
 """CSV and TSV files: read twice, once to find the type that every value of a column survives, once to give the rows.
 
-Owns the two passes. the grammar is in `fields`, the position in the file in `records`, the types in `inference`.
+The two passes stand here. The grammar is in `fields`, the position in the file in `records`, the types in `inference`.
 """
 
 from __future__ import annotations

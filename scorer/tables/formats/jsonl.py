@@ -1,6 +1,6 @@
 """JSON lines: one object a line, read twice, once to find what every column holds, once to give the rows.
 
-Owns the strictness: a line is one object with distinct keys, in UTF-8; `NaN` and `Infinity` are no JSON. A line of
+The rules are strict: a line is one object with distinct keys, in UTF-8; `NaN` and `Infinity` are no JSON. A line of
 white space only holds no row and is passed over. Strings stay strings whatever they look like.
 
 As a table, a key that a line does not have is null there. Integers and decimals mix to float64; any other mixture of

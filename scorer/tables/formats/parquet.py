@@ -1,7 +1,4 @@
-"""Parquet files: read in small batches with their page checksums verified, written with checksums, and their footers.
-
-Owns everything about Parquet.
-"""
+"""Parquet files: read in small batches with their page checksums verified, written with checksums; their footers."""
 
 from __future__ import annotations
 
