@@ -1,6 +1,6 @@
 """The scores that a part may reuse: those of an earlier run, and those of its own windows.
 
-Owns which of them counts for a window. Connections are open here, so this lives in the process that runs the part.
+Decides which of them counts for a window. Connections are open here, so this lives in the process that runs the part.
 """
 
 from __future__ import annotations

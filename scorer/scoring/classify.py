@@ -1,6 +1,7 @@
 """The second stage of scoring: token sequences become logits.
 
-Owns the use of the device and the second look into the score cache. Does not know texts: it sees token ids and keys.
+The only stage that uses the device. It looks into the score cache once more, right before it computes. It sees token
+ids and keys, never a text.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The appended columns: which there are, of which types, and how answers become them.
 
-Owns names, types and nulls of what scoring adds to a table. Does not know how answers were found.
+Every name, type and null that scoring adds to a table is decided here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Drift: how far the rows of a run are from those that its model was fitted on.
 
-Owns the comparison with the model's profile: the population stability index (PSI), what chance alone makes of it, and
-the shares beside it. Does not know who asks, nor what is published.
+The rows are compared with the model's profile: the population stability index (PSI), what chance alone makes of it, and
+the shares beside it.
 
     PSI = sum over bins of (p - q) ln(p / q)
 

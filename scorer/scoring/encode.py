@@ -1,7 +1,7 @@
 """The first stage of scoring: a window's texts become token sequences, unless their scores are known.
 
-Owns what counts as a text, the key of an input, what is kept of it besides its logits, and the first look into the
-score cache. Does not know the device.
+Decides what counts as a text, what the key of an input is, and what is kept of an input besides its logits. Looks into
+the score cache first. Must not use the device: that is for `classify` alone.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`--dry-run`: what a score job will cost, from a sample of its rows and a few seconds on its device.
 
-Owns the sample, the probe and the arithmetic between them and the estimate. Writes nothing.
+Draws the sample, times a few batches of it and works out the whole. Writes nothing.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Scoring a table that is in memory already, for Python and for single texts.
 
-Owns the way of a table through the Scorer without files, cache or threads. Polars frames are converted at the border.
+The table goes through the Scorer without files, cache or threads. A polars frame is converted on its way in and out.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What a model directory or a scored file says of itself.
+"""What a model directory or a scored file says of itself: the documents that `scorer inspect` prints.
 
-Owns the documents that `scorer inspect` prints. Loads no weights and reads no rows; `verification` does.
+Loads no weights and reads no rows; `verification` does.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What an output must be like to be published: enough rows, few without a score, rows like those of the training data.
 
-Owns `--max-flagged`, `--min-rows` and `--fail-on-drift`. Does not know how a row came to be flagged.
+These are `--max-flagged`, `--min-rows` and `--fail-on-drift`, checked when all rows are counted.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a score job writes: a set of parts that one run at a time holds, and the writer of each part.
 
 A file is a set of one part, which appears whole under its name. A stream is one part that cannot be taken back, and
-from which no later run can go on. Does not know how rows were scored.
+from which no later run can go on.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Stages that overlap: each works in a thread of its own, one item ahead of the next stage.
 
-Owns threads and bounded queues. Does not know what the stages do: they are callables that say themselves what they take
-and give, and the order of the items is kept.
+The queues between them are bounded, and the order of the items is kept. A stage is any callable that takes an item and
+gives one.
 
     pace = Pipeline.of(windows).then("encode", encode).then("classify", classify).into("write", write)
 """

@@ -1,6 +1,6 @@
 """The checks before a score job: input, columns, model directory and output, without the weights and the rows.
 
-Owns what can be found wrong before anything heavy is loaded. Writes nothing.
+What can be found wrong is found here, before anything heavy is loaded. Writes nothing.
 """
 
 from __future__ import annotations

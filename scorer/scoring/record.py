@@ -1,6 +1,6 @@
 """The record that a score job leaves of itself: `--report` and `--textfile`, written however the job ends.
 
-Owns where and when they are written. `runs.manifest` owns what stands in them.
+Where and when they are written is decided here; `runs.manifest` makes what stands in them.
 """
 
 from __future__ import annotations

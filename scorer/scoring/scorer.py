@@ -3,7 +3,7 @@
     scorer = Scorer.build(ScorerSpec.of(config))
     answers = scorer.score(Window(0, table, ("text",))).answers
 
-Owns the order of the three steps and what they are made of. Does not know files, threads or where answers go.
+Reading rows and putting answers somewhere is left to the caller. So any process can build a Scorer from its spec alone.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`score_status`: why a row has no score, or what was done to it.
 
-Owns the vocabulary and its Arrow form. The codes of `Status` are positions in the column's dictionary.
+The codes of `Status` are positions in the column's Arrow dictionary.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What a run did, counted while it runs.
-
-Owns the tally of windows and the JSON summary made of it.
-"""
+"""What a run did, counted window by window while it runs, and the JSON summary made of the counts."""
 
 from __future__ import annotations
 

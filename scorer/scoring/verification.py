@@ -1,6 +1,6 @@
 """Whether a model directory or a scored file still is what it says of itself: every byte is looked at.
 
-Owns the documents of `scorer inspect --verify`. A document comes out even where something is wrong, so that a person
+Makes the documents of `scorer inspect --verify`. A document comes out even where something is wrong, so that a person
 sees all of it; what is no model or no table at all is raised instead. Does not print and does not exit.
 """
 

@@ -1,7 +1,4 @@
-"""The temperatures and the exponent that make confidences honest.
-
-Owns the search. Does not know the model: logits in, numbers out.
-"""
+"""The temperatures and the exponent that make confidences honest, found by a search. Pure: logits in, numbers out."""
 
 from __future__ import annotations
 

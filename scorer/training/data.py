@@ -1,6 +1,6 @@
 """Both sides of the split: checked, labelled, and what there is to say about them.
 
-Owns the choice between a validation file and held-out rows, and which findings are warnings. Does not know models.
+Takes the validation file where there is one, and else holds rows out. Decides which findings are warnings.
 """
 
 from __future__ import annotations

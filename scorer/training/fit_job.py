@@ -1,7 +1,7 @@
 """The fit job: a data file in, a model directory out.
 
-Owns the order of the steps. Everything cheap (files, columns, labels, output) is checked before torch and transformers
-are imported, so that a mistake on the command line is answered at once; hence the imports inside functions.
+Everything cheap (files, columns, labels, output) is checked before torch and transformers are imported, so that a
+mistake on the command line is answered at once; hence the imports inside functions.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Where a finished model goes: its directory, and the link to the latest one.
 
-Owns names, refusals and how a directory takes its place. Does not know what is in a model directory.
+Chooses the name, refuses what would replace something that should stay, and moves the directory into its place.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Low-rank adaptation (Hu et al. 2021): small matrices beside the encoder's own are trained and then added to them.
 
-Owns the one door to `peft`. The network stays the model that it was, with adapters inside, so that a checkpoint holds
-all of its weights and a fit resumes from it as from any other; after `merge` nothing tells that there were adapters.
+The only file that imports peft. The network stays the model that it was, with adapters inside, so that a checkpoint
+holds all of its weights and a fit resumes from it as from any other; after `merge` nothing tells that there were
+adapters.
 """
 
 from __future__ import annotations

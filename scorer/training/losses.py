@@ -1,7 +1,7 @@
 """What training minimises: cross entropy, and what --class-weight, --label-smoothing and --focal-gamma make of it.
 
-Owns the formulas. Knows no Trainer beyond the form in which it hands over logits and targets; validation never sees
-these: its figures stay the plain likelihood.
+The losses take logits and targets in the form in which the Trainer hands them over. Validation must not use them: its
+figures stay the plain likelihood.
 """
 
 from __future__ import annotations

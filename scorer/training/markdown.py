@@ -1,7 +1,4 @@
-"""Text that stands in a Markdown page or its YAML front matter as it is, whatever is in it.
-
-Owns what has to be escaped there. Does not know models.
-"""
+"""Text that stands in a Markdown page or its YAML front matter as it is, whatever is in it: what has to be escaped."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """The model card: `README.md` of a model directory, in the format of the Hugging Face hub.
 
-Owns its words and their escaping. It is written from the metadata alone, so it says nothing that `scorer.json` does
-not.
+It is written from the metadata alone, so it says nothing that `scorer.json` does not.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How much each part of the network learns: layer-wise decay of the learning rate, and layers that are frozen.
 
-Owns the depth of a parameter, for any encoder that keeps its layers in a list. Does not know the schedule, nor data.
+The depth of a parameter is found for any encoder that keeps its layers in a list.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What an interrupted fit left behind, and whether this fit may go on from there.
 
-Owns the comparison of jobs, the choice of a checkpoint and the proof that it may be loaded: what lies beside the output
-may be damaged, or somebody else's. Does not know how checkpoints are made: the Trainer does.
+What lies beside the output may be damaged, or somebody else's. So the jobs are compared, a checkpoint is chosen, and it
+is proved that it may be loaded. The Trainer makes the checkpoints.
 """
 
 from __future__ import annotations

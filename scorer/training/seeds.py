@@ -1,7 +1,7 @@
 """Several fits that differ in their seed alone: what each came to, and the weights of the best.
 
-Owns what `--seeds` keeps in the workspace, so that a fit that was finished is not done again after a kill. Does not
-train, nor know how good is measured.
+What `--seeds` needs to keep is kept in the workspace, so that a fit that was finished is not done again after a kill.
+The caller trains and measures.
 """
 
 from __future__ import annotations
