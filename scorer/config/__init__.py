@@ -2,7 +2,8 @@
 
 A field with a `Setting` is also a flag of the command line (`max_length` is `--max-length`), a variable of the
 environment (`SCORER_MAX_LENGTH`) and a key of the configuration file, where `aliases` are further names for it.
-`scorer.cli.options` makes click options of the fields, `scorer.cli.settings` reads the file; this room knows neither.
+`reading` makes a configuration of a file, the environment and a preset; `scorer.cli.options` makes click options of the
+fields.
 """
 
 from scorer.config.check import CheckConfig
