@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 
-from scorer.cli.options import config_options
+from scorer.cli.options import config_options, with_preset
 from scorer.cli.report import print_summary
-from scorer.cli.settings import with_preset
 from scorer.config import FitConfig
 
 

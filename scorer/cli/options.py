@@ -1,21 +1,23 @@
 """Click options made from the fields of a configuration, so that a setting is written down once.
 
-A field's type becomes a click type here. What the settings are stands in `scorer.config`.
+A field's type becomes a click type here. The values of a configuration file and of a preset take their place below the
+flags and the environment and above the defaults. What the settings are stands in `scorer.config`; what the keys and
+values of a file may be, in `scorer.config.reading`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import types
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import click
+from click.core import ParameterSource
 
-from scorer.cli.settings import read_config_file
-from scorer.config import Setting, settings_of
-from scorer.config.reading import variable_of
+from scorer.config import FitConfig, Setting, settings_of
+from scorer.config.reading import preset_values, read_file, variable_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -38,7 +40,7 @@ def config_options(config: type, *, without: Container[str] = ()) -> Callable[[C
             type=click.Path(path_type=Path),
             is_eager=True,
             expose_value=False,
-            callback=lambda context, _, path: read_config_file(context, path, config),
+            callback=lambda context, _, path: _read_config_file(context, path, config),
             help="JSON or TOML file with any of these settings.",
         )(command)
         for field, setting, kind in reversed(list(settings_of(config))):
@@ -47,6 +49,25 @@ def config_options(config: type, *, without: Container[str] = ()) -> Callable[[C
         return command
 
     return decorate
+
+
+def with_preset(context: click.Context, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """`settings` of the command in `context`, with the values of the preset among them where nobody gave others."""
+    said = {
+        name: value
+        for name, value in settings.items()
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }
+    return {**settings, **preset_values(FitConfig, said)}
+
+
+def _read_config_file(context: click.Context, path: Path | None, config: type) -> None:
+    """Make the settings in the file `path` the defaults of the command in `context`, whose settings are `config`'s.
+
+    InputMissing when there is no such file; ConfigError when it cannot be read, has an unknown key or a wrong value.
+    """
+    if path is not None:
+        context.default_map = read_file(path, config)
 
 
 def _option(field: dataclasses.Field[Any], setting: Setting, kind: Any) -> Callable[[Command], Command]:

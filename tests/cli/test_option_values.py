@@ -1,4 +1,4 @@
-"""Configuration files: precedence, names, and what is wrong with them."""
+"""Where options get their values: configuration files, presets, precedence, names, and what is wrong with them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from scorer.cli.fit import fit
+from scorer.cli.options import with_preset
 from scorer.cli.score import score
-from scorer.cli.settings import with_preset
 from scorer.config import PRESETS, FitConfig, settings_of
 from scorer.errors import ConfigError, InputMissing
 
