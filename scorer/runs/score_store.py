@@ -6,6 +6,8 @@ here, and must stay so: no text ever gets into the file.
 An origin is a run's number and a place within that run. It lets a run that continues after a crash tell its own earlier
 work (which it may skip) from what was already known when it first came to that place (which it never planned to do), so
 that both make the same batches.
+
+A store can work behind a thread of its own: whoever computes goes on while what was computed becomes durable.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,6 +146,51 @@ class ScoreStore:
             raise StorageError(f"{what}; {_advice(error)}") from error
 
 
+class BackgroundStore:
+    """`store` behind a thread of its own, and used by nobody else until `close`.
+
+    Additions are made one after the other, look-ups between them.
+    What an addition failed with, a StorageError, is raised by whichever call comes next, `close` excepted.
+    """
+
+    def __init__(self, store: ScoreStore) -> None:
+        self._store = store
+        self._thread = ThreadPoolExecutor(1, "scorer-keep")
+        self._under_way: Future[None] | None = None
+
+    def look_up(self, keys: Sequence[bytes]) -> Found:
+        """As `ScoreStore.look_up`, when everything that was added is durable."""
+        self.finish()
+        return self._store.look_up(keys)
+
+    def add(self, keys: Sequence[bytes], records: NDArray[np.uint8], origin: int) -> None:
+        """Begin what `ScoreStore.add` does, when the addition before is done; `keys` and `records` must stay as they
+        are."""
+        self.finish()
+        self._under_way = self._thread.submit(self._store.add, keys, records, origin)
+
+    def is_idle(self) -> bool:
+        """Whether no addition is under way."""
+        if self._under_way is not None and self._under_way.done():
+            self.finish()
+        return self._under_way is None
+
+    def finish(self) -> None:
+        """Wait until everything that was added is durable."""
+        under_way, self._under_way = self._under_way, None
+        if under_way is not None:
+            under_way.result()
+
+    def close(self) -> None:
+        """End the thread, when the addition under way is done."""
+        self._thread.shutdown()
+
+
+def origin_of(run: int, place: int) -> int:
+    """The origin of what `run` computes at its `place` (a window's number)."""
+    return run * _PLACES + place
+
+
 def _is_forbidden(path: Path, error: sqlite3.DatabaseError) -> bool:
     """Whether `error` says that nobody may write to `path`; where SQLite cannot open it, the system tells why."""
     if _kind(error) == sqlite3.SQLITE_CANTOPEN:
@@ -169,8 +217,3 @@ def _kind(error: sqlite3.DatabaseError) -> int:
     # The lowest byte is the kind of error, the rest its details.
     code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     return code & 0xFF
-
-
-def origin_of(run: int, place: int) -> int:
-    """The origin of what `run` computes at its `place` (a window's number)."""
-    return run * _PLACES + place

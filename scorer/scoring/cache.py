@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.runs.background_store import BackgroundStore
-from scorer.runs.score_store import NOWHERE, ScoreStore, origin_of
+from scorer.runs.score_store import NOWHERE, BackgroundStore, ScoreStore, origin_of
 from scorer.scoring.windows import record_dtype
 
 Records = NDArray[np.void]

@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 from scorer.classifier.inputs import EncodedInputs
 from scorer.config import ScoreConfig
 from scorer.records.document import to_document
-from scorer.runs.background_store import BackgroundStore
 from scorer.runs.console import Console
 from scorer.runs.memory import peak_memory_mib
-from scorer.runs.score_store import ScoreStore
+from scorer.runs.score_store import BackgroundStore, ScoreStore
 from scorer.scoring.cache import ScoreCache, cache_file
 from scorer.scoring.limits import Limits
 from scorer.scoring.lineage import logit_fingerprint

@@ -1,4 +1,7 @@
-"""The score cache: what was added is there, whoever asks, whatever happened to the process that added it."""
+"""The score cache: what was added is there, whoever asks, whatever happened to the process that added it.
+
+In the background: the order of additions, what a look-up waits for, and where their errors arrive.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,10 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from contextlib import closing
 from pathlib import Path
-from threading import Timer
 
 import numpy as np
 import pytest
@@ -16,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scorer.errors import NotPermitted, StorageError
-from scorer.runs.score_store import KEY_BYTES, NOWHERE, ScoreStore, origin_of
+from scorer.runs.score_store import KEY_BYTES, NOWHERE, BackgroundStore, ScoreStore, origin_of
 from tests.torture.disks import read_only
 
 ROOT = Path(__file__).parents[2]
@@ -199,7 +203,7 @@ def test_what_was_committed_survives_a_kill(path):
 def test_a_fresh_file_that_another_is_at_work_in_is_waited_for(path):
     with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
         other.execute("BEGIN IMMEDIATE")
-        done = Timer(0.3, other.execute, ["COMMIT"])
+        done = threading.Timer(0.3, other.execute, ["COMMIT"])
         done.start()
         try:
             store = ScoreStore(path, width=WIDTH)
@@ -216,3 +220,95 @@ def test_processes_that_open_and_add_at_once_do_not_lose_anything(path):
     found = store.look_up([key(1000 * number + step) for number in range(6) for step in range(20)])
     store.close()
     assert (found.origins == 1).all()
+
+
+class SlowStore:
+    """Stands for a store: an addition lasts until `gate` lets it end, and fails with `error` if there is one."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Semaphore(0)
+        self.error: StorageError | None = None
+        self.events: list[str] = []
+
+    def add(self, _keys, _records, origin):
+        self.events.append(f"begin {origin}")
+        assert self.gate.acquire(timeout=10)
+        if self.error is not None:
+            raise self.error
+        self.events.append(f"end {origin}")
+
+    def look_up(self, _keys):
+        self.events.append("look up")
+
+
+@pytest.fixture
+def slow():
+    return SlowStore()
+
+
+@pytest.fixture
+def background(slow):
+    with closing(BackgroundStore(slow)) as background:
+        yield background
+
+
+def wait_until_idle(background):
+    while not background.is_idle():
+        time.sleep(0.001)
+
+
+def test_additions_are_made_one_after_the_other_and_a_look_up_after_all(slow, background):
+    assert background.is_idle()
+    background.add([], records(), 1)
+    assert not background.is_idle()
+    slow.gate.release(3)
+    background.add([], records(), 2)
+    background.add([], records(), 3)
+    background.look_up([])
+    assert background.is_idle()
+    assert slow.events == ["begin 1", "end 1", "begin 2", "end 2", "begin 3", "end 3", "look up"]
+
+
+def test_what_was_added_is_found_and_durable_when_that_is_finished(tmp_path):
+    path, keys = tmp_path / "scores.sqlite", [key(number) for number in range(20)]
+    with closing(ScoreStore(path, width=WIDTH)) as store, closing(BackgroundStore(store)) as background:
+        for number in range(19):
+            background.add([keys[number]], records(number), number)
+        assert background.look_up(keys[:19]).origins.tolist() == list(range(19))
+        background.add([keys[19]], records(19), 19)
+        background.finish()
+        with closing(ScoreStore(path, width=WIDTH)) as other:
+            assert other.look_up(keys).records.tolist() == records(*range(20)).tolist()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda background: background.look_up([]),
+        lambda background: background.add([], records(), 2),
+        lambda background: background.finish(),
+        wait_until_idle,
+    ],
+    ids=["look up", "add", "finish", "is idle"],
+)
+def test_what_an_addition_failed_with_is_raised_by_the_next_call(slow, background, call):
+    slow.error = StorageError("scores.sqlite: no room")
+    slow.gate.release()
+    background.add([], records(), 1)
+    with pytest.raises(StorageError) as raised:
+        call(background)
+    assert raised.value is slow.error
+    assert slow.events == ["begin 1"]
+
+
+@pytest.mark.parametrize("error", [None, StorageError("scores.sqlite: no room")])
+def test_closing_waits_for_the_addition_under_way_and_leaves_no_thread(slow, error):
+    before = set(threading.enumerate())
+    background, slow.error = BackgroundStore(slow), error
+    background.add([], records(), 1)
+    release = threading.Timer(0.05, slow.gate.release)
+    release.start()
+    background.close()
+    release.join()
+    assert slow.events == (["begin 1", "end 1"] if error is None else ["begin 1"])
+    assert set(threading.enumerate()) <= before

@@ -22,8 +22,7 @@ from scorer.classifier.labels import LabelSet
 from scorer.classifier.long_text import LongText
 from scorer.classifier.metadata import ModelMetadata
 from scorer.errors import ConfigError, UsageError
-from scorer.runs.background_store import BackgroundStore
-from scorer.runs.score_store import ScoreStore
+from scorer.runs.score_store import BackgroundStore, ScoreStore
 from scorer.scoring.cache import ScoreCache
 from scorer.scoring.classify import Classify
 from scorer.scoring.encode import Encode

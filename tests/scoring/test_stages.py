@@ -14,8 +14,7 @@ from scorer.classifier.classifier import Classifier
 from scorer.classifier.directory import open_model
 from scorer.config import FrameConfig
 from scorer.errors import StorageError
-from scorer.runs.background_store import BackgroundStore
-from scorer.runs.score_store import ScoreStore
+from scorer.runs.score_store import BackgroundStore, ScoreStore
 from scorer.scoring.cache import ScoreCache
 from scorer.scoring.classify import Classify
 from scorer.scoring.encode import Encode
