@@ -1,6 +1,6 @@
 """Logits to answers: calibrated probabilities, the predicted label and what else a row can be told.
 
-Pure functions on arrays; knows no model, file or device.
+Pure: arrays in, arrays out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What several jobs let choose: between what, and the settings that they share. Knows no job."""
+"""What can be chosen in several jobs, and the settings that these jobs share."""
 
 from __future__ import annotations
 

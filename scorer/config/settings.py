@@ -1,6 +1,6 @@
 """What makes a field of a dataclass a setting, what a setting affects, and the checks that all settings have in common.
 
-Knows no job.
+The configuration of every job is made with this.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Label values: what the label column holds, as values of one kind, and as class indices.
 
-Here is refused what is no label: null, fractional and unknown values, or too few kinds. How labels are written,
-`scorer.examples.label_form` knows.
+Here is refused what is no label: null, fractional and unknown values, or too few kinds. How labels are written
+stands in `scorer.examples.label_form`.
 """
 
 from __future__ import annotations

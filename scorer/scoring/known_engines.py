@@ -2,8 +2,8 @@
 
 How a model is computed follows from the options, the model, the machine and the libraries; which half precision a GPU
 has and how many threads there are, only torch can say. All of that is in the name of an entry; where any of it has
-changed there is none, and torch is asked again. Kept in the user's cache folder, as
-well as can be: without one, or where it may not be written, torch is asked each time.
+changed there is none, and torch is asked again. Entries are kept in the user's cache folder. Where there is no such
+folder, or it may not be written, torch is asked each time.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Dictionaries of columns, which number their distinct values with an index that may be too small for all of them.
-
-Knows no files.
-"""
+"""Dictionaries of columns: they number the distinct values, with an index that may be too small for all of them."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 A type is given only where nothing is invented and nothing is lost: all objects at one place have the same keys, all
 values at one place are of one kind, integers fit 64 bits, and every decimal is one that a float64 stands for. Anything
-else stays JSON text. Pure: knows no files and no lines.
+else stays JSON text. Pure: values in, a type out.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Weights where they are used: on their device, in their precision, in the layout that multiplies fastest there.
 
-On a CPU a matrix is packed for oneDNN where this torch can do that; everywhere else products are plain. Knows no model.
+On a CPU a matrix is packed for oneDNN where this torch can do that; everywhere else products are plain.
 """
 
 from __future__ import annotations
