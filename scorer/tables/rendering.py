@@ -81,7 +81,7 @@ def json_values(array: pa.Array) -> list[Any]:
     if pa.types.is_nested(kind) and hasattr(array, "flatten"):
         return _json_lists(array, json_values(array.flatten()))
     if pa.types.is_union(kind):
-        return [None if value.as_py() is None else json_values(pa.array([value.as_py()]))[0] for value in array]
+        return [json_values(pa.array([value.value]))[0] if value.is_valid else None for value in array]
     if pa.types.is_floating(kind):
         doubles = as_double(array)
         return list(pc.if_else(pc.is_finite(doubles), doubles, None).to_pylist())

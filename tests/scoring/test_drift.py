@@ -20,6 +20,7 @@ from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import ModelMetadata
 from scorer.classifier.profile import Profile
 from scorer.errors import DataError, ModelError
+from scorer.records.lineage import Lineage
 from scorer.scoring.drift import WindowStats, chance_index, compare, stability_index
 from scorer.scoring.summary import Tally
 from tests.models import sentences
@@ -212,11 +213,13 @@ def test_scores_that_were_kept_without_counting_unknown_tokens_are_computed_agai
     assert score(table, "profiled.parquet", cache=tmp_path / "cache").drift["unknown_share"] > 0
 
 
-def test_an_output_of_an_earlier_version_is_held_to_what_it_says(score, texts):
+def test_an_output_of_an_earlier_version_is_held_to_what_it_says(score, texts, tmp_path):
     found = score(pa.table({"text": texts[:50]})).drift
-    earlier = {key: value for key, value in found.items() if not key.startswith("unknown")}
+    document = lineage(tmp_path / "out.parquet")
+    earlier = {key: value for key, value in document["drift"].items() if not key.startswith("unknown")}
+    document = {name: value for name, value in document.items() if name != "kind"}
     tally = Tally()
-    tally.recall({"counts": {}, "drift": earlier})
+    tally.recall(Lineage.of_document(document | {"lineage_version": 1, "drift": earlier}, where="earlier"))
     assert (tally.drift.psi, tally.drift.unknown_share) == (found["psi"], None)
 
 
