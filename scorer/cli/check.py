@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
+from scorer.cli.command import Command, print_summary
 from scorer.cli.options import config_options
-from scorer.cli.report import print_summary
 from scorer.config import CheckConfig
 from scorer.errors import DataError
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("data", type=click.Path(path_type=Path))
 @config_options(CheckConfig)
 def check(data: Path, **settings: Any) -> None:

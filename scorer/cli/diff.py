@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
+from scorer.cli.command import Command, print_summary
 from scorer.cli.options import config_options
-from scorer.cli.report import print_summary
 from scorer.config import DiffConfig
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("old")
 @click.argument("new")
 @click.argument("data")

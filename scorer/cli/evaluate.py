@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
+from scorer.cli.command import Command, print_summary
 from scorer.cli.options import config_options
-from scorer.cli.report import print_summary
 from scorer.config import EvaluateConfig
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("data")
 @config_options(EvaluateConfig)
 def evaluate(data: str, **settings: Any) -> None:

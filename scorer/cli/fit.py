@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
+from scorer.cli.command import Command, print_summary
 from scorer.cli.options import config_options, with_preset
-from scorer.cli.report import print_summary
 from scorer.config import FitConfig
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("train", type=click.Path(path_type=Path))
 @config_options(FitConfig)
 def fit(train: Path, **settings: Any) -> None:

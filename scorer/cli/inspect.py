@@ -7,8 +7,10 @@ from pathlib import Path
 
 import click
 
+from scorer.cli.command import Command
 
-@click.command()
+
+@click.command(cls=Command)
 @click.argument("what", metavar="MODEL|FILE")
 @click.option("--verify", is_flag=True, help="Look at every byte: hashes and weights, or checksums, rows and statuses.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")

@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 import click
 
+from scorer.cli.command import HELP_FLAGS, Command
 from scorer.errors import DeviceError, ScorerError, exit_code_of, from_os_error
 from scorer.version import __version__
 
@@ -36,7 +37,7 @@ class _PipeBroken(Exception):
     """A BrokenPipeError under a name that click does not know: it would end the process with 1."""
 
 
-class _Commands(click.Group):
+class _Commands(Command, click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  the same in every context
         return list(_COMMANDS)
 
@@ -69,7 +70,7 @@ class _Commands(click.Group):
 @click.group(
     cls=_Commands,
     no_args_is_help=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    context_settings={"help_option_names": list(HELP_FLAGS), "max_content_width": 110},
 )
 @click.version_option(__version__, prog_name="scorer")
 def main() -> None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scorer.cli.command import Command
 from scorer.cli.options import config_options
-from scorer.config import FrameConfig
+from scorer.config import PredictConfig
 from scorer.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -19,28 +20,25 @@ if TYPE_CHECKING:
 _READ_BYTES = 1 << 16
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("text", nargs=-1)
-@click.option(
-    "--pairs", is_flag=True, envvar="SCORER_PAIRS", help="A TEXT is two texts with a tab between them, as for NLI."
-)
-@config_options(FrameConfig, without=("text_column",))
-def predict(text: tuple[str, ...], pairs: bool, **settings: Any) -> None:
+@config_options(PredictConfig, without=("text_column",))
+def predict(text: tuple[str, ...], **settings: Any) -> None:
     """Score each TEXT, or each line of standard input when there is none, and print one line of JSON for it.
 
     For a model that was fitted on text pairs, a TEXT is both texts with a tab between them; for one that others fitted,
     it is with --pairs.
     """
-    config = FrameConfig(**settings)
+    config = PredictConfig(**settings)
     for number, argument in enumerate(text, 1):
-        _check_text(argument, number)
+        _refuse_not_utf8(argument, number)
     from scorer.scoring.frames import FrameScorer
 
     scorer = FrameScorer(config)
-    if pairs and len(scorer.fitted_columns) == 1:
+    if config.pairs and len(scorer.fitted_columns) == 1:
         raise UsageError("--pairs: this model was fitted on single texts; leave it out")
     for texts in [list(text)] if text else _lines():
-        _print(scorer, texts, pairs=pairs or len(scorer.fitted_columns) == 2)
+        _print(scorer, texts, pairs=config.pairs or len(scorer.fitted_columns) == 2)
 
 
 def _print(scorer: FrameScorer, texts: list[str], *, pairs: bool) -> None:
@@ -57,7 +55,7 @@ def _print(scorer: FrameScorer, texts: list[str], *, pairs: bool) -> None:
         click.echo(json.dumps({"text": text} | answer, ensure_ascii=False))
 
 
-def _check_text(argument: str, number: int) -> None:
+def _refuse_not_utf8(argument: str, number: int) -> None:
     try:
         argument.encode()
     except UnicodeEncodeError as error:

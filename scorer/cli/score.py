@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
+from scorer.cli.command import Command, print_summary
 from scorer.cli.options import config_options
-from scorer.cli.report import print_summary
 from scorer.config import ScoreConfig
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="OUT")
 @config_options(ScoreConfig)

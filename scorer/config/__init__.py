@@ -23,7 +23,7 @@ from scorer.config.diff import DiffConfig
 from scorer.config.evaluate import EvaluateConfig
 from scorer.config.fit import PRESETS, FitConfig, Preset
 from scorer.config.identity import affecting, identity, material
-from scorer.config.score import FrameConfig, ScoreConfig
+from scorer.config.score import FrameConfig, PredictConfig, ScoreConfig
 from scorer.config.settings import Argument, Checked, Effect, Setting, check_utf8, declared_of, settings_of
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "LongTextStrategy",
     "Pooling",
     "Precision",
+    "PredictConfig",
     "Preset",
     "ScoreConfig",
     "Setting",

@@ -1,4 +1,4 @@
-"""What can be set of scoring: of tables in memory, and of files."""
+"""What can be set of scoring: of tables in memory, of single texts, and of files."""
 
 from __future__ import annotations
 
@@ -56,6 +56,15 @@ class FrameConfig(Checked):
     device: DeviceSetting = "auto"
     backend: BackendSetting = "auto"
     batch_tokens: BatchTokensSetting = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictConfig(FrameConfig):
+    """How single texts are scored."""
+
+    pairs: Annotated[
+        bool, Setting("A TEXT is two texts with a tab between them, as for NLI.", affects=("logits", "answers"))
+    ] = False
 
 
 @dataclass(frozen=True, kw_only=True)

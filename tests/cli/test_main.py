@@ -10,13 +10,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from scorer.cli.main import main
+from scorer.errors import DeviceError
 from tests.scoring.oracle import Oracle, assert_answers
 
 ROOT = Path(__file__).parents[2]
+COMMANDS = main.list_commands(click.Context(main))
+
+
+def command_of(name: str) -> click.Command:
+    found = main.get_command(click.Context(main), name)
+    assert found is not None
+    return found
 
 
 @pytest.fixture
@@ -133,22 +143,32 @@ def test_the_environment_and_a_file_set_options(folder, cli):
     assert names == ["id", "text", "env_score", "env_confidence", "env_score_status", "env_token_count"]
 
 
-@pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
-    ("command", "job", "advice"),
+    ("name", "arguments", "advice"),
     [
-        ("score", "scorer.engines.score_job.score", "; a smaller --batch-tokens or --window-rows needs less"),
-        ("fit", "scorer.training.fit_job.fit", "; a smaller --batch-size needs less"),
-        ("check", "scorer.checking.check_job.check_data", ""),
+        ("score", ["in", "out"], "; a smaller --batch-tokens or --window-rows needs less"),
+        ("fit", ["in"], "; a smaller --batch-size needs less"),
+        ("check", ["in"], ""),
     ],
 )
-def test_what_helps_a_command_that_has_no_memory_left(cli, monkeypatch, command, job, advice):
-    def exhausted(*_arguments: object, **_options: object) -> None:
+def test_what_helps_a_command_that_has_no_memory_left(name, arguments, advice):
+    """A group like ours, whose command has the options of the real one and a job that takes all memory."""
+
+    def exhausted(**_settings: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(job, exhausted)
-    ran = cli(command, "in.parquet", *(["out.parquet"] if command == "score" else []))
-    assert (ran.code, ran.out, ran.err) == (69, "", f"scorer: error: out of memory{advice}\n")
+    group = type(main)("scorer")
+    group.add_command(click.Command(name, params=command_of(name).params, callback=exhausted))
+    with pytest.raises(DeviceError) as raised:
+        group.main([name, *arguments], standalone_mode=False)
+    assert (str(raised.value), raised.value.exit_code) == (f"out of memory{advice}", 69)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_knows_its_flags_for_help_without_the_group(name):
+    """Click keeps a command's help option from the first time on: the first may have been without the group."""
+    command = command_of(name)
+    assert command.get_help_option_names(click.Context(command)) == ["-h", "--help"]
 
 
 @pytest.mark.usefixtures("folder")
@@ -189,8 +209,17 @@ def test_predict_with_a_model_of_pairs_that_others_fitted(folder, cli):
     assert (ran.code, ran.err) == (0, "")
     answers = [json.loads(line) for line in ran.out.splitlines()]
     assert_answers(answers, Oracle(folder / "models" / "one").rows(["good room", "a"], ["bad soup", "b\tc"]))
-    without = cli("predict", "--pairs", "good room")
-    assert (without.code, without.out) == (2, "")
+    for without in (cli("predict", "--pairs", "good room"), cli("predict", "good room", SCORER_PAIRS="true")):
+        assert (without.code, without.out) == (2, "")
+
+
+def test_pairs_are_a_setting_like_any_other(folder, cli):
+    (folder / "pairs.toml").write_text("pairs = true")
+    texts = ["good room\tbad soup", "--precision", "fp32"]
+    expected = cli("predict", "--pairs", *texts)
+    assert expected.code == 0
+    assert cli("predict", *texts, "--config", "pairs.toml") == expected
+    assert cli("predict", *texts, SCORER_PAIRS="1") == expected
 
 
 def test_predict_has_no_option_for_columns(cli, monkeypatch):

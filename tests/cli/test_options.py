@@ -11,12 +11,12 @@ import pytest
 from scorer.cli.fit import fit
 from scorer.cli.predict import predict
 from scorer.cli.score import score
-from scorer.config import FitConfig, FrameConfig, ScoreConfig, settings_of
+from scorer.config import FitConfig, PredictConfig, ScoreConfig, settings_of
 
 COMMANDS = [
     (fit, FitConfig, ["train.csv"], {"train": Path("train.csv")}),
     (score, ScoreConfig, ["in", "out"], {"source": "in", "target": "out"}),
-    (predict, FrameConfig, [], {}),
+    (predict, PredictConfig, [], {}),
 ]
 by_command = pytest.mark.parametrize(
     ("command", "config", "arguments", "given"), COMMANDS, ids=["fit", "score", "predict"]
@@ -50,7 +50,6 @@ def test_every_setting_is_a_flag_a_variable_and_has_help(command, config, argume
     settings = {field.name: (field, setting) for field, setting, _ in settings_of(config)}
     assert set(settings) == {field.name for field in dataclasses.fields(config)} - set(given)
     if command is predict:  # it reads texts, not columns
-        assert options.pop("pairs").envvar == "SCORER_PAIRS"
         del settings["text_column"]
     assert set(options) == set(settings) | {"config", "debug"}
     for name, (field, setting) in settings.items():

@@ -17,6 +17,7 @@ from scorer.config import (
     EvaluateConfig,
     FitConfig,
     FrameConfig,
+    PredictConfig,
     ScoreConfig,
     declared_of,
 )
@@ -28,6 +29,7 @@ FIRSTS: dict[type, Any] = {
     EvaluateConfig: EvaluateConfig(data="first.csv"),
     FitConfig: FitConfig(train="first.csv"),
     FrameConfig: FrameConfig(),
+    PredictConfig: PredictConfig(),
     ScoreConfig: ScoreConfig(source="first.csv", target="first.parquet"),
 }
 

@@ -10,7 +10,16 @@ import pytest
 
 import scorer
 from scorer.cli.options import config_options
-from scorer.config import CheckConfig, DiffConfig, EvaluateConfig, FitConfig, FrameConfig, ScoreConfig, Setting
+from scorer.config import (
+    CheckConfig,
+    DiffConfig,
+    EvaluateConfig,
+    FitConfig,
+    FrameConfig,
+    PredictConfig,
+    ScoreConfig,
+    Setting,
+)
 from scorer.config.reading import configure, preset_values, read_environment, read_file, read_mapping, variable_of
 from scorer.errors import ConfigError, UsageError
 from tests.config.seconds import FIRSTS, cases, names
@@ -121,7 +130,7 @@ def test_a_file_sets_no_argument_and_says_where_it_is_wrong(file):
 
 def test_a_preset_is_for_what_has_one():
     assert preset_values(FitConfig, {"preset": "quick", "epochs": 9.0}) == {"max_length": 64}
-    for config in (CheckConfig, DiffConfig, EvaluateConfig, FrameConfig, ScoreConfig):
+    for config in (CheckConfig, DiffConfig, EvaluateConfig, FrameConfig, PredictConfig, ScoreConfig):
         assert preset_values(config, {"preset": "quick"}) == {}
 
 
