@@ -30,11 +30,11 @@ from transformers import (
 )
 from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES
 
-from scorer.classifier.architectures import TESTED
 from scorer.classifier.classifier import Classifier
 from scorer.classifier.directory import open_model
 from scorer.classifier.forward.choice import registered
 from scorer.classifier.forward.spec import Work
+from scorer.classifier.independence import TESTED
 from tests.models import _byte_pairs, _unigrams, _word_pieces, sentences
 
 POSITIONS = 128

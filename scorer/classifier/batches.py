@@ -8,12 +8,13 @@ Pure: lengths in, row numbers out.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import assert_never
+from typing import Literal, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.classifier.architectures import Shapes
+Shapes = Literal["any", "equal lengths", "alone"]
+"""Rows of any lengths together, padded on the right; rows of one length; one row a batch."""
 
 # What a batch costs beside its tokens, as a share of the budget: one more is made where it saves more padding.
 _COST_OF_A_BATCH = 0.025

@@ -14,20 +14,24 @@ from numpy.typing import NDArray
 
 from scorer.classifier import batches
 from scorer.classifier.decision import Decision
-from scorer.classifier.device import choose_device, choose_precision
+from scorer.classifier.device import (
+    bound_kernel_caches,
+    choose_device,
+    choose_precision,
+    memory_errors,
+    use_kernels_without_plans,
+)
 from scorer.classifier.directory import FileStamp, ModelDirectory
-from scorer.classifier.engine import Engine
+from scorer.classifier.execution import Execution
 from scorer.classifier.forward import DeviceOutOfMemory, Forward
 from scorer.classifier.forward.choice import choose_forward
-from scorer.classifier.forward.memory import memory_errors
 from scorer.classifier.forward.padded import PaddedForward
 from scorer.classifier.forward.resilient import Outcome, ResilientForward
 from scorer.classifier.forward.spec import Work
-from scorer.classifier.inputs import EncodedInputs
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.loading import LoadedModel, load
 from scorer.classifier.long_text import LongText
-from scorer.classifier.runtime import bound_kernel_caches, use_kernels_without_plans
+from scorer.classifier.sequences import EncodedInputs
 from scorer.classifier.tokenization import TextEncoder
 from scorer.classifier.workers import Workers, worker_count
 from scorer.config import Backend, FrameConfig, Precision
@@ -83,7 +87,7 @@ class Classifier:
             truncation_side=loaded.truncation_side,
             why_no_pairs=loaded.why_no_pairs,
         )
-        self.engine = Engine(
+        self.engine = Execution(
             device=str(where),
             precision=exact,
             backend=chosen.spec.name,

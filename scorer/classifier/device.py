@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
+from scorer.classifier.forward import DeviceOutOfMemory
 from scorer.classifier.torch_internals import cpu_has_bf16
 from scorer.config import Precision
 from scorer.errors import DeviceError, UsageError
@@ -14,6 +21,10 @@ from scorer.errors import DeviceError, UsageError
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 # Compute capabilities: the first that any current wheel has kernels for, and the first that all of them have.
 _MAXWELL, _TURING = (5, 0), (7, 5)
+# oneDNN's own cache holds what the batches in flight use again in every layer; torch's, one a thread, need hold little.
+_KEPT_KERNELS = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "128", "LRU_CACHE_CAPACITY": "32"}
+# What is said when memory is exhausted, where no exception of its own says it.
+_EXHAUSTED = ("not enough memory", "can't allocate memory", "out of memory", "ALLOC_FAILED")
 
 
 @dataclass(frozen=True)
@@ -108,3 +119,48 @@ def _remedy(capability: tuple[int, int]) -> str:
     if capability < _TURING:
         return f"wheels for CUDA 12.6 have them up to torch 2.14: pip install 'torch<2.15' {index}cu126"
     return f"wheels for CUDA 12.8 and later have them: pip install torch {index}cu128"
+
+
+def bound_kernel_caches() -> None:
+    """Keep few of the kernels that the CPU library generates for each shape; before the first forward pass.
+
+    Nearly every batch has a shape of its own. By default two times 1,024 kernels are kept for a use that hardly comes:
+    several hundred MiB, which grow with the file. Who has set the variables keeps their values.
+    """
+    for name, kept in _KEPT_KERNELS.items():
+        os.environ.setdefault(name, kept)
+
+
+def use_kernels_without_plans(device: torch.device) -> None:
+    """Compute attention on a GPU with kernels that take any shape at once, in scoring as in training.
+
+    Newer versions of torch prefer cuDNN's kernels. Those need a plan for every shape and thread, and a plan takes
+    longer than the batch. With a mask they gave gradients that were no numbers at some lengths (pytorch#196678).
+    """
+    if device.type == "cuda":
+        torch.backends.cuda.enable_cudnn_sdp(False)
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Raise DeviceOutOfMemory for what a device or its allocator says when memory is exhausted."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise DeviceOutOfMemory(str(error)) from error
+    except RuntimeError as error:
+        # The CPU's allocator has no exception of its own, nor have libraries on a GPU.
+        if any(words in str(error) for words in _EXHAUSTED):
+            raise DeviceOutOfMemory(str(error)) from error
+        raise
+
+
+def to_device(array: NDArray[Any], device: torch.device) -> Tensor:
+    """`array` on `device`, there when the calling thread's stream comes to whatever uses it.
+
+    A GPU copies from pinned memory without a stop of the caller. torch keeps such memory, in powers of two, and gives a
+    piece to nobody else before the stream that copied from it has done so (ATen/core/CachingHostAllocator.h): neither
+    its allocation, which is slow, nor its lifetime is a concern here.
+    """
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)

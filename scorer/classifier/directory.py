@@ -1,13 +1,15 @@
 """A model directory on disk: where it is, whether it may be opened, and the fingerprint of what it holds.
 
 The rules of trust stand here. Only safetensors are read. No code and no pickled weights are accepted. A file that
-changed since `scorer fit` wrote it is refused. Nothing of the directory is executed and no weight is loaded here.
+changed since `scorer fit` wrote it is refused. Nothing of the directory is executed and no weight is loaded here: what
+a model is made of is read from the headers of its weight files.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -41,6 +43,9 @@ _DECISIVE = (
     "merges.txt",
     "*.model",
 )
+# The parts of a model, and the names that its head goes by.
+PARTS = ("embeddings", "encoder", "pooler", "head")
+_HEADS = ("classifier", "pre_classifier", "score", "head", "out_proj")
 
 FileStamp = tuple[str, int, int, int]
 
@@ -245,3 +250,28 @@ def _entries(document: Any) -> Iterator[tuple[str, Any]]:
             waiting += found.values()
         elif isinstance(found, list):
             waiting += found
+
+
+def parameters_by_part(directory: Path) -> dict[str, int]:
+    """Parameters of each of `PARTS`; ModelError when a weight file cannot be read."""
+    from safetensors import SafetensorError, safe_open
+
+    counts = dict.fromkeys(PARTS, 0)
+    for path in sorted(directory.glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="np") as weights:
+                for name in weights.keys():  # noqa: SIM118  not a mapping
+                    counts[part_of(name)] += math.prod(weights.get_slice(name).get_shape())
+        except (SafetensorError, OSError) as error:
+            raise ModelError(f"{path}: cannot be read as safetensors ({type(error).__name__})") from error
+    return counts
+
+
+def part_of(name: str) -> str:
+    """The part that the parameter `name` (as in `bert.encoder.layer.0.output.dense.weight`) belongs to."""
+    pieces = name.split(".")
+    if pieces[0] in _HEADS:
+        return "head"
+    if "pooler" in pieces:
+        return "pooler"
+    return "embeddings" if any("embedding" in piece for piece in pieces) else "encoder"

@@ -20,10 +20,10 @@ from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
-from scorer.classifier.architectures import TESTED, Shapes
+from scorer.classifier.batches import Shapes
 from scorer.classifier.directory import MULTI_LABEL, ModelDirectory
 from scorer.classifier.feeding import Feed, settle_attention, settle_padding, token_count, why_no_pairs, why_no_texts
-from scorer.classifier.independence import probes, shapes_by_trial
+from scorer.classifier.independence import TESTED, probes, shapes_by_trial
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import METADATA_FILE, ModelMetadata
 from scorer.classifier.tokenization import TruncationSide, without_dropout

@@ -15,12 +15,9 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from tokenizers.models import BPE
 
-from scorer.classifier import sequences
 from scorer.classifier.batch_tokenizer import BatchTokenizer
-from scorer.classifier.cutting import SpecialTokens, head_and_tail, windows
-from scorer.classifier.inputs import EncodedInputs, concatenate
-from scorer.classifier.long_text import LongText
-from scorer.classifier.sequences import TokenSequences
+from scorer.classifier.long_text import LongText, SpecialTokens, head_and_tail, windows
+from scorer.classifier.sequences import EncodedInputs, TokenSequences
 from scorer.errors import ConfigError, ModelError
 
 # A text is first tried by its beginning alone: this many characters for each token that the model can see.
@@ -82,12 +79,12 @@ class TextEncoder:
                 raise ModelError(self._why_no_pairs)
             self.long_text.refuse_pair(("first", "second"))
             parts = [self._encode_pairs(texts[rows], pairs[rows]) for rows in _slices(len(texts))]
-            return EncodedInputs.single(sequences.concatenate(parts))
+            return EncodedInputs.single(TokenSequences.concatenate(parts))
         if self.long_text.strategy == "truncate":
             return EncodedInputs.single(
-                sequences.concatenate([self._encode(texts[rows]) for rows in _slices(len(texts))])
+                TokenSequences.concatenate([self._encode(texts[rows]) for rows in _slices(len(texts))])
             )
-        return concatenate([self._cut(self._encode_whole(part)) for part in self._in_parts(texts)])
+        return EncodedInputs.concatenate([self._cut(self._encode_whole(part)) for part in self._in_parts(texts)])
 
     def _encode(self, texts: Sequence[str]) -> TokenSequences:
         """Encode the beginning of each text, and the whole of those whose beginning did not fill the model."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from scorer.classifier.machine import Machine
+from scorer.classifier.execution import Machine
 
 # The number of rows that weights are packed for; other numbers are multiplied correctly, and as fast.
 _PACKED_FOR_ROWS = 4096

@@ -11,15 +11,13 @@ import math
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
 import torch
-
-from scorer.classifier.runtime import CORES, Cores, compute_alone
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -27,6 +25,7 @@ Result = TypeVar("Result")
 _ON_GPU = 2
 # Batches that wait for each worker, so that none is idle while results are being kept.
 _AHEAD = 2
+_default_threads = threading.Lock()
 
 
 def worker_count(device: torch.device, *, granted: float | None = None) -> int:
@@ -62,6 +61,54 @@ def _limit(file: Path) -> float:
         return int(time) / int(period)
     except (OSError, ValueError):  # not there, or "max"
         return math.inf
+
+
+def compute_alone() -> None:
+    """From now on the calling thread does all of torch's work on the CPU itself; other threads keep their setting.
+
+    torch keeps one number for each thread, and one that new threads begin with. Setting a thread's own sets the other
+    one, too, so a short-lived thread puts that back.
+    """
+    with _default_threads:
+        # A thread takes the common number over when it first asks for its own. After this it does not do so again.
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        restorer = threading.Thread(target=torch.set_num_threads, args=(threads,), name="scorer-threads")
+        restorer.start()
+        restorer.join()
+
+
+class Cores:
+    """The cores that this process may use, which one holder at a time may have its threads kept on.
+
+    A thread that moves to another core finds none of its weights in that core's cache. But two threads that are kept on
+    the same core wait for each other while another core may be idle.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holder: object | None = None
+        self._calls = 0
+
+    @contextmanager
+    def lent_to(self, holder: object) -> Iterator[bool]:
+        """Whether `holder` has the cores in this block. It has them unless another one does; several blocks of the
+        same holder share them."""
+        with self._lock:
+            if self._holder is None:
+                self._holder = holder
+            lent = self._holder is holder
+            self._calls += lent
+        try:
+            yield lent
+        finally:
+            with self._lock:
+                self._calls -= lent
+                if lent and not self._calls:
+                    self._holder = None
+
+
+CORES = Cores()
 
 
 class Workers:

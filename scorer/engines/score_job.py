@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from scorer.classifier.decision import Decision
-from scorer.classifier.engine import Engine
+from scorer.classifier.execution import Execution
 from scorer.config import ScoreConfig
 from scorer.records.document import to_document
 from scorer.records.lineage import Lineage
@@ -118,7 +118,7 @@ class _Described:
 
     target: str
     job: Lineage
-    engine: Engine
+    engine: Execution
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -126,7 +126,7 @@ class _Described:
         return {"output": self.target, "job": self.job.as_document(), "engine": to_document(self.engine)}
 
 
-def _known(checked: CheckedJob, engine: Engine | None) -> _Described | None:
+def _known(checked: CheckedJob, engine: Execution | None) -> _Described | None:
     """The job as far as it can be told at once, without torch, weights and rows; None where only they tell.
 
     Rows tell how many malformed records there are, weights what their labels are called where config.json does not, and

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.classifier.forward.resilient import Outcome
-from scorer.classifier.inputs import EncodedInputs
+from scorer.classifier.sequences import EncodedInputs
 from scorer.scoring.cache import ScoreCache
 from scorer.scoring.windows import ClassifiedWindow, EncodedWindow
 

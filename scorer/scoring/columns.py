@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from scorer.classifier import confidence
+from scorer.classifier import decision
 from scorer.classifier.labels import LabelSet, list_array
 from scorer.config import FrameConfig
 from scorer.errors import UsageError
@@ -90,7 +90,7 @@ class AnswerColumns:
             columns.append(pa.StructArray.from_arrays(children, self.labels.names, mask=pa.array(missing)))
         numbers = self.labels.numbers()
         if self.expected and numbers is not None:
-            columns.append(pa.array(confidence.expected(answers.probability, numbers), pa.float32(), mask=missing))
+            columns.append(pa.array(decision.expected(answers.probability, numbers), pa.float32(), mask=missing))
         if self.top_k is not None:
             columns.append(self._top(answers.probability, missing, self.top_k))
         if self.token_count:
@@ -108,7 +108,7 @@ class AnswerColumns:
         ]
 
     def _top(self, probability: NDArray[np.float32], missing: NDArray[np.bool_], k: int) -> pa.Array:
-        indices, certainty = confidence.top(probability, k)
+        indices, certainty = decision.top(probability, k)
         every = np.zeros(indices.size, np.bool_)
         labels = self.labels.to_arrow(indices.ravel(), every)
         values = pa.StructArray.from_arrays([labels, pa.array(certainty.ravel())], ["label", "probability"])

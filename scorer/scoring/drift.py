@@ -28,8 +28,8 @@ from numpy.typing import ArrayLike, NDArray
 from scorer.classifier.decision import Decision
 from scorer.classifier.directory import ModelDirectory
 from scorer.classifier.forward.resilient import Outcome
-from scorer.classifier.inputs import EncodedInputs
 from scorer.classifier.profile import Profile, histogram, label_counts, unknown_histogram
+from scorer.classifier.sequences import EncodedInputs
 from scorer.config import ScoreConfig
 from scorer.errors import ModelError
 

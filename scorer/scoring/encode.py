@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from scorer.classifier.inputs import EncodedInputs
+from scorer.classifier.sequences import EncodedInputs
 from scorer.runs.score_store import KEY_BYTES
 from scorer.scoring.cache import ScoreCache
 from scorer.scoring.status import Status

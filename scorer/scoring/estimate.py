@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.classifier.inputs import EncodedInputs
+from scorer.classifier.sequences import EncodedInputs
 from scorer.config import ScoreConfig
 from scorer.records.document import to_document
 from scorer.runs.console import Console

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from scorer.classifier.directory import open_model
-from scorer.classifier.engine import Engine
+from scorer.classifier.execution import Execution
 from scorer.classifier.labels import LabelSet
 from scorer.config import FrameConfig
 from scorer.errors import UsageError
@@ -34,7 +34,7 @@ class FrameScorer:
         self._fitted_columns = metadata.text_columns if metadata else ()
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> Execution:
         """How logits are computed here."""
         return self._scorer.engine
 

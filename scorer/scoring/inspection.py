@@ -9,8 +9,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from scorer.classifier.anatomy import parameters_by_part
-from scorer.classifier.directory import ModelDirectory, open_model
+from scorer.classifier.directory import ModelDirectory, open_model, parameters_by_part
 from scorer.tables.lineage import read_lineage
 from scorer.tables.source import Source
 

@@ -19,8 +19,7 @@ from functools import cache
 from pathlib import Path
 
 from scorer.classifier.directory import ModelDirectory
-from scorer.classifier.engine import Engine
-from scorer.classifier.machine import Machine
+from scorer.classifier.execution import Execution, Machine
 from scorer.config import FrameConfig
 from scorer.stores.known_hashes import is_ours, user_cache
 from scorer.version import __version__
@@ -39,17 +38,17 @@ class KnownEngine:
     def __init__(self, config: FrameConfig, directory: ModelDirectory, *, folder: Path | None = None) -> None:
         self._entry = _entry(config, directory, folder or user_cache("engines"))
 
-    def recall(self) -> Engine | None:
+    def recall(self) -> Execution | None:
         """The engine; None where nobody knows."""
         if self._entry is None:
             return None
         try:
             found = json.loads(self._entry.read_text(encoding="utf-8"))
-            return Engine(**{**found, "libraries": tuple(found["libraries"])})
+            return Execution(**{**found, "libraries": tuple(found["libraries"])})
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
-    def remember(self, engine: Engine) -> None:
+    def remember(self, engine: Execution) -> None:
         """Keep what was found out."""
         if self._entry is None or self.recall() == engine:
             return

@@ -12,7 +12,7 @@ from typing import Any
 
 from scorer.classifier.decision import Decision
 from scorer.classifier.directory import ModelDirectory
-from scorer.classifier.engine import Engine
+from scorer.classifier.execution import Execution
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.long_text import LongText
 from scorer.config import FrameConfig, identity
@@ -28,11 +28,11 @@ _INPUT_LIBRARIES = ("tokenizers",)
 _OUTPUT_LIBRARIES = ("numpy", "pyarrow")
 
 
-def _versions(libraries: tuple[str, ...], engine: Engine) -> dict[str, str]:
+def _versions(libraries: tuple[str, ...], engine: Execution) -> dict[str, str]:
     return {name: library_version(name) or "" for name in libraries + engine.libraries}
 
 
-def describe_job(checked: CheckedJob, engine: Engine, *, labels: LabelSet, decision: Decision) -> Lineage:
+def describe_job(checked: CheckedJob, engine: Execution, *, labels: LabelSet, decision: Decision) -> Lineage:
     """The job and its input, before anything was found out of its rows."""
     config = checked.config
     resolved = _engine_settings(engine) | {
@@ -55,7 +55,7 @@ def describe_job(checked: CheckedJob, engine: Engine, *, labels: LabelSet, decis
     return Lineage(job=JobSpec(kind="score", models={"model": model}, options=options, versions=versions), input=source)
 
 
-def logit_fingerprint(directory: ModelDirectory, engine: Engine) -> str:
+def logit_fingerprint(directory: ModelDirectory, engine: Execution) -> str:
     """BLAKE2b (hexadecimal, 32 characters) of everything that changes a logit, and of which tokens are counted beside
     it as unknown: the name under which scores are kept."""
     metadata = directory.metadata
@@ -69,7 +69,7 @@ def logit_fingerprint(directory: ModelDirectory, engine: Engine) -> str:
     return hashlib.blake2b(json.dumps(decisive, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
-def _engine_settings(engine: Engine) -> dict[str, Any]:
+def _engine_settings(engine: Execution) -> dict[str, Any]:
     """What those settings came to that say how logits are computed. The number of a GPU says nothing of them."""
     return {
         "max_length": engine.max_length,

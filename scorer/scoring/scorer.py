@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from scorer.classifier.decision import Decision
 from scorer.classifier.directory import ModelDirectory, open_model
-from scorer.classifier.engine import Engine
+from scorer.classifier.execution import Execution
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.profile import Profile
 from scorer.config import WINDOW_ROWS, FrameConfig
@@ -43,7 +43,7 @@ class Model(Batches, Protocol):
 
     labels: LabelSet
     decision: Decision
-    engine: Engine
+    engine: Execution
 
     @property
     def encode(self) -> Encoder: ...
@@ -120,7 +120,7 @@ class Scorer:
         return self.model.decision
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> Execution:
         """How logits are computed here."""
         return self.model.engine
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from scorer.classifier.inputs import EncodedInputs
+from scorer.classifier.sequences import EncodedInputs
 from scorer.scoring.answers import Answers
 from scorer.scoring.drift import WindowStats
 

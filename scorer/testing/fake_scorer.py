@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 
 from scorer.classifier import batches
 from scorer.classifier.decision import Decision
-from scorer.classifier.engine import Engine
+from scorer.classifier.execution import Execution
 from scorer.classifier.forward.resilient import Outcome
-from scorer.classifier.inputs import EncodedInputs
 from scorer.classifier.labels import LabelSet, LabelValue
-from scorer.classifier.sequences import TokenSequences
+from scorer.classifier.sequences import EncodedInputs, TokenSequences
 from scorer.config import FrameConfig
 from scorer.scoring.scorer import Scorer
 
@@ -60,7 +59,7 @@ class _FakeModel:
     def __init__(self, labels: LabelSet, decision: Decision, *, max_length: int, sick: dict[int, Outcome]) -> None:
         self.labels = labels
         self.decision = decision
-        self.engine = Engine(
+        self.engine = Execution(
             device="cpu",
             precision="fp32",
             backend="fake",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.classifier.confidence import scaled
+from scorer.classifier.decision import scaled
 from scorer.classifier.labels import Targets
 from scorer.classifier.metadata import MOST_EXPONENT
 from scorer.metrics.classification import binary_nll, log_softmax, negative_log_likelihood
@@ -43,7 +43,7 @@ def fit_temperature(logits: NDArray[np.floating[Any]], targets: Targets) -> floa
 
 
 def fit_scaling(logits: NDArray[np.floating[Any]], targets: Targets) -> tuple[float, float]:
-    """The temperature and the exponent (see `scorer.classifier.confidence.scaled`) that make held-out rows likeliest.
+    """The temperature and the exponent (see `scorer.classifier.decision.scaled`) that make held-out rows likeliest.
 
     `logits` (n, labels), `targets` (n,) class indices. The exponent is 1 unless another one makes the rows likelier by
     more than a second parameter does by chance; it stays within [LEAST_EXPONENT, MOST_EXPONENT].

@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 from transformers.trainer_pt_utils import LengthGroupedSampler, get_length_grouped_indices
 
-from scorer.classifier.inputs import EncodedInputs, concatenate
 from scorer.classifier.labels import Targets
 from scorer.classifier.long_text import LongText
-from scorer.classifier.sequences import TokenSequences
+from scorer.classifier.sequences import EncodedInputs, TokenSequences
 from scorer.classifier.tokenization import TextEncoder
 from scorer.config import WINDOW_ROWS
 from scorer.examples.reading import Examples
@@ -67,7 +66,7 @@ def tokenize(examples: Examples, targets: Targets, encoder: TextEncoder, *, long
 
     `encoder` is that of scoring, so that a model sees in training what it will see later.
     """
-    inputs = concatenate(list(_encoded(examples, encoder)))
+    inputs = EncodedInputs.concatenate(list(_encoded(examples, encoder)))
     example = np.repeat(np.arange(len(inputs)), np.diff(inputs.starts))
     labels = targets[example].astype(np.int64 if targets.ndim == 1 else np.float32)
     rows = TokenRows(inputs.sequences, labels, example, pairs=len(examples.texts) == 2)

@@ -9,8 +9,7 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.classifier.confidence import predicted
-from scorer.classifier.decision import Decision
+from scorer.classifier.decision import Decision, predicted
 from scorer.classifier.labels import LabelSet, Targets
 from scorer.training.calibration import fit_label_temperatures, fit_scaling
 

@@ -20,11 +20,11 @@ from safetensors.torch import load_file
 from transformers import TrainerState
 
 from scorer.classifier.decision import Decision
+from scorer.classifier.device import use_kernels_without_plans
 from scorer.classifier.loading import quietly
 from scorer.classifier.long_text import LongText
-from scorer.classifier.runtime import use_kernels_without_plans
-from scorer.classifier.spelling import lacking_tokens
 from scorer.classifier.tokenization import TextEncoder
+from scorer.classifier.vocabulary import lacking_tokens
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, DeviceError, from_os_error
 from scorer.metrics.classification import Metrics, measure

@@ -17,16 +17,16 @@ from tokenizers import Tokenizer
 from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, set_seed
 
-from scorer.classifier.architectures import TESTED, Shapes
 from scorer.classifier.base_model import resolve_base_model, unavailable
+from scorer.classifier.batches import Shapes
 from scorer.classifier.directory import open_model
 from scorer.classifier.feeding import Feed, settle_attention, why_no_pairs, why_no_texts
+from scorer.classifier.independence import TESTED
 from scorer.classifier.labels import LabelSet, Targets
 from scorer.classifier.loading import max_positions
 from scorer.classifier.long_text import LongText
-from scorer.classifier.spelling import extend
 from scorer.classifier.tokenization import TextEncoder, without_dropout
-from scorer.classifier.vocabulary import Vocabulary
+from scorer.classifier.vocabulary import Vocabulary, extend
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, ModelError
 from scorer.training.lora import adapt

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.classifier.decision import Decision
-from scorer.classifier.inputs import EncodedInputs, concatenate
 from scorer.classifier.profile import (
     CONFIDENCE_EDGES,
     LENGTH_EDGES,
@@ -23,6 +22,7 @@ from scorer.classifier.profile import (
     label_counts,
     unknown_histogram,
 )
+from scorer.classifier.sequences import EncodedInputs
 from scorer.classifier.tokenization import TextEncoder
 from scorer.examples.reading import Examples
 from scorer.metrics.classification import Metrics
@@ -94,7 +94,7 @@ def _encoded(train: Examples, encoder: TextEncoder, most: int) -> EncodedInputs:
     rows = np.unique(np.linspace(0, len(train) - 1, min(len(train), most)).astype(np.int64))
     parts = train.take(rows).texts
     step = 4096
-    return concatenate(
+    return EncodedInputs.concatenate(
         [
             encoder(parts[0][start : start + step], parts[1][start : start + step] if len(parts) > 1 else None)
             for start in range(0, len(rows), step)

@@ -1,11 +1,21 @@
-"""The choice of device and arithmetic, on this machine and on those that have CUDA devices."""
+"""The device: its choice and arithmetic, here and where there are CUDA devices; its kernels; arrays on their way."""
 
 from __future__ import annotations
 
+import os
+
+import numpy as np
 import pytest
 import torch
 
-from scorer.classifier.device import ChosenDevice, choose_device, choose_precision
+from scorer.classifier.device import (
+    ChosenDevice,
+    bound_kernel_caches,
+    choose_device,
+    choose_precision,
+    to_device,
+    use_kernels_without_plans,
+)
 from scorer.errors import DeviceError, UsageError
 from tests.classifier.cards import CUDA_13, pretend
 
@@ -112,3 +122,45 @@ def test_precision_is_what_was_asked_for_or_half_on_a_gpu(monkeypatch):
 def test_a_model_saved_in_bf16_is_computed_in_bf16_where_the_card_has_it(monkeypatch, capability, expected):
     pretend(monkeypatch, HOPPER, capability)
     assert choose_precision("auto", torch.device("cuda", 1), own="bfloat16") == expected
+
+
+VARIABLES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
+
+
+@pytest.fixture
+def _planned_kernels():
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    torch.backends.cuda.enable_cudnn_sdp(True)
+    yield
+    torch.backends.cuda.enable_cudnn_sdp(before)
+
+
+@pytest.mark.usefixtures("_planned_kernels")
+def test_attention_on_a_gpu_needs_no_plans():
+    use_kernels_without_plans(torch.device("cpu"))
+    assert torch.backends.cuda.cudnn_sdp_enabled()
+    use_kernels_without_plans(torch.device("cuda", 0))
+    assert not torch.backends.cuda.cudnn_sdp_enabled()
+
+
+def test_kernel_caches_are_bounded_unless_somebody_bounded_them(monkeypatch):
+    monkeypatch.setenv(VARIABLES[0], "7")
+    monkeypatch.delenv(VARIABLES[1], raising=False)
+    bound_kernel_caches()
+    assert [os.environ[name] for name in VARIABLES] == ["7", "32"]
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.arange(12).reshape(3, 4),
+        (np.arange(2, 5) < np.array([2, 4])[:, None])[:, None, None, :],
+        np.zeros((0, 3), np.int64),
+    ],
+    ids=["ids", "mask", "nothing"],
+)
+def test_a_cpu_takes_an_array_as_it_is(array):
+    tensor = to_device(array, torch.device("cpu"))
+    np.testing.assert_array_equal(tensor.numpy(), array)
+    assert tensor.numpy().dtype == array.dtype
+    assert array.size == 0 or np.shares_memory(tensor.numpy(), array), "a copy would cost time and gain nothing"

@@ -11,7 +11,7 @@ import torch
 from scorer.classifier import torch_internals
 from scorer.classifier.classifier import Classifier
 from scorer.classifier.directory import open_model
-from scorer.classifier.machine import Machine
+from scorer.classifier.execution import Machine
 from scorer.classifier.torch_internals import cpu_has_bf16, packs_weights
 from tests.models import sentences
 

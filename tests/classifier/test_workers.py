@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -11,8 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from scorer.classifier.runtime import Cores
-from scorer.classifier.workers import Workers, granted_cores, worker_count
+from scorer.classifier.workers import Cores, Workers, granted_cores, worker_count
 
 CPU = torch.device("cpu")
 
@@ -210,3 +211,30 @@ def in_a_new_thread(call):
     thread.start()
     thread.join()
     return result[0]
+
+
+def test_a_call_in_a_process_of_its_own_leaves_its_threads_as_they_were():
+    """From the first operation of the process on, when torch has not settled any thread's number yet. Both workers have
+    settled theirs when the call ends: each had a piece of work."""
+    tell = (
+        "import threading, torch\n"
+        "def tell():\n"
+        "    print(torch.get_num_threads())\n"
+        "thread = threading.Thread(target=tell)\n"
+        "thread.start(); thread.join()\n"
+        "tell()\n"
+    )
+    call = (
+        "import threading, torch\n"
+        "from scorer.classifier.workers import Workers\n"
+        "both = threading.Barrier(2, timeout=60)\n"
+        "def work(_):\n"
+        "    both.wait()\n"
+        "    return torch.get_num_threads()\n"
+        "assert list(Workers(2, torch.device('cpu')).map(work, range(4))) == [1] * 4\n"
+    )
+    without, after = (
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+        for script in (tell, call + tell)
+    )
+    assert after == without

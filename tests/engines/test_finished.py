@@ -18,7 +18,7 @@ import pytest
 
 import scorer
 from scorer.classifier.directory import open_model
-from scorer.classifier.engine import Engine
+from scorer.classifier.execution import Execution
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import ModelMetadata, known_sha256, sha256
 from scorer.config import FrameConfig
@@ -30,7 +30,9 @@ from tests.models import sentences
 ROOT = Path(__file__).parents[2]
 # Of that, the import of pyarrow.parquet takes half.
 SLOWER_THAN_CLICK = 8
-ENGINE = Engine(device="cpu", precision="bf16", backend="packed", reason="", workers=2, batch_tokens=64, max_length=9)
+ENGINE = Execution(
+    device="cpu", precision="bf16", backend="packed", reason="", workers=2, batch_tokens=64, max_length=9
+)
 
 # What the run has loaded is printed on the way out.
 CODE = """

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from scorer.classifier.decision import Decision
-from scorer.classifier.engine import Engine
+from scorer.classifier.execution import Execution
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.long_text import LongText
 from scorer.config import ScoreConfig
 from scorer.scoring.lineage import describe_job, logit_fingerprint
 from tests.config.seconds import FIRSTS, cases, names
 
-ENGINE = Engine(
+ENGINE = Execution(
     device="cpu", precision="fp32", backend="packed", reason="", workers=2, batch_tokens=2048, max_length=64
 )
 LABELS = LabelSet.from_values([1, 5])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from scorer.classifier.forward.memory import to_device
+from scorer.classifier.device import to_device
 
 # Where torch's fused kernel beats plain products on a CPU: it has a fixed cost a sequence and head.
 _FUSED_FROM = {torch.float32: 48, torch.bfloat16: 513, torch.float16: 0}

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import get_args
 
-from scorer.classifier.architectures import Shapes, mixing
+from scorer.classifier.batches import Shapes
 from scorer.classifier.forward import Forward
 from scorer.classifier.forward.spec import ForwardSpec, Work
+from scorer.classifier.independence import mixing
 from scorer.classifier.loading import LoadedModel
 from scorer.config import Backend
 from scorer.errors import UsageError

@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from scorer.classifier.device import memory_errors
 from scorer.classifier.feeding import Feed
-from scorer.classifier.forward.memory import memory_errors
 from scorer.classifier.forward.spec import ForwardSpec, Work
 from scorer.classifier.loading import LoadedModel, quietly
 from scorer.classifier.sequences import TokenSequences

@@ -19,11 +19,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from scorer.classifier.device import DTYPES
+from scorer.classifier.device import DTYPES, memory_errors, to_device
 from scorer.classifier.forward.attention import PaddedShape, attend, attend_first, query_scale
 from scorer.classifier.forward.bert_family import BertFamily, Dense, Layer, why_not_of_the_family
 from scorer.classifier.forward.linear import DeviceDtype, from_wider_heads, joined, scaled, with_wider_heads
-from scorer.classifier.forward.memory import memory_errors, to_device
 from scorer.classifier.forward.spec import ForwardSpec, Work
 from scorer.classifier.loading import LoadedModel
 from scorer.classifier.sequences import TokenSequences

@@ -7,8 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from scorer.classifier.device import DTYPES
-from scorer.classifier.forward.memory import memory_errors, to_device
+from scorer.classifier.device import DTYPES, memory_errors, to_device
 from scorer.classifier.forward.spec import ForwardSpec, Work
 from scorer.classifier.loading import LoadedModel
 from scorer.classifier.sequences import TokenSequences

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedConfig
 
-from scorer.classifier.architectures import Shapes
+from scorer.classifier.batches import Shapes
 from scorer.classifier.forward import Forward
 from scorer.classifier.loading import LoadedModel
 

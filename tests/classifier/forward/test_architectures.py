@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
 
-from scorer.classifier.architectures import TESTED
+from scorer.classifier.independence import TESTED
 from tests.architectures import LEFT_OUT, SHORT, make_architecture, measure
 
 README = Path(__file__).parents[3] / "scorer/classifier/README.md"

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from scorer.classifier.classifier import Classifier
+from scorer.classifier.device import to_device
 from scorer.classifier.directory import open_model
 from scorer.classifier.forward.attention import PaddedShape, attend_first, query_scale
-from scorer.classifier.forward.memory import to_device
 from scorer.classifier.forward.packed import PackedForward
 from tests.classifier.forward.oracle import oracle, probabilities
 from tests.classifier.forward.wide import family_of, logits_alone, random_tokens, wide_network

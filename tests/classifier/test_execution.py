@@ -8,11 +8,11 @@ import sys
 
 import pytest
 
-from scorer.classifier.machine import Machine
+from scorer.classifier.execution import Machine
 
 
 def test_it_does_not_import_torch():
-    code = "import sys; from scorer.classifier.machine import Machine as M; M().has_bf16; M().identity; "
+    code = "import sys; from scorer.classifier.execution import Machine as M; M().has_bf16; M().identity; "
     code += "sys.exit(bool({'torch', 'numpy', 'pyarrow'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -1,4 +1,4 @@
-"""Confidence against torch and against sorting."""
+"""Probabilities and what is told by them, against torch and against sorting."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from scorer.classifier import confidence
+from scorer.classifier import decision
 from scorer.classifier.decision import Decision
 from scorer.classifier.metadata import MOST_EXPONENT
 
@@ -19,7 +19,7 @@ def logits():
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 2.5])
 def test_probabilities_are_the_softmax_of_the_tempered_logits(logits, temperature):
     expected = torch.softmax(torch.from_numpy(logits).double() / temperature, dim=1).numpy()
-    found = confidence.probabilities(confidence.scaled(logits, temperature=temperature))
+    found = decision.probabilities(decision.scaled(logits, temperature=temperature))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-7)
     np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-6)
@@ -27,7 +27,7 @@ def test_probabilities_are_the_softmax_of_the_tempered_logits(logits, temperatur
 
 @pytest.mark.parametrize("exponent", [0.5, 2.0, 4.0])
 def test_an_exponent_keeps_the_order_and_draws_sure_rows_apart(logits, exponent):
-    found = confidence.scaled(logits, temperature=2.0, exponent=exponent)
+    found = decision.scaled(logits, temperature=2.0, exponent=exponent)
     assert (found.argsort(axis=1) == logits.argsort(axis=1)).all()
     row = logits[0].astype(np.float64) - logits[0].astype(np.float64).mean()
     slow = [(abs(value) ** exponent if value > 0 else -(abs(value) ** exponent)) / 2.0 for value in row.tolist()]
@@ -36,26 +36,24 @@ def test_an_exponent_keeps_the_order_and_draws_sure_rows_apart(logits, exponent)
 
 def test_the_largest_exponent_does_not_overflow():
     huge = np.array([[3e38, -3e38, 0.0]], np.float32)
-    assert np.isfinite(
-        confidence.probabilities(confidence.scaled(huge, temperature=0.25, exponent=MOST_EXPONENT))
-    ).all()
+    assert np.isfinite(decision.probabilities(decision.scaled(huge, temperature=0.25, exponent=MOST_EXPONENT))).all()
 
 
 def test_huge_logits_do_not_overflow():
     logits = np.array([[3e38, -3e38], [-3e38, -3e38], [88.0, 89.0]], np.float32)
-    found = confidence.probabilities(confidence.scaled(logits, temperature=0.5))
+    found = decision.probabilities(decision.scaled(logits, temperature=0.5))
     assert np.isfinite(found).all()
     assert found[:2].tolist() == [[1.0, 0.0], [0.5, 0.5]]
 
 
 def test_no_rows():
     empty = np.zeros((0, 3), np.float32)
-    assert confidence.probabilities(confidence.scaled(empty, temperature=1.0, exponent=2.0)).shape == (0, 3)
-    assert confidence.predicted(empty)[0].shape == (0,)
+    assert decision.probabilities(decision.scaled(empty, temperature=1.0, exponent=2.0)).shape == (0, 3)
+    assert decision.predicted(empty)[0].shape == (0,)
 
 
 def test_the_predicted_class_is_the_likeliest_and_the_first_of_equals():
-    best, certainty = confidence.predicted(np.array([[0.2, 0.5, 0.3], [0.4, 0.2, 0.4]], np.float32))
+    best, certainty = decision.predicted(np.array([[0.2, 0.5, 0.3], [0.4, 0.2, 0.4]], np.float32))
     assert best.tolist() == [1, 0]
     assert certainty.tolist() == [np.float32(0.5), np.float32(0.4)]
 
@@ -63,7 +61,7 @@ def test_the_predicted_class_is_the_likeliest_and_the_first_of_equals():
 def test_top_is_sorted_by_probability_then_by_class():
     rows = np.array([[0.2, 0.5, 0.3], [0.4, 0.2, 0.4]], np.float32)
     for k in (1, 2, 3):
-        order, certainty = confidence.top(rows, k)
+        order, certainty = decision.top(rows, k)
         for row, indices, found in zip(rows.tolist(), order.tolist(), certainty.tolist(), strict=True):
             slow = sorted(range(3), key=lambda index: (-row[index], index))[:k]
             assert indices == slow
@@ -71,10 +69,10 @@ def test_top_is_sorted_by_probability_then_by_class():
 
 
 def test_expected_is_the_weighted_mean(logits):
-    probability = confidence.probabilities(logits.astype(np.float64))
+    probability = decision.probabilities(logits.astype(np.float64))
     values = np.array([1.0, 2.0, 3.0, 4.0])
     slow = [sum(p * v for p, v in zip(row, values.tolist(), strict=True)) for row in probability.tolist()]
-    np.testing.assert_allclose(confidence.expected(probability, values), slow, atol=1e-12)
+    np.testing.assert_allclose(decision.expected(probability, values), slow, atol=1e-12)
 
 
 @pytest.mark.parametrize("exponent", [1.0, 2.0, 4.0])

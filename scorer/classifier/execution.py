@@ -1,4 +1,7 @@
-"""This machine, as far as its files tell of it; torch, whose import takes seconds, is not asked."""
+"""How logits are computed here: what `auto` came to, and the machine that it depends on.
+
+The machine is known from its files; torch, whose import takes seconds, is not asked.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,25 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """How logits are computed: what `auto` was resolved to, and the reason for the backend.
+
+    `workers` batches of at most `batch_tokens` tokens are computed at once. `libraries` are those whose version can
+    change a logit; the backend declares them.
+    """
+
+    device: str
+    precision: str
+    backend: str
+    reason: str
+    workers: int
+    batch_tokens: int
+    max_length: int
+    libraries: tuple[str, ...] = ("torch", "transformers")
+
 
 # Flags of the processor for bf16 in hardware: AVX512-BF16, and the tiles of AMX.
 _BF16_FLAGS = {"avx512_bf16", "amx_tile"}
