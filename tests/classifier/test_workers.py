@@ -145,12 +145,19 @@ def test_the_cores_are_lent_to_one_of_several_while_it_works():
     assert kept_to(first) == alone
 
 
+def settled(workers):
+    """`workers`, each of whose threads has begun: until one has, a thread that begins meanwhile may see its number."""
+    together = threading.Barrier(workers.count, timeout=60)
+    list(workers.map(lambda _: together.wait(), range(workers.count)))
+    return workers
+
+
 def test_overlapping_calls_leave_the_threads_of_everybody_alone():
     """Whoever begins and ends first; with several workers, several callers, and threads that begin meanwhile."""
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(3)
-        one, two = Workers(2, CPU), Workers(2, CPU)
+        one, two = settled(Workers(2, CPU)), settled(Workers(2, CPU))
         calls = [workers.map(lambda _: torch.get_num_threads(), range(20)) for workers in (one, two, one)]
         assert [next(call) for call in calls] == [1, 1, 1]
         assert in_a_new_thread(torch.get_num_threads) == 3
