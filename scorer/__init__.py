@@ -16,8 +16,8 @@ from scorer.version import __version__
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from scorer.engines.summary import ScoreSummary
     from scorer.scoring.frames import FrameScorer
-    from scorer.scoring.summary import ScoreSummary
     from scorer.training.fit_job import FitSummary
 
 __all__ = ["__version__", "fit", "load", "score"]

@@ -16,7 +16,6 @@ ROOMS = ("scoring", "engines", "training")
 OPENING = {"open", "fdopen", "read_text", "read_bytes", "write_text", "write_bytes", "NamedTemporaryFile"}
 # Neither input nor output, or what a library opens by its path.
 REASONS = {
-    "scoring/known_engines.py": "the memory of this user's machine, and what packages say of themselves",
     "training/fit_output.py": "a finished directory is brought to the disk before it gets its name",
     "training/model_directory.py": "a model directory, which transformers writes by its path",
     "training/seeds.py": "weights and their log in the fit's workspace, which safetensors writes by its path",

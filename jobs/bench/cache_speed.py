@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 import scorer
 from harness.model import fitted_model
 from overhead_speed import MAX_LENGTH, add_options, mixed
-from scorer.scoring.summary import ScoreSummary
+from scorer.engines.summary import ScoreSummary
 
 
 def main() -> None:

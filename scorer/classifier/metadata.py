@@ -23,7 +23,7 @@ from scorer.classifier.long_text import LongText
 from scorer.classifier.profile import Profile
 from scorer.config import LabelForm
 from scorer.errors import ModelError
-from scorer.stores.known_hashes import KnownHashes
+from scorer.stores.fingerprints import KnownHashes
 
 METADATA_FILE = "scorer.json"
 SCHEMA_VERSION = 5

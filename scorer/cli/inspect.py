@@ -30,7 +30,7 @@ def inspect(what: str, verify: bool) -> None:
     from scorer.scoring.inspection import inspect_file, inspect_model
 
     if verify:
-        from scorer.scoring.verification import verify_file, verify_model
+        from scorer.scoring.inspection import verify_file, verify_model
 
         verified = verify_file(Path(what)) if Path(what).is_file() else verify_model(what)
         document, error = verified.document, verified.error

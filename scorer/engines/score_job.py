@@ -17,20 +17,19 @@ import pyarrow as pa
 
 from scorer.classifier.decision import Decision
 from scorer.classifier.execution import Execution
+from scorer.classifier.known_engines import KnownEngine
 from scorer.config import ScoreConfig
+from scorer.engines.manifest_files import kept_manifest
+from scorer.engines.summary import ScoreSummary, Tally, summarize
 from scorer.records.document import to_document
 from scorer.records.lineage import Lineage
 from scorer.runs.console import Console
 from scorer.runs.manifest import Manifest
 from scorer.runs.signals import StopSignals
 from scorer.scoring.drift import MUCH
-from scorer.scoring.known_engines import KnownEngine
 from scorer.scoring.limits import Limits
-from scorer.scoring.lineage import describe_job, logit_fingerprint
 from scorer.scoring.outputs import OutputSet, PartWriter, open_output
-from scorer.scoring.preparation import CheckedJob, PreparedJob, check
-from scorer.scoring.record import recorded
-from scorer.scoring.summary import ScoreSummary, Tally, summarize
+from scorer.scoring.preparation import CheckedJob, PreparedJob, check, describe_job, logit_fingerprint
 from scorer.tables.rejects import Rejects
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def score(config: ScoreConfig, console: Console, *, arguments: Sequence[str] = (
     Whatever goes wrong is raised as a ScorerError; then the target is as it was before, and the same call goes on from
     the scores that were committed.
     """
-    with StopSignals() as signals, recorded(config, console, arguments=arguments) as manifest:
+    with StopSignals() as signals, kept_manifest(config, console, arguments=arguments) as manifest:
         tally = Tally()
         try:
             return _score(config, console, signals, tally=tally, manifest=manifest)

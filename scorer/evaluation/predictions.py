@@ -95,14 +95,14 @@ def predict(config: EvaluateConfig, directory: ModelDirectory, examples: Example
 
 
 def _logits(scorer: Scorer, examples: Examples, console: Console) -> NDArray[np.void]:
-    """The record of each example, (n,) of `record_dtype`."""
+    """The score of each example, (n,) of `score_dtype`."""
     parts: list[NDArray[np.void]] = []
     with console.progress("scoring", len(examples), "rows") as counter:
 
         def keep(classified: ClassifiedWindow) -> None:
             assert len(classified.scorable) == classified.window.table.num_rows, "examples have texts; this is a bug"
-            parts.append(classified.records)
-            counter.update(len(classified.records))
+            parts.append(classified.scores)
+            counter.update(len(classified.scores))
 
         read = Pipeline.of(_windows(examples, labels=len(scorer.labels)))
         classify = partial(scorer.classify, between_batches=read.check)

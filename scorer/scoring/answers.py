@@ -7,13 +7,53 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from scorer.classifier.decision import Decision
 from scorer.classifier.forward.resilient import Outcome
-from scorer.scoring.status import Status, is_scored
+
+
+class Status(IntEnum):
+    """`score_status`: why a row has no score, or what was done to it. The codes are positions in the column's Arrow
+    dictionary.
+
+    `OK`, `TRUNCATED` and `ABSTAIN` rows have a score, the last one a candidate that is too unsure to be counted on,
+    whether its text was truncated or not; every other row has none. New codes come last, since those of written files
+    stay as they are."""
+
+    OK = 0
+    TRUNCATED = 1
+    NULL = 2
+    EMPTY = 3
+    NONFINITE = 4
+    OOM = 5
+    ABSTAIN = 6
+
+
+STATUS_NAMES = tuple(status.name.lower() for status in Status)
+_SCORED = (Status.OK, Status.TRUNCATED, Status.ABSTAIN)
+SCORED_NAMES = tuple(STATUS_NAMES[status] for status in _SCORED)
+STATUS_TYPE = pa.dictionary(pa.int8(), pa.string())
+
+
+def is_scored(codes: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """Whether rows with status `codes` (n,) have a score, (n,) bool."""
+    return np.isin(codes, _SCORED)
+
+
+def status_column(codes: NDArray[np.int8]) -> pa.DictionaryArray:
+    """The column for status `codes` (n,); its dictionary is always the whole vocabulary, so that windows agree."""
+    return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int8()), pa.array(STATUS_NAMES, pa.string()))
+
+
+def count_statuses(codes: NDArray[np.int8]) -> dict[str, int]:
+    """Rows by status name, for the statuses that occur."""
+    counts = np.bincount(codes, minlength=len(STATUS_NAMES))
+    return {name: int(number) for name, number in zip(STATUS_NAMES, counts, strict=True) if number}
 
 
 @dataclass(frozen=True)
@@ -33,17 +73,17 @@ class Answers:
     tokens: NDArray[np.int32]
 
     @classmethod
-    def of_records(
-        cls, records: NDArray[np.void], *, status: NDArray[np.int8], scorable: NDArray[np.int64], decision: Decision
+    def of_scores(
+        cls, scores: NDArray[np.void], *, status: NDArray[np.int8], scorable: NDArray[np.int64], decision: Decision
     ) -> Answers:
-        """The answers that `decision` makes of `records` (s,), those of the rows `scorable` (s,) that have a text;
+        """The answers that `decision` makes of `scores` (s,), those of the rows `scorable` (s,) that have a text;
         `status` (n,) says of all others why they have none."""
-        probability = np.zeros((len(status), records["logits"].shape[1]), np.float32)
-        probability[scorable] = decision.probabilities(records["logits"])
+        probability = np.zeros((len(status), scores["logits"].shape[1]), np.float32)
+        probability[scorable] = decision.probabilities(scores["logits"])
         tokens = np.zeros(len(status), np.int32)
-        tokens[scorable] = records["tokens"]
+        tokens[scorable] = scores["tokens"]
         status = status.copy()
-        status[scorable] = _status_of(records)
+        status[scorable] = _status_of(scores)
         scored = is_scored(status)
         status[scored & decision.abstains(probability)] = Status.ABSTAIN
         return cls(status, probability, decision.chosen(probability) & scored[:, None], tokens)
@@ -89,8 +129,8 @@ class Answers:
         return Answers(self.status, probability, chosen, self.tokens)
 
 
-def _status_of(records: NDArray[np.void]) -> NDArray[np.int8]:
-    """The status (s,) int8 of rows that have a text, by their `records` (s,)."""
-    scored = np.where(records["truncated"], Status.TRUNCATED, Status.OK)
-    failed = np.where(records["outcome"] == Outcome.NONFINITE, Status.NONFINITE, Status.OOM)
-    return np.where(records["outcome"] == Outcome.SCORED, scored, failed).astype(np.int8)
+def _status_of(scores: NDArray[np.void]) -> NDArray[np.int8]:
+    """The status (s,) int8 of rows that have a text, by their `scores` (s,)."""
+    scored = np.where(scores["truncated"], Status.TRUNCATED, Status.OK)
+    failed = np.where(scores["outcome"] == Outcome.NONFINITE, Status.NONFINITE, Status.OOM)
+    return np.where(scores["outcome"] == Outcome.SCORED, scored, failed).astype(np.int8)

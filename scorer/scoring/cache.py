@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.runs.score_store import NOWHERE, BackgroundStore, ScoreStore, origin_of
-from scorer.scoring.windows import record_dtype
+from scorer.scoring.windows import score_dtype
 
-Records = NDArray[np.void]
+Scores = NDArray[np.void]
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class ScoreCache:
 
     def look_up_ahead(
         self, keys: Sequence[bytes], dtype: np.dtype[np.void], *, window: int
-    ) -> tuple[Records, NDArray[np.bool_]]:
-        """The records (n,) of `dtype` under `keys`, and which of them were known before the `window`, (n,) bool.
+    ) -> tuple[Scores, NDArray[np.bool_]]:
+        """The scores (n,) of `dtype` under `keys`, and which of them were known before the `window`, (n,) bool.
 
         What this run itself computed for this very window, before it was killed, does not count: it belongs to the
         batches that will be planned again.
@@ -47,16 +47,16 @@ class ScoreCache:
 
     def look_up_now(
         self, keys: Sequence[bytes], dtype: np.dtype[Any], *, window: int
-    ) -> tuple[Records, NDArray[np.bool_], NDArray[np.bool_]]:
-        """The records (n,) of `dtype` under `keys`, when everything is durable that was kept; which of them are known,
+    ) -> tuple[Scores, NDArray[np.bool_], NDArray[np.bool_]]:
+        """The scores (n,) of `dtype` under `keys`, when everything is durable that was kept; which of them are known,
         and which of those this run computed for this `window`, (n,) bool each."""
         found = self.kept.look_up(keys)
-        records = found.records.view(dtype).reshape(len(keys))
-        return records, found.origins != NOWHERE, found.origins == origin_of(self.run, window)
+        scores = found.records.view(dtype).reshape(len(keys))
+        return scores, found.origins != NOWHERE, found.origins == origin_of(self.run, window)
 
-    def keep(self, keys: Sequence[bytes], records: Records, *, window: int) -> None:
-        """Begin to keep `records` (n,), computed for the `window`, under `keys`; as `BackgroundStore.add`."""
-        values = np.ascontiguousarray(records).view(np.uint8).reshape(len(records), records.itemsize)
+    def keep(self, keys: Sequence[bytes], scores: Scores, *, window: int) -> None:
+        """Begin to keep `scores` (n,), computed for the `window`, under `keys`; as `BackgroundStore.add`."""
+        values = np.ascontiguousarray(scores).view(np.uint8).reshape(len(scores), scores.itemsize)
         self.kept.add(keys, values, origin_of(self.run, window))
 
 
@@ -64,7 +64,7 @@ class ScoreCache:
 def open_cache(path: Path, *, fingerprint: str, labels: int, unfinished: int | None = None) -> Iterator[ScoreCache]:
     """The cache in the file `path`, which is made when missing, for the logits of so many `labels`. The run goes on as
     the `unfinished` one where the file still knows that, else as a new one."""
-    width = record_dtype(labels).itemsize
+    width = score_dtype(labels).itemsize
     with closing(ScoreStore(path, width=width)) as known, closing(ScoreStore(path, width=width)) as adding:
         run = unfinished if unfinished is not None and known.has_run(unfinished) else known.new_run()
         with closing(BackgroundStore(adding)) as kept:

@@ -56,14 +56,14 @@ class Classify:
     ) -> ClassifiedWindow:
         """Score `encoded`, which was encoded with the same `cache`. `between_batches` is called after every batch; it
         may raise to stop the run."""
-        records = encoded.records.copy()
+        scores = encoded.scores.copy()
         todo = np.flatnonzero(~encoded.known)
-        computed = self._compute(encoded, records, todo, cache=cache, between_batches=between_batches)
+        computed = self._compute(encoded, scores, todo, cache=cache, between_batches=between_batches)
         return ClassifiedWindow(
             window=encoded.window,
             status=encoded.status,
             scorable=encoded.scorable,
-            records=records[encoded.inputs],
+            scores=scores[encoded.inputs],
             computed_tokens=int(encoded.fresh.lengths[computed].sum()),
             reused=len(encoded.scorable) - int(computed.sum()),
         )
@@ -71,14 +71,14 @@ class Classify:
     def _compute(
         self,
         encoded: EncodedWindow,
-        records: NDArray[np.void],
+        scores: NDArray[np.void],
         todo: NDArray[np.int64],
         *,
         cache: ScoreCache | None,
         between_batches: Callable[[], None],
     ) -> NDArray[np.bool_]:
-        """Fill `records[todo]`; which of `todo` a forward pass was made for, (len(todo),) bool."""
-        keeping = None if cache is None or encoded.keys is None else _Keeping(cache, encoded, records)
+        """Fill `scores[todo]`; which of `todo` a forward pass was made for, (len(todo),) bool."""
+        keeping = None if cache is None or encoded.keys is None else _Keeping(cache, encoded, scores)
         planned, replayed = np.arange(len(todo)), np.zeros(len(todo), np.bool_)
         if keeping is not None:
             planned, replayed = keeping.look_up_again(todo)
@@ -88,8 +88,8 @@ class Classify:
         with closing(self._classifier.forward(encoded.fresh, plan)) as batches:
             for rows, (logits, outcomes) in zip(plan, batches, strict=True):
                 between_batches()
-                records["logits"][todo[rows]] = logits
-                records["outcome"][todo[rows]] = outcomes
+                scores["logits"][todo[rows]] = logits
+                scores["outcome"][todo[rows]] = outcomes
                 computed[rows] = True
                 if keeping is not None:
                     keeping.add(todo[rows[outcomes == Outcome.SCORED]])
@@ -103,12 +103,12 @@ class Classify:
 class _Keeping:
     """What is computed of one window, on its way into the score cache."""
 
-    def __init__(self, cache: ScoreCache, encoded: EncodedWindow, records: NDArray[np.void]) -> None:
+    def __init__(self, cache: ScoreCache, encoded: EncodedWindow, scores: NDArray[np.void]) -> None:
         assert encoded.keys is not None, "a window that was encoded with a cache has keys; this is a bug"
         self._cache = cache
         self._keys = encoded.keys
         self._window = encoded.window.number
-        self._records = records
+        self._scores = scores
         self._pending: list[NDArray[np.int64]] = []
         self._committed = time.monotonic()
 
@@ -118,12 +118,12 @@ class _Keeping:
         Windows are encoded ahead of time, so inputs that an earlier window shares were not known then: they are now.
         """
         keys = [self._keys[place] for place in todo.tolist()]
-        found, seen, replayed = self._cache.look_up_now(keys, self._records.dtype, window=self._window)
-        self._records[todo[seen]] = found[seen]
+        found, seen, replayed = self._cache.look_up_now(keys, self._scores.dtype, window=self._window)
+        self._scores[todo[seen]] = found[seen]
         return np.flatnonzero(~seen | replayed), replayed
 
     def add(self, places: NDArray[np.int64]) -> None:
-        """The records at `places` are computed."""
+        """The scores at `places` are computed."""
         self._pending.append(places)
 
     def commit_if_due(self, *, seconds: float, rows: int) -> None:
@@ -143,5 +143,5 @@ class _Keeping:
         if self._pending:
             places = np.concatenate(self._pending)
             keys = [self._keys[place] for place in places.tolist()]
-            self._cache.keep(keys, self._records[places], window=self._window)
+            self._cache.keep(keys, self._scores[places], window=self._window)
         self._pending.clear()

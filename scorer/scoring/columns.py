@@ -16,8 +16,7 @@ from scorer.classifier import decision
 from scorer.classifier.labels import LabelSet, list_array
 from scorer.config import FrameConfig
 from scorer.errors import UsageError
-from scorer.scoring import status as statuses
-from scorer.scoring.answers import Answers
+from scorer.scoring.answers import STATUS_TYPE, Answers, status_column
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +56,7 @@ class AnswerColumns:
         fields = [
             pa.field("score", self.labels.answer_type),
             pa.field("confidence", pa.list_(pa.float32()) if self.labels.multi else pa.float32()),
-            pa.field("score_status", statuses.ARROW_TYPE, nullable=False),
+            pa.field("score_status", STATUS_TYPE, nullable=False),
         ]
         if self.probabilities:
             fields.append(pa.field("probabilities", self._probabilities_type))
@@ -84,7 +83,7 @@ class AnswerColumns:
     def arrays(self, answers: Answers) -> list[pa.Array]:
         """The columns of `answers`, one for each of the `fields`."""
         missing = ~answers.scored
-        columns = [*self._scores(answers, missing), statuses.to_arrow(answers.status)]
+        columns = [*self._scores(answers, missing), status_column(answers.status)]
         if self.probabilities:
             children = [pa.array(column) for column in answers.probability.T]
             columns.append(pa.StructArray.from_arrays(children, self.labels.names, mask=pa.array(missing)))

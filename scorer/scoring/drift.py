@@ -74,10 +74,10 @@ class Observer:
         token = self.profile.unknown_token
         return inputs.count(token) if token is not None else np.zeros(len(inputs), np.int64)
 
-    def __call__(self, records: NDArray[np.void], probability: NDArray[np.float32]) -> WindowStats:
-        """Count rows with `records` (s,) and `probability` (s, labels), one a row that has a text."""
-        has_score = records["outcome"] == Outcome.SCORED
-        scored, probability = records[has_score], probability[has_score]
+    def __call__(self, scores: NDArray[np.void], probability: NDArray[np.float32]) -> WindowStats:
+        """Count rows with `scores` (s,) and `probability` (s, labels), one a row that has a text."""
+        has_score = scores["outcome"] == Outcome.SCORED
+        scored, probability = scores[has_score], probability[has_score]
         return WindowStats(
             rows=len(scored),
             lengths=histogram(scored["tokens"], self.profile.length_edges),

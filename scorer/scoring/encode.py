@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from scorer.classifier.sequences import EncodedInputs
 from scorer.runs.score_store import KEY_BYTES
+from scorer.scoring.answers import Status
 from scorer.scoring.cache import ScoreCache
-from scorer.scoring.status import Status
-from scorer.scoring.windows import EncodedWindow, Window, record_dtype
+from scorer.scoring.windows import EncodedWindow, Window, score_dtype
 from scorer.tables import compute as pc
 from scorer.tables.texts import is_blank, texts
 
@@ -41,7 +41,7 @@ class Encode:
         count_unknown: Callable[[EncodedInputs], NDArray[np.int64]] | None = None,
     ) -> None:
         self._encoder = encoder
-        self._dtype = record_dtype(labels)
+        self._dtype = score_dtype(labels)
         self._count_unknown = count_unknown
 
     def __call__(self, window: Window, cache: ScoreCache | None = None) -> EncodedWindow:
@@ -52,18 +52,18 @@ class Encode:
         parts = [column.take(pa.array(scorable)).to_pylist() for column in columns]
         if cache is None:
             keys, first = None, np.arange(len(scorable))
-            inputs, records, known = first, np.zeros(len(first), self._dtype), np.zeros(len(first), np.bool_)
+            inputs, scores, known = first, np.zeros(len(first), self._dtype), np.zeros(len(first), np.bool_)
         else:
             keys, first, inputs = _distinct(parts, cache.fingerprint)
-            records, known = cache.look_up_ahead(keys, self._dtype, window=window.number)
+            scores, known = cache.look_up_ahead(keys, self._dtype, window=window.number)
         todo = np.flatnonzero(~known)
         places = first[todo].tolist()
         fresh = self._encode([[part[place] for place in places] for part in parts])
-        records["tokens"][todo] = fresh.lengths
-        records["truncated"][todo] = fresh.truncated
+        scores["tokens"][todo] = fresh.lengths
+        scores["truncated"][todo] = fresh.truncated
         if self._count_unknown is not None:
-            records["unknown"][todo] = self._count_unknown(fresh)
-        return EncodedWindow(window, status, scorable, inputs, keys, records, known, fresh)
+            scores["unknown"][todo] = self._count_unknown(fresh)
+        return EncodedWindow(window, status, scorable, inputs, keys, scores, known, fresh)
 
     def _encode(self, parts: list[list[str]]) -> EncodedInputs:
         if not parts[0]:

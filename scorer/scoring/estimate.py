@@ -21,13 +21,12 @@ from scorer.records.document import to_document
 from scorer.runs.console import Console
 from scorer.runs.memory import peak_memory_mib
 from scorer.runs.score_store import BackgroundStore, ScoreStore
+from scorer.scoring.answers import count_statuses
 from scorer.scoring.cache import ScoreCache, cache_file
 from scorer.scoring.limits import Limits
-from scorer.scoring.lineage import logit_fingerprint
-from scorer.scoring.preparation import PreparedJob, check
+from scorer.scoring.preparation import PreparedJob, check, logit_fingerprint
 from scorer.scoring.scorer import Model, Scorer, ScorerSpec
-from scorer.scoring.status import count
-from scorer.scoring.windows import EncodedWindow, Window, record_dtype
+from scorer.scoring.windows import EncodedWindow, Window, score_dtype
 
 _PROBE_SECONDS = 4.0
 _PROBES = 12
@@ -90,7 +89,7 @@ def estimate(config: ScoreConfig, console: Console, *, started: float) -> Estima
         rejected=prepared.rejected,
         unread_files=prepared.source.unread.as_dict(),
         sampled_rows=sample.sampled_rows,
-        statuses=count(sample.encoded.status),
+        statuses=count_statuses(sample.encoded.status),
         tokens=round(sample.tokens * sample.scale),
         truncated_share=sample.truncated_share,
         duplicate_share=sample.duplicate_share,
@@ -131,7 +130,7 @@ class _Sample:
 
     def _measure(self, encoded: EncodedWindow) -> None:
         """Tokens and shares by rows: an input that many rows have counts as often."""
-        tokens, truncated = encoded.records["tokens"], encoded.records["truncated"]
+        tokens, truncated = encoded.scores["tokens"], encoded.scores["truncated"]
         texts = max(len(encoded.inputs), 1)
         self.tokens = int(tokens[encoded.inputs].sum())
         self.truncated_share = round(float(truncated[encoded.inputs].sum()) / texts, 4)
@@ -146,7 +145,7 @@ def _encode(prepared: PreparedJob, scorer: Scorer, window: Window) -> EncodedWin
     fingerprint = logit_fingerprint(prepared.directory, scorer.engine)
     kept = cache_file(config.cache, fingerprint) if config.cache else None
     path = kept if kept is not None and kept.exists() else Path(":memory:")
-    with closing(ScoreStore(path, width=record_dtype(len(scorer.labels)).itemsize)) as store:
+    with closing(ScoreStore(path, width=score_dtype(len(scorer.labels)).itemsize)) as store:
         # Nothing is added, so no run is begun.
         return scorer.encode(window, ScoreCache(store, BackgroundStore(store), run=0, fingerprint=fingerprint))
 

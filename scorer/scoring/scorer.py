@@ -21,13 +21,12 @@ from scorer.classifier.labels import LabelSet
 from scorer.classifier.profile import Profile
 from scorer.config import WINDOW_ROWS, FrameConfig
 from scorer.errors import ModelError
-from scorer.scoring.answers import Answers
+from scorer.scoring.answers import Answers, count_statuses
 from scorer.scoring.cache import ScoreCache
 from scorer.scoring.classify import Batches, Classify
 from scorer.scoring.columns import AnswerColumns
 from scorer.scoring.drift import Observer
 from scorer.scoring.encode import Encode, Encoder
-from scorer.scoring.status import count
 from scorer.scoring.windows import (
     AnsweredWindow,
     ClassifiedWindow,
@@ -154,15 +153,15 @@ class Scorer:
 
         A step apart from `classify`, so that the device goes on with the next window meanwhile.
         """
-        answers = Answers.of_records(
-            classified.records,
+        answers = Answers.of_scores(
+            classified.scores,
             status=classified.status,
             scorable=classified.scorable,
             decision=self.decision,
         )
         stats = None
         if self._observe is not None:
-            stats = self._observe(classified.records, answers.probability[classified.scorable])
+            stats = self._observe(classified.scores, answers.probability[classified.scorable])
         return AnsweredWindow(
             window=classified.window,
             answers=answers,
@@ -176,7 +175,7 @@ class Scorer:
         answers = answered.answers
         return ScoredWindow(
             table=self.columns.append(answered.window.table, answers),
-            status_counts=count(answers.status),
+            status_counts=count_statuses(answers.status),
             tokens=int(answers.tokens.sum()),
             computed_tokens=answered.computed_tokens,
             reused=answered.reused,

@@ -42,7 +42,7 @@ class EncodedWindow:
     scorable   (s,) int64, the rows that have a text
     inputs     (s,) int64, which distinct input each of them has
     keys       the key of each distinct input (m), or None when nothing is reused
-    records    (m,) of `record_dtype`, whole where `known`, elsewhere all but logits and outcome
+    scores    (m,) of `score_dtype`, whole where `known`, elsewhere all but logits and outcome
     known      (m,) bool, the inputs whose record was found in the score cache
     fresh      the inputs that are not known, as token sequences, in the order of np.flatnonzero(~known)
     """
@@ -52,7 +52,7 @@ class EncodedWindow:
     scorable: NDArray[np.int64]
     inputs: NDArray[np.int64]
     keys: list[bytes] | None
-    records: NDArray[np.void]
+    scores: NDArray[np.void]
     known: NDArray[np.bool_]
     fresh: EncodedInputs
 
@@ -62,7 +62,7 @@ class ClassifiedWindow:
     """A window with a record for each row that has a text.
 
     status           (rows,) int8 and `scorable` (s,) int64, as in `EncodedWindow`
-    records          (s,) of `record_dtype`, those of the rows `scorable`
+    scores          (s,) of `score_dtype`, those of the rows `scorable`
     computed_tokens  tokens for which a forward pass was made
     reused           rows of `scorable` for which none was
     """
@@ -70,7 +70,7 @@ class ClassifiedWindow:
     window: Window
     status: NDArray[np.int8]
     scorable: NDArray[np.int64]
-    records: NDArray[np.void]
+    scores: NDArray[np.void]
     computed_tokens: int
     reused: int
 
@@ -100,7 +100,7 @@ class ScoredWindow:
     stats: WindowStats | None = None
 
 
-def record_dtype(labels: int) -> np.dtype[np.void]:
+def score_dtype(labels: int) -> np.dtype[np.void]:
     """What is kept of one scored input: its tokens, how many of them the tokenizer does not know (0 where nobody counts
     them), whether it was truncated, its outcome and its logits."""
     fields = [

@@ -18,9 +18,9 @@ from typing import BinaryIO, Final, Self
 
 from scorer.errors import from_os_error
 from scorer.stores.atomic import AtomicFile, sync_folder
-from scorer.stores.lease import FileLease
-from scorer.stores.stamp import Stamp
+from scorer.stores.fingerprints import Stamp
 from scorer.stores.store import Version, check_key
+from scorer.stores.workspace import FileLease
 
 _PART: Final = ".part"
 _COUNTER = itertools.count()

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 
 from scorer.errors import DataError, shown
-from scorer.stores.stamp import Stamp
+from scorer.stores.fingerprints import Stamp
 from scorer.tables import compute as pc
 from scorer.tables.inference import TypeGuess, convert, field_of
 from scorer.tables.listing import Partition

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from scorer.errors import ConfigError, UsageError, near, shown
-from scorer.stores.stamp import Stamp, check_unchanged
+from scorer.stores.fingerprints import Stamp, check_unchanged
 from scorer.tables import compute as pc
 from scorer.tables.texts import is_text, texts
 

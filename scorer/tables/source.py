@@ -20,8 +20,8 @@ from typing import Final
 
 from scorer.config import FileFormat, check_utf8
 from scorer.errors import DataError, UsageError, from_os_error
+from scorer.stores.fingerprints import Stamp, fingerprint
 from scorer.stores.location import Location
-from scorer.stores.stamp import Stamp, fingerprint
 from scorer.tables.formats.format import ReadOptions
 from scorer.tables.formats.registry import SNIFF_BYTES, check_first_bytes, format_named, format_of, sniff
 from scorer.tables.listing import Listing, list_files
@@ -111,7 +111,7 @@ class Source:
 
     def fingerprint(self) -> str:
         """BLAKE2b (hexadecimal) of the files' contents and partitions; of files over 1 GiB a sample, see
-        `stores.stamp`."""
+        `stores.fingerprints`."""
         contents = fingerprint(self._stamps)
         if not self._listing.partition_names:
             return contents

@@ -19,12 +19,12 @@ import pytest
 import scorer
 from scorer.classifier.directory import open_model
 from scorer.classifier.execution import Execution
+from scorer.classifier.known_engines import KnownEngine, library_version
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import ModelMetadata, known_sha256, sha256
 from scorer.config import FrameConfig
 from scorer.errors import ModelError
-from scorer.scoring.known_engines import KnownEngine, library_version
-from scorer.stores.known_hashes import KnownHashes
+from scorer.stores.fingerprints import KnownHashes
 from tests.models import sentences
 
 ROOT = Path(__file__).parents[2]

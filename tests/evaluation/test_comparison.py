@@ -12,8 +12,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from scorer.classifier.labels import LabelSet
 from scorer.evaluation.comparison import Comparison, mcnemar_p_value
 from scorer.metrics.classification import measure
-from scorer.scoring.answers import Answers
-from scorer.scoring.status import Status
+from scorer.scoring.answers import Answers, Status
 
 NAMES = ("a", "b", "c")
 

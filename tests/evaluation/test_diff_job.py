@@ -23,7 +23,7 @@ from scorer.evaluation import diff_job
 from scorer.evaluation.diff_job import diff
 from scorer.evaluation.diff_preparation import prepare_diff
 from scorer.runs.console import Console
-from scorer.scoring.verification import verify_file
+from scorer.scoring.inspection import verify_file
 from tests.evaluation.fitted import TEMPERATURE, make_fitted, run, texts
 from tests.models import sentences
 from tests.scoring.files import read, write

@@ -23,7 +23,7 @@ from scorer.classifier.profile import LENGTH_EDGES
 from scorer.errors import DataError, ModelError, OutputRefused, UsageError
 from scorer.evaluation import evaluate_output
 from scorer.evaluation.evaluate_job import EvaluationSummary
-from scorer.scoring.verification import verify_file
+from scorer.scoring.inspection import verify_file
 from tests.evaluation.fitted import TEMPERATURE, logits, make_fitted, run, texts
 from tests.reports.test_evaluate_page import SECTIONS
 from tests.reports.test_fit_page import headings

@@ -11,10 +11,18 @@ from scorer.classifier.forward.resilient import Outcome
 from scorer.classifier.labels import LabelSet
 from scorer.config import FrameConfig
 from scorer.errors import UsageError
-from scorer.scoring.answers import Answers
+from scorer.scoring.answers import (
+    SCORED_NAMES,
+    STATUS_NAMES,
+    STATUS_TYPE,
+    Answers,
+    Status,
+    count_statuses,
+    is_scored,
+    status_column,
+)
 from scorer.scoring.columns import AnswerColumns, refuse_clash
-from scorer.scoring.status import ARROW_TYPE, Status
-from scorer.scoring.windows import record_dtype
+from scorer.scoring.windows import score_dtype
 
 STARS = LabelSet.from_values([1, 2, 5])
 NAMES = LabelSet.from_values(["bad", "fine", "good"])
@@ -28,10 +36,10 @@ OUTCOMES = np.array([Outcome.SCORED, Outcome.SCORED, Outcome.NONFINITE, Outcome.
 
 def answers_to(logits, decision: Decision, *, outcomes=OUTCOMES, status=STATUS, scorable=SCORABLE, **fields) -> Answers:
     """The answers to rows with `logits` (s, 3) that came out as `outcomes` (s,)."""
-    records = np.zeros(len(logits), record_dtype(3))
+    scores = np.zeros(len(logits), score_dtype(3))
     for name, values in {"logits": logits, "outcome": outcomes, **fields}.items():
-        records[name] = values
-    return Answers.of_records(records, status=status, scorable=scorable, decision=decision)
+        scores[name] = values
+    return Answers.of_scores(scores, status=status, scorable=scorable, decision=decision)
 
 
 def answered(labels: LabelSet = STARS, *, temperature: float = 1.0, **options) -> pa.Table:
@@ -54,7 +62,7 @@ def softmax(row: np.ndarray, temperature: float = 1.0) -> list[float]:
 def test_without_options_there_are_three_columns():
     table = answered()
     assert table.schema.names == ["score", "confidence", "score_status"]
-    assert table.schema.types == [pa.int64(), pa.float32(), ARROW_TYPE]
+    assert table.schema.types == [pa.int64(), pa.float32(), STATUS_TYPE]
     assert table["score"].to_pylist() == [None, 2, 1, None, None, 1]
     assert table["score_status"].to_pylist() == ["null", "ok", "truncated", "nonfinite", "empty", "ok"]
     certain = [
@@ -244,3 +252,17 @@ def test_answers_stand_among_the_labels_of_two_models():
     assert not placed.chosen[~answers.scored].any()
     some = placed.take(np.array([5, 1]))
     assert (some.label.tolist(), some.tokens.tolist(), len(some)) == ([2, 3], [4, 7], 2)
+
+
+def test_the_status_column_and_its_counts():
+    codes = np.array([0, 3, 0, 5, 1], np.int8)
+    column = status_column(codes)
+    assert column.type == STATUS_TYPE
+    assert column.to_pylist() == ["ok", "empty", "ok", "oom", "truncated"]
+    assert column.dictionary.to_pylist() == list(STATUS_NAMES)
+    assert count_statuses(codes) == {"ok": 2, "truncated": 1, "empty": 1, "oom": 1}
+    assert is_scored(codes).tolist() == [True, False, True, False, True]
+    assert is_scored(np.array([Status.ABSTAIN], np.int8)).tolist() == [True]
+    assert {"ok", "truncated", "abstain"} == set(SCORED_NAMES)
+    assert [Status(code).name.lower() for code in range(6)] == ["ok", "truncated", "null", "empty", "nonfinite", "oom"]
+    assert count_statuses(np.zeros(0, np.int8)) == {}

@@ -19,10 +19,10 @@ from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import ModelMetadata
 from scorer.classifier.profile import Profile
+from scorer.engines.summary import Tally
 from scorer.errors import DataError, ModelError
 from scorer.records.lineage import Lineage
 from scorer.scoring.drift import WindowStats, chance_index, compare, stability_index
-from scorer.scoring.summary import Tally
 from tests.models import sentences
 from tests.scoring.files import write
 
@@ -247,12 +247,12 @@ def test_no_rows_no_drift(score, tmp_path):
 def test_labels_of_rows_that_may_have_several():
     from scorer.classifier.forward.resilient import Outcome
     from scorer.scoring.drift import Observer
-    from scorer.scoring.windows import record_dtype
+    from scorer.scoring.windows import score_dtype
 
-    records = np.zeros(4, record_dtype(2))
-    records["logits"] = [[5, 5], [5, -5], [-5, -5], [np.nan, 0]]
-    records["outcome"] = [Outcome.SCORED, Outcome.SCORED, Outcome.SCORED, Outcome.NONFINITE]
-    records["tokens"] = [3, 5, 900, 3]
+    scores = np.zeros(4, score_dtype(2))
+    scores["logits"] = [[5, 5], [5, -5], [-5, -5], [np.nan, 0]]
+    scores["outcome"] = [Outcome.SCORED, Outcome.SCORED, Outcome.SCORED, Outcome.NONFINITE]
+    scores["tokens"] = [3, 5, 900, 3]
     profile = Profile(
         training_labels=(1, 1, 0),
         rows=1,
@@ -266,8 +266,8 @@ def test_labels_of_rows_that_may_have_several():
         confidences=(*[0] * len(Profile.confidence_edges), 2),
     )
     decision = Decision((1.0,), (0.5, 0.5))
-    probability = decision.probabilities(records["logits"])
-    seen = Observer(profile, decision)(records, probability)
+    probability = decision.probabilities(scores["logits"])
+    seen = Observer(profile, decision)(scores, probability)
     assert seen.labels.tolist() == [2, 1, 1]
     assert (seen.rows, seen.lengths[[0, 1, -1]].tolist()) == (3, [1, 1, 1])
     assert seen.confidences[[0, -1]].tolist() == [1, 2]

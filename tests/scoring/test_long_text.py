@@ -26,10 +26,10 @@ from scorer.runs.score_store import BackgroundStore, ScoreStore
 from scorer.scoring.cache import ScoreCache
 from scorer.scoring.classify import Classify
 from scorer.scoring.encode import Encode
-from scorer.scoring.lineage import logit_fingerprint
-from scorer.scoring.windows import Window, record_dtype
+from scorer.scoring.preparation import logit_fingerprint
+from scorer.scoring.windows import Window, score_dtype
+from tests.engines.faults import FaultyForward, inject
 from tests.models import sentences
-from tests.scoring.faults import FaultyForward, inject
 from tests.scoring.files import write
 
 MAX_LENGTH = 32
@@ -176,13 +176,13 @@ def test_what_is_kept_of_a_text_counts_all_its_windows(model, tmp_path):
     some = list(dict.fromkeys([*texts(), "漢字 room " * 30]))
     tokenizer = AutoTokenizer.from_pretrained(model)
     classifier = Classifier(open_model(str(model)), precision="fp32", batch_tokens=256)
-    with closing(ScoreStore(tmp_path / "scores.sqlite", width=record_dtype(5).itemsize)) as store:
+    with closing(ScoreStore(tmp_path / "scores.sqlite", width=score_dtype(5).itemsize)) as store:
         encode = Encode(classifier.encode, labels=5, count_unknown=lambda inputs: inputs.count(tokenizer.unk_token_id))
         with closing(BackgroundStore(store)) as background:
             cache = ScoreCache(store, background, run=1, fingerprint="f")
             encoded = encode(Window(0, pa.table({"text": some}), ("text",)), cache)
             Classify(classifier)(encoded, cache)
-        kept = store.look_up(encoded.keys).records.view(record_dtype(5)).reshape(-1)
+        kept = store.look_up(encoded.keys).records.view(score_dtype(5)).reshape(-1)
     assert kept["tokens"].tolist() == [windows_alone(model, text)[1] for text in some]
     assert not kept["truncated"].any()
     options = {"truncation": True, "max_length": MAX_LENGTH, "stride": STRIDE, "return_overflowing_tokens": True}

@@ -17,8 +17,8 @@ from scorer.classifier.decision import Decision
 from scorer.classifier.directory import open_model
 from scorer.config import FrameConfig, ScoreConfig
 from scorer.errors import ModelError, UsageError
+from scorer.scoring.answers import Status
 from scorer.scoring.scorer import Scorer, ScorerSpec
-from scorer.scoring.status import Status
 from scorer.testing import FakeScorer
 from tests.scoring.oracle import is_blank, mixed_texts
 

@@ -19,7 +19,7 @@ from scorer.scoring.cache import ScoreCache
 from scorer.scoring.classify import Classify
 from scorer.scoring.encode import Encode
 from scorer.scoring.scorer import Scorer
-from scorer.scoring.windows import ClassifiedWindow, EncodedWindow, ScoredWindow, Window, record_dtype
+from scorer.scoring.windows import ClassifiedWindow, EncodedWindow, ScoredWindow, Window, score_dtype
 from tests.scoring.oracle import Oracle, assert_answers, mixed_texts
 
 # [UNK] in the vocabulary of the tiny model.
@@ -54,7 +54,7 @@ class Stages:
         keeper: type[ScoreStore] = ScoreStore,
         classify: Classify | None = None,
     ) -> None:
-        width = record_dtype(len(classifier.labels)).itemsize
+        width = score_dtype(len(classifier.labels)).itemsize
         self.stores = [kind(store, width=width) for kind in (ScoreStore, keeper)] if store else []
         self.cache = None
         if store:
@@ -130,13 +130,13 @@ def test_what_is_kept_of_an_input_is_said_before_it_is_computed(classifier, dire
     stages = Stages(classifier, tmp_path / "scores.sqlite")
     encoded = stages.encode(0, pa.table({"text": texts}))
     stages.classify(encoded)
-    kept = stages.stores[0].look_up(encoded.keys).records.view(encoded.records.dtype).reshape(-1)
+    kept = stages.stores[0].look_up(encoded.keys).records.view(encoded.scores.dtype).reshape(-1)
     stages.close()
     assert tokenizer.unk_token_id == UNKNOWN
-    for records in (encoded.records, kept):
-        assert records["tokens"].tolist() == [len(row) for row in ids]
-        assert records["unknown"].tolist() == [row.count(UNKNOWN) for row in ids]
-        assert records["truncated"].tolist() == [False, False, True, False]
+    for scores in (encoded.scores, kept):
+        assert scores["tokens"].tolist() == [len(row) for row in ids]
+        assert scores["unknown"].tolist() == [row.count(UNKNOWN) for row in ids]
+        assert scores["truncated"].tolist() == [False, False, True, False]
     assert kept["unknown"].sum() > 0
     assert kept["logits"].any(axis=1).all()
 

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scorer.errors import DataError
-from scorer.stores.stamp import Stamp
+from scorer.stores.fingerprints import Stamp
 from scorer.tables.formats.csv import DelimitedReader, read_header
 from scorer.tables.rejects import Rejects
 from scorer.tables.source import Source

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from scorer.errors import DataError, ScorerError, UsageError
-from scorer.stores.stamp import Stamp
+from scorer.stores.fingerprints import Stamp
 from scorer.tables.formats.csv import DelimitedReader, read_header
 from scorer.tables.rejects import Malformed, Rejects
 from scorer.tables.source import Source

@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.engines.test_faults import run_with_faults
 from tests.scoring.files import write
-from tests.scoring.test_faults import run_with_faults
 
 pytestmark = pytest.mark.torture
 

@@ -14,7 +14,7 @@ from typing import Final
 import pyarrow as pa
 
 from scorer.errors import DataError, from_os_error
-from scorer.stores.stamp import Stamp
+from scorer.stores.fingerprints import Stamp
 from scorer.tables.formats.format import Contents, Evidence, Format, ReadOptions, one_schema
 from scorer.tables.reader import Reader
 from scorer.tables.streams import Compression, Output

@@ -12,7 +12,7 @@ from typing import Final
 import pyarrow as pa
 
 from scorer.errors import DataError
-from scorer.stores.stamp import Stamp
+from scorer.stores.fingerprints import Stamp
 from scorer.tables.fields import Block
 from scorer.tables.formats.format import Contents, Evidence, Format, ReadOptions
 from scorer.tables.header import looks_like_data

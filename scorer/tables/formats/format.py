@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from scorer.config import FileFormat
 from scorer.errors import DataError, shown
-from scorer.stores.stamp import Stamp
+from scorer.stores.fingerprints import Stamp
 from scorer.tables.reader import Reader
 from scorer.tables.rejects import Rejects
 from scorer.tables.streams import Compression, Output

@@ -27,7 +27,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 import pyarrow as pa
 
 from scorer.errors import DataError, shown
-from scorer.stores.stamp import Stamp
+from scorer.stores.fingerprints import Stamp
 from scorer.tables.formats.format import Contents, Evidence, Format, ReadOptions
 from scorer.tables.reader import Reader, check_names, check_types, listed
 from scorer.tables.rejects import Malformed, Reject, Rejects, forget

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from scorer.errors import DataError, StorageError, from_os_error, shown
-from scorer.stores.stamp import Stamp
+from scorer.stores.fingerprints import Stamp
 from scorer.tables.dictionaries import fitting_parts
 from scorer.tables.formats.format import Contents, Evidence, Format, ReadOptions, one_schema
 from scorer.tables.reader import Reader

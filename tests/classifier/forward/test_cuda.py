@@ -15,8 +15,8 @@ from scorer.classifier.forward.attention import PaddedShape, attend_first, query
 from scorer.classifier.forward.packed import PackedForward
 from tests.classifier.forward.oracle import oracle, probabilities
 from tests.classifier.forward.wide import family_of, logits_alone, random_tokens, wide_network
+from tests.engines.faults import FaultyForward, inject, share_of_rows
 from tests.models import sentences
-from tests.scoring.faults import FaultyForward, inject, share_of_rows
 
 pytestmark = [
     pytest.mark.gpu,

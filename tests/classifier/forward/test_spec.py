@@ -38,7 +38,7 @@ USE = """
 import sys
 from scorer.classifier.classifier import Classifier
 from scorer.classifier.directory import open_model
-from scorer.scoring.lineage import logit_fingerprint
+from scorer.scoring.preparation import logit_fingerprint
 
 for directory in sys.argv[1:]:
     classifier = Classifier(open_model(directory), precision="fp32")

@@ -16,7 +16,7 @@ from harness.workloads import texts_of
 from scorer.classifier.batches import plan
 from scorer.classifier.sequences import TokenSequences
 from scorer.classifier.tokenization import TextEncoder
-from scorer.scoring.summary import ScoreSummary
+from scorer.engines.summary import ScoreSummary
 
 
 class _Scorer:

@@ -1,4 +1,4 @@
-"""Which rows have a text, and the column that says so."""
+"""Which rows have a text."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from scorer.scoring import status
+from scorer.scoring.answers import Status
 from scorer.scoring.encode import row_status
-from scorer.scoring.status import Status
 
 
 def statuses(*columns, kind=None) -> list[str]:
@@ -48,17 +47,3 @@ def test_no_rows_and_many_chunks():
     assert row_status([pa.chunked_array([], pa.string())]).tolist() == []
     chunks = pa.chunked_array([["a"], [None, ""], [], ["b"]], pa.string())
     assert row_status([chunks]).tolist() == [Status.OK, Status.NULL, Status.EMPTY, Status.OK]
-
-
-def test_the_column_and_the_counts():
-    codes = np.array([0, 3, 0, 5, 1], np.int8)
-    column = status.to_arrow(codes)
-    assert column.type == status.ARROW_TYPE
-    assert column.to_pylist() == ["ok", "empty", "ok", "oom", "truncated"]
-    assert column.dictionary.to_pylist() == list(status.NAMES)
-    assert status.count(codes) == {"ok": 2, "truncated": 1, "empty": 1, "oom": 1}
-    assert status.is_scored(codes).tolist() == [True, False, True, False, True]
-    assert status.is_scored(np.array([Status.ABSTAIN], np.int8)).tolist() == [True]
-    assert {"ok", "truncated", "abstain"} == set(status.SCORED_NAMES)
-    assert [Status(code).name.lower() for code in range(6)] == ["ok", "truncated", "null", "empty", "nonfinite", "oom"]
-    assert status.count(np.zeros(0, np.int8)) == {}

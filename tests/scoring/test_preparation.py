@@ -14,7 +14,7 @@ from scorer.classifier.execution import Execution
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.long_text import LongText
 from scorer.config import ScoreConfig
-from scorer.scoring.lineage import describe_job, logit_fingerprint
+from scorer.scoring.preparation import describe_job, logit_fingerprint
 from tests.config.seconds import FIRSTS, cases, names
 
 ENGINE = Execution(

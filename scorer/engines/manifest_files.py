@@ -1,4 +1,4 @@
-"""The record that a score job leaves of itself: `--report` and `--textfile`, written however the job ends.
+"""The files that hold the manifest of a score job: `--report` and `--textfile`, written however the job ends.
 
 Where and when they are written is decided here; `runs.manifest` makes what stands in them.
 """
@@ -18,7 +18,7 @@ from scorer.stores.location import Location
 
 
 @contextmanager
-def recorded(config: ScoreConfig, console: Console, *, arguments: Sequence[str]) -> Iterator[Manifest]:
+def kept_manifest(config: ScoreConfig, console: Console, *, arguments: Sequence[str]) -> Iterator[Manifest]:
     """A manifest for the job in the `with` block, written when the block ends, with the error that ended it if one did.
 
     A ScorerError when it can't be written after a job that succeeded; after one that failed, a warning.

@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
+from scorer.engines.summary import Tally
 from scorer.errors import ScorerError
-from scorer.scoring.summary import Tally
 
 
 def test_rows_without_a_score_are_flagged():

@@ -19,8 +19,8 @@ import scorer
 from scorer.classifier.classifier import Classifier
 from scorer.classifier.directory import open_model
 from scorer.errors import ModelError, StorageError
+from tests.engines.faults import FaultyForward, inject, share_of_rows
 from tests.models import make_model, sentences
-from tests.scoring.faults import FaultyForward, inject, share_of_rows
 from tests.scoring.files import write
 
 OPTIONS = {"precision": "fp32", "window_rows": 300, "batch_tokens": 512, "probabilities": True}

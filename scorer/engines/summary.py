@@ -11,8 +11,8 @@ from scorer.classifier.profile import Profile
 from scorer.errors import ScorerError
 from scorer.records.lineage import Counts, DriftRecord, Lineage
 from scorer.runs.memory import peak_memory_mib
+from scorer.scoring.answers import SCORED_NAMES
 from scorer.scoring.drift import Drift, WindowStats, compare
-from scorer.scoring.status import SCORED_NAMES
 from scorer.tables.listing import Unread
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from pathlib import Path
 from scorer.classifier.directory import ModelDirectory
 from scorer.classifier.execution import Execution, Machine
 from scorer.config import FrameConfig
-from scorer.stores.known_hashes import is_ours, user_cache
+from scorer.stores.fingerprints import is_ours, user_cache
 from scorer.version import __version__
 
 # What the libraries are told by the environment: which devices they see, which instructions and threads they use.
