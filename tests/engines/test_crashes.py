@@ -168,7 +168,8 @@ def test_a_folder_that_is_deleted_and_taken_by_another_run(tmp_path, launcher, j
 def test_of_six_starts_exactly_one_runs(tmp_path, launcher, jobs):
     scene = Scene(tmp_path / "folder", jobs(".csv", rows=1_500, window_rows=25))
     figures = Figures("6 starts at once")
-    start_together(launcher, scene, 6, figures)
+    # How soon is measured where nothing else runs: tests/torture.
+    start_together(launcher, scene, 6, figures, within_seconds=30)
     figures.check(1)
 
 
