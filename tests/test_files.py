@@ -1,4 +1,4 @@
-"""Who opens files: in the rooms of jobs nobody does, but for what is listed here with its reason.
+"""Who opens files, and who knows paths: in the rooms of jobs nobody does, but for the paths listed here with their reason.
 
 Rows come from `tables`, what is written goes through `stores`: so another store than this machine's folders has two
 rooms to come into.
@@ -12,15 +12,11 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "scorer"
-ROOMS = ("scoring", "engines", "training")
+ROOMS = ("scoring", "engines", "training", "checking", "evaluation")
+# Where inputs and outputs are locations and plain text, and what libraries need by its name is a folder of `stores`.
+WITHOUT_PATHS = ("training", "checking", "evaluation")
 OPENING = {"open", "fdopen", "read_text", "read_bytes", "write_text", "write_bytes", "NamedTemporaryFile"}
-# Neither input nor output, or what a library opens by its path.
-REASONS = {
-    "training/fit_output.py": "a finished directory is brought to the disk before it gets its name",
-    "training/model_directory.py": "a model directory, which transformers writes by its path",
-    "training/seeds.py": "weights and their log in the fit's workspace, which safetensors writes by its path",
-    "training/resume.py": "checkpoints, which transformers writes by their path",
-}
+PATHS = {"training/fit_job.py": "what the Python function `fit` gives back says as a path where the model is"}
 
 
 def opened(path: Path) -> list[str]:
@@ -35,10 +31,38 @@ def opened(path: Path) -> list[str]:
     return [name for name in names if name in OPENING]
 
 
+def paths_in(path: Path) -> list[str]:
+    """The names in the file `path` that mean a path of this machine, and the modules that know them."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Import(names=names):
+                found += [alias.name for alias in names]
+            case ast.ImportFrom(module=str(module), names=names):
+                found += [module, *(f"{module}.{alias.name}" for alias in names)]
+            case ast.Name(id=name) | ast.Attribute(attr=name):
+                found.append(name)
+    return [name for name in found if name in {"pathlib", "os", "os.path", "shutil", "tempfile", "glob", "Path"}]
+
+
+@pytest.mark.parametrize("room", WITHOUT_PATHS)
+def test_no_path_is_known_where_places_are_locations(room):
+    found = {f"{room}/{path.name}" for path in (PACKAGE / room).rglob("*.py") if paths_in(path)}
+    assert found == {name for name in PATHS if name.startswith(f"{room}/")}, "use scorer.stores"
+
+
+def test_paths_are_seen(tmp_path):
+    for line in ("import pathlib", "from pathlib import PurePath", "a: Path", "import os.path", "from os import open"):
+        (tmp_path / "one.py").write_text(line)
+        assert paths_in(tmp_path / "one.py"), line
+    (tmp_path / "one.py").write_text("from scorer.stores.location import Location; a.path; Folder.of(a.said)")
+    assert not paths_in(tmp_path / "one.py")
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_no_file_is_opened_where_jobs_are_made(room):
     found = {f"{room}/{path.name}" for path in (PACKAGE / room).rglob("*.py") if opened(path)}
-    assert found == {name for name in REASONS if name.startswith(f"{room}/")}, "open it through tables or stores"
+    assert not found, "open it through tables or stores"
 
 
 def test_opening_is_seen(tmp_path):

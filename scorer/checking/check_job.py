@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from scorer.checking.findings import Finding, by_severity, counts
@@ -23,6 +22,7 @@ from scorer.examples.label_form import LabelOptions
 from scorer.examples.targets import too_many_labels
 from scorer.runs.console import Console
 from scorer.runs.signals import StopSignals
+from scorer.stores.location import name_of
 from scorer.tables.header import given_names
 
 
@@ -156,7 +156,7 @@ def _check_valid(scan: Scan, train: Scan, vocabulary: Vocabulary, config: CheckC
     """The validation file needs no enough of anything; but it must not hold what the training file holds."""
     tokens = check_tokens(scan.sample, vocabulary, max_length=config.max_length)
     judge = Judge(scan.file, scan.rows)
-    name = Path(train.file).name
+    name = name_of(train.file)
     findings = [
         *_file_findings(judge, scan, skip=config.skip_unlabelled),
         *judge.overlap(*find_overlap(scan.keys, train.keys), name),

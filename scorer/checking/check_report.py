@@ -6,7 +6,6 @@ Of a file's texts neither shows any, for both are passed on; of its labels they 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from scorer.checking.check_job import CheckResult, FileCheck
 from scorer.checking.findings import Finding
@@ -16,6 +15,7 @@ from scorer.reports.distributions import label_bars
 from scorer.reports.page import Html, beside, figure, page, paragraph, section, tiles
 from scorer.reports.scale import Axis
 from scorer.reports.sections import Remark, remark_list
+from scorer.stores.location import name_of
 
 _NAME_WIDTH = 11
 _MOST_LABELS = 8
@@ -96,7 +96,7 @@ def check_page(result: CheckResult) -> Html:
     for check, name in ((result.data, ""), (result.valid, "validation ")):
         if check is not None:
             parts += [_label_section(check, name), _length_section(check, name)]
-    return page(f"Check of {Path(data.file).name}", parts, lead=lead)
+    return page(f"Check of {name_of(data.file)}", parts, lead=lead)
 
 
 def _headline(result: CheckResult) -> Html:
@@ -122,7 +122,7 @@ def _findings(result: CheckResult) -> Html:
 
 
 def _described(finding: Finding, *, several: bool) -> str:
-    where = f"{Path(finding.file).name}: " if several else ""
+    where = f"{name_of(finding.file)}: " if several else ""
     return f"{where}{finding.what}{finding.numbered}"
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from scorer.classifier.labels import LabelSet, Targets
 from scorer.classifier.vocabulary import Vocabulary
 from scorer.examples.reading import Examples
 from scorer.examples.targets import label_counts
+from scorer.stores.location import name_of
 
 # Enough to tell a language by; the sample of long texts is smaller still.
 _LANGUAGE_ROWS = 2_000
@@ -58,7 +58,7 @@ class SidesCheck:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON types only; of files their names alone, for a model travels."""
-        findings = [finding.as_dict() | {"file": Path(finding.file).name} for finding in self.findings]
+        findings = [finding.as_dict() | {"file": name_of(finding.file)} for finding in self.findings]
         return {"label_rows": list(self.label_rows), "findings": findings}
 
 
@@ -73,7 +73,7 @@ def check_sides(train: Side, valid: Side | None, labels: LabelSet) -> SidesCheck
     ]
     if valid is not None:
         others = valid.keys()
-        found += Judge(valid.file, len(others)).overlap(*find_overlap(others, keys), Path(train.file).name)
+        found += Judge(valid.file, len(others)).overlap(*find_overlap(others, keys), name_of(train.file))
     without_rows = [dataclasses.replace(finding, rows=()) for finding in found]
     return SidesCheck(tuple(rows.tolist()), tuple(by_severity(without_rows)))
 

@@ -17,6 +17,7 @@ from scorer.records.job import JobSpec, ModelRecord
 from scorer.records.lineage import Lineage
 from scorer.runs.console import Console
 from scorer.runs.signals import StopSignals
+from scorer.stores.location import Location
 from scorer.tables.listing import Unread
 from scorer.version import __version__
 
@@ -156,6 +157,6 @@ def _write(prepared: PreparedEvaluation, predicted: Predicted, findings: Evaluat
     )
     lineage = Lineage(job=job, input=prepared.examples.fingerprint)
     if config.rows is not None:
-        write_rows(config.rows, ranked_rows(findings, prepared.examples), lineage=lineage)
+        write_rows(Location.of_output(config.rows), ranked_rows(findings, prepared.examples), lineage=lineage)
     if config.report is not None:
         write_whole(config.report, evaluate_page(prepared, predicted, findings).html())

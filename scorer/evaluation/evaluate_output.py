@@ -6,7 +6,6 @@ The lines hold no text of any row; the ranked rows and the page do.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,7 @@ from scorer.records.lineage import Lineage
 from scorer.reports.distributions import TextLengths
 from scorer.reports.evaluate_page import EvaluatePage
 from scorer.reports.sections import Remark, ShownRow
+from scorer.stores.location import Location, name_of
 from scorer.tables.formats.registry import format_of
 from scorer.tables.lineage import lineage_metadata
 from scorer.tables.sink import table_file
@@ -117,11 +117,11 @@ def ranked_rows(findings: EvaluationFindings, examples: Examples) -> pa.Table:
     )
 
 
-def write_rows(target: Path, table: pa.Table, *, lineage: Lineage) -> None:
+def write_rows(target: Location, table: pa.Table, *, lineage: Lineage) -> None:
     """Write `table` as `target`, in the format of its ending; the file appears whole or not at all."""
-    format = format_of(target)
+    format = format_of(target.said)
     assert format is not None, "preparation refuses other endings; this is a bug"
-    with table_file(target, format=format, schema=table.schema, metadata=lineage_metadata(lineage)) as sink:
+    with table_file(target.path, format=format, schema=table.schema, metadata=lineage_metadata(lineage)) as sink:
         for start in range(0, table.num_rows, WINDOW_ROWS):
             sink.write(table.slice(start, WINDOW_ROWS))
 
@@ -136,7 +136,7 @@ def evaluate_page(prepared: PreparedEvaluation, predicted: Predicted, findings: 
         own = findings.decision.multi or findings.decision.abstain_below is not None
         how = f"by {config.folds} models that had not seen them" + (", under the model's own thresholds" if own else "")
     return EvaluatePage(
-        title=f"{prepared.directory.path.resolve().name} on {Path(config.data).name}",
+        title=f"{prepared.directory.path.resolve().name} on {name_of(config.data)}",
         lead=f"{len(judged):,} labelled rows, {how}.",
         metrics=findings.metrics,
         raw=findings.raw,

@@ -6,9 +6,7 @@ That takes K fits (cross-validation), with the training configuration that the m
 from __future__ import annotations
 
 import io
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +21,8 @@ from scorer.evaluation.evaluate_preparation import PreparedEvaluation
 from scorer.evaluation.predictions import Predicted, Predictions, predict
 from scorer.examples.split import rarest_labels, stratified_folds, stratified_split
 from scorer.runs.console import Console
+from scorer.stores.folder import temporary_folder
+from scorer.stores.location import Location
 from scorer.training.data import TrainingData
 from scorer.training.fitting import fit_and_write
 
@@ -95,10 +95,10 @@ def _predict_fold(
     data = TrainingData(examples.take(kept), targets[kept], examples.take(held_out), targets[held_out], prepared.labels)
     # What a fold's fit has to say is about files that nobody will see.
     unheard = Console(quiet=True, stream=io.StringIO())
-    with tempfile.TemporaryDirectory(prefix="scorer-fold-") as folder:
-        output = Path(folder) / "model"
+    with temporary_folder("scorer-fold-") as folder:
+        output = Location.of_output(folder.at("model"))
         fit_and_write(config, data, output, unheard, latest=False)
-        return predict(prepared.config, open_model(str(output)), examples.take(inside), unheard)
+        return predict(prepared.config, open_model(output.said), examples.take(inside), unheard)
 
 
 def _joined(parts: list[tuple[NDArray[np.int64], Predicted]], metadata: ModelMetadata) -> Predicted:

@@ -10,7 +10,7 @@ import re
 import stat
 import sys
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO, Final, Literal
 
 from scorer.errors import InputMissing, OutputRefused
@@ -85,6 +85,11 @@ class Location:
         """The bytes of a stream's location."""
         assert self.is_stream, f"{self.said} is no stream; this is a bug"
         return {"stdin": sys.stdin, "stdout": sys.stdout, "stderr": sys.stderr}[self.scheme].buffer
+
+
+def name_of(said: str | PurePath) -> str:
+    """The last part of what a person named, without the folders before it."""
+    return PurePath(said).name
 
 
 def open_descriptor(path: Path) -> tuple[int, int] | None:

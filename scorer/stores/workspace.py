@@ -18,6 +18,7 @@ from typing import Any
 
 from scorer.config import UNFINISHED
 from scorer.errors import Busy, OutputRefused, from_os_error
+from scorer.stores.folder import Folder
 
 # A holder writes its number a moment after it has the lock.
 _NAMING_SECONDS = 0.5
@@ -31,9 +32,21 @@ class Workspace:
     The lock is the kernel's (flock): it is gone when the process is gone, however it died.
     """
 
-    def __init__(self, target: Path) -> None:
-        self.path = target.with_name(target.name + UNFINISHED)
+    def __init__(self, target: Path, *, make_parents: bool = False) -> None:
+        self.path = self.path_of(target)
+        if make_parents:
+            target.parent.mkdir(parents=True, exist_ok=True)
         self._lock: FileLease | None = self._acquire()
+
+    @staticmethod
+    def path_of(target: Path) -> Path:
+        """The folder that is the workspace of whoever writes `target`."""
+        return target.with_name(target.name + UNFINISHED)
+
+    @property
+    def folder(self) -> Folder:
+        """What a library opens by its name."""
+        return Folder(self.path)
 
     def recall(self) -> dict[str, Any] | None:
         """The job that left this workspace unfinished, or None."""
@@ -58,10 +71,10 @@ class Workspace:
             raise from_os_error(error) from error
 
     def clear(self) -> None:
-        """Delete what another job left here."""
+        """Delete what another job left here, all but the lock."""
         for path in self.path.iterdir():
             if path.name != _LOCK:
-                path.unlink()
+                _delete(path)
 
     def remove(self) -> None:
         """Delete the workspace with everything in it and let go of it. Does nothing when it is not held any more.
@@ -91,10 +104,7 @@ class Workspace:
     def _empty(self) -> None:
         inside = sorted(self.path.iterdir(), key=lambda path: (path.name == _LOCK, path.name == _JOB))
         for path in inside:
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+            _delete(path)
         with contextlib.suppress(OSError):  # whoever takes the lock anew by now works in this folder
             self.path.rmdir()
 
@@ -128,6 +138,27 @@ class Workspace:
             with contextlib.suppress(OSError):
                 self.path.rmdir()  # which only deletes an empty folder
             raise from_os_error(error) from error
+
+
+def newest_left(folder: Path, job: dict[str, Any]) -> Path | None:
+    """The target of the newest workspace in `folder` that the same `job` left, or None."""
+    found = []
+    for path in folder.glob("*" + UNFINISHED):
+        try:
+            left = json.loads((path / _JOB).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if left == job:
+            found.append(path)
+    newest = max(found, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
+    return None if newest is None else newest.with_name(newest.name.removesuffix(UNFINISHED))
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 class FileLease:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import torch
 from transformers import TrainingArguments
@@ -11,6 +10,7 @@ from transformers import TrainingArguments
 from scorer.classifier.device import ChosenDevice, choose_device, choose_precision, has_bf16
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, UsageError
+from scorer.stores.folder import Folder
 
 # What the Trainer calls the metrics that --best-metric names. Its own "loss" is a mean over batches, ours over rows.
 BEST_METRICS = {"macro_f1": "macro_f1", "accuracy": "accuracy", "loss": "nll"}
@@ -28,13 +28,13 @@ class OneDevice(TrainingArguments):
 
 
 def training_arguments(
-    config: FitConfig, *, checkpoints: Path, device: torch.device, precision: str, evaluation_rows: int | None = None
+    config: FitConfig, *, checkpoints: Folder, device: torch.device, precision: str, evaluation_rows: int | None = None
 ) -> TrainingArguments:
     """TrainingArguments for `config`, silent, writing checkpoints to `checkpoints`, on one `device`; so many
     `evaluation_rows` at once replace those of `config`."""
     strategy = "epoch" if config.eval_steps is None else "steps"
     return OneDevice(
-        output_dir=str(checkpoints),
+        output_dir=checkpoints.resolved,
         per_device_train_batch_size=config.batch_size,
         per_device_eval_batch_size=evaluation_rows or config.eval_batch_size,
         gradient_accumulation_steps=config.gradient_accumulation,

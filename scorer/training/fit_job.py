@@ -7,6 +7,7 @@ mistake on the command line is answered at once; hence the imports inside functi
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,14 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scorer.classifier.long_text import LongText
-from scorer.config import FitConfig
-from scorer.errors import UsageError
+from scorer.classifier.metadata import METADATA_FILE
+from scorer.config import LATEST_MODEL, FitConfig
+from scorer.errors import OutputRefused, UsageError
 from scorer.examples.label_form import LabelOptions
 from scorer.metrics.classification import describe
 from scorer.runs.console import Console
-from scorer.stores.checks import Inputs
+from scorer.stores.checks import Inputs, check_folder
+from scorer.stores.folder import Folder
+from scorer.stores.location import Location, name_of
+from scorer.stores.workspace import Workspace
 from scorer.training.data import TrainingData, load_data
-from scorer.training.fit_output import check_output, default_output
 
 if TYPE_CHECKING:
     from scorer.training.fitting import Fitted
@@ -68,10 +72,13 @@ def fit(config: FitConfig, console: Console) -> FitSummary:
     Interrupted (a checkpoint is kept; `resume` goes on from it).
     """
     started = time.monotonic()
-    _check_values(config)
-    output = config.output or default_output(config.train, now=datetime.now())
+    _refuse_values(config)
+    if config.output is not None:
+        output = Location.of_output(config.output)
+    else:
+        output = default_output(str(config.train), now=datetime.now())
     inputs = Inputs([config.train, config.valid], models=[config.base_model])
-    check_output(output, inputs, force=config.force)
+    refuse_output(output, inputs, force=config.force)
     data = load_data(config, console)
     LongText.of(config).refuse_pair(data.train.columns.texts)
     from scorer.training.fitting import fit_and_write
@@ -82,7 +89,33 @@ def fit(config: FitConfig, console: Console) -> FitSummary:
     return summary
 
 
-def _check_values(config: FitConfig) -> None:
+def default_output(train: str, *, now: datetime) -> Location:
+    """models/NAME-YYYYmmdd-HHMMSS, relative to the working directory; with a number when that stands there already."""
+    stem = name_of(train).split(".")[0] or "model"
+    names = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+    places = (Folder.of(LATEST_MODEL).beside(f"{stem}-{now:%Y%m%d-%H%M%S}{name}") for name in names)
+    free = (place for place in places if not place.exists and not Folder(Workspace.path_of(place.path)).exists)
+    return Location.of_output(next(free).path)
+
+
+def refuse_output(output: Location, inputs: Inputs, *, force: bool) -> None:
+    """OutputRefused when something stands at `output`, unless `force` may replace it: a model or an empty folder.
+    UsageError when it is a stream or one of the `inputs`, holds one or lies in the base model."""
+    place, latest = Folder.of(output.said), Folder.of(LATEST_MODEL)
+    check_folder(place.path, inputs, replaced=True)
+    if latest.exists and not latest.is_link:
+        raise OutputRefused(f"{latest}: not a symbolic link, so it cannot be moved to the new model; rename it")
+    if place.is_link:
+        raise OutputRefused(f"{place}: a symbolic link; name the directory itself")
+    if not place.exists:
+        return
+    if not force:
+        raise OutputRefused(f"{place}: exists already; choose another directory or replace it with --force")
+    if not place.is_folder or (place.names() and not place.has(METADATA_FILE)):
+        raise OutputRefused(f"{place}: no model that scorer wrote, so --force does not replace it; remove it yourself")
+
+
+def _refuse_values(config: FitConfig) -> None:
     """What a field's minimum and its choices cannot say."""
     if not 0.0 < config.held_out < 1.0:
         raise UsageError(f"--valid-fraction {config.held_out}: a share between 0 and 1, without the ends")
@@ -108,8 +141,8 @@ def _check_values(config: FitConfig) -> None:
 
 def _summary(fitted: Fitted, data: TrainingData, *, seconds: float) -> FitSummary:
     return FitSummary(
-        model=fitted.output,
-        report=fitted.output / "report.html",
+        model=fitted.output.path,
+        report=fitted.output.path / "report.html",
         device=fitted.device,
         precision=fitted.precision,
         unread_files=data.train.unread.as_dict(),

@@ -6,11 +6,9 @@ Everything here needs torch; the data comes read, checked and split.
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +23,7 @@ from scorer.classifier.loading import quietly
 from scorer.classifier.long_text import LongText
 from scorer.classifier.tokenization import TextEncoder
 from scorer.classifier.vocabulary import lacking_tokens
-from scorer.config import FitConfig
+from scorer.config import LATEST_MODEL, FitConfig
 from scorer.errors import ConfigError, DeviceError, from_os_error
 from scorer.metrics.classification import Metrics, measure
 from scorer.metrics.judged_rows import judge
@@ -33,17 +31,27 @@ from scorer.runs.console import Console
 from scorer.runs.memory import peak_memory_mib
 from scorer.runs.signals import StopSignals
 from scorer.stores.checks import check_free_space
+from scorer.stores.folder import Folder
+from scorer.stores.location import Location
 from scorer.stores.workspace import Workspace
 from scorer.training.arguments import device_and_precision, total_steps, training_arguments
 from scorer.training.data import TrainingData, truncation_warnings, with_language
 from scorer.training.dataset import TokenRows, evaluation_rows, tokenize
 from scorer.training.decision import decide
-from scorer.training.fit_output import point_latest, publish
 from scorer.training.lora import merge
 from scorer.training.losses import choose_loss
 from scorer.training.model_directory import write_model_directory
 from scorer.training.pretrained import BaseModel, load_base_model, start_from_frequencies
-from scorer.training.resume import describe, has_ended, last_checkpoint, open_workspace, resumable, state_of
+from scorer.training.resume import (
+    STATE,
+    WEIGHTS,
+    describe,
+    has_ended,
+    last_checkpoint,
+    open_workspace,
+    resumable,
+    state_of,
+)
 from scorer.training.seeds import SeedLog, SeedResult, summarize
 from scorer.training.trainer import Diverged, FitTrainer, Narrator, make_trainer
 from scorer.training.verdict import Verdict, profile_of
@@ -58,7 +66,7 @@ class Fitted:
     """The outcome; `peak_memory` in bytes, `raw` the metrics before calibration, `findings` what is wrong with the
     data, `new_tokens` how many tokens were added to the vocabulary."""
 
-    output: Path
+    output: Location
     device: str
     precision: str
     epochs: float
@@ -88,7 +96,7 @@ class Fitting:
     console: Console
     signals: StopSignals
 
-    def fit(self, base: BaseModel, config: FitConfig, checkpoints: Path) -> FitTrainer:
+    def fit(self, base: BaseModel, config: FitConfig, checkpoints: Folder) -> FitTrainer:
         """Train `base`, which is changed, as `config` says; a trainer whose model is that of the best checkpoint."""
         start_from_frequencies(base.model, self.data.train_targets)
         checkpoint = last_checkpoint(checkpoints) if config.resume else None
@@ -101,7 +109,7 @@ class Fitting:
         merge(base.model)
         return trainer
 
-    def fit_seeds(self, folder: Path) -> tuple[BaseModel, FitTrainer, list[dict[str, Any]]]:
+    def fit_seeds(self, folder: Folder) -> tuple[BaseModel, FitTrainer, list[dict[str, Any]]]:
         """Fit with each seed, keeping what is finished in `folder`: the best model with its trainer, and what each
         seed came to."""
         config, log = self.config, SeedLog(folder, self.config)
@@ -150,13 +158,13 @@ class Fitting:
         return load_base_model(config, self.data.labels).with_tokens(self.new_tokens, seed=config.seed)
 
     def _trainer(
-        self, base: BaseModel, config: FitConfig, checkpoints: Path, narrator: Narrator | None = None
+        self, base: BaseModel, config: FitConfig, checkpoints: Folder, narrator: Narrator | None = None
     ) -> FitTrainer:
         return make_trainer(
             base,
             training_arguments(
                 config,
-                checkpoints=checkpoints.resolve(),
+                checkpoints=checkpoints,
                 device=self.device,
                 precision=self.precision,
                 evaluation_rows=evaluation_rows(base, self.valid, config.eval_batch_size),
@@ -179,7 +187,7 @@ class Fitting:
         raw, calibrated = (measure(logits, targets, labels=labels, decision=way) for way in ways)
         return decision, raw, calibrated
 
-    def _introduction(self, base: BaseModel, checkpoint: Path | None) -> str:
+    def _introduction(self, base: BaseModel, checkpoint: Folder | None) -> str:
         train, valid, columns = len(self.data.train), len(self.data.valid), self.data.train.columns
         windows = f" in {len(self.train)} windows" if self.config.long_text == "window" else ""
         device = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
@@ -191,7 +199,7 @@ class Fitting:
 
 
 def fit_and_write(
-    config: FitConfig, data: TrainingData, output: Path, console: Console, *, latest: bool = True
+    config: FitConfig, data: TrainingData, output: Location, console: Console, *, latest: bool = True
 ) -> Fitted:
     """Train on `data` and publish the model as `output`, or as the output of the interrupted fit that is resumed.
 
@@ -206,24 +214,23 @@ def fit_and_write(
         try:
             data = with_language(data, base.vocabulary(), config, console)
             base = _extended(base, data, config, console)
-            check_free_space(output, _COPIES_ON_DISK * 4 * base.model.num_parameters())
+            check_free_space(output.path, _COPIES_ON_DISK * 4 * base.model.num_parameters())
             train, valid = _rows(base, data, config, console)
             fitting = Fitting(config, data, train, valid, base.new_tokens, device, precision, console, signals)
             seeds: list[dict[str, Any]] = []
             if config.seeds == 1:
-                trainer = fitting.fit(base, config, workspace.path)
+                trainer = fitting.fit(base, config, workspace.folder)
             else:
                 # Each seed loads the model anew, and memory need not hold this one beside it.
                 del base
-                base, trainer, seeds = fitting.fit_seeds(workspace.path)
+                base, trainer, seeds = fitting.fit_seeds(workspace.folder)
             verdict = fitting.judge(base, trainer, seeds)
-            built = workspace.path / "model"
+            built, place = workspace.folder.folder("model"), Folder(output.path)
             with _storage_errors():
-                shutil.rmtree(built, ignore_errors=True)
                 write_model_directory(built, base=base, config=config, data=data, verdict=verdict, precision=precision)
-                publish(built, output)
+                built.publish(place)
                 if latest:
-                    point_latest(output)
+                    Folder.of(LATEST_MODEL).point_to(place)
         except ConfigError:
             # It would fail again in the same way.
             workspace.remove()
@@ -291,7 +298,7 @@ def _storage_errors() -> Iterator[None]:
         raise from_os_error(error) from error
 
 
-def _run(trainer: FitTrainer, checkpoint: Path | None) -> None:
+def _run(trainer: FitTrainer, checkpoint: Folder | None) -> None:
     try:
         with _storage_errors():
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -301,14 +308,14 @@ def _run(trainer: FitTrainer, checkpoint: Path | None) -> None:
         ) from error
 
 
-def _restore_ended(trainer: FitTrainer, checkpoint: Path | None, patience: int | None) -> bool:
+def _restore_ended(trainer: FitTrainer, checkpoint: Folder | None, patience: int | None) -> bool:
     """Take over the best weights of a training that had ended when it was interrupted; False if it had not."""
     state = state_of(checkpoint) if checkpoint else None
     if checkpoint is None or state is None or not has_ended(state, patience):
         return False
-    trainer.state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
-    best = checkpoint.with_name(f"checkpoint-{trainer.state.best_global_step}")
-    trainer.network.load_state_dict(load_file(best / "model.safetensors"), strict=False)
+    trainer.state = TrainerState.load_from_json(checkpoint.at(STATE))
+    best = checkpoint.beside(f"checkpoint-{trainer.state.best_global_step}")
+    trainer.network.load_state_dict(load_file(best.at(WEIGHTS)), strict=False)
     return True
 
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
-import shutil
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +25,8 @@ from scorer.metrics.judged_rows import Judged, slices
 from scorer.metrics.reliability import coverage_table, label_threshold_table
 from scorer.reports.fit_page import Report, SeedFigures
 from scorer.reports.sections import Remark, ShownRow
+from scorer.stores.folder import Folder
+from scorer.stores.location import name_of
 from scorer.training.data import TrainingData
 from scorer.training.model_card import model_card
 from scorer.training.pretrained import BaseModel
@@ -37,25 +37,25 @@ _HARDEST = 20
 
 
 def write_model_directory(
-    directory: Path, *, base: BaseModel, config: FitConfig, data: TrainingData, verdict: Verdict, precision: str
+    directory: Folder, *, base: BaseModel, config: FitConfig, data: TrainingData, verdict: Verdict, precision: str
 ) -> None:
-    """Write everything into the new `directory`, `scorer.json` last."""
-    directory.mkdir()
-    base.model.save_pretrained(directory)
+    """Write everything into `directory`, which is made anew, `scorer.json` last."""
+    directory.make_anew()
+    base.model.save_pretrained(directory.path)
     # Whatever calls of the tokenizer set before would be saved with it and surprise its next reader.
     base.tokenizer.backend_tokenizer.no_truncation()
     base.tokenizer.backend_tokenizer.no_padding()
-    base.tokenizer.save_pretrained(directory)
-    for weights in directory.glob("*.safetensors"):
+    base.tokenizer.save_pretrained(directory.path)
+    for weights in directory.names():
         # safetensors makes its files readable by their owner alone; a model is as public as its configuration.
-        shutil.copymode(directory / "config.json", weights)
+        if weights.endswith(".safetensors"):
+            directory.copy_mode(weights, of="config.json")
     metadata = _metadata(base, config, data, verdict, precision)
     metrics = json.dumps(verdict.as_dict(), indent=2, ensure_ascii=False, allow_nan=False)
-    (directory / "metrics.json").write_text(metrics + "\n", encoding="utf-8")
-    (directory / "report.html").write_text(fit_report(metadata, data, verdict).html(), encoding="utf-8")
-    card = model_card(metadata, from_hub=not Path(base.name).exists())
-    (directory / "README.md").write_text(card, encoding="utf-8")
-    metadata.write(directory)
+    directory.write("metrics.json", metrics + "\n")
+    directory.write("report.html", fit_report(metadata, data, verdict).html())
+    directory.write("README.md", model_card(metadata, from_hub=not Folder.of(base.name).exists))
+    metadata.write(directory.path)
 
 
 def versions() -> dict[str, str]:
@@ -128,7 +128,7 @@ def fit_report(metadata: ModelMetadata, data: TrainingData, verdict: Verdict) ->
         slices=slices("characters", characters, judged),
         hardest=hardest_rows(judged, data),
         remarks=[
-            Remark(found.severity, f"{Path(found.file).name}: {found.what}", found.advice)
+            Remark(found.severity, f"{name_of(found.file)}: {found.what}", found.advice)
             for found in data.check.findings
         ],
         configuration={

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 from scorer.classifier.base_model import resolve_base_model, unavailable
 from scorer.classifier.batches import Shapes
-from scorer.classifier.directory import open_model
+from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.classifier.feeding import Feed, settle_attention, why_no_pairs, why_no_texts
 from scorer.classifier.independence import TESTED
 from scorer.classifier.labels import LabelSet, Targets
@@ -29,6 +28,7 @@ from scorer.classifier.tokenization import TextEncoder, without_dropout
 from scorer.classifier.vocabulary import Vocabulary, extend
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, ModelError
+from scorer.stores.folder import Folder
 from scorer.training.lora import adapt
 from scorer.training.optimizer import freeze
 
@@ -106,10 +106,10 @@ def load_base_model(config: FitConfig, labels: LabelSet) -> BaseModel:
     UsageError when it has fewer layers than are to be frozen.
     """
     location, name = resolve_base_model(config.base_model)
-    path = _open(location, name)
-    tokenizer = _load_tokenizer(path, name)
-    model = _load_weights(path, name, labels, seed=config.seed)
-    _check_tokenizer(model, tokenizer, name)
+    directory = _find(location, name)
+    tokenizer = _load_tokenizer(directory, name)
+    model = _load_weights(directory, name, labels, seed=config.seed)
+    _refuse_tokenizer(model, tokenizer, name)
     limit = max_positions(model)
     if limit is not None and config.max_length > limit:
         raise ConfigError(f"--max-length {config.max_length}: {name} has {limit} positions; try --max-length {limit}")
@@ -129,18 +129,18 @@ def load_base_model(config: FitConfig, labels: LabelSet) -> BaseModel:
     return base
 
 
-def _open(location: str, name: str) -> Path:
+def _find(location: str, name: str) -> ModelDirectory:
     try:
-        return open_model(location).path
+        return open_model(location)
     except ModelError as error:
-        if Path(location).is_dir():
+        if Folder.of(location).is_folder:
             raise
         raise unavailable(name, error.__cause__ or error) from error
 
 
-def _load_tokenizer(path: Path, name: str) -> Any:
+def _load_tokenizer(directory: ModelDirectory, name: str) -> Any:
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(directory.path, trust_remote_code=False, local_files_only=True)
     except Exception as error:
         # transformers raises anything from KeyError to OSError on a damaged or foreign directory.
         raise ModelError(f"{name}: its tokenizer cannot be loaded ({type(error).__name__})") from error
@@ -155,12 +155,12 @@ def _load_tokenizer(path: Path, name: str) -> Any:
     return tokenizer
 
 
-def _load_weights(path: Path, name: str, labels: LabelSet, *, seed: int) -> PreTrainedModel:
+def _load_weights(directory: ModelDirectory, name: str, labels: LabelSet, *, seed: int) -> PreTrainedModel:
     # Before the head is drawn: the same seed must give the same weights from the first step on.
     set_seed(seed)
     try:
         model, report = AutoModelForSequenceClassification.from_pretrained(
-            path,
+            directory.path,
             num_labels=len(labels),
             id2label=dict(enumerate(labels.names)),
             label2id={label: index for index, label in enumerate(labels.names)},
@@ -177,7 +177,7 @@ def _load_weights(path: Path, name: str, labels: LabelSet, *, seed: int) -> PreT
         reason = (str(error).strip().splitlines() or [""])[0][:200]
         raise ModelError(f"{name}: cannot be loaded as an encoder ({type(error).__name__}: {reason})") from error
     assert isinstance(model, PreTrainedModel)
-    _check_encoder(model, report, name)
+    _refuse_encoder(model, report, name)
     encoder = {key: value for key, value in model.state_dict().items() if _of_encoder(key, model)}
     if all(_of_encoder(key, model) for key in report["missing_keys"]):
         # It has all of a head, as a classifier has; from here on it shall be what an encoder without one would be.
@@ -191,7 +191,7 @@ def _of_encoder(name: str, model: PreTrainedModel) -> bool:
     return name.startswith(f"{model.base_model_prefix}.")
 
 
-def _check_encoder(model: PreTrainedModel, report: dict[str, Any], name: str) -> None:
+def _refuse_encoder(model: PreTrainedModel, report: dict[str, Any], name: str) -> None:
     """Only the head and the pooler may be new; every weight of the encoder must be there, and finite."""
     encoder = model.base_model_prefix + "."
     absent = [key for key in report["missing_keys"] if key.startswith(encoder) and "pooler" not in key]
@@ -203,7 +203,7 @@ def _check_encoder(model: PreTrainedModel, report: dict[str, Any], name: str) ->
             raise ModelError(f"{name}: {key} holds non-finite weights; choose another base model")
 
 
-def _check_tokenizer(model: PreTrainedModel, tokenizer: Any, name: str) -> None:
+def _refuse_tokenizer(model: PreTrainedModel, tokenizer: Any, name: str) -> None:
     highest = max(tokenizer.get_vocab().values())
     rows = model.get_input_embeddings().num_embeddings
     if highest >= rows:

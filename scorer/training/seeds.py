@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
@@ -21,6 +18,7 @@ from transformers import PreTrainedModel, TrainerState
 
 from scorer.config import FitConfig
 from scorer.errors import ModelError
+from scorer.stores.folder import Folder
 from scorer.training.arguments import BEST_METRICS
 
 LOG = "seeds.json"
@@ -39,19 +37,19 @@ class SeedResult:
 class SeedLog:
     """The results so far, in the order of the seeds, in the workspace `folder`; ModelError when they are damaged."""
 
-    def __init__(self, folder: Path, config: FitConfig) -> None:
+    def __init__(self, folder: Folder, config: FitConfig) -> None:
         self._folder = folder
         self._config = config
-        self.results = _read(folder / LOG, required=BEST_METRICS[config.best_metric])
+        self.results = _read(folder, required=BEST_METRICS[config.best_metric])
 
     def missing(self) -> list[int]:
         """The seeds that are still to be fitted."""
         finished = {result.seed for result in self.results}
         return [seed for seed in seeds_of(self._config) if seed not in finished]
 
-    def checkpoints(self, seed: int) -> Path:
+    def checkpoints(self, seed: int) -> Folder:
         """Where the fit with `seed` keeps its checkpoints."""
-        return self._folder / f"seed-{seed}"
+        return self._folder.folder(f"seed-{seed}")
 
     @property
     def best(self) -> SeedResult:
@@ -67,44 +65,36 @@ class SeedLog:
         """
         self.results = (*self.results, result)
         if self.best == result:
-            beside = self._folder / "weights.new"
-            save_model(model, str(beside))
-            _replace(beside, self._weights(result.seed))
-            state.save_to_json(str(self._state(result.seed)))
-        beside = self._folder / (LOG + ".new")
-        beside.write_text(json.dumps([dataclasses.asdict(found) for found in self.results]), encoding="utf-8")
-        _replace(beside, self._folder / LOG)
+            with self._folder.written(_weights(result.seed)) as path:
+                save_model(model, path)
+            with self._folder.written(_state(result.seed)) as path:
+                state.save_to_json(path)
+        self._folder.write(LOG, json.dumps([dataclasses.asdict(found) for found in self.results]))
         self._tidy()
 
     def leave_out(self, seed: int) -> None:
         """Delete the checkpoints of a fit that came to nothing; a fit that goes on from here tries it again."""
-        shutil.rmtree(self.checkpoints(seed), ignore_errors=True)
+        self.checkpoints(seed).discard()
 
     def restore_best(self, model: PreTrainedModel) -> TrainerState:
         """Load the best weights into `model`, which has no adapters; the state in which their fit ended."""
         seed = self.best.seed
         try:
-            load_model(model, str(self._weights(seed)))
-            state: TrainerState = TrainerState.load_from_json(str(self._state(seed)))
+            load_model(model, self._folder.at(_weights(seed)))
+            state: TrainerState = TrainerState.load_from_json(self._folder.at(_state(seed)))
         except (SafetensorError, OSError, ValueError, RuntimeError, TypeError) as error:
             raise ModelError(
-                f"{self._weights(seed)}: the best weights so far are damaged ({type(error).__name__}); "
+                f"{self._folder.at(_weights(seed))}: the best weights so far are damaged ({type(error).__name__}); "
                 "start anew with --force"
             ) from error
         return state
 
-    def _weights(self, seed: int) -> Path:
-        return self._folder / f"weights-{seed}.safetensors"
-
-    def _state(self, seed: int) -> Path:
-        return self._folder / f"state-{seed}.json"
-
     def _tidy(self) -> None:
         for result in self.results:
-            shutil.rmtree(self.checkpoints(result.seed), ignore_errors=True)
+            self.checkpoints(result.seed).discard()
             if result != self.best:
-                self._weights(result.seed).unlink(missing_ok=True)
-                self._state(result.seed).unlink(missing_ok=True)
+                self._folder.delete(_weights(result.seed))
+                self._folder.delete(_state(result.seed))
 
 
 def seeds_of(config: FitConfig) -> range:
@@ -120,27 +110,27 @@ def summarize(results: Iterable[SeedResult], kept: SeedResult) -> list[dict[str,
     ]
 
 
-def _read(path: Path, *, required: str) -> tuple[SeedResult, ...]:
+def _weights(seed: int) -> str:
+    return f"weights-{seed}.safetensors"
+
+
+def _state(seed: int) -> str:
+    return f"state-{seed}.json"
+
+
+def _read(folder: Folder, *, required: str) -> tuple[SeedResult, ...]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        results = tuple(SeedResult(**entry) for entry in found)
+        if (text := folder.read(LOG)) is None:
+            return ()
+        results = tuple(SeedResult(**entry) for entry in json.loads(text))
         if not all(isinstance(value, int | float) for result in results for value in _numbers(result, required)):
             raise ValueError("numbers")
-    except FileNotFoundError:
-        return ()
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ModelError(f"{path}: not the log of a fit ({type(error).__name__}); start anew with --force") from error
+        raise ModelError(
+            f"{folder.at(LOG)}: not the log of a fit ({type(error).__name__}); start anew with --force"
+        ) from error
     return results
 
 
 def _numbers(result: SeedResult, required: str) -> list[object]:
     return [result.seed, result.epochs, result.steps, result.figures[required], *result.figures.values()]
-
-
-def _replace(beside: Path, path: Path) -> None:
-    handle = os.open(beside, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    beside.replace(path)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scorer.errors import Busy, OutputRefused
-from scorer.stores.workspace import Workspace
+from scorer.stores.workspace import Workspace, newest_left
 
 ROOT = Path(__file__).parents[2]
 _HOLDER = f"""
@@ -130,3 +130,28 @@ def test_a_file_in_the_way(target):
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(OutputRefused, match="no such folder"):
         Workspace(tmp_path / "absent" / "out.parquet")
+    Workspace(tmp_path / "absent" / "and below" / "model", make_parents=True).release()
+    assert (tmp_path / "absent" / "and below").is_dir()
+
+
+def test_what_another_job_left_goes_but_not_what_it_links_to(target):
+    kept = target.parent / "kept"
+    kept.mkdir()
+    workspace = Workspace(target)
+    workspace.folder.folder("checkpoint-1").make_anew()
+    (workspace.path / "seed-2").symlink_to(kept)
+    workspace.clear()
+    assert workspace.folder.names() == ["lock"]
+    assert kept.is_dir()
+    workspace.release()
+
+
+def test_the_newest_that_the_same_job_left_is_found(target):
+    for number, job in enumerate(({"a": 1}, {"a": 1}, {"a": 2})):
+        workspace = Workspace(target.with_name(f"out{number}"))
+        workspace.remember(job)
+        workspace.release()
+        os.utime(workspace.path, (number, number))
+    (target.with_name("other.unfinished")).mkdir()
+    assert newest_left(target.parent, {"a": 1}) == target.with_name("out1")
+    assert newest_left(target.parent, {"a": 3}) is None

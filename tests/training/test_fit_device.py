@@ -11,6 +11,7 @@ from transformers import TrainingArguments
 
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, UsageError
+from scorer.stores.folder import Folder
 from scorer.training.arguments import device_and_precision, training_arguments
 from scorer.training.fitting import settle_device
 from tests.classifier.cards import pretend
@@ -68,7 +69,7 @@ def test_what_a_fit_cannot_do(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_batch_is_not_split_over_all_gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     arguments = training_arguments(
-        config(batch_size=16), checkpoints=tmp_path, device=torch.device("cpu"), precision="fp32"
+        config(batch_size=16), checkpoints=Folder(tmp_path), device=torch.device("cpu"), precision="fp32"
     )
     monkeypatch.setattr(TrainingArguments, "n_gpu", 4)
     assert arguments.n_gpu == 1

@@ -11,6 +11,7 @@ import pytest
 from scorer.classifier.directory import open_model
 from scorer.config import FitConfig, material
 from scorer.errors import ConfigError
+from scorer.stores.location import Location
 from scorer.training.resume import describe, open_workspace
 from tests.config.seconds import FIRSTS, cases, names
 from tests.conftest import TinyModel
@@ -32,17 +33,17 @@ def description(config: FitConfig, **seen: str) -> dict[str, Any]:
 def test_a_checkpoint_counts_unless_a_setting_affects_the_model(tmp_path: Path, config, name, said, second) -> None:
     output = tmp_path / "out"
     first = dataclasses.replace(FIRSTS[config], output=output)
-    workspace, _ = open_workspace(first, output, description(first))
+    workspace, _ = open_workspace(first, Location.of_output(output), description(first))
     workspace.release()
     seen = {name: "another"} if name in ARGUMENTS or name in FINGERPRINTS else {}
     changed = dataclasses.replace(first, **({} if name == "output" else {name: second}))
     job = description(changed, **seen)
     again = dataclasses.replace(changed, resume=True, output=output)
     if said.effects == ("nothing",):
-        open_workspace(again, output, job)[0].release()
+        open_workspace(again, Location.of_output(output), job)[0].release()
     else:
         with pytest.raises(ConfigError, match=rf"different: .*\b{'files' if name in FINGERPRINTS else name}"):
-            open_workspace(again, output, job)
+            open_workspace(again, Location.of_output(output), job)
 
 
 def test_a_default_and_its_value_are_the_same_fit() -> None:

@@ -15,6 +15,7 @@ from transformers import AutoModelForSequenceClassification, pipeline
 from scorer.classifier.metadata import ModelMetadata
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, Interrupted, UsageError
+from scorer.stores.folder import Folder
 from scorer.training.arguments import training_arguments
 from scorer.training.lora import adapt, merge
 from scorer.training.optimizer import Depths
@@ -94,7 +95,7 @@ def test_without_a_rank_nothing_happens(tiny_model: TinyModel) -> None:
 )
 def test_adapters_learn_faster_unless_a_rate_is_named(options: dict[str, Any], expected: float) -> None:
     asked = config(**options)
-    arguments = training_arguments(asked, checkpoints=Path("out"), device=torch.device("cpu"), precision="fp32")
+    arguments = training_arguments(asked, checkpoints=Folder.of("out"), device=torch.device("cpu"), precision="fp32")
     assert arguments.learning_rate == expected
 
 

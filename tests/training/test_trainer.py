@@ -13,6 +13,7 @@ from transformers import TrainerState
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.loading import quietly
 from scorer.config import FitConfig
+from scorer.stores.folder import Folder
 from scorer.training.arguments import training_arguments
 from scorer.training.losses import Loss
 from scorer.training.pretrained import load_base_model
@@ -34,7 +35,7 @@ def norm_of_first_gradient(base: Path, folder: Path, *, multi: bool, **options: 
     for module in model.model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
-    arguments = training_arguments(config, checkpoints=folder, device=torch.device("cpu"), precision="fp32")
+    arguments = training_arguments(config, checkpoints=Folder(folder), device=torch.device("cpu"), precision="fp32")
     with quietly():
         trainer = make_trainer(
             model, arguments, config=config, labels=labels, train=rows, valid=rows, loss=Loss(multi, gamma=1.0)
