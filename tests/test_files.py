@@ -1,4 +1,4 @@
-"""Who opens files, and who knows paths: in the rooms of jobs nobody does, but for the paths listed here with their reason.
+"""Who opens files, and who knows paths: in the rooms of jobs nobody does, but for what is listed here with its reason.
 
 Rows come from `tables`, what is written goes through `stores`: so another store than this machine's folders has two
 rooms to come into.

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from scorer.checking.findings import Finding, by_severity, counts
+from scorer.checking.findings import Finding, by_severity, count_by_severity
 from scorer.checking.judgement import Judge
 from scorer.checking.repeats import find_overlap, find_repeats
 from scorer.checking.scan import Scan, scan_file
@@ -88,7 +88,7 @@ class CheckResult:
         return {
             **self.data.as_dict(),
             "valid": self.valid.as_dict() if self.valid else None,
-            **counts(self.findings),
+            **count_by_severity(self.findings),
             "findings": [finding.as_dict() for finding in self.findings],
         }
 

@@ -54,14 +54,14 @@ def _labels(check: FileCheck) -> str:
     if not named:
         return f"{check.scan.labels.distinct:,}{kind}"
     usable = max(check.scan.usable, 1)
-    shown = [f"{_short(name)} {rows:,} ({100 * rows / usable:.1f} %)" for name, rows in named.items()]
+    shown = [f"{_one_line(name)} {rows:,} ({100 * rows / usable:.1f} %)" for name, rows in named.items()]
     if len(shown) > _MOST_LABELS:
         half = _MOST_LABELS // 2
         shown = [*shown[:half], "...", *shown[-half:]]
     return f"{len(named):,}{kind}: {', '.join(shown)}"
 
 
-def _short(name: str, most: int = 40) -> str:
+def _one_line(name: str, most: int = 40) -> str:
     """On one line, whatever a label is called."""
     line = " ".join(name.split())
     return line if line.isprintable() and len(line) <= most else repr(line[:most])

@@ -57,7 +57,7 @@ def by_severity(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: (SEVERITIES.index(finding.severity), -finding.share))
 
 
-def counts(findings: Sequence[Finding]) -> dict[str, int]:
+def count_by_severity(findings: Sequence[Finding]) -> dict[str, int]:
     """How many findings there are of each severity: `errors`, `warnings`, `notes`."""
     return {f"{name}s": sum(finding.severity == name for finding in findings) for name in SEVERITIES}
 

@@ -28,7 +28,7 @@ def check(data: Path, **settings: Any) -> None:
     require(config.data, config.valid)
     from scorer.checking.check_job import check_data
     from scorer.checking.check_report import check_page, summary_lines
-    from scorer.checking.findings import counts
+    from scorer.checking.findings import count_by_severity
     from scorer.runs.console import Console
     from scorer.stores.atomic import write_whole
 
@@ -42,7 +42,7 @@ def check(data: Path, **settings: Any) -> None:
         console.say(line)
     print_summary(result.as_dict(), quiet=config.quiet)
     if config.strict and not result.sound:
-        found, gravest = counts(result.findings), result.findings[0]
+        found, gravest = count_by_severity(result.findings), result.findings[0]
         raise DataError(
             f"{gravest.file}: the gravest of {found['errors']} errors and {found['warnings']} warnings is "
             f"{gravest.code}: {gravest.what}; {gravest.advice}"

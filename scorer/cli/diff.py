@@ -31,4 +31,4 @@ def diff(old: str, new: str, data: str, **settings: Any) -> None:
 
     summary = diff_job(config, Console(quiet=config.quiet))
     print_summary(summary.as_dict(), quiet=config.quiet)
-    summary.check()
+    summary.refuse_too_many()

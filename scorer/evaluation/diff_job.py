@@ -7,8 +7,8 @@ before the weights are loaded.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +64,7 @@ class DiffSummary:
         abstained = self.comparison.abstained_by_old or self.comparison.abstained_by_new
         return "their label or abstention" if abstained else "their label"
 
-    def check(self) -> None:
+    def refuse_too_many(self) -> None:
         """DataError when too many rows change for the new model to take the old one's place, or none was compared."""
         if self.prepared.flips is not None and not self.comparison.compared:
             raise DataError(
@@ -109,11 +109,17 @@ class DiffSummary:
         }
 
 
-def diff(config: DiffConfig, console: Console, *, window_rows: int = _WINDOW_ROWS) -> DiffSummary:
+def diff(
+    config: DiffConfig,
+    console: Console,
+    *,
+    window_rows: int = _WINDOW_ROWS,
+    table_file: Callable[..., AbstractContextManager[Sink]] = table_file,
+) -> DiffSummary:
     """Compare the answers of `config.old` and `config.new` to the rows of `config.data`.
 
-    The file is read `window_rows` rows at a time. What goes wrong is raised as a ScorerError; then no file of changed
-    rows is left.
+    The file is read `window_rows` rows at a time; the changed rows go into a `table_file`. What goes wrong is raised as
+    a ScorerError; then no file of changed rows is left.
     """
     started = time.monotonic()
     try:
@@ -123,7 +129,7 @@ def diff(config: DiffConfig, console: Console, *, window_rows: int = _WINDOW_ROW
                 _warn(prepared, console)
                 models = _load(prepared)
             # At once no longer when the changed rows appear: either they do, or the comparison was interrupted.
-            with _changed_rows(prepared, models) as sink, signals.at_once():
+            with _changed_rows(prepared, models, table_file) as sink, signals.at_once():
                 comparison = _compare(prepared, models, sink, console, window_rows=window_rows)
     except Interrupted as error:
         raise Interrupted(error.signal_number, "interrupted; nothing was written") from error
@@ -250,7 +256,9 @@ def _matrix(values: list[RowLabel], names: tuple[str, ...]) -> tuple[NDArray[np.
 
 
 @contextmanager
-def _changed_rows(prepared: PreparedDiff, models: list[_Model]) -> Iterator[Sink | None]:
+def _changed_rows(
+    prepared: PreparedDiff, models: list[_Model], table_file: Callable[..., AbstractContextManager[Sink]]
+) -> Iterator[Sink | None]:
     """Where changed rows go, which appears whole when the block ends, and not at all when it fails."""
     target = prepared.config.rows
     if target is None or prepared.rows_format is None:

@@ -7,23 +7,29 @@ is answered at once, and some imports stand inside functions.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from scorer.config import EvaluateConfig
+from scorer.config import WINDOW_ROWS, EvaluateConfig
 from scorer.errors import Interrupted
 from scorer.evaluation.evaluate_preparation import PreparedEvaluation, prepare_evaluation
 from scorer.records.job import JobSpec, ModelRecord
 from scorer.records.lineage import Lineage
 from scorer.runs.console import Console
 from scorer.runs.signals import StopSignals
-from scorer.stores.location import Location
+from scorer.tables.formats.registry import format_of
+from scorer.tables.lineage import lineage_metadata
 from scorer.tables.listing import Unread
+from scorer.tables.sink import Sink, table_file
 from scorer.version import __version__
 
 if TYPE_CHECKING:
     from scorer.evaluation.evaluation_findings import EvaluationFindings
     from scorer.evaluation.predictions import Predicted
+
+TableFile = AbstractContextManager[Sink]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +77,11 @@ class EvaluationSummary:
         }
 
 
-def evaluate(config: EvaluateConfig, console: Console) -> EvaluationSummary:
-    """Compare what a model says of `config.data` with its labels, and write the files that `config` asks for.
+def evaluate(
+    config: EvaluateConfig, console: Console, *, table_file: Callable[..., TableFile] = table_file
+) -> EvaluationSummary:
+    """Compare what a model says of `config.data` with its labels, and write the files that `config` asks for, rows into
+    a `table_file`.
 
     Raises UsageError, DataError, InputMissing, OutputRefused, ConfigError, ModelError, DeviceError, StorageError or
     Interrupted (nothing is kept: an evaluation begins anew).
@@ -85,19 +94,19 @@ def evaluate(config: EvaluateConfig, console: Console) -> EvaluationSummary:
                 predicted = _predict(prepared, console)
                 findings = _find(prepared, predicted)
             # Not at once: both files or none.
-            _write(prepared, predicted, findings)
+            _write(prepared, predicted, findings, table_file)
     except Interrupted as error:
         raise Interrupted(error.signal_number, "interrupted; nothing was written") from error
     return _conclude(prepared, predicted, findings, console, started=started)
 
 
 def _predict(prepared: PreparedEvaluation, console: Console) -> Predicted:
+    from scorer.evaluation.predictions import predict, predict_by_folds
+
     if prepared.config.folds is not None:
-        from scorer.evaluation.folds import predict_by_folds
+        from scorer.training.fitting import fit_and_write
 
-        return predict_by_folds(prepared, prepared.config.folds, console)
-    from scorer.evaluation.predictions import predict
-
+        return predict_by_folds(prepared, prepared.config.folds, console, fit=fit_and_write)
     return predict(prepared.config, prepared.directory, prepared.examples, console)
 
 
@@ -144,8 +153,13 @@ def _conclude(
     )
 
 
-def _write(prepared: PreparedEvaluation, predicted: Predicted, findings: EvaluationFindings) -> None:
-    from scorer.evaluation.evaluate_output import evaluate_page, ranked_rows, write_rows
+def _write(
+    prepared: PreparedEvaluation,
+    predicted: Predicted,
+    findings: EvaluationFindings,
+    table_file: Callable[..., TableFile],
+) -> None:
+    from scorer.evaluation.evaluate_output import evaluate_page, ranked_rows
     from scorer.stores.atomic import write_whole
 
     config = prepared.config
@@ -157,6 +171,11 @@ def _write(prepared: PreparedEvaluation, predicted: Predicted, findings: Evaluat
     )
     lineage = Lineage(job=job, input=prepared.examples.fingerprint)
     if config.rows is not None:
-        write_rows(Location.of_output(config.rows), ranked_rows(findings, prepared.examples), lineage=lineage)
+        rows, format = ranked_rows(findings, prepared.examples), format_of(config.rows)
+        assert format is not None, "preparation refuses other endings; this is a bug"
+        metadata = lineage_metadata(lineage)
+        with table_file(config.rows, format=format, schema=rows.schema, metadata=metadata) as sink:
+            for start in range(0, rows.num_rows, WINDOW_ROWS):
+                sink.write(rows.slice(start, WINDOW_ROWS))
     if config.report is not None:
         write_whole(config.report, evaluate_page(prepared, predicted, findings).html())

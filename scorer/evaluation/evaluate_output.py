@@ -1,4 +1,4 @@
-"""What an evaluation gives to people: a few lines, the ranked rows as a file, and a page.
+"""What an evaluation gives to people: a few lines, the ranked rows as a table, and a page.
 
 The lines hold no text of any row; the ranked rows and the page do.
 """
@@ -15,21 +15,16 @@ from numpy.typing import NDArray
 from scorer.classifier.labels import Targets
 from scorer.classifier.long_text import LongText
 from scorer.classifier.profile import LENGTH_EDGES
-from scorer.config import WINDOW_ROWS
 from scorer.evaluation.evaluate_preparation import PreparedEvaluation
 from scorer.evaluation.evaluation_findings import EvaluationFindings
 from scorer.evaluation.predictions import Predicted
 from scorer.examples.reading import Examples
 from scorer.metrics.classification import describe
 from scorer.metrics.reliability import LEAST_ROWS, Threshold
-from scorer.records.lineage import Lineage
 from scorer.reports.distributions import TextLengths
 from scorer.reports.evaluate_page import EvaluatePage
 from scorer.reports.sections import Remark, ShownRow
-from scorer.stores.location import Location, name_of
-from scorer.tables.formats.registry import format_of
-from scorer.tables.lineage import lineage_metadata
-from scorer.tables.sink import table_file
+from scorer.stores.location import name_of
 
 _MOST_SLICES = 10
 # Of ten data sets in wide use the worst has about 10 % (Northcutt et al. 2021, "Pervasive Label Errors in Test Sets").
@@ -115,15 +110,6 @@ def ranked_rows(findings: EvaluationFindings, examples: Examples) -> pa.Table:
             "suggested": pa.array(suggested, kind),
         }
     )
-
-
-def write_rows(target: Location, table: pa.Table, *, lineage: Lineage) -> None:
-    """Write `table` as `target`, in the format of its ending; the file appears whole or not at all."""
-    format = format_of(target.said)
-    assert format is not None, "preparation refuses other endings; this is a bug"
-    with table_file(target.path, format=format, schema=table.schema, metadata=lineage_metadata(lineage)) as sink:
-        for start in range(0, table.num_rows, WINDOW_ROWS):
-            sink.write(table.slice(start, WINDOW_ROWS))
 
 
 def evaluate_page(prepared: PreparedEvaluation, predicted: Predicted, findings: EvaluationFindings) -> EvaluatePage:

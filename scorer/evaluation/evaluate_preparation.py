@@ -45,7 +45,7 @@ def prepare_evaluation(config: EvaluateConfig, console: Console) -> PreparedEval
     """Check `config` and read its rows; what is wrong is raised as a ScorerError, what is doubtful is a warning."""
     options, names = LabelOptions.of(config), given_names(config)
     source = Source.open(config.data, names=names)
-    _check_outputs(config, source)
+    _refuse_outputs(config, source)
     if source.format != "jsonl":  # of which only reading tells all names
         with source.doubting_header():
             check_names(source.names, config.slice, where=config.data)
@@ -87,7 +87,7 @@ def _labels(directory: ModelDirectory, *, folds: int | None) -> LabelSet:
     return labels
 
 
-def _check_outputs(config: EvaluateConfig, source: Source) -> None:
+def _refuse_outputs(config: EvaluateConfig, source: Source) -> None:
     inputs = Inputs([config.data], models=[config.model], files=source.files)
     check_files({"--report": config.report, "--rows": config.rows}, inputs, force=config.force)
     if config.rows is not None and format_of(config.rows) is None:

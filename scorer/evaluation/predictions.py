@@ -1,9 +1,14 @@
-"""What a model says of labelled rows in memory: logits, before and after its calibration."""
+"""What a model says of labelled rows in memory: logits, before and after its calibration.
+
+By folds every row is judged by a model that has not seen it. That takes K fits (cross-validation), with the training
+configuration that the model records.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,16 +17,28 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from scorer.classifier.base_model import DEFAULT_BASE_MODEL
 from scorer.classifier.decision import Decision
-from scorer.classifier.directory import ModelDirectory
+from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.classifier.forward.resilient import Outcome
-from scorer.config import WINDOW_ROWS, EvaluateConfig, FrameConfig
+from scorer.classifier.metadata import ModelMetadata
+from scorer.config import WINDOW_ROWS, EvaluateConfig, FitConfig, FrameConfig, material
 from scorer.errors import DataError, DeviceError
+from scorer.evaluation.evaluate_preparation import PreparedEvaluation
 from scorer.examples.reading import Examples
+from scorer.examples.split import rarest_labels, stratified_folds, stratified_split
 from scorer.runs.console import Console
 from scorer.scoring.pipeline import Pipeline
 from scorer.scoring.scorer import Scorer, ScorerSpec
 from scorer.scoring.windows import ClassifiedWindow, Window, window_rows
+from scorer.stores.folder import temporary_folder
+from scorer.stores.location import Location
+from scorer.training.data import TrainingData
+
+Fit = Callable[..., object]
+"""What fits a model on training data and writes it, as `scorer.training.fitting.fit_and_write` does."""
+
+Predict = Callable[[EvaluateConfig, ModelDirectory, Examples, Console], "Predicted"]
 
 
 @dataclass(frozen=True)
@@ -116,3 +133,100 @@ def _windows(examples: Examples, *, labels: int) -> Iterator[Window]:
     for number, start in enumerate(range(0, len(examples), rows)):
         columns = (pa.array(column[start : start + rows], pa.large_string()) for column in examples.texts)
         yield Window(number, pa.table(dict(zip(names, columns, strict=True))), names)
+
+
+def predict_by_folds(
+    prepared: PreparedEvaluation, folds: int, console: Console, *, fit: Fit, predict: Predict = predict
+) -> Predicted:
+    """Let the rows of each of `folds` folds be predicted by `predict` with a model that `fit` (`fit_and_write`) made of
+    the rows of the others.
+
+    A fit holds out a share of its own rows to choose the best checkpoint and its temperature, so nothing of the fold it
+    predicts has any part in the probabilities. Thresholds and the confidence to abstain below stay those of the model
+    that is evaluated. Equal texts are in one fold. DataError when there are fewer texts than folds.
+    """
+    metadata = prepared.directory.metadata
+    assert metadata is not None, "preparation refuses models without metadata; this is a bug"
+    examples, config = prepared.examples, fit_config(metadata, prepared.config)
+    groups = examples.groups()
+    if folds > groups.max() + 1:
+        raise DataError(f"{prepared.config.data}: {groups.max() + 1} different texts do not make {folds} folds")
+    classes = rarest_labels(prepared.targets) if prepared.labels.multi else prepared.targets.astype(np.int64)
+    fold_of = stratified_folds(classes, groups, folds=folds, seed=config.seed)
+    parts = []
+    for fold in range(folds):
+        inside, outside = np.flatnonzero(fold_of == fold), np.flatnonzero(fold_of != fold)
+        console.say(f"fold {fold + 1} of {folds}: fitting on {len(outside)} rows to predict {len(inside)}")
+        parts.append(
+            (inside, _predict_fold(prepared, config, groups, inside=inside, outside=outside, fit=fit, predict=predict))
+        )
+    return _joined(parts, metadata)
+
+
+def fit_config(metadata: ModelMetadata, config: EvaluateConfig) -> FitConfig:
+    """How the model of `metadata` was fitted, as the configuration of another fit.
+
+    The device is that of `config`. So is the precision of a model fitted in fp16, in which a CPU cannot train; where
+    `config` asks for fp16 too, it is what suits the device.
+    """
+    # A fit of an earlier version did not extend the vocabulary.
+    known = {"extend_vocabulary": False} | _known(metadata.training)
+    base = None if metadata.base_model == DEFAULT_BASE_MODEL else metadata.base_model
+    if known.get("precision") == "fp16":
+        known["precision"] = "auto" if config.precision == "fp16" else config.precision
+    known |= {"base_model": base, "max_length": metadata.max_length, "device": config.device, "quiet": True}
+    # A fold has rows of its own, and one fit.
+    known |= {"train": config.data, "valid": None, "limit": None, "seeds": 1}
+    return FitConfig(**known, **_long_text(metadata))
+
+
+def _known(training: Mapping[str, Any]) -> dict[str, Any]:
+    """The recorded options that this version of scorer has, but those that say nothing of the model."""
+    return {name: value for name, value in training.items() if name in material(FitConfig)}
+
+
+def _long_text(metadata: ModelMetadata) -> dict[str, Any]:
+    """What `LongText.of` made the model's own choice of."""
+    chosen = metadata.long_text
+    windows = {"stride": chosen.stride, "pooling": chosen.pooling} if chosen.strategy == "window" else {}
+    return {"long_text": chosen.strategy, **windows}
+
+
+def _predict_fold(
+    prepared: PreparedEvaluation,
+    config: FitConfig,
+    groups: NDArray[np.int64],
+    *,
+    inside: NDArray[np.int64],
+    outside: NDArray[np.int64],
+    fit: Fit,
+    predict: Predict,
+) -> Predicted:
+    examples, targets = prepared.examples, prepared.targets
+    kept, held_out = stratified_split(targets[outside], groups[outside], fraction=config.held_out, seed=config.seed)
+    if not len(held_out):
+        raise DataError(f"{prepared.config.data}: {len(outside)} rows are too few to fit a fold on; ask for more folds")
+    kept, held_out = outside[kept], outside[held_out]
+    data = TrainingData(examples.take(kept), targets[kept], examples.take(held_out), targets[held_out], prepared.labels)
+    # What a fold's fit has to say is about files that nobody will see.
+    unheard = Console(quiet=True, stream=io.StringIO())
+    with temporary_folder("scorer-fold-") as folder:
+        output = Location.of_output(folder.at("model"))
+        fit(config, data, output, unheard, latest=False)
+        return predict(prepared.config, open_model(output.said), examples.take(inside), unheard)
+
+
+def _joined(parts: list[tuple[NDArray[np.int64], Predicted]], metadata: ModelMetadata) -> Predicted:
+    """The predictions of all folds in the order of the rows."""
+    order = np.argsort(np.concatenate([rows for rows, _ in parts]))
+    arrays = {
+        name: np.concatenate([part.predictions.arrays[name] for _, part in parts])[order]
+        for name in parts[0][1].predictions.arrays
+    }
+    temperatures = np.mean(np.broadcast_arrays(*(part.temperature for _, part in parts)), axis=0)
+    return Predicted(
+        Predictions(**arrays, decision=metadata.decision.without_scaling()),
+        temperature=tuple(temperatures.tolist()),
+        exponent=float(np.mean([part.exponent for _, part in parts])),
+        engine=parts[0][1].engine,
+    )

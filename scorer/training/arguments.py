@@ -1,4 +1,4 @@
-"""Our configuration in the Trainer's terms, and the arithmetic of steps. Data and models are not known here."""
+"""Our configuration in the Trainer's terms: its arguments, the arithmetic of steps, the device."""
 
 from __future__ import annotations
 
@@ -7,9 +7,16 @@ import math
 import torch
 from transformers import TrainingArguments
 
-from scorer.classifier.device import ChosenDevice, choose_device, choose_precision, has_bf16
+from scorer.classifier.device import (
+    ChosenDevice,
+    choose_device,
+    choose_precision,
+    has_bf16,
+    use_kernels_without_plans,
+)
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, UsageError
+from scorer.runs.console import Console
 from scorer.stores.folder import Folder
 
 # What the Trainer calls the metrics that --best-metric names. Its own "loss" is a mean over batches, ours over rows.
@@ -99,3 +106,12 @@ def device_and_precision(config: FitConfig) -> tuple[ChosenDevice, str]:
     if precision == "fp16" and device.type == "cpu":
         raise ConfigError("--precision fp16: training in fp16 needs a GPU; try bf16, fp32 or auto")
     return chosen, precision
+
+
+def settle_device(config: FitConfig, console: Console) -> tuple[torch.device, str]:
+    """The device and the precision of a fit; `console` is told of a GPU that cannot be used."""
+    chosen, precision = device_and_precision(config)
+    if chosen.concern is not None:
+        console.warn(chosen.concern)
+    use_kernels_without_plans(chosen.device)
+    return chosen.device, precision

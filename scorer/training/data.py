@@ -1,16 +1,22 @@
 """Both sides of the split: checked, labelled, and what there is to say about them.
 
-Takes the validation file where there is one, and else holds rows out. Decides which findings are warnings.
+Takes the validation file where there is one, and else holds rows out. Of a check (`scorer.checking`) it makes the part
+that needs no second pass over a file, and decides which findings are warnings.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from scorer.checking.findings import Finding
-from scorer.checking.judgement import MUCH_TRUNCATED
-from scorer.checking.sides import Side, SidesCheck, check_language, check_sides
+import numpy as np
+from numpy.typing import NDArray
+
+from scorer.checking.findings import Finding, by_severity
+from scorer.checking.judgement import MUCH_TRUNCATED, Judge
+from scorer.checking.repeats import RowKeys, find_overlap, find_repeats, normalised, text_keys
+from scorer.checking.tokens import Sample, check_tokens
 from scorer.classifier.labels import LabelSet, Targets
 from scorer.classifier.vocabulary import Vocabulary
 from scorer.config import FitConfig
@@ -19,9 +25,48 @@ from scorer.examples.example_columns import refuse_answers
 from scorer.examples.label_form import LabelOptions
 from scorer.examples.reading import Examples, read_examples
 from scorer.examples.split import stratified_split
-from scorer.examples.targets import label_indices, label_set
+from scorer.examples.targets import label_counts, label_indices, label_set
 from scorer.runs.console import Console
+from scorer.stores.location import name_of
 from scorer.tables.header import given_names
+
+# Enough to tell a language by; the sample of long texts is smaller still.
+_LANGUAGE_ROWS = 2_000
+
+
+@dataclass(frozen=True)
+class Side:
+    """The usable rows of `file`, with targets as `label_indices` gives them."""
+
+    file: str
+    examples: Examples
+    targets: Targets
+
+    def keys(self) -> RowKeys:
+        """What tells the rows apart."""
+        rows = self.examples.keys()
+        alike = text_keys(tuple(map(normalised, texts)) for texts in rows)
+        return RowKeys(np.ones(len(rows), np.bool_), text_keys(rows), alike, _label_keys(self.targets))
+
+
+@dataclass(frozen=True)
+class SidesCheck:
+    """What was found: the training rows of each label, in class-index order, and findings.
+
+    Row numbers are left out of the findings: they would be those of usable rows, not of the file's.
+    """
+
+    label_rows: tuple[int, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    def and_also(self, findings: Iterable[Finding]) -> SidesCheck:
+        """This check with further findings."""
+        return replace(self, findings=tuple(by_severity([*self.findings, *findings])))
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON types only; of files their names alone, for a model travels."""
+        findings = [finding.as_dict() | {"file": name_of(finding.file)} for finding in self.findings]
+        return {"label_rows": list(self.label_rows), "findings": findings}
 
 
 @dataclass(frozen=True)
@@ -139,3 +184,34 @@ def truncation_warnings(share: float, config: FitConfig, *, positions: int | Non
         f"{config.train}: {100 * share:.1f} % of the texts are longer than --max-length {config.max_length} and cut "
         f"off; {', or '.join(advice) or 'choose a base model with more positions, by --base-model'}"
     ]
+
+
+def check_sides(train: Side, valid: Side | None, labels: LabelSet) -> SidesCheck:
+    """Look at labels, repeated and contradicting texts of `train`, and at the texts that `valid` shares with it."""
+    keys, rows = train.keys(), label_counts(train.targets, labels)
+    judge = Judge(train.file, len(keys))
+    counts = dict(zip(labels.names, rows.tolist(), strict=True))
+    found = [
+        *judge.label_counts(counts, multi=labels.multi, usable=len(keys)),
+        *judge.repeats(find_repeats(keys)),
+    ]
+    if valid is not None:
+        others = valid.keys()
+        found += Judge(valid.file, len(others)).overlap(*find_overlap(others, keys), name_of(train.file))
+    without_rows = [replace(finding, rows=()) for finding in found]
+    return SidesCheck(tuple(rows.tolist()), tuple(by_severity(without_rows)))
+
+
+def check_language(train: Examples, vocabulary: Vocabulary, *, file: str, max_length: int) -> list[Finding]:
+    """Look, by a sample, whether the base model's `vocabulary` knows the language of the rows `train` of `file`."""
+    sample = Sample(_LANGUAGE_ROWS)
+    sample.add(train.keys())
+    tokens = check_tokens(sample, vocabulary, max_length=max_length)
+    return list(Judge(file, len(train)).language(tokens)) if tokens else []
+
+
+def _label_keys(targets: Targets) -> NDArray[np.uint64]:
+    """Equal numbers (n,) for the same labels, none of them NO_LABEL."""
+    if targets.ndim == 1:
+        return (targets + 1).astype(np.uint64)
+    return (np.unique(targets, axis=0, return_inverse=True)[1].reshape(-1) + 1).astype(np.uint64)

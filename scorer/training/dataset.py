@@ -18,9 +18,8 @@ from transformers.trainer_pt_utils import LengthGroupedSampler, get_length_group
 
 from scorer.classifier.labels import Targets
 from scorer.classifier.long_text import LongText
-from scorer.classifier.sequences import EncodedInputs, TokenSequences
+from scorer.classifier.sequences import TokenSequences
 from scorer.classifier.tokenization import TextEncoder
-from scorer.config import WINDOW_ROWS
 from scorer.examples.reading import Examples
 from scorer.training.pretrained import BaseModel
 
@@ -66,17 +65,11 @@ def tokenize(examples: Examples, targets: Targets, encoder: TextEncoder, *, long
 
     `encoder` is that of scoring, so that a model sees in training what it will see later.
     """
-    inputs = EncodedInputs.concatenate(list(_encoded(examples, encoder)))
+    inputs = encoder(*examples.texts)
     example = np.repeat(np.arange(len(inputs)), np.diff(inputs.starts))
     labels = targets[example].astype(np.int64 if targets.ndim == 1 else np.float32)
     rows = TokenRows(inputs.sequences, labels, example, pairs=len(examples.texts) == 2)
     return rows.take(np.argsort(-rows.tokens.lengths, kind="stable")) if longest_first else rows
-
-
-def _encoded(examples: Examples, encoder: TextEncoder) -> Iterator[EncodedInputs]:
-    for start in range(0, len(examples), WINDOW_ROWS):
-        first, *second = (column[start : start + WINDOW_ROWS] for column in examples.texts)
-        yield encoder(first, second[0] if second else None)
 
 
 class Collator:

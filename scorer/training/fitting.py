@@ -14,11 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from transformers import TrainerState
 
 from scorer.classifier.decision import Decision
-from scorer.classifier.device import use_kernels_without_plans
 from scorer.classifier.loading import quietly
 from scorer.classifier.long_text import LongText
 from scorer.classifier.tokenization import TextEncoder
@@ -33,25 +31,15 @@ from scorer.runs.signals import StopSignals
 from scorer.stores.checks import check_free_space
 from scorer.stores.folder import Folder
 from scorer.stores.location import Location
-from scorer.stores.workspace import Workspace
-from scorer.training.arguments import device_and_precision, total_steps, training_arguments
+from scorer.training.arguments import settle_device, total_steps, training_arguments
+from scorer.training.calibration import decide
 from scorer.training.data import TrainingData, truncation_warnings, with_language
 from scorer.training.dataset import TokenRows, evaluation_rows, tokenize
-from scorer.training.decision import decide
-from scorer.training.lora import merge
 from scorer.training.losses import choose_loss
 from scorer.training.model_directory import write_model_directory
+from scorer.training.parameters import merge
 from scorer.training.pretrained import BaseModel, load_base_model, start_from_frequencies
-from scorer.training.resume import (
-    STATE,
-    WEIGHTS,
-    describe,
-    has_ended,
-    last_checkpoint,
-    open_workspace,
-    resumable,
-    state_of,
-)
+from scorer.training.resume import job_of, keep_if_resumable, last_checkpoint, open_workspace, restore_ended
 from scorer.training.seeds import SeedLog, SeedResult, summarize
 from scorer.training.trainer import Diverged, FitTrainer, Narrator, make_trainer
 from scorer.training.verdict import Verdict, profile_of
@@ -104,7 +92,7 @@ class Fitting:
         with self.console.progress("training", total_steps(config, len(self.train)), "steps") as counter:
             narrator = Narrator(console=self.console, counter=counter, signals=self.signals)
             trainer = self._trainer(base, config, checkpoints, narrator)
-            if not _restore_ended(trainer, checkpoint, config.patience):
+            if not restore_ended(trainer, checkpoint, config.patience):
                 _run(trainer, checkpoint)
         merge(base.model)
         return trainer
@@ -136,7 +124,7 @@ class Fitting:
         trainer.state = log.restore_best(base.model)
         return base, trainer, summarize(log.results, log.best)
 
-    def judge(self, base: BaseModel, trainer: FitTrainer, seeds: list[dict[str, Any]]) -> Verdict:
+    def verdict(self, base: BaseModel, trainer: FitTrainer, seeds: list[dict[str, Any]]) -> Verdict:
         """What the trained `base` is worth on the validation rows; `seeds` is what each came to where there are
         several."""
         logits, targets = trainer.validation()
@@ -209,7 +197,7 @@ def fit_and_write(
     with quietly(), StopSignals() as signals:
         device, precision = settle_device(config, console)
         base = load_base_model(config, data.labels)
-        job = describe(config, fingerprints=data.fingerprints(), precision=precision, base_model=base.name)
+        job = job_of(config, fingerprints=data.fingerprints(), precision=precision, base_model=base.name)
         workspace, output = open_workspace(config, output, job)
         try:
             data = with_language(data, base.vocabulary(), config, console)
@@ -224,7 +212,7 @@ def fit_and_write(
                 # Each seed loads the model anew, and memory need not hold this one beside it.
                 del base
                 base, trainer, seeds = fitting.fit_seeds(workspace.folder)
-            verdict = fitting.judge(base, trainer, seeds)
+            verdict = fitting.verdict(base, trainer, seeds)
             built, place = workspace.folder.folder("model"), Folder(output.path)
             with _storage_errors():
                 write_model_directory(built, base=base, config=config, data=data, verdict=verdict, precision=precision)
@@ -236,7 +224,7 @@ def fit_and_write(
             workspace.remove()
             raise
         except BaseException:
-            if _keep_if_resumable(workspace):
+            if keep_if_resumable(workspace):
                 console.warn(f"{workspace.path}: holds the last checkpoint; go on from it with --resume")
             raise
         workspace.remove()
@@ -253,15 +241,6 @@ def fit_and_write(
             len(base.new_tokens),
             seeds,
         )
-
-
-def settle_device(config: FitConfig, console: Console) -> tuple[torch.device, str]:
-    """The device and the precision of a fit; `console` is told of a GPU that cannot be used."""
-    chosen, precision = device_and_precision(config)
-    if chosen.concern is not None:
-        console.warn(chosen.concern)
-    use_kernels_without_plans(chosen.device)
-    return chosen.device, precision
 
 
 def _extended(base: BaseModel, data: TrainingData, config: FitConfig, console: Console) -> BaseModel:
@@ -308,28 +287,8 @@ def _run(trainer: FitTrainer, checkpoint: Folder | None) -> None:
         ) from error
 
 
-def _restore_ended(trainer: FitTrainer, checkpoint: Folder | None, patience: int | None) -> bool:
-    """Take over the best weights of a training that had ended when it was interrupted; False if it had not."""
-    state = state_of(checkpoint) if checkpoint else None
-    if checkpoint is None or state is None or not has_ended(state, patience):
-        return False
-    trainer.state = TrainerState.load_from_json(checkpoint.at(STATE))
-    best = checkpoint.beside(f"checkpoint-{trainer.state.best_global_step}")
-    trainer.network.load_state_dict(load_file(best.at(WEIGHTS)), strict=False)
-    return True
-
-
 def _epochs(state: TrainerState) -> float:
     return round(float(state.epoch or 0.0), 4)
-
-
-def _keep_if_resumable(workspace: Workspace) -> bool:
-    """Leave the workspace to a later --resume if it holds a checkpoint, else delete it; whether it was left."""
-    if not resumable(workspace):
-        workspace.remove()
-        return False
-    workspace.release()
-    return True
 
 
 def _peak_memory(device: torch.device) -> int:

@@ -29,8 +29,7 @@ from scorer.classifier.vocabulary import Vocabulary, extend
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, ModelError
 from scorer.stores.folder import Folder
-from scorer.training.lora import adapt
-from scorer.training.optimizer import freeze
+from scorer.training.parameters import adapt, freeze
 
 # Beside the seed, so that the draws are others than those of the head.
 _STREAM = 1

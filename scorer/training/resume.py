@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file
+from transformers import TrainerState
 from transformers.trainer_pt_utils import safe_globals
 
 from scorer.config import FitConfig, identity
@@ -20,10 +22,11 @@ from scorer.stores.folder import Folder
 from scorer.stores.location import Location
 from scorer.stores.workspace import Workspace, newest_left
 from scorer.training.seeds import LOG
+from scorer.training.trainer import FitTrainer
 
 _CHECKPOINT = re.compile(r"checkpoint-([0-9]+)")
-STATE = "trainer_state.json"
-WEIGHTS = "model.safetensors"
+_STATE = "trainer_state.json"
+_WEIGHTS = "model.safetensors"
 # Pickles, which can hold code: what a checkpoint must have of them, and what it has when precision needs it.
 _STATES, _SCALER = ("optimizer.pt", "scheduler.pt", "rng_state.pth"), "scaler.pt"
 # The Trainer writes it but never reads it.
@@ -31,7 +34,7 @@ _UNREAD = "training_args.bin"
 _PICKLED = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt")
 
 
-def describe(config: FitConfig, *, fingerprints: dict[str, str], precision: str, base_model: str) -> dict[str, Any]:
+def job_of(config: FitConfig, *, fingerprints: dict[str, str], precision: str, base_model: str) -> dict[str, Any]:
     """Everything that changes the model that a fit writes, as JSON types: equal descriptions, equal weights.
 
     `fingerprints` are those of the contents that settings name.
@@ -99,15 +102,10 @@ def checkpoint_folders(workspace: Workspace) -> list[Folder]:
     return [workspace.folder, *folders]
 
 
-def resumable(workspace: Workspace) -> bool:
-    """Whether anything is in `workspace` to go on from: a checkpoint, or a seed that was fitted to its end."""
-    return workspace.folder.has(LOG) or any(map(last_checkpoint, checkpoint_folders(workspace)))
-
-
 def state_of(checkpoint: Folder) -> dict[str, Any] | None:
     """The Trainer's state in `checkpoint`, or None when it was not written to its end."""
     try:
-        text = checkpoint.read(STATE)
+        text = checkpoint.read(_STATE)
         state: dict[str, Any] | None = None if text is None else json.loads(text)
     except (ValueError, RecursionError):
         return None
@@ -121,13 +119,13 @@ def verify_checkpoint(checkpoint: Folder) -> None:
     there, and with an exception of any kind where one is damaged or holds code.
     """
     advice = "delete it to go on from the one before, or start anew with --force"
-    for name in (WEIGHTS, *_STATES):
+    for name in (_WEIGHTS, *_STATES):
         if not checkpoint.has(name):
             raise ModelError(f"{checkpoint.at(name)}: missing from the checkpoint; {advice}")
     for name in checkpoint.names():
         if name.endswith(_PICKLED) and name not in (*_STATES, _SCALER, _UNREAD):
             raise ModelError(f"{checkpoint.at(name)}: pickled weights, which no fit of scorer writes; {advice}")
-    for name in (WEIGHTS, *_STATES, _SCALER):
+    for name in (_WEIGHTS, *_STATES, _SCALER):
         try:
             _load_structure(checkpoint, name)
         except Exception as error:
@@ -149,7 +147,7 @@ def _load_structure(checkpoint: Folder, name: str) -> None:
 
 def _verify_best(checkpoint: Folder, advice: str) -> None:
     """The best checkpoint so far, whose weights the Trainer loads in the end, must lie beside this one."""
-    file, state = checkpoint.at(STATE), state_of(checkpoint)
+    file, state = checkpoint.at(_STATE), state_of(checkpoint)
     kinds = {"stateful_callbacks": dict, "global_step": int, "max_steps": int}
     if not isinstance(state, dict) or not all(isinstance(state.get(name), kind) for name, kind in kinds.items()):
         raise ModelError(f"{file}: not the state of a fit; {advice}")
@@ -163,11 +161,11 @@ def _verify_best(checkpoint: Folder, advice: str) -> None:
         )
     if best.name != f"checkpoint-{state.get('best_global_step')}":
         raise ModelError(f"{file}: not the state of a fit; {advice}")
-    if not best.has(WEIGHTS):
-        raise ModelError(f"{best.at(WEIGHTS)}: missing, the best weights so far; start anew with --force")
+    if not best.has(_WEIGHTS):
+        raise ModelError(f"{best.at(_WEIGHTS)}: missing, the best weights so far; start anew with --force")
 
 
-def has_ended(state: dict[str, Any], patience: int | None) -> bool:
+def _has_ended(state: dict[str, Any], patience: int | None) -> bool:
     """Whether training had already ended when `state` was saved, after its last step or for lack of improvement.
 
     The Trainer itself would forget the latter and train for another epoch, and in the middle of an epoch the former and
@@ -179,6 +177,27 @@ def has_ended(state: dict[str, Any], patience: int | None) -> bool:
         return False
     saved = state["stateful_callbacks"].get("EarlyStoppingCallback", {})
     return bool(saved.get("attributes", {}).get("early_stopping_patience_counter", 0) >= patience)
+
+
+def restore_ended(trainer: FitTrainer, checkpoint: Folder | None, patience: int | None) -> bool:
+    """Take over the best weights of a training that had ended when it was interrupted; False if it had not."""
+    state = state_of(checkpoint) if checkpoint else None
+    if checkpoint is None or state is None or not _has_ended(state, patience):
+        return False
+    trainer.state = TrainerState.load_from_json(checkpoint.at(_STATE))
+    best = checkpoint.beside(f"checkpoint-{trainer.state.best_global_step}")
+    trainer.network.load_state_dict(load_file(best.at(_WEIGHTS)), strict=False)
+    return True
+
+
+def keep_if_resumable(workspace: Workspace) -> bool:
+    """Leave the workspace to a later --resume if it holds a checkpoint, or a seed that was
+    fitted to its end; else delete it. Whether it was left."""
+    if not (workspace.folder.has(LOG) or any(map(last_checkpoint, checkpoint_folders(workspace)))):
+        workspace.remove()
+        return False
+    workspace.release()
+    return True
 
 
 def _claim(workspace: Workspace, config: FitConfig, job: dict[str, Any]) -> None:

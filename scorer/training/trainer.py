@@ -34,10 +34,10 @@ from scorer.metrics.classification import measure
 from scorer.reports.fit_page import Evaluation
 from scorer.runs.console import Console, Counter
 from scorer.runs.signals import StopSignals
+from scorer.training.calibration import in_training
 from scorer.training.dataset import Collator, EpochOrder, TextPooling, TokenRows
-from scorer.training.decision import in_training
 from scorer.training.losses import Loss
-from scorer.training.optimizer import parameter_groups
+from scorer.training.parameters import parameter_groups
 from scorer.training.pretrained import BaseModel
 
 

@@ -22,7 +22,6 @@ from scorer.classifier.profile import (
     label_counts,
     unknown_histogram,
 )
-from scorer.classifier.sequences import EncodedInputs
 from scorer.classifier.tokenization import TextEncoder
 from scorer.examples.reading import Examples
 from scorer.metrics.classification import Metrics
@@ -72,7 +71,8 @@ def profile_of(
     """The profile of the training rows `train` as `encoder` shows them to the model, and of the validation rows with
     `logits` (n, labels) under `decision`. Targets are class indices (n,) or a matrix (n, labels) of 0 and 1. Of a
     larger file the tokens of `most` texts are counted."""
-    inputs = _encoded(train, encoder, most)
+    some = np.unique(np.linspace(0, len(train) - 1, min(len(train), most)).astype(np.int64))
+    inputs = encoder(*train.take(some).texts)
     probability = decision.probabilities(logits)
     unknown = inputs.count(unknown_token) if unknown_token is not None else None
     return Profile(
@@ -87,18 +87,6 @@ def profile_of(
         true_labels=_by_label(targets, labels=logits.shape[1]),
         predicted_labels=_counts(label_counts(decision.chosen(probability))),
         confidences=_counts(histogram(probability.max(axis=1), CONFIDENCE_EDGES)),
-    )
-
-
-def _encoded(train: Examples, encoder: TextEncoder, most: int) -> EncodedInputs:
-    rows = np.unique(np.linspace(0, len(train) - 1, min(len(train), most)).astype(np.int64))
-    parts = train.take(rows).texts
-    step = 4096
-    return EncodedInputs.concatenate(
-        [
-            encoder(parts[0][start : start + step], parts[1][start : start + step] if len(parts) > 1 else None)
-            for start in range(0, len(rows), step)
-        ]
     )
 
 

@@ -19,6 +19,7 @@ from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import ModelMetadata
 from scorer.config import EvaluateConfig
 from scorer.evaluation.evaluate_job import EvaluationSummary, evaluate
+from scorer.tables.sink import table_file
 from tests.models import make_model, sentences
 from tests.training.fits import Remembering
 
@@ -61,7 +62,10 @@ def logits(directory: Path, rows: Sequence[str]) -> np.ndarray:
     return np.stack([model(**tokens).logits[0].numpy() for tokens in inputs])
 
 
-def run(data: Path, model: Path, console: Remembering | None = None, **options: Any) -> EvaluationSummary:
+def run(
+    data: Path, model: Path, console: Remembering | None = None, *, table_file: Any = table_file, **options: Any
+) -> EvaluationSummary:
     """An evaluation in fp32 on the CPU; `options` are further fields of `EvaluateConfig`."""
     settings = {"precision": "fp32", "device": "cpu"} | options
-    return evaluate(EvaluateConfig(data=str(data), model=str(model), **settings), console or Remembering())
+    config = EvaluateConfig(data=str(data), model=str(model), **settings)
+    return evaluate(config, console or Remembering(), table_file=table_file)

@@ -19,11 +19,11 @@ from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import ModelMetadata
 from scorer.config import DiffConfig
 from scorer.errors import DataError, Interrupted, ModelError, OutputRefused, UsageError
-from scorer.evaluation import diff_job
 from scorer.evaluation.diff_job import diff
 from scorer.evaluation.diff_preparation import prepare_diff
 from scorer.runs.console import Console
 from scorer.scoring.inspection import verify_file
+from scorer.tables.sink import table_file
 from tests.evaluation.fitted import TEMPERATURE, make_fitted, run, texts
 from tests.models import sentences
 from tests.scoring.files import read, write
@@ -44,11 +44,11 @@ def table():
 
 @pytest.fixture
 def compare(models, tmp_path):
-    def compare(table, name="in.parquet", console=None, window_rows=16_384, **options):
+    def compare(table, name="in.parquet", console=None, window_rows=16_384, table_file=table_file, **options):
         data = write(tmp_path / name, table)
         fixed = {"old": models[0], "new": models[1], "precision": "fp32"}
         config = DiffConfig(data=str(data), **fixed | options)
-        return diff(config, console or Console(quiet=True), window_rows=window_rows)
+        return diff(config, console or Console(quiet=True), window_rows=window_rows, table_file=table_file)
 
     return compare
 
@@ -95,7 +95,7 @@ def test_a_model_does_not_differ_from_itself(compare, models, table, tmp_path):
     assert (found["changed"], found["changes"], found["examples"]) == (0, [], [])
     assert found["mean_confidence_change"] == 0
     assert read(tmp_path / "rows.csv") == []
-    summary.check()
+    summary.refuse_too_many()
 
 
 def test_labels_tell_which_model_is_better(compare, models, table):
@@ -137,10 +137,10 @@ def test_the_gate(compare, table, limit, passes):
     summary = compare(table, max_flips=limit)
     assert summary.as_dict()["too_many_changes"] is not passes
     if passes:
-        summary.check()
+        summary.refuse_too_many()
     else:
         with pytest.raises(DataError, match=rf"rows change their label, and --max-flips is {limit}"):
-            summary.check()
+            summary.refuse_too_many()
 
 
 def test_columns_and_labels_that_the_models_know(models, table, tmp_path):
@@ -229,16 +229,14 @@ def test_a_failure_leaves_no_rows(compare, table, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["in.parquet"]
 
 
-def test_a_signal_once_the_rows_stand_comes_too_late(compare, table, tmp_path, monkeypatch):
+def test_a_signal_once_the_rows_stand_comes_too_late(compare, table, tmp_path):
     @contextmanager
     def stopped_after(*arguments, **options):
         with table_file(*arguments, **options) as sink:
             yield sink
         os.kill(os.getpid(), signal.SIGTERM)
 
-    table_file = diff_job.table_file
-    monkeypatch.setattr(diff_job, "table_file", stopped_after)
-    found = compare(table, rows=tmp_path / "rows.jsonl").as_dict()
+    found = compare(table, rows=tmp_path / "rows.jsonl", table_file=stopped_after).as_dict()
     assert found["changed"] == len(read(tmp_path / "rows.jsonl"))
 
 
@@ -253,8 +251,8 @@ def test_no_rows_at_all(compare, table, tmp_path):
     summary = compare(table.slice(0, 0), max_flips="0%", rows=tmp_path / "rows.parquet")
     assert summary.as_dict()["rows"] == 0
     with pytest.raises(DataError, match="no row was scored, so --max-flips has nothing to judge by"):
-        summary.check()
-    compare(table.slice(0, 0)).check()
+        summary.refuse_too_many()
+    compare(table.slice(0, 0)).refuse_too_many()
     assert pq.read_table(tmp_path / "rows.parquet").num_rows == 0
 
 
@@ -321,7 +319,7 @@ def test_the_gate_sees_abstentions(tmp_path):
     assert console.having("the old model abstains from 0 rows, the new one from 20")
     assert console.having("(the new model abstains)")
     with pytest.raises(DataError, match="20 of 60 rows change their label or abstention, and --max-flips is 0"):
-        summary.check()
+        summary.refuse_too_many()
 
 
 @pytest.mark.parametrize("name", ["out.csv", "out.parquet"])

@@ -7,7 +7,10 @@ import json
 import os
 import shutil
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,9 +24,9 @@ from scorer.classifier.long_text import LongText
 from scorer.classifier.metadata import ModelMetadata
 from scorer.classifier.profile import LENGTH_EDGES
 from scorer.errors import DataError, ModelError, OutputRefused, UsageError
-from scorer.evaluation import evaluate_output
 from scorer.evaluation.evaluate_job import EvaluationSummary
 from scorer.scoring.inspection import verify_file
+from scorer.tables.sink import Sink, table_file
 from tests.evaluation.fitted import TEMPERATURE, logits, make_fitted, run, texts
 from tests.reports.test_evaluate_page import SECTIONS
 from tests.reports.test_fit_page import headings
@@ -127,14 +130,14 @@ def test_ranked_rows_are_no_scored_file(found: EvaluationSummary) -> None:
     assert verified.document["verified"] == {"ok": True, "problems": [], "rows": 59}
 
 
-def test_a_signal_between_two_files_leaves_both(fitted: Path, data: Path, tmp_path: Path, monkeypatch) -> None:
-    def write_and_stop(*arguments: object, **options: object) -> None:
-        write_rows(*arguments, **options)
+def test_a_signal_between_two_files_leaves_both(fitted: Path, data: Path, tmp_path: Path) -> None:
+    @contextmanager
+    def stopped_after(*arguments: Any, **options: Any) -> Iterator[Sink]:
+        with table_file(*arguments, **options) as sink:
+            yield sink
         os.kill(os.getpid(), signal.SIGTERM)
 
-    write_rows = evaluate_output.write_rows
-    monkeypatch.setattr(evaluate_output, "write_rows", write_and_stop)
-    run(data, fitted, rows=tmp_path / "r.csv", report=tmp_path / "r.html")
+    run(data, fitted, table_file=stopped_after, rows=tmp_path / "r.csv", report=tmp_path / "r.html")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r.csv", "r.html"]
 
 

@@ -1,14 +1,25 @@
-"""What a fit warns of before it begins, and what it advises: nothing that would be refused or is done already."""
+"""What a fit says of its data: what a check of the files says; and before it begins, advice that is neither refused nor
+followed already."""
 
 from __future__ import annotations
 
+import io
+import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from scorer.config import FitConfig
-from scorer.training.data import truncation_warnings
+from scorer.checking.check_job import check_data
+from scorer.classifier.vocabulary import Vocabulary
+from scorer.config import CheckConfig, FitConfig
+from scorer.examples.reading import read_examples
+from scorer.examples.targets import label_indices, label_set
+from scorer.runs.console import Console
+from scorer.training.data import Side, check_language, check_sides, truncation_warnings
+from tests.training.fits import reviews
 
 LARGER = "make it larger (scorer check suggests a length)"
 WHOLE = "read them whole with --long-text window"
@@ -33,3 +44,63 @@ def test_advice_about_texts_that_are_cut_off(
     (line,) = truncation_warnings(0.25, config, positions=positions, pairs=pairs)
     assert line == f"a.csv: 25.0 % of the texts are longer than --max-length {config.max_length} and cut off; {advice}"
     assert truncation_warnings(0.05, config, positions=positions, pairs=pairs) == []
+
+
+CODES = {"duplicates", "near_duplicates", "conflicting_labels", "near_conflicting_labels", "overlap", "near_overlap"}
+CODES |= {"rare_labels", "imbalance"}
+
+
+def write_parquet(path: Path, rows, *, multi: bool) -> str:
+    labels = [[label] if multi else label for _, label in rows]
+    pq.write_table(pa.table({"text": [text for text, _ in rows], "label": labels}), path)
+    return str(path)
+
+
+@pytest.mark.parametrize("multi", [False, True])
+def test_a_fit_finds_what_a_check_finds(tmp_path, tiny_model, multi):
+    rows = reviews(150)
+    rows += [
+        ("twice", "good"),
+        ("twice", "good"),
+        ("Twice!", "good"),
+        ("torn", "good"),
+        ("torn", "bad"),
+        ("TORN", "odd"),
+    ]
+    others = [("twice", "good"), ("torn.", "bad"), ("new", "bad")]
+    train, valid = (
+        write_parquet(tmp_path / name, part, multi=multi) for name, part in (("a.parquet", rows), ("b.parquet", others))
+    )
+    examples = [read_examples(file, text_columns=(), label_columns=("label",)) for file in (train, valid)]
+    labels = label_set(examples[0].labels, name="label", where=train, multi=multi)
+    sides = (
+        Side(file, rows, label_indices(rows.labels, labels, name="label", where=file))
+        for file, rows in zip((train, valid), examples, strict=True)
+    )
+    found = check_sides(*sides, labels)
+
+    config = CheckConfig(data=Path(train), valid=Path(valid), label_column="label", base_model=str(tiny_model("bert")))
+    expected = check_data(config, Console(stream=io.StringIO()))
+
+    def described(findings):
+        return sorted((one.code, one.severity, one.file, one.what, one.count) for one in findings if one.code in CODES)
+
+    assert described(found.findings) == described(expected.findings)
+    assert {finding.code for finding in found.findings} == CODES
+    assert list(found.label_rows) == [expected.data.scan.labels.counts()[name] for name in labels.names]
+    assert all(finding.rows == () for finding in found.findings)
+    assert str(tmp_path) not in json.dumps(found.as_dict())
+    assert {finding["file"] for finding in found.as_dict()["findings"]} == {"a.parquet", "b.parquet"}
+
+
+def test_a_fit_finds_the_language_strange_that_a_check_finds_strange(tmp_path, tiny_model):
+    base = str(tiny_model("bert"))
+    vocabulary, found = Vocabulary.of_base_model(base), {}
+    for name, text in (("known", "a lovely clean room"), ("strange", "天地玄黄")):
+        rows = [(f"{text} {number}", ("good", "bad")[number % 2]) for number in range(150)]
+        file = write_parquet(tmp_path / f"{name}.parquet", rows, multi=False)
+        examples = read_examples(file, text_columns=(), label_columns=("label",))
+        found[name] = check_language(examples, vocabulary, file=file, max_length=128)
+        expected = check_data(CheckConfig(data=Path(file), base_model=base), Console(stream=io.StringIO())).findings
+        assert found[name] == [finding for finding in expected if finding.code == "foreign_language"]
+    assert (len(found["known"]), len(found["strange"])) == (0, 1)

@@ -12,8 +12,7 @@ from transformers import TrainingArguments
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, UsageError
 from scorer.stores.folder import Folder
-from scorer.training.arguments import device_and_precision, training_arguments
-from scorer.training.fitting import settle_device
+from scorer.training.arguments import device_and_precision, settle_device, training_arguments
 from tests.classifier.cards import pretend
 from tests.training.fits import Remembering
 

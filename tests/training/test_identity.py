@@ -12,12 +12,12 @@ from scorer.classifier.directory import open_model
 from scorer.config import FitConfig, material
 from scorer.errors import ConfigError
 from scorer.stores.location import Location
-from scorer.training.resume import describe, open_workspace
+from scorer.training.resume import job_of, open_workspace
 from tests.config.seconds import FIRSTS, cases, names
 from tests.conftest import TinyModel
 from tests.training.fits import run, write_reviews
 
-# What a setting was resolved to is an argument of `describe`, or a property of the configuration.
+# What a setting was resolved to is an argument of `job_of`, or a property of the configuration.
 ARGUMENTS = {"precision": "fp32", "base_model": "base"}
 FINGERPRINTS = {"train": "rows", "valid": "other rows"}
 
@@ -26,7 +26,7 @@ def description(config: FitConfig, **seen: str) -> dict[str, Any]:
     """The job of `config`; `seen` is what a fit finds out."""
     fingerprints = {name: seen.get(name, known) for name, known in FINGERPRINTS.items()}
     arguments = {name: seen.get(name, known) for name, known in ARGUMENTS.items()}
-    return describe(config, fingerprints=fingerprints, **arguments)
+    return job_of(config, fingerprints=fingerprints, **arguments)
 
 
 @pytest.mark.parametrize(("config", "name", "said", "second"), cases(FitConfig), ids=names)

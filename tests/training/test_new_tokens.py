@@ -17,7 +17,7 @@ from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import ModelMetadata
 from scorer.config import EvaluateConfig, FitConfig
 from scorer.errors import Interrupted
-from scorer.evaluation.folds import fit_config
+from scorer.evaluation.predictions import fit_config
 from scorer.training.pretrained import BaseModel, load_base_model
 from tests.conftest import TinyModel
 from tests.models import FIVE_STARS

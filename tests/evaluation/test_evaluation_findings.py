@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scorer.evaluation.label_errors import find_label_errors
+from scorer.evaluation.evaluation_findings import find_label_errors
 
 
 def noisy(n: int = 600, labels: int = 3, flipped: float = 0.1, seed: int = 0) -> tuple[np.ndarray, ...]:

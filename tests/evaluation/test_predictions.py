@@ -15,7 +15,9 @@ from scorer.classifier.long_text import LongText
 from scorer.classifier.metadata import ModelMetadata
 from scorer.config import EvaluateConfig
 from scorer.errors import DataError, Interrupted
-from scorer.evaluation import folds
+from scorer.evaluation.evaluate_preparation import prepare_evaluation
+from scorer.evaluation.predictions import fit_config, predict, predict_by_folds
+from scorer.training.fitting import fit_and_write
 from tests.evaluation.fitted import make_fitted, run, texts
 from tests.training.fits import Remembering, write_csv
 
@@ -30,23 +32,30 @@ def test_every_row_is_judged_by_a_model_that_has_not_seen_it(tmp_path: Path, mon
     def fit(config, training, output, console, *, latest):
         seen.append({*training.train.texts[0], *training.valid.texts[0]})
         assert not latest
-        return fitting(config, training, output, console, latest=latest)
+        return fit_and_write(config, training, output, console, latest=latest)
 
-    def predict(config, directory, examples, console):
+    def ask(config, directory, examples, console):
         judged.append(examples.texts[0])
-        return predicting(config, directory, examples, console)
+        return predict(config, directory, examples, console)
 
-    fitting, predicting = folds.fit_and_write, folds.predict
-    monkeypatch.setattr(folds, "fit_and_write", fit)
-    monkeypatch.setattr(folds, "predict", predict)
     console = Remembering()
-    found = run(data, model, console, folds=2)
+    config = EvaluateConfig(data=str(data), model=str(model), precision="fp32", device="cpu")
+    predicted = predict_by_folds(prepare_evaluation(config, Remembering()), 2, console, fit=fit, predict=ask)
+    assert len(predicted.predictions.logits) == 30
     assert sorted(text for part in judged for text in part) == sorted(text for text, _ in [*rows, *rows[:6]])
     assert all(not known.intersection(part) for known, part in zip(seen, judged, strict=True))
     assert len(console.having("fold ")) == 2
+    # The model is of the rows' own labels: it would be all right if it were asked itself.
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.csv", "model"]
+
+
+def test_what_is_found_is_of_all_rows_and_nothing_else_is_left(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = make_fitted(tmp_path / "model", ("1", "5"))
+    rows = [(text, 1 + 4 * (number % 2)) for number, text in enumerate(texts(30))]
+    found = run(write_csv(tmp_path / "data.csv", ("sentence", "score"), rows), model, folds=2)
     assert (found.findings.metrics.rows, found.as_dict()["folds"]) == (30, 2)
     assert [int(number) for number in found.findings.numbers] == [*range(1, 31)]
-    # The model is of the rows' own labels: it would be all right if it were asked itself.
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data.csv", "model"]
 
 
@@ -103,7 +112,7 @@ def test_a_fold_is_fitted_as_the_model_was() -> None:
     metadata = fitted_with(
         {"epochs": 1.5, "learning_rate": 3e-5, "limit": 10, "seed": 7, "device": "cuda", "of_tomorrow": 1}
     )
-    config = folds.fit_config(metadata, EvaluateConfig(data="d.csv", device="cpu"))
+    config = fit_config(metadata, EvaluateConfig(data="d.csv", device="cpu"))
     assert (config.epochs, config.learning_rate, config.seed, config.max_length) == (1.5, 3e-5, 7, 64)
     assert (config.limit, config.device, config.base_model) == (None, "cpu", None)
     assert LongText.of(config) == metadata.long_text
@@ -112,13 +121,13 @@ def test_a_fold_is_fitted_as_the_model_was() -> None:
 @pytest.mark.parametrize(("recorded", "expected"), [({"valid_fraction": 0.25}, 0.25), ({}, 0.1)])
 def test_a_fold_holds_out_as_much_as_the_model_did(recorded: dict[str, object], expected: float) -> None:
     """A model with a validation file of its own says nothing of a share."""
-    assert folds.fit_config(fitted_with(recorded), EvaluateConfig(data="d.csv")).held_out == expected
+    assert fit_config(fitted_with(recorded), EvaluateConfig(data="d.csv")).held_out == expected
 
 
 def test_the_base_model_of_a_directory_is_found_again(fitted: Path) -> None:
     metadata = open_model(str(fitted)).metadata
     assert metadata is not None
-    assert folds.fit_config(metadata, EvaluateConfig(data="d.csv")).base_model == str(fitted)
+    assert fit_config(metadata, EvaluateConfig(data="d.csv")).base_model == str(fitted)
 
 
 @pytest.mark.parametrize(
@@ -134,4 +143,4 @@ def test_the_base_model_of_a_directory_is_found_again(fitted: Path) -> None:
 def test_the_precision_of_a_fold_suits_this_device(recorded: str, asked: str, expected: str) -> None:
     """A model that a GPU fitted in fp16 can be judged by folds on a CPU, which cannot train in it."""
     metadata = fitted_with({"precision": recorded})
-    assert folds.fit_config(metadata, EvaluateConfig(data="d.csv", precision=asked)).precision == expected
+    assert fit_config(metadata, EvaluateConfig(data="d.csv", precision=asked)).precision == expected

@@ -1,4 +1,5 @@
-"""Low-rank adaptation: what learns, that the saved model is an ordinary one, and that a fit resumes exactly."""
+"""What learns in real architectures, and how fast: depths and the rates that follow from them, what is frozen, low-rank
+adapters, whose model is saved as an ordinary one and whose fit resumes exactly."""
 
 from __future__ import annotations
 
@@ -10,41 +11,129 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, pipeline
+from transformers import AutoModelForSequenceClassification, PreTrainedModel, pipeline
 
 from scorer.classifier.metadata import ModelMetadata
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, Interrupted, UsageError
 from scorer.stores.folder import Folder
 from scorer.training.arguments import training_arguments
-from scorer.training.lora import adapt, merge
-from scorer.training.optimizer import Depths
+from scorer.training.parameters import Depths, adapt, freeze, merge, parameter_groups
 from tests.conftest import TinyModel
-from tests.models import ARCHITECTURES
+from tests.models import ARCHITECTURES, LAYERS
 from tests.training.fits import Remembering, run, weights, write_reviews
 
 by_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES)
+# Of 2 encoder layers: albert's share their weights. What each architecture calls its parts, written out by hand.
+OWN_LAYERS = dict.fromkeys(ARCHITECTURES, LAYERS) | {"albert": 1}
+HEADS = ("classifier", "pre_classifier", "pooler", "head", "final_norm")
 
 
 @pytest.fixture(autouse=True)
-def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
+def _train(tmp_path: Path) -> None:
     write_reviews(tmp_path / "train.csv", 60)
-    return tmp_path
 
 
-def network(path: Path):
-    return AutoModelForSequenceClassification.from_pretrained(path).eval()
+def network(tiny_model: TinyModel, architecture: str) -> PreTrainedModel:
+    return AutoModelForSequenceClassification.from_pretrained(tiny_model(architecture))
 
 
 def config(**options: object) -> FitConfig:
+    return FitConfig(train=Path("train.csv"), learning_rate=1e-3, weight_decay=0.5, **options)
+
+
+def opened(path: Path):
+    return AutoModelForSequenceClassification.from_pretrained(path).eval()
+
+
+def adapting(**options: object) -> FitConfig:
     return FitConfig(train=Path("train.csv"), **options)
+
+
+def expected_depth(name: str, layers: int) -> int:
+    pieces = name.split(".")
+    if any(piece in HEADS for piece in pieces):
+        return layers + 1
+    numbered = [int(piece) for piece in pieces if piece.isdigit()]
+    return numbered[0] + 1 if numbered else 0
+
+
+@by_architecture
+def test_every_parameter_has_the_depth_of_its_part(tiny_model: TinyModel, architecture: str) -> None:
+    model = network(tiny_model, architecture)
+    depths = Depths(model)
+    assert depths.layers == OWN_LAYERS[architecture]
+    found = {name: depths(name) for name, _ in model.named_parameters()}
+    assert found == {name: expected_depth(name, depths.layers) for name in found}
+    assert set(found.values()) == set(range(depths.layers + 2)), "embeddings, every layer and the head"
+
+
+@by_architecture
+def test_each_layer_learns_at_a_share_of_the_rate_above(tiny_model: TinyModel, architecture: str) -> None:
+    model = network(tiny_model, architecture)
+    depths = Depths(model)
+    decayed = {name for name, parameter in model.named_parameters() if parameter.ndim == 2}
+    groups = parameter_groups(model, config(layer_decay=0.5), decayed=decayed)
+    of = {id(parameter): group for group in groups for parameter in group["params"]}
+    assert sum(len(group["params"]) for group in groups) == len(of) == len(list(model.parameters()))
+    for name, parameter in model.named_parameters():
+        group = of[id(parameter)]
+        assert group["lr"] == pytest.approx(1e-3 * 0.5 ** (depths.layers + 1 - depths(name))), name
+        assert group["weight_decay"] == (0.5 if name in decayed else 0.0), name
+    assert groups[0]["lr"] == 1e-3
+
+
+def test_without_decay_there_are_the_groups_of_the_trainer(tiny_model: TinyModel) -> None:
+    model = network(tiny_model, "bert")
+    groups = parameter_groups(model, config(), decayed={"classifier.weight"})
+    assert [(group["lr"], group["weight_decay"], len(group["params"])) for group in groups] == [
+        (1e-3, 0.0, len(list(model.parameters())) - 1),
+        (1e-3, 0.5, 1),
+    ]
+
+
+@by_architecture
+def test_embeddings_and_the_lowest_layers_are_frozen(tiny_model: TinyModel, architecture: str) -> None:
+    model = network(tiny_model, architecture)
+    depths = Depths(model)
+    freeze(model, config(freeze_layers=0), name="it")
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    for count in range(1, depths.layers + 1):
+        freeze(model, config(freeze_layers=count), name="it")
+        learns = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+        assert learns == {name for name, _ in model.named_parameters() if depths(name) > count}
+        assert any(name.startswith("classifier") for name in learns)
+    with pytest.raises(UsageError, match=rf"--freeze-layers {depths.layers + 1}: it has {depths.layers} layers"):
+        freeze(model, config(freeze_layers=depths.layers + 1), name="it")
+
+
+def test_a_fit_leaves_frozen_weights_as_they_were(tiny_model: TinyModel, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    train, base = write_reviews(tmp_path / "train.csv", 40), tiny_model("bert")
+    fitted = run(train, base, freeze_layers=1, max_steps=3).model
+    before = AutoModelForSequenceClassification.from_pretrained(base).state_dict()
+    after = AutoModelForSequenceClassification.from_pretrained(fitted).state_dict()
+    depths = Depths(AutoModelForSequenceClassification.from_pretrained(fitted))
+    same = {name for name in before if before[name].shape == after[name].shape}
+    changed = {name for name in same if not torch.equal(before[name], after[name])}
+    assert {name for name in same if depths(name) <= 1}.isdisjoint(changed)
+    assert {name for name in same if depths(name) == 2} <= changed
+
+
+def test_a_decaying_rate_changes_the_fit_and_is_recorded(tiny_model: TinyModel, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    train, base = write_reviews(tmp_path / "train.csv", 40), tiny_model("bert")
+    found = {decay: weights(run(train, base, layer_decay=decay, max_steps=2).model) for decay in (1.0, 0.5)}
+    assert found[1.0] != found[0.5]
+    for wrong in (0.0, 1.5):
+        with pytest.raises(UsageError, match="--layer-decay"):
+            run(train, base, layer_decay=wrong)
 
 
 @by_architecture
 def test_adapters_and_head_learn_and_merging_keeps_the_answers(tiny_model: TinyModel, architecture: str) -> None:
-    model, plain = network(tiny_model(architecture)), network(tiny_model(architecture))
-    adapt(model, config(lora_rank=2))
+    model, plain = opened(tiny_model(architecture)), opened(tiny_model(architecture))
+    adapt(model, adapting(lora_rank=2))
     depths, ids = Depths(model), torch.arange(5, 13).reshape(1, 8)
     learns = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     assert {name for name in learns if depths(name) <= depths.layers} == {
@@ -65,8 +154,8 @@ def test_adapters_and_head_learn_and_merging_keeps_the_answers(tiny_model: TinyM
 
 
 def test_frozen_layers_get_no_adapters(tiny_model: TinyModel) -> None:
-    model = network(tiny_model("bert"))
-    adapt(model, config(lora_rank=2, freeze_layers=1))
+    model = opened(tiny_model("bert"))
+    adapt(model, adapting(lora_rank=2, freeze_layers=1))
     assert {Depths(model)(name) for name, _ in model.named_parameters() if "lora_" in name} == {2}
 
 
@@ -76,9 +165,9 @@ def test_layers_that_are_all_frozen_cannot_be_adapted(tiny_model: TinyModel) -> 
 
 
 def test_without_a_rank_nothing_happens(tiny_model: TinyModel) -> None:
-    model = network(tiny_model("bert"))
+    model = opened(tiny_model("bert"))
     before = dict(model.named_parameters())
-    adapt(model, config())
+    adapt(model, adapting())
     merge(model)
     assert dict(model.named_parameters()).keys() == before.keys()
     assert all(parameter.requires_grad for parameter in model.parameters())
@@ -94,7 +183,7 @@ def test_without_a_rank_nothing_happens(tiny_model: TinyModel) -> None:
     ],
 )
 def test_adapters_learn_faster_unless_a_rate_is_named(options: dict[str, Any], expected: float) -> None:
-    asked = config(**options)
+    asked = adapting(**options)
     arguments = training_arguments(asked, checkpoints=Folder.of("out"), device=torch.device("cpu"), precision="fp32")
     assert arguments.learning_rate == expected
 
@@ -112,9 +201,9 @@ def test_what_is_saved_is_an_ordinary_model(tiny_model: TinyModel) -> None:
     fitted = run(Path("train.csv"), base, lora_rank=2, epochs=2.0).model
     assert not [path for path in fitted.rglob("*") if "adapter" in path.name]
     assert '"peft"' in (fitted / "scorer.json").read_text(), "its version can change the weights"
-    before, after = network(base).state_dict(), network(fitted).state_dict()
+    before, after = opened(base).state_dict(), opened(fitted).state_dict()
     assert list(before) == list(after)
-    depths = Depths(network(fitted))
+    depths = Depths(opened(fitted))
     same = {name for name in before if before[name].shape == after[name].shape}
     changed = {name for name in same if not torch.equal(before[name], after[name])}
     assert all(depths(name) >= 1 and (depths(name) > 2 or name.endswith("weight")) for name in changed)

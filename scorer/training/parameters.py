@@ -1,6 +1,8 @@
-"""How much each part of the network learns: layer-wise decay of the learning rate, and layers that are frozen.
+"""Which parameters of the network learn, and how fast: frozen layers, low-rank adapters, rates that fall with depth.
 
-The depth of a parameter is found for any encoder that keeps its layers in a list.
+The depth of a parameter is found for any encoder that keeps its layers in a list. The only file that imports peft. With
+adapters the network stays the model that it was, with them inside, so that a checkpoint holds all of its weights and a
+fit resumes from it as from any other; after `merge` nothing tells that there were adapters.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from scorer.config import FitConfig
-from scorer.errors import UsageError
+from scorer.errors import ConfigError, UsageError
 
 # Above the layers; whatever else an encoder has beside them belongs to the embeddings.
 _ABOVE = re.compile(r"(^|\.)(pooler|final_norm)\.")
@@ -57,6 +59,48 @@ def freeze(model: PreTrainedModel, config: FitConfig, *, name: str) -> None:
     if config.freeze_layers:
         for key, parameter in model.named_parameters():
             parameter.requires_grad_(parameter.requires_grad and depths(key) > config.freeze_layers)
+
+
+def adapt(model: PreTrainedModel, config: FitConfig) -> None:
+    """Put adapters of rank `config.lora_rank` beside every matrix of the layers that are trained; None does nothing.
+
+    Low-rank adaptation (Hu et al. 2021): small matrices beside the encoder's own are trained and then added to them. An
+    adapter's product is scaled by alpha / rank = 2. Only the adapters and what stands above the layers (pooler and
+    head, in full) are trained. ConfigError when `peft` is not installed, UsageError when all layers are frozen.
+    """
+    if config.lora_rank is None:
+        return
+    try:
+        from peft import LoraConfig, LoraModel
+    except ImportError as error:
+        raise ConfigError("--lora-rank needs peft; pip install 'scorer[lora]'") from error
+    depths = Depths(model)
+    above = [parameter for name, parameter in model.named_parameters() if depths(name) > depths.layers]
+    chosen = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and config.freeze_layers < depths(name) <= depths.layers
+    ]
+    if not chosen:
+        raise UsageError(
+            f"--lora-rank {config.lora_rank}: --freeze-layers {config.freeze_layers} leaves none of "
+            f"{depths.layers} layers to adapt"
+        )
+    settings = LoraConfig(r=config.lora_rank, lora_alpha=2 * config.lora_rank, target_modules=chosen)
+    LoraModel(model, settings, "default")
+    for parameter in above:
+        parameter.requires_grad_(True)
+
+
+def merge(model: PreTrainedModel) -> None:
+    """Add the adapters of `model`, if it has any, to the matrices beside them, and take them out."""
+    wrapped = [(name, module) for name, module in model.named_modules() if hasattr(module, "get_base_layer")]
+    for name, module in wrapped:
+        module.merge()
+        parent, _, child = name.rpartition(".")
+        setattr(model.get_submodule(parent), child, module.get_base_layer())
+    if wrapped:
+        del model.peft_config
 
 
 def parameter_groups(model: PreTrainedModel, config: FitConfig, *, decayed: Collection[str]) -> list[dict[str, Any]]:
