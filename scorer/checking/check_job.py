@@ -23,7 +23,7 @@ from scorer.examples.targets import too_many_labels
 from scorer.runs.console import Console
 from scorer.runs.signals import StopSignals
 from scorer.stores.location import name_of
-from scorer.tables.header import given_names
+from scorer.tables.delimited_columns import given_names
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from scorer.checking.check_job import CheckResult, FileCheck
 from scorer.checking.findings import Finding
 from scorer.checking.tokens import Lengths, TokenCheck
-from scorer.reports.charts import Mark, histogram
-from scorer.reports.distributions import label_bars
+from scorer.reports.breakdowns import label_bars
+from scorer.reports.charts import Axis, Mark, histogram
 from scorer.reports.page import Html, beside, figure, page, paragraph, section, tiles
-from scorer.reports.scale import Axis
 from scorer.reports.sections import Remark, remark_list
 from scorer.stores.location import name_of
 

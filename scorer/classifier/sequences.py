@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,14 @@ class TokenSequences:
     offsets: NDArray[np.int64]
     first: NDArray[np.int32]
     truncated: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, ids: list[list[int]], *, first: list[int], truncated: NDArray[np.bool_]) -> TokenSequences:
+        """The sequences of these `ids`, one list each."""
+        lengths = np.fromiter(map(len, ids), np.int64, len(ids))
+        offsets = np.concatenate(([0], np.cumsum(lengths)))
+        flat = np.fromiter(chain.from_iterable(ids), np.int32, int(offsets[-1]))
+        return cls(flat, offsets, np.array(first, np.int32), truncated)
 
     @classmethod
     def empty(cls) -> TokenSequences:

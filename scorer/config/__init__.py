@@ -22,9 +22,19 @@ from scorer.config.choices import (
 from scorer.config.diff import DiffConfig
 from scorer.config.evaluate import EvaluateConfig
 from scorer.config.fit import PRESETS, FitConfig, Preset
-from scorer.config.identity import affecting, identity, material
 from scorer.config.score import FrameConfig, PredictConfig, ScoreConfig
-from scorer.config.settings import Argument, Checked, Effect, Setting, check_utf8, declared_of, settings_of
+from scorer.config.settings import (
+    Argument,
+    Checked,
+    Effect,
+    Setting,
+    affecting,
+    check_utf8,
+    declared_of,
+    identity,
+    material,
+    settings_of,
+)
 
 __all__ = [
     "LATEST_MODEL",

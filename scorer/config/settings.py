@@ -1,12 +1,13 @@
 """What makes a field of a dataclass a setting, what a setting affects, and the checks that all settings have in common.
 
-The configuration of every job is made with this.
+The configuration of every job is made with this. Which settings enter an identity is derived from what each says that
+it affects, so that none can be forgotten.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
@@ -119,3 +120,27 @@ def _converted(value: Any, kind: Any) -> Any:
     if get_origin(kind) is tuple:
         return (value,) if isinstance(value, str) else tuple(value or ())
     return Path(value) if isinstance(value, str) and Path in (kind, *get_args(kind)) else value
+
+
+def affecting(config: type, *effects: Effect) -> dict[str, Argument]:
+    """The fields of the dataclass `config` that affect any of `effects`, by their names."""
+    return {field.name: said for field, said, _ in declared_of(config) if set(said.effects) & set(effects)}
+
+
+def material(config: type) -> dict[str, Argument]:
+    """The fields of the dataclass `config` that affect anything, by their names."""
+    return {field.name: said for field, said, _ in declared_of(config) if "nothing" not in said.effects}
+
+
+def identity(config: Any, *effects: Effect, resolved: Mapping[str, Any]) -> dict[str, Any]:
+    """What the configuration `config` says of each of its fields that affects any of `effects`, by the field's name.
+
+    `resolved` says it of the fields whose value does not tell: what `auto` came to, the fingerprint of a file. It may
+    name more of them than these `effects` need, and must name all that they do.
+    """
+    said = {field.name: argument for field, argument, _ in declared_of(type(config))}
+    told = {name for name, argument in said.items() if argument.known_by == "value"}
+    assert not resolved.keys() - (said.keys() - told), "resolves what is known by its value; this is a bug"
+    return {
+        name: getattr(config, name) if name in told else resolved[name] for name in affecting(type(config), *effects)
+    }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from scorer.classifier.profile import Profile
 from scorer.errors import ScorerError
 from scorer.records.lineage import Counts, DriftRecord, Lineage
-from scorer.runs.memory import peak_memory_mib
+from scorer.runs.manifest import peak_memory_mib
 from scorer.scoring.answers import SCORED_NAMES
 from scorer.scoring.drift import Drift, WindowStats, compare
 from scorer.tables.listing import Unread

@@ -32,8 +32,7 @@ from scorer.scoring.answers import Answers
 from scorer.scoring.pipeline import Pipeline
 from scorer.scoring.scorer import Scorer, ScorerSpec
 from scorer.scoring.windows import EncodedWindow, Window
-from scorer.tables.lineage import lineage_metadata
-from scorer.tables.sink import Sink, table_file
+from scorer.tables.sink import Sink, lineage_metadata, table_file
 from scorer.version import __version__
 
 _WINDOW_ROWS = 16_384

@@ -18,8 +18,8 @@ from scorer.examples.recognition import Doubt, recognise_file
 from scorer.runs.console import Console
 from scorer.scoring.limits import Allowance
 from scorer.stores.checks import Inputs, check_files
+from scorer.tables.delimited_columns import given_names
 from scorer.tables.formats.registry import format_of
-from scorer.tables.header import given_names
 from scorer.tables.reader import Reader, check_names
 from scorer.tables.source import Source
 from scorer.tables.texts import find_text_columns

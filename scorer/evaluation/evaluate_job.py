@@ -20,9 +20,8 @@ from scorer.records.lineage import Lineage
 from scorer.runs.console import Console
 from scorer.runs.signals import StopSignals
 from scorer.tables.formats.registry import format_of
-from scorer.tables.lineage import lineage_metadata
 from scorer.tables.listing import Unread
-from scorer.tables.sink import Sink, table_file
+from scorer.tables.sink import Sink, lineage_metadata, table_file
 from scorer.version import __version__
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from scorer.evaluation.predictions import Predicted
 from scorer.examples.reading import Examples
 from scorer.metrics.classification import describe
 from scorer.metrics.reliability import LEAST_ROWS, Threshold
-from scorer.reports.distributions import TextLengths
+from scorer.reports.breakdowns import TextLengths
 from scorer.reports.evaluate_page import EvaluatePage
 from scorer.reports.sections import Remark, ShownRow
 from scorer.stores.location import name_of

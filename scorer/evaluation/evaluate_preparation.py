@@ -18,8 +18,8 @@ from scorer.examples.reading import Examples, read_examples
 from scorer.examples.targets import label_indices, of_kind
 from scorer.runs.console import Console
 from scorer.stores.checks import Inputs, check_files
+from scorer.tables.delimited_columns import given_names
 from scorer.tables.formats.registry import format_of
-from scorer.tables.header import given_names
 from scorer.tables.reader import check_names
 from scorer.tables.source import Source
 from scorer.tables.texts import find_text_columns

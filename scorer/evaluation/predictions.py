@@ -26,7 +26,7 @@ from scorer.config import WINDOW_ROWS, EvaluateConfig, FitConfig, FrameConfig, m
 from scorer.errors import DataError, DeviceError
 from scorer.evaluation.evaluate_preparation import PreparedEvaluation
 from scorer.examples.reading import Examples
-from scorer.examples.split import rarest_labels, stratified_folds, stratified_split
+from scorer.examples.targets import rarest_labels, stratified_folds, stratified_split
 from scorer.runs.console import Console
 from scorer.scoring.pipeline import Pipeline
 from scorer.scoring.scorer import Scorer, ScorerSpec

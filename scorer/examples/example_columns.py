@@ -16,7 +16,7 @@ import pyarrow as pa
 from scorer.classifier.metadata import ModelMetadata
 from scorer.errors import DataError, UsageError, near, shown
 from scorer.records.lineage import Lineage
-from scorer.tables.lineage import read_lineage
+from scorer.tables.sink import read_lineage
 from scorer.tables.source import Source
 from scorer.tables.texts import TEXT_NAMES, is_text
 

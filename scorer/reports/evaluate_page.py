@@ -10,8 +10,7 @@ from scorer.classifier.decision import Decision
 from scorer.metrics.classification import Metrics
 from scorer.metrics.judged_rows import Slice
 from scorer.metrics.reliability import LabelThreshold, Threshold
-from scorer.reports.answers import slice_section, threshold_section
-from scorer.reports.distributions import TextLengths, length_section, prediction_section
+from scorer.reports.breakdowns import TextLengths, length_section, prediction_section, slice_section, threshold_section
 from scorer.reports.fit_page import hardest_section
 from scorer.reports.page import Html, page, section
 from scorer.reports.sections import (

@@ -1,18 +1,21 @@
 """The manifest of a run: what was asked, what happened, how it ended; as JSON and as Prometheus text metrics.
 
 It never sees a text: an error is told by its one line, which says the shape of a value only, and a bug of ours by its
-kind.
+kind. The peak of this process's memory, which a manifest tells, is measured here.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import resource
+import sys
 import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from scorer.errors import ScorerError, exit_code_of
@@ -101,3 +104,20 @@ def _iso(seconds: float) -> str:
 def _escaped(value: str) -> str:
     """`value` as Prometheus writes it between the quotes of a label."""
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+_STATUS = Path("/proc/self/status")
+
+
+def peak_memory_mib() -> int:
+    """The most memory that this process has had resident since it began its program, in MiB.
+
+    Linux says it in /proc. Elsewhere the resource usage does, which at least a process that was forked from a larger
+    one takes for its own.
+    """
+    if _STATUS.exists():
+        for line in _STATUS.read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) // 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // 2**20 if sys.platform == "darwin" else peak // 2**10

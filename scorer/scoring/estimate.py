@@ -19,7 +19,7 @@ from scorer.classifier.sequences import EncodedInputs
 from scorer.config import ScoreConfig
 from scorer.records.document import to_document
 from scorer.runs.console import Console
-from scorer.runs.memory import peak_memory_mib
+from scorer.runs.manifest import peak_memory_mib
 from scorer.runs.score_store import BackgroundStore, ScoreStore
 from scorer.scoring.answers import count_statuses
 from scorer.scoring.cache import ScoreCache, cache_file

@@ -22,7 +22,7 @@ from scorer.records.document import to_document
 from scorer.records.lineage import Lineage
 from scorer.scoring.answers import SCORED_NAMES, STATUS_NAMES
 from scorer.tables import compute as pc
-from scorer.tables.lineage import read_lineage
+from scorer.tables.sink import read_lineage
 from scorer.tables.source import Source
 from scorer.tables.texts import is_text
 

@@ -20,8 +20,7 @@ from scorer.records.lineage import Lineage
 from scorer.stores.atomic import AtomicFile
 from scorer.stores.location import Location
 from scorer.stores.workspace import Workspace
-from scorer.tables.lineage import lineage_metadata, read_lineage
-from scorer.tables.sink import Sink, open_sink
+from scorer.tables.sink import Sink, lineage_metadata, open_sink, read_lineage
 
 
 class PartWriter(Protocol):

@@ -31,8 +31,8 @@ from scorer.scoring.drift import require_profile
 from scorer.scoring.windows import window_rows
 from scorer.stores.checks import Inputs, check_file, check_folder, check_free_space
 from scorer.stores.location import Location
+from scorer.tables.delimited_columns import given_names
 from scorer.tables.formats.registry import format_named, format_of
-from scorer.tables.header import given_names
 from scorer.tables.reader import Reader
 from scorer.tables.rejects import Rejects
 from scorer.tables.source import Source

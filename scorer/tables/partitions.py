@@ -13,7 +13,7 @@ import pyarrow as pa
 from scorer.errors import DataError, shown
 from scorer.stores.fingerprints import Stamp
 from scorer.tables import compute as pc
-from scorer.tables.inference import TypeGuess, convert, field_of
+from scorer.tables.delimited_columns import TypeGuess, convert, field_of
 from scorer.tables.listing import Partition
 from scorer.tables.reader import Reader
 from scorer.tables.rendering import text_of

@@ -22,8 +22,8 @@ from typing import Final, NoReturn
 import numpy as np
 
 from scorer.errors import DataError, shown
+from scorer.tables.delimited_columns import counted_names
 from scorer.tables.fields import BACKSLASH, QUOTE, Block, Bytes, ParsedFields, Positions, count_line_ends, parse_fields
-from scorer.tables.header import counted_names
 from scorer.tables.rejects import Malformed, Reject
 from scorer.tables.streams import LONGEST_ROW, ByteStream
 

@@ -1,4 +1,4 @@
-"""Tables out to a file or a stream, in any of the formats.
+"""Tables out to a file or a stream, in any of the formats, and the lineage that a Parquet file keeps in its footer.
 
 `open_sink` writes to exactly the path or stream that is given, in order, one table after the other; `table_file` to a
 file that appears whole or not at all. A job whose output must outlive a kill puts sink and atomic file together itself.
@@ -6,21 +6,28 @@ file that appears whole or not at all. A job whose output must outlive a kill pu
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 import pyarrow as pa
 
 from scorer.config import FileFormat
+from scorer.errors import DataError
+from scorer.records.lineage import Lineage
 from scorer.stores.atomic import AtomicFile
 from scorer.tables.formats.format import Sink
+from scorer.tables.formats.parquet import read_metadata
 from scorer.tables.formats.registry import format_named
 from scorer.tables.streams import Compression, Output, compression_of
 
-__all__ = ["Sink", "open_sink", "table_file"]
+__all__ = ["Sink", "lineage_metadata", "open_sink", "read_lineage", "table_file"]
+
+# Where a Parquet footer keeps the lineage.
+_LINEAGE_KEY: Final = "scorer"
 
 
 def open_sink(
@@ -59,3 +66,21 @@ def table_file(target: Path, *, format: FileFormat, schema: pa.Schema, metadata:
         file.commit()
     finally:
         file.discard()
+
+
+def lineage_metadata(lineage: Lineage) -> dict[str, str]:
+    """`lineage` as what `Sink.close` takes: equal lineages give equal bytes."""
+    return {_LINEAGE_KEY: json.dumps(lineage.as_document(), sort_keys=True, ensure_ascii=False, allow_nan=False)}
+
+
+def read_lineage(path: Path) -> Lineage | None:
+    """The lineage in the footer of a Parquet file; None when it has none. DataError for a damaged file, and for an
+    entry that scorer did not write, or that a later version wrote."""
+    text = read_metadata(path).get(_LINEAGE_KEY.encode())
+    if text is None:
+        return None
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: the footer's {_LINEAGE_KEY!r} entry is not JSON") from error
+    return Lineage.of_document(document, where=f"{path}: the footer's {_LINEAGE_KEY!r} entry")

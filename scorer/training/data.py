@@ -24,11 +24,10 @@ from scorer.errors import DataError, UsageError
 from scorer.examples.example_columns import refuse_answers
 from scorer.examples.label_form import LabelOptions
 from scorer.examples.reading import Examples, read_examples
-from scorer.examples.split import stratified_split
-from scorer.examples.targets import label_counts, label_indices, label_set
+from scorer.examples.targets import label_counts, label_indices, label_set, stratified_split
 from scorer.runs.console import Console
 from scorer.stores.location import name_of
-from scorer.tables.header import given_names
+from scorer.tables.delimited_columns import given_names
 
 # Enough to tell a language by; the sample of long texts is smaller still.
 _LANGUAGE_ROWS = 2_000

@@ -26,7 +26,7 @@ from scorer.errors import ConfigError, DeviceError, from_os_error
 from scorer.metrics.classification import Metrics, measure
 from scorer.metrics.judged_rows import judge
 from scorer.runs.console import Console
-from scorer.runs.memory import peak_memory_mib
+from scorer.runs.manifest import peak_memory_mib
 from scorer.runs.signals import StopSignals
 from scorer.stores.checks import check_free_space
 from scorer.stores.folder import Folder

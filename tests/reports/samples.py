@@ -13,7 +13,7 @@ from scorer.classifier.profile import LENGTH_EDGES, Profile, histogram
 from scorer.metrics.classification import measure
 from scorer.metrics.judged_rows import Judged, judge, slices
 from scorer.metrics.reliability import coverage_table, label_threshold_table
-from scorer.reports.distributions import TextLengths
+from scorer.reports.breakdowns import TextLengths
 from scorer.reports.evaluate_page import EvaluatePage
 from scorer.reports.fit_page import Evaluation, Report, SeedFigures
 from scorer.reports.sections import Remark, ShownRow

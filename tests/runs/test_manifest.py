@@ -1,13 +1,15 @@
-"""The manifest's two documents, read back by other means than those that wrote them."""
+"""The manifest's two documents, read back by other means than those that wrote them; and the peak of memory."""
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
 from scorer.errors import DataError, StorageError
-from scorer.runs.manifest import Manifest
+from scorer.runs.manifest import Manifest, peak_memory_mib
 
 
 def ended(error=None, **facts):
@@ -70,3 +72,22 @@ def test_a_failure_keeps_the_time_of_the_last_success():
     assert metrics(third)[key] == good.ended
     assert metrics(third)['scorer_exit_code{output="out"}'] == 65
     assert key not in metrics(ended(DataError("no")).as_metrics(output="other", before=first))
+
+
+SCRIPT = """
+from scorer.runs.manifest import peak_memory_mib
+before = peak_memory_mib()
+block = bytearray(300 << 20)
+del block
+print(before, peak_memory_mib())
+"""
+
+
+def test_peak_memory_is_that_of_the_process_itself_and_outlives_what_took_it():
+    here = bytearray(500 << 20)
+    assert peak_memory_mib() >= 500
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
+    before, after = map(int, done.stdout.split())
+    assert len(here) == 500 << 20
+    assert before < 200
+    assert 300 <= after < before + 350

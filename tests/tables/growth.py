@@ -8,7 +8,7 @@ from pathlib import Path
 
 _READING = """
 import sys
-from scorer.runs.memory import peak_memory_mib
+from scorer.runs.manifest import peak_memory_mib
 from scorer.tables.source import Source
 reader = Source.open(sys.argv[1]).read(["text"])
 before = peak_memory_mib()

@@ -235,7 +235,7 @@ def test_30_a_gzip_bomb_stays_within_bounded_memory(tmp_path: Path) -> None:
     program = """
 import sys
 from scorer.errors import DataError
-from scorer.runs.memory import peak_memory_mib
+from scorer.runs.manifest import peak_memory_mib
 from scorer.tables.source import Source
 source = Source.open(sys.argv[1])
 before = peak_memory_mib()

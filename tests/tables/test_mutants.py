@@ -13,8 +13,7 @@ import pytest
 
 from scorer.records.job import JobSpec, ModelRecord
 from scorer.records.lineage import Lineage
-from scorer.tables.lineage import lineage_metadata
-from scorer.tables.sink import open_sink
+from scorer.tables.sink import lineage_metadata, open_sink
 from tests.tables.mutants import Mutant, outcomes
 
 ROWS = 1500

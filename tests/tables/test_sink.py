@@ -24,8 +24,7 @@ from scorer.config import FileFormat
 from scorer.errors import DataError, StorageError
 from scorer.records.job import JobSpec, ModelRecord
 from scorer.records.lineage import Counts, Lineage
-from scorer.tables.lineage import lineage_metadata, read_lineage
-from scorer.tables.sink import open_sink
+from scorer.tables.sink import lineage_metadata, open_sink, read_lineage
 from scorer.tables.source import Source
 
 DAY = datetime.date(2024, 5, 1)

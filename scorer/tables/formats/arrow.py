@@ -7,22 +7,27 @@ of a file that has been cut short meanwhile is killed (SIGBUS).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 
-from scorer.errors import DataError, from_os_error
+from scorer.errors import DataError
 from scorer.stores.fingerprints import Stamp
-from scorer.tables.formats.format import Contents, Evidence, Format, ReadOptions, one_schema
+from scorer.tables.formats.format import Evidence, SelfDescribing, damage
 from scorer.tables.reader import Reader
-from scorer.tables.streams import Compression, Output
+from scorer.tables.streams import Output
 
 _FILE: Final = b"ARROW1"
 _STREAM: Final = b"\xff\xff\xff\xff"
 _SLICE_ROWS: Final = 8192
 _END_OF_STREAM: Final = b"\xff\xff\xff\xff\0\0\0\0"
+_damage = partial(
+    damage,
+    unreadable="damaged Arrow data, or not the IPC format; write or copy the file again",
+    damaged="damaged Arrow data; write or copy the file again",
+)
 
 
 def read_header(path: Path) -> tuple[pa.Schema, int | None]:
@@ -118,19 +123,7 @@ def _batches(path: Path) -> Iterator[pa.RecordBatch]:
             yield reader.get_batch(index)
 
 
-@contextmanager
-def _damage(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except pa.ArrowException as error:
-        raise DataError(f"{path}: damaged Arrow data, or not the IPC format; write or copy the file again") from error
-    except OSError as error:
-        if error.errno is not None:
-            raise from_os_error(error) from error
-        raise DataError(f"{path}: damaged Arrow data; write or copy the file again") from error
-
-
-class _Arrow(Format):
+class _Arrow(SelfDescribing):
     name = "arrow"
     endings = (".arrow", ".feather")
     proof = "the first bytes are not those of arrow"
@@ -138,20 +131,15 @@ class _Arrow(Format):
     def evidence(self, first_bytes: bytes) -> Evidence:
         return 3 if first_bytes.startswith(_FILE) or _is_stream(first_bytes) else 0
 
-    def look(self, stamps: Sequence[Stamp], options: ReadOptions) -> Contents:  # noqa: ARG002
-        return one_schema(stamps, read_header)
+    def header(self, path: Path) -> tuple[pa.Schema, int | None]:
+        return read_header(path)
 
-    def open_reader(
-        self,
-        stamps: Sequence[Stamp],
-        contents: Contents,
-        text_columns: Sequence[str],
-        options: ReadOptions,  # noqa: ARG002
-    ) -> Reader:
-        assert contents.schema is not None, "Arrow tells its schema; this is a bug"
-        return ArrowReader(stamps, contents.schema, contents.rows, text_columns)
+    def reader(
+        self, stamps: Sequence[Stamp], schema: pa.Schema, rows: int | None, text_columns: Sequence[str]
+    ) -> ArrowReader:
+        return ArrowReader(stamps, schema, rows, text_columns)
 
-    def open_sink(self, output: Output, schema: pa.Schema, compression: Compression | None) -> ArrowSink:  # noqa: ARG002
+    def sink(self, output: Output, schema: pa.Schema) -> ArrowSink:
         return ArrowSink(output, schema)
 
 

@@ -13,10 +13,9 @@ import pyarrow as pa
 
 from scorer.errors import DataError
 from scorer.stores.fingerprints import Stamp
+from scorer.tables.delimited_columns import TypeGuess, convert, field_of, looks_like_data
 from scorer.tables.fields import Block
 from scorer.tables.formats.format import Contents, Evidence, Format, ReadOptions
-from scorer.tables.header import looks_like_data
-from scorer.tables.inference import TypeGuess, convert, field_of
 from scorer.tables.reader import Reader, check_names
 from scorer.tables.records import BLOCK_BYTES, RecordScanner, delimiter_hint
 from scorer.tables.rejects import Reject, Rejects, forget

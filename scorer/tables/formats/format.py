@@ -7,7 +7,8 @@ Each format is a file of this folder that is called by its name and has a `FORMA
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -15,11 +16,11 @@ from typing import Literal, Protocol
 import pyarrow as pa
 
 from scorer.config import FileFormat
-from scorer.errors import DataError, shown
+from scorer.errors import DataError, from_os_error, shown
 from scorer.stores.fingerprints import Stamp
 from scorer.tables.reader import Reader
 from scorer.tables.rejects import Rejects
-from scorer.tables.streams import Compression, Output
+from scorer.tables.streams import Compression, Output, first_line
 
 Evidence = Literal[0, 1, 2, 3]
 """How strongly first bytes show a format: not at all, as text of whatever kind, by how it begins, by a magic number."""
@@ -30,7 +31,7 @@ class ReadOptions:
     """How files are read.
 
     rejects   where malformed records go, which else are errors
-    names     those of the columns of files without a header, see `header.given_names`
+    names     those of the columns of files without a header, see `delimited_columns.given_names`
     appended  the names of the columns that will be appended, where each row is to keep its text for an output in the
               same format
     beside    the columns that are wanted besides the texts then, if the files have them
@@ -100,7 +101,58 @@ class Format(ABC):
         return False
 
 
-def one_schema(stamps: Sequence[Stamp], read: Callable[[Path], tuple[pa.Schema, int | None]]) -> Contents:
+class SelfDescribing(Format):
+    """A format of Arrow's own, whose files tell their schema and are compressed within."""
+
+    @abstractmethod
+    def header(self, path: Path) -> tuple[pa.Schema, int | None]:
+        """The schema of a file, and its number of rows where it tells that."""
+
+    @abstractmethod
+    def reader(
+        self, stamps: Sequence[Stamp], schema: pa.Schema, rows: int | None, text_columns: Sequence[str]
+    ) -> Reader:
+        """A reader of files that share `schema` and have `rows` rows together."""
+
+    @abstractmethod
+    def sink(self, output: Output, schema: pa.Schema) -> Sink:
+        """A sink of tables of `schema` into `output`."""
+
+    def look(self, stamps: Sequence[Stamp], options: ReadOptions) -> Contents:  # noqa: ARG002 - for text
+        return _one_schema(stamps, self.header)
+
+    def open_reader(
+        self,
+        stamps: Sequence[Stamp],
+        contents: Contents,
+        text_columns: Sequence[str],
+        options: ReadOptions,  # noqa: ARG002 - for text
+    ) -> Reader:
+        assert contents.schema is not None, f"{self.name} tells its schema; this is a bug"
+        return self.reader(stamps, contents.schema, contents.rows, text_columns)
+
+    def open_sink(self, output: Output, schema: pa.Schema, compression: Compression | None) -> Sink:  # noqa: ARG002
+        return self.sink(output, schema)
+
+
+@contextmanager
+def damage(path: Path, *, unreadable: str, damaged: str) -> Iterator[None]:
+    """Name what pyarrow raises over the file at `path`.
+
+    A DataError says `unreadable` of what is not this format, `damaged` of what is cut short, each with pyarrow's
+    `{reason}`. What the operating system refuses gets the error that stands for it.
+    """
+    try:
+        yield
+    except (pa.ArrowException, UnicodeDecodeError) as error:  # the latter from the names in a footer
+        raise DataError(f"{path}: {unreadable.format(reason=first_line(error))}") from error
+    except OSError as error:
+        if error.errno is not None:
+            raise from_os_error(error) from error
+        raise DataError(f"{path}: {damaged.format(reason=first_line(error))}") from error
+
+
+def _one_schema(stamps: Sequence[Stamp], read: Callable[[Path], tuple[pa.Schema, int | None]]) -> Contents:
     """The schema that all files share, as `read` gives it with the number of rows, which may be unknown."""
     found = [read(stamp.path) for stamp in stamps]
     first = found[0][0]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Final, Literal
 
@@ -13,12 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from scorer.errors import DataError, StorageError, from_os_error, shown
+from scorer.errors import DataError, StorageError, shown
 from scorer.stores.fingerprints import Stamp
-from scorer.tables.dictionaries import fitting_parts
-from scorer.tables.formats.format import Contents, Evidence, Format, ReadOptions, one_schema
+from scorer.tables import compute as pc
+from scorer.tables.formats.format import Evidence, SelfDescribing, damage
 from scorer.tables.reader import Reader
-from scorer.tables.streams import LONGEST_ROW, Compression, Output, first_line
+from scorer.tables.streams import LONGEST_ROW, Output
 from scorer.tables.texts import is_text, texts
 
 # A few rows at a time, because a page of a dictionary-encoded column can expand a thousandfold: at most this many, and
@@ -29,6 +30,11 @@ _PROBED_ROWS: Final = 4
 _BUFFER_BYTES: Final = 1 << 20
 _FAR_MICROSECONDS: Final = 2**63 // 1000
 Int96Unit = Literal["ns", "us"]
+_damage = partial(
+    damage,
+    unreadable="not readable as Parquet ({reason}); write the file again",
+    damaged="damaged Parquet ({reason}); write or copy the file again",
+)
 
 
 def read_footer(path: Path, *, int96: Int96Unit = "ns") -> tuple[pa.Schema, int]:
@@ -249,20 +255,7 @@ def _open(path: Path, *, int96: Int96Unit = "ns") -> pq.ParquetFile:
     )
 
 
-@contextmanager
-def _damage(path: Path) -> Iterator[None]:
-    """Name what pyarrow raises: damage is a DataError, the operating system's refusals are what they are."""
-    try:
-        yield
-    except (pa.ArrowException, UnicodeDecodeError) as error:  # the latter from the names in a footer
-        raise DataError(f"{path}: not readable as Parquet ({first_line(error)}); write the file again") from error
-    except OSError as error:
-        if error.errno is not None:
-            raise from_os_error(error) from error
-        raise DataError(f"{path}: damaged Parquet ({first_line(error)}); write or copy the file again") from error
-
-
-class _Parquet(Format):
+class _Parquet(SelfDescribing):
     name = "parquet"
     endings = (".parquet", ".pq")
     proof = "the first bytes are not those of parquet"
@@ -270,22 +263,68 @@ class _Parquet(Format):
     def evidence(self, first_bytes: bytes) -> Evidence:
         return 3 if first_bytes.startswith((b"PAR1", b"PARE")) else 0
 
-    def look(self, stamps: Sequence[Stamp], options: ReadOptions) -> Contents:  # noqa: ARG002
-        return one_schema(stamps, read_footer)
+    def header(self, path: Path) -> tuple[pa.Schema, int | None]:
+        return read_footer(path)
 
-    def open_reader(
-        self,
-        stamps: Sequence[Stamp],
-        contents: Contents,
-        text_columns: Sequence[str],
-        options: ReadOptions,  # noqa: ARG002
-    ) -> Reader:
-        assert contents.schema is not None, "Parquet tells its schema; this is a bug"
-        assert contents.rows is not None, "Parquet counts its rows; this is a bug"
-        return ParquetReader(stamps, contents.schema, contents.rows, text_columns)
+    def reader(
+        self, stamps: Sequence[Stamp], schema: pa.Schema, rows: int | None, text_columns: Sequence[str]
+    ) -> ParquetReader:
+        assert rows is not None, "Parquet counts its rows; this is a bug"
+        return ParquetReader(stamps, schema, rows, text_columns)
 
-    def open_sink(self, output: Output, schema: pa.Schema, compression: Compression | None) -> ParquetSink:  # noqa: ARG002
+    def sink(self, output: Output, schema: pa.Schema) -> ParquetSink:
         return ParquetSink(output, schema)
 
 
 FORMAT = _Parquet()
+
+
+def fitting_parts(table: pa.Table) -> Iterator[pa.Table]:
+    """The rows of `table`, in order, in parts whose dictionaries, however deep they lie, have no more values than their
+    index counts; there are as few parts as there can be.
+
+    Chunks have dictionaries of their own, each of which fits; joined they may not.
+    """
+    columns = [column for column in table.columns if column.num_chunks > 1 and _is_small(column.type)]
+    ends = {end for column in columns for end in accumulate(map(len, column.chunks))} | {table.num_rows}
+    begin = done = 0
+    joined: list[pa.Array] = []
+    for end in sorted(ends - {0}):
+        # Between two ends each of the columns is one chunk.
+        arrays = [chunk for column in columns for chunk in column.slice(done, end - done).chunks if len(chunk)]
+        dictionaries = [found for array in arrays for found in _dictionaries(array)]
+        values = [found.dictionary for found in dictionaries]
+        wider = [pc.unique(pa.concat_arrays(pair)) for pair in zip(joined, values, strict=True)] if joined else values
+        if any(len(all_) > _most(found.type) for all_, found in zip(wider, dictionaries, strict=True)):
+            yield table.slice(begin, done - begin)
+            begin, wider = done, values
+        joined, done = wider, end
+    yield table.slice(begin)
+
+
+def _is_small(kind: pa.DataType) -> bool:
+    """Whether a dictionary in `kind` has an index of fewer bits than the number of a row may need."""
+    if pa.types.is_dictionary(kind):
+        return bool(kind.index_type.bit_width < 32)
+    if isinstance(kind, pa.BaseExtensionType):
+        return _is_small(kind.storage_type)
+    return any(_is_small(kind.field(index).type) for index in range(kind.num_fields))
+
+
+def _most(kind: pa.DictionaryType) -> int:
+    """How many values the index of `kind` counts."""
+    return int(2 ** (kind.index_type.bit_width - pa.types.is_signed_integer(kind.index_type)))
+
+
+def _dictionaries(array: pa.Array) -> list[pa.DictionaryArray]:
+    """The dictionaries in `array`, however deep, in order."""
+    if isinstance(array, pa.ExtensionArray):
+        return _dictionaries(array.storage)
+    if pa.types.is_dictionary(array.type):
+        return [array]
+    if pa.types.is_map(array.type):
+        return [*_dictionaries(array.keys), *_dictionaries(array.items)]
+    if pa.types.is_nested(array.type):
+        inner = array.flatten()
+        return [found for child in (inner if isinstance(inner, list) else [inner]) for found in _dictionaries(child)]
+    return []
