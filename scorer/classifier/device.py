@@ -1,4 +1,7 @@
-"""What `auto` means for a device and an arithmetic on this machine, and whether what was asked for can be had."""
+"""The device and the precision that a model is computed with: what `auto` means here, and whether a wish can be met.
+
+Also how arrays get to the device, what it says when its memory is full, and which of its kernels are used.
+"""
 
 from __future__ import annotations
 
@@ -38,9 +41,10 @@ class ChosenDevice:
 def choose_device(name: str, *, index: int | None = None) -> ChosenDevice:
     """`auto` (a CUDA device, else the CPU), `cpu`, `cuda` or `cuda:N`.
 
-    `auto` and `cuda` mean the device `index`, by default the current one, which a thread can change for itself: hence
-    the index is settled here, once. `auto` means the CPU if the installed torch has no kernels for that device.
-    UsageError for another name, DeviceError for a device that is not there or that torch has no kernels for.
+    `auto` and `cuda` mean the CUDA device `index`, or the current one where no index is given. Each thread can have
+    another current device, so the index is settled once, here. If the installed torch has no kernels for that device,
+    `auto` means the CPU. UsageError for another name; DeviceError for a device that is not there, or that torch has no
+    kernels for.
     """
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
         raise UsageError(f"--device {name}: expected auto, cpu, cuda or cuda:N")
@@ -63,8 +67,8 @@ def choose_device(name: str, *, index: int | None = None) -> ChosenDevice:
 def choose_precision(precision: Precision, device: torch.device, *, own: str | None = None) -> str:
     """`fp32`, `bf16` or `fp16`: for `auto`, half precision where the device computes faster in it.
 
-    On a GPU that is fp16, which is the finer one. But a model whose `own` dtype is bfloat16 may have values that are
-    infinite in fp16: it is computed in bf16 where the GPU has that.
+    On a GPU that is fp16, which rounds less than bf16. But a model whose `own` dtype is bfloat16 may have values that
+    are too large for fp16, so it is computed in bf16 where the GPU can.
     """
     if precision != "auto":
         return precision
@@ -93,9 +97,9 @@ def _lack_of_kernels(device: torch.device) -> str | None:
 def _has_kernels(capability: tuple[int, int], built_for: list[str]) -> bool:
     """Whether code for `built_for`, such as sm_86 and compute_90, runs on a device of `capability`.
 
-    A kernel for sm_XY runs on devices of the same X and of Y or more; compute_XY is compiled on the device, for its
-    capability or a lower one. Names with a letter behind them need that very device. Other names are those of ROCm,
-    which has its own check.
+    A kernel for sm_XY runs on devices of capability X.Z where Z is at least Y. Code for compute_XY is compiled on the
+    device, and runs on any of capability X.Y or higher. A name that ends with `a` is for devices of exactly this
+    capability. Names in other forms are those of ROCm, which has its own check.
     """
     parsed = [re.fullmatch(r"(sm|compute)_(\d+)(\d)([a-z]?)", name) for name in built_for]
     kernels = [(found[1], (int(found[2]), int(found[3])), found[4]) for found in parsed if found]
@@ -124,8 +128,8 @@ def _remedy(capability: tuple[int, int]) -> str:
 def bound_kernel_caches() -> None:
     """Keep few of the kernels that the CPU library generates for each shape; before the first forward pass.
 
-    Nearly every batch has a shape of its own. By default two times 1,024 kernels are kept for a use that hardly comes:
-    several hundred MiB, which grow with the file. Who has set the variables keeps their values.
+    Nearly every batch has a shape of its own, so a kernel is hardly ever used again. By default 2 x 1,024 of them are
+    kept, which takes several hundred MiB. Variables that are set already keep their values.
     """
     for name, kept in _KEPT_KERNELS.items():
         os.environ.setdefault(name, kept)

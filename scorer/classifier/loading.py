@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -65,8 +65,13 @@ class LoadedModel:
         return self.feed.pad_id
 
 
-def load(directory: ModelDirectory, *, max_length: int | None = None) -> LoadedModel:
-    """Load `directory`; `max_length` in tokens replaces the model's own. ModelError names whatever does not fit."""
+def load(
+    directory: ModelDirectory, *, max_length: int | None = None, tested: Mapping[str, Shapes] = TESTED
+) -> LoadedModel:
+    """Load `directory`; `max_length` in tokens replaces the model's own. ModelError names whatever does not fit.
+
+    `tested` says of architectures which rows may be in a batch together; others are tried out.
+    """
     assert not directory.by_times, "its bytes were not looked at; this is a bug"
     with quietly():
         model = _load_weights(directory)
@@ -88,7 +93,7 @@ def load(directory: ModelDirectory, *, max_length: int | None = None) -> LoadedM
     feed = Feed.of(model, pad_id=pad_id, token_types=token_types)
     if token_types and (refusal := why_no_texts(directory.name, backend)) is not None:
         raise ModelError(refusal)
-    tested = TESTED.get(model.config.model_type) if is_known and feed.end != pad_id else None
+    shapes = tested.get(model.config.model_type) if is_known and feed.end != pad_id else None
     return LoadedModel(
         directory=directory,
         model=model,
@@ -96,7 +101,7 @@ def load(directory: ModelDirectory, *, max_length: int | None = None) -> LoadedM
         labels=labels,
         max_length=longest,
         feed=feed,
-        shapes=tested or _try_out(directory, model, feed, backend, longest=longest),
+        shapes=shapes or _try_out(directory, model, feed, backend, longest=longest),
         token_types=token_types,
         truncation_side="left" if fast.truncation_side == "left" else "right",
         why_no_pairs=why_no_pairs(directory.name, model, backend, feed),

@@ -11,7 +11,7 @@ that the normalizer does to it is to lower its case, and that is done here, fast
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import compress
 from operator import not_
@@ -241,12 +241,17 @@ def _kept(sequence_ids: Sequence[int | None], room: int, *, side: TruncationSide
     ]
 
 
+def _is_plain(text: str) -> bool:
+    return text.isascii() and _CONTROL.search(text) is None
+
+
 class BatchTokenizer:
     """`tokenizer`, whose truncation is set for each call, and whose normalizer is another one while it encodes plain
-    texts. Threads take turns."""
+    texts, those that `is_plain`. Threads take turns."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer, *, is_plain: Callable[[str], bool] = _is_plain) -> None:
         self._tokenizer = tokenizer
+        self._is_plain = is_plain
         self._plain_normalizer = _plain_normalizer(tokenizer)
         self._turn = Lock()
 
@@ -261,13 +266,14 @@ class BatchTokenizer:
             with self._turn:
                 self._truncate(max_length, side)
                 return self._tokenizer.encode_batch_fast(texts)
-        plain = [_is_plain(text) if isinstance(text, str) else all(map(_is_plain, text)) for text in texts]
+        is_plain = self._is_plain
+        plain = [is_plain(text) if isinstance(text, str) else all(map(is_plain, text)) for text in texts]
         with self._turn:
             self._truncate(max_length, side)
             with self._normalized_by(self._plain_normalizer):
                 found = iter(self._tokenizer.encode_batch_fast(list(compress(texts, plain))))
             others = iter(self._tokenizer.encode_batch_fast(list(compress(texts, map(not_, plain)))))
-        return [next(found if is_plain else others) for is_plain in plain]
+        return [next(found if short else others) for short in plain]
 
     def _truncate(self, max_length: int | None, side: str) -> None:
         if max_length is None:
@@ -283,10 +289,6 @@ class BatchTokenizer:
             yield
         finally:
             self._tokenizer.normalizer = own
-
-
-def _is_plain(text: str) -> bool:
-    return text.isascii() and _CONTROL.search(text) is None
 
 
 def _plain_normalizer(tokenizer: Tokenizer) -> BertNormalizer | None:

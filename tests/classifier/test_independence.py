@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from transformers import (
     AutoTokenizer,
     BertConfig,
@@ -16,10 +17,11 @@ from transformers import (
     ReformerForSequenceClassification,
 )
 
-from scorer.classifier import loading
 from scorer.classifier.classifier import Classifier
 from scorer.classifier.directory import open_model
 from scorer.classifier.feeding import Feed
+from scorer.classifier.forward.choice import choose_forward
+from scorer.classifier.forward.spec import Work
 from scorer.classifier.loading import load
 from scorer.classifier.sequences import TokenSequences
 from scorer.errors import ModelError
@@ -32,12 +34,12 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # what these architectures wa
     ("architecture", "shapes"),
     [("fnet", "equal lengths"), ("nystromformer", "equal lengths"), ("bart", "any"), ("llama", "any")],
 )
-def test_what_is_not_listed_is_found_out(architecture, shapes, tmp_path, monkeypatch):
-    monkeypatch.setattr(loading, "TESTED", {})
-    directory = open_model(str(make_architecture(tmp_path, architecture)))
-    assert load(directory).shapes == shapes
-    reason = Classifier(directory, precision="fp32").engine.reason
-    assert ("equal lengths" in reason) == (shapes == "equal lengths")
+def test_what_is_not_listed_is_found_out(architecture, shapes, tmp_path):
+    loaded = load(open_model(str(make_architecture(tmp_path, architecture))), tested={})
+    assert loaded.shapes == shapes
+    chosen = choose_forward(loaded, "auto", Work(device=torch.device("cpu"), precision="fp32", streams=1))
+    assert chosen.shapes == shapes
+    assert ("equal lengths" in chosen.reason) == (shapes == "equal lengths")
 
 
 def test_one_that_hashes_by_chance_is_refused(tiny_model, tmp_path):

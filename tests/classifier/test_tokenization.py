@@ -20,9 +20,9 @@ from tokenizers.pre_tokenizers import BertPreTokenizer, Whitespace
 from tokenizers.processors import BertProcessing
 from transformers import AutoTokenizer
 
-from scorer.classifier import tokenization
 from scorer.classifier.directory import open_model
 from scorer.classifier.loading import load
+from scorer.classifier.sequences import EncodedInputs
 from scorer.classifier.tokenization import BatchTokenizer, TextEncoder
 from scorer.errors import ConfigError
 from tests.models import ARCHITECTURES, sentences
@@ -161,15 +161,17 @@ def test_without_token_types_both_texts_have_type_zero(tiny_model):
     assert encoded.sequences.first.tolist() == encoded.lengths.tolist()
 
 
-def test_many_texts_are_encoded_as_few_are(tiny_model, monkeypatch):
+def test_many_texts_are_encoded_as_few_are(tiny_model):
+    """9,000 texts are more than are encoded at once, 500 are fewer."""
     encode = encoder(tiny_model("bert"), 16)
-    firsts, seconds = sentences(50, seed=4), sentences(50, seed=5)
-    at_once = encode(firsts), encode(firsts, seconds)
-    monkeypatch.setattr("scorer.classifier.tokenization._ROWS_AT_ONCE", 7)
-    for sliced, whole in zip((encode(firsts), encode(firsts, seconds)), at_once, strict=True):
-        assert sliced.starts.tolist() == whole.starts.tolist()
-        for name, values in vars(whole.sequences).items():
-            np.testing.assert_array_equal(vars(sliced.sequences)[name], values)
+    firsts, seconds = sentences(9_000, seed=4), sentences(9_000, seed=5)
+    parts = [slice(start, start + 500) for start in range(0, len(firsts), 500)]
+    alone = EncodedInputs.concatenate([encode(firsts[part]) for part in parts])
+    pairs = EncodedInputs.concatenate([encode(firsts[part], seconds[part]) for part in parts])
+    for many, few in ((encode(firsts), alone), (encode(firsts, seconds), pairs)):
+        assert many.starts.tolist() == few.starts.tolist()
+        for name, values in vars(few.sequences).items():
+            np.testing.assert_array_equal(vars(many.sequences)[name], values)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -243,11 +245,10 @@ def test_every_text_is_encoded_as_by_the_tokenizer(normalizer, max_length, texts
         assert seen(encoding) == seen(oracle.encode(*([text] if isinstance(text, str) else text)))
 
 
-def test_plain_texts_go_the_short_way(monkeypatch):
+def test_plain_texts_go_the_short_way():
     made = tokenizer()
     before = made.normalizer.__getstate__()
-    ours = BatchTokenizer(made)
-    monkeypatch.setattr(tokenization, "_is_plain", lambda text: "!" in text)
+    ours = BatchTokenizer(made, is_plain=lambda text: "!" in text)
     accent, none, upper = ours(["\u00e1!", "\u00e1", "A!"])
     # Taken for plain, a letter keeps its accent, which no token has.
     assert (accent.ids, none.ids, upper.ids) == ([2, 1, 10, 3], [2, 4, 3], [2, 4, 10, 3])
@@ -263,9 +264,8 @@ def test_plain_texts_go_the_short_way(monkeypatch):
         pytest.param(tokenizer(pre_tokenizer=Whitespace()), id="another way to split"),
     ],
 )
-def test_where_plain_texts_need_the_whole_way(made, monkeypatch):
-    ours = BatchTokenizer(made)
-    monkeypatch.setattr(tokenization, "_is_plain", lambda _: True)
+def test_where_plain_texts_need_the_whole_way(made):
+    ours = BatchTokenizer(made, is_plain=lambda _: True)
     texts = ["\u00e1 cafe", "[CLS] Aa!", "a\nb"]
     assert [each.ids for each in ours(texts)] == [made.encode(text).ids for text in texts]
 

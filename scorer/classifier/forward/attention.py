@@ -1,7 +1,9 @@
-"""Self-attention over the sequences of a batch, which the plan has made nearly equally long.
+"""Self-attention over a batch of sequences: the mask, and which kernel computes it. Weights are not known here.
 
-Here are the mask and the choice of a kernel; weights are not known here. Whoever makes the queries multiplies them by
-`query_scale` first. A key's weight is then 2 to the power of its score, which a CPU computes faster than a power of e.
+The sequences of a batch are nearly equally long, so the mask covers only the last positions.
+
+Queries come here multiplied by `query_scale`. This turns the softmax's powers of e into powers of 2, which a CPU
+computes faster.
 """
 
 from __future__ import annotations
@@ -18,11 +20,13 @@ from torch.nn import functional
 
 from scorer.classifier.device import to_device
 
-# Where torch's fused kernel beats plain products on a CPU: it has a fixed cost a sequence and head.
+# From so many tokens on, torch's fused kernel is faster on a CPU than plain products. Below, its fixed cost for each
+# sequence and head weighs more.
 _FUSED_FROM = {torch.float32: 48, torch.bfloat16: 513, torch.float16: 0}
-# A CPU's caches hold so many scores until they have been used.
+# So many scores stay in a CPU's caches until they are used.
 _SCORES_AT_ONCE = 3 << 20
-# Between these sums of powers nothing has overflowed, and what has underflowed is less than a rounding error.
+# Where the sum of a row's powers lies between these, no power has overflowed, and those that became 0 were smaller than
+# a rounding error.
 _SAFE_SUMS = (1e-25, 1e37)
 
 
@@ -69,12 +73,12 @@ def query_scale(width: int) -> float:
     return math.log2(math.e) / math.sqrt(width)
 
 
-def attend(qkv: Tensor, shape: PaddedShape, *, heads: int) -> Tensor:
+def attend(qkv: Tensor, shape: PaddedShape, *, heads: int, scores_at_once: int = _SCORES_AT_ONCE) -> Tensor:
     """Every position attends to the tokens of its sequence: qkv (rows * length, 3 * hidden) to context (rows * length,
-    hidden)."""
+    hidden). On a CPU as many rows are computed together as have `scores_at_once`."""
     parts = qkv.view(shape.rows, shape.length, 3, heads, -1).permute(2, 0, 3, 1, 4)
     context = qkv.new_empty(shape.rows, shape.length, heads, parts.shape[-1])
-    at_once = max(_SCORES_AT_ONCE // (heads * shape.length**2), 1) if qkv.device.type == "cpu" else shape.rows
+    at_once = max(scores_at_once // (heads * shape.length**2), 1) if qkv.device.type == "cpu" else shape.rows
     for first in range(0, shape.rows, at_once):
         rows = slice(first, first + at_once)
         query, key, value = parts[:, rows]
@@ -92,7 +96,8 @@ def attend_first(query: Tensor, hidden: Tensor, shape: PaddedShape) -> Tensor:
 def _attention(query: Tensor, key: Tensor, value: Tensor, shape: PaddedShape) -> Tensor:
     """softmax(ln(2) query key^T) value over (rows, heads, positions, width)."""
     if query.device.type == "cpu" and key.shape[2] < _FUSED_FROM[query.dtype]:
-        # A softmax subtracts each row's maximum first. Usual scores need it not, and the sums show whether these are.
+        # A softmax subtracts each row's maximum first, against overflow. Usual scores do not need that, and the sums
+        # tell whether these did.
         weights = torch.matmul(query, key.transpose(2, 3)).exp2_()
         if shape.mask is not None:
             weights[..., shape.shortest :].mul_(shape.mask)

@@ -33,13 +33,17 @@ _FIRST_TOKENS = 16
 
 
 class PackedForward:
-    """`family`, copied to `device` in `dtype`."""
+    """`family`, copied to `device` in `dtype`. The width of its attention heads becomes a multiple of `head_multiple`,
+    by default of what the device needs."""
 
-    def __init__(self, family: BertFamily, *, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, family: BertFamily, *, device: torch.device, dtype: torch.dtype, head_multiple: int | None = None
+    ) -> None:
         target = DeviceDtype(device, dtype)
+        multiple = head_multiple or target.head_multiple
         self._device = device
         self._embed = _Embeddings(family, target)
-        self._layers = [_EncoderLayer(family, layer, target) for layer in family.layers[:-1]]
+        self._layers = [_EncoderLayer(family, layer, target, multiple) for layer in family.layers[:-1]]
         self._last = _LastLayer(family, family.layers[-1], target)
         self._head = target.exact.module(family.head)
 
@@ -96,12 +100,11 @@ class _Embeddings:
 
 
 class _EncoderLayer:
-    """Hidden states (tokens, hidden) to hidden states (tokens, hidden)."""
+    """Hidden states (tokens, hidden) to hidden states (tokens, hidden); heads are as wide as a `multiple`."""
 
-    def __init__(self, family: BertFamily, layer: Layer, target: DeviceDtype) -> None:
+    def __init__(self, family: BertFamily, layer: Layer, target: DeviceDtype, multiple: int) -> None:
         self._heads = family.heads
         parts = (_scaled_query(family, layer), layer.key, layer.value)
-        multiple = target.head_multiple
         wider = (with_wider_heads(part, family.heads, multiple=multiple) for part in parts)
         output = from_wider_heads(layer.attention_output, family.heads, multiple=multiple)
         self._qkv = target.linear(joined(*wider))

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from scorer.classifier.forward import attention
 from scorer.classifier.forward.attention import PaddedShape, attend, attend_first, query_scale
 
 HEADS, WIDTH = 2, 8
@@ -79,13 +78,13 @@ def test_what_stands_behind_a_sequence_is_not_seen(lengths):
 
 @pytest.mark.parametrize("rows_at_once", [1, 2, 4])
 @pytest.mark.parametrize("lengths", [[9, 9, 4, 9, 1], [9] * 5, [60, 47, 60, 1, 59]])
-def test_a_few_texts_at_a_time_see_what_they_see_together(lengths, rows_at_once, monkeypatch):
+def test_a_few_texts_at_a_time_see_what_they_see_together(lengths, rows_at_once):
     torch.manual_seed(0)
     longest = max(lengths)
     qkv = torch.randn(len(lengths) * longest, 3 * HEADS * WIDTH)
     together = attend(qkv, padded(lengths), heads=HEADS)
-    monkeypatch.setattr(attention, "_SCORES_AT_ONCE", rows_at_once * HEADS * longest**2)
-    torch.testing.assert_close(attend(qkv, padded(lengths), heads=HEADS), together)
+    scores = rows_at_once * HEADS * longest**2
+    torch.testing.assert_close(attend(qkv, padded(lengths), heads=HEADS, scores_at_once=scores), together)
 
 
 def test_the_mask_of_a_whole_batch_is_made_once():
