@@ -17,7 +17,7 @@ from scorer.tables.delimited_columns import TypeGuess, convert, field_of, looks_
 from scorer.tables.fields import Block
 from scorer.tables.formats.format import Contents, Evidence, Format, ReadOptions
 from scorer.tables.reader import Reader, check_names
-from scorer.tables.records import BLOCK_BYTES, RecordScanner, delimiter_hint
+from scorer.tables.record_scanner import BLOCK_BYTES, RecordScanner, delimiter_hint
 from scorer.tables.rejects import Reject, Rejects, forget
 from scorer.tables.streams import Compression, Output, compression_of, open_bytes
 from scorer.tables.textsinks import DelimitedSink
