@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from scorer.classifier.decision import Decision
 from scorer.classifier.execution import Execution
-from scorer.classifier.known_engines import KnownEngine
+from scorer.classifier.known_executions import KnownExecution
 from scorer.config import ScoreConfig
 from scorer.engines.manifest_files import kept_manifest
 from scorer.engines.summary import ScoreSummary, Tally, summarize
@@ -65,7 +65,7 @@ def _score(
     # The output is held before rows are looked at: a second run should not scan a large file to be told to wait.
     with _kept_rejects(checked.rejects) as keep_rejects, closing(_hold(checked)) as output:
         with signals.at_once():
-            engine_before = KnownEngine(config, checked.directory)
+            engine_before = KnownExecution(config, checked.directory)
             known = _known(checked, engine_before.recall())
             if known is not None:
                 manifest.facts |= known.facts

@@ -19,7 +19,7 @@ import pyarrow as pa
 from scorer.classifier.decision import Decision
 from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.classifier.execution import Execution
-from scorer.classifier.known_engines import library_version
+from scorer.classifier.known_executions import library_version
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.long_text import LongText
 from scorer.config import WINDOW_TEXT_BYTES, FileFormat, FrameConfig, ScoreConfig, identity

@@ -19,7 +19,7 @@ import pytest
 import scorer
 from scorer.classifier.directory import open_model
 from scorer.classifier.execution import Execution
-from scorer.classifier.known_engines import KnownEngine, library_version
+from scorer.classifier.known_executions import KnownExecution, library_version
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import ModelMetadata, known_sha256, sha256
 from scorer.config import FrameConfig
@@ -169,30 +169,30 @@ def test_a_model_that_names_no_hashes_is_what_its_bytes_are_when_it_is_loaded(tm
 
 def test_an_engine_is_recalled_for_the_same_question_alone(directory, tiny_model, tmp_path, monkeypatch):
     asked = FrameConfig(precision="bf16")
-    assert KnownEngine(asked, directory, folder=tmp_path).recall() is None
-    KnownEngine(asked, directory, folder=tmp_path).remember(ENGINE)
-    assert KnownEngine(asked, directory, folder=tmp_path).recall() == ENGINE
+    assert KnownExecution(asked, directory, folder=tmp_path).recall() is None
+    KnownExecution(asked, directory, folder=tmp_path).remember(ENGINE)
+    assert KnownExecution(asked, directory, folder=tmp_path).recall() == ENGINE
     others = (
         FrameConfig(),
         FrameConfig(precision="bf16", device="cpu"),
         FrameConfig(precision="bf16", backend="padded"),
         FrameConfig(precision="bf16", max_length=9),
     )
-    assert [KnownEngine(other, directory, folder=tmp_path).recall() for other in others] == [None] * 4
-    assert KnownEngine(asked, open_model(str(tiny_model("roberta"))), folder=tmp_path).recall() is None
-    assert KnownEngine(FrameConfig(precision="bf16", prefix="p"), directory, folder=tmp_path).recall() == ENGINE
+    assert [KnownExecution(other, directory, folder=tmp_path).recall() for other in others] == [None] * 4
+    assert KnownExecution(asked, open_model(str(tiny_model("roberta"))), folder=tmp_path).recall() is None
+    assert KnownExecution(FrameConfig(precision="bf16", prefix="p"), directory, folder=tmp_path).recall() == ENGINE
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
-    assert KnownEngine(asked, directory, folder=tmp_path).recall() is None
+    assert KnownExecution(asked, directory, folder=tmp_path).recall() is None
 
 
 def test_nothing_is_kept_where_nothing_can_be(directory, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "not/absolute")
     monkeypatch.delenv("HOME")
-    KnownEngine(FrameConfig(), directory).remember(ENGINE)
-    assert KnownEngine(FrameConfig(), directory).recall() is None
+    KnownExecution(FrameConfig(), directory).remember(ENGINE)
+    assert KnownExecution(FrameConfig(), directory).recall() is None
     (tmp_path / "file").touch()
-    KnownEngine(FrameConfig(), directory, folder=tmp_path / "file").remember(ENGINE)
-    assert KnownEngine(FrameConfig(), directory, folder=tmp_path / "file").recall() is None
+    KnownExecution(FrameConfig(), directory, folder=tmp_path / "file").remember(ENGINE)
+    assert KnownExecution(FrameConfig(), directory, folder=tmp_path / "file").recall() is None
 
 
 def test_versions_are_those_that_python_tells():

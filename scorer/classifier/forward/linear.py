@@ -82,12 +82,12 @@ class DeviceDtype:
         return self.device.type == "cpu" and packs_weights(self.dtype)
 
 
-def joined(*parts: Dense) -> Dense:
+def side_by_side(*parts: Dense) -> Dense:
     """One product that computes several of the same input side by side."""
     return Dense(torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts]))
 
 
-def scaled(dense: Dense, factor: float) -> Dense:
+def multiplied(dense: Dense, factor: float) -> Dense:
     """`dense` with its output multiplied by `factor`."""
     return Dense(dense.weight * factor, dense.bias * factor)
 

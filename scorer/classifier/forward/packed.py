@@ -22,7 +22,7 @@ from torch.nn import functional
 from scorer.classifier.device import DTYPES, memory_errors, to_device
 from scorer.classifier.forward.attention import PaddedShape, attend, attend_first, query_scale
 from scorer.classifier.forward.bert_family import BertFamily, Dense, Layer, why_not_of_the_family
-from scorer.classifier.forward.linear import DeviceDtype, from_wider_heads, joined, scaled, with_wider_heads
+from scorer.classifier.forward.linear import DeviceDtype, from_wider_heads, multiplied, side_by_side, with_wider_heads
 from scorer.classifier.forward.spec import ForwardSpec, Work
 from scorer.classifier.loading import LoadedModel
 from scorer.classifier.sequences import TokenSequences
@@ -107,7 +107,7 @@ class _EncoderLayer:
         parts = (_scaled_query(family, layer), layer.key, layer.value)
         wider = (with_wider_heads(part, family.heads, multiple=multiple) for part in parts)
         output = from_wider_heads(layer.attention_output, family.heads, multiple=multiple)
-        self._qkv = target.linear(joined(*wider))
+        self._qkv = target.linear(side_by_side(*wider))
         self._rest = _RestOfLayer(family, replace(layer, attention_output=output), target)
 
     def __call__(self, hidden: Tensor, shape: PaddedShape) -> Tensor:
@@ -165,7 +165,7 @@ def _filled_up(rows: Tensor) -> Tensor:
 
 
 def _scaled_query(family: BertFamily, layer: Layer) -> Dense:
-    return scaled(layer.query, query_scale(layer.query.weight.shape[0] // family.heads))
+    return multiplied(layer.query, query_scale(layer.query.weight.shape[0] // family.heads))
 
 
 def _make(loaded: LoadedModel, work: Work) -> PackedForward:

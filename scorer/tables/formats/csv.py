@@ -1,6 +1,7 @@
 """CSV and TSV files: read twice, once to find the type that every value of a column survives, once to give the rows.
 
-The two passes stand here. The grammar is in `fields`, the position in the file in `records`, the types in `inference`.
+The two passes stand here. The grammar is in `fields`, the position in the file in `record_scanner`, names and
+types are in `delimited_columns`.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class DelimitedReader(Reader):
     """The rows of CSV or TSV files that share one header, or are `headless`. Making one reads them whole, to type their
     columns.
 
-    A type is given only if every value of the whole input comes back as the same text: see `inference`. Columns of
+    A type is given only if every value of the whole input comes back as the same text (`delimited_columns`). Columns of
     `text_columns` stay text. UsageError for a text column that is not there. A malformed record is a DataError, or goes
     into `rejects` and is no row: it has no say in the types, and `rows` does not count it.
     """

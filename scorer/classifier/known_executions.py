@@ -28,7 +28,7 @@ from scorer.version import __version__
 _VARIABLES = ("ATEN_", "CUDA_", "DNNL_", "KMP_", "MKL_", "NVIDIA_", "OMP_", "ONEDNN_", "OPENVINO_", "OV_", "PYTORCH_")
 
 
-class KnownEngine:
+class KnownExecution:
     """How the model in `directory` is computed under `config` on this very machine, if that was found out before.
 
     To be made before torch is imported, which sets variables of its own. `folder` is where engines are kept; the
