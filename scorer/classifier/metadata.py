@@ -165,6 +165,18 @@ class ModelMetadata:
                 raise ModelError(f"{path}: changed since the model was written; fit or copy the model again")
 
 
+def compare_files(path: Path, recorded: dict[str, str] | None) -> dict[str, str]:
+    """`ok`, `changed`, `missing` or `unlisted` for each file in the model directory `path`, whose hashes were
+    `recorded`; `not recorded` for all where scorer wrote none."""
+    present = {file.relative_to(path).as_posix(): file for file in sorted(path.rglob("*")) if file.is_file()}
+    present.pop(METADATA_FILE, None)
+    if recorded is None:
+        return dict.fromkeys(present, "not recorded")
+    states = {name: "ok" if sha256(file) == recorded.get(name) else "changed" for name, file in present.items()}
+    states |= dict.fromkeys(present.keys() - recorded.keys(), "unlisted")
+    return dict(sorted((states | dict.fromkeys(recorded.keys() - present.keys(), "missing")).items()))
+
+
 def sha256(path: Path) -> str:
     """The SHA-256 of a file's bytes, hexadecimal; every byte is read."""
     with path.open("rb") as stream:

@@ -23,6 +23,7 @@ def inspect(what: str, verify: bool) -> None:
     import json
 
     from scorer.stores.checks import require
+    from scorer.stores.location import Location
     from scorer.tables.formats.registry import format_of
 
     if format_of(what):
@@ -32,10 +33,11 @@ def inspect(what: str, verify: bool) -> None:
     if verify:
         from scorer.scoring.inspection import verify_file, verify_model
 
-        verified = verify_file(Path(what)) if Path(what).is_file() else verify_model(what)
+        verified = verify_file(Location.of_path(what)) if Path(what).is_file() else verify_model(what)
         document, error = verified.document, verified.error
     else:
-        document, error = inspect_file(Path(what)) if Path(what).is_file() else inspect_model(what), None
+        document = inspect_file(Location.of_path(what)) if Path(what).is_file() else inspect_model(what)
+        error = None
     click.echo(json.dumps(document, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
     if error is not None:
         raise error

@@ -1,13 +1,14 @@
 """The engine that runs parts in this process: one after the other, the windows of each overlapping.
 
-Owns the Scorer while parts need it. Does not know what a job is, nor what becomes of a part once it is written.
+Owns the Scorer while parts need it. Does not know what a job is, nor what becomes of a part once it is finished.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from scorer.scoring.part import OpenPart, PartTask, Watch, run_part
+from scorer.records.part import PartRecord
+from scorer.scoring.part import PartRows, PartTask, Watch, run_part
 from scorer.scoring.pipeline import Pace
 from scorer.scoring.scorer import Scorer, ScorerSpec
 
@@ -15,17 +16,18 @@ from scorer.scoring.scorer import Scorer, ScorerSpec
 def run_parts(
     tasks: Iterable[PartTask],
     *,
-    open_part: Callable[[PartTask], OpenPart],
     watch: Watch,
     load: Callable[[ScorerSpec], Scorer] = Scorer.build,
-) -> Iterator[tuple[PartTask, Pace]]:
-    """Score the parts in their order, and say of each when all of its windows are written.
+    opened: Mapping[int, PartRows] | None = None,
+) -> Iterator[tuple[PartTask, PartRecord, Pace]]:
+    """Score the parts in their order; of each, when it is finished, its receipt and how long it took.
 
-    `open_part` opens what a task describes; `load` is called once for each model in a row of tasks. What goes wrong
-    with a part is raised in its place.
+    `load` is called once for each model in a row of tasks. `opened` are the rows of parts that were opened already, by
+    their numbers: this engine need not open them again. What goes wrong with a part is raised in its place.
     """
     scorer, loaded = None, None
     for task in tasks:
         if scorer is None or task.scorer != loaded:
             scorer, loaded = load(task.scorer), task.scorer
-        yield task, run_part(task, scorer, open_part(task), watch)
+        record, pace = run_part(task, scorer, watch, (opened or {}).get(task.number))
+        yield task, record, pace

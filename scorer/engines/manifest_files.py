@@ -39,12 +39,11 @@ def kept_manifest(config: ScoreConfig, console: Console, *, arguments: Sequence[
 
 
 def _check(config: ScoreConfig) -> None:
-    target = Location.of_output(config.target)
     check_files(
         {"--rejects": config.rejects, "--report": config.report, "--textfile": config.textfile},
         Inputs([config.source], models=[config.model]),
         force=True,
-        besides=[] if target.is_stream else [target.path],
+        besides=[Location.of_output(config.target)],
     )
 
 

@@ -10,10 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import pyarrow as pa
 
 from scorer.classifier.decision import Decision
 from scorer.classifier.execution import Execution
@@ -23,17 +20,18 @@ from scorer.engines.manifest_files import kept_manifest
 from scorer.engines.summary import ScoreSummary, Tally, summarize
 from scorer.records.document import to_document
 from scorer.records.lineage import Lineage
+from scorer.records.part import PartRecord, Totals
 from scorer.runs.console import Console
 from scorer.runs.manifest import Manifest
 from scorer.runs.signals import StopSignals
 from scorer.scoring.drift import MUCH
 from scorer.scoring.limits import Limits
-from scorer.scoring.outputs import OutputSet, PartWriter, open_output
-from scorer.scoring.preparation import CheckedJob, PreparedJob, check, describe_job, logit_fingerprint
+from scorer.scoring.outputs import OutputSet, open_output
+from scorer.scoring.preparation import CheckedJob, check, describe_job, logit_fingerprint
 from scorer.tables.rejects import Rejects
 
 if TYPE_CHECKING:
-    from scorer.scoring.part import PartTask
+    from scorer.scoring.part import PartRows, PartTask
     from scorer.scoring.pipeline import Pace
     from scorer.scoring.scorer import Scorer
     from scorer.scoring.windows import ScoredWindow
@@ -75,7 +73,7 @@ def _score(
         for warning in prepared.reader.warnings:
             console.warn(warning)
         tally.rejected = prepared.rejected
-        from scorer.scoring.part import PartTask
+        from scorer.scoring.part import PartRows, PartTask
         from scorer.scoring.scorer import Scorer, ScorerSpec
 
         spec = ScorerSpec.of(config, prepared.directory, observe=True)
@@ -89,25 +87,18 @@ def _score(
             return _as_it_stands(written, described, limits, tally=tally, console=console)
         engine = to_document(scorer.engine)
         console.detail("  ".join(f"{name} {value}" for name, value in engine.items()))
-        task = PartTask(
-            number=0,
-            scorer=spec,
-            text_columns=prepared.text_columns,
-            reuse=config.reuse,
-            cache=config.cache,
-            fingerprint=logit_fingerprint(prepared.directory, scorer.engine),
-        )
         tally.profile = scorer.profile
-        part = _OnlyPart(prepared, output, job, tally)
-        pace = _run(task, scorer, part, tally=tally, console=console, signals=signals)
+        rows = PartRows.of(prepared)
+        fingerprint = logit_fingerprint(prepared.directory, scorer.engine)
+        task = PartTask.of(rows, prepared, job=job, folder=output.folder, scorer=spec, fingerprint=fingerprint)
+        receipt, pace = _run(task, rows, scorer, total=prepared.rows, tally=tally, console=console, signals=signals)
         manifest.facts |= {"stream_seconds": round(pace.seconds, 3), "stage_seconds": pace.stage_seconds}
-        prepared.reader.check_unchanged()
-        tally.check()
+        tally.settle(Totals.of([receipt]))
         _check_limits(limits, tally)
         _warn_of_drift(tally, console)
         # Before the output: whoever finds that finds what is not in it, too.
         keep_rejects()
-        part.commit(tally.found(job))
+        output.publish()
     return summarize(tally, output=config.target, engine=engine, pace=pace)
 
 
@@ -135,7 +126,7 @@ def _known(checked: CheckedJob, engine: Execution | None) -> _Described | None:
     labels = directory.labels
     if engine is None or labels is None or config.rejects is not None:
         return None
-    if checked.target.is_stream or not checked.target.path.exists():
+    if not checked.target.exists:
         return None
     decision = directory.metadata.decision if directory.metadata else Decision.uncalibrated(labels)
     return _Described(config.target, describe_job(checked, engine, labels=labels, decision=decision), engine)
@@ -152,59 +143,32 @@ def _as_it_stands(
 
 
 def _run(
-    task: PartTask, scorer: Scorer, part: _OnlyPart, *, tally: Tally, console: Console, signals: StopSignals
-) -> Pace:
-    """Send all rows of `part` through the engine."""
+    task: PartTask,
+    rows: PartRows,
+    scorer: Scorer,
+    *,
+    total: int | None,
+    tally: Tally,
+    console: Console,
+    signals: StopSignals,
+) -> tuple[PartRecord, Pace]:
+    """Send the `task`, whose `rows` are open, through the engine; there are so many in `total`, if anybody knows."""
     from scorer.engines import in_process
 
     told = scorer.concerns
     for line in told:
         console.warn(line)
-    with console.progress("score", part.prepared.rows, "rows") as bar:
+    with console.progress("score", total, "rows") as bar:
         watch = _Watch(tally, signals, bar.update)
         try:
-            ((_, pace),) = in_process.run_parts([task], open_part=lambda _: part, watch=watch, load=lambda _: scorer)
+            ((_, receipt, pace),) = in_process.run_parts(
+                [task], watch=watch, load=lambda _: scorer, opened={task.number: rows}
+            )
         finally:
             tally.back_offs = scorer.back_offs
     for line in scorer.concerns[len(told) :]:
         console.warn(line)
-    return pace
-
-
-class _OnlyPart:
-    """All rows of the input, `prepared`, bound for the `output` of a `job`; the rows that are read are counted."""
-
-    def __init__(self, prepared: PreparedJob, output: OutputSet, job: Lineage, tally: Tally) -> None:
-        self.prepared = prepared
-        self._output = output
-        self._writer: PartWriter | None = None
-        self._job = job
-        self._tally = tally
-
-    @property
-    def schema(self) -> pa.Schema:
-        return self.prepared.reader.schema
-
-    @property
-    def folder(self) -> Path:
-        return self._output.directory
-
-    def windows(self) -> Iterator[pa.Table]:
-        for table in self.prepared.windows():
-            self._tally.rows_read += table.num_rows
-            yield table
-
-    def unfinished_run(self) -> int | None:
-        return self._output.unfinished_run(self._job)
-
-    def begin(self, run: int, schema: pa.Schema) -> PartWriter:
-        self._writer = self._output.begin(self._job, run, schema)
-        return self._writer
-
-    def commit(self, record: Lineage) -> None:
-        """Make the part visible, complete with its `record`."""
-        assert self._writer is not None, "begin comes first; this is a bug"
-        self._writer.commit(record)
+    return receipt, pace
 
 
 class _Watch:
@@ -214,6 +178,9 @@ class _Watch:
         self._tally = tally
         self._progress = progress
         self.check = signals.check
+
+    def read(self, rows: int) -> None:
+        self._tally.rows_read += rows
 
     def wrote(self, window: ScoredWindow) -> None:
         self._tally.add(window)

@@ -8,11 +8,13 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from scorer.classifier.profile import Profile
-from scorer.errors import ScorerError
-from scorer.records.lineage import Counts, DriftRecord, Lineage
+from scorer.records.document import to_document
+from scorer.records.lineage import Drift, Lineage
+from scorer.records.part import Totals
 from scorer.runs.manifest import peak_memory_mib
 from scorer.scoring.answers import SCORED_NAMES
-from scorer.scoring.drift import Drift, WindowStats, compare
+from scorer.scoring.drift import compare
+from scorer.scoring.windows import RowCounts
 from scorer.tables.listing import Unread
 
 if TYPE_CHECKING:
@@ -21,46 +23,34 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Tally:
-    """Adds up scored windows; `started` is when the run began, `profile` what the model says of its training data."""
+class Tally(RowCounts):
+    """What a run did so far: windows while they are written, or receipts once parts are finished; `started` is when the
+    run began, `profile` what the model says of its training data."""
 
-    statuses: Counter[str] = field(default_factory=Counter)
-    rows_read: int = 0
     rejected: int = 0
     unread: Unread = field(default_factory=Unread)
-    rows: int = 0
-    tokens: int = 0
     computed_tokens: int = 0
     reused: int = 0
     back_offs: int = 0
     profile: Profile | None = None
-    stats: WindowStats | None = None
     recalled: Drift | None = None
     started: float = field(default_factory=time.monotonic)
 
     def add(self, window: ScoredWindow) -> None:
-        self.statuses.update(window.status_counts)
-        self.rows += window.table.num_rows
-        self.tokens += window.tokens
+        super().add(window)
         self.computed_tokens += window.computed_tokens
         self.reused += window.reused
-        if window.stats is not None:
-            self.stats = window.stats if self.stats is None else self.stats + window.stats
+
+    def settle(self, totals: Totals) -> None:
+        """All parts are finished, and this is what is in them."""
+        self.rows, self.statuses, self.tokens = totals.rows, Counter(totals.statuses), totals.tokens
+        self.rejected, self.stats = totals.rejected, totals.drift
 
     def recall(self, lineage: Lineage) -> None:
         """Count what an earlier run has written, from the `lineage` of its output."""
         if lineage.counts is not None:
             self.rows, self.statuses = lineage.counts.rows, Counter(lineage.counts.statuses)
-        self.recalled = Drift(**vars(lineage.drift)) if lineage.drift is not None else None
-
-    def check(self) -> None:
-        """ScorerError unless every row read was written, with one status: anything else must not be published."""
-        counted = self.statuses.total()
-        if not self.rows_read == self.rows == counted:
-            raise ScorerError(
-                f"{self.rows_read} rows read, {self.rows} written and {counted} counted by status; nothing was "
-                "published; this is a bug: report it"
-            )
+        self.recalled = lineage.drift
 
     @property
     def flagged(self) -> int:
@@ -70,7 +60,7 @@ class Tally:
     @property
     def facts(self) -> dict[str, Any]:
         """What manifest and summary say of the work done so far; memory is MiB, resident, at its peak."""
-        return self.counts | {
+        return to_document(self.counts) | {
             "rejected": self.rejected,
             "unread_files": self.unread.as_dict(),
             "tokens": self.tokens,
@@ -82,19 +72,9 @@ class Tally:
         }
 
     @property
-    def counts(self) -> dict[str, Any]:
-        """Rows in all and by status."""
-        return {"rows": self.rows, "statuses": dict(sorted(self.statuses.items()))}
-
-    @property
     def drift(self) -> Drift | None:
         """How far the rows so far are from the training data; None without a profile of that."""
         return compare(self.profile, self.stats) if self.profile and self.stats else self.recalled
-
-    def found(self, job: Lineage) -> Lineage:
-        """`job` and what the output says of its rows: the same whenever and however often the job was interrupted."""
-        drift = self.drift
-        return job.with_found(counts=Counts(**self.counts), drift=DriftRecord(**drift.as_dict()) if drift else None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +87,7 @@ class ScoreSummary:
     known: from an equal text, the cache or the run that was interrupted; `back_offs` counts batches that were halved
     for want of memory. `busy` is each stage's busy share of the stream's time. `seconds` and `peak_memory_mib`
     (resident, MiB) are those of the whole run, `stream_seconds` those between the first row read and the last row
-    written. `drift` is that of `scorer.scoring.drift.Drift`, None for a model without a profile of its training data.
+    written. `drift` is a `scorer.records.lineage.Drift`, None for a model without a profile of its training data.
     When an earlier run had written the same output already, `finished_before` is true, rows, statuses and drift are
     those that it wrote, and nothing was computed.
     """

@@ -77,7 +77,12 @@ def _parsed(kind: Any, value: Any, where: str) -> Any:
     if is_dataclass(kind):
         return from_document(cast(Any, kind), value, where=where)
     if origin is tuple:
-        return tuple(_parsed(parts[0], part, where) for part in _expected(list, value, where))
+        values = _expected(list, value, where)
+        if parts[-1] is Ellipsis:
+            return tuple(_parsed(parts[0], part, where) for part in values)
+        if len(values) != len(parts):
+            raise DataError(f"{where}: {len(values)} values, where {len(parts)} are expected")
+        return tuple(_parsed(part, one, where) for part, one in zip(parts, values, strict=True))
     if origin is Mapping:
         return {name: _parsed(parts[1], part, where) for name, part in _expected(dict, value, where).items()}
     return _number(value, where) if kind is float else _expected(kind, value, where)

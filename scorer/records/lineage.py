@@ -28,8 +28,19 @@ class Counts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DriftRecord:
-    """How far the scored rows are from the model's training data: see `scorer.scoring.drift.Drift`."""
+class Drift:
+    """The comparison of a run's `rows` with the profile of its model.
+
+    psi                     population stability index of `length`, `truncated` (longer than the model can see, or not),
+                            `labels` (as predicted), `confidence`, and `unknown` (a row's share of unknown tokens) where
+                            the profile counts those
+    chance                  what each of them exceeds once in a thousand runs without any drift
+    truncated_share         share of the rows that is longer than the model can see, and its difference from the profile
+    unknown_share           share of the rows' tokens that the tokenizer does not know, and the same; None when it has
+                            no such token, and of outputs that an earlier version wrote
+
+    None of it depends on which scores were known before: what is kept of a score says how many tokens were unknown.
+    """
 
     rows: int
     psi: Mapping[str, float]
@@ -39,6 +50,14 @@ class DriftRecord:
     unknown_share: float | None = None
     unknown_share_change: float | None = None
 
+    def as_dict(self) -> dict[str, Any]:
+        """JSON types only."""
+        return dict(vars(self))
+
+    def beyond(self, limit: float) -> dict[str, float]:
+        """The indices that are above `limit` and above chance, by name."""
+        return {name: psi for name, psi in self.psi.items() if psi > max(limit, self.chance[name])}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Lineage:
@@ -47,7 +66,7 @@ class Lineage:
     job: JobSpec
     input: str
     counts: Counts | None = None
-    drift: DriftRecord | None = None
+    drift: Drift | None = None
 
     @property
     def kind(self) -> Kind:
@@ -58,7 +77,7 @@ class Lineage:
         """Whether both are the same job on the same input, whatever was found out about the rows."""
         return (self.job, self.input) == (other.job, other.input)
 
-    def with_found(self, *, counts: Counts, drift: DriftRecord | None) -> Self:
+    def with_found(self, *, counts: Counts, drift: Drift | None) -> Self:
         """The same, when the rows have been scored."""
         return replace(self, counts=counts, drift=drift)
 

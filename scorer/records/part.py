@@ -42,7 +42,8 @@ class PartRecord:
     job       the fingerprint of the `JobSpec`
     rows      in all; `statuses` has them by `score_status`
     rejected  malformed records that were set aside, and are no rows
-    content   the hash of the part's bytes (hexadecimal), which are `size` many
+    size      bytes of the part; None of a stream
+    content   the hash of these bytes (hexadecimal), where somebody took it while they were written
     drift     what the rows looked like; None where the model has no profile
     """
 
@@ -50,8 +51,8 @@ class PartRecord:
     shard: Shard
     job: str
     rows: int
-    content: str
-    size: int
+    size: int | None = None
+    content: str | None = None
     statuses: Mapping[str, int] = field(default_factory=dict)
     rejected: int = 0
     tokens: int = 0

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scorer.records.document import to_json
 
 
 @dataclass(frozen=True, kw_only=True)
 class InputFile:
-    """A file of the input: where it is, what it is, and its bytes.
+    """A file of the input: where it is, what it is, its bytes, and the names and values of its `partition`, which are
+    columns of its rows (None is null).
 
     `identity` is the fingerprint of the content of a file of this machine, the version token (etag) of an object.
     """
@@ -18,6 +19,7 @@ class InputFile:
     location: str
     identity: str
     size: int
+    partition: tuple[tuple[str, str | None], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +47,7 @@ class Shard:
     @property
     def fingerprint(self) -> str:
         """BLAKE2b (hexadecimal, 32 characters) of what is read, wherever it lies."""
-        nowhere = tuple(InputFile(location="", identity=file.identity, size=file.size) for file in self.files)
+        nowhere = tuple(replace(file, location="") for file in self.files)
         read = to_json(Shard(files=nowhere, row_groups=self.row_groups))
         return hashlib.blake2b(read.encode(), digest_size=16).hexdigest()
 

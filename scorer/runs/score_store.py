@@ -57,6 +57,11 @@ class ScoreStore:
                 self._connection.close()
                 raise
 
+    @classmethod
+    def in_memory(cls, *, width: int) -> ScoreStore:
+        """An empty one that nothing is left of."""
+        return cls(Path(":memory:"), width=width)
+
     def new_run(self) -> int:
         """A number for a run that no earlier run of this store has."""
         with self._explained():
@@ -184,6 +189,15 @@ class BackgroundStore:
     def close(self) -> None:
         """End the thread, when the addition under way is done."""
         self._thread.shutdown()
+
+
+def score_file(folder: str | Path, fingerprint: str, *, make: bool = False) -> Path:
+    """The file in `folder` that keeps scores; whatever changes a logit changes the `fingerprint` and so its name. With
+    `make` the folder is made when missing."""
+    folder = Path(folder)
+    if make:
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"scores.{fingerprint}.sqlite"
 
 
 def origin_of(run: int, place: int) -> int:

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.runs.score_store import NOWHERE, BackgroundStore, ScoreStore, origin_of
+from scorer.runs.score_store import NOWHERE, BackgroundStore, ScoreStore, origin_of, score_file
 from scorer.scoring.windows import score_dtype
 
 Scores = NDArray[np.void]
@@ -61,16 +60,15 @@ class ScoreCache:
 
 
 @contextmanager
-def open_cache(path: Path, *, fingerprint: str, labels: int, unfinished: int | None = None) -> Iterator[ScoreCache]:
-    """The cache in the file `path`, which is made when missing, for the logits of so many `labels`. The run goes on as
-    the `unfinished` one where the file still knows that, else as a new one."""
+def open_cache(
+    folder: str, *, fingerprint: str, labels: int, unfinished: int | None = None, make: bool = False
+) -> Iterator[ScoreCache]:
+    """The cache under the `fingerprint` in `folder` for the logits of so many `labels`, which is made when missing; so
+    is the folder with `make`. The run goes on as the `unfinished` one where the cache still knows that, else as a new
+    one."""
+    path = score_file(folder, fingerprint, make=make)
     width = score_dtype(labels).itemsize
     with closing(ScoreStore(path, width=width)) as known, closing(ScoreStore(path, width=width)) as adding:
         run = unfinished if unfinished is not None and known.has_run(unfinished) else known.new_run()
         with closing(BackgroundStore(adding)) as kept:
             yield ScoreCache(known, kept, run, fingerprint)
-
-
-def cache_file(folder: Path, fingerprint: str) -> Path:
-    """The file in `folder` that keeps scores; whatever changes a logit changes the `fingerprint` and so its name."""
-    return folder / f"scores.{fingerprint}.sqlite"

@@ -18,9 +18,6 @@ one text are not independent of each other.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,6 +29,8 @@ from scorer.classifier.profile import Profile, histogram, label_counts, unknown_
 from scorer.classifier.sequences import EncodedInputs
 from scorer.config import ScoreConfig
 from scorer.errors import ModelError
+from scorer.records.lineage import Drift
+from scorer.records.part import DriftSums
 
 MUCH = 0.25
 
@@ -41,25 +40,6 @@ _HALF_A_ROW = 0.5
 # Chance alone exceeds `chance` once in a thousand runs: that quantile of the standard normal distribution.
 _QUANTILE = 3.0902
 _DIGITS = 6
-
-
-@dataclass(frozen=True, kw_only=True)
-class WindowStats:
-    """What scored rows looked like, counted as the profile counts: `lengths`, `labels` and `confidences` are
-    histograms (bins,) int64 of `rows` rows, `unknowns` that of the share of their tokens that is unknown. `truncated`
-    of the rows are longer than the model can see, `unknown_tokens` of their `tokens` are unknown."""
-
-    rows: int
-    lengths: NDArray[np.int64]
-    labels: NDArray[np.int64]
-    confidences: NDArray[np.int64]
-    unknowns: NDArray[np.int64]
-    truncated: int
-    tokens: int
-    unknown_tokens: int
-
-    def __add__(self, other: WindowStats) -> WindowStats:
-        return WindowStats(**{name: value + vars(other)[name] for name, value in vars(self).items()})
 
 
 class Observer:
@@ -74,57 +54,25 @@ class Observer:
         token = self.profile.unknown_token
         return inputs.count(token) if token is not None else np.zeros(len(inputs), np.int64)
 
-    def __call__(self, scores: NDArray[np.void], probability: NDArray[np.float32]) -> WindowStats:
+    def __call__(self, scores: NDArray[np.void], probability: NDArray[np.float32]) -> DriftSums:
         """Count rows with `scores` (s,) and `probability` (s, labels), one a row that has a text."""
         has_score = scores["outcome"] == Outcome.SCORED
         scored, probability = scores[has_score], probability[has_score]
-        return WindowStats(
+        return DriftSums(
             rows=len(scored),
-            lengths=histogram(scored["tokens"], self.profile.length_edges),
-            labels=label_counts(self._decision.chosen(probability)),
-            confidences=histogram(probability.max(axis=1), self.profile.confidence_edges),
-            unknowns=unknown_histogram(scored["unknown"], scored["tokens"], self.profile.unknown_edges),
+            lengths=_counts(histogram(scored["tokens"], self.profile.length_edges)),
+            labels=_counts(label_counts(self._decision.chosen(probability))),
+            confidences=_counts(histogram(probability.max(axis=1), self.profile.confidence_edges)),
+            unknowns=_counts(unknown_histogram(scored["unknown"], scored["tokens"], self.profile.unknown_edges)),
             truncated=int(scored["truncated"].sum()),
             tokens=int(scored["tokens"].sum()),
             unknown_tokens=int(scored["unknown"].sum()),
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Drift:
-    """The comparison of a run's `rows` with the profile of its model.
-
-    psi                     population stability index of `length`, `truncated` (longer than the model can see, or not),
-                            `labels` (as predicted), `confidence`, and `unknown` (a row's share of unknown tokens) where
-                            the profile counts those
-    chance                  what each of them exceeds once in a thousand runs without any drift
-    truncated_share         share of the rows that is longer than the model can see, and its difference from the profile
-    unknown_share           share of the rows' tokens that the tokenizer does not know, and the same; None when it has
-                            no such token, and of outputs that an earlier version wrote
-
-    None of it depends on which scores were known before: what is kept of a score says how many tokens were unknown.
-    """
-
-    rows: int
-    psi: Mapping[str, float]
-    chance: Mapping[str, float]
-    truncated_share: float
-    truncated_share_change: float
-    unknown_share: float | None = None
-    unknown_share_change: float | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON types only."""
-        return dict(vars(self))
-
-    def beyond(self, limit: float) -> dict[str, float]:
-        """The indices that are above `limit` and above chance, by name."""
-        return {name: psi for name, psi in self.psi.items() if psi > max(limit, self.chance[name])}
-
-
-def compare(profile: Profile, stats: WindowStats) -> Drift | None:
-    """How far rows that look like `stats` are from `profile`; None when there are no rows."""
-    if not stats.rows:
+def compare(profile: Profile | None, stats: DriftSums | None) -> Drift | None:
+    """How far rows that look like `stats` are from `profile`; None when there are no rows, or either is not known."""
+    if profile is None or stats is None or not stats.rows:
         return None
     pairs: dict[str, tuple[ArrayLike, ArrayLike]] = {
         "length": (stats.lengths, profile.lengths),
@@ -179,6 +127,10 @@ def require_profile(directory: ModelDirectory, config: ScoreConfig) -> None:
             f"{directory.name}: has no profile of its training data, so --fail-on-drift has nothing to compare with; "
             "fit the model again, or leave the option out"
         )
+
+
+def _counts(histogram: NDArray[np.int64]) -> tuple[int, ...]:
+    return tuple(map(int, histogram.tolist()))
 
 
 def _divided(rows: int, some: int) -> tuple[int, int]:

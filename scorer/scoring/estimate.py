@@ -9,7 +9,6 @@ import time
 from collections import deque
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,9 +19,9 @@ from scorer.config import ScoreConfig
 from scorer.records.document import to_document
 from scorer.runs.console import Console
 from scorer.runs.manifest import peak_memory_mib
-from scorer.runs.score_store import BackgroundStore, ScoreStore
+from scorer.runs.score_store import BackgroundStore, ScoreStore, score_file
 from scorer.scoring.answers import count_statuses
-from scorer.scoring.cache import ScoreCache, cache_file
+from scorer.scoring.cache import ScoreCache
 from scorer.scoring.limits import Limits
 from scorer.scoring.preparation import PreparedJob, check, logit_fingerprint
 from scorer.scoring.scorer import Model, Scorer, ScorerSpec
@@ -143,9 +142,10 @@ def _encode(prepared: PreparedJob, scorer: Scorer, window: Window) -> EncodedWin
     if not config.reuse:
         return scorer.encode(window)
     fingerprint = logit_fingerprint(prepared.directory, scorer.engine)
-    kept = cache_file(config.cache, fingerprint) if config.cache else None
-    path = kept if kept is not None and kept.exists() else Path(":memory:")
-    with closing(ScoreStore(path, width=score_dtype(len(scorer.labels)).itemsize)) as store:
+    width = score_dtype(len(scorer.labels)).itemsize
+    kept = score_file(config.cache, fingerprint) if config.cache else None
+    known = ScoreStore(kept, width=width) if kept and kept.exists() else ScoreStore.in_memory(width=width)
+    with closing(known) as store:
         # Nothing is added, so no run is begun.
         return scorer.encode(window, ScoreCache(store, BackgroundStore(store), run=0, fingerprint=fingerprint))
 

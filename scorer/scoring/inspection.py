@@ -9,18 +9,18 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from scorer.classifier.directory import ModelDirectory, find_model, open_model, parameters_by_part
-from scorer.classifier.metadata import METADATA_FILE, ModelMetadata, sha256
+from scorer.classifier.metadata import ModelMetadata, compare_files
 from scorer.config import WINDOW_ROWS, WINDOW_TEXT_BYTES
 from scorer.errors import DataError, ModelError, ScorerError
 from scorer.records.document import to_document
 from scorer.records.lineage import Lineage
 from scorer.scoring.answers import SCORED_NAMES, STATUS_NAMES
+from scorer.stores.location import Location
 from scorer.tables import compute as pc
 from scorer.tables.sink import read_lineage
 from scorer.tables.source import Source
@@ -48,18 +48,18 @@ def describe_model(directory: ModelDirectory) -> dict[str, Any]:
     return document
 
 
-def inspect_file(path: Path) -> dict[str, Any]:
+def inspect_file(path: Location) -> dict[str, Any]:
     """Rows and columns of a data file; of one that scorer wrote also by which command, and its lineage.
 
     The lineage of a score job has the counts by status.
     """
-    source = Source.open(str(path))
+    source = Source.open(path)
     reader = source.read()
-    lineage = read_lineage(path) if source.format == "parquet" else None
+    lineage = read_lineage(path.path) if source.format == "parquet" else None
     writer = lineage.kind if lineage is not None else None
     return {
         "kind": "file",
-        "path": str(path),
+        "path": path.said,
         "format": source.format,
         "rows": reader.rows,
         "columns": {field.name: str(field.type) for field in reader.schema},
@@ -84,7 +84,7 @@ def verify_model(name: str) -> Verified:
     """
     path = find_model(name)
     metadata = ModelMetadata.read(path)
-    files = _compare(path, metadata.files if metadata else None)
+    files = compare_files(path, metadata.files if metadata else None)
     wrong = [f"{file} is {state}" for file, state in files.items() if state not in ("ok", "not recorded")]
     if wrong:
         document = {"kind": "model", "path": str(path.resolve()), "verified": {"ok": False, "files": files}}
@@ -93,7 +93,7 @@ def verify_model(name: str) -> Verified:
     return _load(ModelDirectory(name, path, metadata), files)
 
 
-def verify_file(path: Path) -> Verified:
+def verify_file(path: Location) -> Verified:
     """Every page read with its checksum; of a scored Parquet file also rows and statuses against its lineage.
 
     DataError when not even the footer or header can be read.
@@ -104,18 +104,7 @@ def verify_file(path: Path) -> Verified:
     except DataError as error:
         return Verified(document | {"verified": {"ok": False, "problems": [str(error)]}}, error)
     document["verified"] = {"ok": not problems, "problems": problems} | counts
-    return Verified(document, DataError(f"{path}: {problems[0]}; score its input again") if problems else None)
-
-
-def _compare(path: Path, recorded: dict[str, str] | None) -> dict[str, str]:
-    """`ok`, `changed`, `missing` or `unlisted` for each file; `not recorded` for all where scorer wrote no hashes."""
-    present = {file.relative_to(path).as_posix(): file for file in sorted(path.rglob("*")) if file.is_file()}
-    present.pop(METADATA_FILE, None)
-    if recorded is None:
-        return dict.fromkeys(present, "not recorded")
-    states = {name: "ok" if sha256(file) == recorded.get(name) else "changed" for name, file in present.items()}
-    states |= dict.fromkeys(present.keys() - recorded.keys(), "unlisted")
-    return dict(sorted((states | dict.fromkeys(recorded.keys() - present.keys(), "missing")).items()))
+    return Verified(document, DataError(f"{path.said}: {problems[0]}; score its input again") if problems else None)
 
 
 def _load(directory: ModelDirectory, files: dict[str, str]) -> Verified:
@@ -130,10 +119,10 @@ def _load(directory: ModelDirectory, files: dict[str, str]) -> Verified:
     return Verified(document | {"verified": {"ok": True, "files": files, "weights": "finite"}}, None)
 
 
-def _recount(path: Path, document: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
+def _recount(path: Location, document: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
     """Read all of `path`: what contradicts its lineage, and the counts that were found."""
-    lineage = Lineage.of_document(document["lineage"], where=str(path)) if document["scored"] else None
-    reader = Source.open(str(path)).read()
+    lineage = Lineage.of_document(document["lineage"], where=path.said) if document["scored"] else None
+    reader = Source.open(path).read()
     columns = _appended(lineage, reader.schema) if lineage is not None else None
     if lineage is not None and columns is None:
         return ["the columns that its lineage tells of are not in it"], {}
@@ -151,12 +140,12 @@ def _recount(path: Path, document: dict[str, Any]) -> tuple[list[str], dict[str,
     return _problems(lineage, counts, unlike), counts
 
 
-def _validate(window: pa.Table, path: Path) -> None:
+def _validate(window: pa.Table, path: Location) -> None:
     """Reading proved the pages' checksums; this proves that what they hold is what their types say."""
     try:
         window.validate(full=True)
     except pa.ArrowInvalid as error:
-        raise DataError(f"{path}: holds values that its types do not allow; write the file again") from error
+        raise DataError(f"{path.said}: holds values that its types do not allow; write the file again") from error
 
 
 def _appended(lineage: Lineage, schema: pa.Schema) -> tuple[str, str, str] | None:

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from scorer.config import ScoreConfig
 from scorer.errors import DataError, UsageError
-from scorer.scoring.drift import Drift
+from scorer.records.lineage import Drift
 from scorer.stores.location import Location
 
 

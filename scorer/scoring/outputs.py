@@ -1,26 +1,29 @@
-"""What a score job writes: a set of parts that one run at a time holds, and the writer of each part.
+"""What a score job writes: a set of parts that one run at a time holds, where each part goes, and what writes it.
 
 A file is a set of one part, which appears whole under its name. A stream is one part that cannot be taken back, and
-from which no later run can go on.
+from which no later run can go on. A part may be written by any process of the run: it is finished there, and published
+by whoever holds the set.
 """
 
 from __future__ import annotations
 
 import contextlib
-import shutil
-import tempfile
-from pathlib import Path
-from typing import BinaryIO, Protocol
+import io
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol, cast
 
 import pyarrow as pa
 
 from scorer.config import FileFormat
 from scorer.errors import DataError, OutputRefused, ScorerError
 from scorer.records.lineage import Lineage
-from scorer.stores.atomic import AtomicFile
 from scorer.stores.location import Location
-from scorer.stores.workspace import Workspace
-from scorer.tables.sink import Sink, lineage_metadata, open_sink, read_lineage
+from scorer.stores.workspace import TemporaryFolder, WorkFolder, Workspace
+from scorer.tables.sink import lineage_metadata, read_lineage
+from scorer.tables.sink import Sink, open_sink
+from scorer.tables.streams import Output
+
+_TAIL = "tail"
 
 
 class PartWriter(Protocol):
@@ -30,55 +33,78 @@ class PartWriter(Protocol):
         """Append the rows of `table`."""
         ...
 
-    def commit(self, record: Lineage) -> None:
-        """Complete the part with the `record` of its job, input and rows, and make it visible."""
+    def finish(self, record: Lineage) -> int | None:
+        """Complete the part with the `record` of its job, input and rows, durably; its bytes, as far as anybody counts
+        them. It is seen when its set publishes it."""
         ...
 
     def abort(self) -> None:
-        """Forget what was written. Does nothing after `commit`."""
+        """Forget what was written. Does nothing after `finish`."""
         ...
 
 
-class OutputSet(Protocol):
-    """What a job writes, held by this run; `directory` is where the run may keep things until it is done."""
+@dataclass(frozen=True, kw_only=True)
+class PartOutput:
+    """Where a part goes, as plain data that can be pickled.
 
-    directory: Path
+    target  a file or a stream, and its `format`
+    folder  where the run keeps things until the part is complete; the run holds it
+    job     which the part belongs to, with its input
+    """
+
+    target: Location
+    format: FileFormat
+    folder: str
+    job: Lineage
+
+    def unfinished_run(self) -> int | None:
+        """The number of the run that began this very job in the folder and was interrupted, or None."""
+        return _unfinished_run(WorkFolder(self.folder), self.job)
+
+    def begin(self, run: int, schema: pa.Schema) -> PartWriter:
+        """A writer of tables of `schema`; from here on an interrupted job can be continued as the same `run`."""
+        if self.target.is_stream:
+            return _StreamPart(self, schema)
+        if self.unfinished_run() != run:
+            WorkFolder(self.folder).remember({"job": self.job.as_document(), "run": run})
+        return _FilePart(self, schema)
+
+
+class OutputSet(Protocol):
+    """What a job writes, held by this run; `folder` is where the run may keep things until it is done."""
+
+    folder: str
 
     def finished(self, job: Lineage) -> Lineage | None:
         """The record of what an earlier run has written of this very `job`, None when there is nothing; OutputRefused
         when something else stands there."""
         ...
 
-    def unfinished_run(self, job: Lineage) -> int | None:
-        """The number of the run that began this very `job` here and was interrupted, or None."""
-        ...
-
-    def begin(self, job: Lineage, run: int, schema: pa.Schema) -> PartWriter:
-        """A writer of tables of `schema`; from here on an interrupted `job` can be continued as the same `run`."""
+    def publish(self) -> None:
+        """Make visible what was finished. OutputRefused when it was removed meanwhile."""
         ...
 
     def close(self) -> None:
-        """Let go. A part that was not committed is aborted, and what a later run can go on from is left for it."""
+        """Let go. A part that was not published is deleted, and what a later run can go on from is left for it."""
         ...
 
 
 def open_output(target: Location, format: FileFormat, *, force: bool) -> OutputSet:
     """The set that a job writes to `target`, held. Busy when another run holds it, OutputRefused when something stands
     there that no job could go on from, and `force` is not set."""
-    return _StreamSet(target, format) if target.is_stream else _FileSet(target.path, format, force=force)
+    return _StreamSet(target) if target.is_stream else _FileSet(target, format, force=force)
 
 
 class _FileSet:
     """The file `target`."""
 
-    def __init__(self, target: Path, format: FileFormat, *, force: bool) -> None:
+    def __init__(self, target: Location, format: FileFormat, *, force: bool) -> None:
         self._target = target
         self._format = format
         self._force = force
-        self._workspace = Workspace(target)
-        self._part: _FilePart | None = None
+        self._workspace = Workspace(target.path)
         self._done = False
-        self.directory = self._workspace.path
+        self.folder = str(self._workspace.path)
         try:
             self._refuse_stranger()
         except BaseException:
@@ -86,43 +112,38 @@ class _FileSet:
             raise
 
     def finished(self, job: Lineage) -> Lineage | None:
-        if not self._target.exists():
+        if not self._target.exists:
             return None
         lineage = self._lineage()
         if lineage is not None and lineage.same_job(job):
             self._done = True
             return lineage
-        if self._force or self.unfinished_run(job) is not None:
+        if self._force or _unfinished_run(self._workspace, job) is not None:
             return None
-        raise OutputRefused(f"{self._target}: exists, and another job wrote it; --force replaces it")
+        raise OutputRefused(f"{self._target.said}: exists, and another job wrote it; --force replaces it")
 
-    def unfinished_run(self, job: Lineage) -> int | None:
-        left = self._workspace.recall()
-        return int(left["run"]) if left is not None and left.get("job") == job.as_document() else None
-
-    def begin(self, job: Lineage, run: int, schema: pa.Schema) -> PartWriter:
-        if self.unfinished_run(job) != run:
-            self._workspace.remember({"job": job.as_document(), "run": run})
-        self._part = _FilePart(self._target, self._workspace, format=self._format, schema=schema)
-        return self._part
+    def publish(self) -> None:
+        self._workspace.publish(self._target.path)
+        self._workspace.remove()
 
     def close(self) -> None:
-        if self._part is not None:
-            self._part.abort()
+        self._workspace.forget(self._target.path)
         with contextlib.suppress(ScorerError):  # the run ends with an error that counts more, or with its output whole
             self._leave()
 
     def _refuse_stranger(self) -> None:
         """Refuse an existing file early where no job, whatever it turns out to be, could go on from it."""
-        if not self._target.exists() or self._force or self._workspace.recall() is not None:
+        if not self._target.exists or self._force or self._workspace.recall() is not None:
             return
         if self._lineage() is None:
-            raise OutputRefused(f"{self._target}: exists, and scorer cannot tell what wrote it; --force replaces it")
+            raise OutputRefused(
+                f"{self._target.said}: exists, and scorer cannot tell what wrote it; --force replaces it"
+            )
 
     def _lineage(self) -> Lineage | None:
         """What wrote the target; None when it does not say, as a file that is no Parquet at all does not."""
         try:
-            return read_lineage(self._target) if self._format == "parquet" else None
+            return read_lineage(self._target.path) if self._format == "parquet" else None
         except DataError:
             return None
 
@@ -135,14 +156,13 @@ class _FileSet:
 
 
 class _FilePart:
-    """A file that is written in the `workspace` and moved to `target` when it is complete."""
+    """A file that is written in the folder of the run."""
 
-    def __init__(self, target: Path, workspace: Workspace, *, format: FileFormat, schema: pa.Schema) -> None:
-        self._workspace = workspace
-        self._file = AtomicFile(target, temporary=workspace.path / f"partial.{target.name}")
+    def __init__(self, output: PartOutput, schema: pa.Schema) -> None:
+        self._file = WorkFolder(output.folder).begin(output.target.path)
         self._sink: Sink | None = None
         try:
-            self._sink = open_sink(self._file.temporary, format=format, schema=schema)
+            self._sink = open_sink(self._file.temporary, format=output.format, schema=schema)
         except BaseException:
             self._file.discard()
             raise
@@ -151,13 +171,12 @@ class _FilePart:
         assert self._sink is not None, "the part was ended; this is a bug"
         self._sink.write(table)
 
-    def commit(self, record: Lineage) -> None:
+    def finish(self, record: Lineage) -> int | None:
         assert self._sink is not None, "the part was ended; this is a bug"
         self._file.check()
         self._sink.close(lineage_metadata(record))
         self._sink = None
-        self._file.commit()
-        self._workspace.remove()
+        return self._file.finish()
 
     def abort(self) -> None:
         if self._sink is not None:
@@ -169,46 +188,68 @@ class _FilePart:
 class _StreamSet:
     """A standard stream: what has been written cannot be taken back, so nothing is kept for a later run."""
 
-    def __init__(self, target: Location, format: FileFormat) -> None:
+    def __init__(self, target: Location) -> None:
         self._stream = target.stream
-        self._format = format
-        self._part: _StreamPart | None = None
-        self.directory = Path(tempfile.mkdtemp(prefix="scorer-"))
+        self._temporary = TemporaryFolder()
+        self.folder = str(self._temporary.path)
 
     def finished(self, job: Lineage) -> Lineage | None:  # noqa: ARG002  a stream is never done before
         return None
 
-    def unfinished_run(self, job: Lineage) -> int | None:  # noqa: ARG002
-        return None
-
-    def begin(self, job: Lineage, run: int, schema: pa.Schema) -> PartWriter:  # noqa: ARG002
-        self._part = _StreamPart(self._stream, format=self._format, schema=schema)
-        return self._part
+    def publish(self) -> None:
+        output = Output(self._stream)
+        with output.errors():
+            output.watched.write(self._temporary.kept(_TAIL))
+            output.finish()
 
     def close(self) -> None:
-        if self._part is not None:
-            self._part.abort()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        self._temporary.remove()
 
 
 class _StreamPart:
-    """The one part of a stream. What is written is seen at once; `commit` adds what ends a file of the format."""
+    """The one part of a stream. What is written is seen at once, but for what ends a file of the format."""
 
-    def __init__(self, stream: BinaryIO, *, format: FileFormat, schema: pa.Schema) -> None:
-        self._stream = stream
-        self._sink: Sink | None = open_sink(stream, format=format, schema=schema)
+    def __init__(self, output: PartOutput, schema: pa.Schema) -> None:
+        self._folder = WorkFolder(output.folder)
+        self._stream = _HeldBack(output.target.stream)
+        self._sink: Sink | None = open_sink(cast(BinaryIO, self._stream), format=output.format, schema=schema)
 
     def write(self, table: pa.Table) -> None:
         assert self._sink is not None, "the part was ended; this is a bug"
         self._sink.write(table)
 
-    def commit(self, record: Lineage) -> None:
+    def finish(self, record: Lineage) -> int | None:
         assert self._sink is not None, "the part was ended; this is a bug"
+        self._stream.held = io.BytesIO()
         self._sink.close(lineage_metadata(record))
         self._sink = None
-        self._stream.flush()
+        self._folder.keep(_TAIL, self._stream.held.getvalue())
+        return None
 
     def abort(self) -> None:
         if self._sink is not None:
             self._sink.abort()
             self._sink = None
+
+
+class _HeldBack:
+    """A `stream` to write to. Once there is `held`, what is written goes into that."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.held: io.BytesIO | None = None
+
+    @property
+    def closed(self) -> bool:
+        return self._stream.closed
+
+    def write(self, data: bytes) -> int:
+        return (self.held or self._stream).write(data)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
+def _unfinished_run(folder: WorkFolder, job: Lineage) -> int | None:
+    left = folder.recall()
+    return int(left["run"]) if left is not None and left.get("job") == job.as_document() else None

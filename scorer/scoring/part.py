@@ -2,8 +2,7 @@
 
     read window -> encode -> classify -> answer, append -> write
 
-Owns the putting together of Scorer, score cache and output. Does not know which other parts there are, nor what becomes
-of the output afterwards.
+A task is all that a part needs, as plain data, so any process can score it; what comes of it is a receipt.
 """
 
 from __future__ import annotations
@@ -11,63 +10,126 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
 
-from scorer.scoring.cache import ScoreCache, cache_file, open_cache
-from scorer.scoring.outputs import PartWriter
+from scorer.config import WINDOW_TEXT_BYTES, FileFormat
+from scorer.records.lineage import Lineage
+from scorer.records.part import PartRecord
+from scorer.records.shard import Shard
+from scorer.scoring.cache import ScoreCache, open_cache
+from scorer.scoring.drift import compare
+from scorer.scoring.outputs import PartOutput
 from scorer.scoring.pipeline import Pace, Pipeline
+from scorer.scoring.preparation import PreparedJob
 from scorer.scoring.scorer import Scorer, ScorerSpec
-from scorer.scoring.windows import ScoredWindow, Window
+from scorer.scoring.windows import RowCounts, ScoredWindow, Window
+from scorer.tables.delimited_columns import given_names
+from scorer.tables.reader import Reader
+from scorer.tables.rejects import CountedRejects, Rejects
+from scorer.tables.source import Source
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartInput:
+    """The rows of a part and how they are read, as plain data that can be pickled.
+
+    shard         the files, in a `format` whose columns have `names` where it has no header
+    text_columns  where the texts are
+    appended      the names of the columns that an output of JSON lines gets, None for any other output
+    window_rows   most rows of a window
+    limit         read the first rows only
+    lenient       pass malformed records over, which somebody else sets aside
+    """
+
+    shard: Shard
+    format: FileFormat
+    names: tuple[str, ...] | None
+    text_columns: tuple[str, ...]
+    appended: tuple[str, ...] | None
+    window_rows: int
+    limit: int | None
+    lenient: bool
+
+    def read(self) -> PartRows:
+        """The rows, to be read here. DataError when a file is not what it was when the task was made."""
+        rejects = CountedRejects(rows=self.limit) if self.lenient else None
+        source = Source.of_shard(self.shard, self.format, rejects=rejects, names=self.names)
+        return PartRows(self, source.read(self.text_columns, appended=self.appended), rejects)
+
+
+@dataclass(frozen=True)
+class PartRows:
+    """The rows of `input`, open in this process; malformed ones are in `rejects`."""
+
+    input: PartInput
+    reader: Reader
+    rejects: Rejects | None
+
+    @classmethod
+    def of(cls, prepared: PreparedJob) -> PartRows:
+        """All rows of a job, which has opened them, as those of one part."""
+        config = prepared.config
+        asked = PartInput(
+            shard=prepared.source.shard,
+            format=prepared.source.format,
+            names=given_names(config),
+            text_columns=prepared.text_columns,
+            appended=prepared.appended,
+            window_rows=prepared.window_rows,
+            limit=config.limit,
+            lenient=prepared.rejects is not None,
+        )
+        return cls(asked, prepared.reader, prepared.rejects)
+
+    @property
+    def rejected(self) -> int:
+        """How many malformed records were passed over."""
+        return self.rejects.count if self.rejects is not None else 0
+
+    def windows(self) -> Iterator[pa.Table]:
+        """The rows to score, in windows."""
+        asked = self.input
+        return self.reader.windows(max_rows=asked.window_rows, max_bytes=WINDOW_TEXT_BYTES, limit=asked.limit)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PartTask:
     """One part to be scored, as plain data that can be pickled.
 
-    number        counts the parts of a job from 0
-    scorer        what scores it
-    text_columns  where its texts are
-    reuse         whether equal texts are scored once and scores are kept
-    cache         the folder of scores that outlive the job; None keeps them where the part is written, until that is
-                  complete
-    fingerprint   names everything that changes a logit
+    number       counts the parts of a job from 0
+    input        its rows
+    output       where they go
+    scorer       what scores them
+    reuse        whether equal texts are scored once and scores are kept
+    cache        the folder of scores that outlive the job; None keeps them in the folder of the run
+    fingerprint  names everything that changes a logit
     """
 
     number: int
+    input: PartInput
+    output: PartOutput
     scorer: ScorerSpec
-    text_columns: tuple[str, ...]
     reuse: bool
-    cache: Path | None
+    cache: str | None
     fingerprint: str
 
-
-class OpenPart(Protocol):
-    """The rows of a part and where they go, open in the process that scores it.
-
-    schema  of the rows
-    folder  where the run may keep things until the part is complete
-    """
-
-    @property
-    def schema(self) -> pa.Schema: ...
-
-    @property
-    def folder(self) -> Path: ...
-
-    def windows(self) -> Iterator[pa.Table]:
-        """The rows, in windows."""
-        ...
-
-    def unfinished_run(self) -> int | None:
-        """The number of the run that began this part and was interrupted, or None."""
-        ...
-
-    def begin(self, run: int, schema: pa.Schema) -> PartWriter:
-        """Where tables of `schema` go; an interrupted part can be continued as the same `run` from here on."""
-        ...
+    @classmethod
+    def of(
+        cls, rows: PartRows, prepared: PreparedJob, *, job: Lineage, folder: str, scorer: ScorerSpec, fingerprint: str
+    ) -> PartTask:
+        """The only part of a job: its `rows` into its target; the rest as the fields have it."""
+        config = prepared.config
+        return cls(
+            number=0,
+            input=rows.input,
+            output=PartOutput(target=prepared.target, format=prepared.output_format, folder=folder, job=job),
+            scorer=scorer,
+            reuse=config.reuse,
+            cache=str(config.cache) if config.cache is not None else None,
+            fingerprint=fingerprint,
+        )
 
 
 class Watch(Protocol):
@@ -77,43 +139,95 @@ class Watch(Protocol):
         """Called between batches and windows, in any thread; raises when the run is to stop."""
         ...
 
+    def read(self, rows: int) -> None:
+        """So many more rows were read."""
+        ...
+
     def wrote(self, window: ScoredWindow) -> None:
         """The `window` was written."""
         ...
 
 
-def run_part(task: PartTask, scorer: Scorer, part: OpenPart, watch: Watch) -> Pace:
-    """Score all rows of `part` with `scorer`, which is that of the `task`. What goes wrong is raised as a ScorerError.
+def run_part(task: PartTask, scorer: Scorer, watch: Watch, rows: PartRows | None = None) -> tuple[PartRecord, Pace]:
+    """Score all rows of the `task` with `scorer`, which is the task's own; the receipt, and how long it took.
 
-    Every window of the part is written when this returns; the part is not complete before its output is published.
+    `rows` are those of the task where they are open already, as reading some formats anew takes a pass over all of
+    them. What goes wrong is raised as a ScorerError; then the same task goes on from the scores that were kept. The
+    part is finished when this returns, and is seen when its output set publishes it.
     """
+    rows = rows or task.input.read()
+    counts = RowCounts()
     with ExitStack() as stack:
-        cache = _open_cache(task, scorer, part, stack)
-        sink = part.begin(cache.run if cache is not None else 0, scorer.columns.schema(part.schema))
+        cache = _open_cache(task, scorer, stack)
+        run = cache.run if cache is not None else 0
+        writer = task.output.begin(run, scorer.columns.schema(rows.reader.schema))
+        try:
+            pace = _pipeline(task, scorer, rows, counts, watch, cache).into(
+                "write", lambda window: _write(window, writer.write, counts, watch)
+            )
+            stack.close()
+            rows.reader.check_unchanged()
+            counts.check()
+            size = writer.finish(_found(task.output.job, counts, scorer))
+        finally:
+            writer.abort()
+    record = PartRecord(
+        name=task.output.target.name,
+        shard=task.input.shard,
+        job=task.output.job.job.fingerprint,
+        rows=counts.rows,
+        size=size,
+        statuses=counts.counts.statuses,
+        rejected=rows.rejected,
+        tokens=counts.tokens,
+        drift=counts.stats,
+    )
+    return record, pace
 
-        def write(window: ScoredWindow) -> None:
-            watch.check()
-            sink.write(window.table)
-            watch.wrote(window)
 
-        read = Pipeline.of(Window(number, table, task.text_columns) for number, table in enumerate(part.windows()))
-        between_batches = _both(watch.check, read.check)
-        return (
-            read.then("encode", lambda window: scorer.encode(window, cache))
-            .then("classify", lambda encoded: scorer.classify(encoded, cache, between_batches=between_batches))
-            .then("append", lambda classified: scorer.append(scorer.answer(classified)))
-            .into("write", write)
-        )
+def _pipeline(
+    task: PartTask, scorer: Scorer, rows: PartRows, counts: RowCounts, watch: Watch, cache: ScoreCache | None
+) -> Pipeline[ScoredWindow]:
+    """The stages that run in threads of their own."""
+
+    def windows() -> Iterator[Window]:
+        for number, table in enumerate(rows.windows()):
+            counts.rows_read += table.num_rows
+            watch.read(table.num_rows)
+            yield Window(number, table, task.input.text_columns)
+
+    read = Pipeline.of(windows())
+    between_batches = _both(watch.check, read.check)
+    return (
+        read.then("encode", lambda window: scorer.encode(window, cache))
+        .then("classify", lambda encoded: scorer.classify(encoded, cache, between_batches=between_batches))
+        .then("append", lambda classified: scorer.append(scorer.answer(classified)))
+    )
 
 
-def _open_cache(task: PartTask, scorer: Scorer, part: OpenPart, stack: ExitStack) -> ScoreCache | None:
+def _write(window: ScoredWindow, write: Callable[[pa.Table], None], counts: RowCounts, watch: Watch) -> None:
+    watch.check()
+    write(window.table)
+    counts.add(window)
+    watch.wrote(window)
+
+
+def _found(job: Lineage, counts: RowCounts, scorer: Scorer) -> Lineage:
+    """`job` and what the output says of its rows: the same whenever and however often the job was interrupted."""
+    return job.with_found(counts=counts.counts, drift=compare(scorer.profile, counts.stats))
+
+
+def _open_cache(task: PartTask, scorer: Scorer, stack: ExitStack) -> ScoreCache | None:
     if not task.reuse:
         return None
-    if task.cache is not None:
-        task.cache.mkdir(parents=True, exist_ok=True)
-    path = cache_file(task.cache or part.folder, task.fingerprint)
-    labels, unfinished = len(scorer.labels), part.unfinished_run()
-    return stack.enter_context(open_cache(path, fingerprint=task.fingerprint, labels=labels, unfinished=unfinished))
+    cache = open_cache(
+        task.cache or task.output.folder,
+        make=task.cache is not None,
+        fingerprint=task.fingerprint,
+        labels=len(scorer.labels),
+        unfinished=task.output.unfinished_run(),
+    )
+    return stack.enter_context(cache)
 
 
 def _both(first: Callable[[], None], second: Callable[[], None]) -> Callable[[], None]:

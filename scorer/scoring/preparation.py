@@ -11,7 +11,6 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -72,11 +71,15 @@ class CheckedJob:
         """Look at every byte of the model, and at the rows where only they tell the columns' types; what is wrong with
         either is raised as a ScorerError."""
         directory = self.directory.for_loading()
-        appended = appended_names(self.config) if self.output_format == "jsonl" else None
-        reader = self.source.read(self.text_columns, appended=appended)
+        reader = self.source.read(self.text_columns, appended=self.appended)
         # The names that a source knows at once are those of the first lines; JSON lines may bring more.
         refuse_clash(reader.names, self.config)
         return PreparedJob(**vars(self) | {"directory": directory}, reader=reader)
+
+    @property
+    def appended(self) -> tuple[str, ...] | None:
+        """The names that JSON lines get, whose lines come out as they are."""
+        return appended_names(self.config) if self.output_format == "jsonl" else None
 
 
 @dataclass(frozen=True)
@@ -91,10 +94,14 @@ class PreparedJob(CheckedJob):
         rows, limit = self.reader.rows, self.config.limit
         return rows if rows is None or limit is None else min(rows, limit)
 
+    @property
+    def window_rows(self) -> int:
+        """The most rows of a window."""
+        return window_rows(self.config.window_rows, labels=len(self.directory.labels or ()))
+
     def windows(self) -> Iterator[pa.Table]:
         """The rows to score, in windows."""
-        most = window_rows(self.config.window_rows, labels=len(self.directory.labels or ()))
-        return self.reader.windows(max_rows=most, max_bytes=WINDOW_TEXT_BYTES, limit=self.config.limit)
+        return self.reader.windows(max_rows=self.window_rows, max_bytes=WINDOW_TEXT_BYTES, limit=self.config.limit)
 
 
 def check(config: ScoreConfig) -> CheckedJob:
@@ -107,19 +114,17 @@ def check(config: ScoreConfig) -> CheckedJob:
     inputs = Inputs([config.source], models=[config.model], files=source.files)
     if rejects is not None:
         check_file(rejects.target, inputs, force=True)
-    if not target.is_stream:
-        check_file(target.path, inputs, force=True)
+    check_file(target, inputs, force=True)
     if config.cache is not None:
         check_folder(config.cache, inputs, replaced=False)
     refuse_clash(source.names, config)
     # Where there is no output, there is none that may stand: the model will be loaded, hence is read now.
-    directory = open_model(config.model, by_times=not target.is_stream and target.path.exists())
+    directory = open_model(config.model, by_times=target.exists)
     require_profile(directory, config)
     fitted = directory.metadata.text_columns if directory.metadata else ()
     with source.doubting_header():
         text_columns = find_text_columns(source.names, config.text_column, fitted, where=config.source)
-    if not target.is_stream:
-        check_free_space(target.path, sum(path.stat().st_size for path in source.files))
+    check_free_space(target, source.size)
     return CheckedJob(config, target, source, text_columns, directory, output_format, rejects)
 
 
@@ -127,12 +132,13 @@ def _output_format(config: ScoreConfig, target: Location) -> FileFormat:
     """Parquet, unless the option or the ending says otherwise; an ending that says nothing is likely a mistake."""
     if config.output_format is not None:
         if not format_named(config.output_format).text and compression_of(config.target):
-            ending = Path(config.target).suffix
-            raise UsageError(f"{config.target}: no {config.output_format} is compressed as a whole; leave out {ending}")
+            raise UsageError(
+                f"{config.target}: no {config.output_format} is compressed as a whole; leave out {target.ending}"
+            )
         return config.output_format
     found = None if target.is_stream else format_of(config.target)
     # All of `.csv` is a name, and nothing of it an ending.
-    if found is None and not target.is_stream and "." in Path(config.target).name:
+    if found is None and not target.is_stream and "." in target.name:
         raise UsageError(f"{config.target}: no format has this ending; name one with --output-format")
     return found or "parquet"
 

@@ -5,15 +5,18 @@ A window's rows never change their order. Rows that have a text point to a disti
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from scorer.classifier.sequences import EncodedInputs
+from scorer.errors import ScorerError
+from scorer.records.lineage import Counts
+from scorer.records.part import DriftSums
 from scorer.scoring.answers import Answers
-from scorer.scoring.drift import WindowStats
 
 # The most logits of a window: float64 copies of them would else be what fills the memory.
 _WINDOW_LOGITS = 8 << 20
@@ -84,7 +87,7 @@ class AnsweredWindow:
     answers: Answers
     computed_tokens: int
     reused: int
-    stats: WindowStats | None
+    stats: DriftSums | None
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,39 @@ class ScoredWindow:
     tokens: int
     computed_tokens: int
     reused: int
-    stats: WindowStats | None = None
+    stats: DriftSums | None = None
+
+
+@dataclass
+class RowCounts:
+    """What rows came to so far, added up window by window."""
+
+    rows_read: int = 0
+    rows: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    tokens: int = 0
+    stats: DriftSums | None = None
+
+    def add(self, window: ScoredWindow) -> None:
+        self.rows += window.table.num_rows
+        self.statuses.update(window.status_counts)
+        self.tokens += window.tokens
+        if window.stats is not None:
+            self.stats = window.stats if self.stats is None else self.stats + window.stats
+
+    def check(self) -> None:
+        """ScorerError unless every row read was written, with one status: anything else must not be published."""
+        counted = self.statuses.total()
+        if not self.rows_read == self.rows == counted:
+            raise ScorerError(
+                f"{self.rows_read} rows read, {self.rows} written and {counted} counted by status; nothing was "
+                "published; this is a bug: report it"
+            )
+
+    @property
+    def counts(self) -> Counts:
+        """Rows in all and by status."""
+        return Counts(rows=self.rows, statuses=dict(sorted(self.statuses.items())))
 
 
 def score_dtype(labels: int) -> np.dtype[np.void]:

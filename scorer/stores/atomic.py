@@ -41,18 +41,26 @@ class AtomicFile:
         if not self.stands():
             raise OutputRefused(f"{self.temporary}: removed while it was written; run the same command again")
 
+    def finish(self) -> int:
+        """Bring every byte to the disk, and leave the file at `temporary`, for whoever will `publish` it; how many
+        bytes there are."""
+        try:
+            self._sync()
+            size = os.fstat(self.stream.fileno()).st_size
+            self.stream.close()
+        except OSError as error:
+            raise from_os_error(error) from error
+        return size
+
     def commit(self, *, replace: bool = True) -> bool:
         """Bring every byte to the disk, then give the file its name, then bring the name to the disk.
 
         Without `replace` a `target` that stands there stays, and False is returned: the first commit wins.
         """
         try:
-            self.stream.flush()
-            os.fsync(self.stream.fileno())
-            self.check()
+            self._sync()
             if replace:
-                self._keep_permissions()
-                self.temporary.replace(self.target)
+                _rename(self.temporary, self.target)
             elif not self._name_first():
                 return False
             self.stream.close()
@@ -62,7 +70,7 @@ class AtomicFile:
         return True
 
     def discard(self) -> None:
-        """Forget the file; what stood at `target` stays. Does nothing after `commit`."""
+        """Forget the file; what stood at `target` stays. Does nothing after `commit` and `finish`."""
         ours = not self.stream.closed and self.stands()
         with contextlib.suppress(OSError):  # flushing to a full disk may fail, and nobody wants these bytes
             self.stream.close()
@@ -76,6 +84,11 @@ class AtomicFile:
             return os.path.samestat(os.fstat(self.stream.fileno()), self.temporary.lstat())
         except (FileNotFoundError, NotADirectoryError):
             return False
+
+    def _sync(self) -> None:
+        self.stream.flush()
+        os.fsync(self.stream.fileno())
+        self.check()
 
     def _name_first(self) -> bool:
         """Give the file its name unless that is taken, in one step of the file system."""
@@ -102,10 +115,15 @@ class AtomicFile:
         finally:
             os.close(handle)
 
-    def _keep_permissions(self) -> None:
-        """A replaced file keeps its mode, so that whoever could read yesterday's output can read today's."""
-        if self.target.exists():
-            self.temporary.chmod(stat.S_IMODE(self.target.stat().st_mode))
+
+def publish(temporary: Path, target: Path) -> None:
+    """Give the file `temporary`, which an AtomicFile has finished, the name `target`, then bring the name to the
+    disk."""
+    try:
+        _rename(temporary, target)
+        sync_folder(target.parent)
+    except OSError as error:
+        raise from_os_error(error) from error
 
 
 def write_whole(target: Path, content: str) -> None:
@@ -124,6 +142,13 @@ def write_whole(target: Path, content: str) -> None:
 def read_if_there(path: Path) -> str:
     """The text of the small file `path`, in UTF-8 as far as it is; empty when there is no such file."""
     return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+
+def _rename(temporary: Path, target: Path) -> None:
+    """A replaced file keeps its mode, so that whoever could read yesterday's output can read today's."""
+    if target.exists():
+        temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+    temporary.replace(target)
 
 
 def sync_folder(folder: Path) -> None:

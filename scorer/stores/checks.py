@@ -55,14 +55,15 @@ def require(*named: str | Path | None) -> None:
 
 
 def check_files(
-    outputs: Mapping[str, Path | None], inputs: Inputs, *, force: bool, besides: Sequence[Path] = ()
+    outputs: Mapping[str, Path | None], inputs: Inputs, *, force: bool, besides: Sequence[Path | Location] = ()
 ) -> None:
     """Refuse the files that `outputs` has for flags, where they cannot or should not be written.
 
     As `check_file` does; UsageError also for a standard stream, and for a file that has two flags or is one of what the
     command writes `besides`.
     """
-    taken = {path.resolve() for path in besides}
+    named = [place.path if isinstance(place, Location) else place for place in besides if not _is_stream(place)]
+    taken = {path.resolve() for path in named}
     for flag, path in outputs.items():
         if path is None:
             continue
@@ -74,13 +75,17 @@ def check_files(
         taken.add(path.resolve())
 
 
-def check_file(target: Path, inputs: Inputs, *, force: bool) -> None:
-    """Refuse a `target` that cannot or should not be written as a file.
+def check_file(target: Path | Location, inputs: Inputs, *, force: bool) -> None:
+    """Refuse a `target` that cannot or should not be written as a file; any stream can.
 
     UsageError when it is one of the inputs, would be among them the next time, or lies in a model directory that is
     read; OutputRefused when it is a folder, a fifo or another special file, a dangling symlink or a URL, when its
     folder is missing, or when it exists and `force` is not set; NotPermitted when its folder cannot be written to.
     """
+    if isinstance(target, Location):
+        if target.is_stream:
+            return
+        target = target.path
     try:
         refuse_inputs(target, inputs, replaced=True)
         _refuse_own_input(target, inputs)
@@ -131,13 +136,22 @@ def refuse_inputs(target: Path, inputs: Inputs, *, replaced: bool) -> None:
             raise UsageError(f"{target}: is a file of the model {directory}; name another output")
 
 
+def _is_stream(place: Path | Location) -> bool:
+    return isinstance(place, Location) and place.is_stream
+
+
 def refuse_url(target: Path) -> None:
     """OutputRefused for `scheme://...`, unless there is such a folder here."""
     Location.of_output(target)
 
 
-def check_free_space(target: Path, needed_bytes: int) -> None:
-    """StorageError when the file system of `target` has fewer than `needed_bytes` bytes left."""
+def check_free_space(target: Path | Location, needed_bytes: int) -> None:
+    """StorageError when the file system of `target` has fewer than `needed_bytes` bytes left; of a stream nobody
+    knows."""
+    if isinstance(target, Location):
+        if target.is_stream:
+            return
+        target = target.path
     folder = target.parent.resolve()
     try:
         free = shutil.disk_usage(folder).free

@@ -62,18 +62,33 @@ def check_unchanged(stamps: Iterable[Stamp]) -> None:
 
 
 def fingerprint(stamps: Sequence[Stamp], *, whole_up_to: int = WHOLE_UP_TO, known: KnownHashes | None = None) -> str:
-    """BLAKE2b (256 bits, hexadecimal) of the files' contents, in order.
+    """BLAKE2b (256 bits, hexadecimal) of the files' contents, in order: as `content_hashes` has them."""
+    return combined(content_hashes(stamps, whole_up_to=whole_up_to, known=known))
+
+
+def combined(hashes: Iterable[str]) -> str:
+    """One fingerprint of the `hashes` of several files, in order."""
+    whole = hashlib.blake2b(digest_size=32)
+    for one in hashes:
+        whole.update(bytes.fromhex(one))
+    return whole.hexdigest()
+
+
+def content_hashes(
+    stamps: Sequence[Stamp], *, whole_up_to: int = WHOLE_UP_TO, known: KnownHashes | None = None
+) -> list[str]:
+    """BLAKE2b (256 bits, hexadecimal) of each file's content.
 
     A file of more than `whole_up_to` bytes enters with its size, modification time, first and last MiB and 64 evenly
     spread blocks of 64 KiB, so that the fingerprint of a terabyte takes no longer than that of a gigabyte. A file whose
     hash is `known`, to the user's cache unless others are given, is not read.
     """
     known = KnownHashes.of_user() if known is None else known
-    whole = hashlib.blake2b(digest_size=32)
-    for stamp in stamps:
-        kind = "blake2b" if stamp.size <= whole_up_to else "blake2b of samples"
-        whole.update(bytes.fromhex(known.hash_of(stamp.path, kind, partial(_hash, stamp=stamp, kind=kind))))
-    return whole.hexdigest()
+    kinds = ["blake2b" if stamp.size <= whole_up_to else "blake2b of samples" for stamp in stamps]
+    return [
+        known.hash_of(stamp.path, kind, partial(_hash, stamp=stamp, kind=kind))
+        for stamp, kind in zip(stamps, kinds, strict=True)
+    ]
 
 
 def _hash(stream: BinaryIO, *, stamp: Stamp, kind: str) -> str:

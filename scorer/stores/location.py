@@ -70,9 +70,29 @@ class Location:
         descriptor = _standard_descriptor(Path(text))
         return cls("local" if descriptor is None else _STREAMS[descriptor], text)
 
+    @classmethod
+    def of_path(cls, path: str | Path) -> Location:
+        """The path of this machine, whatever it looks like."""
+        return cls("local", str(path))
+
     @property
     def is_stream(self) -> bool:
         return self.scheme != "local"
+
+    @property
+    def exists(self) -> bool:
+        """Whether something stands there; of a stream nothing does before it is written."""
+        return not self.is_stream and self.path.exists()
+
+    @property
+    def name(self) -> str:
+        """The last part of what was said."""
+        return Path(self.said).name
+
+    @property
+    def ending(self) -> str:
+        """The last ending of the name, with its dot; empty without one."""
+        return Path(self.said).suffix
 
     @property
     def path(self) -> Path:

@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 
 from scorer.config import UNFINISHED
 from scorer.errors import Busy, OutputRefused, from_os_error
+from scorer.stores.atomic import AtomicFile, publish
 from scorer.stores.folder import Folder
 
 # A holder writes its number a moment after it has the lock.
@@ -26,14 +28,67 @@ _LOCK = "lock"
 _JOB = "job.json"
 
 
-class Workspace:
+class WorkFolder:
+    """A folder that a run works in. Any process of the run may work in it, by its `path` alone; whoever began the run
+    holds it."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    @property
+    def folder(self) -> Folder:
+        """What a library opens by its name."""
+        return Folder(self.path)
+
+    def recall(self) -> dict[str, Any] | None:
+        """The job that left this folder unfinished, or None."""
+        try:
+            job = json.loads((self.path / _JOB).read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return None
+        return job if isinstance(job, dict) else None
+
+    def remember(self, job: dict[str, Any]) -> None:
+        """Keep `job`, durably, for the run that continues this one."""
+        self.keep(_JOB, json.dumps(job, sort_keys=True).encode())
+
+    def keep(self, name: str, content: bytes) -> None:
+        """Write the small file `name` whole and durably."""
+        try:
+            file = AtomicFile(self.path / name, temporary=self.path / f"{name}.new")
+            try:
+                file.stream.write(content)
+                file.commit()
+            finally:
+                file.discard()
+        except OutputRefused as error:
+            raise OutputRefused(f"{self.path}: removed while a run worked in it; run the same command again") from error
+        except OSError as error:
+            raise from_os_error(error) from error
+
+    def kept(self, name: str) -> bytes:
+        """The bytes of the small file `name`."""
+        try:
+            return (self.path / name).read_bytes()
+        except OSError as error:
+            raise from_os_error(error) from error
+
+    def begin(self, target: Path) -> AtomicFile:
+        """The file that will be `target`, to be written here."""
+        return AtomicFile(target, temporary=self._partial(target))
+
+    def _partial(self, target: Path) -> Path:
+        return self.path / f"partial.{target.name}"
+
+
+class Workspace(WorkFolder):
     """Hold `target`'s workspace from construction until `release` or `remove`; Busy when another run holds it.
 
     The lock is the kernel's (flock): it is gone when the process is gone, however it died.
     """
 
     def __init__(self, target: Path, *, make_parents: bool = False) -> None:
-        self.path = self.path_of(target)
+        super().__init__(self.path_of(target))
         if make_parents:
             target.parent.mkdir(parents=True, exist_ok=True)
         self._lock: FileLease | None = self._acquire()
@@ -43,32 +98,19 @@ class Workspace:
         """The folder that is the workspace of whoever writes `target`."""
         return target.with_name(target.name + UNFINISHED)
 
-    @property
-    def folder(self) -> Folder:
-        """What a library opens by its name."""
-        return Folder(self.path)
+    def publish(self, target: Path) -> None:
+        """Give what was begun here for `target`, and finished, its name. OutputRefused when it was removed meanwhile,
+        or the whole folder was: another run may work in one of the same name."""
+        partial = self._partial(target)
+        if self._lock is None or not self._lock.held() or not partial.exists():
+            raise OutputRefused(f"{partial}: removed while it was written; run the same command again")
+        publish(partial, target)
 
-    def recall(self) -> dict[str, Any] | None:
-        """The job that left this workspace unfinished, or None."""
-        try:
-            job = json.loads((self.path / _JOB).read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
-            return None
-        return job if isinstance(job, dict) else None
-
-    def remember(self, job: dict[str, Any]) -> None:
-        """Keep `job`, durably, for the run that continues this one."""
-        beside = self.path / (_JOB + ".new")
-        try:
-            with beside.open("w", encoding="utf-8") as stream:
-                stream.write(json.dumps(job, sort_keys=True))
-                stream.flush()
-                os.fsync(stream.fileno())
-            beside.replace(self.path / _JOB)
-        except FileNotFoundError as error:
-            raise OutputRefused(f"{self.path}: removed while a run worked in it; run the same command again") from error
-        except OSError as error:
-            raise from_os_error(error) from error
+    def forget(self, target: Path) -> None:
+        """Delete what was begun here for `target`, if it is still ours."""
+        if self._lock is not None and self._lock.held():
+            with contextlib.suppress(OSError):
+                self._partial(target).unlink()
 
     def clear(self) -> None:
         """Delete what another job left here, all but the lock."""
@@ -159,6 +201,16 @@ def _delete(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink()
+
+
+class TemporaryFolder(WorkFolder):
+    """A folder of this run alone, that nobody will go on from."""
+
+    def __init__(self) -> None:
+        super().__init__(tempfile.mkdtemp(prefix="scorer-"))
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
 
 
 class FileLease:

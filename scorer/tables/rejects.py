@@ -64,13 +64,16 @@ class Rejects:
         """Append a record, unless the rows that are wanted come before it."""
         if self._rows is not None and malformed.rows >= self._rows:
             return
+        self._keep(malformed)
+        self.count += 1
+
+    def _keep(self, malformed: Malformed) -> None:
         line = json.dumps(_as_json(malformed), ensure_ascii=False) + "\n"
         file = self._opened()
         try:
             file.stream.write(line.encode())
         except OSError as error:
             raise from_os_error(error) from error
-        self.count += 1
 
     def commit(self) -> None:
         """Make the file durable and move it to `target`, in the place of an earlier one; an empty one if need be."""
@@ -86,6 +89,19 @@ class Rejects:
         if self._file is None:
             self._file = AtomicFile(self.target, temporary=self.target.with_name(self.target.name + ".partial"))
         return self._file
+
+
+class CountedRejects(Rejects):
+    """Malformed records that are passed over and counted, as somebody else keeps them."""
+
+    def __init__(self, *, rows: int | None = None) -> None:
+        super().__init__(Path(os.devnull), rows=rows)
+
+    def _keep(self, malformed: Malformed) -> None:
+        pass
+
+    def commit(self) -> None:
+        raise AssertionError("nothing is kept; this is a bug")
 
 
 def _as_json(malformed: Malformed) -> dict[str, str | int]:

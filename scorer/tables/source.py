@@ -15,12 +15,14 @@ import weakref
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from scorer.config import FileFormat, check_utf8
 from scorer.errors import DataError, UsageError, from_os_error
-from scorer.stores.fingerprints import Stamp, fingerprint
+from scorer.records.shard import InputFile, Shard
+from scorer.stores.fingerprints import Stamp, combined, content_hashes
 from scorer.stores.location import Location
 from scorer.tables.formats.format import ReadOptions
 from scorer.tables.formats.registry import SNIFF_BYTES, check_first_bytes, format_named, format_of, sniff
@@ -109,10 +111,49 @@ class Source:
             _check_beginning(path, file_format)
         return cls(listing, file_format, rejects=rejects, names=names)
 
+    @classmethod
+    def of_shard(
+        cls,
+        shard: Shard,
+        file_format: FileFormat,
+        *,
+        rejects: Rejects | None = None,
+        names: tuple[str, ...] | None = None,
+    ) -> Source:
+        """The files of a `shard` that some source has told of, in whatever process; their `file_format` is known.
+
+        DataError where they are not the same any more.
+        """
+        assert shard.row_groups is None, "only whole files can be read so far; this is a bug"
+        files = tuple(Path(file.location) for file in shard.files)
+        listing = Listing(files, tuple(file.partition for file in shard.files))
+        source = cls(listing, file_format, rejects=rejects, names=names)
+        for ours, asked in zip(source.shard.files, shard.files, strict=True):
+            if ours != asked:
+                raise DataError(
+                    f"{asked.location}: changed while it was read; run again when it is no longer written to"
+                )
+        return source
+
+    @cached_property
+    def shard(self) -> Shard:
+        """All files, each with the hash of its content."""
+        hashes = content_hashes(self._stamps)
+        files = [
+            InputFile(location=str(stamp.path), identity=identity, size=stamp.size, partition=partition)
+            for stamp, identity, partition in zip(self._stamps, hashes, self._listing.partitions, strict=True)
+        ]
+        return Shard(files=tuple(files))
+
+    @property
+    def size(self) -> int:
+        """Bytes of the files."""
+        return sum(stamp.size for stamp in self._stamps)
+
     def fingerprint(self) -> str:
         """BLAKE2b (hexadecimal) of the files' contents and partitions; of files over 1 GiB a sample, see
         `stores.fingerprints`."""
-        contents = fingerprint(self._stamps)
+        contents = combined(file.identity for file in self.shard.files)
         if not self._listing.partition_names:
             return contents
         return hashlib.blake2b(f"{contents} {self._listing.partitions}".encode(), digest_size=32).hexdigest()

@@ -2,150 +2,110 @@
 
 from __future__ import annotations
 
-import pickle
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from scorer.config import FrameConfig
 from scorer.engines.in_process import run_parts
 from scorer.errors import Interrupted
+from scorer.records.part import Totals
 from scorer.scoring.part import PartTask
 from scorer.scoring.scorer import ScorerSpec
 from scorer.testing import FakeScorer
+from tests.scoring.tasks import Watch, publish, rows, task
 
 SPEC = ScorerSpec(options=FrameConfig())
 
 
-def rows(part: int, count: int = 40) -> pa.Table:
-    return pa.table({"text": [f"part {part} text {n % 15}" for n in range(count)], "n": range(count)})
-
-
-def task(number: int, **options) -> PartTask:
-    fixed = {"scorer": SPEC, "text_columns": ("text",), "reuse": False, "cache": None, "fingerprint": "f"}
-    return PartTask(number=number, **fixed | options)
-
-
-@dataclass
-class Part:
-    """A part in memory; `before` is the run that left it unfinished."""
-
-    rows: pa.Table
-    folder: Path
-    window: int = 10
-    before: int | None = None
-    written: list[pa.Table] = field(default_factory=list)
-    runs: list[int] = field(default_factory=list)
-
-    @property
-    def schema(self) -> pa.Schema:
-        return self.rows.schema
-
-    def windows(self):
-        for start in range(0, self.rows.num_rows, self.window):
-            yield self.rows.slice(start, self.window)
-
-    def unfinished_run(self) -> int | None:
-        return self.before
-
-    def begin(self, run: int, schema: pa.Schema):
-        self.runs.append(run)
-        self.expected = schema
-        return self
-
-    def write(self, table: pa.Table) -> None:
-        assert table.schema == self.expected
-        self.written.append(table)
-
-
-@dataclass
-class Watch:
-    stop_after: int = 1 << 30
-    windows: list = field(default_factory=list)
-
-    def check(self) -> None:
-        if len(self.windows) >= self.stop_after:
-            raise Interrupted(15)
-
-    def wrote(self, window) -> None:
-        self.windows.append(window)
-
-
 @pytest.fixture
-def parts(tmp_path):
-    return {number: Part(rows(number), tmp_path) for number in range(3)}
+def tasks(tmp_path: Path) -> list[PartTask]:
+    return [task(tmp_path, number) for number in range(3)]
 
 
-def run(tasks, parts, watch=None, load=lambda _: FakeScorer()):
-    opened = run_parts(tasks, open_part=lambda task: parts[task.number], watch=watch or Watch(), load=load)
-    return [done.number for done, _ in opened]
+def run(tasks, watch=None, load=lambda _: FakeScorer(), **options) -> Iterator:
+    return run_parts(tasks, watch=watch or Watch(), load=load, **options)
 
 
-def test_every_part_gets_its_own_rows_with_answers(parts):
+def test_every_part_gets_its_own_rows_with_answers(tasks):
     loaded = []
 
     def load(spec):
         loaded.append(spec)
         return FakeScorer()
 
-    assert run(map(task, range(3)), parts, load=load) == [0, 1, 2]
+    done = list(run(tasks, load=load))
+    assert [one for one, _, _ in done] == tasks
     assert loaded == [SPEC]
-    for number, part in parts.items():
-        found = pa.concat_tables(part.written)
-        assert found.select(["text", "n"]) == rows(number)
-        assert len(part.written) == 4
+    for one in tasks:
+        found = pq.read_table(publish(one))
+        assert found.select(["text", "n"]) == rows(one.number)
         assert found["score"].null_count == 0
+    totals = Totals.of(receipt for _, receipt, _ in done)
+    assert (totals.parts, totals.rows, totals.statuses) == (3, 120, {"ok": 120})
 
 
-def test_a_part_of_another_model_is_scored_by_that(parts):
+def test_a_part_of_another_model_is_scored_by_that(tasks):
     other = replace(SPEC, options=FrameConfig(prefix="new_"))
-    tasks = [task(0), task(1, scorer=other), task(2)]
-    run(tasks, parts, load=lambda spec: FakeScorer(prefix=spec.options.prefix))
-    names = [part.written[0].schema.names[2] for part in parts.values()]
+    tasks[1] = replace(tasks[1], scorer=other)
+    assert len(list(run(tasks, load=lambda spec: FakeScorer(prefix=spec.options.prefix)))) == 3
+    names = [pq.read_schema(publish(one)).names[2] for one in tasks]
     assert names == ["score", "new_score", "score"]
 
 
-def test_nothing_is_opened_before_its_turn(parts):
-    opened = []
-
-    def open_part(task):
-        opened.append(task.number)
-        return parts[task.number]
-
-    running = run_parts(map(task, range(3)), open_part=open_part, watch=Watch(), load=lambda _: FakeScorer())
-    next(running)
-    assert opened == [0]
+def test_nothing_is_opened_before_its_turn(tasks):
+    for one in tasks[1:]:
+        Path(one.input.shard.files[0].location).unlink()
+    running = run(tasks)
+    assert next(running)[0] == tasks[0]
+    assert publish(tasks[0]).exists()
 
 
-def test_a_stop_ends_the_part_at_work_and_no_later_one_begins(parts):
+def test_what_was_opened_before_is_not_opened_again(tasks):
+    """Reading a CSV anew would take a pass over all of it."""
+    opened = {one.number: one.input.read() for one in tasks}
+    seen = []
+    for number, part in opened.items():
+        reader = part.reader
+        opened[number] = replace(part, reader=_Seen(reader, seen))
+    assert len(list(run(tasks, opened=opened))) == 3
+    assert [part.reader for part in opened.values()] == seen
+
+
+class _Seen:
+    """A reader that says when it is asked for its windows."""
+
+    def __init__(self, reader, seen: list) -> None:
+        self._reader = reader
+        self._seen = seen
+
+    def windows(self, **options):
+        self._seen.append(self)
+        return self._reader.windows(**options)
+
+    def __getattr__(self, name: str):
+        return getattr(self._reader, name)
+
+
+def test_a_stop_ends_the_part_at_work_and_no_later_one_begins(tasks):
     watch = Watch(stop_after=6)
     with pytest.raises(Interrupted):
-        run(map(task, range(3)), parts, watch)
-    assert [len(part.written) for part in parts.values()] == [4, 2, 0]
+        list(run(tasks, watch))
+    assert len(watch.windows) == 6
+    kept = [sorted(path.name for path in Path(one.output.folder).iterdir()) for one in tasks]
+    assert kept == [["job.json", "lock", "partial.out-0.parquet"], ["job.json", "lock"], ["lock"]]
 
 
-def test_scores_are_kept_for_the_parts_that_follow_where_a_cache_is_named(parts, tmp_path):
-    parts[1].rows = parts[0].rows
+def test_scores_are_kept_for_the_parts_that_follow_where_a_cache_is_named(tmp_path):
+    cache = tmp_path / "cache"
+    same = [task(tmp_path, number, table=rows(0), reuse=True, cache=str(cache)) for number in range(2)]
     watch = Watch()
-    run([task(number, reuse=True, cache=tmp_path / "cache") for number in range(2)], parts, watch)
+    assert len(list(run(same, watch))) == 2
     assert [sum(window.reused for window in watch.windows[start : start + 4]) for start in (0, 4)] == [25, 40]
-    assert pa.concat_tables(parts[0].written) == pa.concat_tables(parts[1].written)
-    assert (tmp_path / "cache" / "scores.f.sqlite").exists()
-    assert parts[1].runs[0] > parts[0].runs[0]
-
-
-def test_an_unfinished_part_goes_on_as_the_same_run(parts, tmp_path):
-    with pytest.raises(Interrupted):
-        run([task(0, reuse=True)], parts, Watch(stop_after=2))
-    (first,) = parts[0].runs
-    again = Part(parts[0].rows, tmp_path, before=first)
-    watch = Watch()
-    run([task(0, reuse=True)], {0: again}, watch)
-    assert again.runs == [first]
-    assert sum(window.computed_tokens for window in watch.windows) == 0
-
-
-def test_tasks_are_plain_data():
-    assert pickle.loads(pickle.dumps(task(3))) == task(3)
+    assert pq.read_table(publish(same[0])) == pq.read_table(publish(same[1]))
+    assert [path.name for path in cache.iterdir()] == ["scores.f.sqlite"]
+    assert pa.types.is_integer(pq.read_schema(same[0].output.target.path).field("score").type)

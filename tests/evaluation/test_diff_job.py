@@ -23,6 +23,7 @@ from scorer.evaluation.diff_job import diff
 from scorer.evaluation.diff_preparation import prepare_diff
 from scorer.runs.console import Console
 from scorer.scoring.inspection import verify_file
+from scorer.stores.location import Location
 from scorer.tables.sink import table_file
 from tests.evaluation.fitted import TEMPERATURE, make_fitted, run, texts
 from tests.models import sentences
@@ -82,7 +83,7 @@ def test_what_changes_between_two_models(compare, models, table, tmp_path):
     assert [(row["old_score"], row["new_score"]) for row in rows] == [(old[i][0], new[i][0]) for i in changed]
     assert [row["new_confidence"] for row in rows] == pytest.approx([new[i][1] for i in changed], abs=1e-5)
     assert json.loads(pq.read_metadata(tmp_path / "rows.parquet").metadata[b"scorer"])["kind"] == "diff"
-    verified = verify_file(tmp_path / "rows.parquet")
+    verified = verify_file(Location.of_path(tmp_path / "rows.parquet"))
     assert (verified.error, verified.document["scored"], verified.document["written_by"]) == (None, False, "diff")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.parquet", "rows.parquet"]
     texts = [text for text in table["text"].to_pylist() if text]

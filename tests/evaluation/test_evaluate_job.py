@@ -26,6 +26,7 @@ from scorer.classifier.profile import LENGTH_EDGES
 from scorer.errors import DataError, ModelError, OutputRefused, UsageError
 from scorer.evaluation.evaluate_job import EvaluationSummary
 from scorer.scoring.inspection import verify_file
+from scorer.stores.location import Location
 from scorer.tables.sink import Sink, table_file
 from tests.evaluation.fitted import TEMPERATURE, logits, make_fitted, run, texts
 from tests.reports.test_evaluate_page import SECTIONS
@@ -124,7 +125,7 @@ def test_suspects_come_first_and_then_the_hardest(found: EvaluationSummary) -> N
 
 
 def test_ranked_rows_are_no_scored_file(found: EvaluationSummary) -> None:
-    verified = verify_file(found.config.rows)
+    verified = verify_file(Location.of_path(found.config.rows))
     assert verified.error is None
     assert (verified.document["scored"], verified.document["written_by"]) == (False, "evaluate")
     assert verified.document["verified"] == {"ok": True, "problems": [], "rows": 59}

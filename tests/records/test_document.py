@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scorer.errors import DataError
 from scorer.records.document import from_document, from_json, to_document, to_json
 from scorer.records.job import JobSpec, ModelRecord
-from scorer.records.lineage import Counts, DriftRecord, Lineage
+from scorer.records.lineage import Counts, Drift, Lineage
 from scorer.records.part import DriftSums, PartRecord, Totals
 from scorer.records.shard import InputFile, RowGroups, Shard
 
@@ -46,7 +46,8 @@ JOBS = st.sampled_from([("score", ("model",)), ("evaluate", ("model",)), ("diff"
         versions=VERSIONS,
     )
 )
-FILES = st.builds(InputFile, location=TEXTS, identity=TEXTS, size=COUNTS)
+PARTITIONS = st.lists(st.tuples(TEXTS, st.none() | TEXTS), max_size=2).map(tuple)
+FILES = st.builds(InputFile, location=TEXTS, identity=TEXTS, size=COUNTS, partition=PARTITIONS)
 GROUPS = st.builds(lambda first, more: RowGroups(first=first, end=first + more), st.integers(0, 9), st.integers(1, 9))
 SHARDS = st.builds(Shard, files=st.lists(FILES, min_size=1, max_size=3).map(tuple)) | st.builds(
     Shard, files=st.tuples(FILES), row_groups=GROUPS
@@ -83,7 +84,7 @@ LINEAGES = st.builds(
     counts=st.none() | st.builds(Counts, rows=COUNTS, statuses=STATUSES),
     drift=st.none()
     | st.builds(
-        DriftRecord,
+        Drift,
         rows=COUNTS,
         psi=st.dictionaries(TEXTS, NUMBERS, max_size=3),
         chance=st.dictionaries(TEXTS, NUMBERS, max_size=3),
@@ -138,6 +139,7 @@ class Sample:
     flag: bool = True
     choice: Literal["x", "y"] = "x"
     many: tuple[int, ...] = (1, 2)
+    pair: tuple[str, int | None] = ("a", None)
     named: Mapping[str, float] | None = None
     other: Counts | None = None
     anything: Any = None
@@ -158,6 +160,8 @@ class Sample:
         ({"choice": []}, "here: choice: not one of x, y"),
         ({"many": {}}, "here: many: an object, where a list is expected"),
         ({"many": [1, "2"]}, "here: many: a text, where a whole number is expected"),
+        ({"pair": ["a"]}, "here: pair: 1 values, where 2 are expected"),
+        ({"pair": ["a", "b"]}, "here: pair: a text, where a whole number is expected"),
         ({"named": {"a": None}}, "here: named: null, where a number is expected"),
         ({"other": {"rows": 1}}, "here: other: missing key 'statuses'"),
         ({"anything": [{"a": float("inf")}]}, "here: anything: not a finite number"),

@@ -73,6 +73,7 @@ def test_the_order_of_files_and_the_row_groups_are_part_of_a_shard():
     groups = [RowGroups(first=0, end=1), RowGroups(first=0, end=2), RowGroups(first=1, end=2)]
     shards = [Shard(files=(one, two)), Shard(files=(two, one)), Shard(files=(one,))]
     shards += [Shard(files=(one,), row_groups=group) for group in groups]
+    shards += [Shard(files=(dataclasses.replace(one, partition=(("day", day),)),)) for day in ("1", "2", None)]
     assert len({shard.fingerprint for shard in shards}) == len(shards)
     assert Shard(files=(one, two)).size == 2
     with pytest.raises(AssertionError):

@@ -22,7 +22,8 @@ from scorer.classifier.profile import Profile
 from scorer.engines.summary import Tally
 from scorer.errors import DataError, ModelError
 from scorer.records.lineage import Lineage
-from scorer.scoring.drift import WindowStats, chance_index, compare, stability_index
+from scorer.records.part import DriftSums
+from scorer.scoring.drift import chance_index, compare, stability_index
 from tests.models import sentences
 from tests.scoring.files import write
 
@@ -82,10 +83,10 @@ def test_more_rows_cut_off_and_more_unknown_tokens_are_drift_of_their_own():
         predicted_labels=(250, 250, 0),
         confidences=tuple(confidences.tolist()),
     )
-    same = {"rows": 500, "lengths": lengths, "labels": np.array([250, 250, 0]), "confidences": confidences}
-    alike = WindowStats(**same, unknowns=whole, truncated=10, tokens=50_000, unknown_tokens=50)
+    same = {"rows": 500, "lengths": profile.lengths, "labels": (250, 250, 0), "confidences": profile.confidences}
+    alike = DriftSums(**same, unknowns=profile.unknowns, truncated=10, tokens=50_000, unknown_tokens=50)
     cut_off = dataclasses.replace(alike, truncated=400)
-    foreign = dataclasses.replace(alike, unknowns=whole[::-1], unknown_tokens=40_000)
+    foreign = dataclasses.replace(alike, unknowns=profile.unknowns[::-1], unknown_tokens=40_000)
     found = [compare(profile, seen).beyond(0.25) for seen in (alike, cut_off, foreign)]
     assert [set(indices) for indices in found] == [set(), {"truncated"}, {"unknown"}]
     assert found[1]["truncated"] == pytest.approx(slow_index([100, 400], [490, 10]), abs=1e-6)
@@ -268,9 +269,9 @@ def test_labels_of_rows_that_may_have_several():
     decision = Decision((1.0,), (0.5, 0.5))
     probability = decision.probabilities(scores["logits"])
     seen = Observer(profile, decision)(scores, probability)
-    assert seen.labels.tolist() == [2, 1, 1]
-    assert (seen.rows, seen.lengths[[0, 1, -1]].tolist()) == (3, [1, 1, 1])
-    assert seen.confidences[[0, -1]].tolist() == [1, 2]
+    assert seen.labels == (2, 1, 1)
+    assert (seen.rows, seen.lengths[0], seen.lengths[1], seen.lengths[-1]) == (3, 1, 1, 1)
+    assert (seen.confidences[0], seen.confidences[-1]) == (1, 2)
     drift = compare(profile, seen + seen)
     assert (drift.rows, drift.unknown_share) == (6, None)
     assert "unknown" not in drift.psi

@@ -18,6 +18,7 @@ from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import ModelMetadata, sha256
 from scorer.errors import DataError, ModelError
 from scorer.scoring.inspection import inspect_file, inspect_model, verify_file, verify_model
+from scorer.stores.location import Location
 from tests.scoring.files import write
 from tests.scoring.oracle import mixed_texts
 
@@ -49,13 +50,13 @@ def test_a_model_of_somebody_else_still_tells_its_labels(tiny_model):
 @pytest.mark.parametrize("kind", ["parquet", "csv", "arrow", "jsonl"])
 def test_a_file_before_and_after_scoring(tiny_model, tmp_path, kind):
     source = write(tmp_path / f"in.{kind}", pa.table({"id": [1, 2], "text": ["good room", None]}))
-    plain = inspect_file(source)
+    plain = inspect_file(Location.of_path(source))
     assert (plain["kind"], plain["format"], plain["rows"], plain["scored"]) == ("file", kind, 2, False)
     assert plain["columns"] == {"id": "int64", "text": "string"}
     assert (plain["lineage"], plain["written_by"]) == (None, None)
 
     scorer.score(source, tmp_path / "out.parquet", model=str(tiny_model("bert")))
-    scored = inspect_file(tmp_path / "out.parquet")
+    scored = inspect_file(Location.of_path(tmp_path / "out.parquet"))
     json.dumps(scored)
     assert (scored["scored"], scored["written_by"]) == (True, "score")
     assert list(scored["columns"]) == ["id", "text", "score", "confidence", "score_status"]
@@ -68,7 +69,7 @@ def test_what_is_neither(tmp_path):
         inspect_model(str(tmp_path))
     (tmp_path / "x.parquet").write_bytes(b"")
     with pytest.raises(DataError):
-        inspect_file(tmp_path / "x.parquet")
+        inspect_file(Location.of_path(tmp_path / "x.parquet"))
 
 
 @pytest.fixture
@@ -149,13 +150,13 @@ def scored(tiny_model, tmp_path) -> Path:
 
 
 def test_a_scored_file_with_a_prefix(tmp_path, tiny_model):
-    verified = verify_file(make_scored(tmp_path, tiny_model("bert"), "my_"))
+    verified = verify_file(Location.of_path(make_scored(tmp_path, tiny_model("bert"), "my_")))
     assert verified.error is None
     assert verified.document["verified"]["statuses"] == verified.document["lineage"]["counts"]["statuses"]
 
 
 def test_a_scored_file_as_it_was_written(scored):
-    verified = verify_file(scored)
+    verified = verify_file(Location.of_path(scored))
     assert verified.error is None
     found = json.loads(json.dumps(verified.document))
     assert found["verified"] == {"ok": True, "problems": []} | found["lineage"]["counts"]
@@ -164,7 +165,7 @@ def test_a_scored_file_as_it_was_written(scored):
 @pytest.mark.parametrize("kind", ["parquet", "csv", "arrow", "jsonl"])
 def test_a_file_without_lineage_is_only_read(tmp_path, kind):
     path = write(tmp_path / f"in.{kind}", pa.table({"id": [1, 2], "text": ["good room", None]}))
-    verified = verify_file(path)
+    verified = verify_file(Location.of_path(path))
     assert verified.error is None
     assert verified.document["verified"] == {"ok": True, "problems": [], "rows": 2}
 
@@ -174,7 +175,7 @@ def test_a_flipped_bit_is_found_by_its_page_checksum(scored):
     page = pq.read_metadata(scored).row_group(1).column(1)
     content[page.dictionary_page_offset + page.total_compressed_size - 3] ^= 1
     scored.write_bytes(content)
-    verified = verify_file(scored)
+    verified = verify_file(Location.of_path(scored))
     assert isinstance(verified.error, DataError)
     assert verified.error.exit_code == 65
     assert not verified.document["verified"]["ok"]
@@ -221,14 +222,14 @@ def replaced(table: pa.Table, name: str, make) -> pa.Table:
 )
 def test_rows_and_statuses_that_are_not_those_of_the_lineage(scored, change, problem):
     rewrite(scored, change)
-    verified = verify_file(scored)
+    verified = verify_file(Location.of_path(scored))
     assert isinstance(verified.error, DataError)
     assert any(problem in told for told in verified.document["verified"]["problems"])
 
 
 def test_a_status_that_holds_somebodys_text_is_not_repeated(scored):
     rewrite(scored, lambda table: replaced(table, "score_status", lambda c: pa.array(["CANARY text"] * len(c))))
-    verified = verify_file(scored)
+    verified = verify_file(Location.of_path(scored))
     assert isinstance(verified.error, DataError)
     assert "CANARY" not in json.dumps(verified.document) + str(verified.error)
 
@@ -236,7 +237,7 @@ def test_a_status_that_holds_somebodys_text_is_not_repeated(scored):
 def test_no_footer_is_an_error_without_a_document(scored):
     scored.write_bytes(scored.read_bytes()[:-20])
     with pytest.raises(DataError):
-        verify_file(scored)
+        verify_file(Location.of_path(scored))
 
 
 def test_the_command_prints_the_document_and_then_fails(scored, model, run_scorer):

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.csv
+import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
 
+from scorer.config import FileFormat
 from scorer.errors import Busy, OutputRefused
 from scorer.records.job import JobSpec, ModelRecord
 from scorer.records.lineage import Counts, Lineage
-from scorer.scoring.outputs import OutputSet, open_output
+from scorer.scoring.outputs import OutputSet, PartOutput, open_output
 from scorer.stores.location import Location
+from scorer.tables.sink import lineage_metadata, read_lineage
+from scorer.tables.sink import open_sink
 
 TABLE = pa.table({"text": ["good room", None], "score": [1, 2]})
 JOB = Lineage(job=JobSpec(kind="score", models={"model": ModelRecord(fingerprint="m")}), input="i")
@@ -33,20 +36,27 @@ def held(target: Path, *, force: bool = False) -> OutputSet:
     return open_output(Location.of_output(target), "parquet", force=force)
 
 
+def part_of(output: OutputSet, target: Path | str, *, job: Lineage = JOB, format: FileFormat = "parquet") -> PartOutput:
+    return PartOutput(target=Location.of_output(target), format=format, folder=output.folder, job=job)
+
+
 def left(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.name != "lock")
 
 
-def test_a_part_is_seen_when_it_is_committed(target: Path) -> None:
+def test_a_part_is_seen_when_its_set_publishes_it(target: Path) -> None:
     output = held(target)
     assert output.finished(JOB) is None
-    part = output.begin(JOB, 1, TABLE.schema)
+    part = part_of(output, target).begin(1, TABLE.schema)
     part.write(TABLE)
     assert not target.exists()
-    part.commit(WRITTEN)
+    size = part.finish(WRITTEN)
     part.abort()
+    assert not target.exists()
+    output.publish()
     output.close()
     assert left(target.parent) == ["out.parquet"]
+    assert target.stat().st_size == size
     assert pq.read_table(target).to_pydict() == TABLE.to_pydict()
 
     again = held(target)
@@ -58,8 +68,8 @@ def test_a_part_is_seen_when_it_is_committed(target: Path) -> None:
 def test_an_aborted_part_leaves_what_stood_there_and_what_can_be_gone_on_from(target: Path) -> None:
     target.write_bytes(b"old")
     output = held(target, force=True)
-    (output.directory / "scores").touch()
-    part = output.begin(JOB, 7, TABLE.schema)
+    Path(output.folder, "scores").touch()
+    part = part_of(output, target).begin(7, TABLE.schema)
     part.write(TABLE)
     part.abort()
     part.abort()
@@ -71,19 +81,33 @@ def test_an_aborted_part_leaves_what_stood_there_and_what_can_be_gone_on_from(ta
     ]
 
     again = held(target)
-    assert again.unfinished_run(JOB) == 7
-    assert again.unfinished_run(OTHER) is None
-    again.begin(JOB, 7, TABLE.schema).commit(JOB)
+    assert part_of(again, target).unfinished_run() == 7
+    assert part_of(again, target, job=OTHER).unfinished_run() is None
+    part_of(again, target).begin(7, TABLE.schema).finish(JOB)
+    again.publish()
     again.close()
     assert left(target.parent) == ["out.parquet"]
 
 
-def test_closing_aborts(target: Path) -> None:
-    output = held(target)
-    output.begin(JOB, 1, TABLE.schema).write(TABLE)
+def test_what_is_not_published_is_deleted_but_for_what_can_be_gone_on_from(target: Path) -> None:
+    for ends in (False, True):
+        output = held(target)
+        part = part_of(output, target).begin(1, TABLE.schema)
+        part.write(TABLE)
+        if ends:
+            part.finish(JOB)
+        output.close()
+        assert left(target.parent) == [f"out.parquet.unfinished{name}" for name in ("", "/job.json")]
+
+
+def test_a_replaced_file_keeps_its_permissions(target: Path) -> None:
+    target.write_bytes(b"old")
+    target.chmod(0o640)
+    output = held(target, force=True)
+    part_of(output, target).begin(1, TABLE.schema).finish(JOB)
+    output.publish()
     output.close()
-    assert not target.exists()
-    assert not list(target.parent.rglob("partial.*"))
+    assert target.stat().st_mode & 0o777 == 0o640
 
 
 def test_one_run_holds_a_set(target: Path) -> None:
@@ -101,7 +125,8 @@ def test_a_stranger_is_not_replaced(target: Path) -> None:
     with pytest.raises(OutputRefused, match="cannot tell what wrote it"):
         held(target)
     output = held(target, force=True)
-    output.begin(JOB, 1, TABLE.schema).commit(JOB)
+    part_of(output, target).begin(1, TABLE.schema).finish(JOB)
+    output.publish()
     output.close()
     assert target.read_bytes() != before
     other = held(target)
@@ -111,29 +136,76 @@ def test_a_stranger_is_not_replaced(target: Path) -> None:
     assert left(target.parent) == ["out.parquet"]
 
 
-def test_a_part_whose_file_was_deleted_is_not_committed_in_silence(target: Path) -> None:
+def test_a_part_whose_file_was_deleted_is_not_finished_in_silence(target: Path) -> None:
     output = held(target)
-    part = output.begin(JOB, 1, TABLE.schema)
+    part = part_of(output, target).begin(1, TABLE.schema)
     part.write(TABLE)
     next(target.parent.rglob("partial.*")).unlink()
     with pytest.raises(OutputRefused, match="removed while it was written"):
-        part.commit(JOB)
+        part.finish(JOB)
     output.close()
     assert not target.exists()
 
 
+@pytest.mark.parametrize("everything", [False, True])
+def test_what_was_deleted_since_it_was_finished_is_not_published_in_silence(target: Path, everything: bool) -> None:
+    """A folder that was made anew is another run's, whatever is in it."""
+    output = held(target)
+    part_of(output, target).begin(1, TABLE.schema).finish(JOB)
+    if everything:
+        shutil.rmtree(output.folder)
+        other = held(target)
+        part_of(other, target).begin(1, TABLE.schema).finish(WRITTEN)
+    else:
+        next(target.parent.rglob("partial.*")).unlink()
+    with pytest.raises(OutputRefused, match="removed while it was written"):
+        output.publish()
+    output.close()
+    assert not target.exists()
+    if everything:
+        other.publish()
+        other.close()
+        assert read_lineage(target) == WRITTEN
+
+
 @pytest.mark.parametrize("name", ["-", "/dev/stdout"])
-def test_a_stream_is_one_part_without_a_memory(capsysbinary: pytest.CaptureFixture[bytes], name: str) -> None:
-    output = open_output(Location.of_output(name), "csv", force=False)
+@pytest.mark.parametrize("format", ["csv", "parquet", "arrow", "jsonl"])
+def test_a_stream_is_one_part_without_a_memory(
+    capsysbinary: pytest.CaptureFixture[bytes], tmp_path: Path, name: str, format: FileFormat
+) -> None:
+    output = open_output(Location.of_output(name), format, force=False)
     assert output.finished(JOB) is None
-    part = output.begin(JOB, 1, TABLE.schema)
+    part = part_of(output, name, format=format).begin(1, TABLE.schema)
     part.write(TABLE)
-    part.commit(JOB)
+    assert part.finish(JOB) is None
     part.abort()
-    assert output.unfinished_run(JOB) is None
-    kept = output.directory
+    assert part_of(output, name).unfinished_run() is None
+    before = capsysbinary.readouterr().out
+    output.publish()
+    kept = Path(output.folder)
     assert kept.is_dir()
     output.close()
     assert not kept.exists()
-    assert pa.csv.read_csv(io.BytesIO(capsysbinary.readouterr().out)).num_rows == 2
+    written = tmp_path / "written"
+    written.write_bytes(before + capsysbinary.readouterr().out)
     assert os.path.lexists("/dev/stdout")
+
+    file = tmp_path / "file"
+    sink = open_sink(file, format=format, schema=TABLE.schema)
+    sink.write(TABLE)
+    sink.close(lineage_metadata(JOB))
+    if format == "arrow":  # a stream of Arrow has no footer, and a file has one
+        assert pa.ipc.open_stream(written.read_bytes()).read_all().equals(TABLE)
+    else:
+        assert written.read_bytes() == file.read_bytes()
+
+
+def test_what_ends_a_stream_is_not_written_unless_it_is_published(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    output = open_output(Location.of_output("-"), "parquet", force=False)
+    part = part_of(output, "-").begin(1, TABLE.schema)
+    part.write(TABLE)
+    part.finish(JOB)
+    output.close()
+    written = capsysbinary.readouterr().out
+    assert written.startswith(b"PAR1")
+    assert not written.endswith(b"PAR1")

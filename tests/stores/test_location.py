@@ -104,3 +104,10 @@ def test_a_url_is_no_place_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     Path("s3:/bucket/out.csv").touch()
     assert Location.of_output("s3://bucket/out.csv").scheme == "local"
     assert Location.of_input("s3://bucket/out.csv").path == Path("s3:/bucket/out.csv")
+
+
+def test_what_a_place_is_called_and_whether_something_is_there(tmp_path):
+    there, absent = Location.of_path(tmp_path), Location.of_path(tmp_path / "no.such.gz")
+    assert (there.exists, absent.exists, Location.of_output("-").exists) == (True, False, False)
+    assert (absent.name, absent.ending, Location.of_path("a/b").ending) == ("no.such.gz", ".gz", "")
+    assert Location.of_path("-").scheme == "local"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scorer.errors import Busy, OutputRefused
-from scorer.stores.workspace import Workspace, newest_left
+from scorer.stores.workspace import TemporaryFolder, WorkFolder, Workspace, newest_left
 
 ROOT = Path(__file__).parents[2]
 _HOLDER = f"""
@@ -155,3 +155,43 @@ def test_the_newest_that_the_same_job_left_is_found(target):
     (target.with_name("other.unfinished")).mkdir()
     assert newest_left(target.parent, {"a": 1}) == target.with_name("out1")
     assert newest_left(target.parent, {"a": 3}) is None
+
+
+def test_another_process_of_the_run_works_in_the_folder_by_its_path(target):
+    workspace = Workspace(target)
+    folder = WorkFolder(str(workspace.path))
+    folder.remember({"job": 1})
+    assert workspace.recall() == {"job": 1}
+    folder.keep("tail", b"end")
+    assert folder.kept("tail") == b"end"
+    file = folder.begin(target)
+    file.stream.write(b"content")
+    assert file.finish() == 7
+    file.discard()
+    assert not target.exists()
+    workspace.publish(target)
+    workspace.remove()
+    assert target.read_bytes() == b"content"
+    with pytest.raises(OutputRefused, match="removed while a run worked in it"):
+        folder.remember({"job": 2})
+
+
+def test_what_was_begun_is_forgotten_by_its_holder_alone(target):
+    workspace = Workspace(target)
+    workspace.begin(target).finish()
+    workspace.path.rename(target.with_name("elsewhere"))
+    other = Workspace(target)
+    other.begin(target).finish()
+    workspace.forget(target)
+    assert (other.path / f"partial.{target.name}").exists()
+    other.forget(target)
+    assert [path.name for path in other.path.iterdir()] == ["lock"]
+    other.remove()
+    workspace.release()
+
+
+def test_a_temporary_folder_goes_with_everything_in_it():
+    folder = TemporaryFolder()
+    folder.keep("scores", b"1")
+    folder.remove()
+    assert not folder.path.exists()
