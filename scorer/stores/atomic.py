@@ -131,10 +131,17 @@ def write_whole(target: Path, content: str) -> None:
 
     What has no UTF-8, a byte in the name of a file, becomes what JSON writes for it: a backslash, a u and four digits.
     """
-    file = AtomicFile(target, temporary=target.with_name(f".{target.name}.new"))
+    put(target, content.encode(errors="backslashreplace"), temporary=target.with_name(f".{target.name}.new"))
+
+
+def put(target: Path, content: bytes, *, temporary: Path) -> None:
+    """Write the small file `target`, which is `temporary` until it is whole and durable."""
+    file = AtomicFile(target, temporary=temporary)
     try:
-        file.stream.write(content.encode(errors="backslashreplace"))
+        file.stream.write(content)
         file.commit()
+    except OSError as error:
+        raise from_os_error(error) from error
     finally:
         file.discard()
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from scorer.config import UNFINISHED
 from scorer.errors import Busy, OutputRefused, from_os_error
-from scorer.stores.atomic import AtomicFile, publish
+from scorer.stores.atomic import AtomicFile, publish, put
 from scorer.stores.folder import Folder
 
 # A holder writes its number a moment after it has the lock.
@@ -55,16 +55,9 @@ class WorkFolder:
     def keep(self, name: str, content: bytes) -> None:
         """Write the small file `name` whole and durably."""
         try:
-            file = AtomicFile(self.path / name, temporary=self.path / f"{name}.new")
-            try:
-                file.stream.write(content)
-                file.commit()
-            finally:
-                file.discard()
+            put(self.path / name, content, temporary=self.path / f"{name}.new")
         except OutputRefused as error:
             raise OutputRefused(f"{self.path}: removed while a run worked in it; run the same command again") from error
-        except OSError as error:
-            raise from_os_error(error) from error
 
     def kept(self, name: str) -> bytes:
         """The bytes of the small file `name`."""
