@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
 
@@ -96,6 +95,7 @@ def test_what_is_not_published_is_deleted_but_for_what_can_be_gone_on_from(targe
         part.write(TABLE)
         if ends:
             part.finish(JOB)
+        part.abort()
         output.close()
         assert left(target.parent) == [f"out.parquet.unfinished{name}" for name in ("", "/job.json")]
 
@@ -143,6 +143,7 @@ def test_a_part_whose_file_was_deleted_is_not_finished_in_silence(target: Path) 
     next(target.parent.rglob("partial.*")).unlink()
     with pytest.raises(OutputRefused, match="removed while it was written"):
         part.finish(JOB)
+    part.abort()
     output.close()
     assert not target.exists()
 
@@ -194,10 +195,7 @@ def test_a_stream_is_one_part_without_a_memory(
     sink = open_sink(file, format=format, schema=TABLE.schema)
     sink.write(TABLE)
     sink.close(lineage_metadata(JOB))
-    if format == "arrow":  # a stream of Arrow has no footer, and a file has one
-        assert pa.ipc.open_stream(written.read_bytes()).read_all().equals(TABLE)
-    else:
-        assert written.read_bytes() == file.read_bytes()
+    assert written.read_bytes() == file.read_bytes()
 
 
 def test_what_ends_a_stream_is_not_written_unless_it_is_published(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
