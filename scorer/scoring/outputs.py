@@ -19,8 +19,7 @@ from scorer.errors import DataError, OutputRefused, ScorerError
 from scorer.records.lineage import Lineage
 from scorer.stores.location import Location
 from scorer.stores.workspace import TemporaryFolder, WorkFolder, Workspace
-from scorer.tables.sink import lineage_metadata, read_lineage
-from scorer.tables.sink import Sink, open_sink
+from scorer.tables.sink import Sink, lineage_metadata, open_sink, read_lineage
 from scorer.tables.streams import Output
 
 _TAIL = "tail"

@@ -17,8 +17,7 @@ from scorer.records.job import JobSpec, ModelRecord
 from scorer.records.lineage import Counts, Lineage
 from scorer.scoring.outputs import OutputSet, PartOutput, open_output
 from scorer.stores.location import Location
-from scorer.tables.sink import lineage_metadata, read_lineage
-from scorer.tables.sink import open_sink
+from scorer.tables.sink import lineage_metadata, open_sink, read_lineage
 
 TABLE = pa.table({"text": ["good room", None], "score": [1, 2]})
 JOB = Lineage(job=JobSpec(kind="score", models={"model": ModelRecord(fingerprint="m")}), input="i")
