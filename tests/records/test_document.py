@@ -46,7 +46,7 @@ JOBS = st.sampled_from([("score", ("model",)), ("evaluate", ("model",)), ("diff"
         versions=VERSIONS,
     )
 )
-PARTITIONS = st.lists(st.tuples(TEXTS, st.none() | TEXTS), max_size=2).map(tuple)
+PARTITIONS = st.sampled_from([(), (("day", "01"),), (("year", "2026"), ("day", None))])
 FILES = st.builds(InputFile, location=TEXTS, identity=TEXTS, size=COUNTS, partition=PARTITIONS)
 GROUPS = st.builds(lambda first, more: RowGroups(first=first, end=first + more), st.integers(0, 9), st.integers(1, 9))
 SHARDS = st.builds(Shard, files=st.lists(FILES, min_size=1, max_size=3).map(tuple)) | st.builds(
