@@ -1,8 +1,8 @@
 """The score job: a file in, the same file with scores out, complete or not at all.
 
 Owns the order of things: every cheap check first, then whether the job is finished already, then rows and model, then
-the parts, then the publication. Which engine runs the parts is chosen here. What reads, scores and writes rows is
-imported when there are rows to score.
+the one part that a file is, then the publication. What reads, scores and writes rows is imported when there are rows
+to score: the engine that runs the part, too.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def _score(
     # The output is held before rows are looked at: a second run should not scan a large file to be told to wait.
     with _kept_rejects(checked.rejects) as keep_rejects, closing(_hold(checked)) as output:
         with signals.at_once():
-            engine_before = KnownExecution(config, checked.directory)
-            known = _known(checked, engine_before.recall())
+            known_execution = KnownExecution(config, checked.directory)
+            known = _known(checked, known_execution.recall())
             if known is not None:
                 manifest.facts |= known.facts
                 if (written := output.finished(known.job)) is not None:
@@ -78,7 +78,7 @@ def _score(
 
         spec = ScorerSpec.of(config, prepared.directory, observe=True)
         scorer = Scorer.build(spec, prepared.directory)
-        engine_before.remember(scorer.engine)
+        known_execution.remember(scorer.engine)
         job = describe_job(prepared, scorer.engine, labels=scorer.labels, decision=scorer.decision)
         described = _Described(config.target, job, scorer.engine)
         manifest.facts |= described.facts
@@ -89,7 +89,7 @@ def _score(
         console.detail("  ".join(f"{name} {value}" for name, value in engine.items()))
         tally.profile = scorer.profile
         rows = PartRows.of(prepared)
-        fingerprint = logit_fingerprint(prepared.directory, scorer.engine)
+        fingerprint = logit_fingerprint(config, prepared.directory, scorer.engine)
         task = PartTask.of(rows, prepared, job=job, folder=output.folder, scorer=spec, fingerprint=fingerprint)
         receipt, pace = _run(task, rows, scorer, total=prepared.rows, tally=tally, console=console, signals=signals)
         manifest.facts |= {"stream_seconds": round(pace.seconds, 3), "stage_seconds": pace.stage_seconds}

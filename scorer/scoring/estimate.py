@@ -141,7 +141,7 @@ def _encode(prepared: PreparedJob, scorer: Scorer, window: Window) -> EncodedWin
     config = prepared.config
     if not config.reuse:
         return scorer.encode(window)
-    fingerprint = logit_fingerprint(prepared.directory, scorer.engine)
+    fingerprint = logit_fingerprint(prepared.config, prepared.directory, scorer.engine)
     width = score_dtype(len(scorer.labels)).itemsize
     kept = score_file(config.cache, fingerprint) if config.cache else None
     known = ScoreStore(kept, width=width) if kept and kept.exists() else ScoreStore.in_memory(width=width)

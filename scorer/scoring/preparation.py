@@ -170,13 +170,13 @@ def describe_job(checked: CheckedJob, engine: Execution, *, labels: LabelSet, de
     return Lineage(job=JobSpec(kind="score", models={"model": model}, options=options, versions=versions), input=source)
 
 
-def logit_fingerprint(directory: ModelDirectory, engine: Execution) -> str:
+def logit_fingerprint(config: FrameConfig, directory: ModelDirectory, engine: Execution) -> str:
     """BLAKE2b (hexadecimal, 32 characters) of everything that changes a logit, and of which tokens are counted beside
     it as unknown: the name under which scores are kept."""
     metadata = directory.metadata
     resolved = _engine_settings(engine) | {"model": directory.fingerprint}
     decisive = {
-        "settings": identity(FrameConfig(), "logits", resolved=resolved),
+        "settings": identity(config, "logits", resolved=resolved),
         "long_text": dataclasses.asdict(_long_text(directory)),
         "unknown_token": metadata.profile.unknown_token if metadata and metadata.profile else None,
         "versions": {"scorer": __version__} | _versions(_INPUT_LIBRARIES, engine),

@@ -21,6 +21,7 @@ from scorer.classifier.forward.resilient import Outcome
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.long_text import LongText
 from scorer.classifier.metadata import ModelMetadata
+from scorer.config import FrameConfig
 from scorer.errors import ConfigError, UsageError
 from scorer.runs.score_store import BackgroundStore, ScoreStore
 from scorer.scoring.cache import ScoreCache
@@ -155,7 +156,7 @@ def test_scores_of_other_ways_to_read_are_not_mixed_up(tiny_model, tmp_path):
     models = [fitted(tiny_model("bert"), tmp_path / f"model-{number}", **way) for number, way in enumerate(ways)]
     directories = [open_model(str(model)) for model in models]
     engine = Classifier(directories[0], precision="fp32").engine
-    assert len({logit_fingerprint(directory, engine) for directory in directories}) == len(ways)
+    assert len({logit_fingerprint(FrameConfig(), directory, engine) for directory in directories}) == len(ways)
 
 
 def test_a_pair_is_refused_before_the_model_is_loaded(model, tmp_path):

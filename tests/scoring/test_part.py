@@ -72,7 +72,7 @@ def job_of(source: object, target: Path, model: str, **options: Any) -> Iterator
     scorer = Scorer.build(spec, prepared.directory)
     job = describe_job(prepared, scorer.engine, labels=scorer.labels, decision=scorer.decision)
     output = open_output(prepared.target, prepared.output_format, force=False)
-    fingerprint = logit_fingerprint(prepared.directory, scorer.engine)
+    fingerprint = logit_fingerprint(prepared.config, prepared.directory, scorer.engine)
     try:
         rows = PartRows.of(prepared)
         yield (

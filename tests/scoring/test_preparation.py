@@ -58,7 +58,7 @@ def job(config: ScoreConfig = FIRSTS[ScoreConfig], **seen: Any) -> tuple[Any, st
         rejected=seen.get("rejects", 0),
     )
     described = describe_job(prepared, engine, labels=LABELS, decision=seen.get("decision", Decision()))
-    return described.as_document(), logit_fingerprint(directory, engine)
+    return described.as_document(), logit_fingerprint(config, directory, engine)
 
 
 @pytest.mark.parametrize(("config", "name", "said", "second"), cases(ScoreConfig), ids=names)

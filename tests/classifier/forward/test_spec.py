@@ -38,13 +38,14 @@ USE = """
 import sys
 from scorer.classifier.classifier import Classifier
 from scorer.classifier.directory import open_model
+from scorer.config import FrameConfig
 from scorer.scoring.preparation import logit_fingerprint
 
 for directory in sys.argv[1:]:
     classifier = Classifier(open_model(directory), precision="fp32")
     inputs = classifier.encode(["good room", "bad soup"])
     assert classifier.logits(inputs)[0].shape == (2, 5)
-    assert logit_fingerprint(classifier.directory, classifier.engine)
+    assert logit_fingerprint(FrameConfig(), classifier.directory, classifier.engine)
     print(classifier.engine.backend, len(classifier.plan(inputs.lengths)), classifier.engine.reason)
 """
 
