@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 
 from scorer.classifier import batches
-from scorer.classifier.decision import Decision
 from scorer.classifier.device import (
     bound_kernel_caches,
     choose_device,
@@ -78,7 +77,7 @@ class Classifier:
         default_tokens = _GPU_BATCH_TOKENS if where.type == "cuda" else _CPU_BATCH_TOKENS
         self.directory = directory
         self.labels: LabelSet = loaded.labels
-        self.decision = directory.metadata.decision if directory.metadata else Decision.uncalibrated(loaded.labels)
+        self.decision = loaded.decision
         self.encode = TextEncoder(
             loaded.tokenizer,
             max_length=loaded.max_length,

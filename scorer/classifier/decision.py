@@ -6,13 +6,16 @@ several, nothing else of the model. Pure: arrays in, arrays out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scorer.classifier.labels import LabelSet
+
+Activation = Literal["sigmoid", "identity"]
+"""What makes the number of a model with one output: the logistic function of its logit, or the logit itself."""
 
 
 @dataclass(frozen=True)
@@ -26,17 +29,27 @@ class Decision:
                    above 1 every row
     exponent       one label a row: before they are divided, each logit's distance from the row's mean is raised to this
                    power, which leaves their order; 1 leaves them as they are
+    activation     one output: what makes a row's number of its logit; None means that rows have labels
     """
 
     temperature: tuple[float, ...] = (1.0,)
     thresholds: tuple[float, ...] | None = None
     abstain_below: float | None = None
     exponent: float = 1.0
+    activation: Activation | None = None
 
     @classmethod
     def uncalibrated(cls, labels: LabelSet) -> Decision:
         """What the logits say by themselves: the likeliest label, or all that are at least as likely as not."""
+        assert not labels.is_number, "a number is made by an activation, which labels do not know; this is a bug"
         return cls(thresholds=(0.5,) * len(labels) if labels.multi else None)
+
+    def as_document(self) -> dict[str, Any]:
+        """JSON types, as records and files have it; without the activation where rows have labels."""
+        document = asdict(self)
+        if self.activation is None:
+            del document["activation"]
+        return document
 
     def without_scaling(self) -> Decision:
         """The same, for logits that were scaled already."""
@@ -46,6 +59,13 @@ class Decision:
     def multi(self) -> bool:
         """Whether a row may have any number of labels."""
         return self.thresholds is not None
+
+    def numbers(self, logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """The number (n,) float64 of each row by its `logits` (n, 1), where rows have numbers."""
+        assert self.activation is not None, "rows have labels; this is a bug"
+        found = logits[:, 0].astype(np.float64)
+        # Not by tanh: the smallest numbers, too, keep their order.
+        return found if self.activation == "identity" else np.asarray(np.exp(-np.logaddexp(0.0, -found)))
 
     def probabilities(self, logits: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         """Calibrated probabilities (n, labels) float32 of `logits` (n, labels): they add up to 1, or each is its own

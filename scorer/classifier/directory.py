@@ -18,8 +18,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import ModelMetadata, known_sha256, sha256
+from scorer.classifier.one_output import activation_of, has_one_output
 from scorer.errors import ModelError
 
 _HUB_NAME = re.compile(r"(?!models/)[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
@@ -93,10 +95,23 @@ class ModelDirectory:
             return self.metadata.labels
         configuration = self._configuration()
         names = configuration.get("id2label")
+        if has_one_output(configuration):
+            return LabelSet.of_number(str(next(iter((names or {"0": "LABEL_0"}).values()))))
         if not isinstance(names, dict) or set(names) != set(map(str, range(len(names)))):
             return None
         multi = configuration.get("problem_type") == MULTI_LABEL
         return LabelSet.from_id2label({int(index): name for index, name in names.items()}, multi=multi)
+
+    def decision_for(self, labels: LabelSet) -> Decision:
+        """What stands between logits and answers: what `scorer.json` says, or else the logits by themselves.
+
+        ModelError when the configuration asks for an activation that is not computed here.
+        """
+        if self.metadata is not None:
+            return self.metadata.decision
+        if labels.is_number:
+            return Decision(activation=activation_of(self.path, self._configuration()))
+        return Decision.uncalibrated(labels)
 
     @property
     def dtype(self) -> str | None:

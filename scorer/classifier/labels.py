@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-LabelKind = Literal["int", "string", "bool"]
+LabelKind = Literal["int", "string", "bool", "number"]
 LabelValue = int | str | bool
 RowLabel = LabelValue | tuple[LabelValue, ...]
 """What one row of a training file says: its label, or all of its labels where it may have several."""
@@ -29,7 +29,8 @@ class LabelSet:
     """Labels in class-index order; `names` is their text form, `kind` the type they had in the training file.
 
     With `multi` a row has any number of them, else exactly one. Integers that are `nominal` only name, as class ids do:
-    they have no order, no distances and no mean.
+    they have no order, no distances and no mean. A model with one output, which gives a row a number and no label, has
+    the kind `number`, and the one name is that of its output.
     """
 
     names: tuple[str, ...]
@@ -56,8 +57,18 @@ class LabelSet:
         kind: LabelKind = "int" if all(_CANONICAL_INTEGER.fullmatch(name) for name in names) else "string"
         return cls(names, kind, multi)
 
+    @classmethod
+    def of_number(cls, name: str) -> LabelSet:
+        """What a model has whose one output, called `name`, is a number."""
+        return cls((name,), "number")
+
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def is_number(self) -> bool:
+        """Whether a row is given a number, and no label."""
+        return self.kind == "number"
 
     @property
     def values(self) -> tuple[LabelValue, ...]:
@@ -76,7 +87,7 @@ class LabelSet:
     @property
     def arrow_type(self) -> pa.DataType:
         """The type of one label."""
-        return {"int": pa.int64(), "bool": pa.bool_(), "string": pa.string()}[self.kind]
+        return {"int": pa.int64(), "bool": pa.bool_(), "string": pa.string(), "number": pa.float64()}[self.kind]
 
     @property
     def answer_type(self) -> pa.DataType:
@@ -96,11 +107,13 @@ class LabelSet:
 
     def describe(self) -> str:
         """How many labels there are, and of which kind, for people."""
+        if self.is_number:
+            return "none: a number"
         return f"{len(self)} ({self.kind}{', nominal' if self.nominal else ''})"
 
     def numbers(self) -> NDArray[np.float64] | None:
         """The labels as numbers (labels,), or None when they are names or only name."""
-        return None if self.kind == "string" or self.nominal else np.array(self.values, dtype=np.float64)
+        return None if self.kind in ("string", "number") or self.nominal else np.array(self.values, dtype=np.float64)
 
 
 def list_array(chosen: NDArray[np.bool_], missing: NDArray[np.bool_], values: pa.Array) -> pa.ListArray:

@@ -21,11 +21,13 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 from transformers.utils import logging as transformers_logging
 
 from scorer.classifier.batches import Shapes
+from scorer.classifier.decision import Decision
 from scorer.classifier.directory import MULTI_LABEL, ModelDirectory
 from scorer.classifier.feeding import Feed, settle_attention, settle_padding, token_count, why_no_pairs, why_no_texts
 from scorer.classifier.independence import TESTED, probes, shapes_by_trial
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import METADATA_FILE, ModelMetadata
+from scorer.classifier.one_output import REGRESSION
 from scorer.classifier.tokenization import TruncationSide, without_dropout
 from scorer.errors import ConfigError, ModelError
 
@@ -52,6 +54,7 @@ class LoadedModel:
     model: PreTrainedModel
     tokenizer: Tokenizer
     labels: LabelSet
+    decision: Decision
     max_length: int
     feed: Feed
     shapes: Shapes
@@ -99,6 +102,7 @@ def load(
         model=model,
         tokenizer=backend,
         labels=labels,
+        decision=directory.decision_for(labels),
         max_length=longest,
         feed=feed,
         shapes=shapes or _try_out(directory, model, feed, backend, longest=longest),
@@ -170,23 +174,24 @@ def _load_tokenizer(directory: ModelDirectory) -> PreTrainedTokenizerBase:
 
 
 def _labels(directory: ModelDirectory, model: PreTrainedModel) -> LabelSet:
-    if model.config.problem_type == "regression":
-        raise ModelError(f"{directory.name}: problem_type 'regression'; only models that give labels are scored")
+    outputs = model.config.num_labels
+    if model.config.problem_type == REGRESSION and outputs != 1:
+        raise ModelError(f"{directory.name}: problem_type 'regression' with {outputs} outputs; a score is one number")
     multi = model.config.problem_type == MULTI_LABEL
-    if model.config.num_labels == 1:
-        raise ModelError(f"{directory.name}: one output (regression); only models that give one of several labels")
     if directory.metadata is None:
         id2label = {int(index): name for index, name in (model.config.id2label or {}).items()}
+        if outputs == 1:
+            return LabelSet.of_number(str(next(iter(id2label.values()))))
         if sorted(id2label) != list(range(len(id2label))):
             raise ModelError(f"{directory.name}: id2label of config.json does not count its labels from 0")
         if len(set(id2label.values())) < len(id2label):
             raise ModelError(f"{directory.name}: id2label of config.json gives two labels the same name; rename one")
         return LabelSet.from_id2label(id2label, multi=multi)
     labels = directory.metadata.labels
-    if len(labels) != model.config.num_labels:
-        raise ModelError(
-            f"{directory.name}: {len(labels)} labels in scorer.json, {model.config.num_labels} in the head"
-        )
+    if len(labels) != outputs:
+        raise ModelError(f"{directory.name}: {len(labels)} labels in scorer.json, {outputs} in the head")
+    if outputs == 1 and not labels.is_number:
+        raise ModelError(f"{directory.name}: one output, which is a number, and a label in scorer.json; fit it again")
     if labels.multi != multi:
         raise ModelError(
             f"{directory.name}: {METADATA_FILE} and problem_type of config.json contradict each other on whether a row "

@@ -17,7 +17,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, get_args
 
-from scorer.classifier.decision import Decision
+from scorer.classifier.decision import Activation, Decision
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.long_text import LongText
 from scorer.classifier.profile import Profile
@@ -75,10 +75,14 @@ class ModelMetadata:
         """The column of labels, or the columns of 0 and 1."""
         return self.label_columns or (self.label_column,)
 
+    def as_document(self) -> dict[str, Any]:
+        """JSON types only."""
+        return dataclasses.asdict(self) | {"decision": self.decision.as_document()}
+
     def write(self, directory: Path) -> None:
         """Write `scorer.json` into `directory`, with the hashes of the files that stand there now."""
         files = {path.relative_to(directory).as_posix(): sha256(path) for path in _files(directory)}
-        document = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(dataclasses.replace(self, files=files))}
+        document = {"schema_version": SCHEMA_VERSION, **dataclasses.replace(self, files=files).as_document()}
         text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
         (directory / METADATA_FILE).write_text(text + "\n", encoding="utf-8")
 
@@ -123,7 +127,10 @@ class ModelMetadata:
         self.long_text.check(max_length=self.max_length)
         if len(self.text_columns) not in (1, 2):
             raise ValueError("text_columns")
-        if not _strings(list(self.labels.names)) or LabelSet.from_values(self.labels.values).kind != self.labels.kind:
+        if not _strings(list(self.labels.names)):
+            raise ValueError("labels")
+        natural = LabelSet.from_values(self.labels.values).kind
+        if self.labels.kind != natural and not (self.labels.is_number and len(self.labels) == 1):
             raise ValueError("labels")
         if len(set(self.labels.values)) < len(self.labels):
             raise ValueError("labels")
@@ -147,6 +154,10 @@ class ModelMetadata:
             raise ValueError("exponent")
         if decision.multi != self.labels.multi:
             raise ValueError("thresholds")
+        if decision.activation not in ((*get_args(Activation),) if self.labels.is_number else (None,)):
+            raise ValueError("activation")
+        if decision.activation is not None and decision != Decision(activation=decision.activation):
+            raise ValueError("activation")
         if decision.thresholds is not None and len(decision.thresholds) != len(self.labels):
             raise ValueError("thresholds")
         if not all(map(_positive, decision.thresholds or ())):
@@ -203,7 +214,8 @@ def _decision(document: dict[str, Any]) -> Decision:
     found = document.pop("decision")
     temperature, thresholds, abstain_below = (found.pop(key) for key in ("temperature", "thresholds", "abstain_below"))
     thresholds = tuple(thresholds) if thresholds is not None else None
-    decision = Decision(tuple(temperature), thresholds, abstain_below, found.pop("exponent"))
+    exponent, activation = found.pop("exponent"), found.pop("activation", None)
+    decision = Decision(tuple(temperature), thresholds, abstain_below, exponent, activation)
     if found:
         raise ValueError("decision")
     return decision

@@ -12,7 +12,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from scorer.classifier.decision import Decision
 from scorer.classifier.execution import Execution
 from scorer.classifier.known_executions import KnownExecution
 from scorer.config import ScoreConfig
@@ -128,7 +127,7 @@ def _known(checked: CheckedJob, engine: Execution | None) -> _Described | None:
         return None
     if not checked.target.exists:
         return None
-    decision = directory.metadata.decision if directory.metadata else Decision.uncalibrated(labels)
+    decision = directory.decision_for(labels)
     return _Described(config.target, describe_job(checked, engine, labels=labels, decision=decision), engine)
 
 

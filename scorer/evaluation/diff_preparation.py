@@ -65,6 +65,8 @@ def prepare_diff(config: DiffConfig, console: Console) -> PreparedDiff:
     for directory in (old, new):
         if directory.labels is None:
             raise ModelError(f"{directory.name}: config.json does not name its labels; they cannot be compared")
+        if directory.labels.is_number:
+            raise ModelError(f"{directory.name}: gives numbers (one output), and diff compares labels; score with both")
     with source.doubting_header():
         texts = tuple(
             find_text_columns(

@@ -82,6 +82,8 @@ def _labels(directory: ModelDirectory, *, folds: int | None) -> LabelSet:
     labels = directory.labels
     if labels is None:
         raise ModelError(f"{directory.name}: config.json names no labels to compare with; fit the model with scorer")
+    if labels.is_number:
+        raise ModelError(f"{directory.name}: gives numbers (one output), which are not compared with labels; score it")
     if folds is not None and directory.metadata is None:
         raise UsageError(f"--folds: {directory.name} does not say how it was fitted; only a model of scorer fit does")
     return labels

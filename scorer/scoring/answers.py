@@ -65,12 +65,15 @@ class Answers:
     chosen       (n, labels) bool, which labels each row has: one, or where rows may have several any number; none where
                  the row was not scored
     tokens       (n,) int32, tokens of the row's text as the model saw it; 0 where there was no text
+    number       (n,) float64, what the model says of each row where it has one output; only of scored rows does it mean
+                 anything, and `probability` and `chosen` say nothing beside it. None where rows have labels
     """
 
     status: NDArray[np.int8]
     probability: NDArray[np.float32]
     chosen: NDArray[np.bool_]
     tokens: NDArray[np.int32]
+    number: NDArray[np.float64] | None = None
 
     @classmethod
     def of_scores(
@@ -79,12 +82,16 @@ class Answers:
         """The answers that `decision` makes of `scores` (s,), those of the rows `scorable` (s,) that have a text;
         `status` (n,) says of all others why they have none."""
         probability = np.zeros((len(status), scores["logits"].shape[1]), np.float32)
-        probability[scorable] = decision.probabilities(scores["logits"])
         tokens = np.zeros(len(status), np.int32)
         tokens[scorable] = scores["tokens"]
         status = status.copy()
         status[scorable] = _status_of(scores)
         scored = is_scored(status)
+        if decision.activation is not None:
+            number = np.zeros(len(status), np.float64)
+            number[scorable] = decision.numbers(scores["logits"])
+            return cls(status, probability, np.zeros(probability.shape, np.bool_), tokens, number)
+        probability[scorable] = decision.probabilities(scores["logits"])
         status[scored & decision.abstains(probability)] = Status.ABSTAIN
         return cls(status, probability, decision.chosen(probability) & scored[:, None], tokens)
 
@@ -114,7 +121,8 @@ class Answers:
 
     def take(self, rows: NDArray[np.int64]) -> Answers:
         """The answers to the rows at the places `rows`."""
-        return Answers(self.status[rows], self.probability[rows], self.chosen[rows], self.tokens[rows])
+        number = self.number[rows] if self.number is not None else None
+        return Answers(self.status[rows], self.probability[rows], self.chosen[rows], self.tokens[rows], number)
 
     def among(self, names: Sequence[str], *, own: Sequence[str]) -> Answers:
         """The same answers where the labels are `names`, all of the model's `own` among them: so the answers of two

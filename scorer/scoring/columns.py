@@ -33,6 +33,8 @@ class AnswerColumns:
     @classmethod
     def of(cls, config: FrameConfig, *, labels: LabelSet) -> AnswerColumns:
         """The columns that `config` asks for; UsageError where the labels cannot give them."""
+        if labels.is_number:
+            _refuse_of_numbers(config)
         if config.expected and labels.multi:
             raise UsageError("--expected: this model gives a row any number of labels, of which there is no mean")
         if config.expected and labels.nominal:
@@ -97,7 +99,10 @@ class AnswerColumns:
         return columns
 
     def _scores(self, answers: Answers, missing: NDArray[np.bool_]) -> list[pa.Array]:
-        """Score and confidence: of the one label, or of all that a row has, in the labels' order."""
+        """Score and confidence: of the one label, or of all that a row has, in the labels' order; of a number there is
+        no confidence."""
+        if answers.number is not None:
+            return [pa.array(answers.number, pa.float64(), mask=missing), pa.nulls(len(answers), pa.float32())]
         if self.labels.multi:
             certainty = pa.array(answers.probability[answers.chosen], pa.float32())
             return [self.labels.to_lists(answers.chosen, missing), list_array(answers.chosen, missing, certainty)]
@@ -121,6 +126,13 @@ class AnswerColumns:
     @property
     def _top_type(self) -> pa.DataType:
         return pa.list_(pa.struct([pa.field("label", self.labels.arrow_type), pa.field("probability", pa.float32())]))
+
+
+def _refuse_of_numbers(config: FrameConfig) -> None:
+    """UsageError for what `config` asks of labels, where rows have numbers."""
+    asked = {"--expected": config.expected, "--probabilities": config.probabilities, "--top-k": config.top_k}
+    for flag in (flag for flag, wanted in asked.items() if wanted):
+        raise UsageError(f"{flag}: this model has one output and gives a number (score), no labels; leave it out")
 
 
 def appended_names(config: FrameConfig) -> tuple[str, ...]:

@@ -43,8 +43,10 @@ def describe_model(directory: ModelDirectory) -> dict[str, Any]:
         "fitted_by_scorer": directory.metadata is not None,
         "labels": dataclasses.asdict(directory.labels) if directory.labels else None,
     }
+    if directory.labels is not None and directory.labels.is_number:
+        document["activation"] = directory.decision_for(directory.labels).activation
     if directory.metadata is not None:
-        document |= dataclasses.asdict(directory.metadata)
+        document |= directory.metadata.as_document()
     return document
 
 
@@ -161,10 +163,13 @@ def _names(column: pa.ChunkedArray) -> list[str]:
 
 
 def _contradictions(window: pa.Table, columns: tuple[str, str, str]) -> int:
-    """Rows whose status says that they have a score while they have none, or the other way round."""
+    """Rows whose status says that they have a score while they have none, or the other way round; and numbers with a
+    confidence, which has none."""
     status, score, confidence = (window[name] for name in columns)
     scored = pc.fill_null(pc.is_in(status.cast(pa.string()), pa.array(SCORED_NAMES)), False)
-    sound = pc.and_(pc.equal(scored, score.is_valid()), pc.equal(scored, confidence.is_valid()))
+    # No label is a floating-point number: such a score is that of a model with one output, and has no confidence.
+    sure = confidence.is_null() if pa.types.is_floating(score.type) else pc.equal(scored, confidence.is_valid())
+    sound = pc.and_(pc.equal(scored, score.is_valid()), sure)
     agreeing: int = pc.sum(sound).as_py() or 0
     return int(window.num_rows) - agreeing
 

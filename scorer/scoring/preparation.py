@@ -162,7 +162,7 @@ def describe_job(checked: CheckedJob, engine: Execution, *, labels: LabelSet, de
     model = ModelRecord(
         fingerprint=options.pop("model"),
         labels=labels.names,
-        decision=dataclasses.asdict(decision),
+        decision=decision.as_document(),
         long_text=dataclasses.asdict(_long_text(checked.directory)),
     )
     source = options.pop("source")

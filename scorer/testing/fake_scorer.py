@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.classifier import batches
-from scorer.classifier.decision import Decision
+from scorer.classifier.decision import Activation, Decision
 from scorer.classifier.execution import Execution
 from scorer.classifier.forward.resilient import Outcome
 from scorer.classifier.labels import LabelSet, LabelValue
@@ -27,7 +27,8 @@ _SPECIAL = 3
 
 
 class FakeScorer(Scorer):
-    """A scorer for `labels`, of any number of them a row with `multi`; `options` are those of `FrameConfig`.
+    """A scorer for `labels`, of any number of them a row with `multi`, or with an `activation` for numbers in place of
+    labels; `options` are those of `FrameConfig`.
 
     A text has a token for each of its words, one before and one behind them; of a pair, one between the texts, too.
     What is beyond `max_length` tokens is cut off. The words in `nonfinite` and `oom` make a row that cannot be scored,
@@ -39,13 +40,17 @@ class FakeScorer(Scorer):
         labels: Sequence[LabelValue] = (1, 2, 3),
         *,
         multi: bool = False,
+        activation: Activation | None = None,
         decision: Decision | None = None,
         max_length: int = 16,
         nonfinite: str = "nonfinite",
         oom: str = "oom",
         **options: Any,
     ) -> None:
-        known = LabelSet.from_values(labels, multi=multi)
+        if activation is not None:
+            known, decision = LabelSet.of_number("LABEL_0"), Decision(activation=activation)
+        else:
+            known = LabelSet.from_values(labels, multi=multi)
         sick = {_word_id(nonfinite): Outcome.NONFINITE, _word_id(oom): Outcome.OUT_OF_MEMORY}
         model = _FakeModel(known, decision or Decision.uncalibrated(known), max_length=max_length, sick=sick)
         super().__init__(model, FrameConfig(**options))

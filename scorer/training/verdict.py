@@ -50,7 +50,7 @@ class Verdict:
         """JSON types only."""
         return {
             **self.metrics.as_dict(),
-            "decision": dataclasses.asdict(self.decision),
+            "decision": self.decision.as_document(),
             "uncalibrated": self.raw.headline(),
             "history": [dataclasses.asdict(point) for point in self.history],
             "seeds": list(self.seeds),

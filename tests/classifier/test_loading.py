@@ -90,9 +90,9 @@ def test_two_labels_of_one_name(model):
     refused(model, "two labels the same name")
 
 
-def test_a_model_whose_outputs_are_no_probabilities(model):
+def test_several_numbers_are_no_score(model):
     edit(model / "config.json", problem_type="regression")
-    refused(model, "regression")
+    refused(model, "problem_type 'regression' with 5 outputs; a score is one number")
 
 
 def test_a_foreign_model_whose_rows_have_several_labels(model):
@@ -101,8 +101,11 @@ def test_a_foreign_model_whose_rows_have_several_labels(model):
     assert open_model(str(model)).labels == replace(FIVE, multi=True)
 
 
-def test_a_single_output_is_regression(tiny_model):
-    refused(tiny_model("bert", labels=("LABEL_0",)), "one output")
+def test_a_label_that_scorer_json_gives_to_one_output(tiny_model, tmp_path):
+    model = Path(shutil.copytree(tiny_model("bert", labels=("LABEL_0",)), tmp_path / "model"))
+    one = LabelSet.from_values(["a"])
+    ModelMetadata(base_model="b", text_columns=("text",), label_column="l", labels=one, max_length=64).write(model)
+    refused(model, "one output, which is a number")
 
 
 def test_a_tokenizer_larger_than_the_embeddings(model):

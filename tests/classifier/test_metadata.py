@@ -226,3 +226,28 @@ def test_how_long_texts_are_read_is_kept_and_truncated_where_nothing_is_said(tmp
     before = ModelMetadata.read(tmp_path)
     assert before is not None
     assert before.long_text == LongText("truncate", 0, "mean")
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "identity"])
+def test_one_output_is_written_and_read(tmp_path, activation):
+    written = metadata(labels=LabelSet.of_number("relevance"), decision=Decision(activation=activation))
+    written.write(tmp_path)
+    found = ModelMetadata.read(tmp_path)
+    assert found is not None
+    assert (found.labels, found.decision) == (written.labels, written.decision)
+
+
+@pytest.mark.parametrize(
+    ("labels", "decision"),
+    [
+        (LabelSet.of_number("relevance"), Decision()),
+        (LabelSet.of_number("relevance"), Decision((2.0,), activation="sigmoid")),
+        (LabelSet.of_number("relevance"), Decision(activation="tanh")),
+        (LabelSet(("a", "b"), "number"), Decision(activation="identity")),
+        (LabelSet.from_values([1, 2, 3]), Decision(activation="identity")),
+    ],
+)
+def test_labels_and_numbers_in_one_are_refused(tmp_path, labels, decision):
+    metadata(labels=labels, decision=decision).write(tmp_path)
+    with pytest.raises(ModelError, match="not readable as model metadata"):
+        ModelMetadata.read(tmp_path)
