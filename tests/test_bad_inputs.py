@@ -208,3 +208,32 @@ def test_46_47_outputs_that_cannot_be(tmp_path, model, parquet):
         with pytest.raises(ScorerError) as caught:
             scorer.score(parquet, tmp_path / name, model=model, output_format="parquet")
         assert caught.value.exit_code == code, name
+
+
+def ipc(folder: Path, column: pa.Array) -> Path:
+    path = folder / "in.arrow"
+    table = pa.table({"text": ["good room"] * len(column), "x": column})
+    with pa.ipc.new_file(path, table.schema) as writer:
+        writer.write_table(table)
+    return path
+
+
+def test_56_types_that_the_output_has_no_place_for_are_refused_before_the_work(tmp_path, score, model):
+    union = pa.UnionArray.from_sparse(pa.array([0, 1], pa.int8()), [pa.array([1, 2]), pa.array(["a", "b"])])
+    source = ipc(tmp_path, union)
+    assert score(source) == 65
+    with pytest.raises(DataError, match=r"column 'x': .*which Parquet has no type for; name an output of Arrow"):
+        scorer.score(source, tmp_path / "out.parquet", model=model)
+    scorer.score(source, tmp_path / "out.arrow", model=model)
+    assert pa.ipc.open_file(tmp_path / "out.arrow").read_all()["x"].to_pylist() == [1, "b"]
+
+
+def test_56_a_null_among_the_values_of_a_dictionary_passes(tmp_path, score):
+    holes = pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int8()), pa.array(["a", None]))
+    assert [row["x"] for row in score(ipc(tmp_path, holes))] == ["a", None]
+
+
+def test_57_names_that_are_not_utf8(tmp_path, score):
+    source = ipc(tmp_path, pa.array([1]))
+    source.write_bytes(source.read_bytes().replace(b"text", b"t\xe9xt"))
+    assert score(source) == 65

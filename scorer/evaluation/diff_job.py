@@ -270,7 +270,7 @@ def _changed_rows(
 
 
 def _without_rows(prepared: PreparedDiff, models: list[_Model]) -> _Answered:
-    table = prepared.reader.schema.empty_table()
+    table = pa.Table.from_batches([], prepared.reader.schema)
     windows = [model.scorer.score(Window(0, table, model.texts)) for model in models]
     return _Answered(table, tuple(window.answers for window in windows))
 

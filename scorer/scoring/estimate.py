@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from scorer.classifier.sequences import EncodedInputs
@@ -111,7 +112,7 @@ class _Sample:
     def __init__(self, prepared: PreparedJob, scorer: Scorer) -> None:
         begun = time.monotonic()
         windows = prepared.windows()
-        table = next(windows, prepared.reader.schema.empty_table())
+        table = next(windows, pa.Table.from_batches([], prepared.reader.schema))
         self.read_seconds = time.monotonic() - begun
         self.sampled_rows: int = table.num_rows
         known = prepared.rows

@@ -74,7 +74,11 @@ class CheckedJob:
         reader = self.source.read(self.text_columns, appended=self.appended)
         # The names that a source knows at once are those of the first lines; JSON lines may bring more.
         refuse_clash(reader.names, self.config)
-        return PreparedJob(**vars(self) | {"directory": directory}, reader=reader)
+        prepared = PreparedJob(**vars(self) | {"directory": directory}, reader=reader)
+        output = format_named(self.output_format)
+        output.check_schema(reader.schema)
+        output.check_rows(reader, prepared.windows)
+        return prepared
 
     @property
     def appended(self) -> tuple[str, ...] | None:

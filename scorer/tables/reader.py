@@ -44,6 +44,11 @@ class Reader(ABC):
     def warnings(self) -> tuple[str, ...]:
         return ()
 
+    @property
+    def one_dictionary(self) -> bool:
+        """Whether it is known that the dictionaries of all pieces can be joined."""
+        return False
+
     def with_texts(self, text_columns: Sequence[str]) -> Reader | None:  # noqa: ARG002
         """This reader with the columns `text_columns` as texts, if it knows enough of the files; None where they
         are to be opened anew. Errors as of `Source.read`."""

@@ -15,8 +15,9 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from scorer.errors import DataError
+from scorer.errors import DataError, shown
 from scorer.tables import compute as pc
+from scorer.tables.dictionaries import fields_of, plain
 
 SPELLING: Final = b"scorer.spelling"
 """Key of the field metadata that say how the column was spelt as text, where that is not our own way."""
@@ -32,6 +33,8 @@ _TICKS: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _FARTHEST_SECONDS: Final = 30_000 * 365 * 86_400
 _FAR: Final = "a date or time in it is so far away that text cannot tell it; write Parquet or Arrow"
 
+_INTERVALS: Final = ("month_interval", "day_time_interval")
+
 # Between these Arrow writes no exponent, and neither does Python; elsewhere they differ.
 _PLAIN_FROM, _PLAIN_TO = 1e-4, 1e10
 
@@ -44,6 +47,8 @@ def text_of(array: pa.Array, field: pa.Field) -> pa.Array:
         return text_of(array.storage, field)
     if pa.types.is_dictionary(kind):
         return text_of(array.dictionary_decode(), field)
+    if pa.types.is_run_end_encoded(kind):
+        return text_of(_run_end_decoded(array), field)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return array
     if pa.types.is_boolean(kind) and spelling == CAPITALS:
@@ -74,6 +79,8 @@ def json_values(array: pa.Array) -> list[Any]:
         return json_values(array.storage)
     if pa.types.is_dictionary(kind):
         return json_values(array.dictionary_decode())
+    if pa.types.is_run_end_encoded(kind):
+        return json_values(_run_end_decoded(array))
     if pa.types.is_struct(kind):
         return _json_structs(array)
     if pa.types.is_map(kind):
@@ -129,17 +136,24 @@ def is_binary(kind: pa.DataType) -> bool:
     return any(test(kind) for test in tests)
 
 
-def repeated_field(kind: pa.DataType) -> str | None:
-    """The name that two fields of one struct in `kind` share, however deep it lies: JSON would lose one of them."""
-    if isinstance(kind, pa.BaseExtensionType):
-        return repeated_field(kind.storage_type)
-    if pa.types.is_dictionary(kind):
-        return repeated_field(kind.value_type)
-    fields = [kind.field(index) for index in range(kind.num_fields)]
-    names: list[str] = [field.name for field in fields]
+def why_no_text(kind: pa.DataType) -> str | None:
+    """Why values of `kind` have no text that tells all of them; None where they have."""
+    kind = plain(kind)
+    # Python has no name for the type.
+    if str(kind) in _INTERVALS:
+        return f"a {kind}, for which there is no text"
+    names = [field.name for field in fields_of(kind)]
     if pa.types.is_struct(kind) and len(set(names)) < len(names):
-        return next(name for name in names if names.count(name) > 1)
-    return next((name for name in (repeated_field(field.type) for field in fields) if name is not None), None)
+        twice = next(name for name in names if names.count(name) > 1)
+        return f"a struct with two fields {shown(twice)}, of which text would lose one"
+    return next((why for why in (why_no_text(field.type) for field in fields_of(kind)) if why is not None), None)
+
+
+def _run_end_decoded(array: pa.Array) -> pa.Array:
+    """The values of a run-end encoded array, one a row. By hand, as Arrow decodes no nested ones."""
+    bounds = array.run_ends.to_numpy().astype(np.int64)
+    rows = np.arange(array.offset, array.offset + len(array))
+    return array.values.take(pa.array(np.searchsorted(bounds, rows, side="right")))
 
 
 def _base64(array: pa.Array) -> list[str | None]:

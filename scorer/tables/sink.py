@@ -37,9 +37,11 @@ def open_sink(
 
     Text formats are compressed as `compression` says, or else as the ending of a path does. Errors of the operating
     system become StorageError and its siblings, but for a closed pipe, which stays a BrokenPipeError.
+    DataError by the name of a column that no file of the format can hold.
     """
     if isinstance(path, Path):
         compression = compression or compression_of(path)
+    format_named(format).check_schema(schema)
     output = Output(path)
     try:
         return format_named(format).open_sink(output, schema, compression)

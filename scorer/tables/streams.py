@@ -153,9 +153,7 @@ class Output:
             yield
         except pa.ArrowException as error:
             self.watched.check()
-            raise DataError(
-                f"{self.path or 'output'}: cannot be written in this format ({first_line(error)})"
-            ) from error
+            raise DataError(f"the output cannot be written in this format ({first_line(error)})") from error
         except OSError as error:
             self.watched.check()
             raise named(error) from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import chain
 from typing import Final, Protocol, TypeVar
 
 import numpy as np
@@ -15,7 +16,7 @@ import pyarrow as pa
 
 from scorer.errors import DataError, shown
 from scorer.tables import compute as pc
-from scorer.tables.rendering import IN_LINE, LINE, json_text, json_values, repeated_field, text_of
+from scorer.tables.rendering import IN_LINE, LINE, json_text, json_values, text_of
 from scorer.tables.streams import Compression, Output
 
 Values = TypeVar("Values")
@@ -34,12 +35,6 @@ class _TextSink:
     """What both text sinks share: the compressed stream and its end."""
 
     def __init__(self, output: Output, schema: pa.Schema, compression: Compression | None) -> None:
-        for field in schema:
-            if (name := repeated_field(field.type)) is not None:
-                raise DataError(
-                    f"column {shown(field.name)}: a struct with two fields {shown(name)}, of which text would "
-                    "lose one; write Parquet or Arrow"
-                )
         self._output = output
         self._schema = schema
         with output.errors():
@@ -81,7 +76,7 @@ class DelimitedSink(_TextSink):
 
     def _text(self, table: pa.Table) -> pa.Buffer:
         fields = [
-            self._quoted(_named(field.name, partial(text_of, field=field), column).cast(pa.large_string()))
+            self._quoted(pa.concat_arrays(_named(field.name, partial(_large_text, field=field), column)))
             for column, field in zip(table.columns, self._schema, strict=True)
         ]
         null = pa.scalar("", pa.large_string())
@@ -118,14 +113,17 @@ class JsonLinesSink(_TextSink):
         names = [table.column_names[at] for at in self._added]
         objects = self._objects(names, columns)
         if self._line is not None:
-            lines = _one_chunk(table.column(self._line)).to_pylist()
+            lines = table.column(self._line).to_pylist()
             objects = (_joined(line, added) for line, added in zip(lines, objects, strict=True))
         return "".join(f"{line}\n" for line in objects).encode()
 
     def _objects(self, names: list[str], columns: list[pa.ChunkedArray]) -> Iterator[str]:
         """The rows of `columns` as JSON."""
         if not self._spelt:
-            values = (_named(name, json_values, column) for name, column in zip(names, columns, strict=True))
+            values = (
+                chain.from_iterable(_named(name, json_values, column))
+                for name, column in zip(names, columns, strict=True)
+            )
             rows = zip(*values, strict=True)
             return (json_text(dict(zip(names, row, strict=True))) for row in rows)
         keys = [json_text(name) for name in names]
@@ -142,11 +140,14 @@ def _joined(line: str, added: str) -> str:
     return f"{begin}{'' if begin.endswith('{') else ','}{added[1:]}"
 
 
-def _named(name: str, work: Callable[[pa.Array], Values], column: pa.ChunkedArray) -> Values:
-    """`work` of the values of `column`; a DataError says which column it is."""
-    values = _one_chunk(column)
+def _large_text(array: pa.Array, field: pa.Field) -> pa.Array:
+    return text_of(array, field).cast(pa.large_string())
+
+
+def _named(name: str, work: Callable[[pa.Array], Values], column: pa.ChunkedArray) -> list[Values]:
+    """`work` of the values of each chunk of `column`; a DataError says which column it is."""
     try:
-        return work(values)
+        return [work(chunk) for chunk in _chunks(column)]
     except DataError as error:
         raise DataError(f"column {shown(name)}: {error}") from error
 
@@ -154,9 +155,9 @@ def _named(name: str, work: Callable[[pa.Array], Values], column: pa.ChunkedArra
 def _spelt(name: str, column: pa.ChunkedArray) -> list[str]:
     """The values of `column` as JSON; DataError where one of a column of JSON is none."""
     if column.type != pa.json_():
-        return [json_text(value) for value in _named(name, json_values, column)]
+        return [json_text(value) for values in _named(name, json_values, column) for value in values]
     try:
-        return [_one_line(value) for value in _one_chunk(column).storage.to_pylist()]
+        return [_one_line(value) for chunk in _chunks(column) for value in chunk.storage.to_pylist()]
     except ValueError as error:
         raise DataError(
             f"column {shown(name)}: its type says JSON, and a value is none; write Parquet or Arrow"
@@ -170,15 +171,16 @@ def _one_line(text: str | None) -> str:
     return text.replace("\n", " ").replace("\r", " ")
 
 
-def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
-    """The values of `column` in one array; ArrowInvalid when a string is not UTF-8, which text cannot hide."""
-    chunks = column.chunks
-    if pa.types.is_dictionary(column.type):
-        # Joined, the chunks may have more distinct values than the index counts.
-        chunks = [chunk.dictionary_decode() for chunk in chunks]
-    whole = pa.concat_arrays(chunks)
-    whole.validate(full=True)
-    return whole
+def _chunks(column: pa.ChunkedArray) -> list[pa.Array]:
+    """The chunks of `column`, which cannot be joined where dictionaries have more values than an index counts.
+
+    ArrowInvalid when a string is not UTF-8, which text cannot hide.
+    """
+    dictionary = pa.types.is_dictionary(column.type)
+    chunks = [chunk.dictionary_decode() if dictionary else chunk for chunk in column.chunks]
+    for chunk in chunks:
+        chunk.validate(full=True)
+    return chunks
 
 
 def _contents(lines: pa.Array) -> pa.Buffer:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from scorer.errors import ConfigError, DataError
+from scorer.tables.formats.registry import sniff
 from scorer.tables.source import Source
 from tests.tables.growth import growth_by_reading
 
@@ -76,6 +77,7 @@ def test_a_file_cut_short_while_it_is_read_is_refused(tmp_path: Path, stream: bo
     program = """
 import os, sys
 from scorer.errors import DataError
+from scorer.tables.formats.registry import sniff
 from scorer.tables.source import Source
 windows = Source.open(sys.argv[1]).read(["text"]).windows(max_rows=1000, max_bytes=1 << 20)
 print(next(windows).num_rows)
@@ -111,4 +113,49 @@ def test_offsets_that_point_elsewhere_are_refused(tmp_path: Path) -> None:
     with pa.ipc.new_file(path, batch.schema) as writer:
         writer.write_batch(batch)
     with pytest.raises(DataError, match="damaged Arrow data"):
+        list(Source.open(str(path)).read(["text"]).windows(max_rows=10, max_bytes=100))
+
+
+def test_names_that_are_not_utf8_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "in.arrow"
+    for schema in (
+        pa.schema([("text", pa.string()), ("caf\u00e9", pa.int8())]),
+        pa.schema([("text", pa.string()), ("s", pa.list_(pa.struct([("caf\u00e9", pa.int8())])))]),
+    ):
+        with pa.ipc.new_file(path, schema) as writer:
+            writer.write_table(schema.empty_table())
+        path.write_bytes(path.read_bytes().replace("\u00e9".encode(), b"\xe9\xe9"))
+        with pytest.raises(DataError, match=r"in\.arrow: the name of column 2, or of a field in it, is not UTF-8"):
+            Source.open(str(path))
+
+
+def test_a_stream_of_before_arrow_0_15_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "in.arrow"
+    options = pa.ipc.IpcWriteOptions(metadata_version=pa.ipc.MetadataVersion.V4, use_legacy_format=True)
+    with pa.ipc.new_stream(path, TABLE.schema, options=options) as writer:
+        writer.write_table(TABLE)
+    whole = path.read_bytes()
+    assert not whole.startswith(b"\xff")
+    assert sniff(whole[:4096]) == "arrow"
+    assert pa.concat_tables(Source.open(str(path)).read(["text"]).windows(max_rows=9000, max_bytes=1 << 20)) == TABLE
+    for wrong, message in ((whole[:-4], "the stream has no end"), (whole + whole, "more follows the end")):
+        path.write_bytes(wrong)
+        with pytest.raises(DataError, match=message):
+            list(Source.open(str(path)).read().windows(max_rows=9000, max_bytes=1 << 20))
+
+
+@pytest.mark.parametrize(
+    "first", [b"", b"\0" * 8, b"\1\0\0\0", b"id,text\n1,a\n", b"\x10\0\0\0\x04\0\0\0" + b"\xff" * 9]
+)
+def test_what_is_no_old_stream(first: bytes) -> None:
+    assert sniff(first) != "arrow"
+
+
+def test_a_value_that_its_type_does_not_allow_is_refused_by_its_column(tmp_path: Path) -> None:
+    path = tmp_path / "in.arrow"
+    wrong = pa.Array.from_buffers(pa.decimal128(3, 1), 1, [None, pa.py_buffer((12345).to_bytes(16, "little"))])
+    batch = pa.record_batch([pa.array(["a"]), wrong], ["text", "price"])
+    with pa.ipc.new_file(path, batch.schema) as writer:
+        writer.write_batch(batch)
+    with pytest.raises(DataError, match="column 'price' has a value that its type does not allow"):
         list(Source.open(str(path)).read(["text"]).windows(max_rows=10, max_bytes=100))

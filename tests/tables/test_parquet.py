@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from scorer.errors import ConfigError, DataError, StorageError, UsageError
-from scorer.tables.formats.parquet import ParquetReader, fitting_parts, read_footer, verify_footer
+from scorer.tables.dictionaries import fitting_parts
+from scorer.tables.formats.parquet import ParquetReader, read_footer, verify_footer
 from scorer.tables.sink import open_sink
 from scorer.tables.source import Source
 from scorer.tables.texts import texts

@@ -6,23 +6,31 @@ of a file that has been cut short meanwhile is killed (SIGBUS).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import struct
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 
-from scorer.errors import DataError
+from scorer.errors import DataError, shown
 from scorer.stores.fingerprints import Stamp
+from scorer.tables.dictionaries import JoinedDictionaries, has_dictionary, may_not_join, without_null_values
 from scorer.tables.formats.format import Evidence, SelfDescribing, damage
 from scorer.tables.reader import Reader
 from scorer.tables.streams import Output
 
 _FILE: Final = b"ARROW1"
 _STREAM: Final = b"\xff\xff\xff\xff"
+# So many first bytes tell whether a file is a stream of before Arrow 0.15, whose first message has no mark before it.
+_OLD_BYTES: Final = 4096
+_MOST_METADATA: Final = 1 << 24
+_SCHEMA_MESSAGE: Final = 1
+_MESSAGE_FIELDS: Final = 8  # bytes of the list of a message's fields, as far as its type
 _SLICE_ROWS: Final = 8192
 _END_OF_STREAM: Final = b"\xff\xff\xff\xff\0\0\0\0"
+_OLD_END_OF_STREAM: Final = b"\0\0\0\0"
 _damage = partial(
     damage,
     unreadable="damaged Arrow data, or not the IPC format; write or copy the file again",
@@ -33,7 +41,7 @@ _damage = partial(
 def read_header(path: Path) -> tuple[pa.Schema, int | None]:
     """The schema of an Arrow file or stream and its number of rows, which a stream does not tell."""
     with _damage(path), path.open("rb") as raw:
-        if _is_stream(raw.read(len(_STREAM))):
+        if _is_stream(raw.read(_OLD_BYTES)):
             with pa.OSFile(str(path)) as source:
                 return pa.ipc.open_stream(source).schema, None
         with pa.OSFile(str(path)) as source:
@@ -50,15 +58,45 @@ class ArrowReader(Reader):
         super().__init__(stamps, text_columns)
         self.schema = schema
         self.rows = rows
+        self._dictionaries = [place for place, kind in enumerate(schema.types) if has_dictionary(kind)]
+
+    @property
+    def one_dictionary(self) -> bool:
+        # Only a file, and no stream, counts its rows; and it must not replace a dictionary.
+        return len(self._stamps) == 1 and self.rows is not None
 
     def pieces_of(self, stamp: Stamp) -> Iterator[pa.Table]:
         with _damage(stamp.path):
             for batch in _batches(stamp.path):
                 # In full: offsets that point elsewhere would have whoever follows them read any memory.
-                batch.validate(full=True)
-                table = pa.Table.from_batches([batch], schema=self.schema)
+                _validate(batch, stamp.path)
+                table = self._normal(batch)
                 for begin in range(0, table.num_rows, _SLICE_ROWS):
                     yield table.slice(begin, _SLICE_ROWS)
+
+    def _normal(self, batch: pa.RecordBatch) -> pa.Table:
+        """`batch` without nulls among the values of dictionaries, which most of Arrow does not take."""
+        table = pa.Table.from_batches([batch], schema=self.schema)
+        for place in self._dictionaries:
+            values = without_null_values(batch.column(place))
+            table = table.set_column(place, self.schema.field(place), values)
+        return table
+
+
+def _validate(batch: pa.RecordBatch, path: Path) -> None:
+    """DataError for a batch with a value that its type does not allow, by the name of its column."""
+    try:
+        batch.validate(full=True)
+    except pa.ArrowInvalid as error:
+        for name in batch.schema.names:
+            try:
+                batch.select([name]).validate(full=True)
+            except pa.ArrowInvalid:
+                raise DataError(
+                    f"{path}: damaged Arrow data: column {shown(name)} has a value that its type does not allow; write "
+                    "or copy the file again"
+                ) from error
+        raise
 
 
 class ArrowSink:
@@ -66,8 +104,7 @@ class ArrowSink:
 
     def __init__(self, output: Output, schema: pa.Schema) -> None:
         self._output = output
-        self._dictionaries = any(_has_dictionary(kind) for kind in schema.types)
-        self._seen = schema.empty_table()
+        self._dictionaries = JoinedDictionaries(schema)
         options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
         with output.errors():
             self._writer = pa.ipc.new_file(pa.PythonFile(output.watched, mode="w"), schema, options=options)
@@ -76,11 +113,7 @@ class ArrowSink:
         if not table.num_rows:
             return
         with self._output.errors():
-            if self._dictionaries:
-                joined = pa.concat_tables([self._seen, table]).unify_dictionaries()
-                table = joined.slice(self._seen.num_rows)
-                self._seen = table.slice(0, 1)
-            self._writer.write_table(table)
+            self._writer.write_table(self._dictionaries.join(table))
 
     def close(self, metadata: Mapping[str, str]) -> None:  # noqa: ARG002 - an IPC footer is fixed at the beginning
         with self._output.errors():
@@ -91,28 +124,40 @@ class ArrowSink:
         self._output.abandon(self._writer.close)
 
 
-def _has_dictionary(kind: pa.DataType) -> bool:
-    if pa.types.is_dictionary(kind):
-        return True
-    if isinstance(kind, pa.BaseExtensionType):
-        return _has_dictionary(kind.storage_type)
-    return any(_has_dictionary(kind.field(index).type) for index in range(kind.num_fields))
-
-
 def _is_stream(first_bytes: bytes) -> bool:
     """Whether `first_bytes` open an Arrow IPC stream (an IPC file has a magic number instead)."""
-    return first_bytes.startswith(_STREAM)
+    return first_bytes.startswith(_STREAM) or _is_old_stream(first_bytes)
+
+
+def _is_old_stream(first_bytes: bytes) -> bool:
+    """Whether `first_bytes` open a stream of before Arrow 0.15: a length, and a flatbuffer that says that it is a
+    message with a schema."""
+    try:
+        length, root = struct.unpack_from("<iI", first_bytes)
+        table = 4 + root
+        fields = table - struct.unpack_from("<i", first_bytes, table)[0]
+        size, _, _, header_type = struct.unpack_from("<4H", first_bytes, fields)
+        kind = first_bytes[table + header_type]
+    except (struct.error, IndexError):
+        return False
+    return bool(0 < length <= _MOST_METADATA and root < length and size >= _MESSAGE_FIELDS and kind == _SCHEMA_MESSAGE)
 
 
 def _batches(path: Path) -> Iterator[pa.RecordBatch]:
     with path.open("rb") as raw:
-        stream = _is_stream(raw.read(len(_STREAM)))
-    if stream:
+        first_bytes = raw.read(_OLD_BYTES)
+    if _is_stream(first_bytes):
+        end = _OLD_END_OF_STREAM if _is_old_stream(first_bytes) else _END_OF_STREAM
         with pa.OSFile(str(path)) as source:
-            yield from pa.ipc.open_stream(source)
+            reader = pa.ipc.open_stream(source)
+            at = source.tell()
+            for batch in reader:
+                at = source.tell()
+                yield batch
             # A reader of streams takes the end of the file for the end of the stream as well.
-            source.seek(max(source.tell() - len(_END_OF_STREAM), 0))
-            if source.read(len(_END_OF_STREAM)) != _END_OF_STREAM:
+            read = source.tell() - at
+            source.seek(max(source.tell() - len(end), 0))
+            if read < len(end) or source.read(len(end)) != end:
                 raise DataError(f"{path}: damaged Arrow data: the stream has no end; write or copy the file again")
             if source.read(1):
                 raise DataError(f"{path}: more follows the end of the Arrow stream; give each stream a file of its own")
@@ -138,6 +183,13 @@ class _Arrow(SelfDescribing):
         self, stamps: Sequence[Stamp], schema: pa.Schema, rows: int | None, text_columns: Sequence[str]
     ) -> ArrowReader:
         return ArrowReader(stamps, schema, rows, text_columns)
+
+    def check_rows(self, reader: Reader, windows: Callable[[], Iterator[pa.Table]]) -> None:
+        if reader.one_dictionary or not any(map(may_not_join, reader.schema.types)):
+            return
+        dictionaries = JoinedDictionaries(reader.schema)
+        for window in windows():
+            dictionaries.join(window)
 
     def sink(self, output: Output, schema: pa.Schema) -> ArrowSink:
         return ArrowSink(output, schema)

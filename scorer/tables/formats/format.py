@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -18,8 +19,10 @@ import pyarrow as pa
 from scorer.config import FileFormat
 from scorer.errors import DataError, from_os_error, shown
 from scorer.stores.fingerprints import Stamp
+from scorer.tables.dictionaries import fields_of
 from scorer.tables.reader import Reader
 from scorer.tables.rejects import Rejects
+from scorer.tables.rendering import why_no_text
 from scorer.tables.streams import Compression, Output, first_line
 
 Evidence = Literal[0, 1, 2, 3]
@@ -96,6 +99,23 @@ class Format(ABC):
     def open_sink(self, output: Output, schema: pa.Schema, compression: Compression | None) -> Sink:
         """A sink of tables of `schema` into `output`."""
 
+    def refusal(self, field: pa.Field) -> str | None:
+        """What a column of `field` is that no file of this format can hold; None where one can."""
+        return why_no_text(field.type) if self.text else None
+
+    def check_schema(self, schema: pa.Schema) -> None:
+        """DataError by the name of the first column that no file of this format can hold."""
+        for field in schema:
+            if (what := self.refusal(field)) is not None:
+                raise DataError(
+                    f"column {shown(field.name)}: {what}; name an output of Arrow (.arrow), or leave the column out"
+                )
+
+    def check_rows(self, reader: Reader, windows: Callable[[], Iterator[pa.Table]]) -> None:  # noqa: ARG002
+        """DataError by the name of a column whose rows no file of this format can hold, as far as its type does not
+        tell; `windows` gives all rows of `reader`, again at each call."""
+        return
+
     def begins_with_data(self, stamp: Stamp) -> bool:  # noqa: ARG002 - most formats say which are their names
         """Whether the names of the columns look like a row."""
         return False
@@ -155,6 +175,8 @@ def damage(path: Path, *, unreadable: str, damaged: str) -> Iterator[None]:
 def _one_schema(stamps: Sequence[Stamp], read: Callable[[Path], tuple[pa.Schema, int | None]]) -> Contents:
     """The schema that all files share, as `read` gives it with the number of rows, which may be unknown."""
     found = [read(stamp.path) for stamp in stamps]
+    for stamp, (schema, _) in zip(stamps, found, strict=True):
+        _check_utf8(schema, stamp.path)
     first = found[0][0]
     for stamp, (schema, _) in zip(stamps, found, strict=True):
         if duplicates := sorted({name for name in schema.names if schema.names.count(name) > 1}):
@@ -164,6 +186,23 @@ def _one_schema(stamps: Sequence[Stamp], read: Callable[[Path], tuple[pa.Schema,
             raise DataError(f"{stamp.path}: {what} than in {stamps[0].path}; score it on its own")
     counts = [rows for _, rows in found if rows is not None]
     return Contents(tuple(first.names), first, sum(counts) if len(counts) == len(found) else None)
+
+
+def _check_utf8(schema: pa.Schema, path: Path) -> None:
+    """DataError for a column with a name that is not UTF-8, its own or that of a field in it: Arrow decodes a name when
+    it is asked for."""
+    for place in range(len(schema)):
+        try:
+            _names(schema.field(place))
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{path}: the name of column {place + 1}, or of a field in it, is not UTF-8; write the file again"
+            ) from error
+
+
+def _names(field: pa.Field) -> list[str]:
+    """The names of a field and of those in it, however deep."""
+    return [field.name, *chain.from_iterable(map(_names, fields_of(field.type)))]
 
 
 def _difference(schema: pa.Schema, first: pa.Schema) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
-from itertools import accumulate
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
 
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from scorer.errors import DataError, StorageError, shown
 from scorer.stores.fingerprints import Stamp
-from scorer.tables import compute as pc
+from scorer.tables.dictionaries import fitting_parts, has_dictionary
 from scorer.tables.formats.format import Evidence, SelfDescribing, damage
 from scorer.tables.reader import Reader
 from scorer.tables.streams import LONGEST_ROW, Output
@@ -28,13 +27,26 @@ BATCH_ROWS: Final = 256
 _BATCH_BYTES: Final = 16 << 20
 _PROBED_ROWS: Final = 4
 _BUFFER_BYTES: Final = 1 << 20
+# So many characters of a type tell which it is.
+_SHOWN: Final = 80
 _FAR_MICROSECONDS: Final = 2**63 // 1000
 Int96Unit = Literal["ns", "us"]
-_damage = partial(
-    damage,
-    unreadable="not readable as Parquet ({reason}); write the file again",
-    damaged="damaged Parquet ({reason}); write or copy the file again",
-)
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """Name what pyarrow raises over the file at `path`, see `format.damage`; an encrypted file is not damaged."""
+    try:
+        with damage(
+            path,
+            unreadable="not readable as Parquet ({reason}); write the file again",
+            damaged="damaged Parquet ({reason}); write or copy the file again",
+        ):
+            yield
+    except DataError as error:
+        if "crypt" in str(error.__cause__):
+            raise DataError(f"{path}: encrypted Parquet, and scorer takes no keys; decrypt it first") from error
+        raise
 
 
 def read_footer(path: Path, *, int96: Int96Unit = "ns") -> tuple[pa.Schema, int]:
@@ -272,59 +284,29 @@ class _Parquet(SelfDescribing):
         assert rows is not None, "Parquet counts its rows; this is a bug"
         return ParquetReader(stamps, schema, rows, text_columns)
 
+    def check_schema(self, schema: pa.Schema) -> None:
+        # All at once first: columns may be many.
+        if _trouble(schema) is not None:
+            super().check_schema(schema)
+
+    def refusal(self, field: pa.Field) -> str | None:
+        trouble = _trouble(pa.schema([field]))
+        return None if trouble is None else f"{str(field.type)[:_SHOWN]}, which Parquet has no type for"
+
     def sink(self, output: Output, schema: pa.Schema) -> ParquetSink:
         return ParquetSink(output, schema)
 
 
+def _trouble(schema: pa.Schema) -> Exception | None:
+    """What pyarrow says of a schema that it cannot write; of dictionaries it says so of their rows alone."""
+    dictionaries = [pa.field(field.name, field.type) for field in schema if has_dictionary(field.type)]
+    try:
+        pq.ParquetWriter(pa.BufferOutputStream(), schema).close()
+        with pq.ParquetWriter(pa.BufferOutputStream(), pa.schema(dictionaries)) as writer:
+            writer.write_table(pa.table([pa.nulls(1, field.type) for field in dictionaries], writer.schema))
+    except (pa.ArrowException, OSError) as error:
+        return error
+    return None
+
+
 FORMAT = _Parquet()
-
-
-def fitting_parts(table: pa.Table) -> Iterator[pa.Table]:
-    """The rows of `table`, in order, in parts whose dictionaries, however deep they lie, have no more values than their
-    index counts; there are as few parts as there can be.
-
-    Chunks have dictionaries of their own, each of which fits; joined they may not.
-    """
-    columns = [column for column in table.columns if column.num_chunks > 1 and _is_small(column.type)]
-    ends = {end for column in columns for end in accumulate(map(len, column.chunks))} | {table.num_rows}
-    begin = done = 0
-    joined: list[pa.Array] = []
-    for end in sorted(ends - {0}):
-        # Between two ends each of the columns is one chunk.
-        arrays = [chunk for column in columns for chunk in column.slice(done, end - done).chunks if len(chunk)]
-        dictionaries = [found for array in arrays for found in _dictionaries(array)]
-        values = [found.dictionary for found in dictionaries]
-        wider = [pc.unique(pa.concat_arrays(pair)) for pair in zip(joined, values, strict=True)] if joined else values
-        if any(len(all_) > _most(found.type) for all_, found in zip(wider, dictionaries, strict=True)):
-            yield table.slice(begin, done - begin)
-            begin, wider = done, values
-        joined, done = wider, end
-    yield table.slice(begin)
-
-
-def _is_small(kind: pa.DataType) -> bool:
-    """Whether a dictionary in `kind` has an index of fewer bits than the number of a row may need."""
-    if pa.types.is_dictionary(kind):
-        return bool(kind.index_type.bit_width < 32)
-    if isinstance(kind, pa.BaseExtensionType):
-        return _is_small(kind.storage_type)
-    return any(_is_small(kind.field(index).type) for index in range(kind.num_fields))
-
-
-def _most(kind: pa.DictionaryType) -> int:
-    """How many values the index of `kind` counts."""
-    return int(2 ** (kind.index_type.bit_width - pa.types.is_signed_integer(kind.index_type)))
-
-
-def _dictionaries(array: pa.Array) -> list[pa.DictionaryArray]:
-    """The dictionaries in `array`, however deep, in order."""
-    if isinstance(array, pa.ExtensionArray):
-        return _dictionaries(array.storage)
-    if pa.types.is_dictionary(array.type):
-        return [array]
-    if pa.types.is_map(array.type):
-        return [*_dictionaries(array.keys), *_dictionaries(array.items)]
-    if pa.types.is_nested(array.type):
-        inner = array.flatten()
-        return [found for child in (inner if isinstance(inner, list) else [inner]) for found in _dictionaries(child)]
-    return []
