@@ -24,6 +24,7 @@ from scorer.runs.console import Console
 from scorer.runs.signals import StopSignals
 from scorer.stores.location import name_of
 from scorer.tables.delimited_columns import given_names
+from scorer.tables.reader import tell_blank_lines
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class FileCheck:
         scan, characters = self.scan, self.characters
         return {
             "file": scan.file,
+            "blank_lines": scan.blank_lines,
             "unread_files": scan.unread.as_dict(),
             "rows": scan.rows,
             "usable_rows": scan.usable,
@@ -139,8 +141,9 @@ def _check(config: CheckConfig, console: Console) -> CheckResult:
                 known_labels=data.labels.counts().keys(),
             )
     for scan in (data, valid):
-        for warning in scan.unread.warnings() if scan is not None else ():
-            console.warn(warning)
+        if scan is not None:
+            for warning in (*scan.unread.warnings(), *tell_blank_lines(scan.file, scan.blank_lines)):
+                console.warn(warning)
     checked = _check_file(data, vocabulary, config)
     return CheckResult(checked, _check_valid(valid, data, vocabulary, config) if valid else None)
 

@@ -43,6 +43,7 @@ class Scan:
                 has something to read
     characters  int32, of all texts of a row together
     unread      what lies beside the files and was not read
+    blank_lines  lines with nothing in them, which are no rows
     oddities    one tally for each of `scorer.checking.oddities.ODDITIES`, by its code
     form        how the labels are written
     doubt       why a fit would not know how they are; then they are taken as they stand
@@ -58,6 +59,7 @@ class Scan:
     labels: LabelCounter
     sample: Sample
     unread: Unread
+    blank_lines: int
     form: LabelForm
     doubt: Doubt | None
 
@@ -102,7 +104,7 @@ def scan_file(
         scanner.add(window)
         progress.update(window.num_rows)
     reader.check_unchanged()
-    return scanner.scan(location, source.unread)
+    return scanner.scan(location, source.unread, reader.blank_lines)
 
 
 class _Scanner:
@@ -135,7 +137,7 @@ class _Scanner:
         label_keys = self._labels.add(self._form.read(window), usable)
         self._parts.append((usable, exact, alike, label_keys, characters))
 
-    def scan(self, file: str, unread: Unread) -> Scan:
+    def scan(self, file: str, unread: Unread, blank_lines: int) -> Scan:
         kinds = (np.bool_, np.uint64, np.uint64, np.uint64, np.int32)
         none = tuple(np.zeros(0, kind) for kind in kinds)
         usable, exact, alike, label_keys, characters = (
@@ -152,6 +154,7 @@ class _Scanner:
             labels=self._labels,
             sample=self._sample,
             unread=unread,
+            blank_lines=blank_lines,
             form=self._form,
             doubt=self._doubt,
         )

@@ -72,6 +72,7 @@ def _score(
         for warning in prepared.reader.warnings:
             console.warn(warning)
         tally.rejected = prepared.rejected
+        tally.blank_lines = prepared.reader.blank_lines
         from scorer.scoring.part import PartRows, PartTask
         from scorer.scoring.scorer import Scorer, ScorerSpec
 

@@ -28,6 +28,7 @@ class Tally(RowCounts):
     run began, `profile` what the model says of its training data."""
 
     rejected: int = 0
+    blank_lines: int = 0
     unread: Unread = field(default_factory=Unread)
     computed_tokens: int = 0
     reused: int = 0
@@ -62,6 +63,7 @@ class Tally(RowCounts):
         """What manifest and summary say of the work done so far; memory is MiB, resident, at its peak."""
         return to_document(self.counts) | {
             "rejected": self.rejected,
+            "blank_lines": self.blank_lines,
             "unread_files": self.unread.as_dict(),
             "tokens": self.tokens,
             "computed_tokens": self.computed_tokens,
@@ -81,13 +83,14 @@ class Tally(RowCounts):
 class ScoreSummary:
     """The JSON summary of a score run.
 
-    `statuses` counts rows by `score_status`; `rejected` malformed records were set aside and are no rows;
-    `unread_files` counts what lies beside the input's files and is not read, and names the first. `tokens` are
-    those of all scored rows, `computed_tokens` those that a forward pass was made for; the score of `reused_rows` was
-    known: from an equal text, the cache or the run that was interrupted; `back_offs` counts batches that were halved
-    for want of memory. `busy` is each stage's busy share of the stream's time. `seconds` and `peak_memory_mib`
-    (resident, MiB) are those of the whole run, `stream_seconds` those between the first row read and the last row
-    written. `drift` is a `scorer.records.lineage.Drift`, None for a model without a profile of its training data.
+    `statuses` counts rows by `score_status`; `rejected` malformed records were set aside and are no rows; `blank_lines`
+    of a CSV of several columns are no rows either; `unread_files` counts what lies beside the input's files and is not
+    read, and names the first. `tokens` are those of all scored rows, `computed_tokens` those that a forward pass was
+    made for; the score of `reused_rows` was known: from an equal text, the cache or the run that was interrupted;
+    `back_offs` counts batches that were halved for want of memory. `busy` is each stage's busy share of the stream's
+    time. `seconds` and `peak_memory_mib` (resident, MiB) are those of the whole run, `stream_seconds` those between the
+    first row read and the last row written. `drift` is a `scorer.records.lineage.Drift`, None for a model without a
+    profile of its training data.
     When an earlier run had written the same output already, `finished_before` is true, rows, statuses and drift are
     those that it wrote, and nothing was computed.
     """
@@ -96,6 +99,7 @@ class ScoreSummary:
     finished_before: bool = False
     rows: int = 0
     rejected: int = 0
+    blank_lines: int = 0
     unread_files: dict[str, Any] = field(default_factory=dict)
     statuses: dict[str, int] = field(default_factory=dict)
     tokens: int = 0

@@ -32,6 +32,7 @@ from scorer.scoring.answers import Answers
 from scorer.scoring.pipeline import Pipeline
 from scorer.scoring.scorer import Scorer, ScorerSpec
 from scorer.scoring.windows import EncodedWindow, Window
+from scorer.tables.reader import tell_blank_lines
 from scorer.tables.sink import Sink, lineage_metadata, table_file
 from scorer.version import __version__
 
@@ -138,7 +139,9 @@ def diff(
 
 
 def _warn(prepared: PreparedDiff, console: Console) -> None:
-    kept = prepared.reader.warnings if prepared.config.rows is not None else ()
+    reader = prepared.reader
+    blank = tell_blank_lines(prepared.config.data, reader.blank_lines)
+    kept = reader.warnings if prepared.config.rows is not None else blank
     for warning in (*prepared.source.unread.warnings(), *kept):
         console.warn(warning)
 

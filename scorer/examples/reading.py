@@ -22,7 +22,7 @@ from scorer.examples.survey import Seen, Survey
 from scorer.examples.targets import label_values
 from scorer.tables import compute as pc
 from scorer.tables.listing import Unread
-from scorer.tables.reader import check_names
+from scorer.tables.reader import check_names, tell_blank_lines
 from scorer.tables.source import Source
 from scorer.tables.texts import is_blank, texts
 
@@ -39,6 +39,7 @@ class Examples:
     left_out         the places (d,) int64, counted from 0, of the rows that were left out
     others           n values of each further column that was asked for
     form             how the labels were written
+    blank_lines      lines with nothing in them, which are no rows
     unread           what lies beside the files and was not read
     """
 
@@ -53,6 +54,7 @@ class Examples:
     unread: Unread = field(default_factory=Unread)
     unlabelled: int = 0
     set_aside: int = 0
+    blank_lines: int = 0
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -69,14 +71,19 @@ class Examples:
     def remarks(self, where: str) -> list[str]:
         """Lines for people: how the labels were read where that is not plain, and how many rows were left out for
         want of one."""
-        return [f"{where}: {note}" for note in self.form.notes] + [
-            f"{where}: {count:,} of {self.rows:,} rows left out: {why}"
-            for count, why in (
-                (self.unlabelled, "they have no label (null or empty)"),
-                (self.set_aside, "their label is one of --null-labels"),
-            )
-            if count
-        ]
+        blank = tell_blank_lines(where, self.blank_lines)
+        return (
+            blank
+            + [f"{where}: {note}" for note in self.form.notes]
+            + [
+                f"{where}: {count:,} of {self.rows:,} rows left out: {why}"
+                for count, why in (
+                    (self.unlabelled, "they have no label (null or empty)"),
+                    (self.set_aside, "their label is one of --null-labels"),
+                )
+                if count
+            ]
+        )
 
     def reading(self) -> dict[str, Any]:
         """JSON types only: how the labels were read, and the rows that were left out because of them."""
@@ -185,6 +192,7 @@ def read_examples(
         source.unread,
         unlabelled=int((mask & missing).sum()),
         set_aside=int((mask & aside).sum()),
+        blank_lines=reader.blank_lines,
     )
 
 

@@ -52,6 +52,10 @@ class PartitionedReader(Reader):
     def warnings(self) -> tuple[str, ...]:
         return self._reader.warnings
 
+    @property
+    def blank_lines(self) -> int:
+        return self._reader.blank_lines
+
     def pieces_of(self, stamp: Stamp) -> Iterator[pa.Table]:
         place = self._places[stamp.path]
         for piece in self._reader.pieces_of(stamp):

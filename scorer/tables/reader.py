@@ -41,6 +41,11 @@ class Reader(ABC):
         return tuple(self.schema.names)
 
     @property
+    def blank_lines(self) -> int:
+        """How many lines with nothing in them were passed over, which are no rows."""
+        return 0
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         return ()
 
@@ -73,6 +78,12 @@ class Reader(ABC):
     def check_unchanged(self) -> None:
         """DataError when a file is not the one that was opened: its size, modification time or inode differs."""
         check_unchanged(self._stamps)
+
+
+def tell_blank_lines(where: str, count: int) -> list[str]:
+    """What a person should know where lines were passed over."""
+    lines = "1 blank line is no record and was" if count == 1 else f"{count:,} blank lines are no records and were"
+    return [f"{where}: {lines} passed over"] if count else []
 
 
 def check_names(names: Sequence[str], asked: Sequence[str], *, where: str) -> None:

@@ -7,6 +7,8 @@ UTF-8. A malformed record is a DataError, or it is handed over and the reading g
 - one with a quote out of place or never closed at its first line break, whatever is quoted there: nothing tells which
   of its quotes were meant. The line after it is read as a record of its own, and so on until one is sound.
 
+A wholly blank line in a file of several columns is no record, but counted. With one column it is an empty text.
+
 Every column is text here.
 """
 
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scorer.errors import DataError, shown
 from scorer.tables.delimited_columns import counted_names
@@ -43,7 +46,8 @@ _TROUBLES: Final = {
 
 
 class RecordScanner:
-    """The header and then the blocks of one file; `rows` counts the sound records so far, first those of earlier files.
+    """The header and then the blocks of one file; `rows` counts the sound records so far, first those of earlier files,
+    and `blank_lines` the lines that are no records.
 
     A malformed record is a DataError, or with `reject` goes there. A malformed header always is a DataError, and so is
     a line of more than `LONGEST_ROW` bytes. With `names` the file has no header: these are its columns, or with an
@@ -67,6 +71,7 @@ class RecordScanner:
         self._block_bytes = self._parse_bytes = block_bytes
         self._reject = reject
         self.rows = rows
+        self.blank_lines = 0
         self._buffer = b""
         self._at = 0  # in the buffer: where the next record begins
         self._final = False  # nothing comes after the buffer
@@ -81,11 +86,15 @@ class RecordScanner:
         self._fill(len(_BOM))
         if self._buffer.startswith(_BOM):
             self._advance(len(_BOM))
-        data, parsed = self._parse()
+        data, parsed = self._parse_header()
         if not len(parsed.row_ends):
             if parsed.trouble:
                 self._fail(self._trouble(data, parsed), line=self._line + count_line_ends(data[: parsed.trouble_at]))
             raise DataError(f"{self._path}: the file is empty; expected a header line with the names of the columns")
+        if blank := _blank_before(parsed):
+            self.blank_lines = blank
+            self._advance(int(parsed.row_begins[blank]))
+            data, parsed = self._parse_header()
         width = int(parsed.row_ends[0])
         if self._given is not None:
             return self._named(self._given or counted_names(width), width)
@@ -99,6 +108,17 @@ class RecordScanner:
         self._advance(int(begins[1]))
         self._record = 1
         return self._names
+
+    def _parse_header(self) -> tuple[Bytes, ParsedFields]:
+        """Parse as far as the first record that is more than a blank line, if there is one."""
+        size, seen = self._parse_bytes, 0
+        data, parsed = self._parse()
+        while seen < len(data) <= LONGEST_ROW and not parsed.trouble and _is_blank(parsed).all():
+            seen = len(data)
+            self._parse_bytes = 2 * seen
+            data, parsed = self._parse()
+        self._parse_bytes = size
+        return data, parsed
 
     def _named(self, names: tuple[str, ...], width: int) -> tuple[str, ...]:
         """Take `names` for the columns, of which the first record has `width`, and begin with that record."""
@@ -114,8 +134,9 @@ class RecordScanner:
         while True:
             data, parsed = self._parse()
             if parsed.consumed:
+                before = self.blank_lines
                 block = self._sound(data, parsed)
-                self._record += len(parsed.row_ends)
+                self._record += len(parsed.row_ends) - (self.blank_lines - before)
                 self.rows += block.rows
                 self._advance(parsed.consumed)
                 if block.rows:
@@ -163,41 +184,42 @@ class RecordScanner:
         self._at += size
 
     def _sound(self, data: Bytes, parsed: ParsedFields) -> Block:
-        """The records of `parsed` without the malformed ones."""
+        """The records of `parsed` without the malformed ones, and without the blank lines, which are counted."""
         width = len(self._names)
         starts, ends = parsed.starts, parsed.ends
         widths = np.diff(parsed.row_ends, prepend=0)
-        malformed = self._ragged(data, parsed, widths) | self._not_utf8(parsed)
-        if malformed:
-            self._report(data, parsed, malformed)
+        ragged = np.flatnonzero(widths != width)
+        blank = ragged[_is_blank(parsed)[ragged]] if len(ragged) else ragged
+        malformed = self._ragged(data, parsed, widths, np.setdiff1d(ragged, blank)) | self._not_utf8(parsed)
+        if malformed or len(blank):
+            self._report(data, parsed, malformed, blank)
+            self.blank_lines += len(blank)
             keep = np.ones(len(widths), bool)
-            keep[list(malformed)] = False
+            keep[[*malformed, *blank]] = False
             fields = np.repeat(keep, widths)
             starts, ends = starts[fields], ends[fields]
         return Block.of(data, starts, ends, escapes=parsed.escapes, width=width)
 
-    def _report(self, data: Bytes, parsed: ParsedFields, malformed: dict[int, str]) -> None:
-        """Hand over the `malformed` rows with their reasons, or raise for the first."""
+    def _report(self, data: Bytes, parsed: ParsedFields, malformed: dict[int, str], blank: Positions) -> None:
+        """Hand over the `malformed` rows with their reasons, or raise for the first; the `blank` ones do not count."""
         bounds = np.append(parsed.row_begins, parsed.consumed).tolist()
         line, seen = self._line, 0
         for passed, (row, reason) in enumerate(sorted(malformed.items())):
             begin, end = bounds[row : row + 2]
             line += count_line_ends(data[seen:begin])
             seen = begin
+            place = row - int(np.searchsorted(blank, row))
             if self._reject is None:
-                self._record += row
+                self._record += place
                 self._fail(reason, line=line)
-            text, rows = data[begin:end].tobytes(), self.rows + row - passed
-            self._reject(Malformed(self._path, self._record + row, line, reason, text, rows))
+            text, rows = data[begin:end].tobytes(), self.rows + place - passed
+            self._reject(Malformed(self._path, self._record + place, line, reason, text, rows))
 
-    def _ragged(self, data: Bytes, parsed: ParsedFields, widths: Positions) -> dict[int, str]:
-        """The records of `parsed` with fewer or more fields than columns, and what is wrong with them."""
+    def _ragged(self, data: Bytes, parsed: ParsedFields, widths: Positions, rows: Positions) -> dict[int, str]:
+        """What is wrong with the `rows` of `parsed`, which have fewer or more fields than there are columns."""
         begins, ends = parsed.row_begins, parsed.ends[parsed.row_ends - 1]
         reasons = {}
-        for row in np.flatnonzero(widths != len(self._names)):
-            if begins[row] == ends[row]:
-                reasons[int(row)] = f"a blank line, where {len(self._names)} fields are expected; remove it"
-                continue
+        for row in rows:
             fields = "1 field" if widths[row] == 1 else f"{widths[row]} fields"
             hint = _backslash_hint(data[begins[row] : ends[row]])
             reasons[int(row)] = f"{fields} instead of {len(self._names)}{hint}"
@@ -266,6 +288,19 @@ class RecordScanner:
     def _fail(self, what: str, *, line: int) -> NoReturn:
         where = f"record {self._record} (line {line})" if self._record else f"header (line {line})"
         raise DataError(f"{self._path}: {where}: {what}{delimiter_hint(self._names, self._delimiter)}")
+
+
+def _is_blank(parsed: ParsedFields) -> NDArray[np.bool_]:
+    """Which of the records are lines with nothing in them (records,)."""
+    blank: NDArray[np.bool_] = parsed.row_begins == parsed.ends[parsed.row_ends - 1]
+    return blank
+
+
+def _blank_before(parsed: ParsedFields) -> int:
+    """How many blank lines come before the first record, if that has several fields."""
+    blank = _is_blank(parsed)
+    first = int(np.argmin(blank))
+    return first if not blank[first] and np.diff(parsed.row_ends[: first + 1], prepend=0)[first] > 1 else 0
 
 
 def delimiter_hint(names: tuple[str, ...], delimiter: str) -> str:

@@ -105,3 +105,11 @@ def test_groups_go_by_all_texts() -> None:
     train = pair(("a", "b"), ("a", "c"), ("a", "b"))
     assert train.groups().tolist() == [0, 1, 0]
     assert train.take(np.array([2, 0])).texts == (["a", "a"], ["b", "b"])
+
+
+def test_blank_lines_are_no_rows_and_told(tmp_path):
+    path = tmp_path / "train.csv"
+    path.write_text("text,label\ngood,1\n\nbad,2\n\n", encoding="utf-8")
+    examples = read_examples(str(path), text_columns=())
+    assert (examples.rows, examples.blank_lines) == (2, 2)
+    assert "2 blank lines are no records and were passed over" in examples.remarks("train.csv")[0]

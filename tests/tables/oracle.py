@@ -26,7 +26,7 @@ def slow_records(text: str, delimiter: str = ",") -> list[list[SlowField]] | Non
 def slow_pieces(text: str, width: int, delimiter: str = ",") -> list[tuple[str, list[SlowField] | None]]:
     """What records (of `width` fields) and malformed pieces a text is made of: all its characters, in order.
 
-    A record with a quote out of place ends at its first line break.
+    A record with a quote out of place ends at its first line break. Among several columns, blank lines are left out.
     """
     pieces: list[tuple[str, list[SlowField] | None]] = []
     at = 0
@@ -38,8 +38,16 @@ def slow_pieces(text: str, width: int, delimiter: str = ",") -> list[tuple[str, 
             while at < len(text) and text[at] not in "\r\n":
                 at += 1
             at = _after_line_end(text, at)
-        pieces.append((text[begin:at], record if record and len(record) == width else None))
+        if width == 1 or text[begin:at].strip("\r\n"):
+            pieces.append((text[begin:at], record if record and len(record) == width else None))
     return pieces
+
+
+def without_blank_lines(text: str, delimiter: str = ",") -> str:
+    """`text` without the blank lines before its first record, where that has several fields."""
+    rest = text.lstrip("\r\n")
+    record = slow_record(rest, 0, delimiter)[0] if rest else None
+    return rest if record is not None and len(record) > 1 else text
 
 
 def slow_record(text: str, begin: int, delimiter: str) -> tuple[list[SlowField] | None, int]:

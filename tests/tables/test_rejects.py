@@ -64,8 +64,9 @@ def content(rejected: dict[str, Any]) -> bytes:
         (b"3\n", ["1 field instead of 2"]),
         (b"3,4,5\r\n", ["3 fields instead of 2"]),
         (b'"3\n,4"\n', ["1 field instead of 2"]),
-        (b"\n", ["a blank line"]),
-        (b"\r\n\r", ["a blank line", "a blank line"]),
+        (b"\n", []),
+        (b"\r\n\r", []),
+        (b" \n", ["1 field instead of 2"]),
         (b'3,a "stray" quote\n', ["a quote inside a field"]),
         (b'3,"closed" early\n', ["text after a closing quote"]),
         (
@@ -81,7 +82,7 @@ def content(rejected: dict[str, Any]) -> bytes:
 def test_a_malformed_record_is_set_aside(tmp_path: Path, bad: bytes, reasons: list[str]) -> None:
     table, found = read(write(tmp_path, b"a,b\n1,2\n" + bad + b"6,7\n"))
     assert table.to_pydict() == {"a": [1, 6], "b": [2, 7]}
-    assert b"".join(map(content, found)) == bad
+    assert b"".join(map(content, found)) == (bad if reasons else b"")
     assert [rejected["record"] for rejected in found] == list(range(2, 2 + len(reasons)))
     assert [rejected["line"] for rejected in found] == list(range(3, 3 + len(reasons)))
     for rejected, reason in zip(found, reasons, strict=True):
@@ -206,7 +207,7 @@ def test_of_the_first_rows_only_what_comes_before_the_last_of_them(
     """A file with rows 1 to 3 among malformed records, and one with row 4 between two more."""
     (tmp_path / "in").mkdir()
     if ending == "csv":
-        write(tmp_path / "in", 'a,b\n1\n1,2\n1,2,3\n\n1,2\n1,say "it"\n1,2\n', "1.csv")
+        write(tmp_path / "in", 'a,b\n1\n1,2\n1,2,3\n\n1\n1,2\n1,say "it"\n1,2\n', "1.csv")
         write(tmp_path / "in", "a,b\n1\n1,2\n1\n", "2.csv")
     else:
         huge = '{"a": "\\ud800"}'

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
@@ -17,7 +18,7 @@ from scorer.stores.fingerprints import Stamp
 from scorer.tables.delimited_columns import TypeGuess, convert, field_of, looks_like_data
 from scorer.tables.fields import Block
 from scorer.tables.formats.format import Contents, Evidence, Format, ReadOptions
-from scorer.tables.reader import Reader, check_names
+from scorer.tables.reader import Reader, check_names, tell_blank_lines
 from scorer.tables.record_scanner import BLOCK_BYTES, RecordScanner, delimiter_hint
 from scorer.tables.rejects import Reject, Rejects, forget
 from scorer.tables.streams import Compression, Output, compression_of, open_bytes
@@ -71,6 +72,7 @@ class DelimitedReader(Reader):
         self._delimiter = delimiter
         self._block_bytes = block_bytes
         self._check_names(text_columns)
+        self._blank_lines: dict[Path, int] = {}
         self._guesses = [TypeGuess(text=name in text_columns) for name in names]
         self.rows = self._type_columns(rejects.add if rejects else None)
         self._reject: Reject | None = forget if rejects else None
@@ -83,6 +85,14 @@ class DelimitedReader(Reader):
         other.text_columns = tuple(text_columns)
         other._settle_types()
         return other
+
+    @property
+    def blank_lines(self) -> int:
+        return sum(self._blank_lines.values())
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return tuple(tell_blank_lines(str(self._stamps[0].path), self.blank_lines))
 
     def _settle_types(self) -> None:
         typed = zip(self._names, self._guesses, strict=True)
@@ -122,6 +132,7 @@ class DelimitedReader(Reader):
                 self.check_unchanged()
                 raise DataError(f"{stamp.path}: its header differs from that of {self._stamps[0].path}")
             yield from scanner.blocks()
+            self._blank_lines[stamp.path] = scanner.blank_lines
 
     def pieces_of(self, stamp: Stamp) -> Iterator[pa.Table]:
         for block in self._blocks(stamp, self._reject):
