@@ -81,6 +81,11 @@ class CheckResult:
         return by_severity([*self.data.findings, *(self.valid.findings if self.valid else ())])
 
     @property
+    def refused(self) -> bool:
+        """Whether there is an error, with which a fit would refuse the files."""
+        return any(finding.severity == "error" for finding in self.findings)
+
+    @property
     def sound(self) -> bool:
         """Whether there is neither an error nor a warning."""
         return all(finding.severity == "note" for finding in self.findings)

@@ -9,6 +9,7 @@ import importlib.util
 from pathlib import Path
 
 from scorer.classifier.metadata import sha256
+from scorer.classifier.remedies import ADAPTER_FILE, merge_adapter
 from scorer.errors import ModelError
 
 DEFAULT_BASE_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
@@ -28,6 +29,8 @@ def resolve_base_model(name: str | None) -> tuple[str, str]:
         return (DEFAULT_BASE_MODEL if bundled is None else str(bundled)), DEFAULT_BASE_MODEL
     path = Path(name).expanduser()
     if path.is_dir():
+        if (path / ADAPTER_FILE).is_file():
+            raise ModelError(merge_adapter(path))
         if not (path / "config.json").is_file():
             raise ModelError(f"{name}: no config.json in it; a base model is a directory that save_pretrained wrote")
         return str(path), name

@@ -22,16 +22,16 @@ from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import ModelMetadata, known_sha256, sha256
 from scorer.classifier.one_output import activation_of, has_one_output
+from scorer.classifier.remedies import ADAPTER_FILE, convert_weights, merge_adapter
 from scorer.errors import ModelError
 
 _HUB_NAME = re.compile(r"(?!models/)[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 _HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.md", "*.html"]
-# Pickled weights in the names that trainers and exporters give them. A trainer's own state (training_args.bin,
-# optimizer.pt) is no weight of the model: it stays unread.
+# Pickled weights in the names that trainers and exporters give them. Beside safetensors they stay unread, as does a
+# trainer's own state (training_args.bin, optimizer.pt), which is no weight of the model.
 _PICKLES = ("pytorch_model*.bin", "model*.bin", "model*.pt", "model*.pth", "*.pkl", "*.pickle", "*.ckpt")
 # What `problem_type` in a configuration says of a model whose rows may have any number of labels.
 MULTI_LABEL = "multi_label_classification"
-_ADAPTER = "adapter_config.json"
 # Entries of a configuration that make transformers run or fetch code, unless they say no.
 _CODE_KEYS = ("auto_map", "custom_pipelines", "trust_remote_code")
 # What changes a logit: weights, configuration and the tokenizer. The report and the model card do not.
@@ -157,7 +157,7 @@ def find_model(name: str) -> Path:
         raise ModelError(f"{name}: no such model directory; run `scorer fit` first, or name a model with -m")
     _refuse_configuration(path)
     if not any(path.glob("*.safetensors")):
-        raise ModelError(f"{name}: no .safetensors file; only safetensors weights are read")
+        raise ModelError(convert_weights(name, _pickles(path)))
     return path
 
 
@@ -175,24 +175,21 @@ def _from_hub(name: str) -> Path:
 
 
 def _refuse_entries(path: Path) -> None:
-    """No code, no pickled weights, nothing that is neither file nor folder, no symbolic link that leads outside."""
+    """No code, nothing that is neither file nor folder, no symbolic link that leads outside."""
     allowed = _within(path.resolve())
     for found in sorted(path.rglob("*")):
-        _refuse_name(found)
+        if found.name.lower().endswith(".py"):
+            raise ModelError(f"{found}: code in a model directory; only safetensors and configuration are accepted")
         if found.is_symlink():
             _refuse_link(found, allowed)
         if not found.is_file() and not found.is_dir():
             raise ModelError(f"{found}: neither a file nor a folder; remove it from the model directory")
 
 
-def _refuse_name(found: Path) -> None:
-    name = found.name.lower()
-    code, pickled = name.endswith(".py"), any(fnmatch(name, pattern) for pattern in _PICKLES)
-    if code or pickled:
-        raise ModelError(
-            f"{found}: {'code' if code else 'pickled weights'} in a model directory; "
-            "only safetensors weights and configuration are accepted"
-        )
+def _pickles(path: Path) -> list[str]:
+    """The names of pickled weights in the model directory `path`."""
+    names = sorted(found.relative_to(path).as_posix() for found in path.rglob("*"))
+    return [name for name in names if any(fnmatch(Path(name).name.lower(), pattern) for pattern in _PICKLES)]
 
 
 def _refuse_link(found: Path, allowed: tuple[Path, ...]) -> None:
@@ -210,12 +207,11 @@ def _within(home: Path) -> tuple[Path, ...]:
 
 
 def _refuse_configuration(path: Path) -> None:
+    # An adapter rarely has a configuration beside it.
+    if (path / ADAPTER_FILE).exists():
+        raise ModelError(merge_adapter(path))
     if not (path / "config.json").is_file():
         raise ModelError(f"{path}: no config.json; this is not a model directory")
-    if (path / _ADAPTER).exists():
-        raise ModelError(
-            f"{path / _ADAPTER}: an adapter, whose base lies elsewhere; merge it into its base model first"
-        )
     for file in sorted(path.glob("*.json")):
         # tokenizer.json is large, and the tokenizers library, which alone reads it, knows no code of a model's own.
         if file.name == "tokenizer.json":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -22,12 +22,13 @@ from transformers.utils import logging as transformers_logging
 
 from scorer.classifier.batches import Shapes
 from scorer.classifier.decision import Decision
-from scorer.classifier.directory import MULTI_LABEL, ModelDirectory
+from scorer.classifier.directory import MULTI_LABEL, ModelDirectory, part_of
 from scorer.classifier.feeding import Feed, settle_attention, settle_padding, token_count, why_no_pairs, why_no_texts
 from scorer.classifier.independence import TESTED, probes, shapes_by_trial
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import METADATA_FILE, ModelMetadata
 from scorer.classifier.one_output import REGRESSION
+from scorer.classifier.remedies import install_sentencepiece, name_outputs
 from scorer.classifier.tokenization import TruncationSide, without_dropout
 from scorer.errors import ConfigError, ModelError
 
@@ -147,8 +148,11 @@ def _load_weights(directory: ModelDirectory) -> PreTrainedModel:
             use_safetensors=True,
             local_files_only=True,
             dtype=torch.float32,
+            # So that it is told here what does not fit.
+            ignore_mismatched_sizes=True,
             output_loading_info=True,
         )
+    _refuse_shapes(directory, report["mismatched_keys"])
     missing = sorted(report["missing_keys"])
     if missing:
         raise ModelError(
@@ -161,10 +165,23 @@ def _load_weights(directory: ModelDirectory) -> PreTrainedModel:
     return model
 
 
+def _refuse_shapes(directory: ModelDirectory, mismatched: Iterable[tuple[str, Sequence[int], Sequence[int]]]) -> None:
+    """ModelError where weights, each with its name, have another shape in their file than in the configuration."""
+    for name, found, expected in sorted(mismatched):
+        if part_of(name) == "head" and found[0] != expected[0] and tuple(found[1:]) == tuple(expected[1:]):
+            raise ModelError(name_outputs(directory.name, outputs=found[0], labels=expected[0]))
+        raise ModelError(
+            f"{directory.name}: {name} has the shape {tuple(found)}, and by config.json {tuple(expected)}; the files "
+            "are of different models: copy them from one"
+        )
+
+
 def _load_tokenizer(directory: ModelDirectory) -> PreTrainedTokenizerBase:
     # Without any of them transformers makes an empty tokenizer, to which every word is unknown, and says nothing.
     if not any(found for pattern in _TOKENIZER_FILES for found in directory.path.glob(pattern)):
         raise ModelError(f"{directory.name}: no tokenizer (tokenizer.json); copy it from the model's origin")
+    if (lacking := install_sentencepiece(directory.name, directory.path)) is not None:
+        raise ModelError(lacking)
     with _foreign(f"{directory.name}: its tokenizer cannot be loaded"):
         tokenizer = AutoTokenizer.from_pretrained(directory.path, trust_remote_code=False, local_files_only=True)
     if not tokenizer.is_fast:

@@ -25,6 +25,7 @@ from tokenizers.models import WordPiece
 
 from scorer.classifier.base_model import resolve_base_model, unavailable
 from scorer.classifier.directory import find_model
+from scorer.classifier.remedies import install_sentencepiece
 from scorer.classifier.tokenization import without_dropout
 from scorer.errors import ModelError
 
@@ -106,11 +107,15 @@ def _load(path: Path, name: str) -> Tokenizer:
     try:
         if file.is_file():
             return Tokenizer.from_file(str(file))
+        if (lacking := install_sentencepiece(name, path)) is not None:
+            raise ModelError(lacking)
         from transformers import AutoTokenizer
 
         loaded: Any = AutoTokenizer.from_pretrained(path, trust_remote_code=False, local_files_only=True)
         backend: Tokenizer = loaded.backend_tokenizer
         return backend
+    except ModelError:
+        raise
     except Exception as error:
         # tokenizers raises plain Exception, transformers anything from KeyError to OSError.
         raise ModelError(f"{name}: its tokenizer cannot be loaded ({type(error).__name__})") from error

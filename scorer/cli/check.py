@@ -20,7 +20,8 @@ def check(data: Path, **settings: Any) -> None:
     """Look for what is wrong with DATA, a file of texts and labels, before a model is fitted on it.
 
     Labels, lengths, nulls, duplicates, the same text under different labels, texts that are in the validation file too,
-    odd encodings, and a language that the base model does not know. Exits 0 whatever is found, unless --strict.
+    odd encodings, and a language that the base model does not know. Exits 65 for an error, with which a fit would
+    refuse DATA, and with --strict for a warning, too.
     """
     config = CheckConfig(data=data, **settings)
     from scorer.stores.checks import Inputs, check_files, require
@@ -41,7 +42,7 @@ def check(data: Path, **settings: Any) -> None:
     for line in summary_lines(result):
         console.say(line)
     print_summary(result.as_dict(), quiet=config.quiet)
-    if config.strict and not result.sound:
+    if result.refused or (config.strict and not result.sound):
         found, gravest = count_by_severity(result.findings), result.findings[0]
         raise DataError(
             f"{gravest.file}: the gravest of {found['errors']} errors and {found['warnings']} warnings is "

@@ -72,5 +72,7 @@ class CheckConfig(Checked):
     report: Annotated[
         Path | None, Setting("Write what was found here as a page (HTML).", affects="nothing", metavar="FILE")
     ] = None
-    strict: Annotated[bool, Setting("Exit with 65 when there is a warning or an error.", affects="nothing")] = False
+    strict: Annotated[
+        bool, Setting("Exit with 65 for a warning, too, and not only for an error.", affects="nothing")
+    ] = False
     quiet: QuietSetting = False

@@ -16,6 +16,7 @@ from scorer.examples.example_columns import label_columns
 from scorer.examples.label_form import LabelOptions
 from scorer.examples.reading import Examples, read_examples
 from scorer.examples.targets import label_indices, of_kind
+from scorer.metrics.judged_rows import FEW_ROWS, wilson_interval
 from scorer.runs.console import Console
 from scorer.stores.checks import Inputs, check_files
 from scorer.tables.delimited_columns import given_names
@@ -101,6 +102,10 @@ def _warnings(config: EvaluateConfig, directory: ModelDirectory, examples: Examp
     if examples.dropped:
         yield f"{config.data}: {examples.dropped} of {examples.rows} rows left out: their text is null or empty"
     yield from (f"{config.data}: {warning}" for warning in examples.form.warnings)
+    if (rows := len(examples)) < FEW_ROWS:
+        low, high = wilson_interval(rows // 2, rows, level=0.95)
+        points = f"{50 * (high - low):.0f} points to either side"
+        yield f"{config.data}: {rows} rows say little: an accuracy on them is uncertain by up to {points} (95 %)"
     recorded = directory.metadata.training_data if directory.metadata else {}
     sides = [name for name in ("train", "valid") if recorded.get(name, {}).get("fingerprint") == examples.fingerprint]
     if sides and config.folds is None:

@@ -19,7 +19,8 @@ from scorer.classifier.metadata import METADATA_FILE
 from scorer.config import LATEST_MODEL, FitConfig
 from scorer.errors import OutputRefused, UsageError
 from scorer.examples.label_form import LabelOptions
-from scorer.metrics.classification import describe
+from scorer.metrics.classification import Metrics, describe
+from scorer.metrics.judged_rows import FEW_ROWS, wilson_interval
 from scorer.runs.console import Console
 from scorer.stores.checks import Inputs, check_folder
 from scorer.stores.folder import Folder
@@ -39,7 +40,9 @@ class FitSummary:
 
     `metrics` are those of the validation rows, `uncalibrated` the same before calibration, `findings` what checks of
     the data found. `labels` is how those of the training rows were read (see `Examples.reading`). `seeds` has an entry
-    a seed where there are several, and says which was kept.
+    a seed where there are several, and says which was kept. `stopped_early` says whether `patience` ended the fit,
+    `kept_step` at which step the weights were those that were kept, `threads` on how many the CPU computed, which the
+    weights depend on. `accuracy_interval` is that of `scorer.metrics.judged_rows.wilson_interval`.
     """
 
     model: Path
@@ -58,6 +61,10 @@ class FitSummary:
     findings: list[dict[str, Any]]
     new_tokens: int
     seeds: list[dict[str, Any]]
+    stopped_early: bool
+    kept_step: int
+    threads: int
+    accuracy_interval: list[float]
     labels: dict[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
@@ -157,14 +164,29 @@ def _summary(fitted: Fitted, data: TrainingData, *, seconds: float) -> FitSummar
         findings=fitted.findings,
         new_tokens=fitted.new_tokens,
         seeds=fitted.seeds,
+        stopped_early=fitted.stopped_early,
+        kept_step=fitted.kept_step,
+        threads=fitted.threads,
+        accuracy_interval=_interval(fitted.metrics),
         labels=data.train.reading(),
     )
+
+
+def _interval(metrics: Metrics) -> list[float]:
+    hits = round(metrics.accuracy * metrics.rows)
+    return [round(end, 4) for end in wilson_interval(hits, metrics.rows, level=0.95)]
 
 
 def _conclude(summary: FitSummary, fitted: Fitted, console: Console) -> None:
     metrics = summary.metrics
     for line in describe(fitted.metrics, fitted.raw):
         console.say(line)
+    if metrics["rows"] < FEW_ROWS:
+        low, high = summary.accuracy_interval
+        console.warn(
+            f"{metrics['rows']} validation rows say little: the accuracy on rows like them is somewhere between "
+            f"{low:.2f} and {high:.2f} (95 % Wilson interval); label more rows, or hold out more with --valid-fraction"
+        )
     if metrics.get("coverage") == 0.0:
         console.warn(
             f"--abstain: no confidence makes sure of that share on {metrics['rows']} validation rows, so every row "

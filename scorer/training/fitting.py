@@ -52,7 +52,8 @@ _COPIES_ON_DISK = 3 * 3 + 2
 @dataclass(frozen=True)
 class Fitted:
     """The outcome; `peak_memory` in bytes, `raw` the metrics before calibration, `findings` what is wrong with the
-    data, `new_tokens` how many tokens were added to the vocabulary."""
+    data, `new_tokens` how many tokens were added to the vocabulary. `stopped_early` says whether `patience` ended it,
+    `kept_step` at which step the weights were those that were kept, `threads` on how many the CPU computed."""
 
     output: Location
     device: str
@@ -65,6 +66,9 @@ class Fitted:
     findings: list[dict[str, Any]]
     new_tokens: int
     seeds: list[dict[str, Any]]
+    stopped_early: bool
+    kept_step: int
+    threads: int
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,8 @@ class Fitting:
             trainer = self._trainer(base, config, checkpoints, narrator)
             if not restore_ended(trainer, checkpoint, config.patience):
                 _run(trainer, checkpoint)
+        if stopped_early(trainer.state):
+            self.console.say(_early_stop(trainer.state, config))
         merge(base.model)
         return trainer
 
@@ -240,6 +246,9 @@ def fit_and_write(
             [finding.as_dict() for finding in data.check.findings],
             len(base.new_tokens),
             seeds,
+            stopped_early(trainer.state),
+            trainer.state.best_global_step or trainer.state.global_step,
+            torch.get_num_threads(),
         )
 
 
@@ -285,6 +294,22 @@ def _run(trainer: FitTrainer, checkpoint: Folder | None) -> None:
         raise DeviceError(
             "the device's memory is exhausted; try a smaller --batch-size with --gradient-accumulation, or --max-length"
         ) from error
+
+
+def stopped_early(state: TrainerState) -> bool:
+    """Whether a training that ended in `state` ended before its last step: for lack of improvement."""
+    return bool(state.global_step < state.max_steps)
+
+
+def _early_stop(state: TrainerState, config: FitConfig) -> str:
+    """When a training was ended by `patience`, and what was kept, for people."""
+    metric = config.best_metric.replace("macro_f1", "macro F1")
+    best = f"{metric} {state.best_metric:.4f}" if state.best_metric is not None else metric
+    return (
+        f"stopped at epoch {_epochs(state):.4g}, step {state.global_step} of {state.max_steps}: {config.patience} "
+        f"evaluations without a better {metric} (--patience); the weights of step {state.best_global_step} are kept, "
+        f"with {best}"
+    )
 
 
 def _epochs(state: TrainerState) -> float:

@@ -24,6 +24,7 @@ from scorer.classifier.independence import TESTED
 from scorer.classifier.labels import LabelSet, Targets
 from scorer.classifier.loading import max_positions
 from scorer.classifier.long_text import LongText
+from scorer.classifier.remedies import install_sentencepiece
 from scorer.classifier.tokenization import TextEncoder, without_dropout
 from scorer.classifier.vocabulary import Vocabulary, extend
 from scorer.config import FitConfig
@@ -138,6 +139,8 @@ def _find(location: str, name: str) -> ModelDirectory:
 
 
 def _load_tokenizer(directory: ModelDirectory, name: str) -> Any:
+    if (lacking := install_sentencepiece(name, directory.path)) is not None:
+        raise ModelError(lacking)
     try:
         tokenizer = AutoTokenizer.from_pretrained(directory.path, trust_remote_code=False, local_files_only=True)
     except Exception as error:

@@ -48,13 +48,16 @@ def test_auto_map_is_refused_and_its_code_not_executed(model, canary, tmp_path, 
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "pytorch_model-00001-of-00002.bin", "model.pt", "x/own.pkl"])
-@pytest.mark.parametrize("beside", [True, False], ids=["beside safetensors", "alone"])
-def test_pickled_weights_are_refused_and_not_read(model, canary, name, beside):
+def test_pickled_weights_are_never_read(model, canary, name):
+    """Beside safetensors they count for nothing, as by a name of the hub, which does not even fetch them."""
+    fingerprint = open_model(str(model)).fingerprint
     (model / name).parent.mkdir(exist_ok=True)
     (model / name).write_bytes(pickle.dumps(Canary(canary)))
-    if not beside:
-        (model / "model.safetensors").unlink()
-    refused(model, "pickled weights")
+    assert Classifier(open_model(str(model))).directory.fingerprint == fingerprint
+    (model / "model.safetensors").unlink()
+    refused(model, f"only pickled weights \\({name}\\)")
+    (model / "other.safetensors").write_bytes(b"")
+    refused(model, "cannot be loaded as a classifier")
     assert not canary.exists()
     pickle.loads((model / name).read_bytes())
     assert canary.exists(), "the canary itself does not sing"

@@ -74,9 +74,16 @@ def test_labels_that_the_head_does_not_have(model):
     refused(model, "4 labels in scorer.json, 5 in the head")
 
 
-def test_a_configuration_with_another_number_of_labels(model):
-    edit(model / "config.json", id2label={"0": "a", "1": "b"}, label2id={"a": 0, "b": 1})
-    refused(model, "cannot be loaded as a classifier")
+@pytest.mark.parametrize("names", [None, "ab", "abcdefg"], ids=["none", "two", "seven"])
+def test_a_configuration_with_another_number_of_labels(model, names):
+    named = {str(place): name for place, name in enumerate(names)} if names else None
+    edit(model / "config.json", id2label=named, label2id=None)
+    refused(model, f"the head has 5 outputs, and config.json names {len(names or 'ab')} labels .*id2label")
+
+
+def test_weights_of_another_size(model):
+    edit(model / "config.json", intermediate_size=96)
+    refused(model, r"has the shape \(64, 32\), and by config.json \(96, 32\)|has the shape .* copy them from one")
 
 
 @pytest.mark.parametrize("keys", [(0, 1, 2, 3, 7), (1, 2, 3, 4, 5)])

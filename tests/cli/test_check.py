@@ -42,6 +42,28 @@ def test_strict_fails_on_a_warning_and_only_then(cli, arguments):
     assert cli("check", "train.csv", "--strict", *arguments).code == 0
 
 
+@pytest.mark.parametrize("flags", [[], ["--strict"], ["--quiet"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [("a good room", 1.5), ("bad soup", 2.5), ("fine", 1)],
+        [("a good room", 1), ("bad soup", None), ("fine", 2)],
+        [("a good room", 1), ("bad soup", 1)],
+        [(" ", 1), ("", 2)],
+    ],
+    ids=["fractions", "nulls", "one label", "no texts"],
+)
+def test_what_a_fit_would_refuse_is_an_error_of_65(cli, arguments, tmp_path, rows, flags):
+    write_csv(tmp_path / "sick.csv", ("sentence", "score"), rows)
+    ran = cli("check", "sick.csv", *flags, *arguments)
+    assert ran.code == 65
+    assert ran.err.splitlines()[-1].startswith("scorer: error: sick.csv: the gravest of ")
+    assert ran.out.count("\n") == (0 if "--quiet" in flags else 1)
+    fitted = cli("fit", "sick.csv", "-o", "model", *arguments)
+    assert fitted.code == 65
+    assert not (tmp_path / "model").exists()
+
+
 def test_strict_names_the_file_that_the_gravest_finding_is_of(cli, arguments, tmp_path):
     write_csv(tmp_path / "valid.csv", ("sentence", "score"), [("something new", 3)])
     ran = cli("check", "bad.csv", "--valid", "valid.csv", "--strict", *arguments)

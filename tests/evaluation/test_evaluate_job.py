@@ -344,3 +344,17 @@ def test_slices_of_a_key_that_json_lines_show_late(fitted: Path, tmp_path: Path)
     assert 20 in [part["rows"] for part in shown if part["value"] == "north"]
     with pytest.raises(UsageError, match="no column 'stop'; did you mean 'shop'"):
         run(data, fitted, slice=("stop",))
+
+
+def test_few_rows_are_warned_of_on_the_page_too(fitted: Path, data: Path, tmp_path: Path) -> None:
+    console = Remembering()
+    few = tmp_path / "few.csv"
+    few.write_text("".join(data.read_text().splitlines(keepends=True)[:11]))
+    found = run(few, fitted, console, report=tmp_path / "few.html")
+    [line] = console.having("rows say little")
+    assert "9 rows say little: an accuracy on them is uncertain by up to 27 points to either side" in line
+    assert len([warning for warning in found.as_dict()["warnings"] if "say little" in warning]) == 1
+    assert "rows say little" in (tmp_path / "few.html").read_text()
+    enough = Remembering()
+    run(data, fitted, enough)
+    assert not enough.having("say little")

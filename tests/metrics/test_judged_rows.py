@@ -11,7 +11,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from scorer.classifier.decision import Decision
-from scorer.metrics.judged_rows import Judged, judge, slices, wilson_upper
+from scorer.metrics.judged_rows import Judged, judge, slices, wilson_interval, wilson_upper
 
 
 def judged(n: int = 400, labels: int = 3, seed: int = 0) -> Judged:
@@ -117,3 +117,11 @@ def test_the_wilson_bound_solves_its_equation(hits: int, rows: int) -> None:
     z = 1.959963984540054
     assert (upper - hits / rows) ** 2 == pytest.approx(z * z * upper * (1 - upper) / rows, abs=1e-12)
     assert upper >= hits / rows
+
+
+@pytest.mark.parametrize(
+    ("hits", "rows", "low", "high"), [(2, 2, 0.342, 1.0), (0, 10, 0.0, 0.278), (15, 20, 0.531, 0.888)]
+)
+def test_the_wilson_interval_has_the_ends_that_tables_give(hits: int, rows: int, low: float, high: float) -> None:
+    """Two-sided, 95 %: Newcombe 1998, method 3, without continuity correction."""
+    assert wilson_interval(hits, rows, level=0.95) == pytest.approx((low, high), abs=5e-4)

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, pipeline
 
@@ -175,8 +176,40 @@ def test_every_schedule_runs_to_its_end(base: Path, options: dict[str, Any]) -> 
 
 
 def test_early_stopping_stops(base: Path) -> None:
-    summary = run(write_reviews(Path("train.csv"), 60), base, epochs=9.0, learning_rate=1e-9, patience=2)
+    console = Remembering()
+    summary = run(write_reviews(Path("train.csv"), 60), base, console, epochs=9.0, learning_rate=1e-9, patience=2)
     assert summary.epochs == 3.0
+    assert (summary.stopped_early, summary.kept_step) == (True, summary.steps // 3)
+    [line] = console.having("stopped at")
+    assert f"epoch 3, step {summary.steps} of {3 * summary.steps}: 2 evaluations without a better macro F1" in line
+    assert f"the weights of step {summary.kept_step} are kept, with macro F1 " in line
+
+
+def test_a_fit_that_runs_to_its_end_says_nothing_of_stopping(base: Path) -> None:
+    console = Remembering()
+    summary = run(write_reviews(Path("train.csv"), 60), base, console, patience=5)
+    assert not console.having("stopped at")
+    assert not summary.stopped_early
+
+
+def test_few_validation_rows_are_warned_of_with_the_interval_of_their_accuracy(base: Path) -> None:
+    console = Remembering()
+    summary = run(write_reviews(Path("train.csv"), 20), base, console, max_steps=1)
+    low, high = summary.accuracy_interval
+    assert 0.0 <= low <= summary.metrics["accuracy"] <= high <= 1.0
+    assert high - low > 0.5
+    [line] = console.having("validation rows say little")
+    assert f"{summary.valid_rows} validation rows" in line
+    assert f"between {low:.2f} and {high:.2f}" in line
+    enough = Remembering()
+    run(Path("train.csv"), base, enough, max_steps=1, valid=write_reviews(Path("valid.csv"), 40, seed=4))
+    assert not enough.having("say little")
+
+
+def test_the_number_of_threads_is_written_down(base: Path) -> None:
+    summary = run(write_reviews(Path("train.csv"), 60), base, max_steps=1)
+    written = json.loads((summary.model / "metrics.json").read_text())
+    assert written["threads"] == summary.threads == torch.get_num_threads()
 
 
 def test_a_threshold_of_a_patience_that_is_not_asked_for_is_a_usage_error(base: Path) -> None:

@@ -214,7 +214,8 @@ def test_a_fit_that_had_stopped_early_does_not_train_on(base: Path) -> None:
     resumed = run(train, base, console, output=Path("out"), resume=True, **settings)
     assert not console.having("train loss")
     assert weights(resumed.model) == weights(whole.model)
-    assert resumed.steps == whole.steps
+    assert (resumed.steps, resumed.kept_step) == (whole.steps, whole.kept_step)
+    assert console.having("stopped at"), "a person who did not see the first run is told, too"
 
 
 def test_a_fit_that_had_ended_within_an_epoch_does_not_train_on(base: Path) -> None:
