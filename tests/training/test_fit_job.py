@@ -242,7 +242,7 @@ def test_what_the_check_warns_of_is_said_once_and_recorded(base: Path) -> None:
     rows += [("same words", "good"), ("same words", "bad"), *((f"{n} more", "good") for n in range(3))]
     console = Remembering()
     run(write_csv(Path("train.csv"), ("text", "label"), rows), base, console, max_steps=1, output=Path("out"))
-    contradicting, cut_off = console.having("warning: ")
+    contradicting, cut_off = console.having("warning: train.csv")
     assert contradicting == (
         "warning: train.csv: 2 of 65 rows have a text that also stands under another label (1 such text); "
         "decide on one label for each text"
@@ -263,7 +263,7 @@ def test_a_language_that_the_base_model_does_not_know_is_warned_of_before_traini
     rows = [(f"天地玄黄宇宙洪荒 {number}", mood) for number, (_, mood) in enumerate(reviews(60))]
     console = Remembering()
     run(write_csv(Path("train.csv"), ("text", "label"), rows), base, console, max_steps=1, output=Path("out"))
-    (warning,) = console.having("warning: ")
+    (warning,) = console.having("warning: train.csv")
     assert warning.startswith("warning: train.csv: ")
     assert "% unknown tokens" in warning
     assert f"{base} does not know the language; choose a multilingual base model" in warning
