@@ -23,7 +23,7 @@ from scorer.examples.targets import too_many_labels
 from scorer.runs.console import Console
 from scorer.runs.signals import StopSignals
 from scorer.stores.location import name_of
-from scorer.tables.delimited_columns import given_names
+from scorer.tables.dialect import Dialect
 from scorer.tables.reader import tell_blank_lines
 
 
@@ -114,9 +114,9 @@ def check_data(config: CheckConfig, console: Console) -> CheckResult:
 
 
 def _check(config: CheckConfig, console: Console) -> CheckResult:
-    options, names = LabelOptions.of(config), given_names(config)
+    options, dialect = LabelOptions.of(config), Dialect.of(config)
     if not config.label_column:
-        refuse_answers(str(config.data), names=names)
+        refuse_answers(str(config.data), dialect=dialect)
     vocabulary = Vocabulary.of_base_model(config.base_model)
     if vocabulary.positions is not None and config.max_length > vocabulary.positions:
         raise ConfigError(
@@ -129,7 +129,7 @@ def _check(config: CheckConfig, console: Console) -> CheckResult:
             text_columns=config.text_column,
             label_columns=config.label_column,
             options=options,
-            names=names,
+            dialect=dialect,
             limit=config.limit,
             progress=progress,
         )
@@ -140,7 +140,7 @@ def _check(config: CheckConfig, console: Console) -> CheckResult:
                 text_columns=data.columns.texts,
                 label_columns=data.columns.labels,
                 options=replace(options, known=frozenset(data.labels.counts()), multi=data.labels.multi),
-                names=names,
+                dialect=dialect,
                 limit=None,
                 progress=progress,
                 known_labels=data.labels.counts().keys(),

@@ -27,6 +27,7 @@ from scorer.examples.survey import plain_column
 from scorer.examples.targets import spellings
 from scorer.runs.console import Counter
 from scorer.tables import compute as pc
+from scorer.tables.dialect import Dialect
 from scorer.tables.listing import Unread
 from scorer.tables.source import Source
 from scorer.tables.texts import is_blank, is_text, texts
@@ -82,15 +83,15 @@ def scan_file(
     limit: int | None,
     progress: Counter,
     known_labels: Collection[str] | None = None,
-    names: tuple[str, ...] | None = None,
+    dialect: Dialect | None = None,
 ) -> Scan:
     """Read `location`, at most `limit` rows. Columns that are not named are found by their names. Rows with a label
-    that is none of the `known_labels` are counted where these are given. `names` are as for `Source.open`.
+    that is none of the `known_labels` are counted where these are given. `dialect` is as for `Source.open`.
 
     Raises InputMissing, UsageError (columns), ConfigError (their types) and DataError (a file that cannot be
     parsed, or changes meanwhile).
     """
-    source = Source.open(location, names=names)
+    source = Source.open(location, dialect=dialect)
     schema = source.read().schema
     with source.doubting_header():
         columns = find_columns(schema, texts=text_columns, labels=label_columns, where=location)

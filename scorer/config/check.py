@@ -8,16 +8,22 @@ from typing import Annotated
 
 from scorer.config.choices import (
     COLUMNS,
+    DELIMITER,
+    ENCODING,
+    INPUT_FORMAT,
     LABEL_COLUMNS,
     LABEL_FORM,
     LABEL_NAMES,
     LABEL_SEPARATOR,
     NO_HEADER,
     NULL_LABELS,
+    QUOTE,
     SKIP_UNLABELLED,
     TEXT_COLUMNS,
+    FileFormat,
     LabelForm,
     QuietSetting,
+    Quote,
 )
 from scorer.config.fit import FitConfig
 from scorer.config.settings import Argument, Checked, Setting
@@ -40,6 +46,10 @@ class CheckConfig(Checked):
             aliases=("valid_file",),
         ),
     ] = None
+    input_format: Annotated[FileFormat | None, INPUT_FORMAT] = None
+    delimiter: Annotated[str | None, DELIMITER] = None
+    quote: Annotated[Quote, QUOTE] = "double"
+    encoding: Annotated[str | None, ENCODING] = None
     no_header: Annotated[bool, NO_HEADER] = False
     columns: Annotated[str | None, COLUMNS] = None
     text_column: Annotated[tuple[str, ...], TEXT_COLUMNS] = ()

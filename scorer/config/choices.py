@@ -20,6 +20,7 @@ Backend = Literal["auto", "packed", "openvino", "padded"]
 LongTextStrategy = Literal["truncate", "head-tail", "window"]
 Pooling = Literal["mean", "max"]
 LabelForm = Literal["auto", "name", "list"]
+Quote = Literal["double", "none"]
 FileFormat = Literal["parquet", "csv", "tsv", "jsonl", "arrow"]
 
 # Settings that several jobs have, with one explanation. Where one affects something else, it says so there.
@@ -57,6 +58,18 @@ NULL_LABELS = Setting(
     metavar="A,B,...",
 )
 SKIP_UNLABELLED = Setting("Leave out rows whose label is null or empty, which are refused otherwise.", affects="output")
+INPUT_FORMAT = Setting("Format of the data when its ending does not say.", affects="output")
+DELIMITER = Setting(
+    "Between the fields of CSV or TSV: one character, or tab, pipe, comma, semicolon, space.",
+    affects="output",
+    metavar="C",
+)
+QUOTE = Setting("none: a quote in CSV or TSV is a character like any other, and quotes no field.", affects="output")
+ENCODING = Setting(
+    "Encoding of text files, such as latin-1, windows-1252, gb18030, utf-16; UTF-8 when not given.",
+    affects="output",
+    metavar="NAME",
+)
 NO_HEADER = Setting("The first line of a CSV or TSV file is data, and names no columns.", affects="output")
 COLUMNS = Setting(
     "Names of the columns for --no-header, with commas between; c1, c2 ... otherwise.",

@@ -8,10 +8,13 @@ from typing import Annotated
 
 from scorer.config.choices import (
     COLUMNS,
+    DELIMITER,
+    ENCODING,
     LABEL_FORM,
     LABEL_NAMES,
     NO_HEADER,
     NULL_LABELS,
+    QUOTE,
     BackendSetting,
     BatchTokensSetting,
     DeviceSetting,
@@ -20,6 +23,7 @@ from scorer.config.choices import (
     ModelLabelSeparator,
     PrecisionSetting,
     QuietSetting,
+    Quote,
 )
 from scorer.config.settings import Argument, Checked, Setting
 
@@ -33,6 +37,9 @@ class DiffConfig(Checked):
     data: Annotated[str, Argument(affects="output", known_by="content")]
 
     # what is compared
+    delimiter: Annotated[str | None, DELIMITER] = None
+    quote: Annotated[Quote, QUOTE] = "double"
+    encoding: Annotated[str | None, ENCODING] = None
     no_header: Annotated[bool, NO_HEADER] = False
     columns: Annotated[str | None, COLUMNS] = None
     text_column: Annotated[

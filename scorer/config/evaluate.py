@@ -8,21 +8,27 @@ from typing import Annotated
 
 from scorer.config.choices import (
     COLUMNS,
+    DELIMITER,
+    ENCODING,
+    INPUT_FORMAT,
     LABEL_FORM,
     LABEL_NAMES,
     LATEST_MODEL,
     NO_HEADER,
     NULL_LABELS,
+    QUOTE,
     SKIP_UNLABELLED,
     BackendSetting,
     BatchTokensSetting,
     DeviceSetting,
+    FileFormat,
     LabelForm,
     ModelLabelSeparator,
     ModelSetting,
     ModelTextColumns,
     PrecisionSetting,
     QuietSetting,
+    Quote,
 )
 from scorer.config.settings import Argument, Checked, Setting
 
@@ -35,6 +41,10 @@ class EvaluateConfig(Checked):
 
     # what is evaluated
     model: ModelSetting = LATEST_MODEL
+    input_format: Annotated[FileFormat | None, INPUT_FORMAT] = None
+    delimiter: Annotated[str | None, DELIMITER] = None
+    quote: Annotated[Quote, QUOTE] = "double"
+    encoding: Annotated[str | None, ENCODING] = None
     no_header: Annotated[bool, NO_HEADER] = False
     columns: Annotated[str | None, COLUMNS] = None
     text_column: ModelTextColumns = ()

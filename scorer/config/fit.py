@@ -9,7 +9,10 @@ from typing import Annotated, Any, Literal
 
 from scorer.config.choices import (
     COLUMNS,
+    DELIMITER,
     DEVICE,
+    ENCODING,
+    INPUT_FORMAT,
     LABEL_COLUMNS,
     LABEL_FORM,
     LABEL_NAMES,
@@ -17,13 +20,16 @@ from scorer.config.choices import (
     NO_HEADER,
     NULL_LABELS,
     PRECISION,
+    QUOTE,
     SKIP_UNLABELLED,
     TEXT_COLUMNS,
+    FileFormat,
     LabelForm,
     LongTextStrategy,
     Pooling,
     Precision,
     QuietSetting,
+    Quote,
 )
 from scorer.config.settings import Argument, Checked, Setting
 
@@ -86,6 +92,10 @@ class FitConfig(Checked):
             minimum=0.0,
         ),
     ] = None
+    input_format: Annotated[FileFormat | None, INPUT_FORMAT.affecting("weights")] = None
+    delimiter: Annotated[str | None, DELIMITER.affecting("weights")] = None
+    quote: Annotated[Quote, QUOTE.affecting("weights")] = "double"
+    encoding: Annotated[str | None, ENCODING.affecting("weights")] = None
     no_header: Annotated[bool, NO_HEADER.affecting("weights")] = False
     columns: Annotated[str | None, COLUMNS.affecting("weights")] = None
     text_column: Annotated[tuple[str, ...], TEXT_COLUMNS.affecting("weights", kept_by_model=True)] = ()

@@ -8,8 +8,11 @@ from typing import Annotated
 
 from scorer.config.choices import (
     COLUMNS,
+    DELIMITER,
+    ENCODING,
     LATEST_MODEL,
     NO_HEADER,
+    QUOTE,
     WINDOW_ROWS,
     BackendSetting,
     BatchTokensSetting,
@@ -19,6 +22,7 @@ from scorer.config.choices import (
     ModelTextColumns,
     PrecisionSetting,
     QuietSetting,
+    Quote,
 )
 from scorer.config.settings import Argument, Checked, Setting
 
@@ -81,6 +85,9 @@ class ScoreConfig(FrameConfig):
     input_format: Annotated[
         FileFormat | None, Setting("Format of IN when its ending does not say.", affects="output", known_by="resolved")
     ] = None
+    delimiter: Annotated[str | None, DELIMITER] = None
+    quote: Annotated[Quote, QUOTE] = "double"
+    encoding: Annotated[str | None, ENCODING] = None
     no_header: Annotated[bool, NO_HEADER] = False
     columns: Annotated[str | None, COLUMNS] = None
     output_format: Annotated[

@@ -18,7 +18,7 @@ from scorer.examples.recognition import Doubt, recognise_file
 from scorer.runs.console import Console
 from scorer.scoring.limits import Allowance
 from scorer.stores.checks import Inputs, check_files
-from scorer.tables.delimited_columns import given_names
+from scorer.tables.dialect import Dialect
 from scorer.tables.formats.registry import format_of
 from scorer.tables.reader import Reader, check_names
 from scorer.tables.source import Source
@@ -58,7 +58,7 @@ def prepare_diff(config: DiffConfig, console: Console) -> PreparedDiff:
     flips = Allowance.parse(config.max_flips, flag="--max-flips") if config.max_flips is not None else None
     rows_format = _rows_format(config)
     LabelOptions.of(config)
-    source = Source.open(config.data, input_format=config.input_format, names=given_names(config))
+    source = Source.open(config.data, dialect=Dialect.of(config))
     inputs = Inputs([config.data], models=[config.old, config.new], files=source.files)
     check_files({"--rows": config.rows}, inputs, force=config.force)
     old, new = (open_model(name) for name in (config.old, config.new))

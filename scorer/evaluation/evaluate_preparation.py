@@ -19,7 +19,7 @@ from scorer.examples.targets import label_indices, of_kind
 from scorer.metrics.judged_rows import FEW_ROWS, wilson_interval
 from scorer.runs.console import Console
 from scorer.stores.checks import Inputs, check_files
-from scorer.tables.delimited_columns import given_names
+from scorer.tables.dialect import Dialect
 from scorer.tables.formats.registry import format_of
 from scorer.tables.reader import check_names
 from scorer.tables.source import Source
@@ -44,8 +44,8 @@ class PreparedEvaluation:
 
 def prepare_evaluation(config: EvaluateConfig, console: Console) -> PreparedEvaluation:
     """Check `config` and read its rows; what is wrong is raised as a ScorerError, what is doubtful is a warning."""
-    options, names = LabelOptions.of(config), given_names(config)
-    source = Source.open(config.data, names=names)
+    options, dialect = LabelOptions.of(config), Dialect.of(config)
+    source = Source.open(config.data, dialect=dialect)
     _refuse_outputs(config, source)
     if source.format != "jsonl":  # of which only reading tells all names
         with source.doubting_header():
@@ -58,7 +58,7 @@ def prepare_evaluation(config: EvaluateConfig, console: Console) -> PreparedEval
         text_columns = find_text_columns(source.names, config.text_column, fitted, where=config.data)
     examples = read_examples(
         config.data,
-        names=names,
+        dialect=dialect,
         text_columns=text_columns,
         label_columns=label_columns(
             source, config.label_column, [metadata] if metadata else [], where=config.data, needed=True

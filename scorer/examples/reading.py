@@ -21,6 +21,7 @@ from scorer.examples.recognition import recognise
 from scorer.examples.survey import Seen, Survey
 from scorer.examples.targets import label_values
 from scorer.tables import compute as pc
+from scorer.tables.dialect import Dialect
 from scorer.tables.listing import Unread
 from scorer.tables.reader import check_names, tell_blank_lines
 from scorer.tables.source import Source
@@ -125,19 +126,19 @@ def read_examples(
     options: LabelOptions | None = None,
     limit: int | None = None,
     others: tuple[str, ...] = (),
-    names: tuple[str, ...] | None = None,
+    dialect: Dialect | None = None,
 ) -> Examples:
     """Read `location`, at most `limit` rows. Columns that are not named are found by their names. The values of the
     columns `others`, which must be there, are kept beside the texts.
 
-    `options` say how the labels are written, as far as that is known. DataError where it cannot be told. `names` are as
-    for `Source.open`.
+    `options` say how the labels are written, as far as that is known. DataError where it cannot be told.
+    `dialect` is as for `Source.open`.
 
     Raises InputMissing, UsageError (columns), ConfigError (their types) and DataError (labels, malformed files, a
     file that changes meanwhile).
     """
     options = options or LabelOptions()
-    source = Source.open(location, names=names)
+    source = Source.open(location, dialect=dialect)
     schema = source.read().schema
     with source.doubting_header():
         check_names(schema.names, others, where=location)

@@ -30,7 +30,7 @@ from scorer.scoring.drift import require_profile
 from scorer.scoring.windows import window_rows
 from scorer.stores.checks import Inputs, check_file, check_folder, check_free_space
 from scorer.stores.location import Location
-from scorer.tables.delimited_columns import given_names
+from scorer.tables.dialect import Dialect
 from scorer.tables.formats.registry import format_named, format_of
 from scorer.tables.reader import Reader
 from scorer.tables.rejects import Rejects
@@ -113,8 +113,7 @@ def check(config: ScoreConfig) -> CheckedJob:
     target = Location.of_output(config.target)
     output_format = _output_format(config, target)
     rejects = Rejects(config.rejects, rows=config.limit) if config.rejects is not None else None
-    names = given_names(config)
-    source = Source.open(config.source, input_format=config.input_format, rejects=rejects, names=names)
+    source = Source.open(config.source, dialect=Dialect.of(config), rejects=rejects)
     inputs = Inputs([config.source], models=[config.model], files=source.files)
     if rejects is not None:
         check_file(rejects.target, inputs, force=True)

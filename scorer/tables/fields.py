@@ -57,8 +57,14 @@ class ParsedFields:
         return self.starts[first]
 
 
-def parse_fields(data: Bytes, *, delimiter: int, final: bool) -> ParsedFields:
-    """Find the fields of the records in `data`, which begins with a record; `final` says that the file ends with it."""
+def parse_fields(data: Bytes, *, delimiter: int, final: bool, quotes: bool = True) -> ParsedFields:
+    """Find the fields of the records in `data`, which begins with a record; `final` says that the file ends with it.
+
+    Without `quotes` a quote is a character like any other. A `delimiter` that is no byte stands nowhere.
+    """
+    if not quotes:
+        marks = np.flatnonzero((data == delimiter) | (data == LF) | (data == CR))
+        return _between_stops(data, marks, data[marks], delimiter=delimiter, final=final)
     is_quote = data == QUOTE
     marks = np.flatnonzero(is_quote | (data == delimiter) | (data == LF) | (data == CR))
     kinds = data[marks]
@@ -66,16 +72,16 @@ def parse_fields(data: Bytes, *, delimiter: int, final: bool) -> ParsedFields:
     if not at_quote.any():
         return _between_stops(data, marks, kinds, delimiter=delimiter, final=final)
     quoted = (np.cumsum(at_quote) & 1).astype(bool)
-    quotes = marks[at_quote]
+    positions = marks[at_quote]
     outside = ~(quoted | at_quote)
     # An open quote at the end of the file swallows everything after it: there is no virtual line end inside it.
     parsed = _between_stops(
-        data, marks[outside], kinds[outside], delimiter=delimiter, final=final and not bool(len(quotes) & 1)
+        data, marks[outside], kinds[outside], delimiter=delimiter, final=final and not bool(len(positions) & 1)
     )
-    trouble, trouble_at = _trouble(data, quotes, delimiter=delimiter, final=final)
+    trouble, trouble_at = _trouble(data, positions, delimiter=delimiter, final=final)
     # A closing quote that the next opening quote follows at once is a doubled one.
-    closing = quotes[1:-1:2]
-    escapes = closing[quotes[2::2] == closing + 1]
+    closing = positions[1:-1:2]
+    escapes = closing[positions[2::2] == closing + 1]
     if trouble is None:
         return replace(parsed, escapes=escapes)
     return replace(_before(parsed, trouble_at), escapes=escapes, trouble=trouble, trouble_at=trouble_at)
@@ -176,14 +182,23 @@ class Block:
     escaped: frozenset[int]
 
     @classmethod
-    def of(cls, data: Bytes, starts: Positions, ends: Positions, *, escapes: Positions, width: int) -> Block:
-        """Records of `width` fields each, whose bounds `starts` and `ends` (fields,) are in order and include quotes.
+    def of(
+        cls,
+        data: Bytes,
+        starts: Positions,
+        ends: Positions,
+        *,
+        escapes: Positions,
+        width: int,
+        quotes: bool = True,
+    ) -> Block:
+        """Records of `width` fields each, whose bounds `starts` and `ends` (fields,) are in order and include `quotes`.
 
         `escapes` are the positions of doubled quotes; those that lie in no field do no harm.
         """
         quoted = np.zeros(len(starts), bool)
         full = starts < ends
-        quoted[full] = data[starts[full]] == QUOTE
+        quoted[full] = (data[starts[full]] == QUOTE) & quotes
         columns = np.unique(np.searchsorted(ends, escapes) % width) if len(escapes) else np.empty(0, np.int64)
         shape = (-1, width)
         return cls(

@@ -26,6 +26,8 @@ from numpy.typing import NDArray
 
 from scorer.errors import DataError, shown
 from scorer.tables.delimited_columns import counted_names
+from scorer.tables.dialect import Dialect, delimiter_flag, may_delimit
+from scorer.tables.encodings import Fault, MalformedText
 from scorer.tables.fields import BACKSLASH, QUOTE, Block, Bytes, ParsedFields, Positions, count_line_ends, parse_fields
 from scorer.tables.rejects import Malformed, Reject
 from scorer.tables.streams import LONGEST_ROW, ByteStream
@@ -36,12 +38,14 @@ BLOCK_BYTES: Final = 1 << 20
 _AFTER_TROUBLE: Final = 1 << 13
 _BOM: Final = b"\xef\xbb\xbf"
 _LINE_END: Final = re.compile(rb"\r\n?|\n")
-_OTHER_DELIMITERS: Final = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+# What spreadsheets write before the header for other spreadsheets.
+_SEPARATOR_LINE: Final = re.compile(rb"sep=([^\r\n])(\r\n?|\n|\Z)", re.IGNORECASE)
+_SEPARATOR_BYTES: Final = 8
 _TROUBLES: Final = {
     "stray quote": "a quote inside a field that does not begin with one; quote the field, double the quote",
     "text after a closing quote": "text after a closing quote; a quote inside a quoted field must be doubled",
     "unclosed quote": "a quote that opens here is never closed",
-    "too long": f"it is longer than {LONGEST_ROW >> 20} MiB; a quote that opens in it is never closed",
+    "too long": f"it is longer than {LONGEST_ROW >> 20} MiB; perhaps a quote that opens in it is never closed",
 }
 
 
@@ -50,8 +54,10 @@ class RecordScanner:
     and `blank_lines` the lines that are no records.
 
     A malformed record is a DataError, or with `reject` goes there. A malformed header always is a DataError, and so is
-    a line of more than `LONGEST_ROW` bytes. With `names` the file has no header: these are its columns, or with an
-    empty tuple c1, c2 ..., as many as its first record has fields.
+    a line of more than `LONGEST_ROW` bytes. With `names` in the dialect the file has no header: these are its
+    columns, or with an empty tuple c1, c2 ..., as many as its first record has fields.
+
+    Before the header may stand a line `sep=;`, which says the delimiter; a `dialect` that says another is a DataError.
     """
 
     def __init__(
@@ -59,15 +65,15 @@ class RecordScanner:
         stream: ByteStream,
         path: Path,
         *,
-        delimiter: str,
+        dialect: Dialect,
         block_bytes: int = BLOCK_BYTES,
         reject: Reject | None = None,
         rows: int = 0,
-        names: tuple[str, ...] | None = None,
     ) -> None:
         self._stream = stream
         self._path = path
-        self._delimiter = delimiter
+        self._dialect = dialect
+        self._delimiter = dialect.byte
         self._block_bytes = self._parse_bytes = block_bytes
         self._reject = reject
         self.rows = rows
@@ -78,7 +84,6 @@ class RecordScanner:
         self._offset = 0  # in the file, of the byte at _at
         self._line = 1
         self._record = 0  # the header
-        self._given = names
         self._names: tuple[str, ...] = ()
 
     def header(self) -> tuple[str, ...]:
@@ -86,23 +91,30 @@ class RecordScanner:
         self._fill(len(_BOM))
         if self._buffer.startswith(_BOM):
             self._advance(len(_BOM))
+        self._read_separator()
         data, parsed = self._parse_header()
         if not len(parsed.row_ends):
             if parsed.trouble:
-                self._fail(self._trouble(data, parsed), line=self._line + count_line_ends(data[: parsed.trouble_at]))
+                self._fail(
+                    self._trouble(data, parsed),
+                    line=self._line + count_line_ends(data[: parsed.trouble_at]),
+                    fault="quotes",
+                )
             raise DataError(f"{self._path}: the file is empty; expected a header line with the names of the columns")
         if blank := _blank_before(parsed):
             self.blank_lines = blank
             self._advance(int(parsed.row_begins[blank]))
             data, parsed = self._parse_header()
         width = int(parsed.row_ends[0])
-        if self._given is not None:
-            return self._named(self._given or counted_names(width), width)
+        if self._dialect.names is not None:
+            return self._named(self._dialect.names or counted_names(width), width)
         begins = np.append(parsed.row_begins, parsed.consumed)
         only = replace(parsed, starts=parsed.starts[:width], ends=parsed.ends[:width], row_ends=parsed.row_ends[:1])
         if reason := self._not_utf8(replace(only, consumed=int(begins[1]))).get(0):
-            self._fail(reason, line=self._line)
-        block = Block.of(data, only.starts, only.ends, escapes=parsed.escapes[parsed.escapes < begins[1]], width=width)
+            self._fail(reason, line=self._line, fault="encoding")
+        escapes = parsed.escapes[parsed.escapes < begins[1]]
+        quotes = self._dialect.quotes
+        block = Block.of(data, only.starts, only.ends, escapes=escapes, width=width, quotes=quotes)
         self._names = tuple(block.column(index)[0].as_py() or "" for index in range(width))
         self._check_distinct()
         self._advance(int(begins[1]))
@@ -120,12 +132,24 @@ class RecordScanner:
         self._parse_bytes = size
         return data, parsed
 
+    def _read_separator(self) -> None:
+        """Pass over a line that says the delimiter, if the file begins with one, and heed it."""
+        self._fill(_SEPARATOR_BYTES)
+        line = _SEPARATOR_LINE.match(self._buffer, self._at) if self._dialect.separator else None
+        if line is None or not may_delimit(said := line[1].decode("latin-1")):
+            return
+        if self._dialect.delimiter not in (None, said):
+            raise DataError(
+                f"{self._path}: line 1 says sep={said}; leave --delimiter out, or say {delimiter_flag(said)}"
+            )
+        self._delimiter = ord(said)
+        self._advance(line.end() - self._at)
+
     def _named(self, names: tuple[str, ...], width: int) -> tuple[str, ...]:
         """Take `names` for the columns, of which the first record has `width`, and begin with that record."""
         if len(names) != width:
-            raise DataError(
-                f"{self._path}: --columns has {len(names)} names, and the first record {width} fields; name each column"
-            )
+            what = f"--columns has {len(names)} names, and the first record {width} fields; name each column"
+            raise MalformedText(f"{self._path}: {what}", path=self._path, fault="width")
         self._names, self._record = names, 1
         return names
 
@@ -156,7 +180,7 @@ class RecordScanner:
             size = min(size, self._available)
             data = np.frombuffer(self._buffer, np.uint8, size, self._at)
             final = self._final and size == self._available
-            parsed = parse_fields(data, delimiter=ord(self._delimiter), final=final)
+            parsed = parse_fields(data, delimiter=self._delimiter, final=final, quotes=self._dialect.quotes)
             if parsed.consumed or parsed.trouble or final:
                 return data, parsed
             if size > LONGEST_ROW:
@@ -198,7 +222,7 @@ class RecordScanner:
             keep[[*malformed, *blank]] = False
             fields = np.repeat(keep, widths)
             starts, ends = starts[fields], ends[fields]
-        return Block.of(data, starts, ends, escapes=parsed.escapes, width=width)
+        return Block.of(data, starts, ends, escapes=parsed.escapes, width=width, quotes=self._dialect.quotes)
 
     def _report(self, data: Bytes, parsed: ParsedFields, malformed: dict[int, str], blank: Positions) -> None:
         """Hand over the `malformed` rows with their reasons, or raise for the first; the `blank` ones do not count."""
@@ -211,7 +235,8 @@ class RecordScanner:
             place = row - int(np.searchsorted(blank, row))
             if self._reject is None:
                 self._record += place
-                self._fail(reason, line=line)
+                # A width is said in fields, and only what is no UTF-8 in bytes.
+                self._fail(reason, line=line, fault="encoding" if reason.startswith("byte ") else "width")
             text, rows = data[begin:end].tobytes(), self.rows + place - passed
             self._reject(Malformed(self._path, self._record + place, line, reason, text, rows))
 
@@ -242,7 +267,7 @@ class RecordScanner:
                 at = checked + error.start
             row = int(np.searchsorted(begins, at, side="right")) - 1
             what = _utf8_reason(text, at)
-            reasons[row] = f"byte {self._offset + at} is not UTF-8 ({what}); convert the file to UTF-8"
+            reasons[row] = f"byte {self._offset + at} is not UTF-8 ({what})"
             checked = int(begins[row + 1]) if row + 1 < len(begins) else len(text)
         return reasons
 
@@ -250,7 +275,9 @@ class RecordScanner:
         """Go on after the physical line at which a record begins that has a quote out of place."""
         reason = self._trouble(data, parsed)
         if self._reject is None:
-            self._fail(reason, line=self._line + count_line_ends(data[: parsed.trouble_at - parsed.consumed]))
+            self._fail(
+                reason, line=self._line + count_line_ends(data[: parsed.trouble_at - parsed.consumed]), fault="quotes"
+            )
         end = self._line_end()
         text = self._buffer[self._at : self._at + end]
         self._reject(Malformed(self._path, self._record, self._line, reason, text, self.rows))
@@ -268,7 +295,7 @@ class RecordScanner:
             if self._final:
                 return self._available
             if self._available > LONGEST_ROW:
-                self._fail(_TROUBLES["too long"], line=self._line)
+                self._fail(_TROUBLES["too long"], line=self._line, fault="quotes")
             self._fill(2 * self._available)
 
     def _trouble(self, data: Bytes, parsed: ParsedFields) -> str:
@@ -285,9 +312,9 @@ class RecordScanner:
                 "every column needs a name of its own (or say --no-header where the line is data)"
             )
 
-    def _fail(self, what: str, *, line: int) -> NoReturn:
+    def _fail(self, what: str, *, line: int, fault: Fault) -> NoReturn:
         where = f"record {self._record} (line {line})" if self._record else f"header (line {line})"
-        raise DataError(f"{self._path}: {where}: {what}{delimiter_hint(self._names, self._delimiter)}")
+        raise MalformedText(f"{self._path}: {where}: {what}", path=self._path, fault=fault)
 
 
 def _is_blank(parsed: ParsedFields) -> NDArray[np.bool_]:
@@ -303,25 +330,6 @@ def _blank_before(parsed: ParsedFields) -> int:
     return first if not blank[first] and np.diff(parsed.row_ends[: first + 1], prepend=0)[first] > 1 else 0
 
 
-def delimiter_hint(names: tuple[str, ...], delimiter: str) -> str:
-    """What to try when a one-column header looks as if another delimiter was meant; empty otherwise."""
-    if len(names) != 1:
-        return ""
-    counts = {other: names[0].count(other) for other in _OTHER_DELIMITERS if other != delimiter}
-    likely = max(counts, key=lambda other: counts[other])
-    if not counts[likely]:
-        return ""
-    expected = _OTHER_DELIMITERS[delimiter]
-    advice = {
-        "\t": "name it .tsv or say --input-format tsv",
-        ",": "name it .csv or say --input-format csv",
-    }.get(likely, f"convert it to {expected}-separated fields")
-    return (
-        f"; the header is one column with a {_OTHER_DELIMITERS[likely]} in it, so the file seems to be "
-        f"{_OTHER_DELIMITERS[likely]}-separated where a {expected} is expected: {advice}"
-    )
-
-
 def _backslash_hint(data: Bytes) -> str:
     r"""A word on `\"`, which RFC 4180 does not know, when the record has one."""
     quotes = np.flatnonzero(data == QUOTE)
@@ -333,4 +341,4 @@ def _backslash_hint(data: Bytes) -> str:
 def _utf8_reason(data: bytes, at: int) -> str:
     if data[at] == 0xED and at + 1 < len(data) and 0xA0 <= data[at + 1] <= 0xBF:
         return "an encoded surrogate"
-    return f"0x{data[at]:02x}, as in Latin-1 or Windows-1252"
+    return f"0x{data[at]:02x}"

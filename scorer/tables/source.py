@@ -24,7 +24,10 @@ from scorer.errors import DataError, UsageError, from_os_error
 from scorer.records.shard import InputFile, Shard
 from scorer.stores.fingerprints import Stamp, combined, content_hashes
 from scorer.stores.location import Location
-from scorer.tables.formats.format import ReadOptions
+from scorer.tables.advice import advice, unreadable
+from scorer.tables.dialect import Dialect
+from scorer.tables.encodings import MalformedText, open_text, plausible_encoding
+from scorer.tables.formats.format import Format, ReadOptions
 from scorer.tables.formats.registry import SNIFF_BYTES, check_first_bytes, format_named, format_of, sniff
 from scorer.tables.listing import Listing, list_files
 from scorer.tables.partitions import PartitionedReader
@@ -51,15 +54,16 @@ class Source:
         file_format: FileFormat,
         *,
         rejects: Rejects | None = None,
-        names: tuple[str, ...] | None = None,
+        dialect: Dialect | None = None,
     ) -> None:
         self._format = format_named(file_format)
-        if names is not None and not self._format.headless:
-            raise UsageError(f"{listing.files[0]}: --no-header is for CSV and TSV; {file_format} names its columns")
+        dialect = dialect or Dialect()
+        _check_dialect(dialect, self._format, where=listing.files[0])
         self._listing = listing
         self._stamps = tuple(map(Stamp.of, listing.files))
-        self._options = ReadOptions(rejects=rejects, names=names)
-        self._contents = self._format.look(self._stamps, self._options)
+        self._options = ReadOptions(rejects=rejects, dialect=dialect)
+        with self._advised():
+            self._contents = self._format.look(self._stamps, self._options)
         self._scanned: Reader | None = None
         self.files = listing.files
         self.unread = listing.unread
@@ -72,44 +76,43 @@ class Source:
         cls,
         location: str | Path | Location,
         *,
-        input_format: FileFormat | None = None,
+        dialect: Dialect | None = None,
         spool: Path | None = None,
         rejects: Rejects | None = None,
-        names: tuple[str, ...] | None = None,
     ) -> Source:
         """Look at the names, first bytes, headers and footers of `location`, and at nothing else.
 
         "-" is the standard input, copied to a temporary file in `spool` that lives as long as the source.
         With `rejects`, malformed records of CSV, TSV and JSON lines are no error: `read` puts them there.
-        With `names`, CSV and TSV have no header: see `header.given_names`.
+        The files are written as `dialect` says, and where it says nothing, as the rules of their format are.
         InputMissing when there is nothing; DataError when the first bytes contradict the format, a header is malformed,
         or files differ in their columns; UsageError when nothing tells the format.
         """
+        dialect = dialect or Dialect()
         where = location if isinstance(location, Location) else Location.of_input(location)
         if where.is_stream:
             path = _spooled(spool)
             try:
-                source = cls._of(Listing((path,), ((),)), input_format or _shown_format(path), rejects, names)
+                shown = _said_format(dialect) or _shown_format(path, dialect.encoding)
+                source = cls._of(Listing((path,), ((),)), shown, rejects, dialect)
             except BaseException:
                 path.unlink()
                 raise
             weakref.finalize(source, path.unlink, missing_ok=True)
             return source
-        listing = list_files(where.said, any_ending=input_format is not None)
-        formats = {path: input_format or format_of(path) or _binary_format(path) for path in listing.files}
+        listing = list_files(where.said, any_ending=dialect.format is not None)
+        formats = {path: _format_of(path, dialect) for path in listing.files}
         if len(set(formats.values())) > 1:
             kinds = ", ".join(sorted(set(formats.values())))
             raise DataError(f"{where.said}: holds files of several formats ({kinds}); name them with a glob")
-        return cls._of(listing, formats[listing.files[0]], rejects, names)
+        return cls._of(listing, formats[listing.files[0]], rejects, dialect)
 
     @classmethod
-    def _of(
-        cls, listing: Listing, file_format: FileFormat, rejects: Rejects | None, names: tuple[str, ...] | None
-    ) -> Source:
+    def _of(cls, listing: Listing, file_format: FileFormat, rejects: Rejects | None, dialect: Dialect) -> Source:
         for path in listing.files:
             _check_name(path, file_format)
-            _check_beginning(path, file_format)
-        return cls(listing, file_format, rejects=rejects, names=names)
+            _check_beginning(path, file_format, dialect)
+        return cls(listing, file_format, rejects=rejects, dialect=dialect)
 
     @classmethod
     def of_shard(
@@ -182,12 +185,25 @@ class Source:
         try:
             yield
         except UsageError:
-            if self._options.names is not None or not self._format.begins_with_data(self._stamps[0]):
+            dialect, first = self._options.dialect, self._stamps[0]
+            if self._format.delimited and (better := unreadable(first.path, self._format.dialect(self._options))):
+                raise better from None
+            if dialect.names is not None or not self._format.begins_with_data(first, self._options):
                 raise
             raise DataError(
                 f"{self.files[0]}: the first line looks like data, not names: say --no-header, and --columns A,B,C to "
                 "name the columns; if they are names, name yours with --text-column and --label-column"
             ) from None
+
+    @contextmanager
+    def _advised(self) -> Iterator[None]:
+        """Say behind what is wrong with a text what to try."""
+        try:
+            yield
+        except MalformedText as error:
+            dialect = self._format.dialect(self._options)
+            hint = advice(error.path, dialect, error.fault, delimited=self._format.delimited)
+            raise DataError(f"{error}{hint}") from error
 
     def _read(self, text_columns: Sequence[str], appended: Collection[str] | None) -> Reader:
         """A reader of the columns that the files themselves have."""
@@ -199,11 +215,26 @@ class Source:
             if again is not None:
                 return again
         options = replace(self._options, appended=appended, beside=self._listing.partition_names)
-        reader = self._format.open_reader(self._stamps, self._contents, text_columns, options)
+        with self._advised():
+            reader = self._format.open_reader(self._stamps, self._contents, text_columns, options)
         if appended is None and not text_columns:
             # Only then it knows the types of all columns.
             self._scanned = reader
         return reader
+
+
+def _check_dialect(dialect: Dialect, format: Format, *, where: Path) -> None:
+    """UsageError for what is said of a format that does not have it."""
+    said = {
+        "--no-header": dialect.names is not None,
+        "--delimiter": dialect.delimiter is not None,
+        "--quote": not dialect.quotes,
+    }
+    if not format.delimited:
+        for flag in (flag for flag, given in said.items() if given):
+            raise UsageError(f"{where}: {flag} is for CSV and TSV; the format is {format.name}")
+    if dialect.encoding is not None and not format.text:
+        raise UsageError(f"{where}: --encoding is for text; {format.name} says itself how its texts are written")
 
 
 def _check_name(path: Path, file_format: FileFormat) -> None:
@@ -212,7 +243,7 @@ def _check_name(path: Path, file_format: FileFormat) -> None:
         check_utf8(path)
 
 
-def _check_beginning(path: Path, file_format: FileFormat) -> None:
+def _check_beginning(path: Path, file_format: FileFormat, dialect: Dialect) -> None:
     """DataError when the first bytes of `path` are not those of its compression and format."""
     first = _first_bytes(path)
     promised, shown = compression_of(path), sniff_compression(first)
@@ -223,9 +254,11 @@ def _check_beginning(path: Path, file_format: FileFormat) -> None:
                 f"{path}: the ending promises {promised}, but the first bytes are not {promised}; rename it"
             )
         raise DataError(f"{path}: the content is {shown}-compressed; add {_ending(shown)} to its name")
-    if promised and text:
-        with open_bytes(path, promised) as stream:
+    if text and (promised or dialect.encoding):
+        with open_text(path, dialect.encoding) as stream:
             first = stream.read(SNIFF_BYTES)
+    if text and sniff(first) is None and first and (encoding := plausible_encoding(path)):
+        raise DataError(f"{path}: the text is UTF-16 or UTF-32; try: --encoding {encoding}")
     check_first_bytes(path, first, file_format)
 
 
@@ -242,14 +275,24 @@ def _binary_format(path: Path) -> FileFormat:
     raise UsageError(f"{path}: the ending tells no format; say which with --input-format")
 
 
-def _shown_format(path: Path) -> FileFormat:
-    compression = compression_of(path)
-    with open_bytes(path, compression) as stream:
+def _format_of(path: Path, dialect: Dialect) -> FileFormat:
+    return dialect.format or format_of(path) or _said_format(dialect) or _binary_format(path)
+
+
+def _said_format(dialect: Dialect) -> FileFormat | None:
+    """The format that a person named; whoever names a delimiter has CSV."""
+    return dialect.format or ("csv" if dialect.delimiter is not None else None)
+
+
+def _shown_format(path: Path, encoding: str | None) -> FileFormat:
+    with open_text(path, encoding) as stream:
         shown = sniff(first := stream.read(SNIFF_BYTES))
     if not first:
         raise DataError("standard input: empty")
     if shown is None:
-        raise DataError("standard input: UTF-16 or UTF-32 text; convert it to UTF-8")
+        found = plausible_encoding(path)
+        flag = f"try: --encoding {found}" if found else "convert it to UTF-8"
+        raise DataError(f"standard input: UTF-16 or UTF-32 text; {flag}")
     return shown
 
 

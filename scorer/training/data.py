@@ -27,7 +27,7 @@ from scorer.examples.reading import Examples, read_examples
 from scorer.examples.targets import label_counts, label_indices, label_set, stratified_split
 from scorer.runs.console import Console
 from scorer.stores.location import name_of
-from scorer.tables.delimited_columns import given_names
+from scorer.tables.dialect import Dialect
 
 # Enough to tell a language by; the sample of long texts is smaller still.
 _LANGUAGE_ROWS = 2_000
@@ -93,15 +93,15 @@ class TrainingData:
 def load_data(config: FitConfig, console: Console) -> TrainingData:
     """Read, check and split the data; what was dropped and what the check warns of is a line on the console."""
     where = str(config.train)
-    options, names = LabelOptions.of(config), given_names(config)
+    options, dialect = LabelOptions.of(config), Dialect.of(config)
     if not config.label_column:
-        refuse_answers(where, names=names)
+        refuse_answers(where, dialect=dialect)
     train = read_examples(
         where,
         text_columns=config.text_column,
         label_columns=config.label_column,
         options=options,
-        names=names,
+        dialect=dialect,
         limit=config.limit,
     )
     _tell(train, where, console)
@@ -118,7 +118,7 @@ def load_data(config: FitConfig, console: Console) -> TrainingData:
         text_columns=train.columns.texts,
         label_columns=train.columns.labels,
         options=options.knowing(labels),
-        names=names,
+        dialect=dialect,
     )
     _tell(valid, str(config.valid), console)
     valid_targets = label_indices(valid.labels, labels, name=name, where=str(config.valid))

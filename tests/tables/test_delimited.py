@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from scorer.errors import DataError, UsageError
 from scorer.stores.fingerprints import Stamp
+from scorer.tables.dialect import Dialect
 from scorer.tables.formats.csv import DelimitedReader, read_header
 from scorer.tables.source import Source
 from tests.tables.growth import run
@@ -51,8 +52,8 @@ def refusal(path: Path) -> str:
 
 def read_in_blocks(path: Path, block_bytes: int) -> pa.Table:
     stamp = Stamp.of(path)
-    names = read_header(stamp, delimiter=",")
-    reader = DelimitedReader([stamp], names, names, delimiter=",", block_bytes=block_bytes)
+    names = read_header(stamp, Dialect())
+    reader = DelimitedReader([stamp], names, names, dialect=Dialect(), block_bytes=block_bytes)
     windows = list(reader.windows(**LIMITS))
     return pa.concat_tables(windows) if windows else reader.schema.empty_table()
 
@@ -196,10 +197,10 @@ def test_21_an_empty_header_name_is_preserved(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "hint"),
     [
-        ("id;text\n1;good\n", "semicolon"),
-        ("id;text\n1;good, really\n", "semicolon"),
-        ("id\ttext\n1\tgood\n", "--input-format tsv"),
-        ("id|text\n1|good\n", "pipe"),
+        ("id;text\n1;good\n", "try: --delimiter ';'"),
+        ("id;text\n1;good, really\n", "try: --delimiter ';'"),
+        ("id\ttext\n1\tgood\n", "try: --delimiter tab"),
+        ("id|text\n1|good\n", r"try: --delimiter '\|'"),
     ],
 )
 def test_22_a_wrong_delimiter_is_suggested(tmp_path: Path, content: str, hint: str) -> None:

@@ -19,6 +19,7 @@ from scorer.examples.example_columns import refuse_answers
 from scorer.examples.label_form import LabelOptions
 from scorer.examples.reading import read_examples
 from scorer.tables.delimited_columns import Kind, TypeGuess, convert, field_of, given_names, looks_like_data
+from scorer.tables.dialect import Dialect
 from scorer.tables.rejects import Rejects
 from scorer.tables.rendering import text_of
 from scorer.tables.source import Source
@@ -142,7 +143,7 @@ CONFIGS: list[Any] = [
 
 
 def read(path: Path, names: tuple[str, ...] | None, *texts: str, rejects: Rejects | None = None) -> pa.Table:
-    source = Source.open(str(path), names=names, rejects=rejects)
+    source = Source.open(str(path), dialect=Dialect(names=names), rejects=rejects)
     return pa.concat_tables(source.read(texts).windows(max_rows=10, max_bytes=1000))
 
 
@@ -203,7 +204,7 @@ def test_several_files_without_a_header(tmp_path: Path) -> None:
 def test_other_formats_have_names(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b'{"a": 1}\n' if name == "a.jsonl" else b"PAR1")
     with pytest.raises(ScorerError, match="--no-header is for CSV and TSV"):
-        Source.open(str(tmp_path / name), names=())
+        Source.open(str(tmp_path / name), dialect=Dialect(names=()))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
 
 from scorer.config import FileFormat
 from scorer.errors import DataError, UsageError
+from scorer.tables.dialect import Dialect
 from scorer.tables.formats.registry import endings, format_named, formats, sniff
 from scorer.tables.sink import open_sink
 from scorer.tables.source import Source
@@ -89,7 +90,7 @@ def test_an_unknown_format_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("a,b\n1,2\n")
     for attempt in (
         lambda: format_named("xlsx"),  # type: ignore[arg-type]
-        lambda: Source.open(str(tmp_path / "a.csv"), input_format="registry"),  # type: ignore[arg-type]
+        lambda: Source.open(str(tmp_path / "a.csv"), dialect=Dialect(format="registry")),  # type: ignore[arg-type]
         lambda: open_sink(tmp_path / "b", format="format", schema=TABLE.schema),  # type: ignore[arg-type]
     ):
         with pytest.raises((UsageError, DataError), match="no format that we know; one of parquet, csv"):

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from scorer.errors import DataError
 from scorer.stores.fingerprints import Stamp
+from scorer.tables.dialect import Dialect
 from scorer.tables.formats.csv import DelimitedReader, read_header
 from scorer.tables.rejects import Rejects
 from scorer.tables.source import Source
@@ -102,8 +103,8 @@ def check(case: Case, folder: Path) -> str:
 
 def read(path: Path, case: Case, rejects: Rejects | None = None) -> list[list[str | None]]:
     stamp = Stamp.of(path)
-    names = read_header(stamp, delimiter=",")
-    reader = DelimitedReader([stamp], names, names, delimiter=",", block_bytes=case.block_bytes, rejects=rejects)
+    names = read_header(stamp, Dialect())
+    reader = DelimitedReader([stamp], names, names, dialect=Dialect(), block_bytes=case.block_bytes, rejects=rejects)
     windows = list(reader.windows(max_rows=1000, max_bytes=1 << 20))
     table = pa.concat_tables(windows) if windows else reader.schema.empty_table()
     assert reader.rows == table.num_rows

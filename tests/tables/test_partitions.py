@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scorer.errors import DataError, InputMissing
+from scorer.tables.dialect import Dialect
 from scorer.tables.sink import open_sink
 from scorer.tables.source import Source
 
@@ -200,7 +201,7 @@ def test_a_folder_without_data_says_what_it_holds(tmp_path: Path) -> None:
         Source.open(str(tmp_path))
     pq.write_table(pa.table({"t": ["a"]}), tmp_path / "part-00000")
     assert read(tmp_path / "part-00000").num_rows == 1
-    assert Source.open(str(tmp_path), input_format="parquet").files == (tmp_path / "part-00000",)
+    assert Source.open(str(tmp_path), dialect=Dialect(format="parquet")).files == (tmp_path / "part-00000",)
 
 
 # Links.

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from scorer.errors import DataError, ScorerError, UsageError
 from scorer.stores.fingerprints import Stamp
+from scorer.tables.dialect import Dialect
 from scorer.tables.formats.csv import DelimitedReader, read_header
 from scorer.tables.rejects import Malformed, Rejects
 from scorer.tables.source import Source
@@ -156,8 +157,8 @@ def test_a_quote_that_is_not_closed_within_the_longest_record(tmp_path: Path) ->
 def read_in_blocks(path: Path, block_bytes: int, rows: int | None) -> tuple[pa.Table, list[dict[str, Any]]]:
     rejects = Rejects(path.with_name("rejects.jsonl"), rows=rows)
     stamp = Stamp.of(path)
-    names = read_header(stamp, delimiter=",")
-    reader = DelimitedReader([stamp], names, names, delimiter=",", block_bytes=block_bytes, rejects=rejects)
+    names = read_header(stamp, Dialect())
+    reader = DelimitedReader([stamp], names, names, dialect=Dialect(), block_bytes=block_bytes, rejects=rejects)
     table = whole(reader)
     rejects.commit()
     return table, kept(rejects.target)

@@ -16,6 +16,7 @@ import pytest
 from scorer.errors import DataError, InputMissing, NotPermitted, UsageError
 from scorer.stores.location import Location
 from scorer.stores.workspace import Workspace
+from scorer.tables.dialect import Dialect
 from scorer.tables.formats.registry import format_of, sniff
 from scorer.tables.source import Source
 
@@ -91,7 +92,7 @@ def test_an_ending_that_tells_nothing(tmp_path: Path) -> None:
     path.write_text("a,b\n1,2\n")
     with pytest.raises(UsageError, match="--input-format"):
         Source.open(str(path))
-    assert Source.open(str(path), input_format="csv").names == ("a", "b")
+    assert Source.open(str(path), dialect=Dialect(format="csv")).names == ("a", "b")
     pq.write_table(pa.table({"a": [1]}), tmp_path / "data")
     assert Source.open(str(tmp_path / "data")).format == "parquet"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -16,30 +17,32 @@ import pyarrow as pa
 from scorer.errors import DataError
 from scorer.stores.fingerprints import Stamp
 from scorer.tables.delimited_columns import TypeGuess, convert, field_of, looks_like_data
+from scorer.tables.dialect import Dialect
+from scorer.tables.encodings import open_text
 from scorer.tables.fields import Block
 from scorer.tables.formats.format import Contents, Evidence, Format, ReadOptions
 from scorer.tables.reader import Reader, check_names, tell_blank_lines
-from scorer.tables.record_scanner import BLOCK_BYTES, RecordScanner, delimiter_hint
+from scorer.tables.record_scanner import BLOCK_BYTES, RecordScanner
 from scorer.tables.rejects import Reject, Rejects, forget
-from scorer.tables.streams import Compression, Output, compression_of, open_bytes
+from scorer.tables.streams import Compression, Output
 from scorer.tables.textsinks import DelimitedSink
 
 _HEADER_BYTES: Final = 64 << 10
 
 
-def read_header(stamp: Stamp, *, delimiter: str, names: tuple[str, ...] | None = None) -> tuple[str, ...]:
-    """The column names of a file, or of one without a header the `names` that it is given, as for a RecordScanner.
+def read_header(stamp: Stamp, dialect: Dialect) -> tuple[str, ...]:
+    """The column names of a file, or of one without a header those that it is given, as for a RecordScanner.
 
     DataError for an empty file, a duplicate name or a malformed header.
     """
-    with open_bytes(stamp.path, compression_of(stamp.path)) as stream:
-        return RecordScanner(stream, stamp.path, delimiter=delimiter, block_bytes=_HEADER_BYTES, names=names).header()
+    with open_text(stamp.path, dialect.encoding) as stream:
+        return RecordScanner(stream, stamp.path, dialect=dialect, block_bytes=_HEADER_BYTES).header()
 
 
-def begins_with_data(stamp: Stamp, *, delimiter: str) -> bool:
+def begins_with_data(stamp: Stamp, dialect: Dialect) -> bool:
     """Whether the first record of a file looks like data, and not like a header."""
-    with open_bytes(stamp.path, compression_of(stamp.path)) as stream:
-        scanner = RecordScanner(stream, stamp.path, delimiter=delimiter, block_bytes=_HEADER_BYTES, reject=forget)
+    with open_text(stamp.path, dialect.encoding) as stream:
+        scanner = RecordScanner(stream, stamp.path, dialect=dialect, block_bytes=_HEADER_BYTES, reject=forget)
         names = scanner.header()
         first = next(scanner.blocks(), None)
     values = [[] if first is None else first.column(index).to_pylist() for index in range(len(names))]
@@ -47,7 +50,7 @@ def begins_with_data(stamp: Stamp, *, delimiter: str) -> bool:
 
 
 class DelimitedReader(Reader):
-    """The rows of CSV or TSV files that share one header, or are `headless`. Making one reads them whole, to type their
+    """The rows of files in one dialect that share one header, or have none. Making one reads them whole, to type their
     columns.
 
     A type is given only if every value of the whole input comes back as the same text (`delimited_columns`). Columns of
@@ -61,15 +64,14 @@ class DelimitedReader(Reader):
         names: tuple[str, ...],
         text_columns: Sequence[str],
         *,
-        delimiter: str,
+        dialect: Dialect,
         block_bytes: int = BLOCK_BYTES,
         rejects: Rejects | None = None,
-        headless: bool = False,
     ) -> None:
         super().__init__(stamps, text_columns)
         self._names = names
-        self._given = names if headless else None
-        self._delimiter = delimiter
+        # Every file has the names that the first was given.
+        self._dialect = dialect if dialect.names is None else replace(dialect, names=names)
         self._block_bytes = block_bytes
         self._check_names(text_columns)
         self._blank_lines: dict[Path, int] = {}
@@ -100,10 +102,6 @@ class DelimitedReader(Reader):
         self.schema = pa.schema([field_of(name, kind) for name, kind in zip(self._names, self._kinds, strict=True)])
 
     def _check_names(self, text_columns: Sequence[str]) -> None:
-        hint = delimiter_hint(self._names, self._delimiter)
-        missing = [name for name in text_columns if name not in self._names]
-        if missing and hint:
-            raise DataError(f"{self._stamps[0].path}: no column {missing[0]!r}{hint}")
         check_names(self._names, text_columns, where=str(self._stamps[0].path))
 
     def _type_columns(self, reject: Reject | None) -> int:
@@ -118,15 +116,14 @@ class DelimitedReader(Reader):
 
     def _blocks(self, stamp: Stamp, reject: Reject | None, *, rows: int = 0) -> Iterator[Block]:
         """The sound records of a file; `rows` are those of earlier files."""
-        with open_bytes(stamp.path, compression_of(stamp.path)) as stream:
+        with open_text(stamp.path, self._dialect.encoding) as stream:
             scanner = RecordScanner(
                 stream,
                 stamp.path,
-                delimiter=self._delimiter,
+                dialect=self._dialect,
                 block_bytes=self._block_bytes,
                 reject=reject,
                 rows=rows,
-                names=self._given,
             )
             if scanner.header() != self._names:
                 self.check_unchanged()
@@ -149,11 +146,11 @@ class Delimited(Format):
     """Text whose fields stand between `delimiter`s."""
 
     text = True
-    headless = True
+    delimited = True
     delimiter: str
 
     def look(self, stamps: Sequence[Stamp], options: ReadOptions) -> Contents:
-        headers = [read_header(stamp, delimiter=self.delimiter, names=options.names) for stamp in stamps]
+        headers = [read_header(stamp, self.dialect(options)) for stamp in stamps]
         for stamp, header in zip(stamps, headers, strict=True):
             if header != headers[0]:
                 raise DataError(
@@ -169,16 +166,18 @@ class Delimited(Format):
             stamps,
             contents.names,
             text_columns,
-            delimiter=self.delimiter,
+            dialect=self.dialect(options),
             rejects=options.rejects,
-            headless=options.names is not None,
         )
 
     def open_sink(self, output: Output, schema: pa.Schema, compression: Compression | None) -> DelimitedSink:
         return DelimitedSink(output, schema, compression, delimiter=self.delimiter)
 
-    def begins_with_data(self, stamp: Stamp) -> bool:
-        return begins_with_data(stamp, delimiter=self.delimiter)
+    def begins_with_data(self, stamp: Stamp, options: ReadOptions) -> bool:
+        return begins_with_data(stamp, self.dialect(options))
+
+    def dialect(self, options: ReadOptions) -> Dialect:
+        return replace(options.dialect, usual=self.delimiter)
 
 
 class _Csv(Delimited):

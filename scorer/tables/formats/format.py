@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Literal, Protocol
@@ -19,6 +19,7 @@ import pyarrow as pa
 from scorer.config import FileFormat
 from scorer.errors import DataError, from_os_error, shown
 from scorer.stores.fingerprints import Stamp
+from scorer.tables.dialect import Dialect
 from scorer.tables.dictionaries import fields_of
 from scorer.tables.reader import Reader
 from scorer.tables.rejects import Rejects
@@ -34,14 +35,14 @@ class ReadOptions:
     """How files are read.
 
     rejects   where malformed records go, which else are errors
-    names     those of the columns of files without a header, see `delimited_columns.given_names`
+    dialect   how their text is written, as far as a person said it
     appended  the names of the columns that will be appended, where each row is to keep its text for an output in the
               same format
     beside    the columns that are wanted besides the texts then, if the files have them
     """
 
     rejects: Rejects | None = None
-    names: tuple[str, ...] | None = None
+    dialect: Dialect = field(default_factory=Dialect)
     appended: Collection[str] | None = None
     beside: tuple[str, ...] = ()
 
@@ -72,14 +73,15 @@ class Format(ABC):
     """A format called `name`, whose files end with one of `endings`, the first of which is the usual one.
 
     `text` says that it is text, which may be compressed as a whole; `proof` what is wrong with a file of this ending
-    whose first bytes do not show the format, or nothing where they need not; `headless` that files may have no header.
+    whose first bytes do not show the format, or nothing where they need not; `delimited` that it has fields
+    between delimiters, and perhaps no header.
     """
 
     name: FileFormat
     endings: tuple[str, ...]
     text: bool = False
     proof: str = ""
-    headless: bool = False
+    delimited: bool = False
 
     @abstractmethod
     def evidence(self, first_bytes: bytes) -> Evidence:
@@ -116,7 +118,11 @@ class Format(ABC):
         tell; `windows` gives all rows of `reader`, again at each call."""
         return
 
-    def begins_with_data(self, stamp: Stamp) -> bool:  # noqa: ARG002 - most formats say which are their names
+    def dialect(self, options: ReadOptions) -> Dialect:
+        """How the files are written: as was said, or else as this format is."""
+        return options.dialect
+
+    def begins_with_data(self, stamp: Stamp, options: ReadOptions) -> bool:  # noqa: ARG002 - most say which are names
         """Whether the names of the columns look like a row."""
         return False
 

@@ -28,12 +28,13 @@ import pyarrow as pa
 
 from scorer.errors import DataError, shown
 from scorer.stores.fingerprints import Stamp
+from scorer.tables.encodings import MalformedText, open_text
 from scorer.tables.formats.format import Contents, Evidence, Format, ReadOptions
 from scorer.tables.reader import Reader, check_names, check_types, listed
 from scorer.tables.rejects import Malformed, Reject, Rejects, forget
 from scorer.tables.rendering import IN_LINE, LINE
 from scorer.tables.shapes import Number, Shape
-from scorer.tables.streams import LONGEST_ROW, ByteStream, Compression, Output, compression_of, open_bytes
+from scorer.tables.streams import LONGEST_ROW, ByteStream, Compression, Output
 from scorer.tables.textsinks import JsonLinesSink
 
 MOST_COLUMNS: Final = 10_000
@@ -58,12 +59,12 @@ class Line(NamedTuple):
     text: str
 
 
-def read_header(stamp: Stamp, *, lenient: bool = False) -> tuple[str, ...]:
+def read_header(stamp: Stamp, *, encoding: str | None = None, lenient: bool = False) -> tuple[str, ...]:
     """The keys of the first MiB of lines, in order of appearance; later lines may bring more.
 
     A malformed line is a DataError, unless `lenient`: then it has no say.
     """
-    with open_bytes(stamp.path, compression_of(stamp.path)) as stream:
+    with open_text(stamp.path, encoding) as stream:
         first = next((chunk for chunk, _ in _chunks(stream, stamp, lenient=lenient) if chunk), [])
     return tuple(dict.fromkeys(key for line in first for key in line.row))
 
@@ -85,17 +86,19 @@ class JsonLinesReader(Reader):
         *,
         appended: Collection[str] | None = None,
         beside: Sequence[str] = (),
+        encoding: str | None = None,
     ) -> None:
         super().__init__(stamps, text_columns)
         self._reject: Reject | None = forget if rejects else None
         self._appended = appended
+        self._encoding = encoding
         self._watched = {*(appended or ()), *beside}
         self._wanted = None if appended is None else {*text_columns, *beside}
         self._shapes: dict[str, Shape] = {}
         self._names: dict[str, None] = {}  # in order
         self._values = self.rows = 0
         for stamp in self._stamps:
-            for chunk in _file_chunks(stamp, rejects.add if rejects else None, rows=self.rows):
+            for chunk in _file_chunks(stamp, rejects.add if rejects else None, encoding, rows=self.rows):
                 self.rows += len(chunk)
                 self._see(chunk, stamp)
         where = str(self._stamps[0].path)
@@ -171,7 +174,7 @@ class JsonLinesReader(Reader):
 
     def pieces_of(self, stamp: Stamp) -> Iterator[pa.Table]:
         rows = max(_CELLS // len(self.schema), 1)
-        for chunk in _file_chunks(stamp, self._reject, known=self._reject is None):
+        for chunk in _file_chunks(stamp, self._reject, self._encoding, known=self._reject is None):
             for begin in range(0, len(chunk), rows):
                 part = chunk[begin : begin + rows]
                 if self._reject is not None:
@@ -250,10 +253,12 @@ def _refuse_mixture(chunk: list[Line], name: str, before: set[str], stamp: Stamp
     raise AssertionError("no line has another kind; this is a bug")
 
 
-def _file_chunks(stamp: Stamp, reject: Reject | None, *, rows: int = 0, known: bool = False) -> Iterator[list[Line]]:
+def _file_chunks(
+    stamp: Stamp, reject: Reject | None, encoding: str | None, *, rows: int = 0, known: bool = False
+) -> Iterator[list[Line]]:
     """The sound lines, about a MiB of text at a time; `rows` are those of earlier files, and all are `known` to be
     sound where they were read before."""
-    with open_bytes(stamp.path, compression_of(stamp.path)) as stream:
+    with open_text(stamp.path, encoding) as stream:
         for chunk, malformed in _chunks(stream, stamp, lenient=reject is not None, known=known):
             if reject is not None:
                 for record in malformed:
@@ -279,7 +284,10 @@ def _chunks(
             except ValueError as error:
                 reason = _reason(error, offset)
                 if not lenient:
-                    raise DataError(f"{stamp.path}: line {number}: {reason}") from None
+                    message = f"{stamp.path}: line {number}: {reason}"
+                    if not isinstance(error, UnicodeDecodeError):
+                        raise DataError(message) from None
+                    raise MalformedText(message, path=stamp.path, fault="encoding") from None
                 malformed.append(Malformed(stamp.path, number, number, reason, raw))
             else:
                 if line is not None:
@@ -346,7 +354,7 @@ def _type_name(value: object) -> str:
 def _reason(error: ValueError, offset: int) -> str:
     """What is wrong with the line that begins at byte `offset`."""
     if isinstance(error, UnicodeDecodeError):
-        return f"byte {offset + error.start} is not UTF-8; convert the file to UTF-8"
+        return f"byte {offset + error.start} is not UTF-8"
     if isinstance(error, json.JSONDecodeError):
         return f"not JSON at character {error.pos + 1} ({error.msg})"
     return str(error)
@@ -373,7 +381,8 @@ class _JsonLines(Format):
         return 2 if re.match(rb'\s*\{\s*["}]', first_bytes.removeprefix(b"\xef\xbb\xbf")) else 0
 
     def look(self, stamps: Sequence[Stamp], options: ReadOptions) -> Contents:
-        headers = (read_header(stamp, lenient=options.rejects is not None) for stamp in stamps)
+        encoding, lenient = options.dialect.encoding, options.rejects is not None
+        headers = (read_header(stamp, encoding=encoding, lenient=lenient) for stamp in stamps)
         return Contents(tuple(dict.fromkeys(name for header in headers for name in header)))
 
     def open_reader(
@@ -383,8 +392,14 @@ class _JsonLines(Format):
         text_columns: Sequence[str],
         options: ReadOptions,
     ) -> Reader:
-        appended, beside = options.appended, options.beside
-        return JsonLinesReader(stamps, text_columns, options.rejects, appended=appended, beside=beside)
+        return JsonLinesReader(
+            stamps,
+            text_columns,
+            options.rejects,
+            appended=options.appended,
+            beside=options.beside,
+            encoding=options.dialect.encoding,
+        )
 
     def open_sink(self, output: Output, schema: pa.Schema, compression: Compression | None) -> JsonLinesSink:
         return JsonLinesSink(output, schema, compression)
