@@ -25,7 +25,7 @@ from scorer.scoring.pipeline import Pace, Pipeline
 from scorer.scoring.preparation import PreparedJob
 from scorer.scoring.scorer import Scorer, ScorerSpec
 from scorer.scoring.windows import RowCounts, ScoredWindow, Window
-from scorer.tables.delimited_columns import given_names
+from scorer.tables.dialect import Dialect
 from scorer.tables.reader import Reader
 from scorer.tables.rejects import CountedRejects, Rejects
 from scorer.tables.source import Source
@@ -35,7 +35,7 @@ from scorer.tables.source import Source
 class PartInput:
     """The rows of a part and how they are read, as plain data that can be pickled.
 
-    shard         the files, in a `format` whose columns have `names` where it has no header
+    shard         the files, in a `format` that is written in a `dialect`
     text_columns  where the texts are
     appended      the names of the columns that an output of JSON lines gets, None for any other output
     window_rows   most rows of a window
@@ -45,7 +45,7 @@ class PartInput:
 
     shard: Shard
     format: FileFormat
-    names: tuple[str, ...] | None
+    dialect: Dialect
     text_columns: tuple[str, ...]
     appended: tuple[str, ...] | None
     window_rows: int
@@ -55,7 +55,7 @@ class PartInput:
     def read(self) -> PartRows:
         """The rows, to be read here. DataError when a file is not what it was when the task was made."""
         rejects = CountedRejects(rows=self.limit) if self.lenient else None
-        source = Source.of_shard(self.shard, self.format, rejects=rejects, names=self.names)
+        source = Source.of_shard(self.shard, self.format, rejects=rejects, dialect=self.dialect)
         return PartRows(self, source.read(self.text_columns, appended=self.appended), rejects)
 
 
@@ -74,7 +74,7 @@ class PartRows:
         asked = PartInput(
             shard=prepared.source.shard,
             format=prepared.source.format,
-            names=given_names(config),
+            dialect=Dialect.of(config),
             text_columns=prepared.text_columns,
             appended=prepared.appended,
             window_rows=prepared.window_rows,

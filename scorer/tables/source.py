@@ -121,7 +121,7 @@ class Source:
         file_format: FileFormat,
         *,
         rejects: Rejects | None = None,
-        names: tuple[str, ...] | None = None,
+        dialect: Dialect | None = None,
     ) -> Source:
         """The files of a `shard` that some source has told of, in whatever process; their `file_format` is known.
 
@@ -130,7 +130,7 @@ class Source:
         assert shard.row_groups is None, "only whole files can be read so far; this is a bug"
         files = tuple(Path(file.location) for file in shard.files)
         listing = Listing(files, tuple(file.partition for file in shard.files))
-        source = cls(listing, file_format, rejects=rejects, names=names)
+        source = cls(listing, file_format, rejects=rejects, dialect=dialect)
         for ours, asked in zip(source.shard.files, shard.files, strict=True):
             if ours != asked:
                 raise DataError(

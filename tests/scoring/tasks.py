@@ -16,6 +16,7 @@ from scorer.scoring.outputs import OutputSet, PartOutput, open_output
 from scorer.scoring.part import PartInput, PartTask
 from scorer.scoring.scorer import ScorerSpec
 from scorer.stores.location import Location
+from scorer.tables.dialect import Dialect
 from scorer.tables.source import Source
 from tests.scoring.files import write
 
@@ -45,7 +46,7 @@ def task(
     where = Location.of_output(target or folder / f"out-{number}.parquet")
     output = HELD[where.said] = open_output(where, "parquet", force=False)
     job = JobSpec(kind="score", models={"model": ModelRecord(fingerprint="m")})
-    read = {"names": None, "appended": None, "window_rows": WINDOW, "limit": None, "lenient": False}
+    read = {"dialect": Dialect(), "appended": None, "window_rows": WINDOW, "limit": None, "lenient": False}
     read |= {name: options.pop(name) for name in read.keys() & options.keys()}
     return PartTask(
         number=number,
