@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Literal, Protocol
@@ -42,7 +42,7 @@ class ReadOptions:
     """
 
     rejects: Rejects | None = None
-    dialect: Dialect = field(default_factory=Dialect)
+    dialect: Dialect = Dialect()
     appended: Collection[str] | None = None
     beside: tuple[str, ...] = ()
 
