@@ -27,7 +27,7 @@ from scorer.examples.survey import plain_column
 from scorer.examples.targets import spellings
 from scorer.runs.console import Counter
 from scorer.tables import compute as pc
-from scorer.tables.dialect import Dialect
+from scorer.tables.dialect import UNSAID, Dialect
 from scorer.tables.listing import Unread
 from scorer.tables.source import Source
 from scorer.tables.texts import is_blank, is_text, texts
@@ -83,7 +83,7 @@ def scan_file(
     limit: int | None,
     progress: Counter,
     known_labels: Collection[str] | None = None,
-    dialect: Dialect | None = None,
+    dialect: Dialect = UNSAID,
 ) -> Scan:
     """Read `location`, at most `limit` rows. Columns that are not named are found by their names. Rows with a label
     that is none of the `known_labels` are counted where these are given. `dialect` is as for `Source.open`.

@@ -16,7 +16,7 @@ import pyarrow as pa
 from scorer.classifier.metadata import ModelMetadata
 from scorer.errors import DataError, UsageError, near, shown
 from scorer.records.lineage import Lineage
-from scorer.tables.dialect import Dialect
+from scorer.tables.dialect import UNSAID, Dialect
 from scorer.tables.sink import read_lineage
 from scorer.tables.source import Source
 from scorer.tables.texts import TEXT_NAMES, is_text
@@ -178,7 +178,7 @@ def label_columns(
     return labels if len(labels) == 1 < len(named) else ()
 
 
-def refuse_answers(location: str, *, dialect: Dialect | None = None) -> None:
+def refuse_answers(location: str, *, dialect: Dialect = UNSAID) -> None:
     """UsageError when scorer's own answers are all that would be found by name as labels of the file at `location`;
     `dialect` is as for `Source.open`."""
     source = Source.open(location, dialect=dialect)

@@ -21,7 +21,7 @@ from scorer.examples.recognition import recognise
 from scorer.examples.survey import Seen, Survey
 from scorer.examples.targets import label_values
 from scorer.tables import compute as pc
-from scorer.tables.dialect import Dialect
+from scorer.tables.dialect import UNSAID, Dialect
 from scorer.tables.listing import Unread
 from scorer.tables.reader import check_names, tell_blank_lines
 from scorer.tables.source import Source
@@ -126,7 +126,7 @@ def read_examples(
     options: LabelOptions | None = None,
     limit: int | None = None,
     others: tuple[str, ...] = (),
-    dialect: Dialect | None = None,
+    dialect: Dialect = UNSAID,
 ) -> Examples:
     """Read `location`, at most `limit` rows. Columns that are not named are found by their names. The values of the
     columns `others`, which must be there, are kept beside the texts.

@@ -74,6 +74,10 @@ class Dialect:
         return ord(self.separator) if self.separator else _NO_BYTE
 
 
+UNSAID: Final = Dialect()
+"""That of files of which nobody says anything."""
+
+
 def delimiter_named(text: str) -> str:
     """The delimiter that `text` stands for: one character, or a word for it. UsageError for anything else."""
     found = _WORDS.get(text.lower(), text)

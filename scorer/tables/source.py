@@ -25,7 +25,7 @@ from scorer.records.shard import InputFile, Shard
 from scorer.stores.fingerprints import Stamp, combined, content_hashes
 from scorer.stores.location import Location
 from scorer.tables.advice import advice, unreadable
-from scorer.tables.dialect import Dialect
+from scorer.tables.dialect import UNSAID, Dialect
 from scorer.tables.encodings import MalformedText, open_text, plausible_encoding
 from scorer.tables.formats.format import Format, ReadOptions
 from scorer.tables.formats.registry import SNIFF_BYTES, check_first_bytes, format_named, format_of, sniff
@@ -54,10 +54,9 @@ class Source:
         file_format: FileFormat,
         *,
         rejects: Rejects | None = None,
-        dialect: Dialect | None = None,
+        dialect: Dialect = UNSAID,
     ) -> None:
         self._format = format_named(file_format)
-        dialect = dialect or Dialect()
         _check_dialect(dialect, self._format, where=listing.files[0])
         self._listing = listing
         self._stamps = tuple(map(Stamp.of, listing.files))
@@ -76,7 +75,7 @@ class Source:
         cls,
         location: str | Path | Location,
         *,
-        dialect: Dialect | None = None,
+        dialect: Dialect = UNSAID,
         spool: Path | None = None,
         rejects: Rejects | None = None,
     ) -> Source:
@@ -88,7 +87,6 @@ class Source:
         InputMissing when there is nothing; DataError when the first bytes contradict the format, a header is malformed,
         or files differ in their columns; UsageError when nothing tells the format.
         """
-        dialect = dialect or Dialect()
         where = location if isinstance(location, Location) else Location.of_input(location)
         if where.is_stream:
             path = _spooled(spool)
@@ -121,7 +119,7 @@ class Source:
         file_format: FileFormat,
         *,
         rejects: Rejects | None = None,
-        dialect: Dialect | None = None,
+        dialect: Dialect = UNSAID,
     ) -> Source:
         """The files of a `shard` that some source has told of, in whatever process; their `file_format` is known.
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 from scorer.config import FileFormat
 from scorer.errors import DataError, from_os_error, shown
 from scorer.stores.fingerprints import Stamp
-from scorer.tables.dialect import Dialect
+from scorer.tables.dialect import UNSAID, Dialect
 from scorer.tables.dictionaries import fields_of
 from scorer.tables.reader import Reader
 from scorer.tables.rejects import Rejects
@@ -42,7 +42,7 @@ class ReadOptions:
     """
 
     rejects: Rejects | None = None
-    dialect: Dialect = Dialect()
+    dialect: Dialect = UNSAID
     appended: Collection[str] | None = None
     beside: tuple[str, ...] = ()
 
