@@ -19,54 +19,33 @@ from __future__ import annotations
 import copy
 import json
 import re
-from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, Final, NoReturn
 
 import pyarrow as pa
 
 from scorer.errors import DataError, shown
 from scorer.stores.fingerprints import Stamp
-from scorer.tables.encodings import MalformedText, open_text
 from scorer.tables.formats.format import Contents, Evidence, Format, ReadOptions
+from scorer.tables.json_lines import JsonLines, Line, members
 from scorer.tables.reader import Reader, check_names, check_types, listed
-from scorer.tables.rejects import Malformed, Reject, Rejects, forget
+from scorer.tables.rejects import Reject, Rejects, forget
 from scorer.tables.rendering import IN_LINE, LINE
-from scorer.tables.shapes import Number, Shape
-from scorer.tables.streams import LONGEST_ROW, ByteStream, Compression, Output
+from scorer.tables.shapes import Shape
+from scorer.tables.streams import Compression, Output
 from scorer.tables.textsinks import JsonLinesSink
 
 MOST_COLUMNS: Final = 10_000
 """A table of more columns is refused."""
 
-_READ_BYTES: Final = 1 << 20
 # Of so many columns and more, at least one value in `_SPARSEST` must be there.
 _FEW_COLUMNS: Final = 256
 _SPARSEST: Final = 64
 # A table made at once has at most so many values.
 _CELLS: Final = 1 << 20
-_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
-_SPACE: Final = re.compile(r"[ \t\r\n]*")
-_DECODER: Final = json.JSONDecoder()
 
 
-class Line(NamedTuple):
-    """An object, with the number of its line (from 1) and the text of that line, without the white space around it."""
-
-    number: int
-    row: dict[str, Any]
-    text: str
-
-
-def read_header(stamp: Stamp, *, encoding: str | None = None, lenient: bool = False) -> tuple[str, ...]:
-    """The keys of the first MiB of lines, in order of appearance; later lines may bring more.
-
-    A malformed line is a DataError, unless `lenient`: then it has no say.
-    """
-    with open_text(stamp.path, encoding) as stream:
-        first = next((chunk for chunk, _ in _chunks(stream, stamp, lenient=lenient) if chunk), [])
-    return tuple(dict.fromkeys(key for line in first for key in line.row))
+_LINES: Final = JsonLines()
 
 
 class JsonLinesReader(Reader):
@@ -86,24 +65,24 @@ class JsonLinesReader(Reader):
         *,
         appended: Collection[str] | None = None,
         beside: Sequence[str] = (),
-        encoding: str | None = None,
+        lines: JsonLines = _LINES,
     ) -> None:
         super().__init__(stamps, text_columns)
         self._reject: Reject | None = forget if rejects else None
         self._appended = appended
-        self._encoding = encoding
+        self._lines = lines
         self._watched = {*(appended or ()), *beside}
         self._wanted = None if appended is None else {*text_columns, *beside}
         self._shapes: dict[str, Shape] = {}
         self._names: dict[str, None] = {}  # in order
         self._values = self.rows = 0
         for stamp in self._stamps:
-            for chunk in _file_chunks(stamp, rejects.add if rejects else None, encoding, rows=self.rows):
+            for chunk in lines.chunks(stamp, rejects.add if rejects else None, rows=self.rows):
                 self.rows += len(chunk)
                 self._see(chunk, stamp)
         where = str(self._stamps[0].path)
         if not self.rows:
-            raise DataError(f"{where}: no line holds an object; expected one JSON object a line")
+            raise DataError(f"{where}: no {lines.unit} holds an object; expected one JSON object a {lines.unit}")
         check_names(tuple(self._shapes), self.text_columns, where=where)
         if appended is None:
             self._refuse_sparse()
@@ -156,7 +135,7 @@ class JsonLinesReader(Reader):
             before = shape.words
             shape.see(seen)
             if len(shape.words) > 1:
-                _refuse_mixture(chunk, name, before, stamp)
+                _refuse_mixture(chunk, name, before, where=f"{stamp.path}: {self._lines.unit}")
         if len(self._shapes) > MOST_COLUMNS:
             raise self._too_many(f"more than {MOST_COLUMNS:,} different keys, too many for the columns of a table")
 
@@ -174,7 +153,7 @@ class JsonLinesReader(Reader):
 
     def pieces_of(self, stamp: Stamp) -> Iterator[pa.Table]:
         rows = max(_CELLS // len(self.schema), 1)
-        for chunk in _file_chunks(stamp, self._reject, self._encoding, known=self._reject is None):
+        for chunk in self._lines.chunks(stamp, self._reject, known=self._reject is None):
             for begin in range(0, len(chunk), rows):
                 part = chunk[begin : begin + rows]
                 if self._reject is not None:
@@ -188,28 +167,8 @@ class JsonLinesReader(Reader):
         except (pa.ArrowException, OverflowError, TypeError) as error:
             # The first pass saw that every value fits, so the file is no longer the one it read.
             self.check_unchanged()
-            where = f"lines {chunk[0].number} to {chunk[-1].number}"
+            where = f"{self._lines.unit}s {chunk[0].number} to {chunk[-1].number}"
             raise DataError(f"{stamp.path}: {where}: not what was read before; is the file being written?") from error
-
-
-def members(line: str) -> dict[str, str]:
-    """The JSON text of each value of the object on `line`, which is sound, as it stands there."""
-    found = {}
-    at = _after_space(line, line.index("{") + 1)
-    while line[at] != "}":
-        key, at = _DECODER.raw_decode(line, at)
-        begin = _after_space(line, _after_space(line, at) + 1)
-        _, end = _DECODER.raw_decode(line, begin)
-        found[key] = line[begin:end]
-        at = _after_space(line, end)
-        if line[at] == ",":
-            at = _after_space(line, at + 1)
-    return found
-
-
-def _after_space(line: str, at: int) -> int:
-    found = _SPACE.match(line, at)
-    return found.end() if found else at
 
 
 def _column(chunk: list[Line], field: pa.Field, spelt: list[dict[str, str]]) -> pa.Array:
@@ -237,7 +196,7 @@ def _free(taken: Collection[str]) -> str:
     return name
 
 
-def _refuse_mixture(chunk: list[Line], name: str, before: set[str], stamp: Stamp) -> NoReturn:
+def _refuse_mixture(chunk: list[Line], name: str, before: set[str], *, where: str) -> NoReturn:
     """Name the first line whose value is of another kind than those before it."""
     known = set(before)
     for line in chunk:
@@ -246,132 +205,14 @@ def _refuse_mixture(chunk: list[Line], name: str, before: set[str], stamp: Stamp
         if known and shape.words - known:
             here, there = min(shape.words), min(known)
             raise DataError(
-                f"{stamp.path}: line {line.number}: column {shown(name)} is {here} here and {there} before; "
+                f"{where} {line.number}: column {shown(name)} is {here} here and {there} before; "
                 "give it one type in every line"
             )
         known |= shape.words
     raise AssertionError("no line has another kind; this is a bug")
 
 
-def _file_chunks(
-    stamp: Stamp, reject: Reject | None, encoding: str | None, *, rows: int = 0, known: bool = False
-) -> Iterator[list[Line]]:
-    """The sound lines, about a MiB of text at a time; `rows` are those of earlier files, and all are `known` to be
-    sound where they were read before."""
-    with open_text(stamp.path, encoding) as stream:
-        for chunk, malformed in _chunks(stream, stamp, lenient=reject is not None, known=known):
-            if reject is not None:
-                for record in malformed:
-                    before = bisect_left(chunk, record.line, key=lambda line: line.number)
-                    reject(replace(record, rows=rows + before))
-            rows += len(chunk)
-            if chunk:
-                yield chunk
-
-
-def _chunks(
-    stream: ByteStream, stamp: Stamp, *, lenient: bool, known: bool = False
-) -> Iterator[tuple[list[Line], list[Malformed]]]:
-    """Parsed lines, about a MiB of text at a time, and beside them the malformed ones if `lenient`."""
-    number = offset = 0
-    for text in _whole_lines(stream, stamp):
-        chunk: list[Line] = []
-        malformed: list[Malformed] = []
-        for raw in _split(text):
-            number += 1
-            try:
-                line = _parsed(raw, number, known=known)
-            except ValueError as error:
-                reason = _reason(error, offset)
-                if not lenient:
-                    message = f"{stamp.path}: line {number}: {reason}"
-                    if not isinstance(error, UnicodeDecodeError):
-                        raise DataError(message) from None
-                    raise MalformedText(message, path=stamp.path, fault="encoding") from None
-                malformed.append(Malformed(stamp.path, number, number, reason, raw))
-            else:
-                if line is not None:
-                    chunk.append(line)
-            offset += len(raw)
-        if chunk or malformed:
-            yield chunk, malformed
-
-
-def _split(text: bytes) -> Iterator[bytes]:
-    """The lines of `text`, ends included."""
-    parts = text.split(b"\n")
-    yield from (part + b"\n" for part in parts[:-1])
-    if parts[-1]:
-        yield parts[-1]
-
-
-def _whole_lines(stream: ByteStream, stamp: Stamp) -> Iterator[bytes]:
-    """The file in texts of about a MiB that end with a line end, the last perhaps without."""
-    held: list[bytes] = []
-    size = 0
-    while part := stream.read(_READ_BYTES):
-        end = part.rfind(b"\n") + 1
-        if end:
-            yield b"".join([*held, part[:end]])
-            held, size = [part[end:]], len(part) - end
-            continue
-        held.append(part)
-        size += len(part)
-        if size > LONGEST_ROW:
-            raise DataError(f"{stamp.path}: a line longer than {LONGEST_ROW >> 20} MiB; write one object a line")
-    if rest := b"".join(held):
-        yield rest
-
-
-def _parsed(raw: bytes, number: int, *, known: bool) -> Line | None:
-    """The object on line `number`, None for a blank one; ValueError for a malformed one.
-
-    Its decimals are `Number`s, or floats where the line is `known` to be sound.
-    """
-    text = raw.decode().removeprefix("\ufeff" if number == 1 else "").strip(" \t\r\n")
-    if not text:
-        return None
-    try:
-        if known:
-            value = json.loads(text)
-        else:
-            value = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_distinct, parse_float=Number)
-        if not isinstance(value, dict):
-            raise ValueError(f"{_type_name(value)} instead of an object; expected {{...}}")
-        if not known and _SURROGATE.search(text):
-            json.dumps(value, ensure_ascii=False).encode()
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    except UnicodeEncodeError:
-        raise ValueError("a text with an unpaired surrogate, which UTF-8 cannot hold") from None
-    return Line(number, value, text)
-
-
-def _type_name(value: object) -> str:
-    return "a number" if isinstance(value, Number) else type(value).__name__
-
-
-def _reason(error: ValueError, offset: int) -> str:
-    """What is wrong with the line that begins at byte `offset`."""
-    if isinstance(error, UnicodeDecodeError):
-        return f"byte {offset + error.start} is not UTF-8"
-    if isinstance(error, json.JSONDecodeError):
-        return f"not JSON at character {error.pos + 1} ({error.msg})"
-    return str(error)
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON; write null")
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    row = dict(pairs)
-    if len(row) != len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return row
-
-
-class _JsonLines(Format):
+class JsonLinesFormat(Format):
     name = "jsonl"
     endings = (".jsonl", ".ndjson")
     text = True
@@ -381,8 +222,8 @@ class _JsonLines(Format):
         return 2 if re.match(rb'\s*\{\s*["}]', first_bytes.removeprefix(b"\xef\xbb\xbf")) else 0
 
     def look(self, stamps: Sequence[Stamp], options: ReadOptions) -> Contents:
-        encoding, lenient = options.dialect.encoding, options.rejects is not None
-        headers = (read_header(stamp, encoding=encoding, lenient=lenient) for stamp in stamps)
+        lines, lenient = self.lines(options), options.rejects is not None
+        headers = (lines.keys(stamp, lenient=lenient) for stamp in stamps)
         return Contents(tuple(dict.fromkeys(name for header in headers for name in header)))
 
     def open_reader(
@@ -398,11 +239,15 @@ class _JsonLines(Format):
             options.rejects,
             appended=options.appended,
             beside=options.beside,
-            encoding=options.dialect.encoding,
+            lines=self.lines(options),
         )
+
+    def lines(self, options: ReadOptions) -> JsonLines:
+        """How the lines are got out of the files."""
+        return JsonLines(options.dialect.encoding)
 
     def open_sink(self, output: Output, schema: pa.Schema, compression: Compression | None) -> JsonLinesSink:
         return JsonLinesSink(output, schema, compression)
 
 
-FORMAT = _JsonLines()
+FORMAT = JsonLinesFormat()

@@ -1,0 +1,194 @@
+"""The lines of JSON files as objects, by strict rules: a line is one object with distinct keys, in UTF-8; `NaN` and
+`Infinity` are no JSON. A line of white space only is passed over.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from bisect import bisect_left
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, NamedTuple, NoReturn
+
+from scorer.errors import DataError
+from scorer.stores.fingerprints import Stamp
+from scorer.tables.encodings import MalformedText, open_text
+from scorer.tables.rejects import Malformed, Reject
+from scorer.tables.shapes import Number
+from scorer.tables.streams import LONGEST_ROW, ByteStream
+
+_READ_BYTES: Final = 1 << 20
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
+_SPACE: Final = re.compile(r"[ \t\r\n]*")
+_DECODER: Final = json.JSONDecoder()
+
+
+class Line(NamedTuple):
+    """An object, with the number of its line (from 1) and the text of that line, without the white space around it."""
+
+    number: int
+    row: dict[str, Any]
+    text: str
+
+
+@dataclass(frozen=True)
+class JsonLines:
+    """How lines are got out of files in `encoding`, as Python calls it; None is UTF-8."""
+
+    encoding: str | None = None
+
+    unit = "line"
+    """What a line is called in messages."""
+
+    def open(self, path: Path) -> AbstractContextManager[ByteStream]:
+        """The lines of the file `path`, in UTF-8."""
+        return open_text(path, self.encoding)
+
+    def keys(self, stamp: Stamp, *, lenient: bool = False) -> tuple[str, ...]:
+        """The keys of the first MiB of lines, in order of appearance; later lines may bring more.
+
+        A malformed line is a DataError, unless `lenient`: then it has no say.
+        """
+        with self.open(stamp.path) as stream:
+            first = next((chunk for chunk, _ in self._chunks(stream, stamp, lenient=lenient) if chunk), [])
+        return tuple(dict.fromkeys(key for line in first for key in line.row))
+
+    def chunks(
+        self, stamp: Stamp, reject: Reject | None, *, rows: int = 0, known: bool = False
+    ) -> Iterator[list[Line]]:
+        """The sound lines, about a MiB of text at a time; `rows` are those of earlier files, and all are `known` to be
+        sound where they were read before."""
+        with self.open(stamp.path) as stream:
+            for chunk, malformed in self._chunks(stream, stamp, lenient=reject is not None, known=known):
+                if reject is not None:
+                    for record in malformed:
+                        before = bisect_left(chunk, record.line, key=lambda line: line.number)
+                        reject(replace(record, rows=rows + before))
+                rows += len(chunk)
+                if chunk:
+                    yield chunk
+
+    def _chunks(
+        self, stream: ByteStream, stamp: Stamp, *, lenient: bool, known: bool = False
+    ) -> Iterator[tuple[list[Line], list[Malformed]]]:
+        """Parsed lines, about a MiB of text at a time, and beside them the malformed ones if `lenient`."""
+        number = offset = 0
+        for text in self._whole_lines(stream, stamp):
+            chunk: list[Line] = []
+            malformed: list[Malformed] = []
+            for raw in _split(text):
+                number += 1
+                try:
+                    line = _parsed(raw, number, known=known)
+                except ValueError as error:
+                    reason = _reason(error, offset)
+                    if not lenient:
+                        raise self._refusal(f"{stamp.path}: {self.unit} {number}: {reason}", error, stamp) from None
+                    malformed.append(Malformed(stamp.path, number, number, reason, raw))
+                else:
+                    if line is not None:
+                        chunk.append(line)
+                offset += len(raw)
+            if chunk or malformed:
+                yield chunk, malformed
+
+    def _refusal(self, message: str, error: ValueError, stamp: Stamp) -> DataError:
+        if not isinstance(error, UnicodeDecodeError):
+            return DataError(message)
+        return MalformedText(message, path=stamp.path, fault="encoding")
+
+    def _whole_lines(self, stream: ByteStream, stamp: Stamp) -> Iterator[bytes]:
+        """The file in texts of about a MiB that end with a line end, the last perhaps without."""
+        held: list[bytes] = []
+        size = 0
+        while part := stream.read(_READ_BYTES):
+            end = part.rfind(b"\n") + 1
+            if end:
+                yield b"".join([*held, part[:end]])
+                held, size = [part[end:]], len(part) - end
+                continue
+            held.append(part)
+            size += len(part)
+            if size > LONGEST_ROW:
+                raise DataError(f"{stamp.path}: a line longer than {LONGEST_ROW >> 20} MiB; write one object a line")
+        if rest := b"".join(held):
+            yield rest
+
+
+def members(line: str) -> dict[str, str]:
+    """The JSON text of each value of the object on `line`, which is sound, as it stands there."""
+    found = {}
+    at = _after_space(line, line.index("{") + 1)
+    while line[at] != "}":
+        key, at = _DECODER.raw_decode(line, at)
+        begin = _after_space(line, _after_space(line, at) + 1)
+        _, end = _DECODER.raw_decode(line, begin)
+        found[key] = line[begin:end]
+        at = _after_space(line, end)
+        if line[at] == ",":
+            at = _after_space(line, at + 1)
+    return found
+
+
+def _after_space(line: str, at: int) -> int:
+    found = _SPACE.match(line, at)
+    return found.end() if found else at
+
+
+def _split(text: bytes) -> Iterator[bytes]:
+    """The lines of `text`, ends included."""
+    parts = text.split(b"\n")
+    yield from (part + b"\n" for part in parts[:-1])
+    if parts[-1]:
+        yield parts[-1]
+
+
+def _parsed(raw: bytes, number: int, *, known: bool) -> Line | None:
+    """The object on line `number`, None for a blank one; ValueError for a malformed one.
+
+    Its decimals are `Number`s, or floats where the line is `known` to be sound.
+    """
+    text = raw.decode().removeprefix("\ufeff" if number == 1 else "").strip(" \t\r\n")
+    if not text:
+        return None
+    try:
+        if known:
+            value = json.loads(text)
+        else:
+            value = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_distinct, parse_float=Number)
+        if not isinstance(value, dict):
+            raise ValueError(f"{_type_name(value)} instead of an object; expected {{...}}")
+        if not known and _SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except UnicodeEncodeError:
+        raise ValueError("a text with an unpaired surrogate, which UTF-8 cannot hold") from None
+    return Line(number, value, text)
+
+
+def _type_name(value: object) -> str:
+    return "a number" if isinstance(value, Number) else type(value).__name__
+
+
+def _reason(error: ValueError, offset: int) -> str:
+    """What is wrong with the line that begins at byte `offset`."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {offset + error.start} is not UTF-8"
+    if isinstance(error, json.JSONDecodeError):
+        return f"not JSON at character {error.pos + 1} ({error.msg})"
+    return str(error)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON; write null")
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return row
