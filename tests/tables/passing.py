@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from scorer.config import FileFormat
 from scorer.errors import DataError
+from scorer.tables.dialect import Dialect
 from scorer.tables.formats.registry import format_named
 from scorer.tables.sink import open_sink
 from scorer.tables.source import Source
@@ -25,7 +26,7 @@ def pass_through(path: Path, kind: FileFormat, out: FileFormat, folder: Path) ->
     """
     target = folder / f"out.{out}"
     try:
-        reader = Source.open(str(path), input_format=kind).read()
+        reader = Source.open(str(path), dialect=Dialect(format=kind)).read()
         format = format_named(out)
         format.check_schema(reader.schema)
 

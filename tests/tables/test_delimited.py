@@ -159,7 +159,8 @@ def test_16_a_blank_line_among_columns_is_no_record(
     assert (reader.rows, reader.blank_lines) == (2, blank)
     (warning,) = reader.warnings
     assert f"{blank} blank line" in warning
-    names = Source.open(str(write(tmp_path, ending.join(lines[lines.index("a,b") :]))), names=("n", "t")).read(["t"])
+    headless = write(tmp_path, ending.join(lines[lines.index("a,b") :]))
+    names = Source.open(str(headless), dialect=Dialect(names=("n", "t"))).read(["t"])
     assert (names.rows, names.names) == (3, ("n", "t"))
 
 
