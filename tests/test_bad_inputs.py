@@ -19,6 +19,7 @@ import pytest
 
 import scorer
 from scorer.errors import DataError, ScorerError
+from scorer.tables.source import Source
 
 OK, FLAGGED_EMPTY, FLAGGED_NULL, TRUNCATED = "ok", "empty", "null", "truncated"
 
@@ -150,7 +151,7 @@ def test_38_a_page_that_contradicts_its_checksum(score, parquet):
     assert score(parquet) == 65
 
 
-@pytest.mark.parametrize("values", [[1], [{"a": "x"}], [b"x"]], ids=["int", "struct", "binary"])
+@pytest.mark.parametrize("values", [[1], [{"a": "x"}], [["x"]]], ids=["int", "struct", "list"])
 def test_39_a_text_column_of_another_type(tmp_path, score, values):
     path = tmp_path / "in.parquet"
     pq.write_table(pa.table({"text": values}), path)
@@ -162,6 +163,70 @@ def test_39_every_type_of_text_is_scored(tmp_path, score, kind):
     path = tmp_path / "in.parquet"
     pq.write_table(pa.table({"text": pa.array(["good", None, ""]).cast(kind)}), path)
     assert [row["score_status"] for row in score(path)] == [OK, FLAGGED_NULL, FLAGGED_EMPTY]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pa.binary(), pa.large_binary(), pa.binary_view(), pa.binary(4), pa.dictionary(pa.int8(), pa.binary())],
+    ids=str,
+)
+@pytest.mark.parametrize("ending", ["parquet", "arrow"])
+def test_39_texts_as_bytes_are_scored_when_they_are_utf8(tmp_path, score, kind, ending):
+    path = tmp_path / f"in.{ending}"
+
+    def write(values: list[bytes | None]) -> None:
+        plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+        column = pa.array(values, plain)
+        table = pa.table({"text": column.dictionary_encode().cast(kind) if plain != kind else column})
+        if ending == "parquet":
+            pq.write_table(table, path)
+        else:
+            with pa.ipc.new_file(path, table.schema) as writer:
+                writer.write_table(table)
+
+    write([b"good", None, b"t\xc3\xb6o"])
+    assert [(row["text"], row["score_status"]) for row in score(path)] == [
+        (b"good", OK),
+        (None, FLAGGED_NULL),
+        ("t\u00f6o".encode(), OK),
+    ]
+    (tmp_path / "out.parquet").unlink()
+    write([b"good"] * 300 + [b"caf\xe9"])
+    assert score(path) == 65
+    with pytest.raises(DataError, match="column 'text', row 301: a text is not UTF-8"):
+        score_in_memory(path)
+
+
+def score_in_memory(path: Path) -> None:
+    reader = Source.open(str(path)).read(["text"])
+    list(reader.windows(max_rows=100, max_bytes=1 << 20))
+
+
+@pytest.mark.parametrize("ending", ["parquet", "arrow"])
+def test_39_a_column_of_nulls_alone_is_flagged(tmp_path, score, ending):
+    path = tmp_path / f"in.{ending}"
+    table = pa.table({"text": pa.nulls(3), "id": [1, 2, 3]})
+    if ending == "parquet":
+        pq.write_table(table, path)
+    else:
+        with pa.ipc.new_file(path, table.schema) as writer:
+            writer.write_table(table)
+    assert [(row["text"], row["score_status"]) for row in score(path)] == 3 * [(None, FLAGGED_NULL)]
+
+
+@pytest.mark.parametrize("out", ["parquet", "jsonl", "csv"])
+def test_39_numbers_and_booleans_of_json_are_texts_as_they_are_spelt(tmp_path, model, out):
+    source = written(tmp_path, '{"a": 1.50, "b": true, "c": 12}\n{"a": 1e400, "b": false}\n{"a": 7}\n', "in.jsonl")
+    for column, texts in (("a", ["1.50", "1e400", "7"]), ("b", ["true", "false", None]), ("c", ["12", None, None])):
+        table = pa.concat_tables(Source.open(str(source)).read([column]).windows(max_rows=9, max_bytes=99))
+        assert table[column].to_pylist() == texts
+        summary = scorer.score(source, tmp_path / f"out.{out}", model=model, text_column=column, force=True)
+        assert summary.statuses == {"ok": 3 - texts.count(None)} | (
+            {"null": texts.count(None)} if None in texts else {}
+        )
+    if out == "jsonl":
+        lines = (tmp_path / "out.jsonl").read_text().splitlines()
+        assert lines[1].startswith('{"a": 1e400, "b": false,')
 
 
 def test_40_duplicate_columns(tmp_path, score):

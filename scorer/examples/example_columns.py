@@ -19,7 +19,7 @@ from scorer.records.lineage import Lineage
 from scorer.tables.dialect import UNSAID, Dialect
 from scorer.tables.sink import read_lineage
 from scorer.tables.source import Source
-from scorer.tables.texts import TEXT_NAMES, is_text
+from scorer.tables.texts import TEXT_NAMES, holds_texts, is_text
 
 LABEL_NAMES = (
     "score",
@@ -73,7 +73,7 @@ def find_columns(schema: pa.Schema, *, texts: Sequence[str], labels: Sequence[st
         labels = (_only(free, LABEL_NAMES, fits, schema, ("label", "--label-column", where)),)
     if not texts:
         free = [field for field in schema if field.name not in labels]
-        texts = (_only(free, TEXT_NAMES, is_text, schema, ("text", "--text-column", where)),)
+        texts = (_only(free, TEXT_NAMES, holds_texts, schema, ("text", "--text-column", where)),)
     return Columns(tuple(texts), tuple(labels))
 
 

@@ -18,7 +18,7 @@ from scorer.errors import UsageError
 from scorer.scoring.columns import refuse_clash
 from scorer.scoring.scorer import Scorer, ScorerSpec
 from scorer.tables.reader import check_names, check_types
-from scorer.tables.texts import find_text_columns
+from scorer.tables.texts import check_utf8, find_text_columns, is_text
 
 Frame = TypeVar("Frame")
 
@@ -82,6 +82,7 @@ class FrameScorer:
         if twice := [name for name in names if table.column_names.count(name) > 1]:
             raise UsageError(f"the table: the column name {twice[0]!r} stands more than once; rename one of them")
         check_types(table.schema, names, where="the table")
+        check_utf8(table, [name for name in names if not is_text(table.schema.field(name).type)], where="the table")
         return self._run(table, names)
 
     def _run(self, table: pa.Table, text_columns: tuple[str, ...]) -> pa.Table:

@@ -16,7 +16,7 @@ import pyarrow as pa
 from scorer.errors import ConfigError, UsageError, near, shown
 from scorer.stores.fingerprints import Stamp, check_unchanged
 from scorer.tables import compute as pc
-from scorer.tables.texts import is_text, texts
+from scorer.tables.texts import check_utf8, holds_texts, is_text, texts
 
 # How many times the bytes of its texts a window may have in all columns.
 _OTHERS = 4
@@ -61,8 +61,8 @@ class Reader(ABC):
 
     @abstractmethod
     def pieces_of(self, stamp: Stamp) -> Iterator[pa.Table]:
-        """The rows of one of the files in order as small tables of `schema`, whose texts are UTF-8, each of a few MiB
-        at most where the file allows it."""
+        """The rows of one of the files in order as small tables of `schema`, whose strings in text columns are UTF-8,
+        each of a few MiB at most where the file allows it."""
 
     def windows(self, *, max_rows: int, max_bytes: int, limit: int | None = None) -> Iterator[pa.Table]:
         """All rows in order (the first `limit`), as tables of one row at least and `max_rows` at most.
@@ -70,10 +70,19 @@ class Reader(ABC):
         A window ends before the row with which its text columns would hold more than `max_bytes` bytes, or all columns
         about four times as many.
         """
-        pieces: Iterator[pa.Table] = chain.from_iterable(map(self.pieces_of, self._stamps))
+        pieces: Iterator[pa.Table] = chain.from_iterable(map(self._checked_pieces, self._stamps))
         if limit is not None:
             pieces = _head(pieces, limit)
         yield from regroup(pieces, self.text_columns, max_rows=max_rows, max_bytes=max_bytes, others=_OTHERS)
+
+    def _checked_pieces(self, stamp: Stamp) -> Iterator[pa.Table]:
+        """The pieces of a file, whose texts are UTF-8 also where their columns hold bytes."""
+        columns = [name for name in self.text_columns if not is_text(self.schema.field(name).type)]
+        before = 0
+        for piece in self.pieces_of(stamp):
+            check_utf8(piece, columns, where=str(stamp.path), before=before)
+            before += piece.num_rows
+            yield piece
 
     def check_unchanged(self) -> None:
         """DataError when a file is not the one that was opened: its size, modification time or inode differs."""
@@ -100,7 +109,7 @@ def check_types(schema: pa.Schema, text_columns: Sequence[str], *, where: str) -
     """ConfigError when a text column holds something else than text."""
     for name in text_columns:
         kind = schema.field(name).type
-        if not is_text(kind):
+        if not holds_texts(kind):
             raise ConfigError(f"{where}: column {shown(name)} is {kind}, not text; name a column of strings")
 
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from scorer.errors import UsageError, shown
+from scorer.errors import DataError, UsageError, shown
 from scorer.tables import compute as pc
+from scorer.tables.rendering import is_binary
 
 TEXT_NAMES = ("sentence", "text", "review", "content", "comment", "message", "body", "document", "tweet", "utterance")
 
@@ -19,19 +20,63 @@ _NOTHING_TO_READ = r"^[\p{Z}\p{Cf}\t\n\v\f\r\x1c-\x1f\x{85}]*$"
 
 
 def texts(window: pa.Table, column: str) -> pa.ChunkedArray:
-    """The text column `column` (rows,) as string or large_string, whatever string-like type it has in the file."""
+    """The text column `column` (rows,) as string or large_string, whatever type that `holds_texts` it has in the file.
+
+    ArrowInvalid for bytes that are not UTF-8: see `check_utf8`.
+    """
     values = window.column(column)
-    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+    kind = values.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return values
-    large = pa.types.is_dictionary(values.type) and pa.types.is_large_string(values.type.value_type)
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+        if is_binary(kind):
+            values = pc.cast(values, kind)
+    if pa.types.is_fixed_size_binary(kind):
+        values = pc.cast(values, pa.binary())
+    large = pa.types.is_large_string(kind) or pa.types.is_large_binary(kind)
     return pc.cast(values, pa.large_string() if large else pa.string())
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Whether a column of type `kind` can be read as text."""
+    """Whether a column of type `kind` holds text."""
     if pa.types.is_dictionary(kind):
         return is_text(kind.value_type)
     return any(test(kind) for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view))
+
+
+def holds_texts(kind: pa.DataType) -> bool:
+    """Whether a column of type `kind` can be read as texts: it holds text, bytes, as some databases call it, or nulls
+    alone."""
+    if pa.types.is_dictionary(kind):
+        return holds_texts(kind.value_type)
+    return is_text(kind) or is_binary(kind) or pa.types.is_null(kind)
+
+
+def check_utf8(piece: pa.Table, text_columns: Sequence[str], *, where: str, before: int = 0) -> None:
+    """DataError with column and row when a text of `piece`, which follows the first `before` rows of `where`, is not
+    UTF-8."""
+    for name in text_columns:
+        try:
+            for chunk in texts(piece, name).chunks:
+                chunk.validate(full=True)
+        except pa.ArrowInvalid as error:
+            row = before + _first_not_utf8(piece.column(name)) + 1
+            raise DataError(
+                f"{where}: column {shown(name)}, row {row}: a text is not UTF-8; write it as UTF-8"
+            ) from error
+
+
+def _first_not_utf8(column: pa.ChunkedArray) -> int:
+    """The place of the first value that is not UTF-8."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    plain = pc.cast(column, kind)
+    for place, value in enumerate(pc.cast(plain, pa.large_binary()).to_pylist()):
+        try:
+            (value or b"").decode()
+        except UnicodeDecodeError:
+            return place
+    raise AssertionError("every value is UTF-8; this is a bug")
 
 
 def is_blank(column: pa.ChunkedArray) -> pa.ChunkedArray:

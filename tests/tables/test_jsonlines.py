@@ -108,8 +108,10 @@ def test_text_columns(tmp_path: Path) -> None:
     assert read(path, "text", "void").to_pylist() == [{"text": "x", "n": 1, "void": None}]
     with pytest.raises(UsageError, match="did you mean 'text'"):
         read(path, "txt")
-    with pytest.raises(ConfigError, match="column 'n' is int64"):
-        read(path, "n")
+    assert read(path, "n").to_pylist() == [{"text": "x", "n": "1", "void": None}]
+    typed = Source.open(str(path)).read()
+    assert typed.with_texts(["n"]) is None
+    assert typed.with_texts(["text"]) is not None
 
 
 def test_compressed_and_named_ndjson(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_38_a_footer_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [pa.int64(), pa.binary(), pa.struct([("a", pa.string())]), pa.list_(pa.string()), pa.bool_()]
+    "kind", [pa.int64(), pa.float16(), pa.struct([("a", pa.string())]), pa.list_(pa.string()), pa.bool_()]
 )
 def test_39_a_text_column_without_text_is_refused(tmp_path: Path, kind: pa.DataType) -> None:
     path = tmp_path / "in.parquet"
@@ -169,11 +169,11 @@ def test_text_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "in.parquet"
     bad = pa.table({"text": pa.array([b"ok", b"caf\xe9"]).view(pa.string())})
     pq.write_table(bad, path)
-    with pytest.raises(DataError, match="column 'text', rows 1 to 2: a text is not UTF-8"):
+    with pytest.raises(DataError, match="column 'text', row 2: a text is not UTF-8"):
         read(path, "text")
     pq.write_table(pa.table({"text": ["good"] * 10}), tmp_path / "first.parquet")
     pq.write_table(pa.concat_tables([pa.table({"text": ["good"] * 5}), bad]), path, row_group_size=5)
-    with pytest.raises(DataError, match=r"in\.parquet: column 'text', rows 6 to 7: a text is not UTF-8"):
+    with pytest.raises(DataError, match=r"in\.parquet: column 'text', row 7: a text is not UTF-8"):
         read(tmp_path, "text")
 
 

@@ -33,6 +33,7 @@ from scorer.tables.rejects import Reject, Rejects, forget
 from scorer.tables.rendering import IN_LINE, LINE
 from scorer.tables.shapes import Shape
 from scorer.tables.streams import Compression, Output
+from scorer.tables.texts import is_text
 from scorer.tables.textsinks import JsonLinesSink
 
 MOST_COLUMNS: Final = 10_000
@@ -43,6 +44,8 @@ _FEW_COLUMNS: Final = 256
 _SPARSEST: Final = 64
 # A table made at once has at most so many values.
 _CELLS: Final = 1 << 20
+# What a column of texts may hold instead: it is read as it is spelt, as in CSV.
+_SCALARS: Final = frozenset({"a number", "true or false"})
 
 
 _LINES: Final = JsonLines()
@@ -86,7 +89,12 @@ class JsonLinesReader(Reader):
         check_names(tuple(self._shapes), self.text_columns, where=where)
         if appended is None:
             self._refuse_sparse()
-        fields = {name: _field(name, shape.type) for name, shape in self._shapes.items()}
+        words = {name: self._shapes[name].words for name in self.text_columns}
+        self._spelt = {name for name in self.text_columns if words[name] and words[name] <= _SCALARS}
+        fields = {
+            name: _field(name, pa.string() if name in self._spelt else shape.type)
+            for name, shape in self._shapes.items()
+        }
         self.json_columns = tuple(name for name, field in fields.items() if field.type == pa.json_())
         check_types(pa.schema(fields.values()), self.text_columns, where=where)
         if appended is None:
@@ -97,12 +105,10 @@ class JsonLinesReader(Reader):
         self.schema = pa.schema([line, *(fields[name].with_metadata({IN_LINE: b""}) for name in inside)])
 
     def with_texts(self, text_columns: Sequence[str]) -> JsonLinesReader | None:
-        """A table is the same whichever of its columns are texts; lines are not."""
-        if self._appended is not None:
+        """A table is the same whichever of its columns are texts, unless one holds numbers; lines are not."""
+        check_names(tuple(self._shapes), text_columns, where=str(self._stamps[0].path))
+        if self._appended is not None or not all(is_text(self.schema.field(name).type) for name in text_columns):
             return None
-        where = str(self._stamps[0].path)
-        check_names(tuple(self._shapes), text_columns, where=where)
-        check_types(self.schema, text_columns, where=where)
         other = copy.copy(self)
         other.text_columns = tuple(text_columns)
         return other
@@ -161,9 +167,10 @@ class JsonLinesReader(Reader):
                 yield pa.Table.from_arrays(self._columns(part, stamp), schema=self.schema)
 
     def _columns(self, chunk: list[Line], stamp: Stamp) -> list[pa.Array]:
-        spelt = [members(line.text) for line in chunk] if self._appended is None and self.json_columns else []
+        kept_as_text = self._spelt or (self._appended is None and self.json_columns)
+        spelt = [members(line.text) for line in chunk] if kept_as_text else []
         try:
-            return [_column(chunk, field, spelt) for field in self.schema]
+            return [_column(chunk, field, spelt, self._spelt) for field in self.schema]
         except (pa.ArrowException, OverflowError, TypeError) as error:
             # The first pass saw that every value fits, so the file is no longer the one it read.
             self.check_unchanged()
@@ -171,14 +178,16 @@ class JsonLinesReader(Reader):
             raise DataError(f"{stamp.path}: {where}: not what was read before; is the file being written?") from error
 
 
-def _column(chunk: list[Line], field: pa.Field, spelt: list[dict[str, str]]) -> pa.Array:
+def _column(chunk: list[Line], field: pa.Field, spelt: list[dict[str, str]], texts: Collection[str]) -> pa.Array:
+    """A column of the lines of `chunk`; those of `texts` hold numbers, or true and false, as they are `spelt`."""
     if field.metadata and LINE in field.metadata:
         return pa.array([line.text for line in chunk], field.type)
     values = [line.row.get(field.name) for line in chunk]
-    if field.type != pa.json_():
+    if field.name not in texts and field.type != pa.json_():
         return pa.array(values, field.type)
-    texts = [None if value is None else row[field.name] for value, row in zip(values, spelt, strict=True)]
-    return pa.ExtensionArray.from_storage(field.type, pa.array(texts, pa.string()))
+    spellings = [None if value is None else row[field.name] for value, row in zip(values, spelt, strict=True)]
+    array = pa.array(spellings, pa.string())
+    return array if field.name in texts else pa.ExtensionArray.from_storage(field.type, array)
 
 
 def _field(name: str, kind: pa.DataType | None) -> pa.Field:

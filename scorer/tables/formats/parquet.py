@@ -19,7 +19,7 @@ from scorer.tables.dictionaries import fitting_parts, has_dictionary
 from scorer.tables.formats.format import Evidence, SelfDescribing, damage
 from scorer.tables.reader import Reader
 from scorer.tables.streams import LONGEST_ROW, Output
-from scorer.tables.texts import is_text, texts
+from scorer.tables.texts import check_utf8, is_text
 
 # A few rows at a time, because a page of a dictionary-encoded column can expand a thousandfold: at most this many, and
 # fewer where the first rows of a row group are so large that as many as these would be more than these bytes.
@@ -89,7 +89,8 @@ class ParquetReader(Reader):
                 _refuse_bomb(stamp.path, file, row_group)
                 for batch in _batches(file, row_group, _fitting_rows(file, row_group)):
                     piece = pa.Table.from_arrays(batch.columns, schema=self.schema)
-                    _check_texts(piece, self.text_columns, stamp.path, before=file.metadata.num_rows - rows)
+                    before = file.metadata.num_rows - rows
+                    check_utf8(piece, self.text_columns, where=str(stamp.path), before=before)
                     rows -= batch.num_rows
                     yield piece
             if rows:
@@ -130,17 +131,6 @@ class ParquetSink:
 
     def abort(self) -> None:
         self._output.abandon(self._writer.close)
-
-
-def _check_texts(piece: pa.Table, text_columns: Sequence[str], path: Path, *, before: int) -> None:
-    """DataError when a text of `piece`, which follows the first `before` rows of `path`, is not UTF-8."""
-    for name in text_columns:
-        for chunk in texts(piece, name).chunks:
-            try:
-                chunk.validate(full=True)
-            except pa.ArrowInvalid as error:
-                rows = f"rows {before + 1} to {before + piece.num_rows}"
-                raise DataError(f"{path}: column {shown(name)}, {rows}: a text is not UTF-8") from error
 
 
 def _batches(
