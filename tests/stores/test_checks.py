@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import inspect
 import os
 import re
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from scorer.errors import InputMissing, NotPermitted, OutputRefused, StorageError, UsageError
+from scorer.errors import InputMissing, NotPermitted, OutputRefused, StorageError, UsageError, from_os_error
 from scorer.stores.checks import Inputs, check_file, check_files, check_folder, check_free_space, require
 
 
@@ -72,14 +75,16 @@ def test_a_folder_without_permission(tmp_path: Path, source: Path) -> None:
         check_file(folder / "out.csv", Inputs([source]), force=False)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_link_is_replaced_itself_wherever_it_leads(tmp_path: Path, source: Path) -> None:
-    locked = tmp_path / "locked"
-    locked.mkdir()
-    (locked / "out.csv").write_text("old")
-    locked.chmod(0o500)
-    (tmp_path / "link.csv").symlink_to(locked / "out.csv")
-    check_file(tmp_path / "link.csv", Inputs([source]), force=True)
+@pytest.mark.parametrize("force", [False, True])
+def test_a_link_to_a_file_is_refused_by_what_it_links_to(tmp_path: Path, source: Path, force: bool) -> None:
+    (tmp_path / "far.csv").write_text("old")
+    (tmp_path / "link.csv").symlink_to("far.csv")
+    said = f"link.csv: a link, which a file would replace; name {tmp_path.resolve() / 'far.csv'}"
+    with pytest.raises(OutputRefused, match=re.escape(said)):
+        check_file(tmp_path / "link.csv", Inputs([source]), force=force)
+    with pytest.raises(OutputRefused, match=re.escape(said)):
+        check_files({"--report": tmp_path / "link.csv"}, Inputs([source]), force=force)
+    check_file(tmp_path / "far.csv", Inputs([source]), force=True)
 
 
 def test_free_space(tmp_path: Path) -> None:
@@ -172,3 +177,11 @@ def test_inputs_that_are_asked_for(tmp_path: Path, source: Path) -> None:
         require("s3://bucket/in.csv")
     with pytest.raises(InputMissing, match=r"foo://in.csv: inputs are local"):
         require("foo://in.csv")
+
+
+def test_no_folder_for_temporary_files_is_no_missing_input() -> None:
+    # As Python says it, whatever its version.
+    assert "No usable temporary directory" in inspect.getsource(tempfile)
+    error = from_os_error(FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"))
+    assert isinstance(error, StorageError)
+    assert "TMPDIR=" in str(error)
