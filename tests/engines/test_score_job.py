@@ -364,7 +364,6 @@ def test_no_rows(tmp_path, score, kind):
         ({"texts": ["a"], "n": [1]}, {}, UsageError, "which column holds the text"),
         ({"text": ["a"], "review": ["b"]}, {}, UsageError, "which column holds the text"),
         ({"text": [1]}, {}, ConfigError, "column 'text' is int64, not text"),
-        ({"text": [b"caf\xe9"]}, {}, DataError, "column 'text', row 1: a text is not UTF-8"),
         ({"text": [["a"]]}, {}, ConfigError, "column 'text' is list<"),
         ({"text": ["a"], "score": [1]}, {}, UsageError, "a column 'score' already"),
         ({"text": ["a"], "p_score": [1]}, {"prefix": "p_"}, UsageError, "a column 'p_score' already"),
