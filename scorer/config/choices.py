@@ -21,7 +21,8 @@ LongTextStrategy = Literal["truncate", "head-tail", "window"]
 Pooling = Literal["mean", "max"]
 LabelForm = Literal["auto", "name", "list"]
 Quote = Literal["double", "none"]
-FileFormat = Literal["parquet", "csv", "tsv", "jsonl", "arrow"]
+# Of these, json, lines and excel are for reading.
+FileFormat = Literal["parquet", "csv", "tsv", "jsonl", "arrow", "json", "lines", "excel"]
 
 # Settings that several jobs have, with one explanation. Where one affects something else, it says so there.
 PRECISION = Setting(

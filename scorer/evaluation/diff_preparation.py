@@ -19,7 +19,7 @@ from scorer.runs.console import Console
 from scorer.scoring.limits import Allowance
 from scorer.stores.checks import Inputs, check_files
 from scorer.tables.dialect import Dialect
-from scorer.tables.formats.registry import format_of
+from scorer.tables.formats.registry import output_format
 from scorer.tables.reader import Reader, check_names
 from scorer.tables.source import Source
 from scorer.tables.texts import find_text_columns
@@ -90,7 +90,7 @@ def prepare_diff(config: DiffConfig, console: Console) -> PreparedDiff:
 def _rows_format(config: DiffConfig) -> FileFormat | None:
     if config.rows is None:
         return None
-    found = format_of(config.rows)
+    found = output_format(config.rows)
     if found is None and config.rows.suffix:
         raise UsageError(f"{config.rows}: no format has this ending; say .parquet, .csv, .tsv, .jsonl or .arrow")
     return found or "parquet"

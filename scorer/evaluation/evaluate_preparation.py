@@ -20,7 +20,7 @@ from scorer.metrics.judged_rows import FEW_ROWS, wilson_interval
 from scorer.runs.console import Console
 from scorer.stores.checks import Inputs, check_files
 from scorer.tables.dialect import Dialect
-from scorer.tables.formats.registry import format_of
+from scorer.tables.formats.registry import output_format
 from scorer.tables.reader import check_names
 from scorer.tables.source import Source
 from scorer.tables.texts import find_text_columns
@@ -93,7 +93,7 @@ def _labels(directory: ModelDirectory, *, folds: int | None) -> LabelSet:
 def _refuse_outputs(config: EvaluateConfig, source: Source) -> None:
     inputs = Inputs([config.data], models=[config.model], files=source.files)
     check_files({"--report": config.report, "--rows": config.rows}, inputs, force=config.force)
-    if config.rows is not None and format_of(config.rows) is None:
+    if config.rows is not None and output_format(config.rows) is None:
         raise UsageError(f"{config.rows}: no format has this ending; name a .parquet, .csv, .tsv or .jsonl file")
 
 

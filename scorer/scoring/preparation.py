@@ -31,11 +31,11 @@ from scorer.scoring.windows import window_rows
 from scorer.stores.checks import Inputs, check_file, check_folder, check_free_space
 from scorer.stores.location import Location
 from scorer.tables.dialect import Dialect
-from scorer.tables.formats.registry import format_named, format_of
+from scorer.tables.formats.registry import format_named, output_format
 from scorer.tables.reader import Reader
 from scorer.tables.rejects import Rejects
 from scorer.tables.source import Source
-from scorer.tables.streams import compression_of
+from scorer.tables.streams import WRITTEN, compression_of
 from scorer.tables.texts import find_text_columns
 from scorer.version import __version__
 
@@ -134,12 +134,15 @@ def check(config: ScoreConfig) -> CheckedJob:
 def _output_format(config: ScoreConfig, target: Location) -> FileFormat:
     """Parquet, unless the option or the ending says otherwise; an ending that says nothing is likely a mistake."""
     if config.output_format is not None:
+        if not format_named(config.output_format).written or compression_of(config.target) not in (None, *WRITTEN):
+            what = config.output_format
+            raise UsageError(f"{config.target}: {what} is for reading alone; name another format or ending")
         if not format_named(config.output_format).text and compression_of(config.target):
             raise UsageError(
                 f"{config.target}: no {config.output_format} is compressed as a whole; leave out {target.ending}"
             )
         return config.output_format
-    found = None if target.is_stream else format_of(config.target)
+    found = None if target.is_stream else output_format(config.target)
     # All of `.csv` is a name, and nothing of it an ending.
     if found is None and not target.is_stream and "." in target.name:
         raise UsageError(f"{config.target}: no format has this ending; name one with --output-format")

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from scorer.config import UNFINISHED
 from scorer.errors import DataError, InputMissing, from_os_error
-from scorer.tables.formats.registry import endings, format_of
+from scorer.tables.formats.registry import endings, format_of, is_read_alone
 
 _NULL: Final = "__HIVE_DEFAULT_PARTITION__"
 _SHOWN: Final = 5
@@ -105,6 +105,10 @@ def _in_folder(folder: Path, location: str, *, any_ending: bool) -> Listing:
             files.append(path)
         else:
             unread.append(str(path.relative_to(folder)))
+    if not any_ending and not all(alone := [is_read_alone(path) for path in files]):
+        # What is for reading alone is often no data: what describes them, or an archive of the same rows.
+        unread += [str(path.relative_to(folder)) for path, aside in zip(files, alone, strict=True) if aside]
+        files = [path for path, aside in zip(files, alone, strict=True) if not aside]
     if not files:
         found = f"; it holds {len(unread)} other files, such as {unread[0]}" if unread else ""
         raise InputMissing(f"{location}: the folder holds no data file ({' '.join(endings())}){found}")

@@ -34,6 +34,7 @@ from scorer.tables.partitions import PartitionedReader
 from scorer.tables.reader import Reader, check_names, check_types
 from scorer.tables.rejects import Rejects
 from scorer.tables.streams import COMPRESSIONS, Compression, compression_of, open_bytes, sniff_compression
+from scorer.tables.unpacking import member_name
 
 __all__ = ["Reader", "Source"]
 
@@ -245,6 +246,8 @@ def _check_beginning(path: Path, file_format: FileFormat, dialect: Dialect) -> N
     """DataError when the first bytes of `path` are not those of its compression and format."""
     first = _first_bytes(path)
     promised, shown = compression_of(path), sniff_compression(first)
+    if shown is not None and (binary := sniff(first)) == "excel" != file_format:
+        raise DataError(f"{path}: expected {file_format}, but the first bytes are those of {binary}; rename it")
     text = format_named(file_format).text
     if text and promised != shown:
         if promised:
@@ -274,7 +277,14 @@ def _binary_format(path: Path) -> FileFormat:
 
 
 def _format_of(path: Path, dialect: Dialect) -> FileFormat:
-    return dialect.format or format_of(path) or _said_format(dialect) or _binary_format(path)
+    return dialect.format or format_of(path) or _member_format(path) or _said_format(dialect) or _binary_format(path)
+
+
+def _member_format(path: Path) -> FileFormat | None:
+    """The format that the ending of the file in a zip archive promises."""
+    if compression_of(path) != "zip" or sniff_compression(_first_bytes(path)) != "zip":
+        return None
+    return format_of(member_name(path))
 
 
 def _said_format(dialect: Dialect) -> FileFormat | None:
@@ -298,7 +308,7 @@ def _spooled(folder: Path | None) -> Path:
     """A copy of the standard input, whose ending tells its compression."""
     try:
         first = sys.stdin.buffer.read(SNIFF_BYTES)
-        ending = _ending(sniff_compression(first))
+        ending = _ending(sniff_compression(first) if sniff(first) != "excel" else None)
         handle, name = tempfile.mkstemp(prefix="scorer-stdin-", suffix=ending, dir=folder)
         path = Path(name)
         try:

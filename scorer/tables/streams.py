@@ -12,17 +12,25 @@ from typing import BinaryIO, Final, Literal, Protocol
 import pyarrow as pa
 
 from scorer.errors import DataError, ScorerError, from_os_error
+from scorer.tables.unpacking import ChainedStreams, ZipMember
 
-Compression = Literal["gzip", "zstd"]
+Compression = Literal["gzip", "zstd", "bz2", "xz", "zip"]
 
 LONGEST_ROW: Final = 64 << 20
 """A row beyond this many bytes is a bomb, or a quote that is never closed: so memory stays bounded."""
 
-COMPRESSIONS: Final[dict[Compression, tuple[str, bytes]]] = {
+# Of bzip2 with the block's or the end's own number behind it: `BZh` alone may begin a text.
+_BZ2: Final = tuple(b"BZh%d" % level + mark for level in range(1, 10) for mark in (b"1AY&SY", b"\x17rE8P\x90"))
+COMPRESSIONS: Final[dict[Compression, tuple[str, bytes | tuple[bytes, ...]]]] = {
     "gzip": (".gz", b"\x1f\x8b"),
     "zstd": (".zst", b"\x28\xb5\x2f\xfd"),
+    "bz2": (".bz2", _BZ2),
+    "xz": (".xz", b"\xfd7zXZ\0"),
+    "zip": (".zip", (b"PK\x03\x04", b"PK\x05\x06")),
 }
-"""The ending and the magic number of each compression."""
+"""The ending and the magic numbers of each compression."""
+WRITTEN: Final[tuple[Compression, ...]] = ("gzip", "zstd")
+"""The compressions of outputs; the others are read alone."""
 
 
 def compression_of(path: PurePath | str) -> Compression | None:
@@ -68,13 +76,19 @@ def open_bytes(path: Path, compression: Compression | None) -> Iterator[ByteStre
             with path.open("rb", buffering=0) as raw:
                 yield _Whole(raw)
             return
-        decompressed = _Decompressed(path, compression)
+        decompressed = _unpacked(path, compression)
     except OSError as error:
         raise from_os_error(error) from error
     try:
         yield decompressed
     finally:
         decompressed.close()
+
+
+def _unpacked(path: Path, compression: Compression) -> _Decompressed | ChainedStreams | ZipMember:
+    if compression in WRITTEN:
+        return _Decompressed(path, compression)
+    return ZipMember(path) if compression == "zip" else ChainedStreams(path, compression)
 
 
 class _Whole:

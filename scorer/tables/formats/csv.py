@@ -20,7 +20,7 @@ from scorer.tables.delimited_columns import TypeGuess, convert, field_of, looks_
 from scorer.tables.dialect import Dialect
 from scorer.tables.encodings import open_text
 from scorer.tables.fields import Block
-from scorer.tables.formats.format import Contents, Evidence, Format, ReadOptions
+from scorer.tables.formats.format import Contents, Evidence, Format, ReadOptions, Sink
 from scorer.tables.reader import Reader, check_names, tell_blank_lines
 from scorer.tables.record_scanner import BLOCK_BYTES, RecordScanner
 from scorer.tables.rejects import Reject, Rejects, forget
@@ -170,7 +170,7 @@ class Delimited(Format):
             rejects=options.rejects,
         )
 
-    def open_sink(self, output: Output, schema: pa.Schema, compression: Compression | None) -> DelimitedSink:
+    def open_sink(self, output: Output, schema: pa.Schema, compression: Compression | None) -> Sink:
         return DelimitedSink(output, schema, compression, delimiter=self.delimiter)
 
     def begins_with_data(self, stamp: Stamp, options: ReadOptions) -> bool:

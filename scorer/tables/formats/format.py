@@ -17,7 +17,7 @@ from typing import Literal, Protocol
 import pyarrow as pa
 
 from scorer.config import FileFormat
-from scorer.errors import DataError, from_os_error, shown
+from scorer.errors import DataError, UsageError, from_os_error, shown
 from scorer.stores.fingerprints import Stamp
 from scorer.tables.dialect import UNSAID, Dialect
 from scorer.tables.dictionaries import fields_of
@@ -74,7 +74,8 @@ class Format(ABC):
 
     `text` says that it is text, which may be compressed as a whole; `proof` what is wrong with a file of this ending
     whose first bytes do not show the format, or nothing where they need not; `delimited` that it has fields
-    between delimiters, and perhaps no header.
+    between delimiters, and perhaps no header; `written` that outputs may have this format. Else it
+    is for reading alone, and in a folder it is data only where nothing else is.
     """
 
     name: FileFormat
@@ -82,6 +83,7 @@ class Format(ABC):
     text: bool = False
     proof: str = ""
     delimited: bool = False
+    written: bool = True
 
     @abstractmethod
     def evidence(self, first_bytes: bytes) -> Evidence:
@@ -97,9 +99,9 @@ class Format(ABC):
     ) -> Reader:
         """A reader of all rows of files with these `contents`."""
 
-    @abstractmethod
-    def open_sink(self, output: Output, schema: pa.Schema, compression: Compression | None) -> Sink:
-        """A sink of tables of `schema` into `output`."""
+    def open_sink(self, output: Output, schema: pa.Schema, compression: Compression | None) -> Sink:  # noqa: ARG002
+        """A sink of tables of `schema` into `output`; UsageError where the format is not `written`."""
+        raise UsageError(f"{output.path or 'output'}: {self.name} is for reading alone; write another format")
 
     def refusal(self, field: pa.Field) -> str | None:
         """What a column of `field` is that no file of this format can hold; None where one can."""

@@ -24,9 +24,10 @@ from typing import Any, Final, NoReturn
 
 import pyarrow as pa
 
+from scorer.config import FileFormat
 from scorer.errors import DataError, shown
 from scorer.stores.fingerprints import Stamp
-from scorer.tables.formats.format import Contents, Evidence, Format, ReadOptions
+from scorer.tables.formats.format import Contents, Evidence, Format, ReadOptions, Sink
 from scorer.tables.json_lines import JsonLines, Line, members
 from scorer.tables.reader import Reader, check_names, check_types, listed
 from scorer.tables.rejects import Reject, Rejects, forget
@@ -222,8 +223,8 @@ def _refuse_mixture(chunk: list[Line], name: str, before: set[str], *, where: st
 
 
 class JsonLinesFormat(Format):
-    name = "jsonl"
-    endings = (".jsonl", ".ndjson")
+    name: FileFormat = "jsonl"
+    endings: tuple[str, ...] = (".jsonl", ".ndjson")
     text = True
     proof = "the first line does not open an object with a brace"
 
@@ -255,7 +256,7 @@ class JsonLinesFormat(Format):
         """How the lines are got out of the files."""
         return JsonLines(options.dialect.encoding)
 
-    def open_sink(self, output: Output, schema: pa.Schema, compression: Compression | None) -> JsonLinesSink:
+    def open_sink(self, output: Output, schema: pa.Schema, compression: Compression | None) -> Sink:
         return JsonLinesSink(output, schema, compression)
 
 

@@ -10,7 +10,7 @@ from typing import get_args
 from scorer.config import FileFormat
 from scorer.errors import DataError, UsageError
 from scorer.tables.formats.format import Format
-from scorer.tables.streams import compression_of
+from scorer.tables.streams import WRITTEN, compression_of
 
 SNIFF_BYTES = 4096
 """How many first bytes `sniff` wants."""
@@ -35,8 +35,8 @@ def formats() -> tuple[Format, ...]:
 
 
 def endings() -> tuple[str, ...]:
-    """The usual ending of each format."""
-    return tuple(format.endings[0] for format in formats())
+    """The usual ending of each format that has one."""
+    return tuple(format.endings[0] for format in formats() if format.endings)
 
 
 def format_of(path: PurePath | str) -> FileFormat | None:
@@ -48,6 +48,21 @@ def format_of(path: PurePath | str) -> FileFormat | None:
     ending = inner.suffix.lower()
     found = (format for format in formats() if ending in format.endings and (format.text or not compressed))
     return next((format.name for format in found), None)
+
+
+def is_read_alone(path: PurePath | str) -> bool:
+    """Whether the ending of `path` promises a format or a compression in which nothing is written."""
+    named, compression = format_of(path), compression_of(path)
+    return (named is not None and not format_named(named).written) or compression not in (None, *WRITTEN)
+
+
+def output_format(path: PurePath | str) -> FileFormat | None:
+    """The format that the ending of the output `path` promises, None when it promises none that we know; UsageError for
+    one that is for reading alone."""
+    if is_read_alone(path):
+        written = " ".join(format.endings[0] for format in formats() if format.written)
+        raise UsageError(f"{path}: this ending is for reading alone; write {written}, text also with .gz or .zst")
+    return format_of(path)
 
 
 def sniff(first_bytes: bytes) -> FileFormat | None:
@@ -81,4 +96,5 @@ def check_first_bytes(path: Path, first_bytes: bytes, promised: FileFormat) -> N
         if not format_named(shown).text:
             raise DataError(f"{path}: expected {promised}, but the first bytes are those of {shown}; rename it")
     if format.proof and shown != promised:
-        raise DataError(f"{path}: expected {promised}, but {format.proof}")
+        advice = "; try: --input-format json" if shown == "json" else ""
+        raise DataError(f"{path}: expected {promised}, but {format.proof}{advice}")
