@@ -22,9 +22,11 @@ from scorer.examples.label_form import LabelOptions
 from scorer.examples.targets import too_many_labels
 from scorer.runs.console import Console
 from scorer.runs.signals import StopSignals
+from scorer.stores.checks import Inputs, check_files
 from scorer.stores.location import name_of
 from scorer.tables.dialect import Dialect
 from scorer.tables.reader import tell_blank_lines
+from scorer.tables.rejects import Rejects, kept_rejects
 
 
 @dataclass(frozen=True)
@@ -108,15 +110,18 @@ def check_data(config: CheckConfig, console: Console) -> CheckResult:
     """
     try:
         with StopSignals() as signals, signals.at_once():
-            return _check(config, console)
+            inputs = Inputs([config.data, config.valid], models=[config.base_model])
+            check_files({"--rejects": config.rejects}, inputs, force=True)
+            with kept_rejects(config.rejects, tell=console.warn) as rejects:
+                return _check(config, console, rejects)
     except Interrupted as error:
         raise Interrupted(error.signal_number, "interrupted; nothing was written") from error
 
 
-def _check(config: CheckConfig, console: Console) -> CheckResult:
+def _check(config: CheckConfig, console: Console, rejects: Rejects | None) -> CheckResult:
     options, dialect = LabelOptions.of(config), Dialect.of(config)
     if not config.label_column:
-        refuse_answers(str(config.data), dialect=dialect)
+        refuse_answers(str(config.data), dialect=dialect, rejects=rejects)
     vocabulary = Vocabulary.of_base_model(config.base_model)
     if vocabulary.positions is not None and config.max_length > vocabulary.positions:
         raise ConfigError(
@@ -130,6 +135,7 @@ def _check(config: CheckConfig, console: Console) -> CheckResult:
             label_columns=config.label_column,
             options=options,
             dialect=dialect,
+            rejects=rejects,
             limit=config.limit,
             progress=progress,
         )
@@ -141,6 +147,7 @@ def _check(config: CheckConfig, console: Console) -> CheckResult:
                 label_columns=data.columns.labels,
                 options=replace(options, known=frozenset(data.labels.counts()), multi=data.labels.multi),
                 dialect=dialect,
+                rejects=rejects,
                 limit=None,
                 progress=progress,
                 known_labels=data.labels.counts().keys(),

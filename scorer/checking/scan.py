@@ -29,6 +29,7 @@ from scorer.runs.console import Counter
 from scorer.tables import compute as pc
 from scorer.tables.dialect import UNSAID, Dialect
 from scorer.tables.listing import Unread
+from scorer.tables.rejects import Rejects
 from scorer.tables.source import Source
 from scorer.tables.texts import is_blank, is_text, texts
 
@@ -84,6 +85,7 @@ def scan_file(
     progress: Counter,
     known_labels: Collection[str] | None = None,
     dialect: Dialect = UNSAID,
+    rejects: Rejects | None = None,
 ) -> Scan:
     """Read `location`, at most `limit` rows. Columns that are not named are found by their names. Rows with a label
     that is none of the `known_labels` are counted where these are given. `dialect` is as for `Source.open`.
@@ -91,7 +93,9 @@ def scan_file(
     Raises InputMissing, UsageError (columns), ConfigError (their types) and DataError (a file that cannot be
     parsed, or changes meanwhile).
     """
-    source = Source.open(location, dialect=dialect)
+    if rejects is not None:
+        rejects.rows = limit
+    source = Source.open(location, dialect=dialect, rejects=rejects)
     schema = source.read().schema
     with source.doubting_header():
         columns = find_columns(schema, texts=text_columns, labels=label_columns, where=location)

@@ -18,6 +18,7 @@ from scorer.config.choices import (
     NO_HEADER,
     NULL_LABELS,
     QUOTE,
+    REJECTS,
     SKIP_UNLABELLED,
     TEXT_COLUMNS,
     FileFormat,
@@ -52,6 +53,7 @@ class CheckConfig(Checked):
     encoding: Annotated[str | None, ENCODING] = None
     no_header: Annotated[bool, NO_HEADER] = False
     columns: Annotated[str | None, COLUMNS] = None
+    rejects: Annotated[Path | None, REJECTS] = None
     text_column: Annotated[tuple[str, ...], TEXT_COLUMNS] = ()
     label_column: Annotated[tuple[str, ...], LABEL_COLUMNS] = ()
     label_separator: Annotated[str | None, LABEL_SEPARATOR] = None

@@ -72,6 +72,8 @@ ENCODING = Setting(
     metavar="NAME",
 )
 NO_HEADER = Setting("The first line of a CSV or TSV file is data, and names no columns.", affects="output")
+# What is malformed is refused or set aside: the rows that are read are the same.
+REJECTS = Setting("Set malformed records aside in this file (JSON lines) and go on.", affects="nothing", metavar="FILE")
 COLUMNS = Setting(
     "Names of the columns for --no-header, with commas between; c1, c2 ... otherwise.",
     affects="output",

@@ -15,6 +15,7 @@ from scorer.config.choices import (
     NO_HEADER,
     NULL_LABELS,
     QUOTE,
+    REJECTS,
     BackendSetting,
     BatchTokensSetting,
     DeviceSetting,
@@ -42,6 +43,7 @@ class DiffConfig(Checked):
     encoding: Annotated[str | None, ENCODING] = None
     no_header: Annotated[bool, NO_HEADER] = False
     columns: Annotated[str | None, COLUMNS] = None
+    rejects: Annotated[Path | None, REJECTS] = None
     text_column: Annotated[
         tuple[str, ...],
         Setting(

@@ -17,6 +17,7 @@ from scorer.config.choices import (
     NO_HEADER,
     NULL_LABELS,
     QUOTE,
+    REJECTS,
     SKIP_UNLABELLED,
     BackendSetting,
     BatchTokensSetting,
@@ -47,6 +48,7 @@ class EvaluateConfig(Checked):
     encoding: Annotated[str | None, ENCODING] = None
     no_header: Annotated[bool, NO_HEADER] = False
     columns: Annotated[str | None, COLUMNS] = None
+    rejects: Annotated[Path | None, REJECTS] = None
     text_column: ModelTextColumns = ()
     label_column: Annotated[
         tuple[str, ...],

@@ -21,6 +21,7 @@ from scorer.config.choices import (
     NULL_LABELS,
     PRECISION,
     QUOTE,
+    REJECTS,
     SKIP_UNLABELLED,
     TEXT_COLUMNS,
     FileFormat,
@@ -98,6 +99,7 @@ class FitConfig(Checked):
     encoding: Annotated[str | None, ENCODING.affecting("weights")] = None
     no_header: Annotated[bool, NO_HEADER.affecting("weights")] = False
     columns: Annotated[str | None, COLUMNS.affecting("weights")] = None
+    rejects: Annotated[Path | None, REJECTS] = None
     text_column: Annotated[tuple[str, ...], TEXT_COLUMNS.affecting("weights", kept_by_model=True)] = ()
     label_column: Annotated[tuple[str, ...], LABEL_COLUMNS.affecting("weights", kept_by_model=True)] = ()
     label_separator: Annotated[str | None, LABEL_SEPARATOR.affecting("weights", kept_by_model=True)] = None

@@ -33,6 +33,7 @@ from scorer.scoring.pipeline import Pipeline
 from scorer.scoring.scorer import Scorer, ScorerSpec
 from scorer.scoring.windows import EncodedWindow, Window
 from scorer.tables.reader import tell_blank_lines
+from scorer.tables.rejects import kept_rejects
 from scorer.tables.sink import Sink, lineage_metadata, table_file
 from scorer.version import __version__
 
@@ -123,9 +124,9 @@ def diff(
     """
     started = time.monotonic()
     try:
-        with StopSignals() as signals:
+        with StopSignals() as signals, kept_rejects(config.rejects, tell=console.warn) as rejects:
             with signals.at_once():
-                prepared = prepare_diff(config, console)
+                prepared = prepare_diff(config, console, rejects)
                 _warn(prepared, console)
                 models = _load(prepared)
             # At once no longer when the changed rows appear: either they do, or the comparison was interrupted.

@@ -21,6 +21,7 @@ from scorer.stores.checks import Inputs, check_files
 from scorer.tables.dialect import Dialect
 from scorer.tables.formats.registry import output_format
 from scorer.tables.reader import Reader, check_names
+from scorer.tables.rejects import Rejects
 from scorer.tables.source import Source
 from scorer.tables.texts import find_text_columns
 
@@ -53,14 +54,17 @@ class PreparedDiff:
         return ", ".join(self.labels.columns) if self.labels is not None else None
 
 
-def prepare_diff(config: DiffConfig, console: Console) -> PreparedDiff:
+def prepare_diff(config: DiffConfig, console: Console, rejects: Rejects | None = None) -> PreparedDiff:
     """Check `config`, cheapest first; what is wrong is raised as a ScorerError."""
     flips = Allowance.parse(config.max_flips, flag="--max-flips") if config.max_flips is not None else None
     rows_format = _rows_format(config)
     LabelOptions.of(config)
-    source = Source.open(config.data, dialect=Dialect.of(config))
+    if rejects is not None:
+        rejects.rows = config.limit
+    source = Source.open(config.data, dialect=Dialect.of(config), rejects=rejects)
     inputs = Inputs([config.data], models=[config.old, config.new], files=source.files)
     check_files({"--rows": config.rows}, inputs, force=config.force)
+    check_files({"--rejects": config.rejects}, inputs, force=True)
     old, new = (open_model(name) for name in (config.old, config.new))
     for directory in (old, new):
         if directory.labels is None:

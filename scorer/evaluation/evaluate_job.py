@@ -21,6 +21,7 @@ from scorer.runs.console import Console
 from scorer.runs.signals import StopSignals
 from scorer.tables.formats.registry import format_of
 from scorer.tables.listing import Unread
+from scorer.tables.rejects import kept_rejects
 from scorer.tables.sink import Sink, lineage_metadata, table_file
 from scorer.version import __version__
 
@@ -87,9 +88,9 @@ def evaluate(
     """
     started = time.monotonic()
     try:
-        with StopSignals() as signals:
+        with StopSignals() as signals, kept_rejects(config.rejects, tell=console.warn) as rejects:
             with signals.at_once():
-                prepared = prepare_evaluation(config, console)
+                prepared = prepare_evaluation(config, console, rejects)
                 predicted = _predict(prepared, console)
                 findings = _find(prepared, predicted)
             # Not at once: both files or none.

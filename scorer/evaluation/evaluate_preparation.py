@@ -22,6 +22,7 @@ from scorer.stores.checks import Inputs, check_files
 from scorer.tables.dialect import Dialect
 from scorer.tables.formats.registry import output_format
 from scorer.tables.reader import check_names
+from scorer.tables.rejects import Rejects
 from scorer.tables.source import Source
 from scorer.tables.texts import find_text_columns
 
@@ -42,10 +43,10 @@ class PreparedEvaluation:
     warnings: tuple[str, ...]
 
 
-def prepare_evaluation(config: EvaluateConfig, console: Console) -> PreparedEvaluation:
+def prepare_evaluation(config: EvaluateConfig, console: Console, rejects: Rejects | None = None) -> PreparedEvaluation:
     """Check `config` and read its rows; what is wrong is raised as a ScorerError, what is doubtful is a warning."""
     options, dialect = LabelOptions.of(config), Dialect.of(config)
-    source = Source.open(config.data, dialect=dialect)
+    source = Source.open(config.data, dialect=dialect, rejects=rejects)
     _refuse_outputs(config, source)
     if source.format != "jsonl":  # of which only reading tells all names
         with source.doubting_header():
@@ -59,6 +60,7 @@ def prepare_evaluation(config: EvaluateConfig, console: Console) -> PreparedEval
     examples = read_examples(
         config.data,
         dialect=dialect,
+        rejects=rejects,
         text_columns=text_columns,
         label_columns=label_columns(
             source, config.label_column, [metadata] if metadata else [], where=config.data, needed=True
@@ -93,6 +95,7 @@ def _labels(directory: ModelDirectory, *, folds: int | None) -> LabelSet:
 def _refuse_outputs(config: EvaluateConfig, source: Source) -> None:
     inputs = Inputs([config.data], models=[config.model], files=source.files)
     check_files({"--report": config.report, "--rows": config.rows}, inputs, force=config.force)
+    check_files({"--rejects": config.rejects}, inputs, force=True)
     if config.rows is not None and output_format(config.rows) is None:
         raise UsageError(f"{config.rows}: no format has this ending; name a .parquet, .csv, .tsv or .jsonl file")
 

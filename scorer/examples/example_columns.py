@@ -17,6 +17,7 @@ from scorer.classifier.metadata import ModelMetadata
 from scorer.errors import DataError, UsageError, near, shown
 from scorer.records.lineage import Lineage
 from scorer.tables.dialect import UNSAID, Dialect
+from scorer.tables.rejects import Rejects
 from scorer.tables.sink import read_lineage
 from scorer.tables.source import Source
 from scorer.tables.texts import TEXT_NAMES, holds_texts, is_text
@@ -178,10 +179,10 @@ def label_columns(
     return labels if len(labels) == 1 < len(named) else ()
 
 
-def refuse_answers(location: str, *, dialect: Dialect = UNSAID) -> None:
+def refuse_answers(location: str, *, dialect: Dialect = UNSAID, rejects: Rejects | None = None) -> None:
     """UsageError when scorer's own answers are all that would be found by name as labels of the file at `location`;
     `dialect` is as for `Source.open`."""
-    source = Source.open(location, dialect=dialect)
+    source = Source.open(location, dialect=dialect, rejects=rejects)
     named = [name for name in source.names if name.lower() in LABEL_NAMES]
     if named and all(holds_predictions(source, name) for name in named):
         raise not_labels(location, named[0])

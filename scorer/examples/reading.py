@@ -24,6 +24,7 @@ from scorer.tables import compute as pc
 from scorer.tables.dialect import UNSAID, Dialect
 from scorer.tables.listing import Unread
 from scorer.tables.reader import check_names, tell_blank_lines
+from scorer.tables.rejects import Rejects
 from scorer.tables.source import Source
 from scorer.tables.texts import is_blank, texts
 
@@ -127,6 +128,7 @@ def read_examples(
     limit: int | None = None,
     others: tuple[str, ...] = (),
     dialect: Dialect = UNSAID,
+    rejects: Rejects | None = None,
 ) -> Examples:
     """Read `location`, at most `limit` rows. Columns that are not named are found by their names. The values of the
     columns `others`, which must be there, are kept beside the texts.
@@ -138,7 +140,9 @@ def read_examples(
     file that changes meanwhile).
     """
     options = options or LabelOptions()
-    source = Source.open(location, dialect=dialect)
+    if rejects is not None:
+        rejects.rows = limit
+    source = Source.open(location, dialect=dialect, rejects=rejects)
     schema = source.read().schema
     with source.doubting_header():
         check_names(schema.names, others, where=location)

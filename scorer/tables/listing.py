@@ -9,7 +9,8 @@ import glob
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import compress
 from pathlib import Path
 from typing import Any, Final, NoReturn
 from urllib.parse import unquote
@@ -28,15 +29,22 @@ Partition = tuple[tuple[str, str | None], ...]
 @dataclass(frozen=True)
 class Unread:
     """The `names` of what lies in a location beside its data and is read by nobody, and `links`, those of links to data
-    that is read under its own name."""
+    that is read under its own name; `empty` are files of 0 bytes beside others."""
 
     location: str = ""
     names: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
 
     def warnings(self) -> tuple[str, ...]:
         """Lines for a person, if there is anything."""
-        return (*self._of_names(), *self._of_links())
+        return (*self._of_names(), *self._of_links(), *self._of_empty())
+
+    def _of_empty(self) -> tuple[str, ...]:
+        if not self.empty:
+            return ()
+        more = f" and {len(self.empty) - _SHOWN} more" if len(self.empty) > _SHOWN else ""
+        return (f"{self.location}: {', '.join(self.empty[:_SHOWN])}{more}: not read, being empty, of 0 bytes",)
 
     def _of_links(self) -> tuple[str, ...]:
         if not self.links:
@@ -59,7 +67,7 @@ class Unread:
 
     def as_dict(self) -> dict[str, Any]:
         """How many there are, and the names of the first."""
-        names = (*self.names, *self.links)
+        names = (*self.names, *self.links, *self.empty)
         return {"count": len(names), "first": list(names[:_SHOWN])}
 
 
@@ -75,6 +83,18 @@ class Listing:
     @property
     def partition_names(self) -> tuple[str, ...]:
         return tuple(name for name, _ in self.partitions[0])
+
+    def without_empty(self) -> Listing:
+        """The same without files of 0 bytes, such as Spark writes for parts without rows, if others are left."""
+        full = [path.stat().st_size > 0 for path in self.files]
+        if all(full) or not any(full):
+            return self
+        empty = tuple(str(path) for path, read in zip(self.files, full, strict=True) if not read)
+        return Listing(
+            tuple(compress(self.files, full)),
+            tuple(compress(self.partitions, full)),
+            replace(self.unread, location=self.unread.location or str(self.files[0].parent), empty=empty),
+        )
 
 
 def list_files(location: str, *, any_ending: bool) -> Listing:
@@ -114,7 +134,7 @@ def _in_folder(folder: Path, location: str, *, any_ending: bool) -> Listing:
         raise InputMissing(f"{location}: the folder holds no data file ({' '.join(endings())}){found}")
     files, links = _once(files, folder)
     names = tuple(str(link.relative_to(folder)) for link in links)
-    return Listing(tuple(files), _partitions(files, folder), Unread(location, tuple(unread), names))
+    return Listing(tuple(files), _partitions(files, folder), Unread(location, tuple(sorted(unread)), names))
 
 
 def _matching(pattern: str) -> Listing:

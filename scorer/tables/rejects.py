@@ -15,7 +15,8 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,14 +56,14 @@ class Rejects:
 
     def __init__(self, target: Path, *, rows: int | None = None) -> None:
         self.target = target
-        self._rows = rows
+        self.rows = rows
         self.count = 0
         self._file: AtomicFile | None = None
         self._committed = False
 
     def add(self, malformed: Malformed) -> None:
         """Append a record, unless the rows that are wanted come before it."""
-        if self._rows is not None and malformed.rows >= self._rows:
+        if self.rows is not None and malformed.rows >= self.rows:
             return
         self._keep(malformed)
         self.count += 1
@@ -89,6 +90,22 @@ class Rejects:
         if self._file is None:
             self._file = AtomicFile(self.target, temporary=self.target.with_name(self.target.name + ".partial"))
         return self._file
+
+
+@contextmanager
+def kept_rejects(target: Path | None, *, tell: Callable[[str], object]) -> Iterator[Rejects | None]:
+    """The rejects file `target`, if one is wanted, which appears when the block ends, and not at all when it fails. How
+    many records are in it is told then."""
+    if target is None:
+        yield None
+        return
+    rejects = Rejects(target)
+    try:
+        yield rejects
+        rejects.commit()
+    finally:
+        rejects.discard()
+    tell(f"{target}: {rejects.count:,} malformed records were set aside here")
 
 
 class CountedRejects(Rejects):

@@ -32,7 +32,7 @@ from scorer.tables.formats.registry import SNIFF_BYTES, check_first_bytes, forma
 from scorer.tables.listing import Listing, list_files
 from scorer.tables.partitions import PartitionedReader
 from scorer.tables.reader import Reader, check_names, check_types
-from scorer.tables.rejects import Rejects
+from scorer.tables.rejects import CountedRejects, Rejects
 from scorer.tables.streams import COMPRESSIONS, Compression, compression_of, open_bytes, sniff_compression
 from scorer.tables.unpacking import member_name
 
@@ -65,6 +65,8 @@ class Source:
         with self._advised():
             self._contents = self._format.look(self._stamps, self._options)
         self._scanned: Reader | None = None
+        # Malformed records are set aside once, however often the rows are read.
+        self._read_before = False
         self.files = listing.files
         self.unread = listing.unread
         self.format = file_format
@@ -108,6 +110,8 @@ class Source:
 
     @classmethod
     def _of(cls, listing: Listing, file_format: FileFormat, rejects: Rejects | None, dialect: Dialect) -> Source:
+        if format_named(file_format).text:
+            listing = listing.without_empty()
         for path in listing.files:
             _check_name(path, file_format)
             _check_beginning(path, file_format, dialect)
@@ -166,7 +170,7 @@ class Source:
 
         With `appended`, the names of the columns that an output of JSON lines gets, the rows of JSON lines keep their
         lines as they stand: see `formats.jsonl`.
-        Then the malformed records are in the rejects that the source was opened with; read such a source once.
+        Then the malformed records are in the rejects that the source was opened with, each once.
         UsageError when a text column is not there, ConfigError when it holds no text.
         """
         partitions = self._listing.partition_names
@@ -214,6 +218,9 @@ class Source:
             if again is not None:
                 return again
         options = replace(self._options, appended=appended, beside=self._listing.partition_names)
+        if self._read_before and options.rejects is not None:
+            options = replace(options, rejects=CountedRejects())
+        self._read_before = True
         with self._advised():
             reader = self._format.open_reader(self._stamps, self._contents, text_columns, options)
         if appended is None and not text_columns:

@@ -28,6 +28,7 @@ from scorer.examples.targets import label_counts, label_indices, label_set, stra
 from scorer.runs.console import Console
 from scorer.stores.location import name_of
 from scorer.tables.dialect import Dialect
+from scorer.tables.rejects import Rejects
 
 # Enough to tell a language by; the sample of long texts is smaller still.
 _LANGUAGE_ROWS = 2_000
@@ -90,18 +91,19 @@ class TrainingData:
         return {"train": train, "valid": valid, "check": self.check.as_dict()}
 
 
-def load_data(config: FitConfig, console: Console) -> TrainingData:
+def load_data(config: FitConfig, console: Console, rejects: Rejects | None = None) -> TrainingData:
     """Read, check and split the data; what was dropped and what the check warns of is a line on the console."""
     where = str(config.train)
     options, dialect = LabelOptions.of(config), Dialect.of(config)
     if not config.label_column:
-        refuse_answers(where, dialect=dialect)
+        refuse_answers(where, dialect=dialect, rejects=rejects)
     train = read_examples(
         where,
         text_columns=config.text_column,
         label_columns=config.label_column,
         options=options,
         dialect=dialect,
+        rejects=rejects,
         limit=config.limit,
     )
     _tell(train, where, console)
@@ -119,6 +121,7 @@ def load_data(config: FitConfig, console: Console) -> TrainingData:
         label_columns=train.columns.labels,
         options=options.knowing(labels),
         dialect=dialect,
+        rejects=rejects,
     )
     _tell(valid, str(config.valid), console)
     valid_targets = label_indices(valid.labels, labels, name=name, where=str(config.valid))

@@ -22,10 +22,11 @@ from scorer.examples.label_form import LabelOptions
 from scorer.metrics.classification import Metrics, describe
 from scorer.metrics.judged_rows import FEW_ROWS, wilson_interval
 from scorer.runs.console import Console
-from scorer.stores.checks import Inputs, check_folder
+from scorer.stores.checks import Inputs, check_files, check_folder
 from scorer.stores.folder import Folder
 from scorer.stores.location import Location, name_of
 from scorer.stores.workspace import Workspace
+from scorer.tables.rejects import kept_rejects
 from scorer.training.data import TrainingData, load_data
 
 if TYPE_CHECKING:
@@ -86,11 +87,13 @@ def fit(config: FitConfig, console: Console) -> FitSummary:
         output = default_output(str(config.train), now=datetime.now())
     inputs = Inputs([config.train, config.valid], models=[config.base_model])
     refuse_output(output, inputs, force=config.force)
-    data = load_data(config, console)
-    LongText.of(config).refuse_pair(data.train.columns.texts)
-    from scorer.training.fitting import fit_and_write
+    check_files({"--rejects": config.rejects}, inputs, force=True)
+    with kept_rejects(config.rejects, tell=console.warn) as rejects:
+        data = load_data(config, console, rejects)
+        LongText.of(config).refuse_pair(data.train.columns.texts)
+        from scorer.training.fitting import fit_and_write
 
-    fitted = fit_and_write(config, data, output, console)
+        fitted = fit_and_write(config, data, output, console)
     summary = _summary(fitted, data, seconds=time.monotonic() - started)
     _conclude(summary, fitted, console)
     return summary

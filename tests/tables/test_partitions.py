@@ -239,3 +239,21 @@ def test_links_to_files_elsewhere_are_read(tmp_path: Path) -> None:
         (tmp_path / "in" / name).symlink_to(tmp_path / "store" / "x.csv")
     assert read(tmp_path / "in")["t"].to_pylist() == ["a", "a"]
     assert Source.open(str(tmp_path / "in")).unread.warnings() == ()
+
+
+@pytest.mark.parametrize("name", ["csv", "jsonl"])
+def test_parts_of_0_bytes_are_passed_over_and_told(tmp_path: Path, name: str) -> None:
+    content = "t,n\na,1\n" if name == "csv" else '{"t": "a", "n": 1}\n'
+    for number, data in enumerate(["", content, "", content]):
+        (tmp_path / f"part-{number}.{name}").write_text(data)
+    source = Source.open(str(tmp_path))
+    assert [path.name for path in source.files] == [f"part-1.{name}", f"part-3.{name}"]
+    assert source.read(["t"]).rows == 2
+    (warning,) = source.unread.warnings()
+    assert "part-0" in warning
+    assert "0 bytes" in warning
+    assert source.unread.as_dict()["count"] == 2
+    (tmp_path / f"part-1.{name}").write_text("")
+    (tmp_path / f"part-3.{name}").write_text("")
+    with pytest.raises(DataError, match="the file is empty"):
+        Source.open(str(tmp_path))
