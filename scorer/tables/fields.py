@@ -198,7 +198,8 @@ class Block:
         """
         quoted = np.zeros(len(starts), bool)
         full = starts < ends
-        quoted[full] = (data[starts[full]] == QUOTE) & quotes
+        if quotes:
+            quoted[full] = data[starts[full]] == QUOTE
         columns = np.unique(np.searchsorted(ends, escapes) % width) if len(escapes) else np.empty(0, np.int64)
         shape = (-1, width)
         return cls(
