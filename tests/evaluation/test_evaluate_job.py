@@ -206,7 +206,7 @@ def test_what_cannot_be_is_refused_before_the_model_is_loaded(fitted: Path, data
     for error, part, options in (
         (UsageError, "did you mean 'score'", {"slice": ("scores",)}),
         (OutputRefused, "--force", {"rows": tmp_path / "there.csv"}),
-        (UsageError, "no format has this ending", {"rows": tmp_path / "rows.xlsx"}),
+        (UsageError, "no format has this ending", {"rows": tmp_path / "rows.ods"}),
         (UsageError, "is the input itself", {"rows": data, "force": True}),
         (UsageError, "named twice", {"rows": tmp_path / "a.csv", "report": tmp_path / "a.csv"}),
         (UsageError, "a file is needed", {"rows": Path("-")}),
