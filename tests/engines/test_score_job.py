@@ -414,7 +414,7 @@ def test_only_text_is_compressed_as_a_whole(tmp_path, source, score, output_form
         ("absent/out.parquet", OutputRefused, "its folder does not exist"),
         ("in.parquet", UsageError, "is the input itself"),
         ("link-to-in.parquet", UsageError, "is the input itself"),
-        ("out.xlsx", UsageError, "no format has this ending"),
+        ("out.ods", UsageError, "no format has this ending"),
         ("out.parquet.gz", UsageError, "no format has this ending"),
         (".csv", UsageError, "no format has this ending"),
     ],
