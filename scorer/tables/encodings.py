@@ -45,8 +45,12 @@ _TELLING: Final[dict[str, float]] = {
     "的一是不了在人有我他这這个個们們来來到时時大地为為子中你说說生国國年着就那和要她出也得里裡后後自以会會家可下而过過天去能对對小多然于"
     "心学學么麼之都好看起发發当當没沒成只如事把还還用第样樣道想作种種开開很非常": 0.5,
 }
-# Capitals within words, letters of two scripts in one word, and long runs of accents come of a wrong table.
-_ODD: Final = re.compile(r"[а-яё][А-ЯЁ]|[A-Za-z][а-яА-ЯёЁα-ωΑ-Ω]|[а-яА-ЯёЁα-ωΑ-Ω][A-Za-z]|[à-ÿ][À-ß]|[\xa0-\xff]{3,}")
+# Capitals within words, letters of two scripts in one word (an accent and the letter behind it read as one Chinese
+# character), and long runs of accents come of a wrong table.
+_ODD: Final = re.compile(
+    r"[A-Za-z][\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]|[а-яё][А-ЯЁ]|[A-Za-z][а-яА-ЯёЁά-ώΑ-Ω]"
+    r"|[а-яА-ЯёЁά-ώΑ-Ω][A-Za-z]|[à-ÿ][À-ß]|[\xa0-\xff]{3,}"
+)
 _LIKELY: Final = 0.5
 
 Fault = Literal["encoding", "quotes", "width"]

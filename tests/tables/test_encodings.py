@@ -116,6 +116,13 @@ def test_no_encoding_is_named_that_does_not_decode_the_whole_file(tmp_path: Path
     assert plausible_encoding(path) is None
 
 
+@pytest.mark.parametrize("text", ["Das Hotel war sch\u00f6n", "caf\u00e9", "Stra\u00dfe", "na\u00efve \u00e9t\u00e9"])
+def test_a_few_accents_are_no_chinese(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "in.csv"
+    path.write_bytes(f"id;text\n1;{text}\n".encode("windows-1252"))
+    assert plausible_encoding(path) == "windows-1252"
+
+
 def test_names_of_encodings() -> None:
     assert encoding_named("UTF8") is encoding_named("utf-8-sig") is None
     assert encoding_named("Latin-1") == encoding_named("ISO-8859-1")
