@@ -116,3 +116,14 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         pytest.skip("no browser: put Chromium or Chrome on the PATH or name it in CHROME_BIN")
     with Browser(program, tmp_path_factory.mktemp("profile")) as opened:
         yield opened
+
+
+@pytest.fixture
+def _planned_kernels() -> Iterator[None]:
+    """Attention by cuDNN is allowed, as torch has it at first; what the test changes is put back."""
+    import torch
+
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    torch.backends.cuda.enable_cudnn_sdp(True)
+    yield
+    torch.backends.cuda.enable_cudnn_sdp(before)

@@ -214,7 +214,8 @@ class RecordScanner:
         widths = np.diff(parsed.row_ends, prepend=0)
         ragged = np.flatnonzero(widths != width)
         blank = ragged[_is_blank(parsed)[ragged]] if len(ragged) else ragged
-        malformed = self._ragged(data, parsed, widths, np.setdiff1d(ragged, blank)) | self._not_utf8(parsed)
+        malformed = _said("width", self._ragged(data, parsed, widths, np.setdiff1d(ragged, blank)))
+        malformed |= _said("encoding", self._not_utf8(parsed))
         if malformed or len(blank):
             self._report(data, parsed, malformed, blank)
             self.blank_lines += len(blank)
@@ -224,19 +225,20 @@ class RecordScanner:
             starts, ends = starts[fields], ends[fields]
         return Block.of(data, starts, ends, escapes=parsed.escapes, width=width, quotes=self._dialect.quotes)
 
-    def _report(self, data: Bytes, parsed: ParsedFields, malformed: dict[int, str], blank: Positions) -> None:
+    def _report(
+        self, data: Bytes, parsed: ParsedFields, malformed: dict[int, tuple[Fault, str]], blank: Positions
+    ) -> None:
         """Hand over the `malformed` rows with their reasons, or raise for the first; the `blank` ones do not count."""
         bounds = np.append(parsed.row_begins, parsed.consumed).tolist()
         line, seen = self._line, 0
-        for passed, (row, reason) in enumerate(sorted(malformed.items())):
+        for passed, (row, (fault, reason)) in enumerate(sorted(malformed.items())):
             begin, end = bounds[row : row + 2]
             line += count_line_ends(data[seen:begin])
             seen = begin
             place = row - int(np.searchsorted(blank, row))
             if self._reject is None:
                 self._record += place
-                # A width is said in fields, and only what is no UTF-8 in bytes.
-                self._fail(reason, line=line, fault="encoding" if reason.startswith("byte ") else "width")
+                self._fail(reason, line=line, fault=fault)
             text, rows = data[begin:end].tobytes(), self.rows + place - passed
             self._reject(Malformed(self._path, self._record + place, line, reason, text, rows))
 
@@ -315,6 +317,11 @@ class RecordScanner:
     def _fail(self, what: str, *, line: int, fault: Fault) -> NoReturn:
         where = f"record {self._record} (line {line})" if self._record else f"header (line {line})"
         raise MalformedText(f"{self._path}: {where}: {what}", path=self._path, fault=fault)
+
+
+def _said(fault: Fault, reasons: dict[int, str]) -> dict[int, tuple[Fault, str]]:
+    """The `reasons` why rows are malformed, each with the `fault` that it is about."""
+    return {row: (fault, reason) for row, reason in reasons.items()}
 
 
 def _is_blank(parsed: ParsedFields) -> NDArray[np.bool_]:

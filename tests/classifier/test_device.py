@@ -127,14 +127,6 @@ def test_a_model_saved_in_bf16_is_computed_in_bf16_where_the_card_has_it(monkeyp
 VARIABLES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 
 
-@pytest.fixture
-def _planned_kernels():
-    before = torch.backends.cuda.cudnn_sdp_enabled()
-    torch.backends.cuda.enable_cudnn_sdp(True)
-    yield
-    torch.backends.cuda.enable_cudnn_sdp(before)
-
-
 @pytest.mark.usefixtures("_planned_kernels")
 def test_attention_on_a_gpu_needs_no_plans():
     use_kernels_without_plans(torch.device("cpu"))

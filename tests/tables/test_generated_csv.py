@@ -7,13 +7,11 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scorer.errors import DataError
@@ -22,6 +20,7 @@ from scorer.tables.dialect import Dialect
 from scorer.tables.formats.csv import DelimitedReader, read_header
 from scorer.tables.rejects import Rejects
 from scorer.tables.source import Source
+from tests.tables.generated import count_kinds
 from tests.tables.oracle import SlowField, slow_pieces, slow_record, slow_records, without_blank_lines
 
 SPECIAL = 'a7,;"\r\n\t \\\0\ufeff\u00e9\u4e2d\U0001f600'
@@ -135,20 +134,8 @@ def utf8(piece: str) -> bool:
     return True
 
 
-def run(folder: Path, examples: int) -> Counter[str]:
-    kinds: Counter[str] = Counter()
-
-    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(cases())
-    def every(case: Case) -> None:
-        kinds[check(case, folder)] += 1
-
-    every()
-    return kinds
-
-
 def test_generated_files_are_read_as_independent_readers_read_them(tmp_path: Path) -> None:
-    kinds = run(tmp_path, 300)
+    kinds = count_kinds(cases(), lambda case: check(case, tmp_path), 300)
     # Drawn anew each time: about 150 and 60 of them.
     assert kinds["sound"] > 10
     assert kinds["malformed records"] > 10
@@ -156,7 +143,7 @@ def test_generated_files_are_read_as_independent_readers_read_them(tmp_path: Pat
 
 @pytest.mark.torture
 def test_ten_thousand_generated_files(tmp_path: Path) -> None:
-    kinds = run(tmp_path, 10_000)
+    kinds = count_kinds(cases(), lambda case: check(case, tmp_path), 10_000)
     sys.stdout.write(f"\n{kinds.total():,} generated CSV files, 0 mismatches: {dict(kinds)}\n")
     assert kinds.total() >= 10_000
     assert min(kinds["sound"], kinds["malformed records"]) > 1000

@@ -8,13 +8,11 @@ import csv
 import io
 import re
 import sys
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scorer.errors import DataError
@@ -22,6 +20,7 @@ from scorer.stores.fingerprints import Stamp
 from scorer.tables.dialect import Dialect
 from scorer.tables.encodings import MalformedText, encoding_named
 from scorer.tables.formats.csv import DelimitedReader, read_header
+from tests.tables.generated import count_kinds
 
 # Characters that each encoding has, beside ASCII; U+8868 has a backslash's byte in Shift JIS, and others a pipe's.
 ENCODINGS = {
@@ -149,26 +148,14 @@ def read(path: Path, dialect: Dialect, block_bytes: int) -> list[list[str | None
     return [list(row.values()) for row in table.to_pylist()]
 
 
-def run(folder: Path, examples: int) -> Counter[str]:
-    kinds: Counter[str] = Counter()
-
-    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(cases())
-    def every(case: Case) -> None:
-        kinds[check(case, folder)] += 1
-
-    every()
-    return kinds
-
-
 def test_generated_dialects_are_read_as_independent_readers_read_them(tmp_path: Path) -> None:
-    kinds = run(tmp_path, 300)
+    kinds = count_kinds(cases(), lambda case: check(case, tmp_path), 300)
     assert min(kinds["sound, quotes"], kinds["sound, no quotes"], kinds["not text"]) > 5
 
 
 @pytest.mark.torture
 def test_ten_thousand_generated_dialects(tmp_path: Path) -> None:
-    kinds = run(tmp_path, 10_000)
+    kinds = count_kinds(cases(), lambda case: check(case, tmp_path), 10_000)
     sys.stdout.write(f"\n{kinds.total():,} generated files in dialects, 0 mismatches: {dict(kinds)}\n")
     assert kinds.total() >= 10_000
     assert min(kinds["sound, quotes"], kinds["sound, no quotes"], kinds["not text"]) > 500

@@ -23,14 +23,6 @@ def config(**options: Any) -> FitConfig:
     return FitConfig(train=Path("train.csv"), **options)
 
 
-@pytest.fixture
-def _planned_kernels():
-    before = torch.backends.cuda.cudnn_sdp_enabled()
-    torch.backends.cuda.enable_cudnn_sdp(True)
-    yield
-    torch.backends.cuda.enable_cudnn_sdp(before)
-
-
 @pytest.mark.usefixtures("_planned_kernels")
 def test_attention_in_training_needs_no_plans_either(monkeypatch: pytest.MonkeyPatch) -> None:
     settle_device(config(device="cpu"), Remembering())
