@@ -54,6 +54,7 @@ class FileCheck:
         return {
             "file": scan.file,
             "blank_lines": scan.blank_lines,
+            "rejected": scan.rejected,
             "unread_files": scan.unread.as_dict(),
             "rows": scan.rows,
             "usable_rows": scan.usable,

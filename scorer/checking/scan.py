@@ -29,7 +29,7 @@ from scorer.runs.console import Counter
 from scorer.tables import compute as pc
 from scorer.tables.dialect import UNSAID, Dialect
 from scorer.tables.listing import Unread
-from scorer.tables.rejects import Rejects
+from scorer.tables.rejects import Rejects, rejected_by
 from scorer.tables.source import Source
 from scorer.tables.texts import is_blank, is_text, texts
 
@@ -46,6 +46,7 @@ class Scan:
     characters  int32, of all texts of a row together
     unread      what lies beside the files and was not read
     blank_lines  lines with nothing in them, which are no rows
+    rejected    malformed records that were set aside, which are no rows
     oddities    one tally for each of `scorer.checking.oddities.ODDITIES`, by its code
     form        how the labels are written
     doubt       why a fit would not know how they are; then they are taken as they stand
@@ -62,6 +63,7 @@ class Scan:
     sample: Sample
     unread: Unread
     blank_lines: int
+    rejected: int
     form: LabelForm
     doubt: Doubt | None
 
@@ -93,6 +95,7 @@ def scan_file(
     Raises InputMissing, UsageError (columns), ConfigError (their types) and DataError (a file that cannot be
     parsed, or changes meanwhile).
     """
+    before = rejected_by(rejects)
     if rejects is not None:
         rejects.rows = limit
     source = Source.open(location, dialect=dialect, rejects=rejects)
@@ -109,7 +112,8 @@ def scan_file(
         scanner.add(window)
         progress.update(window.num_rows)
     reader.check_unchanged()
-    return scanner.scan(location, source.unread, reader.blank_lines)
+    rejected = rejected_by(rejects) - before
+    return scanner.scan(location, source.unread, blank_lines=reader.blank_lines, rejected=rejected)
 
 
 class _Scanner:
@@ -142,7 +146,7 @@ class _Scanner:
         label_keys = self._labels.add(self._form.read(window), usable)
         self._parts.append((usable, exact, alike, label_keys, characters))
 
-    def scan(self, file: str, unread: Unread, blank_lines: int) -> Scan:
+    def scan(self, file: str, unread: Unread, *, blank_lines: int, rejected: int) -> Scan:
         kinds = (np.bool_, np.uint64, np.uint64, np.uint64, np.int32)
         none = tuple(np.zeros(0, kind) for kind in kinds)
         usable, exact, alike, label_keys, characters = (
@@ -160,6 +164,7 @@ class _Scanner:
             sample=self._sample,
             unread=unread,
             blank_lines=blank_lines,
+            rejected=rejected,
             form=self._form,
             doubt=self._doubt,
         )

@@ -85,6 +85,7 @@ class DiffSummary:
         return {
             "data": self.prepared.config.data,
             "unread_files": self.prepared.source.unread.as_dict(),
+            "rejected": self.prepared.rejected,
             **{
                 side: {"model": str(directory.path), "fingerprint": directory.fingerprint, "metrics": metrics}
                 for side, directory, metrics in zip(("old", "new"), (old, new), self.comparison.metrics, strict=True)

@@ -21,7 +21,7 @@ from scorer.stores.checks import Inputs, check_files
 from scorer.tables.dialect import Dialect
 from scorer.tables.formats.registry import output_format
 from scorer.tables.reader import Reader, check_names
-from scorer.tables.rejects import Rejects
+from scorer.tables.rejects import Rejects, rejected_by
 from scorer.tables.source import Source
 from scorer.tables.texts import find_text_columns
 
@@ -36,6 +36,7 @@ class PreparedDiff:
 
     texts   the text columns of the old and of the new model
     labels  how the labels are written, if there are any
+    rejected  malformed records that were set aside, which are no rows
     """
 
     config: DiffConfig
@@ -47,6 +48,7 @@ class PreparedDiff:
     rows_format: FileFormat | None
     source: Source
     reader: Reader
+    rejected: int
 
     @property
     def label(self) -> str | None:
@@ -88,7 +90,9 @@ def prepare_diff(config: DiffConfig, console: Console, rejects: Rejects | None =
     if config.rows is not None:
         _refuse_clash(reader.schema)
     labels = _label_form(config, source, reader.schema, old, new, console)
-    return PreparedDiff(config, old, new, (texts[0], texts[1]), labels, flips, rows_format, source, reader)
+    return PreparedDiff(
+        config, old, new, (texts[0], texts[1]), labels, flips, rows_format, source, reader, rejected_by(rejects)
+    )
 
 
 def _rows_format(config: DiffConfig) -> FileFormat | None:

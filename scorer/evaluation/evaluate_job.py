@@ -36,10 +36,10 @@ TableFile = AbstractContextManager[Sink]
 class EvaluationSummary:
     """What an evaluation found.
 
-    Of `read` rows, `left_out` had no text and `unscored` no finite logits; `labels` is how the labels were read (see
-    `Examples.reading`). `temperature` and `exponent` are the
-    model's calibration (see `scorer.classifier.decision`), with folds the mean of their models'. `warnings` say why the
-    figures may mislead.
+    Of `read` rows, `left_out` had no text and `unscored` no finite logits; `rejected` malformed records are no rows.
+    `labels` is how the labels were read (see `Examples.reading`). `temperature` and `exponent` are the model's
+    calibration (see `scorer.classifier.decision`), with folds the mean of their models'. `warnings` say why the figures
+    may mislead.
     """
 
     config: EvaluateConfig
@@ -51,6 +51,7 @@ class EvaluationSummary:
     engine: dict[str, Any]
     unread: Unread
     read: int
+    rejected: int
     left_out: int
     unscored: int
     labels: dict[str, Any]
@@ -63,6 +64,7 @@ class EvaluationSummary:
             "data": config.data,
             "unread_files": self.unread.as_dict(),
             "model": self.model,
+            "rejected": self.rejected,
             "rows": {"read": self.read, "left_out": self.left_out, "unscored": self.unscored},
             "label_reading": self.labels,
             "folds": config.folds,
@@ -146,6 +148,7 @@ def _conclude(
         engine=predicted.engine,
         unread=examples.unread,
         read=examples.rows,
+        rejected=examples.rejected,
         left_out=examples.dropped,
         unscored=unscored,
         labels=examples.reading(),

@@ -24,7 +24,7 @@ from scorer.tables import compute as pc
 from scorer.tables.dialect import UNSAID, Dialect
 from scorer.tables.listing import Unread
 from scorer.tables.reader import check_names, tell_blank_lines
-from scorer.tables.rejects import Rejects
+from scorer.tables.rejects import Rejects, rejected_by
 from scorer.tables.source import Source
 from scorer.tables.texts import is_blank, texts
 
@@ -42,6 +42,7 @@ class Examples:
     others           n values of each further column that was asked for
     form             how the labels were written
     blank_lines      lines with nothing in them, which are no rows
+    rejected         malformed records that were set aside, which are no rows
     unread           what lies beside the files and was not read
     """
 
@@ -57,6 +58,7 @@ class Examples:
     unlabelled: int = 0
     set_aside: int = 0
     blank_lines: int = 0
+    rejected: int = 0
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -140,6 +142,7 @@ def read_examples(
     file that changes meanwhile).
     """
     options = options or LabelOptions()
+    before = rejected_by(rejects)
     if rejects is not None:
         rejects.rows = limit
     source = Source.open(location, dialect=dialect, rejects=rejects)
@@ -198,6 +201,7 @@ def read_examples(
         unlabelled=int((mask & missing).sum()),
         set_aside=int((mask & aside).sum()),
         blank_lines=reader.blank_lines,
+        rejected=rejected_by(rejects) - before,
     )
 
 

@@ -20,6 +20,8 @@ _SWAPPED_BOM: Final = "\ufffe"
 _UTF32_BOMS: Final = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _UTF16_BOMS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _ALIKE: Final = 4096
+# Python's surrogate for a byte that could not be decoded, less the byte.
+_ESCAPED: Final = 0xDC00
 # Codecs of Python that are no encodings of text files: they are for names of hosts and for source code.
 _NO_TEXT: Final = {"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape", "utf-7"}
 # What texts in these encodings are made of beside ASCII.
@@ -82,21 +84,32 @@ def encoding_named(name: str) -> str | None:
 
 
 @contextmanager
-def open_text(path: Path, encoding: str | None) -> Iterator[ByteStream]:
-    """The decompressed text of `path`, which is in `encoding`, as UTF-8; what is UTF-8 (None) is not looked at."""
+def open_text(path: Path, encoding: str | None, *, lenient: bool = False) -> Iterator[ByteStream]:
+    """The decompressed text of `path`, which is in `encoding`, as UTF-8; what is UTF-8 (None) is not looked at.
+
+    With `lenient`, bytes that are none of that encoding are no error: what stands for them is no UTF-8, see
+    `Transcoded`.
+    """
     with open_bytes(path, compression_of(path)) as stream:
-        yield stream if encoding is None else Transcoded(stream, path, encoding)
+        yield stream if encoding is None else Transcoded(stream, path, encoding, lenient=lenient)
 
 
 class Transcoded:
     """A stream of text in `encoding` as UTF-8. Bytes that are none are a MalformedText, which says where they stand in
-    the decompressed file."""
+    the decompressed file.
 
-    def __init__(self, stream: ByteStream, path: Path, encoding: str) -> None:
+    With `lenient` each of them becomes an encoded surrogate, which is no UTF-8 either, so that whoever reads records
+    can set theirs aside: `what_is_wrong` says which byte it was, and `as_in_file` brings it back. That is for
+    encodings in which every character of ASCII is its byte, so that damage ends with its line at the latest.
+    """
+
+    def __init__(self, stream: ByteStream, path: Path, encoding: str, *, lenient: bool = False) -> None:
         self._stream = stream
         self._path = path
         self._encoding = encoding
-        self._decoder = codecs.getincrementaldecoder(encoding)("strict")
+        self._lenient = lenient
+        self._errors = "surrogateescape" if lenient and _keeps_ascii(encoding) else "strict"
+        self._decoder = codecs.getincrementaldecoder(encoding)(self._errors)
         self._pending = bytearray()
         self._seen = 0  # bytes of the file that the decoder was given
         self._final = False
@@ -124,15 +137,49 @@ class Transcoded:
             text = self._decoder.decode(part, self._final)
             if first and text.startswith(_SWAPPED_BOM):
                 raise self._fail("begins with the byte-order mark of the other byte order")
-            return text.encode()
+            return text.encode(errors="strict" if self._errors == "strict" else "surrogatepass")
         except UnicodeDecodeError as error:
             at = self._seen - len(error.object) + error.start
-            raise self._fail(f"byte {at} (0x{error.object[error.start]:02x}) is not {self._encoding}") from None
+            what = f"byte {at} (0x{error.object[error.start]:02x}) is not {self._encoding}"
+            beyond = ", and nothing tells where the next record begins, so --rejects cannot set it aside"
+            raise self._fail(what + beyond * self._lenient) from None
         except UnicodeEncodeError:
             raise self._fail(f"a surrogate, which no text has, before byte {self._seen}") from None
 
     def _fail(self, what: str) -> MalformedText:
         return MalformedText(f"{self._path}: --encoding {self._encoding}: {what}", path=self._path, fault="encoding")
+
+
+def _keeps_ascii(encoding: str) -> bool:
+    """Whether each character of ASCII is its byte in `encoding`, whatever comes before it."""
+    ascii_bytes = bytes(range(128))
+    try:
+        return ascii_bytes.decode(encoding) == ascii_bytes.decode("ascii")
+    except UnicodeDecodeError:
+        return False
+
+
+def what_is_wrong(text: bytes, at: int, *, encoding: str | None, offset: int | None) -> str:
+    """What is wrong with `text`, which is no UTF-8 at the place `at` and comes out of a file in `encoding` (None is
+    UTF-8), where it begins at the byte `offset`, if that is known."""
+    if encoding is not None:
+        code = ord(text[at : at + 3].decode("utf-8", "surrogatepass"))
+        byte = f" (0x{code - _ESCAPED:02x})" if _ESCAPED <= code < _ESCAPED + 256 else ""
+        return f"a byte{byte} is not {encoding}"
+    surrogate = text[at] == 0xED and at + 1 < len(text) and 0xA0 <= text[at + 1] <= 0xBF
+    what = "an encoded surrogate" if surrogate else f"0x{text[at]:02x}"
+    return f"a byte is not UTF-8 ({what})" if offset is None else f"byte {offset + at} is not UTF-8 ({what})"
+
+
+def as_in_file(text: bytes, encoding: str | None) -> bytes:
+    """The bytes of `text`, which is no UTF-8 for the most part, in the file in `encoding` (None is UTF-8) that it comes
+    out of."""
+    if encoding is None:
+        return text
+    try:
+        return text.decode("utf-8", "surrogatepass").encode(encoding, "surrogateescape")
+    except UnicodeError:  # where the encoding has two ways for one and knows neither any more
+        return text
 
 
 def plausible_encoding(path: Path) -> str | None:

@@ -15,9 +15,9 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 from scorer.errors import DataError
 from scorer.stores.fingerprints import Stamp
-from scorer.tables.encodings import MalformedText, open_text
+from scorer.tables.encodings import MalformedText, open_text, what_is_wrong
 from scorer.tables.rejects import Malformed, Reject
-from scorer.tables.shapes import Number
+from scorer.tables.shapes import Kinds, Number
 from scorer.tables.streams import LONGEST_ROW, ByteStream
 
 _READ_BYTES: Final = 1 << 20
@@ -35,6 +35,14 @@ class Line(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Lenient:
+    """What becomes of malformed lines that are no error, and the `kinds` that the values of all others have."""
+
+    reject: Reject
+    kinds: Kinds
+
+
+@dataclass(frozen=True)
 class JsonLines:
     """How lines are got out of files in `encoding`, as Python calls it; None is UTF-8."""
 
@@ -43,38 +51,41 @@ class JsonLines:
     unit = "line"
     """What a line is called in messages."""
 
-    def open(self, path: Path) -> AbstractContextManager[ByteStream]:
-        """The lines of the file `path`, in UTF-8."""
-        return open_text(path, self.encoding)
+    def open(self, path: Path, *, lenient: bool = False) -> AbstractContextManager[ByteStream]:
+        """The lines of the file `path`, in UTF-8; if `lenient`, those that are none in the file are none here."""
+        return open_text(path, self.encoding, lenient=lenient)
 
     def keys(self, stamp: Stamp, *, lenient: bool = False) -> tuple[str, ...]:
         """The keys of the first MiB of lines, in order of appearance; later lines may bring more.
 
         A malformed line is a DataError, unless `lenient`: then it has no say.
         """
-        with self.open(stamp.path) as stream:
-            first = next((chunk for chunk, _ in self._chunks(stream, stamp, lenient=lenient) if chunk), [])
+        with self.open(stamp.path, lenient=lenient) as stream:
+            kinds = Kinds(()) if lenient else None
+            first = next((chunk for chunk, _ in self._chunks(stream, stamp, kinds=kinds) if chunk), [])
         return tuple(dict.fromkeys(key for line in first for key in line.row))
 
     def chunks(
-        self, stamp: Stamp, reject: Reject | None, *, rows: int = 0, known: bool = False
+        self, stamp: Stamp, lenient: Lenient | None, *, rows: int = 0, known: bool = False
     ) -> Iterator[list[Line]]:
         """The sound lines, about a MiB of text at a time; `rows` are those of earlier files, and all are `known` to be
         sound where they were read before."""
-        with self.open(stamp.path) as stream:
-            for chunk, malformed in self._chunks(stream, stamp, lenient=reject is not None, known=known):
-                if reject is not None:
+        with self.open(stamp.path, lenient=lenient is not None) as stream:
+            kinds = lenient.kinds if lenient is not None else None
+            for chunk, malformed in self._chunks(stream, stamp, kinds=kinds, known=known):
+                if lenient is not None:
                     for record in malformed:
                         before = bisect_left(chunk, record.line, key=lambda line: line.number)
-                        reject(replace(record, rows=rows + before))
+                        lenient.reject(replace(record, rows=rows + before))
                 rows += len(chunk)
                 if chunk:
                     yield chunk
 
     def _chunks(
-        self, stream: ByteStream, stamp: Stamp, *, lenient: bool, known: bool = False
+        self, stream: ByteStream, stamp: Stamp, *, kinds: Kinds | None, known: bool = False
     ) -> Iterator[tuple[list[Line], list[Malformed]]]:
-        """Parsed lines, about a MiB of text at a time, and beside them the malformed ones if `lenient`."""
+        """Parsed lines, about a MiB of text at a time, and beside them the malformed ones and those with values of
+        other `kinds`; without kinds, a malformed line is an error."""
         number = offset = 0
         for text in self._whole_lines(stream, stamp):
             chunk: list[Line] = []
@@ -83,17 +94,32 @@ class JsonLines:
                 number += 1
                 try:
                     line = _parsed(raw, number, known=known)
+                    if line is not None and kinds is not None and (reason := kinds.refuse(line.row)) is not None:
+                        raise ValueError(reason)
                 except ValueError as error:
-                    reason = _reason(error, offset)
-                    if not lenient:
+                    reason = self._reason(error, offset)
+                    if kinds is None:
                         raise self._refusal(f"{stamp.path}: {self.unit} {number}: {reason}", error, stamp) from None
-                    malformed.append(Malformed(stamp.path, number, number, reason, raw))
+                    found = Malformed(stamp.path, number, number, reason, raw)
+                    malformed.append(found.in_encoding(self.encoding))
                 else:
                     if line is not None:
                         chunk.append(line)
                 offset += len(raw)
             if chunk or malformed:
                 yield chunk, malformed
+
+    def _reason(self, error: ValueError, offset: int) -> str:
+        """What is wrong with the line that begins at byte `offset`."""
+        if isinstance(error, UnicodeDecodeError):
+            return self._not_text(error, offset)
+        if isinstance(error, json.JSONDecodeError):
+            return f"not JSON at character {error.pos + 1} ({error.msg})"
+        return str(error)
+
+    def _not_text(self, error: UnicodeDecodeError, offset: int | None) -> str:
+        """What is wrong with a line that is not UTF-8; a made one begins at no known `offset`."""
+        return what_is_wrong(error.object, error.start, encoding=self.encoding, offset=offset)
 
     def _refusal(self, message: str, error: ValueError, stamp: Stamp) -> DataError:
         if not isinstance(error, UnicodeDecodeError):
@@ -172,15 +198,6 @@ def _parsed(raw: bytes, number: int, *, known: bool) -> Line | None:
 
 def _type_name(value: object) -> str:
     return "a number" if isinstance(value, Number) else type(value).__name__
-
-
-def _reason(error: ValueError, offset: int) -> str:
-    """What is wrong with the line that begins at byte `offset`."""
-    if isinstance(error, UnicodeDecodeError):
-        return f"byte {offset + error.start} is not UTF-8"
-    if isinstance(error, json.JSONDecodeError):
-        return f"not JSON at character {error.pos + 1} ({error.msg})"
-    return str(error)
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from scorer.errors import DataError, shown
 from scorer.tables.delimited_columns import counted_names
 from scorer.tables.dialect import Dialect, delimiter_flag, may_delimit
-from scorer.tables.encodings import Fault, MalformedText
+from scorer.tables.encodings import Fault, MalformedText, what_is_wrong
 from scorer.tables.fields import BACKSLASH, QUOTE, Block, Bytes, ParsedFields, Positions, count_line_ends, parse_fields
 from scorer.tables.rejects import Malformed, Reject
 from scorer.tables.streams import LONGEST_ROW, ByteStream
@@ -240,7 +240,11 @@ class RecordScanner:
                 self._record += place
                 self._fail(reason, line=line, fault=fault)
             text, rows = data[begin:end].tobytes(), self.rows + place - passed
-            self._reject(Malformed(self._path, self._record + place, line, reason, text, rows))
+            self._set_aside(Malformed(self._path, self._record + place, line, reason, text, rows))
+
+    def _set_aside(self, malformed: Malformed) -> None:
+        assert self._reject is not None, "malformed records are errors; this is a bug"
+        self._reject(malformed.in_encoding(self._dialect.encoding))
 
     def _ragged(self, data: Bytes, parsed: ParsedFields, widths: Positions, rows: Positions) -> dict[int, str]:
         """What is wrong with the `rows` of `parsed`, which have fewer or more fields than there are columns."""
@@ -268,8 +272,7 @@ class RecordScanner:
             except UnicodeDecodeError as error:
                 at = checked + error.start
             row = int(np.searchsorted(begins, at, side="right")) - 1
-            what = _utf8_reason(text, at)
-            reasons[row] = f"byte {self._offset + at} is not UTF-8 ({what})"
+            reasons[row] = what_is_wrong(text, at, encoding=self._dialect.encoding, offset=self._offset)
             checked = int(begins[row + 1]) if row + 1 < len(begins) else len(text)
         return reasons
 
@@ -282,7 +285,7 @@ class RecordScanner:
             )
         end = self._line_end()
         text = self._buffer[self._at : self._at + end]
-        self._reject(Malformed(self._path, self._record, self._line, reason, text, self.rows))
+        self._set_aside(Malformed(self._path, self._record, self._line, reason, text, self.rows))
         self._record += 1
         self._advance(end)
         self._parse_bytes = min(_AFTER_TROUBLE, self._block_bytes)
@@ -343,9 +346,3 @@ def _backslash_hint(data: Bytes) -> str:
     if len(quotes) and (data[np.maximum(quotes - 1, 0)] == BACKSLASH).any():
         return '; the record escapes quotes with a backslash: write "" instead'
     return ""
-
-
-def _utf8_reason(data: bytes, at: int) -> str:
-    if data[at] == 0xED and at + 1 < len(data) and 0xA0 <= data[at + 1] <= 0xBF:
-        return "an encoded surrogate"
-    return f"0x{data[at]:02x}"

@@ -6,7 +6,7 @@ The readers find the malformed records. The rejects file has one JSON object a l
     record  the record's number in that file, from 1 after the header, malformed ones included; of JSON lines the line's
     line    the physical line on which it begins, from 1
     reason  what is wrong with it
-    text    its bytes as text, line end included, where they are UTF-8; or else
+    text    its bytes as text, line end included, where they are UTF-8, or text in the encoding of the file; or else
     base64  its bytes in Base64, so that every record comes back byte for byte
 """
 
@@ -17,11 +17,12 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scorer.errors import from_os_error
 from scorer.stores.atomic import AtomicFile
+from scorer.tables.encodings import as_in_file
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,15 @@ class Malformed:
     reason: str
     data: bytes
     rows: int = 0
+
+    def in_encoding(self, encoding: str | None) -> Malformed:
+        """The same of a file in `encoding` (None is UTF-8), whose text came as UTF-8: its own bytes where they are no
+        text."""
+        try:
+            self.data.decode()
+        except UnicodeDecodeError:
+            return replace(self, data=as_in_file(self.data, encoding))
+        return self
 
 
 Reject = Callable[[Malformed], None]
@@ -106,6 +116,11 @@ def kept_rejects(target: Path | None, *, tell: Callable[[str], object]) -> Itera
     finally:
         rejects.discard()
     tell(f"{target}: {rejects.count:,} malformed records were set aside here")
+
+
+def rejected_by(rejects: Rejects | None) -> int:
+    """How many malformed records have been set aside so far: none where nobody asked for it."""
+    return rejects.count if rejects is not None else 0
 
 
 class CountedRejects(Rejects):

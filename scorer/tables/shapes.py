@@ -1,4 +1,5 @@
-"""What the JSON values of a column have been, and the Arrow type that holds every one of them exactly.
+"""What the JSON values of a column have been, and the Arrow type that holds every one of them exactly; and which rows
+have a value of another kind than those before them.
 
 A type is given only where nothing is invented and nothing is lost: all objects at one place have the same keys, all
 values at one place are of one kind, integers fit 64 bits, and every decimal is one that a float64 stands for. Anything
@@ -8,13 +9,15 @@ else stays JSON text. Pure: values in, a type out.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from itertools import chain
 from types import NoneType
 from typing import Any, Final
 
 import pyarrow as pa
+
+from scorer.errors import shown
 
 # Arrow's own formats take no type that is nested more deeply than about twice this.
 _DEEPEST: Final = 32
@@ -40,6 +43,32 @@ _WORDS: Final[dict[type, str]] = {
     dict: "an object",
     list: "a list",
 }
+
+
+class Kinds:
+    """Which kind of value each column has: that of its first value, for all rows. `columns` are those that count; None
+    stands for all. In a value that is an object or a list there may be anything.
+
+    Rows that were refused have no say. So a second time, after all rows, the same rows are refused.
+    """
+
+    def __init__(self, columns: Collection[str] | None = None, *, known: Mapping[str, str] | None = None) -> None:
+        self._columns = columns
+        self._words = dict(known or {})
+
+    def refuse(self, row: Mapping[str, Any]) -> str | None:
+        """Why `row`, parsed JSON, cannot stand among those before it; None where it can, and then it counts."""
+        new = {}
+        for name, value in row.items():
+            if value is None or (self._columns is not None and name not in self._columns):
+                continue
+            here, before = _WORDS[type(value)], self._words.get(name)
+            if before is None:
+                new[name] = here
+            elif here != before:
+                return f"column {shown(name)} is {here} here and {before} before"
+        self._words |= new
+        return None
 
 
 class Shape:

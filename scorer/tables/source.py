@@ -114,7 +114,7 @@ class Source:
             listing = listing.without_empty()
         for path in listing.files:
             _check_name(path, file_format)
-            _check_beginning(path, file_format, dialect)
+            _check_beginning(path, file_format, dialect, lenient=rejects is not None)
         return cls(listing, file_format, rejects=rejects, dialect=dialect)
 
     @classmethod
@@ -249,8 +249,9 @@ def _check_name(path: Path, file_format: FileFormat) -> None:
         check_utf8(path)
 
 
-def _check_beginning(path: Path, file_format: FileFormat, dialect: Dialect) -> None:
-    """DataError when the first bytes of `path` are not those of its compression and format."""
+def _check_beginning(path: Path, file_format: FileFormat, dialect: Dialect, *, lenient: bool) -> None:
+    """DataError when the first bytes of `path` are not those of its compression and format, or, unless `lenient`, none
+    of its encoding."""
     first = _first_bytes(path)
     promised, shown = compression_of(path), sniff_compression(first)
     if shown is not None and (binary := sniff(first)) == "excel" != file_format:
@@ -263,7 +264,7 @@ def _check_beginning(path: Path, file_format: FileFormat, dialect: Dialect) -> N
             )
         raise DataError(f"{path}: the content is {shown}-compressed; add {_ending(shown)} to its name")
     if text and (promised or dialect.encoding):
-        with open_text(path, dialect.encoding) as stream:
+        with open_text(path, dialect.encoding, lenient=lenient) as stream:
             first = stream.read(SNIFF_BYTES)
     if text and sniff(first) is None and first and (encoding := plausible_encoding(path)):
         raise DataError(f"{path}: the text is UTF-16 or UTF-32; try: --encoding {encoding}")
@@ -300,7 +301,7 @@ def _said_format(dialect: Dialect) -> FileFormat | None:
 
 
 def _shown_format(path: Path, encoding: str | None) -> FileFormat:
-    with open_text(path, encoding) as stream:
+    with open_text(path, encoding, lenient=True) as stream:
         shown = sniff(first := stream.read(SNIFF_BYTES))
     if not first:
         raise DataError("standard input: empty")

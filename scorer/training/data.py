@@ -28,7 +28,7 @@ from scorer.examples.targets import label_counts, label_indices, label_set, stra
 from scorer.runs.console import Console
 from scorer.stores.location import name_of
 from scorer.tables.dialect import Dialect
-from scorer.tables.rejects import Rejects
+from scorer.tables.rejects import Rejects, rejected_by
 
 # Enough to tell a language by; the sample of long texts is smaller still.
 _LANGUAGE_ROWS = 2_000
@@ -71,7 +71,8 @@ class SidesCheck:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Checked examples on both sides of the split; targets as `label_indices` gives them; `check` is what was found."""
+    """Checked examples on both sides of the split; targets as `label_indices` gives them; `check` is what was found.
+    `rejected` malformed records of all files were set aside."""
 
     train: Examples
     train_targets: Targets
@@ -79,6 +80,7 @@ class TrainingData:
     valid_targets: Targets
     labels: LabelSet
     check: SidesCheck = field(default_factory=SidesCheck)
+    rejected: int = 0
 
     def fingerprints(self) -> dict[str, str]:
         return {"train": self.train.fingerprint, "valid": self.valid.fingerprint}
@@ -114,7 +116,8 @@ def load_data(config: FitConfig, console: Console, rejects: Rejects | None = Non
         raise UsageError("--abstain: rows have several labels here, each with a confidence of its own; leave it out")
     side = Side(where, train, targets)
     if config.valid is None:
-        return _held_out(config, side, labels, _checked(config, check_sides(side, None, labels), console))
+        held_out = _held_out(config, side, labels, _checked(config, check_sides(side, None, labels), console))
+        return replace(held_out, rejected=rejected_by(rejects))
     valid = read_examples(
         str(config.valid),
         text_columns=train.columns.texts,
@@ -126,7 +129,8 @@ def load_data(config: FitConfig, console: Console, rejects: Rejects | None = Non
     _tell(valid, str(config.valid), console)
     valid_targets = label_indices(valid.labels, labels, name=name, where=str(config.valid))
     check = check_sides(side, Side(str(config.valid), valid, valid_targets), labels)
-    return TrainingData(train, targets, valid, valid_targets, labels, _checked(config, check, console))
+    check = _checked(config, check, console)
+    return TrainingData(train, targets, valid, valid_targets, labels, check, rejected_by(rejects))
 
 
 def _checked(config: FitConfig, check: SidesCheck, console: Console) -> SidesCheck:

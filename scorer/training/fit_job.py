@@ -39,11 +39,12 @@ _LAST_SEED = 2**32 - 1  # of numpy's legacy generator, which transformers seeds
 class FitSummary:
     """What a fit did; `seconds` is wall time, `peak_memory_mb` in MB of the device (CPU: of the process).
 
-    `metrics` are those of the validation rows, `uncalibrated` the same before calibration, `findings` what checks of
-    the data found. `labels` is how those of the training rows were read (see `Examples.reading`). `seeds` has an entry
-    a seed where there are several, and says which was kept. `stopped_early` says whether `patience` ended the fit,
-    `kept_step` at which step the weights were those that were kept, `threads` on how many the CPU computed, which the
-    weights depend on. `accuracy_interval` is that of `scorer.metrics.judged_rows.wilson_interval`.
+    `rejected` malformed records were set aside and are no rows. `metrics` are those of the validation rows,
+    `uncalibrated` the same before calibration, `findings` what checks of the data found. `labels` is how those of the
+    training rows were read (see `Examples.reading`). `seeds` has an entry a seed where there are several, and says
+    which was kept. `stopped_early` says whether `patience` ended the fit, `kept_step` at which step the weights were
+    those that were kept, `threads` on how many the CPU computed, which the weights depend on. `accuracy_interval` is
+    that of `scorer.metrics.judged_rows.wilson_interval`.
     """
 
     model: Path
@@ -53,6 +54,7 @@ class FitSummary:
     unread_files: dict[str, Any]
     train_rows: int
     valid_rows: int
+    rejected: int
     epochs: float
     steps: int
     seconds: float
@@ -158,6 +160,7 @@ def _summary(fitted: Fitted, data: TrainingData, *, seconds: float) -> FitSummar
         unread_files=data.train.unread.as_dict(),
         train_rows=len(data.train),
         valid_rows=len(data.valid),
+        rejected=data.rejected,
         epochs=fitted.epochs,
         steps=fitted.steps,
         seconds=round(seconds, 1),

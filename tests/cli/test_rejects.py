@@ -11,10 +11,10 @@ from tests.training.fits import reviews
 HOW = ("--precision", "fp32", "--device", "cpu")
 SHORT = ("--max-length", 32, "--max-steps", 1, "--batch-size", 8)
 COMMANDS = {
-    "fit": lambda model: ("fit", "in.csv", "--base-model", model, "-o", "fitted", *SHORT, *HOW),
-    "check": lambda model: ("check", "in.csv", "--base-model", model),
-    "evaluate": lambda model: ("evaluate", "in.csv", "-m", model, "--label-column", "label", *HOW),
-    "diff": lambda model: ("diff", model, model, "in.csv", "--label-column", "label", *HOW),
+    "fit": lambda model, name="in.csv": ("fit", name, "--base-model", model, "-o", "fitted", *SHORT, *HOW),
+    "check": lambda model, name="in.csv": ("check", name, "--base-model", model),
+    "evaluate": lambda model, name="in.csv": ("evaluate", name, "-m", model, "--label-column", "label", *HOW),
+    "diff": lambda model, name="in.csv": ("diff", model, model, name, "--label-column", "label", *HOW),
 }
 
 
@@ -38,6 +38,31 @@ def test_every_command_sets_malformed_records_aside(cli, tiny_model, tmp_path, d
     kept = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text().splitlines()]
     assert [record["text"] for record in kept] == data
     assert [record["record"] for record in kept] == [21, 42]
+    assert json.loads(ran.out)["rejected"] == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "begin", "between", "end"), [("in.jsonl", "", "\n", "\n"), ("in.json", "[", ",\n", "]")]
+)
+@pytest.mark.parametrize("command", [*COMMANDS, "score"])
+def test_every_command_sets_lines_of_another_type_aside(cli, tiny_model, tmp_path, command, name, begin, between, end):
+    rows = [{"id": number, "text": text, "label": mood} for number, (text, mood) in enumerate(reviews(60))]
+    wrong = [rows[0] | {"id": "1a"}, rows[1] | {"id": {"of": 1}}, rows[2] | {"label": 5}, rows[3] | {"text": ["x"]}]
+    lines = map(json.dumps, [*rows[:30], wrong[0], *rows[30:50], *wrong[1:], *rows[50:]])
+    (tmp_path / name).write_text(begin + between.join(lines) + end, encoding="utf-8")
+    model = tiny_model("bert", labels=("bad", "good"))
+    score = ("score", name, "out.parquet", "-m", model, *HOW)
+    arguments = score if command == "score" else COMMANDS[command](model, name)
+    refused = cli(*arguments)
+    assert refused.code == 65
+    assert "column 'id' is text here and a number before" in refused.err
+    assert "--rejects FILE" in refused.err
+    ran = cli(*arguments, "--rejects", "rejects.jsonl")
+    assert ran.code == 0, ran.err
+    kept = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text().splitlines()]
+    assert [json.loads(record["text"]) for record in kept] == wrong
+    assert [record["record"] for record in kept] == [31, 52, 53, 54]
+    assert json.loads(ran.out)["rejected"] == 4
 
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name != "fit"])

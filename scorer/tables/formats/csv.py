@@ -30,18 +30,19 @@ from scorer.tables.textsinks import DelimitedSink
 _HEADER_BYTES: Final = 64 << 10
 
 
-def read_header(stamp: Stamp, dialect: Dialect) -> tuple[str, ...]:
+def read_header(stamp: Stamp, dialect: Dialect, *, lenient: bool = False) -> tuple[str, ...]:
     """The column names of a file, or of one without a header those that it is given, as for a RecordScanner.
 
-    DataError for an empty file, a duplicate name or a malformed header.
+    DataError for an empty file, a duplicate name or a malformed header; for bytes behind it that are none of the
+    encoding, unless `lenient`.
     """
-    with open_text(stamp.path, dialect.encoding) as stream:
+    with open_text(stamp.path, dialect.encoding, lenient=lenient) as stream:
         return RecordScanner(stream, stamp.path, dialect=dialect, block_bytes=_HEADER_BYTES).header()
 
 
 def begins_with_data(stamp: Stamp, dialect: Dialect) -> bool:
     """Whether the first record of a file looks like data, and not like a header."""
-    with open_text(stamp.path, dialect.encoding) as stream:
+    with open_text(stamp.path, dialect.encoding, lenient=True) as stream:
         scanner = RecordScanner(stream, stamp.path, dialect=dialect, block_bytes=_HEADER_BYTES, reject=forget)
         names = scanner.header()
         first = next(scanner.blocks(), None)
@@ -116,7 +117,7 @@ class DelimitedReader(Reader):
 
     def _blocks(self, stamp: Stamp, reject: Reject | None, *, rows: int = 0) -> Iterator[Block]:
         """The sound records of a file; `rows` are those of earlier files."""
-        with open_text(stamp.path, self._dialect.encoding) as stream:
+        with open_text(stamp.path, self._dialect.encoding, lenient=reject is not None) as stream:
             scanner = RecordScanner(
                 stream,
                 stamp.path,
@@ -150,7 +151,8 @@ class Delimited(Format):
     delimiter: str
 
     def look(self, stamps: Sequence[Stamp], options: ReadOptions) -> Contents:
-        headers = [read_header(stamp, self.dialect(options)) for stamp in stamps]
+        dialect, lenient = self.dialect(options), options.rejects is not None
+        headers = [read_header(stamp, dialect, lenient=lenient) for stamp in stamps]
         for stamp, header in zip(stamps, headers, strict=True):
             if header != headers[0]:
                 raise DataError(

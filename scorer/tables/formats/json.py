@@ -35,11 +35,14 @@ class JsonEntries(JsonLines):
     unit = "entry"
 
     @contextmanager
-    def open(self, path: Path) -> Iterator[ByteStream]:
-        with open_text(path, self.encoding) as stream:
+    def open(self, path: Path, *, lenient: bool = False) -> Iterator[ByteStream]:
+        with open_text(path, self.encoding, lenient=lenient) as stream:
             begin = stream.read(_BEGIN_BYTES)
             whole = _Prefixed(begin, stream)
-            yield _Entries(whole, path) if _is_array(begin) else whole
+            yield _Entries(whole, path, lenient=lenient) if _is_array(begin) else whole
+
+    def _not_text(self, error: UnicodeDecodeError, offset: int | None) -> str:  # noqa: ARG002 - that of a line we made
+        return super()._not_text(error, None)
 
 
 def _is_array(begin: bytes) -> bool:
@@ -59,12 +62,14 @@ class _Prefixed:
 
 
 class _Entries:
-    """The entries of the array in a stream, each on a line of its own."""
+    """The entries of the array in a stream, each on a line of its own. If `lenient`, bytes that are not UTF-8 are left
+    to whoever reads the lines."""
 
-    def __init__(self, stream: ByteStream, path: Path) -> None:
+    def __init__(self, stream: ByteStream, path: Path, *, lenient: bool) -> None:
         self._stream = stream
         self._path = path
-        self._decoder = codecs.getincrementaldecoder("utf-8-sig")("strict")
+        self._errors = "surrogateescape" if lenient else "strict"
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")(self._errors)
         self._seen = 0
         self._text = ""
         self._at = 0  # in the text: what comes next
@@ -90,7 +95,7 @@ class _Entries:
             while end == ",":
                 self._number += 1
                 entry, end = self._entry()
-                yield entry.encode() + b"\n"
+                yield entry.encode(errors=self._errors) + b"\n"
         if self._next_character():
             raise self._fail("text behind the end of the array")
 
@@ -168,7 +173,8 @@ class _Json(JsonLinesFormat):
 
     def look(self, stamps: Sequence[Stamp], options: ReadOptions) -> Contents:
         for stamp in stamps:
-            with open_text(stamp.path, options.dialect.encoding) as stream:
+            lenient = options.rejects is not None
+            with open_text(stamp.path, options.dialect.encoding, lenient=lenient) as stream:
                 begin = stream.read(_BEGIN_BYTES).removeprefix(codecs.BOM_UTF8).lstrip(b" \t\r\n")
             if not begin.startswith((b"[", b"{")):
                 raise DataError(f"{stamp.path}: neither an array of objects nor an object a line")

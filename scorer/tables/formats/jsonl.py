@@ -10,8 +10,8 @@ the type `arrow.json`: see `shapes`.
 As lines, for an output of JSON lines, each row is its text columns and the line itself, as it stands in the file. The
 fields' metadata say which is which, and `textsinks` puts the line back.
 
-With rejects, a line that breaks these rules by itself goes there; a mixture of types is an error all the same, because
-no line alone is to blame for it.
+With rejects, a line that breaks these rules goes there. Of two lines whose values are of different kinds it is the
+later one.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from typing import Any, Final, NoReturn
 import pyarrow as pa
 
 from scorer.config import FileFormat
-from scorer.errors import DataError, shown
+from scorer.errors import DataError
 from scorer.stores.fingerprints import Stamp
 from scorer.tables.formats.format import Contents, Evidence, Format, ReadOptions, Sink
-from scorer.tables.json_lines import JsonLines, Line, members
+from scorer.tables.json_lines import JsonLines, Lenient, Line, members
 from scorer.tables.reader import Reader, check_names, check_types, listed
-from scorer.tables.rejects import Reject, Rejects, forget
+from scorer.tables.rejects import Rejects, forget
 from scorer.tables.rendering import IN_LINE, LINE
-from scorer.tables.shapes import Shape
+from scorer.tables.shapes import Kinds, Shape
 from scorer.tables.streams import Compression, Output
 from scorer.tables.texts import is_text
 from scorer.tables.textsinks import JsonLinesSink
@@ -72,7 +72,6 @@ class JsonLinesReader(Reader):
         lines: JsonLines = _LINES,
     ) -> None:
         super().__init__(stamps, text_columns)
-        self._reject: Reject | None = forget if rejects else None
         self._appended = appended
         self._lines = lines
         self._watched = {*(appended or ()), *beside}
@@ -80,8 +79,11 @@ class JsonLinesReader(Reader):
         self._shapes: dict[str, Shape] = {}
         self._names: dict[str, None] = {}  # in order
         self._values = self.rows = 0
+        kinds = Kinds(self._wanted)
+        self._lenient = Lenient(forget, kinds) if rejects else None
+        first = Lenient(rejects.add, kinds) if rejects else None
         for stamp in self._stamps:
-            for chunk in lines.chunks(stamp, rejects.add if rejects else None, rows=self.rows):
+            for chunk in lines.chunks(stamp, first, rows=self.rows):
                 self.rows += len(chunk)
                 self._see(chunk, stamp)
         where = str(self._stamps[0].path)
@@ -142,7 +144,8 @@ class JsonLinesReader(Reader):
             before = shape.words
             shape.see(seen)
             if len(shape.words) > 1:
-                _refuse_mixture(chunk, name, before, where=f"{stamp.path}: {self._lines.unit}")
+                kinds = Kinds({name}, known={name: min(before)} if before else None)
+                _refuse_mixture(chunk, kinds, where=f"{stamp.path}: {self._lines.unit}")
         if len(self._shapes) > MOST_COLUMNS:
             raise self._too_many(f"more than {MOST_COLUMNS:,} different keys, too many for the columns of a table")
 
@@ -160,10 +163,10 @@ class JsonLinesReader(Reader):
 
     def pieces_of(self, stamp: Stamp) -> Iterator[pa.Table]:
         rows = max(_CELLS // len(self.schema), 1)
-        for chunk in self._lines.chunks(stamp, self._reject, known=self._reject is None):
+        for chunk in self._lines.chunks(stamp, self._lenient, known=self._lenient is None):
             for begin in range(0, len(chunk), rows):
                 part = chunk[begin : begin + rows]
-                if self._reject is not None:
+                if self._lenient is not None:
                     part = [line._replace(row=json.loads(line.text)) for line in part]
                 yield pa.Table.from_arrays(self._columns(part, stamp), schema=self.schema)
 
@@ -206,19 +209,14 @@ def _free(taken: Collection[str]) -> str:
     return name
 
 
-def _refuse_mixture(chunk: list[Line], name: str, before: set[str], *, where: str) -> NoReturn:
-    """Name the first line whose value is of another kind than those before it."""
-    known = set(before)
+def _refuse_mixture(chunk: list[Line], kinds: Kinds, *, where: str) -> NoReturn:
+    """Name the first line of which a value is of another kind than those before it."""
     for line in chunk:
-        shape = Shape()
-        shape.see([line.row.get(name)])
-        if known and shape.words - known:
-            here, there = min(shape.words), min(known)
+        if (reason := kinds.refuse(line.row)) is not None:
             raise DataError(
-                f"{where} {line.number}: column {shown(name)} is {here} here and {there} before; "
-                "give it one type in every line"
+                f"{where} {line.number}: {reason}; give it one type in every line, or say --rejects FILE to set such "
+                "lines aside"
             )
-        known |= shape.words
     raise AssertionError("no line has another kind; this is a bug")
 
 
