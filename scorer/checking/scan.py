@@ -6,7 +6,7 @@ that cannot be read at all is one. Memory: 29 bytes a row, one window and the sa
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -105,7 +105,7 @@ def scan_file(
     found = recognise_file(source, schema, columns.labels, options, where=location, limit=limit)
     doubt = found if isinstance(found, Doubt) else None
     form = LabelForm("plain", columns.labels[:1]) if isinstance(found, Doubt) else found
-    kind = form.read(schema.empty_table()).column.type
+    kind = form.read(_no_rows(schema, columns.labels)).column.type
     scanner = _Scanner(columns, form, doubt, LabelCounter(kind, known=known_labels))
     reader = source.read(columns.texts)
     for window in reader.windows(max_rows=WINDOW_ROWS, max_bytes=WINDOW_TEXT_BYTES, limit=limit):
@@ -114,6 +114,11 @@ def scan_file(
     reader.check_unchanged()
     rejected = rejected_by(rejects) - before
     return scanner.scan(location, source.unread, blank_lines=reader.blank_lines, rejected=rejected)
+
+
+def _no_rows(schema: pa.Schema, columns: Sequence[str]) -> pa.Table:
+    """A table without rows of these columns alone, as Arrow makes no empty ones of every type."""
+    return pa.Table.from_batches([], pa.schema([schema.field(name) for name in columns]))
 
 
 class _Scanner:

@@ -35,6 +35,7 @@ from scorer.scoring.windows import EncodedWindow, Window
 from scorer.tables.reader import tell_blank_lines
 from scorer.tables.rejects import kept_rejects
 from scorer.tables.sink import Sink, lineage_metadata, table_file
+from scorer.tables.texts import spelt_out, spelt_schema
 from scorer.version import __version__
 
 _WINDOW_ROWS = 16_384
@@ -201,6 +202,7 @@ def _compare(
     with console.progress("diff", reader.rows, "rows") as bar:
 
         def encode(table: pa.Table) -> list[EncodedWindow]:
+            table = spelt_out(table, prepared.spelt)
             return [model.scorer.encode(Window(0, table, model.texts)) for model in models]
 
         def answer(encoded: list[EncodedWindow]) -> _Answered:
@@ -275,7 +277,7 @@ def _changed_rows(
 
 
 def _without_rows(prepared: PreparedDiff, models: list[_Model]) -> _Answered:
-    table = pa.Table.from_batches([], prepared.reader.schema)
+    table = pa.Table.from_batches([], spelt_schema(prepared.reader.schema, prepared.spelt))
     windows = [model.scorer.score(Window(0, table, model.texts)) for model in models]
     return _Answered(table, tuple(window.answers for window in windows))
 

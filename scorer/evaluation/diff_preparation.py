@@ -19,7 +19,7 @@ from scorer.runs.console import Console
 from scorer.scoring.limits import Allowance
 from scorer.stores.checks import Inputs, check_files
 from scorer.tables.dialect import Dialect
-from scorer.tables.formats.registry import output_format
+from scorer.tables.formats.registry import format_named, output_format
 from scorer.tables.reader import Reader, check_names
 from scorer.tables.rejects import Rejects, rejected_by
 from scorer.tables.source import Source
@@ -49,6 +49,12 @@ class PreparedDiff:
     source: Source
     reader: Reader
     rejected: int
+
+    @property
+    def spelt(self) -> tuple[str, ...]:
+        """The columns that are written as text though they may hold bytes."""
+        text = self.rows_format is not None and format_named(self.rows_format).text
+        return tuple(dict.fromkeys((*self.texts[0], *self.texts[1]))) if text else ()
 
     @property
     def label(self) -> str | None:

@@ -18,9 +18,10 @@ from scorer.errors import DataError, UsageError, near, shown
 from scorer.records.lineage import Lineage
 from scorer.tables.dialect import UNSAID, Dialect
 from scorer.tables.rejects import Rejects
+from scorer.tables.rendering import is_binary
 from scorer.tables.sink import read_lineage
 from scorer.tables.source import Source
-from scorer.tables.texts import TEXT_NAMES, holds_texts, is_text
+from scorer.tables.texts import TEXT_NAMES, holds_texts, is_text, spelt_type
 
 LABEL_NAMES = (
     "score",
@@ -89,11 +90,12 @@ def is_list(type_: pa.DataType) -> bool:
 
 
 def is_one_label(type_: pa.DataType) -> bool:
-    """Whether a column of this type can hold one label a row: integers, names, booleans, or whole numbers as floats."""
+    """Whether a column of this type can hold one label a row: integers, names (bytes too, as some databases have
+    texts), booleans, or whole numbers as floats."""
     if pa.types.is_dictionary(type_):
         return is_one_label(type_.value_type)
     numeric = pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_boolean(type_)
-    return bool(numeric or is_text(type_))
+    return bool(numeric or is_text(type_) or is_binary(type_))
 
 
 def _only(
@@ -105,7 +107,9 @@ def _only(
 ) -> str:
     """The one field whose name is `known` and whose type `fits`; `about` is what it is, its flag, and the file."""
     what, flag, where = about
-    found = [field.name for field in fields if field.name.lower() in known and fits(field.type)]
+    named = [field for field in fields if field.name.lower() in known and fits(field.type)]
+    # Beside others, a column of bytes is taken for something else.
+    found = [field.name for field in named if not _holds_bytes(field.type)] or [field.name for field in named]
     if len(found) == 1:
         return str(found[0])
     if found:
@@ -116,6 +120,12 @@ def _only(
     if flag == "--label-column":
         hint += _binary_hint(fields)
     raise UsageError(f"{where}: no column with a usual name for the {what}{hint}; columns: {_listed(schema)}")
+
+
+def _holds_bytes(kind: pa.DataType) -> bool:
+    """Whether a column of type `kind` holds bytes, one a row or a list of them."""
+    kind = kind.value_type if is_list(kind) else kind
+    return spelt_type(kind) != kind
 
 
 def _binary_hint(fields: Sequence[pa.Field]) -> str:

@@ -21,7 +21,7 @@ from scorer.config import LabelForm as FormChoice
 from scorer.errors import ConfigError, UsageError
 from scorer.examples.example_columns import is_label, is_list, is_one_label
 from scorer.examples.label_texts import read_bare_list, read_list, read_vector
-from scorer.examples.survey import binary_column, is_any_of, plain_column
+from scorer.examples.survey import binary_column, is_any_of, plain_column, plain_type
 from scorer.tables import compute as pc
 from scorer.tables.texts import is_text
 
@@ -98,7 +98,7 @@ class LabelOptions:
                 f"{where}: label column {name!r} is {kind}; a label is an integer, a name or a boolean, "
                 f"and a row may have a list of them{hint}"
             )
-        plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+        plain = plain_type(kind)
         if (
             self.form == "auto"
             and self.separator is not None

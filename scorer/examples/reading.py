@@ -152,7 +152,7 @@ def read_examples(
         columns = find_columns(schema, texts=text_columns, labels=label_columns, where=location)
     kinds = {name: schema.field(name).type for name in columns.labels}
     options.check_types(kinds, where=location)
-    survey = Survey(kinds, aside=options.aside)
+    survey = Survey(kinds, aside=options.aside, where=location)
     kept: list[list[str]] = [[] for _ in columns.texts]
     label_windows, usable = [], []
     beside: dict[str, list[Any]] = {name: [] for name in others}

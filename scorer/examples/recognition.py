@@ -81,7 +81,7 @@ def recognise_file(
     """
     kinds = {name: schema.field(name).type for name in columns}
     options.check_types(kinds, where=where)
-    survey = Survey(kinds, aside=options.aside)
+    survey = Survey(kinds, aside=options.aside, where=where)
     if Survey.needed(kinds):
         for window in source.read().windows(max_rows=WINDOW_ROWS, max_bytes=WINDOW_TEXT_BYTES, limit=limit):
             survey.add(window)

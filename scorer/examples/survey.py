@@ -13,9 +13,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from scorer.errors import DataError, shown
 from scorer.examples.example_columns import is_list
 from scorer.tables import compute as pc
-from scorer.tables.texts import is_text
+from scorer.tables.rendering import is_binary
+from scorer.tables.texts import first_not_utf8, is_text, spelt_type
 
 MOST_ROWS = 5
 _MOST_TEXTS = 50_000
@@ -69,8 +71,9 @@ class Survey:
               several
     """
 
-    def __init__(self, kinds: dict[str, pa.DataType], *, aside: Iterable[str] = ()) -> None:
+    def __init__(self, kinds: dict[str, pa.DataType], *, aside: Iterable[str] = (), where: str = "") -> None:
         self.kinds = kinds
+        self._where = where
         self.rows = 0
         self.texts: dict[str, Seen] = {}
         self.blank = 0
@@ -96,8 +99,9 @@ class Survey:
         return len(kinds) > 1 or is_text(kind) or is_list(kind)
 
     def add(self, window: pa.Table) -> None:
-        """The next rows, of which `window` has the label columns."""
+        """The next rows, of which `window` has the label columns. DataError for one that is no text."""
         names = list(self.kinds)
+        _check_utf8(window, names, where=self._where, before=self.rows)
         if len(names) > 1:
             self._add_columns(window)
         elif is_text(self.kind):
@@ -182,23 +186,39 @@ def binary_column(column: pa.ChunkedArray, aside: frozenset[str]) -> tuple[NDArr
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:
-    """`kind` without a dictionary."""
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
+    """`kind` without a dictionary, and bytes as the texts that they are read as."""
+    return spelt_type(kind.value_type if pa.types.is_dictionary(kind) else kind)
 
 
 def plain_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """`column`, or what its lists hold, without a dictionary, and texts in a type that pyarrow filters, which views are
-    not."""
+    """`column`, or what its lists hold, without a dictionary, and texts in a type that pyarrow filters, which views and
+    bytes are not. ArrowInvalid for bytes that are not UTF-8: a `Survey` finds them first."""
     if is_list(column.type):
-        items = plain_type(column.type.value_type)
-        return (
-            column
-            if items == column.type.value_type and not pa.types.is_string_view(items)
-            else column.cast(pa.large_list(pa.large_string() if pa.types.is_string_view(items) else items))
-        )
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    return column.cast(pa.large_string()) if pa.types.is_string_view(column.type) else column
+        items = _filtered(column.type.value_type)
+        return column if items == column.type.value_type else column.cast(pa.large_list(items))
+    kind = _filtered(column.type)
+    return column if kind == column.type else column.cast(kind)
+
+
+def _filtered(kind: pa.DataType) -> pa.DataType:
+    """The type in which `plain_column` has values of type `kind`."""
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return pa.large_string() if pa.types.is_string_view(kind) or is_binary(kind) else kind
+
+
+def _check_utf8(window: pa.Table, columns: Iterable[str], *, where: str, before: int) -> None:
+    """DataError with column and row when a label of `window`, which follows the first `before` rows of `where`, is
+    bytes that are not UTF-8."""
+    for name in columns:
+        column, rows = window.column(name), np.arange(before + 1, before + window.num_rows + 1)
+        if is_list(column.type):
+            lengths = np.asarray(pc.fill_null(pc.list_value_length(column), 0)).astype(np.int64)
+            column, rows = pc.list_flatten(column), np.repeat(rows, lengths)
+        try:
+            plain_column(column)
+        except pa.ArrowInvalid as error:
+            place = f"column {shown(name)}, row {rows[first_not_utf8(column)]}"
+            raise DataError(f"{where}: {place}: a label is not UTF-8; write it as UTF-8") from error
 
 
 def is_any_of(column: pa.ChunkedArray, names: frozenset[str]) -> NDArray[np.bool_]:

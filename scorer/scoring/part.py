@@ -26,9 +26,11 @@ from scorer.scoring.preparation import PreparedJob
 from scorer.scoring.scorer import Scorer, ScorerSpec
 from scorer.scoring.windows import RowCounts, ScoredWindow, Window
 from scorer.tables.dialect import Dialect
+from scorer.tables.formats.registry import format_named
 from scorer.tables.reader import Reader
 from scorer.tables.rejects import CountedRejects, Rejects
 from scorer.tables.source import Source
+from scorer.tables.texts import spelt_out, spelt_schema
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +162,7 @@ def run_part(task: PartTask, scorer: Scorer, watch: Watch, rows: PartRows | None
     with ExitStack() as stack:
         cache = _open_cache(task, scorer, stack)
         run = cache.run if cache is not None else 0
-        writer = task.output.begin(run, scorer.columns.schema(rows.reader.schema))
+        writer = task.output.begin(run, scorer.columns.schema(_written_schema(task, rows)))
         try:
             pace = _pipeline(task, scorer, rows, counts, watch, cache).into(
                 "write", lambda window: _write(window, writer.write, counts, watch)
@@ -189,12 +191,13 @@ def _pipeline(
     task: PartTask, scorer: Scorer, rows: PartRows, counts: RowCounts, watch: Watch, cache: ScoreCache | None
 ) -> Pipeline[ScoredWindow]:
     """The stages that run in threads of their own."""
+    spelt = _spelt_columns(task)
 
     def windows() -> Iterator[Window]:
         for number, table in enumerate(rows.windows()):
             counts.rows_read += table.num_rows
             watch.read(table.num_rows)
-            yield Window(number, table, task.input.text_columns)
+            yield Window(number, spelt_out(table, spelt), task.input.text_columns)
 
     read = Pipeline.of(windows())
     between_batches = _both(watch.check, read.check)
@@ -203,6 +206,15 @@ def _pipeline(
         .then("classify", lambda encoded: scorer.classify(encoded, cache, between_batches=between_batches))
         .then("append", lambda classified: scorer.append(scorer.answer(classified)))
     )
+
+
+def _spelt_columns(task: PartTask) -> tuple[str, ...]:
+    """The columns that an output of text has as the texts that were read, also where they hold bytes."""
+    return task.input.text_columns if format_named(task.output.format).text else ()
+
+
+def _written_schema(task: PartTask, rows: PartRows) -> pa.Schema:
+    return spelt_schema(rows.reader.schema, _spelt_columns(task))
 
 
 def _write(window: ScoredWindow, write: Callable[[pa.Table], None], counts: RowCounts, watch: Watch) -> None:

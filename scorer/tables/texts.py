@@ -38,6 +38,31 @@ def texts(window: pa.Table, column: str) -> pa.ChunkedArray:
     return pc.cast(values, pa.large_string() if large else pa.string())
 
 
+def spelt_out(table: pa.Table, columns: Sequence[str]) -> pa.Table:
+    """`table` with its text columns `columns` as text, also where they hold bytes; see `spelt_type`."""
+    for name in columns:
+        field = table.schema.field(name)
+        if (kind := spelt_type(field.type)) != field.type:
+            table = table.set_column(table.schema.get_field_index(name), field.with_type(kind), texts(table, name))
+    return table
+
+
+def spelt_schema(schema: pa.Schema, columns: Sequence[str]) -> pa.Schema:
+    """That of a table of `schema` which was `spelt_out`."""
+    for name in columns:
+        field = schema.field(name)
+        schema = schema.set(schema.get_field_index(name), field.with_type(spelt_type(field.type)))
+    return schema
+
+
+def spelt_type(kind: pa.DataType) -> pa.DataType:
+    """The type of the texts that a column of type `kind` holds as bytes; `kind` itself of any other."""
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if not is_binary(plain):
+        return kind
+    return pa.large_string() if pa.types.is_large_binary(plain) else pa.string()
+
+
 def is_text(kind: pa.DataType) -> bool:
     """Whether a column of type `kind` holds text."""
     if pa.types.is_dictionary(kind):
@@ -61,14 +86,14 @@ def check_utf8(piece: pa.Table, text_columns: Sequence[str], *, where: str, befo
             for chunk in texts(piece, name).chunks:
                 chunk.validate(full=True)
         except pa.ArrowInvalid as error:
-            row = before + _first_not_utf8(piece.column(name)) + 1
+            row = before + first_not_utf8(piece.column(name)) + 1
             raise DataError(
                 f"{where}: column {shown(name)}, row {row}: a text is not UTF-8; write it as UTF-8"
             ) from error
 
 
-def _first_not_utf8(column: pa.ChunkedArray) -> int:
-    """The place of the first value that is not UTF-8."""
+def first_not_utf8(column: pa.ChunkedArray) -> int:
+    """The place of the first value that is not UTF-8, in a column of texts or bytes of which one is not."""
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     plain = pc.cast(column, kind)
     for place, value in enumerate(pc.cast(plain, pa.large_binary()).to_pylist()):

@@ -282,7 +282,6 @@ def test_known_labels_are_in_no_doubt() -> None:
         ({"a": pa.struct([])}, {}, "a column for each"),
         ({"a": pa.map_(pa.string(), pa.int8())}, {}, "label column 'a' is"),
         ({"a": pa.list_(pa.list_(pa.string()))}, {}, "label column 'a' is"),
-        ({"a": pa.binary()}, {}, "label column 'a' is"),
         ({"a": pa.timestamp("s")}, {}, "label column 'a' is"),
         ({"a": pa.float64()}, {"separator": ";"}, "--label-separator is for a column of texts"),
         ({"a": pa.int64()}, {"names": ("a", "b")}, "--label-names is for a column of vectors"),
