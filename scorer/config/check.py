@@ -19,6 +19,7 @@ from scorer.config.choices import (
     NULL_LABELS,
     QUOTE,
     REJECTS,
+    SHEET,
     SKIP_UNLABELLED,
     TEXT_COLUMNS,
     FileFormat,
@@ -51,6 +52,7 @@ class CheckConfig(Checked):
     delimiter: Annotated[str | None, DELIMITER] = None
     quote: Annotated[Quote, QUOTE] = "double"
     encoding: Annotated[str | None, ENCODING] = None
+    sheet: Annotated[str | None, SHEET] = None
     no_header: Annotated[bool, NO_HEADER] = False
     columns: Annotated[str | None, COLUMNS] = None
     rejects: Annotated[Path | None, REJECTS] = None

@@ -71,6 +71,7 @@ ENCODING = Setting(
     affects="output",
     metavar="NAME",
 )
+SHEET = Setting("Sheet of an Excel workbook; the only one with cells when not given.", affects="output", metavar="NAME")
 NO_HEADER = Setting("The first line of a CSV or TSV file is data, and names no columns.", affects="output")
 # What is malformed is refused or set aside: the rows that are read are the same.
 REJECTS = Setting("Set malformed records aside in this file (JSON lines) and go on.", affects="nothing", metavar="FILE")

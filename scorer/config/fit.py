@@ -22,6 +22,7 @@ from scorer.config.choices import (
     PRECISION,
     QUOTE,
     REJECTS,
+    SHEET,
     SKIP_UNLABELLED,
     TEXT_COLUMNS,
     FileFormat,
@@ -97,6 +98,7 @@ class FitConfig(Checked):
     delimiter: Annotated[str | None, DELIMITER.affecting("weights")] = None
     quote: Annotated[Quote, QUOTE.affecting("weights")] = "double"
     encoding: Annotated[str | None, ENCODING.affecting("weights")] = None
+    sheet: Annotated[str | None, SHEET.affecting("weights")] = None
     no_header: Annotated[bool, NO_HEADER.affecting("weights")] = False
     columns: Annotated[str | None, COLUMNS.affecting("weights")] = None
     rejects: Annotated[Path | None, REJECTS] = None

@@ -13,6 +13,7 @@ from scorer.config.choices import (
     LATEST_MODEL,
     NO_HEADER,
     QUOTE,
+    SHEET,
     WINDOW_ROWS,
     BackendSetting,
     BatchTokensSetting,
@@ -88,6 +89,7 @@ class ScoreConfig(FrameConfig):
     delimiter: Annotated[str | None, DELIMITER] = None
     quote: Annotated[Quote, QUOTE] = "double"
     encoding: Annotated[str | None, ENCODING] = None
+    sheet: Annotated[str | None, SHEET] = None
     no_header: Annotated[bool, NO_HEADER] = False
     columns: Annotated[str | None, COLUMNS] = None
     output_format: Annotated[

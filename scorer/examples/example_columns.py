@@ -125,7 +125,7 @@ def _only(
 def _holds_bytes(kind: pa.DataType) -> bool:
     """Whether a column of type `kind` holds bytes, one a row or a list of them."""
     kind = kind.value_type if is_list(kind) else kind
-    return spelt_type(kind) != kind
+    return bool(spelt_type(kind) != kind)
 
 
 def _binary_hint(fields: Sequence[pa.Field]) -> str:

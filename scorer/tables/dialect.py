@@ -32,6 +32,9 @@ class HasDialect(HasHeader, Protocol):
     @property
     def encoding(self) -> str | None: ...
 
+    @property
+    def sheet(self) -> str | None: ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dialect:
@@ -43,6 +46,7 @@ class Dialect:
     quotes     whether a field may stand in quotes (RFC 4180); else a quote is a character like any other
     encoding   as Python calls it; None is UTF-8
     names      those of the columns of files without a header, see `delimited_columns.given_names`
+    sheet      of a workbook
     """
 
     format: FileFormat | None = None
@@ -51,6 +55,7 @@ class Dialect:
     quotes: bool = True
     encoding: str | None = None
     names: tuple[str, ...] | None = None
+    sheet: str | None = None
 
     @classmethod
     def of(cls, config: HasDialect) -> Dialect:
@@ -61,6 +66,7 @@ class Dialect:
             quotes=config.quote == "double",
             encoding=None if config.encoding is None else encoding_named(config.encoding),
             names=given_names(config),
+            sheet=config.sheet,
         )
 
     @property

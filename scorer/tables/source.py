@@ -239,6 +239,8 @@ def _check_dialect(dialect: Dialect, format: Format, *, where: Path) -> None:
     if not format.delimited:
         for flag in (flag for flag, given in said.items() if given):
             raise UsageError(f"{where}: {flag} is for CSV and TSV; the format is {format.name}")
+    if dialect.sheet is not None and format.name != "excel":
+        raise UsageError(f"{where}: --sheet is for workbooks of Excel; the format is {format.name}")
     if dialect.encoding is not None and not format.text:
         raise UsageError(f"{where}: --encoding is for text; {format.name} says itself how its texts are written")
 

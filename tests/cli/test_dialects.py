@@ -132,5 +132,22 @@ def test_settings_from_the_environment_and_a_file(cli, tiny_model, tmp_path):
     assert pq.read_table(tmp_path / "out.parquet").num_rows == 60
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_reads_the_sheet_that_is_asked_for(cli, tiny_model, tmp_path, command):
+    pytest.importorskip("fastexcel")
+    xlsxwriter = pytest.importorskip("xlsxwriter")
+    with xlsxwriter.Workbook(str(tmp_path / "in.xlsx")) as book:
+        book.add_worksheet("notes").write(0, 0, "made in May")
+        sheet = book.add_worksheet("my data")
+        for row, values in enumerate(csv.reader(io.StringIO(content(",")))):
+            sheet.write_row(row, 0, values)
+    arguments = COMMANDS[command]("in.xlsx", tiny_model("bert", labels=("1", "5")))
+    refused = cli(*arguments)
+    assert refused.code == 65
+    assert "2 sheets have cells: 'notes', 'my data'; try: --sheet notes" in refused.err
+    assert cli(*arguments, "--sheet", "May").code == 2
+    assert cli(*arguments, SCORER_SHEET="my data").code == 0
+
+
 def write(path: Path, data: bytes) -> None:
     path.write_bytes(data)

@@ -147,7 +147,7 @@ class SelfDescribing(Format):
         """A sink of tables of `schema` into `output`."""
 
     def look(self, stamps: Sequence[Stamp], options: ReadOptions) -> Contents:  # noqa: ARG002 - for text
-        return _one_schema(stamps, self.header)
+        return one_schema(stamps, self.header)
 
     def open_reader(
         self,
@@ -180,8 +180,9 @@ def damage(path: Path, *, unreadable: str, damaged: str) -> Iterator[None]:
         raise DataError(f"{path}: {damaged.format(reason=first_line(error))}") from error
 
 
-def _one_schema(stamps: Sequence[Stamp], read: Callable[[Path], tuple[pa.Schema, int | None]]) -> Contents:
-    """The schema that all files share, as `read` gives it with the number of rows, which may be unknown."""
+def one_schema(stamps: Sequence[Stamp], read: Callable[[Path], tuple[pa.Schema, int | None]]) -> Contents:
+    """The schema that all files share, as `read` gives it with the number of rows, which may be unknown. DataError
+    where they share none."""
     found = [read(stamp.path) for stamp in stamps]
     for stamp, (schema, _) in zip(stamps, found, strict=True):
         _check_utf8(schema, stamp.path)
