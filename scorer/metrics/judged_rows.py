@@ -102,10 +102,10 @@ def slices(column: str, values: Sequence[Any], judged: Judged) -> tuple[Slice, .
     the upper end of the Wilson interval of its accuracy (Wilson 1927) lies below the accuracy of all rows; its level is
     95 % for all slices of the column together (Bonferroni).
     """
-    parts = _parts(values)
-    level = 1 - _SIGNIFICANCE / 2 / max(len(parts), 1)
+    found = parts(values)
+    level = 1 - _SIGNIFICANCE / 2 / max(len(found), 1)
     overall = float(judged.correct.mean())
-    return tuple(_slice(column, value, rows, judged, overall, level) for value, rows in parts)
+    return tuple(_slice(column, value, rows, judged, overall, level) for value, rows in found)
 
 
 # With fewer rows an accuracy is uncertain by 18 points and more to either side.
@@ -152,14 +152,14 @@ def _macro_f1(targets: NDArray[np.integer[Any]], predicted: NDArray[np.integer[A
     return macro_f1(hits, predicted=said, support=support)
 
 
-def _parts(values: Sequence[Any]) -> list[tuple[str, NDArray[np.int64]]]:
+def parts(values: Sequence[Any]) -> list[tuple[str, NDArray[np.int64]]]:
     """Rows by the name of their slice, in the order in which slices are shown."""
     missing = np.array([value is None or value != value for value in values])
     present = np.flatnonzero(~missing)
     found = [values[row] for row in present.tolist()]
     cut = _by_quantile if _ordered(found) and len(set(found)) > 10 else _by_value
-    parts = cut(found, present)
-    return [*parts, (_MISSING, np.flatnonzero(missing))] if missing.any() else parts
+    groups = cut(found, present)
+    return [*groups, (_MISSING, np.flatnonzero(missing))] if missing.any() else groups
 
 
 def _ordered(values: Sequence[Any]) -> bool:
