@@ -44,13 +44,14 @@ class FileCheck:
 
     @property
     def named_labels(self) -> dict[str, int]:
-        """Usable rows of each label; empty when there are so many that they are perhaps texts, which are not shown."""
+        """Usable rows of each label; empty when there are so many that they are perhaps texts, which are not shown, and
+        where labels are real numbers."""
         many = too_many_labels(self.scan.labels.distinct, self.scan.usable)
         return {} if many else self.scan.labels.counts()
 
     def as_dict(self) -> dict[str, Any]:
         """JSON types only."""
-        scan, characters = self.scan, self.characters
+        scan, characters, spread = self.scan, self.characters, self.scan.labels.spread
         return {
             "file": scan.file,
             "blank_lines": scan.blank_lines,
@@ -64,6 +65,7 @@ class FileCheck:
                 "multi": scan.labels.multi,
                 "distinct": scan.labels.distinct,
                 "rows": self.named_labels,
+                "numbers": spread.as_dict() if spread is not None else None,
                 "form": None if scan.doubt else scan.form.notation,
                 "notes": [*scan.form.notes, *scan.form.warnings],
             },
@@ -205,4 +207,4 @@ def _count_findings(judge: Judge, scan: Scan) -> Iterator[Finding]:
     # Nobody knows how many labels of which name there are as long as it is in doubt what they are.
     if usable and scan.doubt is None:
         yield from judge.amount(usable)
-        yield from judge.label_counts(scan.labels.counts(), multi=scan.labels.multi, usable=usable)
+        yield from scan.labels.judged(judge, usable=usable)

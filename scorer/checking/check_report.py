@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from scorer.checking.check_job import CheckResult, FileCheck
 from scorer.checking.findings import Finding
+from scorer.checking.label_counter import NumberCounter
 from scorer.checking.tokens import Lengths, TokenCheck
 from scorer.reports.breakdowns import label_bars
 from scorer.reports.charts import Axis, Mark, histogram
+from scorer.reports.number_page import number_histogram
 from scorer.reports.page import Html, beside, figure, page, paragraph, section, tiles
 from scorer.reports.sections import Remark, remark_list
 from scorer.stores.location import name_of
@@ -48,7 +52,13 @@ def _line(name: str, content: str) -> str:
 
 
 def _labels(check: FileCheck) -> str:
-    named = check.named_labels
+    named, spread = check.named_labels, check.scan.labels.spread
+    if spread is not None:
+        low, middle, high = spread.quartiles
+        return (
+            f"{spread.distinct:,} numbers: {spread.least:.4g} to {spread.greatest:.4g}, half of them {low:.4g} to "
+            f"{high:.4g}, median {middle:.4g}, mean {spread.mean:.4g}, deviation {spread.deviation:.4g}"
+        )
     kind = ", several a row" if check.scan.labels.multi else ""
     if not named:
         return f"{check.scan.labels.distinct:,}{kind}"
@@ -126,7 +136,11 @@ def _described(finding: Finding, *, several: bool) -> str:
 
 
 def _label_section(check: FileCheck, name: str) -> Html:
-    named = check.named_labels
+    named, numbers = check.named_labels, check.scan.labels
+    if isinstance(numbers, NumberCounter) and numbers.distinct:
+        values = numbers.values[np.isfinite(numbers.values)]
+        drawn = figure(number_histogram(values, x="number"), title="Rows by their number", caption=_labels(check))
+        return section(f"{name}numbers".capitalize(), drawn)
     if not named:
         return Html("")
     listed = [(label, (rows,)) for label, rows in named.items()]

@@ -9,13 +9,16 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from scorer.checking.findings import Finding, Severity, Tally, severity_of
 from scorer.checking.oddities import ODDITIES
 from scorer.checking.repeats import Repeats
 from scorer.checking.tokens import TokenCheck
-from scorer.examples.label_form import LabelForm
+from scorer.examples.label_form import REAL_NUMBERS, LabelForm
 from scorer.examples.recognition import Doubt
-from scorer.examples.targets import MOST_LABELS, too_many_labels
+from scorer.examples.targets import MOST_LABELS, too_many_labels, trouble_with
+from scorer.metrics.regression import Numbers, Spread
 
 # Rows a label, below which it is hardly learnt: of ten, one is held out for validation.
 FEW_ROWS_A_LABEL = 10
@@ -26,6 +29,8 @@ _REPEATED = 0.05
 _CONFLICTING = 0.001
 _LEAKING = 0.001
 MUCH_TRUNCATED = 0.1
+# Ratings from 1 to 5, or from 0 to 10.
+_FEW_NUMBERS = 11
 _WORTH_A_NOTE = 0.01
 _ALIKE = "but for case, punctuation or white space"
 
@@ -93,7 +98,8 @@ class Judge:
             "error",
             "fractional_labels",
             "rows have a label that is no whole number of 64 bits",
-            "round them, take them for names with --label-form name, or name another column with --label-column",
+            "round them, take them for names with --label-form name, or name another column with --label-column; "
+            f"{REAL_NUMBERS}",
         )
         yield from self._rows(
             unlabelled,
@@ -120,6 +126,22 @@ class Judge:
             yield from self._similar(counts)
             yield from self._rare(counts)
             yield from self._imbalance(counts, multi=multi)
+
+    def numbers(self, values: Numbers) -> Iterator[Finding]:
+        """How real numbers lie that are labels; `values` has one for each row, NaN where there is none to learn."""
+        spread = Spread.of(values)
+        if spread is None:
+            return
+        if (trouble := trouble_with(values[np.isfinite(values)])) is not None:
+            yield self._counted("error", "unfit_numbers", *trouble, spread.rows, 1.0)
+            return
+        what = "rows have a number that lies far out (3 interquartile ranges beyond the quartiles)"
+        advice = "look whether they are mistakes: squared errors heed them most; else learn the logarithms"
+        yield from self._rows(Tally.of(spread.outliers), "warning", "outliers", what, advice)
+        if spread.distinct <= _FEW_NUMBERS and (values[np.isfinite(values)] % 1 == 0).all():
+            what = f"{spread.distinct} different numbers, all of them whole"
+            advice = "without --regression they are labels, each with a confidence"
+            yield self._counted("note", "few_numbers", what, advice, spread.distinct, 1.0)
 
     def _similar(self, counts: Mapping[str, int]) -> Iterator[Finding]:
         spelt: dict[str, list[str]] = {}

@@ -20,6 +20,8 @@ RowLabel = LabelValue | tuple[LabelValue, ...]
 """What one row of a training file says: its label, or all of its labels where it may have several."""
 Targets = NDArray[np.integer[Any]]
 """What the rows are: class indices (n,) int64, or with several labels a row a matrix (n, labels) int8 of 0 and 1."""
+RowTargets = NDArray[Any]
+"""`Targets`, or where rows have numbers, those: (n,) float64."""
 
 _CANONICAL_INTEGER = re.compile(r"-?[1-9][0-9]{0,17}|0")
 
@@ -69,6 +71,18 @@ class LabelSet:
     def is_number(self) -> bool:
         """Whether a row is given a number, and no label."""
         return self.kind == "number"
+
+    @property
+    def problem_type(self) -> str:
+        """What transformers calls it in `config.json`."""
+        if self.is_number:
+            return "regression"
+        return f"{'multi' if self.multi else 'single'}_label_classification"
+
+    @property
+    def counted(self) -> str:
+        """What a row is given one of, or several, for people."""
+        return "a number a row" if self.is_number else f"{len(self)} labels"
 
     @property
     def values(self) -> tuple[LabelValue, ...]:

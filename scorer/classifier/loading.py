@@ -140,6 +140,14 @@ def max_positions(model: PreTrainedModel) -> int | None:
     return int(limit) if limit and limit > 0 else None
 
 
+def output_layer(model: PreTrainedModel, *, outputs: int) -> nn.Linear | None:
+    """The last layer of the head with so many `outputs`, if it has a bias; None where there is none."""
+    encoder = f"{model.base_model_prefix}."
+    named = [(name, module) for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    layers = [layer for name, layer in named if not name.startswith(encoder) and layer.out_features == outputs]
+    return layers[-1] if layers and layers[-1].bias is not None else None
+
+
 def _load_weights(directory: ModelDirectory) -> PreTrainedModel:
     with _foreign(f"{directory.name}: cannot be loaded as a classifier"):
         model, report = AutoModelForSequenceClassification.from_pretrained(

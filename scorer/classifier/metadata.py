@@ -26,10 +26,10 @@ from scorer.errors import ModelError
 from scorer.stores.fingerprints import KnownHashes
 
 METADATA_FILE = "scorer.json"
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 MOST_EXPONENT = 4.0
 # Version 1 had one `temperature` in the place of `decision`.
-_READABLE = (1, 2, 3, 4, 5)
+_READABLE = (1, 2, 3, 4, 5, 6)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +140,8 @@ class ModelMetadata:
             raise ValueError("labels")
         if self.profile is not None:
             self.profile.check(labels=len(self.labels))
+            if self.profile.of_numbers != self.labels.is_number:
+                raise ValueError("profile: numbers")
         if self.label_separator is not None and not (self.label_separator and _strings([self.label_separator])):
             raise ValueError("label_separator")
         if self.label_form not in get_args(LabelForm):

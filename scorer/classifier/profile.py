@@ -6,6 +6,7 @@ Histograms, their bin edges and how rows are counted into them. What a differenc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
@@ -41,8 +42,11 @@ class Profile:
     validation_rows   validation rows behind the rest
     true_labels       those by label, counted in the same way
     predicted_labels  those by predicted label, after calibration and thresholds
+    number_edges      where rows have numbers, ascending: the upper edges of the bins but for the last, which has none,
+                      in which they are counted in place of labels, (edges + 1,); empty where rows have labels
     confidence_edges  ascending: the upper edges of the confidence bins but for the last, which has none
-    confidences       rows by calibrated probability of their likeliest label, (edges + 1,)
+    confidences       rows by calibrated probability of their likeliest label, (edges + 1,); none where rows have
+                      numbers
     """
 
     training_labels: tuple[int, ...]
@@ -57,6 +61,7 @@ class Profile:
     validation_rows: int
     true_labels: tuple[int, ...]
     predicted_labels: tuple[int, ...]
+    number_edges: tuple[float, ...] = ()
     confidence_edges: tuple[float, ...] = CONFIDENCE_EDGES
     confidences: tuple[int, ...]
 
@@ -68,12 +73,18 @@ class Profile:
         }
         return cls(**fields)
 
+    @property
+    def of_numbers(self) -> bool:
+        """Whether rows have numbers."""
+        return bool(self.number_edges)
+
     def check(self, *, labels: int) -> None:
         """ValueError when this cannot be the profile of a model with `labels` labels."""
         self._check_bins()
+        places = len(self.number_edges) if self.of_numbers else labels
         by_label = (self.training_labels, self.true_labels, self.predicted_labels)
         for counts in by_label:
-            if len(counts) != labels + 1:
+            if len(counts) != places + 1:
                 raise ValueError("profile: labels")
         for count in chain((self.rows,), self.lengths, self.unknowns or (), self.confidences, *by_label):
             if type(count) is not int or count < 0:
@@ -91,6 +102,7 @@ class Profile:
             ((0, *self.length_edges), self.lengths),
             ((-1, *self.unknown_edges), self.unknowns),
             ((0, *self.confidence_edges), self.confidences),
+            ((-math.inf, *self.number_edges), None),
         )
         for limits, counts in bins:
             if counts is not None and len(counts) != len(limits):

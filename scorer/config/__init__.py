@@ -21,7 +21,7 @@ from scorer.config.choices import (
 )
 from scorer.config.diff import DiffConfig
 from scorer.config.evaluate import EvaluateConfig
-from scorer.config.fit import PRESETS, FitConfig, Preset
+from scorer.config.fit import PRESETS, BestMetric, FitConfig, Preset
 from scorer.config.score import FrameConfig, PredictConfig, ScoreConfig
 from scorer.config.settings import (
     Argument,
@@ -44,6 +44,7 @@ __all__ = [
     "WINDOW_TEXT_BYTES",
     "Argument",
     "Backend",
+    "BestMetric",
     "CheckConfig",
     "Checked",
     "DiffConfig",

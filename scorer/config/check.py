@@ -18,6 +18,7 @@ from scorer.config.choices import (
     NO_HEADER,
     NULL_LABELS,
     QUOTE,
+    REGRESSION,
     REJECTS,
     SHEET,
     SKIP_UNLABELLED,
@@ -61,6 +62,7 @@ class CheckConfig(Checked):
     label_separator: Annotated[str | None, LABEL_SEPARATOR] = None
     label_form: Annotated[LabelForm, LABEL_FORM] = "auto"
     label_names: Annotated[tuple[str, ...], LABEL_NAMES] = ()
+    regression: Annotated[bool, REGRESSION] = False
     null_labels: Annotated[tuple[str, ...], NULL_LABELS] = ()
     skip_unlabelled: Annotated[bool, SKIP_UNLABELLED] = False
     limit: Annotated[

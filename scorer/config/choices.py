@@ -53,6 +53,7 @@ LABEL_FORM = Setting(
 LABEL_NAMES = Setting(
     "Labels are vectors of 0 and 1, whose places have these names.", affects="output", metavar="A,B,..."
 )
+REGRESSION = Setting("Labels are real numbers, such as 3.75, and what a row gets is a number.", affects="output")
 NULL_LABELS = Setting(
     "Labels that say that there is none, such as nan,N/A: those rows are left out.",
     affects="output",

@@ -21,6 +21,7 @@ from scorer.config.choices import (
     NULL_LABELS,
     PRECISION,
     QUOTE,
+    REGRESSION,
     REJECTS,
     SHEET,
     SKIP_UNLABELLED,
@@ -36,6 +37,7 @@ from scorer.config.choices import (
 from scorer.config.settings import Argument, Checked, Setting
 
 Preset = Literal["quick", "default", "best"]
+BestMetric = Literal["accuracy", "macro_f1", "loss", "rmse", "mae", "pearson", "spearman"]
 
 # Share of the training file that is held out where nobody names another, or a validation file.
 HELD_OUT = 0.1
@@ -107,6 +109,7 @@ class FitConfig(Checked):
     label_separator: Annotated[str | None, LABEL_SEPARATOR.affecting("weights", kept_by_model=True)] = None
     label_form: Annotated[LabelForm, LABEL_FORM.affecting("weights", kept_by_model=True)] = "auto"
     label_names: Annotated[tuple[str, ...], LABEL_NAMES.affecting("weights", kept_by_model=True)] = ()
+    regression: Annotated[bool, REGRESSION.affecting("weights")] = False
     null_labels: Annotated[tuple[str, ...], NULL_LABELS.affecting("weights", kept_by_model=True)] = ()
     skip_unlabelled: Annotated[bool, SKIP_UNLABELLED.affecting("weights")] = False
     nominal: Annotated[
@@ -305,13 +308,14 @@ class FitConfig(Checked):
         Setting("Evaluate every N steps; the default is every epoch.", affects="weights", metavar="N", minimum=1),
     ] = None
     best_metric: Annotated[
-        Literal["macro_f1", "accuracy", "loss"],
+        BestMetric | None,
         Setting(
-            "What the best checkpoint is best in, on the validation rows.",
+            "What the best checkpoint is best in, on the validation rows; the default is macro_f1, of numbers rmse.",
             affects="weights",
+            known_by="resolved",
             aliases=("metric_for_best_model",),
         ),
-    ] = "macro_f1"
+    ] = None
     patience: Annotated[
         int | None,
         Setting(
@@ -386,6 +390,13 @@ class FitConfig(Checked):
     def held_out(self) -> float:
         """The share of the rows that is held out where there is no validation file, strictly between 0 and 1."""
         return HELD_OUT if self.valid_fraction is None else self.valid_fraction
+
+    @property
+    def chosen_metric(self) -> BestMetric:
+        """What the best checkpoint is best in."""
+        if self.best_metric is not None:
+            return self.best_metric
+        return "rmse" if self.regression else "macro_f1"
 
     @property
     def peak_learning_rate(self) -> float:

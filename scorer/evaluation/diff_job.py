@@ -17,13 +17,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from scorer.classifier.directory import ModelDirectory
-from scorer.classifier.labels import RowLabel
+from scorer.classifier.labels import LabelSet, RowLabel
 from scorer.config import WINDOW_TEXT_BYTES, DiffConfig, FrameConfig
 from scorer.errors import DataError, Interrupted
 from scorer.evaluation.comparison import Comparison
 from scorer.evaluation.diff_preparation import ANSWERS, ROW, PreparedDiff, prepare_diff
+from scorer.evaluation.number_comparison import NumberComparison
 from scorer.examples.label_form import Labels
-from scorer.examples.targets import label_values, spellings
+from scorer.examples.targets import label_indices, label_values, spellings
 from scorer.records.job import JobSpec, ModelRecord
 from scorer.records.lineage import Lineage
 from scorer.runs.console import Console
@@ -52,7 +53,7 @@ class DiffSummary:
     """What a comparison found; `too_many` says whether more rows change than `--max-flips` allows."""
 
     prepared: PreparedDiff
-    comparison: Comparison
+    comparison: Comparison | NumberComparison
     seconds: float
 
     @property
@@ -63,6 +64,8 @@ class DiffSummary:
     @property
     def what(self) -> str:
         """What it is that changes, for people."""
+        if isinstance(self.comparison, NumberComparison):
+            return "their number"
         abstained = self.comparison.abstained_by_old or self.comparison.abstained_by_new
         return "their label or abstention" if abstained else "their label"
 
@@ -82,7 +85,8 @@ class DiffSummary:
     def as_dict(self) -> dict[str, Any]:
         """JSON types only; no texts."""
         old, new = self.prepared.old, self.prepared.new
-        names = [directory.labels.names if directory.labels else () for directory in (old, new)]
+        known = [directory.labels for directory in (old, new)]
+        names = [labels.names if labels is not None and not labels.is_number else () for labels in known]
         return {
             "data": self.prepared.config.data,
             "unread_files": self.prepared.source.unread.as_dict(),
@@ -190,14 +194,9 @@ def _options(config: DiffConfig, directory: ModelDirectory) -> FrameConfig:
 
 def _compare(
     prepared: PreparedDiff, models: list[_Model], sink: Sink | None, console: Console, *, window_rows: int
-) -> Comparison:
+) -> Comparison | NumberComparison:
     config, reader = prepared.config, prepared.reader
-    names = tuple(dict.fromkeys(name for model in models for name in model.names))
-    comparison = Comparison(
-        names,
-        multi=any(model.scorer.labels.multi for model in models),
-        ordered=all(model.scorer.labels.ordinal for model in models),
-    )
+    comparison = _comparison(prepared, models)
     windows = reader.windows(max_rows=window_rows, max_bytes=WINDOW_TEXT_BYTES, limit=config.limit)
     with console.progress("diff", reader.rows, "rows") as bar:
 
@@ -215,9 +214,12 @@ def _compare(
 
         def compare(found: _Answered) -> None:
             first = comparison.rows
-            old, new = (
-                answers.among(names, own=model.names) for answers, model in zip(found.answers, models, strict=True)
-            )
+            old, new = found.answers
+            if isinstance(comparison, Comparison):
+                old, new = (
+                    answers.among(comparison.names, own=model.names)
+                    for answers, model in zip(found.answers, models, strict=True)
+                )
             changed = comparison.add(old, new)
             if prepared.labels is not None:
                 _judge(prepared, comparison, prepared.labels.read(found.table), old, new)
@@ -231,7 +233,20 @@ def _compare(
     return comparison
 
 
-def _judge(prepared: PreparedDiff, comparison: Comparison, labels: Labels, old: Answers, new: Answers) -> None:
+def _comparison(prepared: PreparedDiff, models: list[_Model]) -> Comparison | NumberComparison:
+    """What compares the answers of these models."""
+    if prepared.of_numbers:
+        return NumberComparison()
+    return Comparison(
+        tuple(dict.fromkeys(name for model in models for name in model.names)),
+        multi=any(model.scorer.labels.multi for model in models),
+        ordered=all(model.scorer.labels.ordinal for model in models),
+    )
+
+
+def _judge(
+    prepared: PreparedDiff, comparison: Comparison | NumberComparison, labels: Labels, old: Answers, new: Answers
+) -> None:
     """Compare the answers with the labels of those rows that have one, and a score from at least one model."""
     labelled = ~(labels.missing() | labels.aside)
     comparison.unlabelled += int((~labelled).sum())
@@ -241,7 +256,12 @@ def _judge(prepared: PreparedDiff, comparison: Comparison, labels: Labels, old: 
         return
     assert prepared.label is not None, "rows are judged by a column; this is a bug"
     column = labels.column.filter(pa.array(judged))
-    values = label_values(column, name=prepared.label, where=prepared.config.data)
+    where = {"name": prepared.label, "where": prepared.config.data}
+    if isinstance(comparison, NumberComparison):
+        numbers = label_indices(column.to_pylist(), LabelSet.of_number(prepared.label), **where)
+        comparison.judge(old.take(rows), new.take(rows), numbers)
+        return
+    values = label_values(column, **where)
     true, known = _matrix(values, comparison.names)
     comparison.judge(old.take(rows), new.take(rows), true, known)
 
@@ -305,6 +325,10 @@ def _lineage(prepared: PreparedDiff) -> Lineage:
 
 
 def _conclude(summary: DiffSummary, console: Console) -> None:
+    if isinstance(summary.comparison, NumberComparison):
+        for line in summary.comparison.lines():
+            console.say(line)
+        return
     found = summary.as_dict()
     console.say(
         f"{found['changed']} of {found['compared']} rows change {summary.what} ({found['changed_share']:.2%}); "

@@ -57,6 +57,11 @@ class PreparedDiff:
         return tuple(dict.fromkeys((*self.texts[0], *self.texts[1]))) if text else ()
 
     @property
+    def of_numbers(self) -> bool:
+        """Whether the models give numbers."""
+        return self.old.labels is not None and self.old.labels.is_number
+
+    @property
     def label(self) -> str | None:
         """The label column's name, or those of several."""
         return ", ".join(self.labels.columns) if self.labels is not None else None
@@ -77,8 +82,7 @@ def prepare_diff(config: DiffConfig, console: Console, rejects: Rejects | None =
     for directory in (old, new):
         if directory.labels is None:
             raise ModelError(f"{directory.name}: config.json does not name its labels; they cannot be compared")
-        if directory.labels.is_number:
-            raise ModelError(f"{directory.name}: gives numbers (one output), and diff compares labels; score with both")
+    _refuse_unlike(config, old, new)
     with source.doubting_header():
         texts = tuple(
             find_text_columns(
@@ -99,6 +103,17 @@ def prepare_diff(config: DiffConfig, console: Console, rejects: Rejects | None =
     return PreparedDiff(
         config, old, new, (texts[0], texts[1]), labels, flips, rows_format, source, reader, rejected_by(rejects)
     )
+
+
+def _refuse_unlike(config: DiffConfig, old: ModelDirectory, new: ModelDirectory) -> None:
+    """ModelError where one model gives numbers and the other labels; UsageError for what numbers do not have."""
+    numbers = [directory for directory in (old, new) if directory.labels is not None and directory.labels.is_number]
+    if len(numbers) == 1:
+        raise ModelError(
+            f"{numbers[0].name}: gives numbers (one output), and the other model labels; they cannot be compared"
+        )
+    if numbers and config.max_flips is not None:
+        raise UsageError("--max-flips: these models give numbers, of which nearly all change a little; leave it out")
 
 
 def _rows_format(config: DiffConfig) -> FileFormat | None:
@@ -126,8 +141,11 @@ def _label_form(
     for metadata in [one for one in recorded if one.label_source == columns] or recorded:
         options = options.or_as(metadata)
     known = [one.labels for one in (old, new) if one.labels is not None]
+    if any(labels.is_number for labels in known):
+        options = options.knowing(known[0])
     multi = any(labels.multi for labels in known)
-    options = replace(options, known=frozenset(name for labels in known for name in labels.names), multi=multi)
+    if not options.numbers:
+        options = replace(options, known=frozenset(name for labels in known for name in labels.names), multi=multi)
     form = recognise_file(source, schema, columns, options, where=config.data, limit=config.limit)
     if isinstance(form, Doubt):
         raise form.error(config.data)

@@ -27,7 +27,11 @@ from scorer.version import __version__
 
 if TYPE_CHECKING:
     from scorer.evaluation.evaluation_findings import EvaluationFindings
+    from scorer.evaluation.kinds import Kind
+    from scorer.evaluation.number_findings import NumberFindings
     from scorer.evaluation.predictions import Predicted
+
+    Findings = EvaluationFindings | NumberFindings
 
 TableFile = AbstractContextManager[Sink]
 
@@ -45,7 +49,7 @@ class EvaluationSummary:
     config: EvaluateConfig
     model: str
     warnings: tuple[str, ...]
-    findings: EvaluationFindings
+    findings: Findings
     temperature: tuple[float, ...]
     exponent: float
     engine: dict[str, Any]
@@ -112,31 +116,34 @@ def _predict(prepared: PreparedEvaluation, console: Console) -> Predicted:
     return predict(prepared.config, prepared.directory, prepared.examples, console)
 
 
-def _find(prepared: PreparedEvaluation, predicted: Predicted) -> EvaluationFindings:
-    from scorer.evaluation.evaluation_findings import compare_with_labels
+def _kind(prepared: PreparedEvaluation) -> Kind:
+    from scorer.evaluation.kinds import kind_of
 
-    return compare_with_labels(
+    return kind_of(prepared.labels)
+
+
+def _find(prepared: PreparedEvaluation, predicted: Predicted) -> Findings:
+    found: Findings = _kind(prepared).compare(
         prepared.examples,
         prepared.targets,
         predicted.predictions,
         labels=prepared.labels,
         columns=dict.fromkeys(prepared.config.slice),
     )
+    return found
 
 
 def _conclude(
     prepared: PreparedEvaluation,
     predicted: Predicted,
-    findings: EvaluationFindings,
+    findings: Findings,
     console: Console,
     *,
     started: float,
 ) -> EvaluationSummary:
-    from scorer.evaluation.evaluate_output import narrate
-
     config, examples = prepared.config, prepared.examples
     unscored = int((~predicted.predictions.scored).sum())
-    for line in narrate(findings, show=config.show):
+    for line in _kind(prepared).narrate(findings, show=config.show):
         console.say(line)
     return EvaluationSummary(
         config=config,
@@ -159,10 +166,9 @@ def _conclude(
 def _write(
     prepared: PreparedEvaluation,
     predicted: Predicted,
-    findings: EvaluationFindings,
+    findings: Findings,
     table_file: Callable[..., TableFile],
 ) -> None:
-    from scorer.evaluation.evaluate_output import evaluate_page, ranked_rows
     from scorer.stores.atomic import write_whole
 
     config = prepared.config
@@ -174,11 +180,11 @@ def _write(
     )
     lineage = Lineage(job=job, input=prepared.examples.fingerprint)
     if config.rows is not None:
-        rows, format = ranked_rows(findings, prepared.examples), format_of(config.rows)
+        rows, format = _kind(prepared).ranked_rows(findings, prepared.examples), format_of(config.rows)
         assert format is not None, "preparation refuses other endings; this is a bug"
         metadata = lineage_metadata(lineage)
         with table_file(config.rows, format=format, schema=rows.schema, metadata=metadata) as sink:
             for start in range(0, rows.num_rows, WINDOW_ROWS):
                 sink.write(rows.slice(start, WINDOW_ROWS))
     if config.report is not None:
-        write_whole(config.report, evaluate_page(prepared, predicted, findings).html())
+        write_whole(config.report, _kind(prepared).page(prepared, predicted, findings).html())

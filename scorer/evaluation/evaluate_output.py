@@ -85,7 +85,6 @@ def ranked_rows(findings: EvaluationFindings, examples: Examples) -> pa.Table:
     `examples` are those that were read, of which some may have had no score.
     """
     order, judged, errors = findings.order(), findings.judged, findings.errors
-    places = np.searchsorted(examples.numbers(), findings.numbers[order]).tolist()
     kind = pa.list_(findings.labels.arrow_type) if findings.labels.multi else findings.labels.arrow_type
     rank = np.arange(1, len(order) + 1)
     unsuspected = ~errors.suspect[order]
@@ -93,14 +92,10 @@ def ranked_rows(findings: EvaluationFindings, examples: Examples) -> pa.Table:
         None if missing else value
         for value, missing in zip(findings.labels_of(errors.suggested[order]), unsuspected, strict=True)
     ]
-    texts = {
-        name: pa.array([column[place] for place in places], pa.string())
-        for name, column in zip(("text", "text_pair"), examples.texts, strict=False)
-    }
     return pa.table(
         {
             "row": pa.array(findings.numbers[order]),
-            **texts,
+            **text_columns(examples, findings.numbers[order]),
             "label": pa.array(findings.labels_of(judged.targets[order]), kind),
             "score": pa.array(findings.labels_of(judged.predicted[order]), kind),
             "confidence": pa.array(judged.confidence[order], pa.float32()),
@@ -112,18 +107,49 @@ def ranked_rows(findings: EvaluationFindings, examples: Examples) -> pa.Table:
     )
 
 
-def evaluate_page(prepared: PreparedEvaluation, predicted: Predicted, findings: EvaluationFindings) -> EvaluatePage:
-    """The page about `findings`, with as many single rows as `config.show` says."""
+def text_columns(examples: Examples, numbers: NDArray[np.int64]) -> dict[str, pa.Array]:
+    """The texts of the rows with `numbers` (n,) in their file, by the names of their columns: `text`, `text_pair`."""
+    places = np.searchsorted(examples.numbers(), numbers).tolist()
+    return {
+        name: pa.array([column[place] for place in places], pa.string())
+        for name, column in zip(("text", "text_pair"), examples.texts, strict=False)
+    }
+
+
+def origin(
+    prepared: PreparedEvaluation, predicted: Predicted, *, rows: int, thresholds: bool = False
+) -> tuple[str, str, dict[str, Any], dict[str, Any]]:
+    """Title, lead, configuration and lineage of a page about so many `rows`; `thresholds` says whether the model has
+    its own."""
     config, examples = prepared.config, prepared.examples
-    judged, errors = findings.judged, findings.errors
-    hardest, suspects = findings.hardest()[: config.show], errors.ranking()[: config.show]
     how = "as the model scores them"
     if config.folds is not None:
-        own = findings.decision.multi or findings.decision.abstain_below is not None
-        how = f"by {config.folds} models that had not seen them" + (", under the model's own thresholds" if own else "")
+        how = f"by {config.folds} models that had not seen them"
+        how += ", under the model's own thresholds" if thresholds else ""
+    configuration = {
+        "model": prepared.directory.name,
+        "text columns": examples.columns.texts,
+        "label column": examples.columns.label,
+        "labels": prepared.labels.describe(),
+        "folds": config.folds,
+    }
+    lineage = {
+        "model fingerprint": prepared.directory.fingerprint,
+        "data": f"{examples.rows:,} rows of {config.data}, fingerprint {examples.fingerprint}",
+    }
+    title = f"{prepared.directory.path.resolve().name} on {name_of(config.data)}"
+    return title, f"{rows:,} labelled rows, {how}.", configuration | predicted.engine, lineage
+
+
+def evaluate_page(prepared: PreparedEvaluation, predicted: Predicted, findings: EvaluationFindings) -> EvaluatePage:
+    """The page about `findings`, with as many single rows as `config.show` says."""
+    config, judged, errors = prepared.config, findings.judged, findings.errors
+    hardest, suspects = findings.hardest()[: config.show], errors.ranking()[: config.show]
+    own = findings.decision.multi or findings.decision.abstain_below is not None
+    title, lead, configuration, lineage = origin(prepared, predicted, rows=len(judged), thresholds=own)
     return EvaluatePage(
-        title=f"{prepared.directory.path.resolve().name} on {name_of(config.data)}",
-        lead=f"{len(judged):,} labelled rows, {how}.",
+        title=title,
+        lead=lead,
         metrics=findings.metrics,
         raw=findings.raw,
         decision=findings.decision,
@@ -132,34 +158,29 @@ def evaluate_page(prepared: PreparedEvaluation, predicted: Predicted, findings: 
         hardest=_shown(prepared, findings, hardest, judged.predicted),
         suspects=_shown(prepared, findings, suspects, errors.suggested),
         ordered=findings.labels.ordinal,
-        lengths=_lengths(prepared, predicted, findings),
+        lengths=text_lengths(prepared, predicted, counts=findings.lengths, truncated_share=findings.truncated_share),
         calibrated=prepared.directory.metadata is not None,
         folds=config.folds,
         remarks=[Remark("warning", warning) for warning in prepared.warnings],
         configuration={
-            "model": prepared.directory.name,
-            "text columns": examples.columns.texts,
-            "label column": examples.columns.label,
-            "labels": findings.labels.describe(),
-            "folds": config.folds,
+            **configuration,
             "temperature": [round(value, 4) for value in predicted.temperature],
             "exponent": round(predicted.exponent, 4),
             "suspected label errors": f"{int(errors.suspect.sum()):,}, an estimated {errors.share:.1%} of all labels",
-            **predicted.engine,
         },
-        lineage={
-            "model fingerprint": prepared.directory.fingerprint,
-            "data": f"{examples.rows:,} rows of {config.data}, fingerprint {examples.fingerprint}",
-        },
+        lineage=lineage,
     )
 
 
-def _lengths(prepared: PreparedEvaluation, predicted: Predicted, findings: EvaluationFindings) -> TextLengths:
+def text_lengths(
+    prepared: PreparedEvaluation, predicted: Predicted, *, counts: tuple[int, ...], truncated_share: float
+) -> TextLengths:
+    """What the page says of the texts' lengths, by `counts` in the bins of a profile."""
     metadata = prepared.directory.metadata
     return TextLengths(
         edges=LENGTH_EDGES,
-        counts=findings.lengths,
-        truncated_share=findings.truncated_share,
+        counts=counts,
+        truncated_share=truncated_share,
         max_length=predicted.engine["max_length"],
         long_text=metadata.long_text if metadata is not None else LongText(),
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from scorer.classifier.directory import ModelDirectory, open_model
-from scorer.classifier.labels import LabelSet, Targets
+from scorer.classifier.labels import LabelSet, RowTargets
 from scorer.config import EvaluateConfig
 from scorer.errors import ModelError, UsageError
 from scorer.examples.example_columns import label_columns
@@ -17,6 +17,7 @@ from scorer.examples.label_form import LabelOptions
 from scorer.examples.reading import Examples, read_examples
 from scorer.examples.targets import label_indices, of_kind
 from scorer.metrics.judged_rows import FEW_ROWS, wilson_interval
+from scorer.metrics.regression import null_correlation
 from scorer.runs.console import Console
 from scorer.stores.checks import Inputs, check_files
 from scorer.tables.dialect import Dialect
@@ -31,15 +32,15 @@ from scorer.tables.texts import find_text_columns
 class PreparedEvaluation:
     """What is evaluated: a model that may be opened and rows whose labels it knows.
 
-    `targets` are class indices (n,), or (n, labels) of 0 and 1 where a row may have several labels; `warnings` are what
-    a reader of the figures should know.
+    `targets` are class indices (n,), or (n, labels) of 0 and 1 where a row may have several labels, or numbers (n,)
+    float64; `warnings` are what a reader of the figures should know.
     """
 
     config: EvaluateConfig
     directory: ModelDirectory
     labels: LabelSet
     examples: Examples
-    targets: Targets
+    targets: RowTargets
     warnings: tuple[str, ...]
 
 
@@ -75,7 +76,7 @@ def prepare_evaluation(config: EvaluateConfig, console: Console, rejects: Reject
     )
     for remark in examples.remarks(config.data):
         console.say(remark)
-    warnings = tuple(_warnings(config, directory, examples))
+    warnings = tuple(_warnings(config, directory, labels, examples))
     for warning in warnings:
         console.warn(warning)
     return PreparedEvaluation(config, directory, labels, examples, targets, warnings)
@@ -85,8 +86,6 @@ def _labels(directory: ModelDirectory, *, folds: int | None) -> LabelSet:
     labels = directory.labels
     if labels is None:
         raise ModelError(f"{directory.name}: config.json names no labels to compare with; fit the model with scorer")
-    if labels.is_number:
-        raise ModelError(f"{directory.name}: gives numbers (one output), which are not compared with labels; score it")
     if folds is not None and directory.metadata is None:
         raise UsageError(f"--folds: {directory.name} does not say how it was fitted; only a model of scorer fit does")
     return labels
@@ -100,15 +99,21 @@ def _refuse_outputs(config: EvaluateConfig, source: Source) -> None:
         raise UsageError(f"{config.rows}: no format has this ending; name a .parquet, .csv, .tsv or .jsonl file")
 
 
-def _warnings(config: EvaluateConfig, directory: ModelDirectory, examples: Examples) -> Iterator[str]:
+def _chance(rows: int, labels: LabelSet) -> str:
+    """How far chance alone may move a figure of so many `rows`, for people."""
+    if labels.is_number:
+        return f"a correlation on them is uncertain by up to {null_correlation(rows):.2f} to either side (95 %)"
+    low, high = wilson_interval(rows // 2, rows, level=0.95)
+    return f"an accuracy on them is uncertain by up to {50 * (high - low):.0f} points to either side (95 %)"
+
+
+def _warnings(config: EvaluateConfig, directory: ModelDirectory, labels: LabelSet, examples: Examples) -> Iterator[str]:
     yield from examples.unread.warnings()
     if examples.dropped:
         yield f"{config.data}: {examples.dropped} of {examples.rows} rows left out: their text is null or empty"
     yield from (f"{config.data}: {warning}" for warning in examples.form.warnings)
     if (rows := len(examples)) < FEW_ROWS:
-        low, high = wilson_interval(rows // 2, rows, level=0.95)
-        points = f"{50 * (high - low):.0f} points to either side"
-        yield f"{config.data}: {rows} rows say little: an accuracy on them is uncertain by up to {points} (95 %)"
+        yield f"{config.data}: {rows} rows say little: {_chance(rows, labels)}"
     recorded = directory.metadata.training_data if directory.metadata else {}
     sides = [name for name in ("train", "valid") if recorded.get(name, {}).get("fingerprint") == examples.fingerprint]
     if sides and config.folds is None:

@@ -26,7 +26,7 @@ from scorer.config import WINDOW_ROWS, EvaluateConfig, FitConfig, FrameConfig, m
 from scorer.errors import DataError, DeviceError
 from scorer.evaluation.evaluate_preparation import PreparedEvaluation
 from scorer.examples.reading import Examples
-from scorer.examples.targets import rarest_labels, stratified_folds, stratified_split
+from scorer.examples.targets import classes_of, stratified_folds, stratified_split
 from scorer.runs.console import Console
 from scorer.scoring.pipeline import Pipeline
 from scorer.scoring.scorer import Scorer, ScorerSpec
@@ -151,8 +151,7 @@ def predict_by_folds(
     groups = examples.groups()
     if folds > groups.max() + 1:
         raise DataError(f"{prepared.config.data}: {groups.max() + 1} different texts do not make {folds} folds")
-    classes = rarest_labels(prepared.targets) if prepared.labels.multi else prepared.targets.astype(np.int64)
-    fold_of = stratified_folds(classes, groups, folds=folds, seed=config.seed)
+    fold_of = stratified_folds(classes_of(prepared.targets), groups, folds=folds, seed=config.seed)
     parts = []
     for fold in range(folds):
         inside, outside = np.flatnonzero(fold_of == fold), np.flatnonzero(fold_of != fold)

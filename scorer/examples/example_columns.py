@@ -52,8 +52,11 @@ class Columns:
         return ", ".join(self.labels)
 
 
-def find_columns(schema: pa.Schema, *, texts: Sequence[str], labels: Sequence[str], where: str) -> Columns:
-    """The columns asked for, or those with a usual name and a fitting type; `where` names the file in errors.
+def find_columns(
+    schema: pa.Schema, *, texts: Sequence[str], labels: Sequence[str], where: str, numbers: bool = False
+) -> Columns:
+    """The columns asked for, or those with a usual name and a fitting type; `where` names the file in errors. With
+    `numbers` the labels are real numbers.
 
     A name that is asked for must be there; without one exactly one column must fit. UsageError otherwise.
     """
@@ -69,10 +72,9 @@ def find_columns(schema: pa.Schema, *, texts: Sequence[str], labels: Sequence[st
             )
     if not labels:
         free = [field for field in schema if field.name not in texts]
-        plain = any(field.name.lower() in LABEL_NAMES and is_one_label(field.type) for field in free)
-        # Beside a column with one label a row, one of lists is taken for something else.
-        fits = is_one_label if plain else is_label
-        labels = (_only(free, LABEL_NAMES, fits, schema, ("label", "--label-column", where)),)
+        labels = (
+            _only(free, LABEL_NAMES, _fitting(free, numbers=numbers), schema, ("label", "--label-column", where)),
+        )
     if not texts:
         free = [field for field in schema if field.name not in labels]
         texts = (_only(free, TEXT_NAMES, holds_texts, schema, ("text", "--text-column", where)),)
@@ -98,6 +100,23 @@ def is_one_label(type_: pa.DataType) -> bool:
     return bool(numeric or is_text(type_) or is_binary(type_))
 
 
+def holds_numbers(type_: pa.DataType) -> bool:
+    """Whether a column of this type can hold real numbers: integers, floats, decimals, or texts that spell them."""
+    if pa.types.is_dictionary(type_):
+        return holds_numbers(type_.value_type)
+    numeric = pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_)
+    return bool(numeric or is_text(type_) or is_binary(type_))
+
+
+def _fitting(free: Sequence[pa.Field], *, numbers: bool) -> Callable[[pa.DataType], bool]:
+    """What tells the types of label columns; beside a column with one label a row, one of lists is taken for something
+    else."""
+    if numbers:
+        return holds_numbers
+    plain = any(field.name.lower() in LABEL_NAMES and is_one_label(field.type) for field in free)
+    return is_one_label if plain else is_label
+
+
 def _only(
     fields: Sequence[pa.Field],
     known: Sequence[str],
@@ -118,7 +137,7 @@ def _only(
     similar = [field.name for field in fields if fits(field.type) and _resembles(field.name, known)]
     hint = f"; did you mean {flag} {shown(similar[0], quoted=False)}?" if similar else f"; say {flag} NAME"
     if flag == "--label-column":
-        hint += _binary_hint(fields)
+        hint += _binary_hint(fields) + _decimal_hint(fields)
     raise UsageError(f"{where}: no column with a usual name for the {what}{hint}; columns: {_listed(schema)}")
 
 
@@ -133,6 +152,12 @@ def _binary_hint(fields: Sequence[pa.Field]) -> str:
     test = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating)
     numeric = sum(any(fits(field.type) for fits in test) for field in fields)
     return ", or once for each of several columns of 0 and 1" if numeric > 1 else ""
+
+
+def _decimal_hint(fields: Sequence[pa.Field]) -> str:
+    """What to say where a column with a usual name holds decimals, which are no labels."""
+    named = [field.name for field in fields if field.name.lower() in LABEL_NAMES and pa.types.is_decimal(field.type)]
+    return f"; {shown(named[0], quoted=False)} holds decimals, which fit --regression takes as numbers" if named else ""
 
 
 def _resembles(name: str, known: Sequence[str]) -> bool:

@@ -19,13 +19,16 @@ from scorer.classifier.metadata import ModelMetadata
 from scorer.config import CheckConfig, DiffConfig, EvaluateConfig, FitConfig
 from scorer.config import LabelForm as FormChoice
 from scorer.errors import ConfigError, UsageError
-from scorer.examples.example_columns import is_label, is_list, is_one_label
+from scorer.examples.example_columns import holds_numbers, is_label, is_list, is_one_label
 from scorer.examples.label_texts import read_bare_list, read_list, read_vector
-from scorer.examples.survey import binary_column, is_any_of, plain_column, plain_type
+from scorer.examples.survey import binary_column, is_any_of, plain_column, plain_type, real_numbers
 from scorer.tables import compute as pc
 from scorer.tables.texts import is_text
 
-Notation = Literal["plain", "names", "numbers", "separated", "list", "vector", "columns"]
+# What to do with labels that are no classes.
+REAL_NUMBERS = "fit --regression learns real numbers as they are"
+
+Notation = Literal["plain", "names", "numbers", "reals", "separated", "list", "vector", "columns"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class LabelOptions:
     skip       rows without a label are left out, and not refused
     known      the labels that a model or a training file has
     multi      whether rows have several there; None where nobody knows
+    numbers    labels are real numbers
     """
 
     separator: str | None = None
@@ -48,21 +52,27 @@ class LabelOptions:
     skip: bool = False
     known: frozenset[str] = frozenset()
     multi: bool | None = None
+    numbers: bool = False
 
     @classmethod
     def of(cls, config: FitConfig | CheckConfig | EvaluateConfig | DiffConfig) -> LabelOptions:
         """What `config` says. UsageError where it contradicts itself."""
-        _refuse_contradictions(config.label_separator, config.label_form, tuple(_parts(config.label_names)))
+        numbers = isinstance(config, FitConfig | CheckConfig) and config.regression
+        names = tuple(_parts(config.label_names))
+        _refuse_contradictions(config.label_separator, config.label_form, names, numbers=numbers)
         return cls(
             separator=config.label_separator,
             form=config.label_form,
-            names=tuple(_parts(config.label_names)),
+            names=names,
             aside=frozenset(_parts(config.null_labels)),
             skip=not isinstance(config, DiffConfig) and config.skip_unlabelled,
+            numbers=numbers,
         )
 
     def knowing(self, labels: LabelSet) -> LabelOptions:
         """These options where what is read must be some of `labels`."""
+        if labels.is_number:
+            return replace(self, numbers=True)
         return replace(self, known=frozenset(labels.names), multi=labels.multi)
 
     def or_as(self, metadata: ModelMetadata | None) -> LabelOptions:
@@ -81,6 +91,9 @@ class LabelOptions:
     def check_types(self, kinds: Mapping[str, pa.DataType], *, where: str) -> None:
         """ConfigError when a column of these `kinds` can hold no labels, or none that are written so; UsageError where
         several are no way of writing."""
+        if self.numbers:
+            _check_numbers(kinds, where=where)
+            return
         if len(kinds) > 1 and (self.separator is not None or self.form != "auto" or self.names):
             raise UsageError(
                 "--label-column: several are columns of 0 and 1; leave --label-separator, --label-form and "
@@ -115,7 +128,21 @@ def _parts(values: Sequence[str]) -> Iterator[str]:
         yield from (part.strip() for part in value.split(",") if part.strip())
 
 
-def _refuse_contradictions(separator: str | None, form: str, names: Sequence[str]) -> None:
+def _check_numbers(kinds: Mapping[str, pa.DataType], *, where: str) -> None:
+    if len(kinds) > 1:
+        raise UsageError("--label-column: several are columns of 0 and 1, and real numbers stand in one; name that one")
+    for name, kind in kinds.items():
+        if not holds_numbers(kind):
+            raise ConfigError(
+                f"{where}: label column {name!r} is {kind}, where rows have real numbers: integers, floats, decimals, "
+                "or texts that spell them"
+            )
+
+
+def _refuse_contradictions(separator: str | None, form: str, names: Sequence[str], *, numbers: bool) -> None:
+    said = {"--label-separator": separator is not None, "--label-form": form != "auto", "--label-names": bool(names)}
+    for flag in (flag for flag, given in said.items() if given and numbers):
+        raise UsageError(f"{flag}: with --regression labels are real numbers, written as such; leave it out")
     if separator == "":
         raise UsageError("--label-separator: empty; say what stands between the labels, such as ','")
     if len(set(names)) < len(names):
@@ -135,6 +162,7 @@ class LabelForm:
     plain      each value is one label, or an Arrow list of them
     names      each value is one name, whatever it looks like
     numbers    each text is a whole number
+    reals      each value is a real number; what is none is read as infinite
     separated  `separator` stands between the names of a text
     list       a text in brackets is a list, of which the items are all `items` (int or string)
     vector     a vector of 0 and 1, whose places have `names`
@@ -161,6 +189,9 @@ class LabelForm:
         column = plain_column(window.column(self.columns[0]))
         if self.notation == "vector":
             return self._read_vectors(column)
+        if self.notation == "reals":
+            numbers, aside = real_numbers(column, self.aside)
+            return Labels(_chunked(pa.array(numbers, from_pandas=True)), aside)
         if is_list(column.type):
             return Labels(column, _in_lists(column, self.aside))
         aside = is_any_of(column, self.aside)

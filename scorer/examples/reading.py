@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from scorer.classifier.labels import RowLabel
 from scorer.config import WINDOW_ROWS, WINDOW_TEXT_BYTES
 from scorer.errors import DataError
 from scorer.examples.example_columns import Columns, find_columns
@@ -34,7 +33,8 @@ class Examples:
     """The usable rows of a file.
 
     texts            one list of n strings a text column
-    labels           n labels of one kind, in the type that they had in the file; with `multi` a tuple of them a row
+    labels           n labels of one kind (`RowLabel`), in the type that they had in the file; with `multi` a tuple of
+                     them a row; floats where they are read as real numbers
     rows             rows that were read, of which `rows - n` were left out: `dropped` because their text is null or
                      empty, `unlabelled` because they have no label, `set_aside` because their label says so
     fingerprint      of the file's contents
@@ -48,7 +48,7 @@ class Examples:
 
     columns: Columns
     texts: tuple[list[str], ...]
-    labels: list[RowLabel]
+    labels: list[Any]
     rows: int
     fingerprint: str
     left_out: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -149,10 +149,12 @@ def read_examples(
     schema = source.read().schema
     with source.doubting_header():
         check_names(schema.names, others, where=location)
-        columns = find_columns(schema, texts=text_columns, labels=label_columns, where=location)
+        columns = find_columns(
+            schema, texts=text_columns, labels=label_columns, where=location, numbers=options.numbers
+        )
     kinds = {name: schema.field(name).type for name in columns.labels}
     options.check_types(kinds, where=location)
-    survey = Survey(kinds, aside=options.aside, where=location)
+    survey = Survey(kinds, aside=options.aside, numbers=options.numbers, where=location)
     kept: list[list[str]] = [[] for _ in columns.texts]
     label_windows, usable = [], []
     beside: dict[str, list[Any]] = {name: [] for name in others}
@@ -181,7 +183,7 @@ def read_examples(
     if not kept_rows.any():
         raise DataError(f"{location}: none of {len(mask):,} rows has both a text and a label")
     column = _joined([labels.column for labels in labelled]).filter(pa.array(kept_rows))
-    labels = label_values(column, name=columns.label, where=location)
+    labels = column.to_pylist() if options.numbers else label_values(column, name=columns.label, where=location)
     within = kept_rows[mask]
     kept = [list(compress(texts, within)) for texts in kept]
     beside = {name: list(compress(values, within)) for name, values in beside.items()}

@@ -14,7 +14,7 @@ import pyarrow as pa
 from scorer.config import WINDOW_ROWS, WINDOW_TEXT_BYTES
 from scorer.errors import DataError
 from scorer.examples.example_columns import is_list
-from scorer.examples.label_form import LabelForm, LabelOptions, Notation
+from scorer.examples.label_form import REAL_NUMBERS, LabelForm, LabelOptions, Notation
 from scorer.examples.label_texts import (
     NEVER_A_NAME,
     NOT_AVAILABLE,
@@ -59,6 +59,8 @@ class Doubt:
 
 def recognise(survey: Survey, options: LabelOptions) -> LabelForm | Doubt:
     """The form of the surveyed columns, of which `options` says what is known."""
+    if options.numbers:
+        return _reals(survey, options)
     if len(survey.kinds) > 1:
         return _columns(survey, options)
     if is_text(survey.kind):
@@ -81,8 +83,8 @@ def recognise_file(
     """
     kinds = {name: schema.field(name).type for name in columns}
     options.check_types(kinds, where=where)
-    survey = Survey(kinds, aside=options.aside, where=where)
-    if Survey.needed(kinds):
+    survey = Survey(kinds, aside=options.aside, numbers=options.numbers, where=where)
+    if Survey.needed(kinds, numbers=options.numbers):
         for window in source.read().windows(max_rows=WINDOW_ROWS, max_bytes=WINDOW_TEXT_BYTES, limit=limit):
             survey.add(window)
     return recognise(survey, options)
@@ -91,6 +93,16 @@ def recognise_file(
 def _form(notation: Notation, survey: Survey, options: LabelOptions, *notes: str, **fields: object) -> LabelForm:
     kept = {"separator": options.separator} if notation == "separated" else {}
     return LabelForm(notation, tuple(survey.kinds), aside=options.aside, notes=notes, **kept, **fields)  # type: ignore[arg-type]
+
+
+def _reals(survey: Survey, options: LabelOptions) -> LabelForm | Doubt:
+    strays = survey.strays
+    if not strays.count:
+        return _form("reals", survey, options)
+    what = (
+        f"{strays.count:,} of {survey.rows:,} rows have a label that is no finite number, the first is {survey.stray}"
+    )
+    return Doubt(what, "correct them, or leave those rows out with --null-labels nan,N/A,...", strays)
 
 
 def _columns(survey: Survey, options: LabelOptions) -> LabelForm | Doubt:
@@ -325,7 +337,8 @@ class _Texts:
         fractions = [text for text, number in numbers.items() if not number.is_integer()]
         if fractions:
             what = "have a label that is no whole number"
-            return self._doubt(fractions, what, f"round them, or name another column with --label-column; {_NAMES}")
+            advice = f"round them, or name another column with --label-column; {REAL_NUMBERS}; {_NAMES}"
+            return self._doubt(fractions, what, advice)
         if all(map(is_whole, numbers)):
             if len(self._seen) < len(self._survey.texts) or self._survey.blank:
                 return self._of("numbers", "the labels are read as whole numbers, as nothing else is left")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from scorer.errors import DataError, shown
 from scorer.examples.example_columns import is_list
+from scorer.examples.label_texts import number_of
 from scorer.tables import compute as pc
 from scorer.tables.rendering import is_binary
 from scorer.tables.texts import first_not_utf8, is_text, spelt_type
@@ -57,9 +58,12 @@ def numbered_rows(rows: Sequence[int], *, of: int) -> str:
 
 
 class Survey:
-    """The values of the label columns `kinds`, their types by name; rows are added in order.
+    """The values of the label columns `kinds`, their types by name; rows are added in order. With `numbers` they are
+    meant to be real numbers, and the rest but `rows` and `strays` is not counted.
 
     rows      how many there are
+    strays    the rows whose value is no finite number, but for those without a value and those set aside; `stray` says
+              of the first what it is, for people
     texts     of one column of texts: the rows of each value that is not blank; `complete` unless there are
               more than there is memory for
     blank     of one column of texts: how many are blank
@@ -71,10 +75,15 @@ class Survey:
               several
     """
 
-    def __init__(self, kinds: dict[str, pa.DataType], *, aside: Iterable[str] = (), where: str = "") -> None:
+    def __init__(
+        self, kinds: dict[str, pa.DataType], *, aside: Iterable[str] = (), numbers: bool = False, where: str = ""
+    ) -> None:
         self.kinds = kinds
         self._where = where
         self.rows = 0
+        self.strays = Seen()
+        self.stray = ""
+        self._numbers = numbers
         self.texts: dict[str, Seen] = {}
         self.blank = 0
         self.complete = True
@@ -93,22 +102,32 @@ class Survey:
         return plain_type(next(iter(self.kinds.values())))
 
     @staticmethod
-    def needed(kinds: dict[str, pa.DataType]) -> bool:
+    def needed(kinds: dict[str, pa.DataType], *, numbers: bool = False) -> bool:
         """Whether the rows have something to tell that the types do not."""
         kind = plain_type(next(iter(kinds.values())))
-        return len(kinds) > 1 or is_text(kind) or is_list(kind)
+        return numbers or len(kinds) > 1 or is_text(kind) or is_list(kind)
 
     def add(self, window: pa.Table) -> None:
         """The next rows, of which `window` has the label columns. DataError for one that is no text."""
         names = list(self.kinds)
         _check_utf8(window, names, where=self._where, before=self.rows)
-        if len(names) > 1:
+        if self._numbers:
+            self._add_numbers(plain_column(window.column(names[0])))
+        elif len(names) > 1:
             self._add_columns(window)
         elif is_text(self.kind):
             self._add_texts(plain_column(window.column(names[0])))
         elif is_list(self.kind):
             self._add_lists(window.column(names[0]))
         self.rows += window.num_rows
+
+    def _add_numbers(self, column: pa.ChunkedArray) -> None:
+        numbers, _ = real_numbers(column, self._aside)
+        strays = np.flatnonzero(np.isinf(numbers))
+        if len(strays) and not self.strays.count:
+            value = column[int(strays[0])].as_py()
+            self.stray = f"a text of {len(value):,} characters" if isinstance(value, str) else "infinite"
+        self.strays.add(strays + self.rows + 1)
 
     def _add_texts(self, column: pa.ChunkedArray) -> None:
         if not len(column):
@@ -185,6 +204,28 @@ def binary_column(column: pa.ChunkedArray, aside: frozenset[str]) -> tuple[NDArr
     return numbers, set_aside
 
 
+def real_numbers(column: pa.ChunkedArray, aside: frozenset[str]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The `plain_column` (n,) as real numbers, NaN where it is null, NaN or blank and infinite where it is no finite
+    number; and which values (n,) are set `aside`, which are NaN too."""
+    set_aside = is_any_of(column, aside)
+    if is_text(column.type):
+        encoded = column.cast(pa.large_string()).combine_chunks().dictionary_encode()
+        spelt = [_real(value) for value in encoded.dictionary.to_pylist()]
+        codes = np.asarray(pc.fill_null(encoded.indices, len(spelt))).astype(np.int64)
+        numbers = np.array([*spelt, np.nan])[codes]
+    else:
+        numbers = np.asarray(column.cast(pa.float64(), safe=False).fill_null(np.nan)).astype(np.float64)
+    numbers[set_aside] = np.nan
+    return numbers, set_aside
+
+
+def _real(text: str) -> float:
+    if not text.strip():
+        return np.nan
+    number = number_of(text)
+    return np.inf if number is None else number
+
+
 def plain_type(kind: pa.DataType) -> pa.DataType:
     """`kind` without a dictionary, and bytes as the texts that they are read as."""
     return spelt_type(kind.value_type if pa.types.is_dictionary(kind) else kind)
@@ -239,7 +280,7 @@ def is_any_of(column: pa.ChunkedArray, names: frozenset[str]) -> NDArray[np.bool
             [place for place, name in enumerate(("false", "true")) if name in lowered],
         )
         return np.asarray(pc.fill_null(pc.is_in(column, pa.array(wanted, pa.int8())), False)).astype(np.bool_)
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         values = np.asarray(column.cast(pa.float64(), safe=False).fill_null(np.nan))
         wanted_numbers = [float(name) for name in names if _is_number(name)]
         return np.isin(values, wanted_numbers)

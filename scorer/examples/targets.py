@@ -11,21 +11,26 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from scorer.classifier.labels import LabelKind, LabelSet, LabelValue, RowLabel, Targets
+from scorer.classifier.labels import LabelKind, LabelSet, LabelValue, RowLabel, RowTargets, Targets
 from scorer.errors import DataError
 from scorer.examples.example_columns import is_list
-from scorer.examples.label_form import missing_labels
+from scorer.examples.label_form import REAL_NUMBERS, missing_labels
 from scorer.examples.label_texts import EXACT
 from scorer.examples.survey import plain_column
 from scorer.tables import compute as pc
 
 MOST_LABELS = 1000
 _MANY_LABELS = 20
+_ROWS_A_STRATUM, _MOST_STRATA = 20, 10
+# Real numbers as labels: their squares, and a model's float32, hold them up to the first. Their standard deviation must
+# be so large against the largest of them, and at least the last.
+LARGEST, NARROWEST, SMALLEST = 1e30, 2.0**-16, 1e-30
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 
 
@@ -67,7 +72,8 @@ def _one_each(column: pa.ChunkedArray, *, name: str, where: str, unit: str = "ro
         if fractional:
             raise DataError(
                 f"{where}: labels: {fractional} of {len(column)} in column {name!r} are no whole numbers; "
-                "round them, take them for names with --label-form name, or name another column with --label-column"
+                "round them, take them for names with --label-form name, or name another column with --label-column; "
+                f"{REAL_NUMBERS}"
             )
         inexact = pc.sum(pc.greater(pc.abs(column), float(EXACT))).as_py() or 0
         if inexact:
@@ -91,10 +97,21 @@ def of_kind(values: Sequence[RowLabel], kind: LabelKind) -> list[RowLabel]:
 
 
 def label_set(
-    values: Sequence[RowLabel], *, name: str, where: str, multi: bool = False, nominal: bool = False
+    values: Sequence[Any],
+    *,
+    name: str,
+    where: str,
+    multi: bool = False,
+    nominal: bool = False,
+    numbers: bool = False,
 ) -> LabelSet:
-    """The distinct labels of the training rows, which are `multi` and, if integers, `nominal` as `LabelSet` has it.
-    DataError with counts when they are too few or too many."""
+    """The distinct labels of the training rows, which are `multi` and, if integers, `nominal` as `LabelSet` has it;
+    where they are real `numbers`, the output that is called as their column.
+    DataError with counts when they are too few or too many, or numbers that a model cannot tell apart."""
+    if numbers:
+        if (trouble := trouble_with(np.array(values, np.float64))) is not None:
+            raise DataError(f"{where}: labels: column {name!r}: {'; '.join(trouble)}")
+        return LabelSet.of_number(name)
     counts = Counter(_each(values))
     if len(counts) < 2:
         raise DataError(
@@ -103,7 +120,7 @@ def label_set(
     if too_many_labels(len(counts), len(values)):
         raise DataError(
             f"{where}: labels: {len(counts)} classes in {len(values)} rows of column {name!r}; "
-            "that is no class label; name another column with --label-column"
+            f"that is no class label; name another column with --label-column{_if_numbers(counts)}"
         )
     return LabelSet.from_values(list(counts), multi=multi, nominal=nominal)
 
@@ -115,14 +132,17 @@ def too_many_labels(labels: int, rows: int) -> bool:
 
 def label_indices(
     values: Sequence[RowLabel], labels: LabelSet, *, name: str, where: str, known: str = "the training file"
-) -> Targets:
-    """`values` as class indices (n,) int64, or with several labels a row as a matrix (n, labels) int8 of 0 and 1.
+) -> RowTargets:
+    """`values` as class indices (n,) int64, or with several labels a row as a matrix (n, labels) int8 of 0 and 1, or
+    where the model gives a number, as they are (n,) float64.
 
     Numbers and booleans are names where the labels are names: what a column of names looks like in a file that has
     nothing else.
     DataError with counts when some are none of `labels`, those of what is `known`, or when one side has one label a row
     and the other several.
     """
+    if labels.is_number:
+        return _real_numbers(values, name=name, where=where)
     if labels.kind == "string":
         names = frozenset(labels.names)
         values = [_named(row, names) for row in values]
@@ -134,6 +154,38 @@ def label_indices(
     for row, value in enumerate(values):
         targets[row, [index[label] for label in _labels_of(value)]] = 1
     return targets
+
+
+def _if_numbers(counts: Collection[LabelValue]) -> str:
+    numeric = all(isinstance(value, int) and not isinstance(value, bool) for value in counts)
+    return f"; {REAL_NUMBERS}" if numeric else ""
+
+
+def _real_numbers(values: Sequence[Any], *, name: str, where: str) -> NDArray[np.float64]:
+    """`values`, which are finite, (n,) float64; DataError where one is beyond what a model's arithmetic holds."""
+    numbers = np.array(values, np.float64)
+    if (trouble := _too_large(numbers)) is not None:
+        raise DataError(f"{where}: labels: column {name!r}: {'; '.join(trouble)}")
+    return numbers
+
+
+def trouble_with(numbers: NDArray[np.float64]) -> tuple[str, str] | None:
+    """Why a model cannot learn `numbers` (n,), and what to do, for people; None where it can."""
+    if (trouble := _too_large(numbers)) is not None:
+        return trouble
+    if not len(numbers) or numbers.min() == numbers.max():
+        return "the same number in all rows", "at least 2 are needed; name another column with --label-column"
+    deviation = float(numbers.std())
+    if deviation < NARROWEST * float(np.abs(numbers).max()) or deviation < SMALLEST:
+        what = "the numbers differ by too little for the float32 of a model"
+        return what, "subtract their mean from all of them, or multiply them"
+    return None
+
+
+def _too_large(numbers: NDArray[np.float64]) -> tuple[str, str] | None:
+    beyond = int((np.abs(numbers) > LARGEST).sum())
+    what = f"{beyond:,} of {len(numbers):,} rows have a number beyond {LARGEST:g}"
+    return (what, "divide all of them by a power of ten") if beyond else None
 
 
 def label_counts(targets: Targets, labels: LabelSet) -> NDArray[np.int64]:
@@ -221,18 +273,20 @@ def _kind(value: LabelValue) -> str:
 
 
 def stratified_split(
-    targets: Targets, groups: NDArray[np.int64], *, fraction: float, seed: int
+    targets: RowTargets, groups: NDArray[np.int64], *, fraction: float, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Row numbers for training and for validation, both ascending; together they are all rows.
 
-    `targets` are class indices (n,), or (n, labels) of 0 and 1, where a row counts for the rarest of its labels;
+    `targets` are class indices (n,), or (n, labels) of 0 and 1, where a row counts for the rarest of its labels, or
+    real numbers (n,) float64, whose classes are `strata` of about equally many rows;
     `groups` (n,) numbers of which equal ones stay on one side, so that no text is
     both learned and validated; a group counts for the class of its first row. Every class gives its share of
     `fraction` as exactly as whole groups allow (largest remainders first), and keeps at least one group in training:
     a class with one example is never validated. At least one group is held out if any class has two. No label is left
     without a row in training, neither one that stands beside rarer ones nor one that only equal texts contradict.
     """
-    classes = rarest_labels(targets) if targets.ndim == 2 else targets
+    targets = strata(targets) if targets.dtype.kind == "f" else targets
+    classes = classes_of(targets)
     first, group_of_row = np.unique(groups, return_index=True, return_inverse=True)[1:]
     quotas = _quotas(np.bincount(classes[first]), fraction)
     generator = np.random.default_rng(seed)
@@ -252,6 +306,22 @@ def _last_rows(targets: Targets, held_out: NDArray[np.bool_]) -> NDArray[np.int6
         return np.asarray(targets[:, lost].argmax(axis=0))
     labels, first = np.unique(targets, return_index=True)
     return np.asarray(first[~np.isin(labels, targets[~held_out])])
+
+
+def classes_of(targets: RowTargets) -> NDArray[np.int64]:
+    """The class (n,) int64 that each row counts for in a split: its label, the rarest of its labels, or the stratum of
+    its number."""
+    if targets.dtype.kind == "f":
+        return strata(targets)
+    return rarest_labels(targets) if targets.ndim == 2 else targets.astype(np.int64)
+
+
+def strata(numbers: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The stratum (n,) int64 of each of the `numbers` (n,): up to ten between quantiles, of at least 20 rows each, so
+    that a tenth of each can be held out. With fewer than 40 rows there is one."""
+    bins = min(max(len(numbers) // _ROWS_A_STRATUM, 1), _MOST_STRATA)
+    edges = np.unique(np.quantile(numbers, np.arange(1, bins) / bins, method="inverted_cdf"))
+    return np.searchsorted(edges, numbers, side="left").astype(np.int64)
 
 
 def rarest_labels(targets: Targets) -> NDArray[np.int64]:

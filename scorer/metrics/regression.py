@@ -146,6 +146,11 @@ def intervals(targets: Numbers, predicted: Numbers) -> dict[str, tuple[float, fl
     return found
 
 
+def null_correlation(rows: int) -> float:
+    """The correlation that chance alone gives at most, 19 times of 20, to so many rows without any (Fisher 1921)."""
+    return math.tanh(_Z / math.sqrt(rows - 3)) if rows > 3 else 1.0
+
+
 def _of_mean(values: Numbers, *, least: float = -math.inf) -> tuple[float, float]:
     mean, error = float(values.mean()), float(values.std(ddof=1)) / math.sqrt(len(values))
     return max(mean - _Z * error, least), mean + _Z * error
@@ -273,34 +278,38 @@ class Spread:
 
     @classmethod
     def of(cls, values: Numbers) -> Spread | None:
-        """Of `values` (n,); None without any."""
-        if not len(values):
+        """Of those of `values` (n,) that are finite; None without any."""
+        known = values[np.isfinite(values)]
+        if not len(known):
             return None
-        first, middle, third = (float(value) for value in np.quantile(values, (0.25, 0.5, 0.75)))
+        first, middle, third = (float(value) for value in np.quantile(known, (0.25, 0.5, 0.75)))
         reach = _FENCE * (third - first)
         outliers = (values < first - reach) | (values > third + reach) if reach > 0 else np.zeros(len(values), np.bool_)
         return cls(
-            rows=len(values),
-            distinct=len(np.unique(values)),
-            least=float(values.min()),
+            rows=len(known),
+            distinct=len(np.unique(known)),
+            least=float(known.min()),
             quartiles=(first, middle, third),
-            greatest=float(values.max()),
-            mean=float(values.mean()),
-            deviation=float(values.std()),
-            outliers=outliers,
+            greatest=float(known.max()),
+            mean=float(known.mean()),
+            deviation=float(known.std()),
+            outliers=np.asarray(outliers & np.isfinite(values)),
         )
 
     def as_dict(self) -> dict[str, Any]:
         """JSON types only."""
-        found = asdict(self) | {"quartiles": list(self.quartiles), "outliers": int(self.outliers.sum())}
-        return {name: value for name, value in found.items() if name != "rows"}
+        return asdict(self) | {"quartiles": list(self.quartiles), "outliers": int(self.outliers.sum())}
 
 
 def number_edges(values: Numbers, *, bins: int) -> tuple[float, ...]:
     """Ascending inner edges of at most so many `bins` with about equally many of `values` (n,) each; a value that is an
-    edge belongs to the bin below it. None where the values are all equal."""
+    edge belongs to the bin below it. One at least, unless the values are all equal."""
     edges = np.unique(np.quantile(values, np.arange(1, bins) / bins, method="inverted_cdf"))
-    return tuple(edges[edges < values.max()].tolist())
+    inner = edges[edges < values.max()]
+    if not len(inner) and values.min() < values.max():
+        # Most values are the largest one: the next smaller one ends the bin of the others.
+        inner = values[values < values.max()].max(keepdims=True)
+    return tuple(inner.tolist())
 
 
 def describe_numbers(metrics: RegressionMetrics) -> Iterator[str]:

@@ -65,6 +65,20 @@ def histogram(edges: Sequence[float], counts: Sequence[float], *, x: Axis, y: Ax
     return Html(_legend([], marks) + frame.svg(bars + frame.marks(marks)))
 
 
+def scatter(points: Sequence[tuple[float, float]], *, x: str, y: str) -> Html:
+    """A dot for each of the `points` (true, predicted), n > 0, on two axes with the same range, and the line of equal
+    numbers."""
+    values = [value for point in points for value in point]
+    frame = _Frame(Axis(x).scale(values), Axis(y).scale(values))
+    dots = "".join(
+        f'<circle class="one faint" cx="{across}" cy="{up}" r="2.5"/>' for across, up in (frame.at(*p) for p in points)
+    )
+    start, end = (frame.at(value, value) for value in (frame.x.low, frame.x.high))
+    diagonal = f'<path class="diagonal" fill="none" d="M{start[0]} {start[1]}L{end[0]} {end[1]}"/>'
+    keys = [("one faint", "a row"), ("diagonal", "right")]
+    return Html(_legend(keys, ()) + frame.svg(dots + diagonal))
+
+
 def reliability_diagram(bins: Sequence[Bin], *, x: str = "confidence", y: str = "accuracy") -> Html:
     """Accuracy over confidence, bin by bin, with its gap to the diagonal of honest ones (Guo et al. 2017, figure 4).
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,14 +32,18 @@ from scorer.reports.sections import (
 @dataclass(frozen=True)
 class Evaluation:
     """One evaluation during training; `train_loss` is the mean since the last one (None where it was not logged, or
-    overflowed)."""
+    overflowed), `scores` are figures of the validation rows by their names."""
 
     epoch: float
     step: int
     train_loss: float | None
     valid_loss: float
-    accuracy: float
-    macro_f1: float
+    scores: Mapping[str, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON types only."""
+        losses = {"train_loss": self.train_loss, "valid_loss": self.valid_loss}
+        return {"epoch": self.epoch, "step": self.step, **losses, **self.scores}
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,8 @@ def seed_section(seeds: Sequence[SeedFigures]) -> Html:
     return section("Seeds", table(("seed", *map(figure_name, names)), rows), note=note)
 
 
-def learning_section(history: Sequence[Evaluation]) -> Html:
-    """Loss and scores by epoch."""
+def learning_section(history: Sequence[Evaluation], *, without: Collection[str] = ()) -> Html:
+    """Loss and scores by epoch, but for those `without` the range of the others."""
     if not history:
         return Html("")
     losses = line_chart(
@@ -82,8 +86,9 @@ def learning_section(history: Sequence[Evaluation]) -> Html:
     )
     scores = line_chart(
         [
-            Curve("accuracy", [(point.epoch, point.accuracy) for point in history]),
-            Curve("macro F1", [(point.epoch, point.macro_f1) for point in history]),
+            Curve(figure_name(name), [(point.epoch, point.scores[name]) for point in history])
+            for name in history[0].scores
+            if name not in without
         ],
         x=Axis("epoch", low=0.0),
         y=Axis("score"),

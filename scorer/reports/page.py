@@ -16,6 +16,11 @@ from typing import Any
 # letters stand in another order than they are read in.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202d\u202e\ud800-\udfff\ufffe\uffff]")
 _FIGURES = {
+    "rmse": "RMSE (root mean squared error)",
+    "mae": "MAE (mean absolute error)",
+    "r2": "R²",
+    "pearson": "Pearson correlation",
+    "spearman": "Spearman correlation",
     "macro_f1": "macro F1",
     "micro_f1": "micro F1",
     "nll": "negative log-likelihood",

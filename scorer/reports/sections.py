@@ -156,17 +156,19 @@ def remark_section(heading: str, remarks: Sequence[Remark]) -> Html:
 class ShownRow:
     """A row with its texts as the file has them, and the names of its labels.
 
-    truth, predicted  label names: one, or any number where a row may have several
+    truth, predicted  label names: one, or any number where a row may have several; or a number, as text
     confidence        calibrated probability of the answer
     loss              in nats
+    residual          in their place, of a number: true minus predicted
     row               counted from 1 without the header, where it is known
     """
 
     texts: tuple[str, ...]
     truth: tuple[str, ...]
     predicted: tuple[str, ...]
-    confidence: float
-    loss: float
+    confidence: float | None = None
+    loss: float | None = None
+    residual: float | None = None
     row: int | None = None
 
 
@@ -187,11 +189,17 @@ def _texts(row: ShownRow) -> str:
 
 
 def _facts(row: ShownRow, truth: str, predicted: str) -> str:
-    number = f"<span>row {row.row:,}</span>" if row.row is not None else ""
+    facts = {
+        "confidence": None if row.confidence is None else f"{row.confidence:.3f}",
+        "loss": None if row.loss is None else f"{row.loss:.2f}",
+        "residual": None if row.residual is None else f"{row.residual:+.4g}",
+        "row": None if row.row is None else f"{row.row:,}",
+    }
+    figures = "".join(f"<span>{name} {value}</span>" for name, value in facts.items() if value is not None)
     return (
         f'<p class="facts"><span>{safe(truth)} <b class="truth">{names(row.truth)}</b></span>'
         f'<span>{safe(predicted)} <b class="predicted">{names(row.predicted)}</b></span>'
-        f"<span>confidence {row.confidence:.3f}</span><span>loss {row.loss:.2f}</span>{number}</p>"
+        f"{figures}</p>"
     )
 
 

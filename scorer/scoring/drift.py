@@ -61,13 +61,24 @@ class Observer:
         return DriftSums(
             rows=len(scored),
             lengths=_counts(histogram(scored["tokens"], self.profile.length_edges)),
-            labels=_counts(label_counts(self._decision.chosen(probability))),
-            confidences=_counts(histogram(probability.max(axis=1), self.profile.confidence_edges)),
+            **self._answers(scored, probability),
             unknowns=_counts(unknown_histogram(scored["unknown"], scored["tokens"], self.profile.unknown_edges)),
             truncated=int(scored["truncated"].sum()),
             tokens=int(scored["tokens"].sum()),
             unknown_tokens=int(scored["unknown"].sum()),
         )
+
+    def _answers(self, scored: NDArray[np.void], probability: NDArray[np.float32]) -> dict[str, tuple[int, ...]]:
+        """The rows by their labels and confidences, or by their numbers."""
+        confidence_edges = self.profile.confidence_edges
+        if self._decision.activation is not None:
+            numbers = self._decision.numbers(scored["logits"])
+            none = (0,) * (len(confidence_edges) + 1)
+            return {"labels": _counts(histogram(numbers, self.profile.number_edges)), "confidences": none}
+        return {
+            "labels": _counts(label_counts(self._decision.chosen(probability))),
+            "confidences": _counts(histogram(probability.max(axis=1), confidence_edges)),
+        }
 
 
 def compare(profile: Profile | None, stats: DriftSums | None) -> Drift | None:
@@ -80,9 +91,14 @@ def compare(profile: Profile | None, stats: DriftSums | None) -> Drift | None:
             _divided(stats.rows, stats.truncated),
             _divided(profile.rows, round(profile.truncated_share * profile.rows)),
         ),
-        "labels": (stats.labels, profile.predicted_labels),
-        "confidence": (stats.confidences, profile.confidences),
     }
+    if profile.of_numbers:
+        pairs["numbers"] = (stats.labels, profile.predicted_labels)
+    else:
+        pairs |= {
+            "labels": (stats.labels, profile.predicted_labels),
+            "confidence": (stats.confidences, profile.confidences),
+        }
     if profile.unknowns is not None:
         pairs["unknown"] = (stats.unknowns, profile.unknowns)
     counts = {name: (np.array(ours), np.array(theirs)) for name, (ours, theirs) in pairs.items()}

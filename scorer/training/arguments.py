@@ -19,8 +19,8 @@ from scorer.errors import ConfigError, UsageError
 from scorer.runs.console import Console
 from scorer.stores.folder import Folder
 
-# What the Trainer calls the metrics that --best-metric names. Its own "loss" is a mean over batches, ours over rows.
-BEST_METRICS = {"macro_f1": "macro_f1", "accuracy": "accuracy", "loss": "nll"}
+# Of these metrics less is better.
+_LESS_IS_BETTER = ("loss", "rmse", "mae")
 
 
 class OneDevice(TrainingArguments):
@@ -59,8 +59,8 @@ def training_arguments(
         save_steps=config.eval_steps or 500,
         save_total_limit=2,
         load_best_model_at_end=True,
-        metric_for_best_model=BEST_METRICS[config.best_metric],
-        greater_is_better=config.best_metric != "loss",
+        metric_for_best_model=best_figure(config),
+        greater_is_better=is_more_better(config),
         restore_callback_states_from_checkpoint=True,
         logging_strategy=strategy,
         logging_steps=config.eval_steps or 500,
@@ -73,6 +73,21 @@ def training_arguments(
         report_to="none",
         disable_tqdm=True,
     )
+
+
+def best_figure(config: FitConfig) -> str:
+    """What the figure that `--best-metric` means is called among those of the validation rows.
+
+    The Trainer's own "loss" is a mean over batches, ours over rows; the root of a squared error has the same order.
+    """
+    if config.chosen_metric != "loss":
+        return config.chosen_metric
+    return "rmse" if config.regression else "nll"
+
+
+def is_more_better(config: FitConfig) -> bool:
+    """Whether a larger one of that figure is a better one."""
+    return config.chosen_metric not in _LESS_IS_BETTER
 
 
 def total_steps(config: FitConfig, rows: int) -> int:

@@ -17,7 +17,7 @@ from scorer.checking.findings import Finding, by_severity
 from scorer.checking.judgement import MUCH_TRUNCATED, Judge
 from scorer.checking.repeats import RowKeys, find_overlap, find_repeats, normalised, text_keys
 from scorer.checking.tokens import Sample, check_tokens
-from scorer.classifier.labels import LabelSet, Targets
+from scorer.classifier.labels import LabelSet, RowTargets
 from scorer.classifier.vocabulary import Vocabulary
 from scorer.config import FitConfig
 from scorer.errors import DataError, UsageError
@@ -40,7 +40,7 @@ class Side:
 
     file: str
     examples: Examples
-    targets: Targets
+    targets: RowTargets
 
     def keys(self) -> RowKeys:
         """What tells the rows apart."""
@@ -75,9 +75,9 @@ class TrainingData:
     `rejected` malformed records of all files were set aside."""
 
     train: Examples
-    train_targets: Targets
+    train_targets: RowTargets
     valid: Examples
-    valid_targets: Targets
+    valid_targets: RowTargets
     labels: LabelSet
     check: SidesCheck = field(default_factory=SidesCheck)
     rejected: int = 0
@@ -110,7 +110,9 @@ def load_data(config: FitConfig, console: Console, rejects: Rejects | None = Non
     )
     _tell(train, where, console)
     name = train.columns.label
-    labels = label_set(train.labels, name=name, where=where, multi=train.multi, nominal=config.nominal)
+    labels = label_set(
+        train.labels, name=name, where=where, multi=train.multi, nominal=config.nominal, numbers=config.regression
+    )
     targets = label_indices(train.labels, labels, name=name, where=where)
     if labels.multi and config.abstain is not None:
         raise UsageError("--abstain: rows have several labels here, each with a confidence of its own; leave it out")
@@ -194,18 +196,23 @@ def truncation_warnings(share: float, config: FitConfig, *, positions: int | Non
 
 def check_sides(train: Side, valid: Side | None, labels: LabelSet) -> SidesCheck:
     """Look at labels, repeated and contradicting texts of `train`, and at the texts that `valid` shares with it."""
-    keys, rows = train.keys(), label_counts(train.targets, labels)
-    judge = Judge(train.file, len(keys))
-    counts = dict(zip(labels.names, rows.tolist(), strict=True))
-    found = [
-        *judge.label_counts(counts, multi=labels.multi, usable=len(keys)),
-        *judge.repeats(find_repeats(keys)),
-    ]
+    keys, judge = train.keys(), Judge(train.file, len(train.targets))
+    found, rows = _check_labels(judge, train.targets, labels)
+    found += judge.repeats(find_repeats(keys))
     if valid is not None:
         others = valid.keys()
         found += Judge(valid.file, len(others)).overlap(*find_overlap(others, keys), name_of(train.file))
     without_rows = [replace(finding, rows=()) for finding in found]
-    return SidesCheck(tuple(rows.tolist()), tuple(by_severity(without_rows)))
+    return SidesCheck(rows, tuple(by_severity(without_rows)))
+
+
+def _check_labels(judge: Judge, targets: RowTargets, labels: LabelSet) -> tuple[list[Finding], tuple[int, ...]]:
+    """What is found of the labels of training rows, or of their numbers; and how many rows each label has."""
+    if labels.is_number:
+        return list(judge.numbers(targets)), ()
+    rows = label_counts(targets, labels).tolist()
+    counts = dict(zip(labels.names, rows, strict=True))
+    return list(judge.label_counts(counts, multi=labels.multi, usable=len(targets))), tuple(rows)
 
 
 def check_language(train: Examples, vocabulary: Vocabulary, *, file: str, max_length: int) -> list[Finding]:
@@ -216,8 +223,8 @@ def check_language(train: Examples, vocabulary: Vocabulary, *, file: str, max_le
     return list(Judge(file, len(train)).language(tokens)) if tokens else []
 
 
-def _label_keys(targets: Targets) -> NDArray[np.uint64]:
+def _label_keys(targets: RowTargets) -> NDArray[np.uint64]:
     """Equal numbers (n,) for the same labels, none of them NO_LABEL."""
-    if targets.ndim == 1:
+    if targets.ndim == 1 and targets.dtype.kind != "f":
         return (targets + 1).astype(np.uint64)
     return (np.unique(targets, axis=0, return_inverse=True)[1].reshape(-1) + 1).astype(np.uint64)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 from transformers.trainer_pt_utils import LengthGroupedSampler, get_length_grouped_indices
 
-from scorer.classifier.labels import Targets
+from scorer.classifier.labels import RowTargets
 from scorer.classifier.long_text import LongText
 from scorer.classifier.sequences import TokenSequences
 from scorer.classifier.tokenization import TextEncoder
@@ -29,7 +29,8 @@ class TokenRows(Dataset["TokenRows"]):
     """`s` rows of a training or validation set, a token sequence each.
 
     tokens   the sequences (s,), unpadded
-    labels   (s,) int64 class indices; with several labels a row (s, labels) float32 of 0 and 1, as their loss takes it
+    labels   (s,) int64 class indices; with several labels a row (s, labels) float32 of 0 and 1, as their loss takes it;
+             of numbers (s,) float32
     example  (s,) int64, which example the row is of: a long text that is read in windows has several rows
     pairs    whether the examples are pairs of texts
     """
@@ -60,14 +61,16 @@ class TokenRows(Dataset["TokenRows"]):
         return len(np.unique(self.example[self.tokens.truncated]))
 
 
-def tokenize(examples: Examples, targets: Targets, encoder: TextEncoder, *, longest_first: bool = False) -> TokenRows:
+def tokenize(
+    examples: Examples, targets: RowTargets, encoder: TextEncoder, *, longest_first: bool = False
+) -> TokenRows:
     """The rows of `examples`, in their order or the longest first, so that evaluation pads little.
 
     `encoder` is that of scoring, so that a model sees in training what it will see later.
     """
     inputs = encoder(*examples.texts)
     example = np.repeat(np.arange(len(inputs)), np.diff(inputs.starts))
-    labels = targets[example].astype(np.int64 if targets.ndim == 1 else np.float32)
+    labels = targets[example].astype(np.int64 if targets.ndim == 1 and targets.dtype.kind != "f" else np.float32)
     rows = TokenRows(inputs.sequences, labels, example, pairs=len(examples.texts) == 2)
     return rows.take(np.argsort(-rows.tokens.lengths, kind="stable")) if longest_first else rows
 

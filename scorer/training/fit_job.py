@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from scorer.classifier.long_text import LongText
 from scorer.classifier.metadata import METADATA_FILE
-from scorer.config import LATEST_MODEL, FitConfig
+from scorer.config import LATEST_MODEL, BestMetric, FitConfig
 from scorer.errors import OutputRefused, UsageError
 from scorer.examples.label_form import LabelOptions
-from scorer.metrics.classification import Metrics, describe
-from scorer.metrics.judged_rows import FEW_ROWS, wilson_interval
+from scorer.metrics.judged_rows import FEW_ROWS
 from scorer.runs.console import Console
 from scorer.stores.checks import Inputs, check_files, check_folder
 from scorer.stores.folder import Folder
@@ -44,7 +43,8 @@ class FitSummary:
     training rows were read (see `Examples.reading`). `seeds` has an entry a seed where there are several, and says
     which was kept. `stopped_early` says whether `patience` ended the fit, `kept_step` at which step the weights were
     those that were kept, `threads` on how many the CPU computed, which the weights depend on. `accuracy_interval` is
-    that of `scorer.metrics.judged_rows.wilson_interval`.
+    that of `scorer.metrics.judged_rows.wilson_interval`; None where rows have numbers, of which `metrics` has
+    `intervals`.
     """
 
     model: Path
@@ -67,7 +67,7 @@ class FitSummary:
     stopped_early: bool
     kept_step: int
     threads: int
-    accuracy_interval: list[float]
+    accuracy_interval: list[float] | None
     labels: dict[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
@@ -136,6 +136,7 @@ def _refuse_values(config: FitConfig) -> None:
     if config.abstain is not None and not 0.0 < config.abstain < 1.0:
         raise UsageError(f"--abstain {config.abstain}: a share between 0 and 1, without the ends, such as 0.95")
     LabelOptions.of(config)
+    _refuse_of_kind(config)
     if config.max_steps is None and config.epochs <= 0:
         raise UsageError(f"--epochs {config.epochs}: more than 0 are needed")
     if config.label_smoothing >= 1.0:
@@ -149,6 +150,27 @@ def _refuse_values(config: FitConfig) -> None:
             f"--seed {config.seed}: with --seeds {config.seeds}, {_LAST_SEED - config.seeds + 1} is the most"
         )
     LongText.of(config)
+
+
+# What needs labels, or the confidence of one.
+_OF_LABELS = ("abstain", "class_weight", "label_smoothing", "focal_gamma", "nominal")
+_METRICS_OF_LABELS: tuple[BestMetric, ...] = ("macro_f1", "accuracy")
+_METRICS_OF_NUMBERS: tuple[BestMetric, ...] = ("rmse", "mae", "pearson", "spearman")
+
+
+def _refuse_of_kind(config: FitConfig) -> None:
+    """UsageError for what means nothing where rows have numbers, or where they have labels."""
+    defaults = {field.name: field.default for field in dataclasses.fields(FitConfig)}
+    asked = [name for name in _OF_LABELS if getattr(config, name) != defaults[name]]
+    if config.regression and asked:
+        flag = "--" + asked[0].replace("_", "-")
+        raise UsageError(f"{flag}: with --regression rows have numbers, and no confidence; leave it out")
+    wrong, right, whose = _METRICS_OF_NUMBERS, _METRICS_OF_LABELS, "labels (numbers need --regression)"
+    if config.regression:
+        wrong, right, whose = right, wrong, "numbers (--regression)"
+    if config.best_metric in wrong:
+        choices = ", ".join((*right, "loss"))
+        raise UsageError(f"--best-metric {config.best_metric}: rows have {whose}; try one of {choices}")
 
 
 def _summary(fitted: Fitted, data: TrainingData, *, seconds: float) -> FitSummary:
@@ -165,33 +187,27 @@ def _summary(fitted: Fitted, data: TrainingData, *, seconds: float) -> FitSummar
         steps=fitted.steps,
         seconds=round(seconds, 1),
         peak_memory_mb=round(fitted.peak_memory / 1e6, 1),
-        metrics=fitted.metrics.as_dict(),
-        uncalibrated=fitted.raw.headline(),
+        metrics=fitted.measured.metrics.as_dict(),
+        uncalibrated=fitted.measured.uncalibrated(),
         findings=fitted.findings,
         new_tokens=fitted.new_tokens,
         seeds=fitted.seeds,
         stopped_early=fitted.stopped_early,
         kept_step=fitted.kept_step,
         threads=fitted.threads,
-        accuracy_interval=_interval(fitted.metrics),
+        accuracy_interval=fitted.measured.accuracy_interval(),
         labels=data.train.reading(),
     )
 
 
-def _interval(metrics: Metrics) -> list[float]:
-    hits = round(metrics.accuracy * metrics.rows)
-    return [round(end, 4) for end in wilson_interval(hits, metrics.rows, level=0.95)]
-
-
 def _conclude(summary: FitSummary, fitted: Fitted, console: Console) -> None:
     metrics = summary.metrics
-    for line in describe(fitted.metrics, fitted.raw):
+    for line in fitted.measured.lines():
         console.say(line)
     if metrics["rows"] < FEW_ROWS:
-        low, high = summary.accuracy_interval
         console.warn(
-            f"{metrics['rows']} validation rows say little: the accuracy on rows like them is somewhere between "
-            f"{low:.2f} and {high:.2f} (95 % Wilson interval); label more rows, or hold out more with --valid-fraction"
+            f"{metrics['rows']} validation rows say little{fitted.measured.uncertainty()}; label more rows, or hold "
+            "out more with --valid-fraction"
         )
     if metrics.get("coverage") == 0.0:
         console.warn(

@@ -11,20 +11,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from transformers import TrainerState
 
-from scorer.classifier.decision import Decision
 from scorer.classifier.loading import quietly
 from scorer.classifier.long_text import LongText
 from scorer.classifier.tokenization import TextEncoder
 from scorer.classifier.vocabulary import lacking_tokens
 from scorer.config import LATEST_MODEL, FitConfig
 from scorer.errors import ConfigError, DeviceError, from_os_error
-from scorer.metrics.classification import Metrics, measure
-from scorer.metrics.judged_rows import judge
 from scorer.runs.console import Console
 from scorer.runs.manifest import peak_memory_mib
 from scorer.runs.signals import StopSignals
@@ -32,26 +27,26 @@ from scorer.stores.checks import check_free_space
 from scorer.stores.folder import Folder
 from scorer.stores.location import Location
 from scorer.training.arguments import settle_device, total_steps, training_arguments
-from scorer.training.calibration import decide
 from scorer.training.data import TrainingData, truncation_warnings, with_language
 from scorer.training.dataset import TokenRows, evaluation_rows, tokenize
-from scorer.training.losses import choose_loss
 from scorer.training.model_directory import write_model_directory
 from scorer.training.parameters import merge
-from scorer.training.pretrained import BaseModel, load_base_model, start_from_frequencies
+from scorer.training.pretrained import BaseModel, load_base_model
 from scorer.training.resume import job_of, keep_if_resumable, last_checkpoint, open_workspace, restore_ended
 from scorer.training.seeds import SeedLog, SeedResult, summarize
+from scorer.training.tasks import Task, task_of
 from scorer.training.trainer import Diverged, FitTrainer, Narrator, make_trainer
-from scorer.training.verdict import Verdict, profile_of
+from scorer.training.verdict import Measured, Verdict, profile_of
 
 # Three checkpoints (the best, the last and the one being written) of weights and AdamW's two moments, and the model;
 # with several seeds the best so far and the one that takes its place.
 _COPIES_ON_DISK = 3 * 3 + 2
+_CALLED = {"macro_f1": "macro F1", "rmse": "RMSE", "mae": "MAE", "pearson": "Pearson", "spearman": "Spearman"}
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """The outcome; `peak_memory` in bytes, `raw` the metrics before calibration, `findings` what is wrong with the
+    """The outcome; `peak_memory` in bytes, `measured` on the validation rows, `findings` what is wrong with the
     data, `new_tokens` how many tokens were added to the vocabulary. `stopped_early` says whether `patience` ended it,
     `kept_step` at which step the weights were those that were kept, `threads` on how many the CPU computed."""
 
@@ -61,8 +56,7 @@ class Fitted:
     epochs: float
     steps: int
     peak_memory: int
-    metrics: Metrics
-    raw: Metrics
+    measured: Measured
     findings: list[dict[str, Any]]
     new_tokens: int
     seeds: list[dict[str, Any]]
@@ -80,6 +74,7 @@ class Fitting:
 
     config: FitConfig
     data: TrainingData
+    task: Task
     train: TokenRows
     valid: TokenRows
     new_tokens: tuple[str, ...]
@@ -90,11 +85,11 @@ class Fitting:
 
     def fit(self, base: BaseModel, config: FitConfig, checkpoints: Folder) -> FitTrainer:
         """Train `base`, which is changed, as `config` says; a trainer whose model is that of the best checkpoint."""
-        start_from_frequencies(base.model, self.data.train_targets)
+        self.task.start(base, self.train)
         checkpoint = last_checkpoint(checkpoints) if config.resume else None
         self.console.say(self._introduction(base, checkpoint))
         with self.console.progress("training", total_steps(config, len(self.train)), "steps") as counter:
-            narrator = Narrator(console=self.console, counter=counter, signals=self.signals)
+            narrator = Narrator(console=self.console, counter=counter, signals=self.signals, task=self.task)
             trainer = self._trainer(base, config, checkpoints, narrator)
             if not restore_ended(trainer, checkpoint, config.patience):
                 _run(trainer, checkpoint)
@@ -113,7 +108,7 @@ class Fitting:
             self.console.say(f"seed {seed}, {seed - config.seed + 1} of {config.seeds}")
             try:
                 trainer = self.fit(self._load(alone), alone, log.checkpoints(seed))
-                state, (_, _, metrics) = trainer.state, self._measure(*trainer.validation())
+                state, metrics = trainer.state, self._measure(trainer).metrics
             except Diverged as error:
                 # Its traceback would hold the model and what trained it.
                 diverged = error.with_traceback(None)
@@ -133,19 +128,18 @@ class Fitting:
     def verdict(self, base: BaseModel, trainer: FitTrainer, seeds: list[dict[str, Any]]) -> Verdict:
         """What the trained `base` is worth on the validation rows; `seeds` is what each came to where there are
         several."""
-        logits, targets = trainer.validation()
-        decision, raw, calibrated = self._measure(logits, targets)
+        logits = trainer.validation()
+        measured = self.task.measure(logits, self.data.valid_targets)
         profile = profile_of(
             self.data.train,
             self.data.train_targets,
             _encoder(base, self.config),
             unknown_token=base.tokenizer.unk_token_id,
-            logits=logits,
-            targets=targets,
-            decision=decision,
+            logits=self.task.logits(logits),
+            targets=self.data.valid_targets,
+            decision=measured.decision,
         )
-        judged = judge(logits, targets, decision=decision)
-        return Verdict(raw, calibrated, decision, judged, trainer.history(), profile, seeds)
+        return Verdict(measured, trainer.history(), profile, seeds)
 
     def _load(self, config: FitConfig) -> BaseModel:
         """The base model as `config` wants it, with the vocabulary of all fits."""
@@ -164,22 +158,15 @@ class Fitting:
                 evaluation_rows=evaluation_rows(base, self.valid, config.eval_batch_size),
             ),
             config=config,
-            labels=self.data.labels,
+            task=self.task,
             train=self.train,
             valid=self.valid,
-            loss=choose_loss(config, self.data.train_targets, self.data.labels),
             narrator=narrator,
         )
 
-    def _measure(
-        self, logits: NDArray[np.floating[Any]], targets: NDArray[np.integer[Any]]
-    ) -> tuple[Decision, Metrics, Metrics]:
-        """The decision that suits validation rows best, and their metrics without and with it."""
-        labels = self.data.labels
-        decision = decide(logits, targets, labels=labels, abstain=self.config.abstain)
-        ways = Decision.uncalibrated(labels), decision
-        raw, calibrated = (measure(logits, targets, labels=labels, decision=way) for way in ways)
-        return decision, raw, calibrated
+    def _measure(self, trainer: FitTrainer) -> Measured:
+        """How good the trained network is on the validation rows."""
+        return self.task.measure(trainer.validation(), self.data.valid_targets)
 
     def _introduction(self, base: BaseModel, checkpoint: Folder | None) -> str:
         train, valid, columns = len(self.data.train), len(self.data.valid), self.data.train.columns
@@ -188,7 +175,7 @@ class Fitting:
         resumed = f", resumed from {checkpoint.name}" if checkpoint else ""
         return (
             f"fitting {base.name} on {device} in {self.precision}: {' and '.join(columns.texts)} -> "
-            f"{columns.label}, {len(self.data.labels)} labels, {train} rows{windows}, {valid} to validate{resumed}"
+            f"{columns.label}, {self.data.labels.counted}, {train} rows{windows}, {valid} to validate{resumed}"
         )
 
 
@@ -209,8 +196,9 @@ def fit_and_write(
             data = with_language(data, base.vocabulary(), config, console)
             base = _extended(base, data, config, console)
             check_free_space(output.path, _COPIES_ON_DISK * 4 * base.model.num_parameters())
-            train, valid = _rows(base, data, config, console)
-            fitting = Fitting(config, data, train, valid, base.new_tokens, device, precision, console, signals)
+            task = task_of(config, data.labels, data.train_targets)
+            train, valid = _rows(base, data, task, config, console)
+            fitting = Fitting(config, data, task, train, valid, base.new_tokens, device, precision, console, signals)
             seeds: list[dict[str, Any]] = []
             if config.seeds == 1:
                 trainer = fitting.fit(base, config, workspace.folder)
@@ -219,6 +207,7 @@ def fit_and_write(
                 del base
                 base, trainer, seeds = fitting.fit_seeds(workspace.folder)
             verdict = fitting.verdict(base, trainer, seeds)
+            task.finish(base)
             built, place = workspace.folder.folder("model"), Folder(output.path)
             with _storage_errors():
                 write_model_directory(built, base=base, config=config, data=data, verdict=verdict, precision=precision)
@@ -241,8 +230,7 @@ def fit_and_write(
             _epochs(trainer.state),
             trainer.state.global_step,
             _peak_memory(device),
-            verdict.metrics,
-            verdict.raw,
+            verdict.measured,
             [finding.as_dict() for finding in data.check.findings],
             len(base.new_tokens),
             seeds,
@@ -263,14 +251,16 @@ def _extended(base: BaseModel, data: TrainingData, config: FitConfig, console: C
     return base.with_tokens(tokens, seed=config.seed)
 
 
-def _rows(base: BaseModel, data: TrainingData, config: FitConfig, console: Console) -> tuple[TokenRows, TokenRows]:
-    """Both sides of the split as rows of tokens."""
+def _rows(
+    base: BaseModel, data: TrainingData, task: Task, config: FitConfig, console: Console
+) -> tuple[TokenRows, TokenRows]:
+    """Both sides of the split as rows of tokens, with what the network is to say of them."""
     encoder = _encoder(base, config)
-    train = tokenize(data.train, data.train_targets, encoder)
+    train = tokenize(data.train, task.learned(data.train_targets), encoder)
     share, pairs = train.cut_off / len(data.train), len(data.train.texts) == 2
     for line in truncation_warnings(share, config, positions=base.positions, pairs=pairs):
         console.warn(line)
-    return train, tokenize(data.valid, data.valid_targets, encoder, longest_first=True)
+    return train, tokenize(data.valid, task.learned(data.valid_targets), encoder, longest_first=True)
 
 
 def _encoder(base: BaseModel, config: FitConfig) -> TextEncoder:
@@ -303,7 +293,7 @@ def stopped_early(state: TrainerState) -> bool:
 
 def _early_stop(state: TrainerState, config: FitConfig) -> str:
     """When a training was ended by `patience`, and what was kept, for people."""
-    metric = config.best_metric.replace("macro_f1", "macro F1")
+    metric = _CALLED.get(config.chosen_metric, config.chosen_metric)
     best = f"{metric} {state.best_metric:.4f}" if state.best_metric is not None else metric
     return (
         f"stopped at epoch {_epochs(state):.4g}, step {state.global_step} of {state.max_steps}: {config.patience} "

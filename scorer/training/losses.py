@@ -1,4 +1,5 @@
-"""What training minimises: cross entropy, and what --class-weight, --label-smoothing and --focal-gamma make of it.
+"""What training minimises: cross entropy, what --class-weight, --label-smoothing and --focal-gamma make of it, and the
+squared error of numbers.
 
 The losses take logits and targets in the form in which the Trainer hands them over. Validation must not use them: its
 figures stay the plain likelihood.
@@ -81,6 +82,15 @@ class Loss:
     def _focus(self, log_probabilities: Tensor) -> Tensor:
         """(1 - p)^gamma. The floor keeps the gradient finite where p is 1 and gamma below 1."""
         return (-torch.expm1(log_probabilities)).clamp_min(1e-12) ** self.gamma
+
+
+class SquaredError:
+    """The mean squared error over the rows of an optimizer step, of numbers."""
+
+    def __call__(self, outputs: Any, targets: Tensor, num_items_in_batch: Tensor | int | None = None) -> Tensor:
+        """A scalar, of logits (n, 1) and `targets` (n,); `num_items_in_batch` is as for `Loss`."""
+        each: Tensor = (outputs["logits"].float().squeeze(-1) - targets.float()) ** 2
+        return each.sum() / (num_items_in_batch if num_items_in_batch is not None else each.numel())
 
 
 def choose_loss(config: FitConfig, targets: NDArray[np.integer[Any]], labels: LabelSet) -> Loss:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 from scorer.classifier.metadata import ModelMetadata
+from scorer.classifier.profile import Profile
 from scorer.config import FitConfig, settings_of
 from scorer.training.markdown import Decimal, code, fenced, listed, percent, plain, table, yaml
 
@@ -47,13 +49,19 @@ def _front_matter(metadata: ModelMetadata, from_hub: bool) -> str:
     document: dict[str, Any] = {
         "library_name": "transformers",
         "pipeline_tag": "text-classification",
-        "tags": ["text-classification", "scorer", *(["multi-label"] if metadata.labels.multi else [])],
+        "tags": ["text-classification", "scorer", *_tags(metadata)],
     }
     if from_hub and _HUB_NAME.fullmatch(metadata.base_model):
         document["base_model"] = metadata.base_model
     if metadata.metrics and metadata.training_data:
         document["model-index"] = [{"name": _title(metadata), "results": [_results(metadata)]}]
     return "".join(f"{key}: {yaml(value)}\n" for key, value in document.items())
+
+
+def _tags(metadata: ModelMetadata) -> list[str]:
+    if metadata.labels.is_number:
+        return ["text-regression"]
+    return ["multi-label"] if metadata.labels.multi else []
 
 
 def _results(metadata: ModelMetadata) -> dict[str, Any]:
@@ -71,18 +79,21 @@ def _results(metadata: ModelMetadata) -> dict[str, Any]:
 def _introduction(metadata: ModelMetadata) -> list[str]:
     texts = " and ".join(map(code, metadata.text_columns))
     kind = "any number of" if metadata.labels.multi else "one of"
+    answer = f"{kind} {len(metadata.labels)} labels, with a calibrated confidence"
+    if metadata.labels.is_number:
+        answer = f"a number, as in {code(metadata.label_column)}"
     return [
         f"# {plain(_title(metadata))}",
         "",
-        f"Reads {texts} and gives each row {kind} {len(metadata.labels)} labels, with a calibrated confidence. "
+        f"Reads {texts} and gives each row {answer}. "
         f"Fine-tuned from {plain(_base(metadata))} with `scorer fit`. `scorer.json` beside this page holds everything "
         "that is said here, and the SHA-256 of every file.",
     ]
 
 
 def _usage(metadata: ModelMetadata) -> list[str]:
-    pair, multi = len(metadata.text_columns) == 2, metadata.labels.multi
-    options = ', top_k=None, function_to_apply="sigmoid"' if multi else ""
+    pair, multi, number = len(metadata.text_columns) == 2, metadata.labels.multi, metadata.labels.is_number
+    options = ', top_k=None, function_to_apply="sigmoid"' if multi else ', function_to_apply="none"' if number else ""
     texts = '{"text": "first", "text_pair": "second"}' if pair else '"a text"'
     cut = f" It truncates long texts, too, where `scorer` does not (they are {metadata.long_text.describe()})."
     return [
@@ -92,7 +103,8 @@ def _usage(metadata: ModelMetadata) -> list[str]:
         "scorer score IN.parquet OUT.parquet -m DIRECTORY",
         "```",
         "",
-        "puts `score`, `confidence` and `score_status` beside every row. In Python:",
+        f"puts `score`, `confidence` {'(null: there is none) ' if number else ''}and `score_status` beside every row. "
+        "In Python:",
         "",
         "```python",
         "from transformers import pipeline",
@@ -101,14 +113,23 @@ def _usage(metadata: ModelMetadata) -> list[str]:
         f"classify({texts}, truncation=True)",
         "```",
         "",
-        "The pipeline knows nothing of the calibration"
-        + (" and the thresholds" if multi else "")
-        + " below: its scores are "
-        "not the confidences that `scorer score` gives." + (cut if metadata.long_text.strategy != "truncate" else ""),
+        _of_the_pipeline(metadata) + (cut if metadata.long_text.strategy != "truncate" else ""),
     ]
 
 
+def _of_the_pipeline(metadata: ModelMetadata) -> str:
+    """How the pipeline's scores and those of scorer differ."""
+    if metadata.labels.is_number:
+        return "Its `score` is the number, in the unit of the training file, as `scorer score` gives it."
+    return (
+        f"The pipeline knows nothing of the calibration{' and the thresholds' if metadata.labels.multi else ''} below: "
+        "its scores are not the confidences that `scorer score` gives."
+    )
+
+
 def _labels(metadata: ModelMetadata) -> list[str]:
+    if metadata.labels.is_number:
+        return _numbers(metadata)
     profile, decision = metadata.profile, metadata.decision
     columns: dict[str, Sequence[Any]] = {"label": [plain(name) for name in metadata.labels.names]}
     if profile is not None:
@@ -127,6 +148,22 @@ def _labels(metadata: ModelMetadata) -> list[str]:
         )
         lines += ["", f"{none}; {profile.predicted_labels[-1]} are predicted none."]
     return lines
+
+
+def _numbers(metadata: ModelMetadata) -> list[str]:
+    """How many rows have which numbers."""
+    profile = metadata.profile
+    if profile is None:
+        return ["## Numbers", "", f"One output, called {code(metadata.labels.names[0])}."]
+    edges = [f"{edge:.6g}" for edge in profile.number_edges]
+    bins = [f"up to {edges[0]}", *(f"above {low}, up to {high}" for low, high in pairwise(edges)), f"above {edges[-1]}"]
+    columns: dict[str, Sequence[Any]] = {
+        "number": bins,
+        "training rows": profile.training_labels,
+        "validation rows": profile.true_labels,
+        "predicted there": profile.predicted_labels,
+    }
+    return ["## Numbers", "", *table(columns)]
 
 
 def _training(metadata: ModelMetadata) -> list[str]:
@@ -160,10 +197,11 @@ def _evaluation(metadata: ModelMetadata) -> list[str]:
     }
     if before:
         columns["before calibration"] = [f"{before[key]:.4f}" if key in before else "" for key in figures]
+    besides = "" if metadata.labels.is_number else " and what is below"
     lines = [
         "## Evaluation",
         "",
-        f"On {metadata.metrics.get('rows', 'the')} validation rows, which also chose the checkpoint and what is below:",
+        f"On {metadata.metrics.get('rows', 'the')} validation rows, which also chose the checkpoint{besides}:",
         "",
         *table(columns),
         "",
@@ -173,6 +211,9 @@ def _evaluation(metadata: ModelMetadata) -> list[str]:
     shown = f"{min(temperatures):.4g}"
     if len(temperatures) > 1:
         shown += f" to {max(temperatures):.4g}, one a label"
+    if metadata.labels.is_number:
+        lines.append("- The number is the output itself: there is no calibration, and no confidence.")
+        return lines + _reading(metadata)
     raised = f"raised to the power {decision.exponent:.4g} and " if decision.exponent != 1.0 else ""
     lines.append(f"- Calibration: logits are {raised}divided by a temperature of {shown}.")
     if decision.thresholds is not None:
@@ -180,6 +221,11 @@ def _evaluation(metadata: ModelMetadata) -> list[str]:
         lines.append(f"- A label is given where its probability reaches its threshold{unthresholded}.")
     if decision.abstain_below is not None:
         lines.append(f"- Rows with a confidence below {decision.abstain_below:.4g} are marked `abstain`.")
+    return lines + _reading(metadata)
+
+
+def _reading(metadata: ModelMetadata) -> list[str]:
+    lines = []
     if metadata.seeds:
         lines.append(f"- The best on these rows of {len(metadata.seeds)} fits with different seeds.")
     lines.append(f"- Inputs are read up to {metadata.max_length} tokens; longer ones: {metadata.long_text.describe()}.")
@@ -198,7 +244,7 @@ def _limits(metadata: ModelMetadata) -> Iterator[str]:
     """What the figures themselves show; each with its figure."""
     yield (
         "It was validated on rows like those it was trained on. `scorer score` says how far other rows are from them "
-        "(`drift`); far from them its confidences mean little."
+        f"(`drift`); far from them its {'numbers' if metadata.labels.is_number else 'confidences'} mean little."
     )
     if metadata.seeds:
         yield (
@@ -207,6 +253,7 @@ def _limits(metadata: ModelMetadata) -> Iterator[str]:
         )
     if (rows := metadata.metrics.get("rows", 0)) < _FEW_ROWS:
         rough = f": a share of them is known to within about {100 * rows**-0.5:.0f} points" if rows else ""
+        rough = "" if metadata.labels.is_number else rough
         yield f"Validated on {rows} rows only{rough}."
     for found in metadata.training_data.get("check", {}).get("findings", ()):
         if found["severity"] != "note":
@@ -214,13 +261,8 @@ def _limits(metadata: ModelMetadata) -> Iterator[str]:
     profile = metadata.profile
     if profile is None:
         return
-    named = list(zip(metadata.labels.names, profile.training_labels, profile.predicted_labels, strict=False))
-    rare = [name for name, trained, _ in named if trained < _RARE]
-    if rare:
-        yield f"Fewer than {_RARE} training rows: {listed(rare)}."
-    never = [name for name, _, predicted in named if not predicted]
-    if never:
-        yield f"Never predicted on the validation rows: {listed(never)}."
+    if not profile.of_numbers:
+        yield from _limits_of_labels(metadata, profile)
     if profile.truncated_share > _MUCH:
         yield f"{percent(profile.truncated_share)} of the training texts are longer than what it reads at once."
     if profile.unknown_share > _MUCH:
@@ -230,6 +272,16 @@ def _limits(metadata: ModelMetadata) -> Iterator[str]:
         )
     if metadata.metrics.get("ece", 0.0) > _MUCH:
         yield f"Its confidences are off by {percent(metadata.metrics['ece'])} on average."
+
+
+def _limits_of_labels(metadata: ModelMetadata, profile: Profile) -> Iterator[str]:
+    named = list(zip(metadata.labels.names, profile.training_labels, profile.predicted_labels, strict=False))
+    rare = [name for name, trained, _ in named if trained < _RARE]
+    if rare:
+        yield f"Fewer than {_RARE} training rows: {listed(rare)}."
+    never = [name for name, _, predicted in named if not predicted]
+    if never:
+        yield f"Never predicted on the validation rows: {listed(never)}."
 
 
 def _reproduction(metadata: ModelMetadata) -> list[str]:

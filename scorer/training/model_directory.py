@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -22,15 +23,18 @@ from scorer.classifier.metadata import ModelMetadata
 from scorer.config import FitConfig, material
 from scorer.examples.targets import label_counts
 from scorer.metrics.judged_rows import Judged, slices
+from scorer.metrics.regression import JudgedNumbers, number_slices
 from scorer.metrics.reliability import coverage_table, label_threshold_table
+from scorer.reports.breakdowns import TextLengths
 from scorer.reports.fit_page import Report, SeedFigures
+from scorer.reports.number_page import NumberPage
 from scorer.reports.sections import Remark, ShownRow
 from scorer.stores.folder import Folder
 from scorer.stores.location import name_of
 from scorer.training.data import TrainingData
 from scorer.training.model_card import model_card
 from scorer.training.pretrained import BaseModel
-from scorer.training.verdict import Verdict
+from scorer.training.verdict import MeasuredNumbers, Verdict
 from scorer.version import __version__
 
 _HARDEST = 20
@@ -89,11 +93,11 @@ def _metadata(
         new_tokens=len(base.new_tokens),
         max_length=config.max_length,
         long_text=LongText.of(config),
-        decision=verdict.decision,
+        decision=verdict.measured.decision,
         training=_configuration(config, precision),
         training_data=data.lineage(config),
-        metrics={"rows": verdict.metrics.rows, **verdict.metrics.headline()},
-        uncalibrated=verdict.raw.headline(),
+        metrics={"rows": verdict.measured.metrics.rows, **verdict.measured.metrics.headline()},
+        uncalibrated=verdict.measured.uncalibrated(),
         seeds=list(verdict.seeds),
         profile=verdict.profile,
         versions=versions() | ({"peft": version("peft")} if config.lora_rank is not None else {}),
@@ -101,39 +105,81 @@ def _metadata(
 
 
 def _configuration(config: FitConfig, precision: str) -> dict[str, Any]:
-    """The options of the fit as JSON types, with the precision and the learning rate that were meant where none was
-    given; what affects no model, as where it is written, and what scorer.json has in fields of its own is left out."""
-    options = dataclasses.asdict(config) | {"precision": precision, "learning_rate": config.peak_learning_rate}
+    """The options of the fit as JSON types, with the precision, the learning rate and the metric that were meant where
+    none was given; what affects no model, as where it is written, and what scorer.json has in fields of its own is left
+    out."""
+    meant = {"learning_rate": config.peak_learning_rate, "best_metric": config.chosen_metric}
+    options = dataclasses.asdict(config) | meant | {"precision": precision}
     recorded = [name for name, setting in material(FitConfig).items() if not setting.kept_by_model]
     return {name: options[name] for name in recorded if options[name] is not None}
 
 
-def fit_report(metadata: ModelMetadata, data: TrainingData, verdict: Verdict) -> Report:
+def fit_report(metadata: ModelMetadata, data: TrainingData, verdict: Verdict) -> Report | NumberPage:
     """The page about the model that `metadata` describes; `verdict` judges the rows of `data.valid`, in their order."""
-    train, valid, judged = metadata.training_data["train"], metadata.training_data["valid"], verdict.judged
-    characters = [sum(map(len, key)) for key in data.valid.keys()]  # noqa: SIM118 (a list, no mapping)
+    measured = verdict.measured
+    shared = _shared_parts(metadata, data, verdict)
+    if isinstance(measured, MeasuredNumbers):
+        return _number_page(metadata, data, measured, shared)
+    judged = measured.judged
     several = label_threshold_table(judged.probabilities, judged.targets) if judged.multi else ()
     return Report(
-        title=f"{metadata.base_model} on {train['file']}",
-        lead=f"{train['rows']:,} training rows, {valid['rows']:,} validation rows, {len(data.labels)} labels",
-        metrics=verdict.metrics,
-        raw=verdict.raw,
+        **shared,
+        metrics=measured.metrics,
+        raw=measured.raw,
         decision=metadata.decision,
-        history=verdict.history,
-        seeds=[_seed(**found) for found in verdict.seeds],
         train_labels=label_counts(data.train_targets, data.labels).tolist(),
         ordered=data.labels.ordinal,
         profile=metadata.profile,
         max_length=metadata.max_length,
         long_text=metadata.long_text,
         thresholds=several or coverage_table(judged.confidence, judged.correct),
-        slices=slices("characters", characters, judged),
+        slices=slices("characters", _characters(data), judged),
         hardest=hardest_rows(judged, data),
-        remarks=[
+    )
+
+
+def _number_page(
+    metadata: ModelMetadata, data: TrainingData, measured: MeasuredNumbers, shared: Mapping[str, Any]
+) -> NumberPage:
+    lengths = None
+    if (profile := metadata.profile) is not None:
+        lengths = TextLengths(
+            edges=profile.length_edges,
+            counts=profile.lengths,
+            truncated_share=profile.truncated_share,
+            max_length=metadata.max_length,
+            long_text=metadata.long_text,
+        )
+    return NumberPage(
+        **shared,
+        metrics=measured.metrics,
+        judged=measured.judged,
+        rows="validation rows",
+        train=data.train_targets,
+        slices=number_slices("characters", _characters(data), measured.judged),
+        hardest=_farthest_rows(measured.judged, data),
+        lengths=(lengths, "training text") if lengths is not None else None,
+    )
+
+
+def _characters(data: TrainingData) -> list[int]:
+    """How long the texts of each validation row are together."""
+    return [sum(map(len, key)) for key in data.valid.keys()]  # noqa: SIM118 (a list, no mapping)
+
+
+def _shared_parts(metadata: ModelMetadata, data: TrainingData, verdict: Verdict) -> dict[str, Any]:
+    """What either page says."""
+    train, valid = metadata.training_data["train"], metadata.training_data["valid"]
+    return {
+        "title": f"{metadata.base_model} on {train['file']}",
+        "lead": f"{train['rows']:,} training rows, {valid['rows']:,} validation rows, {data.labels.counted}",
+        "history": verdict.history,
+        "seeds": [_seed(**found) for found in verdict.seeds],
+        "remarks": [
             Remark(found.severity, f"{name_of(found.file)}: {found.what}", found.advice)
             for found in data.check.findings
         ],
-        configuration={
+        "configuration": {
             "base model": metadata.base_model,
             "new tokens": metadata.new_tokens,
             "text columns": metadata.text_columns,
@@ -143,12 +189,12 @@ def fit_report(metadata: ModelMetadata, data: TrainingData, verdict: Verdict) ->
             "longer texts": metadata.long_text.describe(),
             **{name.replace("_", " "): value for name, value in metadata.training.items()},
         },
-        lineage={
+        "lineage": {
             "training rows": f"{train['rows']:,} of {train['file']}, fingerprint {train['fingerprint']}",
             "validation rows": f"{valid['rows']:,} of {valid['file']}, fingerprint {valid['fingerprint']}",
             **metadata.versions,
         },
-    )
+    }
 
 
 def hardest_rows(judged: Judged, data: TrainingData, *, most: int = _HARDEST) -> list[ShownRow]:
@@ -164,6 +210,19 @@ def hardest_rows(judged: Judged, data: TrainingData, *, most: int = _HARDEST) ->
             loss=float(judged.loss[row]),
         )
         for row in rows.tolist()
+    ]
+
+
+def _farthest_rows(judged: JudgedNumbers, data: TrainingData, *, most: int = _HARDEST) -> list[ShownRow]:
+    """The validation rows with the largest residuals, those first."""
+    return [
+        ShownRow(
+            texts=tuple(column[row] for column in data.valid.texts),
+            truth=(f"{judged.targets[row]:.6g}",),
+            predicted=(f"{judged.predicted[row]:.6g}",),
+            residual=float(judged.residual[row]),
+        )
+        for row in judged.hardest()[:most].tolist()
     ]
 
 

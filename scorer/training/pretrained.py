@@ -22,7 +22,7 @@ from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.classifier.feeding import Feed, settle_attention, why_no_pairs, why_no_texts
 from scorer.classifier.independence import TESTED
 from scorer.classifier.labels import LabelSet, Targets
-from scorer.classifier.loading import max_positions
+from scorer.classifier.loading import max_positions, output_layer
 from scorer.classifier.long_text import LongText
 from scorer.classifier.remedies import install_sentencepiece
 from scorer.classifier.tokenization import TextEncoder, without_dropout
@@ -166,7 +166,7 @@ def _load_weights(directory: ModelDirectory, name: str, labels: LabelSet, *, see
             num_labels=len(labels),
             id2label=dict(enumerate(labels.names)),
             label2id={label: index for index, label in enumerate(labels.names)},
-            problem_type=f"{'multi' if labels.multi else 'single'}_label_classification",
+            problem_type=labels.problem_type,
             trust_remote_code=False,
             use_safetensors=True,
             local_files_only=True,
@@ -245,9 +245,8 @@ def start_from_frequencies(model: PreTrainedModel, targets: Targets) -> None:
     """
     if targets.ndim == 1:
         return
-    heads = [module for module in model.modules() if isinstance(module, nn.Linear)]
-    head = next((module for module in reversed(heads) if module.out_features == targets.shape[1]), None)
-    if head is None or head.bias is None:
+    head = output_layer(model, outputs=targets.shape[1])
+    if head is None:
         return
     present = targets.sum(axis=0, dtype=np.int64) + 0.5
     odds = present / (len(targets) + 1 - present)

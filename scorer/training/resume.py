@@ -43,6 +43,7 @@ def job_of(config: FitConfig, *, fingerprints: dict[str, str], precision: str, b
         **fingerprints,
         "valid_fraction": config.held_out,
         "learning_rate": config.peak_learning_rate,
+        "best_metric": config.chosen_metric,
         "precision": precision,
         "base_model": base_model,
     }

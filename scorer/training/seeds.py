@@ -19,7 +19,7 @@ from transformers import PreTrainedModel, TrainerState
 from scorer.config import FitConfig
 from scorer.errors import ModelError
 from scorer.stores.folder import Folder
-from scorer.training.arguments import BEST_METRICS
+from scorer.training.arguments import best_figure, is_more_better
 
 LOG = "seeds.json"
 
@@ -40,7 +40,7 @@ class SeedLog:
     def __init__(self, folder: Folder, config: FitConfig) -> None:
         self._folder = folder
         self._config = config
-        self.results = _read(folder, required=BEST_METRICS[config.best_metric])
+        self.results = _read(folder, required=best_figure(config))
 
     def missing(self) -> list[int]:
         """The seeds that are still to be fitted."""
@@ -54,8 +54,7 @@ class SeedLog:
     @property
     def best(self) -> SeedResult:
         """The best in the configuration's best metric; the earlier one of two that are equal."""
-        name = BEST_METRICS[self._config.best_metric]
-        sign = -1.0 if self._config.best_metric == "loss" else 1.0
+        name, sign = best_figure(self._config), 1.0 if is_more_better(self._config) else -1.0
         return max(self.results, key=lambda result: sign * result.figures[name])
 
     def add(self, result: SeedResult, model: PreTrainedModel, state: TrainerState) -> None:

@@ -9,6 +9,7 @@ public methods alone.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -26,19 +27,17 @@ from transformers import (
     TrainingArguments,
 )
 
-from scorer.classifier.labels import LabelSet, Targets
+from scorer.classifier.labels import RowTargets
 from scorer.classifier.long_text import LongText
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, Interrupted
-from scorer.metrics.classification import measure
 from scorer.reports.fit_page import Evaluation
 from scorer.runs.console import Console, Counter
 from scorer.runs.signals import StopSignals
-from scorer.training.calibration import in_training
 from scorer.training.dataset import Collator, EpochOrder, TextPooling, TokenRows
-from scorer.training.losses import Loss
 from scorer.training.parameters import parameter_groups
 from scorer.training.pretrained import BaseModel
+from scorer.training.tasks import Task
 
 
 class Diverged(ConfigError):
@@ -92,12 +91,14 @@ class FitTrainer(Trainer):
         train: TokenRows,
         valid: TokenRows,
         pooling: TextPooling,
+        task: Task,
         **options: Any,
     ) -> None:
         super().__init__(model=network, train_dataset=train, eval_dataset=valid, **options)
         self.network = network
         self._config = config
         self._pooling = pooling
+        self.task = task
         self._train, self._valid = train, valid
         self._losses = LossSinceLogging()
         # Behind all others, of which one may ask for a checkpoint.
@@ -149,27 +150,29 @@ class FitTrainer(Trainer):
             logs = logs | {"loss": self._losses.mean(self.state.global_step)}
         super().log(logs, *arguments, **options)
 
-    def validation(self) -> tuple[NDArray[np.float32], Targets]:
-        """Logits (n, labels) float32 of the validation texts and their targets, as `label_indices` gives them, in the
-        order of their file."""
+    def validation(self) -> NDArray[np.float32]:
+        """Logits (n, labels) float32 of the validation texts in the order of their file."""
         found = self.predict(self._valid)
-        return self._pooling(found.predictions, _targets(found.label_ids))
+        return self._pooling(found.predictions, _targets(found.label_ids))[0]
 
     def history(self) -> list[Evaluation]:
         """The learning curve so far, that of the interrupted run before a resume included."""
         curve: list[Evaluation] = []
         losses = _train_losses(self.state)
         for entry in self.state.log_history:
-            if "eval_nll" in entry:
-                step, figures = int(entry["step"]), (entry["eval_nll"], entry["eval_accuracy"], entry["eval_macro_f1"])
-                curve.append(Evaluation(entry["epoch"], step, losses.get(step), *figures))
+            figures = _figures(entry)
+            if self.task.scores.keys() <= figures.keys():
+                step, scores = int(entry["step"]), {name: figures[name] for name in self.task.scores}
+                loss = self.task.valid_loss(figures)
+                curve.append(Evaluation(entry["epoch"], step, losses.get(step), loss, scores))
         return curve
 
 
 class Narrator(TrainerCallback):
     """Counts steps on the progress bar, says a line an evaluation, and stops at a signal once a checkpoint is saved."""
 
-    def __init__(self, *, console: Console, counter: Counter, signals: StopSignals) -> None:
+    def __init__(self, *, console: Console, counter: Counter, signals: StopSignals, task: Task) -> None:
+        self._task = task
         self._console = console
         self._counter = counter
         self._signals = signals
@@ -193,12 +196,12 @@ class Narrator(TrainerCallback):
         self._signals.check()
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        metrics, loss = kwargs["metrics"], _train_losses(state).get(state.global_step)
+        figures, loss = _figures(kwargs["metrics"]), _train_losses(state).get(state.global_step)
         logged = "" if loss is None else f"train loss {loss:.4f}, "
+        scores = ", ".join(f"{called} {figures[name]:.4f}" for name, called in self._task.scores.items())
         self._console.say(
             f"epoch {state.epoch:.4g} of {state.num_train_epochs}, step {state.global_step} of {state.max_steps}: "
-            f"{logged}valid loss {metrics['eval_nll']:.4f}, "
-            f"accuracy {metrics['eval_accuracy']:.4f}, macro F1 {metrics['eval_macro_f1']:.4f}"
+            f"{logged}valid loss {self._task.valid_loss(figures):.4f}, {scores}"
         )
 
 
@@ -207,10 +210,9 @@ def make_trainer(
     arguments: TrainingArguments,
     *,
     config: FitConfig,
-    labels: LabelSet,
+    task: Task,
     train: TokenRows,
     valid: TokenRows,
-    loss: Loss,
     narrator: Narrator | None = None,
 ) -> FitTrainer:
     """A trainer of `base` that evaluates on `valid`, keeps the best checkpoint and stops early if asked."""
@@ -224,12 +226,13 @@ def make_trainer(
         train=train,
         valid=valid,
         pooling=pooling,
+        task=task,
         args=arguments,
         processing_class=base.tokenizer,
         data_collator=Collator(base),
         preprocess_logits_for_metrics=_logits_alone,
-        compute_loss_func=loss,
-        compute_metrics=lambda found: _headline(*pooling(found.predictions, _targets(found.label_ids)), labels=labels),
+        compute_loss_func=task.loss(),
+        compute_metrics=lambda found: _headline(*pooling(found.predictions, _targets(found.label_ids)), task=task),
         callbacks=callbacks,
     )
     # It prints to stdout, which is for data alone.
@@ -254,13 +257,20 @@ def _logits_alone(outputs: Any, _targets: torch.Tensor) -> torch.Tensor:
     return logits
 
 
-def _headline(logits: NDArray[np.float32], targets: Targets, *, labels: LabelSet) -> dict[str, float]:
+def _figures(logged: Mapping[str, Any]) -> dict[str, float]:
+    """The figures of the validation rows in what the Trainer logged, by our names of them."""
+    return {name.removeprefix("eval_"): value for name, value in logged.items() if name.startswith("eval_")}
+
+
+def _headline(logits: NDArray[np.float32], targets: RowTargets, *, task: Task) -> dict[str, float]:
     if not np.isfinite(logits).all():
         raise Diverged("training diverged: the logits are not finite; try a smaller --learning-rate")
-    return measure(logits, targets, labels=labels, decision=in_training(logits, targets, labels=labels)).headline()
+    return task.headline(logits, targets)
 
 
-def _targets(label_ids: Any) -> Targets:
-    """The Trainer's `label_ids`, which are floats where a row may have several labels."""
+def _targets(label_ids: Any) -> RowTargets:
+    """The Trainer's `label_ids`, which are floats where a row may have several labels, or has a number."""
     found = np.asarray(label_ids)
-    return found.astype(np.int8) if found.ndim == 2 else found.astype(np.int64)
+    if found.ndim == 2:
+        return found.astype(np.int8)
+    return found.astype(np.float64 if found.dtype.kind == "f" else np.int64)

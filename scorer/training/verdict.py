@@ -4,8 +4,7 @@ scoring compares its rows with.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,24 +23,82 @@ from scorer.classifier.profile import (
 )
 from scorer.classifier.tokenization import TextEncoder
 from scorer.examples.reading import Examples
-from scorer.metrics.classification import Metrics
-from scorer.metrics.judged_rows import Judged
+from scorer.metrics.classification import Metrics, describe
+from scorer.metrics.judged_rows import Judged, wilson_interval
+from scorer.metrics.regression import JudgedNumbers, Numbers, RegressionMetrics, describe_numbers, number_edges
 from scorer.reports.fit_page import Evaluation
 
 # Texts whose tokens are counted: of a larger file, as many that are evenly spaced. A share of 20,000 rows is known to
 # within 0.7 points (two standard errors), and they take about a second to encode.
 _MOST_ROWS = 20_000
+_NUMBER_BINS = 10
+
+
+@dataclass(frozen=True)
+class MeasuredLabels:
+    """How good the labels given to validation rows are: before calibration (`raw`), and by the `decision` that suits
+    these rows; each row beside its answer (`judged`)."""
+
+    decision: Decision
+    raw: Metrics
+    metrics: Metrics
+    judged: Judged
+
+    def uncalibrated(self) -> dict[str, float]:
+        """The figures before calibration, by their names."""
+        return self.raw.headline()
+
+    def lines(self) -> Iterator[str]:
+        """The figures in words."""
+        return describe(self.metrics, self.raw)
+
+    def accuracy_interval(self) -> list[float] | None:
+        """Both ends of the 95 % Wilson interval of the accuracy."""
+        hits = round(self.metrics.accuracy * self.metrics.rows)
+        return [round(end, 4) for end in wilson_interval(hits, self.metrics.rows, level=0.95)]
+
+    def uncertainty(self) -> str:
+        """How far chance may move the figures, for people."""
+        low, high = self.accuracy_interval() or (0.0, 1.0)
+        return f": the accuracy on rows like them is somewhere between {low:.2f} and {high:.2f} (95 % Wilson interval)"
+
+
+@dataclass(frozen=True)
+class MeasuredNumbers:
+    """How good the numbers given to validation rows are; there is no calibration of them."""
+
+    decision: Decision
+    metrics: RegressionMetrics
+    judged: JudgedNumbers
+
+    def uncalibrated(self) -> dict[str, float]:
+        """Nothing."""
+        return {}
+
+    def lines(self) -> Iterator[str]:
+        """The figures in words."""
+        return describe_numbers(self.metrics)
+
+    def accuracy_interval(self) -> list[float] | None:
+        """None: the metrics have intervals of their own."""
+        return None
+
+    def uncertainty(self) -> str:
+        """How far chance may move the figures, for people."""
+        if "spearman" not in self.metrics.intervals:
+            return ""
+        low, high = self.metrics.intervals["spearman"]
+        return f": the Spearman correlation on rows like them is somewhere between {low:.2f} and {high:.2f} (95 %)"
+
+
+Measured = MeasuredLabels | MeasuredNumbers
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How good the model is on the validation rows, before (`raw`) and after calibration, and how it got there; what
-    became of each row (`judged`), and the `profile` of the data behind it."""
+    """How good the model is on the validation rows and how it got there, and the `profile` of the data behind it."""
 
-    raw: Metrics
-    metrics: Metrics
-    decision: Decision
-    judged: Judged
+    measured: Measured
     history: Sequence[Evaluation]
     profile: Profile | None = None
     seeds: Sequence[dict[str, Any]] = ()
@@ -49,10 +106,10 @@ class Verdict:
     def as_dict(self) -> dict[str, Any]:
         """JSON types only."""
         return {
-            **self.metrics.as_dict(),
-            "decision": self.decision.as_document(),
-            "uncalibrated": self.raw.headline(),
-            "history": [dataclasses.asdict(point) for point in self.history],
+            **self.measured.metrics.as_dict(),
+            "decision": self.measured.decision.as_document(),
+            "uncalibrated": self.measured.uncalibrated(),
+            "history": [point.as_dict() for point in self.history],
             "seeds": list(self.seeds),
         }
 
@@ -63,20 +120,18 @@ def profile_of(
     encoder: TextEncoder,
     *,
     unknown_token: int | None,
-    logits: NDArray[np.float32],
+    logits: NDArray[np.floating[Any]],
     targets: NDArray[Any],
     decision: Decision,
     most: int = _MOST_ROWS,
 ) -> Profile:
     """The profile of the training rows `train` as `encoder` shows them to the model, and of the validation rows with
-    `logits` (n, labels) under `decision`. Targets are class indices (n,) or a matrix (n, labels) of 0 and 1. Of a
-    larger file the tokens of `most` texts are counted."""
+    `logits` (n, labels) under `decision`. Targets are class indices (n,) or a matrix (n, labels) of 0 and 1, or numbers
+    (n,) float64. Of a larger file the tokens of `most` texts are counted."""
     some = np.unique(np.linspace(0, len(train) - 1, min(len(train), most)).astype(np.int64))
     inputs = encoder(*train.take(some).texts)
-    probability = decision.probabilities(logits)
     unknown = inputs.count(unknown_token) if unknown_token is not None else None
     return Profile(
-        training_labels=_by_label(train_targets, labels=logits.shape[1]),
         rows=len(inputs),
         lengths=_counts(histogram(inputs.lengths, LENGTH_EDGES)),
         truncated_share=round(float(inputs.truncated.mean()), 6),
@@ -84,10 +139,31 @@ def profile_of(
         unknown_share=round(int(unknown.sum()) / max(len(inputs.sequences.ids), 1), 6) if unknown is not None else 0.0,
         unknowns=_counts(unknown_histogram(unknown, inputs.lengths, UNKNOWN_EDGES)) if unknown is not None else None,
         validation_rows=len(logits),
-        true_labels=_by_label(targets, labels=logits.shape[1]),
-        predicted_labels=_counts(label_counts(decision.chosen(probability))),
-        confidences=_counts(histogram(probability.max(axis=1), CONFIDENCE_EDGES)),
+        **_answers(train_targets, targets, logits, decision),
     )
+
+
+def _answers(
+    train_targets: NDArray[Any], targets: NDArray[Any], logits: NDArray[np.floating[Any]], decision: Decision
+) -> dict[str, Any]:
+    """What a profile says of labels and confidences, or of numbers."""
+    if decision.activation is not None:
+        return _by_number(train_targets, targets, decision.numbers(logits))
+    probability = decision.probabilities(logits)
+    return {
+        "training_labels": _by_label(train_targets, labels=logits.shape[1]),
+        "true_labels": _by_label(targets, labels=logits.shape[1]),
+        "predicted_labels": _counts(label_counts(decision.chosen(probability))),
+        "confidences": _counts(histogram(probability.max(axis=1), CONFIDENCE_EDGES)),
+    }
+
+
+def _by_number(train_targets: Numbers, targets: Numbers, predicted: Numbers) -> dict[str, Any]:
+    """Counts in bins that have equally many training rows."""
+    edges = number_edges(train_targets, bins=_NUMBER_BINS)
+    sides = {"training_labels": train_targets, "true_labels": targets, "predicted_labels": predicted}
+    counted = {name: _counts(histogram(values, edges)) for name, values in sides.items()}
+    return {"number_edges": edges, **counted, "confidences": (0,) * (len(CONFIDENCE_EDGES) + 1)}
 
 
 def _by_label(targets: NDArray[Any], *, labels: int) -> tuple[int, ...]:

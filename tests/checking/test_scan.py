@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from scorer.checking.scan import LabelCounter
+from scorer.checking.label_counter import LabelCounter
 from scorer.examples.label_form import LabelForm
 
 

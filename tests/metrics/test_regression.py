@@ -142,6 +142,7 @@ def test_bins_with_equally_many_numbers() -> None:
     assert edges == (24.0, 49.0, 74.0)
     assert number_edges(np.full(9, 3.0), bins=4) == ()
     assert number_edges(np.array([1.0, 1.0, 1.0, 1.0, 9.0]), bins=4) == (1.0,)
+    assert number_edges(np.array([1.0, 2.0, *[9.0] * 20]), bins=4) == (2.0,)
 
 
 def test_what_is_said() -> None:

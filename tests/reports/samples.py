@@ -39,9 +39,9 @@ HOSTILE = (
     "   ",
 )
 HISTORY = (
-    Evaluation(0.5, 50, 1.21, 1.12, 0.41, 0.3),
-    Evaluation(1.0, 100, None, 0.91, 0.52, 0.45),
-    Evaluation(1.5, 150, 0.6, 0.95, 0.61, 0.55),
+    Evaluation(0.5, 50, 1.21, 1.12, {"accuracy": 0.41, "macro_f1": 0.3}),
+    Evaluation(1.0, 100, None, 0.91, {"accuracy": 0.52, "macro_f1": 0.45}),
+    Evaluation(1.5, 150, 0.6, 0.95, {"accuracy": 0.61, "macro_f1": 0.55}),
 )
 
 

@@ -63,7 +63,7 @@ def test_the_model_says_each_setting_that_affects_it_once(
     own = {name for name, setting in material(FitConfig).items() if setting.kept_by_model}
     assert metadata.training.keys().isdisjoint(own | {"output", "resume", "strict", "force", "quiet"})
     given = {name for name in material(FitConfig) if getattr(FitConfig(train=train), name) is not None}
-    assert metadata.training.keys() == (given | {"abstain", "learning_rate"}) - own
+    assert metadata.training.keys() == (given | {"abstain", "learning_rate", "best_metric"}) - own
     assert (metadata.training["seed"], metadata.training["abstain"]) == (7, 0.9)
     kept = {"train", "valid", "text_column", "label_column", "label_separator", "base_model"}
     kept |= {"label_form", "label_names", "null_labels"}

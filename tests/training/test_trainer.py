@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,8 +16,8 @@ from scorer.classifier.loading import quietly
 from scorer.config import FitConfig
 from scorer.stores.folder import Folder
 from scorer.training.arguments import training_arguments
-from scorer.training.losses import Loss
 from scorer.training.pretrained import load_base_model
+from scorer.training.tasks import LabelTask
 from scorer.training.trainer import FitTrainer, make_trainer
 from tests.conftest import TinyModel
 from tests.training.test_dataset import token_rows
@@ -37,9 +38,8 @@ def norm_of_first_gradient(base: Path, folder: Path, *, multi: bool, **options: 
             module.p = 0.0
     arguments = training_arguments(config, checkpoints=Folder(folder), device=torch.device("cpu"), precision="fp32")
     with quietly():
-        trainer = make_trainer(
-            model, arguments, config=config, labels=labels, train=rows, valid=rows, loss=Loss(multi, gamma=1.0)
-        )
+        task = LabelTask(replace(config, focal_gamma=1.0), labels, targets)
+        trainer = make_trainer(model, arguments, config=config, task=task, train=rows, valid=rows)
         trainer.train()
     return next(float(entry["grad_norm"]) for entry in trainer.state.log_history if "grad_norm" in entry)
 
@@ -63,5 +63,6 @@ def test_a_training_loss_that_overflowed_is_none() -> None:
     for step, loss in enumerate((0.5, float("nan"), float("inf")), 1):
         figures = {"eval_nll": 1.0, "eval_accuracy": 0.5, "eval_macro_f1": 0.5}
         log += [{"step": step, "epoch": step, "loss": loss}, {"step": step, "epoch": step, **figures}]
-    history = FitTrainer.history(SimpleNamespace(state=TrainerState(log_history=log)))
+    task = LabelTask(FitConfig(train=Path("train.csv")), LabelSet(("a", "b"), "string"), np.zeros(1, np.int64))
+    history = FitTrainer.history(SimpleNamespace(state=TrainerState(log_history=log), task=task))
     assert [point.train_loss for point in history] == [0.5, None, None]

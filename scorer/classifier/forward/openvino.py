@@ -19,6 +19,7 @@ from scorer.classifier.device import memory_errors
 from scorer.classifier.feeding import Feed
 from scorer.classifier.forward.spec import ForwardSpec, Work
 from scorer.classifier.loading import LoadedModel, quietly
+from scorer.classifier.one_output import REGRESSION
 from scorer.classifier.sequences import TokenSequences
 
 # Architectures whose conversion is tested to give the same logits for every shape of a batch.
@@ -78,6 +79,8 @@ def _why_not(config: PreTrainedConfig, work: Work) -> str | None:
         return "it is for the CPU"
     if work.precision not in _PRECISIONS:
         return f"{work.precision} is not fast on a CPU; say bf16 or fp32"
+    if work.precision != "fp32" and config.problem_type == REGRESSION:
+        return "does not keep the output layer of numbers in fp32; say --precision fp32"
     if config.model_type not in CONVERTIBLE:
         return f"not tested with {config.model_type} models"
     if getattr(config, "is_decoder", False):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,15 +11,24 @@ from torch import nn
 
 from scorer.classifier.device import DTYPES, memory_errors, to_device
 from scorer.classifier.forward.spec import ForwardSpec, Work
-from scorer.classifier.loading import LoadedModel
+from scorer.classifier.loading import LoadedModel, output_layer
 from scorer.classifier.sequences import TokenSequences
 
 
 class PaddedForward:
-    """The model of `loaded`, moved to `device` and cast to `dtype`."""
+    """The model of `loaded`, moved to `device` and cast to `dtype`.
+
+    Where rows have numbers, the output layer stays in fp32: it may add a mean that is large against what the numbers
+    differ by, which half precision would round away.
+    """
 
     def __init__(self, loaded: LoadedModel, *, device: torch.device, dtype: torch.dtype) -> None:
+        exact = output_layer(loaded.model, outputs=1) if loaded.labels.is_number else None
+        kept = copy.deepcopy(exact.state_dict()) if exact is not None else {}
         self._model = nn.Module.to(loaded.model, device=device, dtype=dtype).eval()
+        if exact is not None:
+            exact.float().load_state_dict(kept)
+            exact.register_forward_pre_hook(lambda _layer, inputs: (inputs[0].float(),))
         self._device = device
         self._feed = loaded.feed
 
