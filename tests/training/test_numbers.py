@@ -216,6 +216,7 @@ def test_other_architectures_hold_the_mean_in_their_output_layer(tiny_model: Tin
         (pa.string(), ["1.25", "3e2", " -7 "]),
         (pa.dictionary(pa.int8(), pa.string()), ["1.25", "3", "-7"]),
         (pa.string_view(), ["1.25", "3", "-7"]),
+        (pa.binary(), ["1.25", "3", "-7"]),
     ],
     ids=str,
 )
