@@ -21,7 +21,8 @@ from scorer.config.choices import (
 )
 from scorer.config.diff import DiffConfig
 from scorer.config.evaluate import EvaluateConfig
-from scorer.config.fit import PRESETS, BestMetric, FitConfig, Preset
+from scorer.config.fit import BestMetric, FitConfig
+from scorer.config.presets import PRESETS, Preset
 from scorer.config.score import FrameConfig, PredictConfig, ScoreConfig
 from scorer.config.settings import (
     Argument,

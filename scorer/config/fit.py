@@ -1,11 +1,10 @@
-"""What can be set of a fit, and the named sets of its defaults."""
+"""What can be set of a fit."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from scorer.config.choices import (
     COLUMNS,
@@ -34,9 +33,9 @@ from scorer.config.choices import (
     QuietSetting,
     Quote,
 )
+from scorer.config.presets import Preset, in_words
 from scorer.config.settings import Argument, Checked, Setting
 
-Preset = Literal["quick", "default", "best"]
 BestMetric = Literal["accuracy", "macro_f1", "loss", "rmse", "mae", "pearson", "spearman"]
 
 # Share of the training file that is held out where nobody names another, or a validation file.
@@ -44,17 +43,6 @@ HELD_OUT = 0.1
 # Peak learning rates where nobody names another: of all weights, and of low-rank adapters, which start at nothing.
 LEARNING_RATE = 1e-4
 ADAPTER_LEARNING_RATE = 1e-3
-
-# Named sets of defaults: whatever a flag, the environment or a configuration file says of these settings wins.
-PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "quick": {"epochs": 1.0, "max_length": 64},
-    "default": {},
-    "best": {"seeds": 3},
-}
-
-
-def _in_words(preset: str) -> str:
-    return " ".join(f"--{field.replace('_', '-')} {value}" for field, value in PRESETS[preset].items())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +58,7 @@ class FitConfig(Checked):
     preset: Annotated[
         Preset,
         Setting(
-            f"Defaults where nothing else is given. quick: {_in_words('quick')}; best: {_in_words('best')}.",
+            f"Defaults where nothing else is given. quick: {in_words('quick')}; best: {in_words('best')}.",
             affects="output",
         ),
     ] = "default"

@@ -55,20 +55,23 @@ class SeedFigures:
     figures: Mapping[str, float]
 
 
-def seed_section(seeds: Sequence[SeedFigures]) -> Html:
-    """How much of the result is luck: each seed's figures after its own calibration; nothing for a single seed."""
+def seed_section(seeds: Sequence[SeedFigures], *, calibrated: bool = True) -> Html:
+    """How much of the result is luck: each seed's figures, after its own calibration where they are `calibrated`, else
+    of numbers in their unit; nothing for a single seed."""
     if len(seeds) < 2:
         return Html("")
     # A fit that keeps no row at all has no accuracy of the rows it keeps.
     names = list(dict.fromkeys(name for found in seeds for name in found.figures))
+    digits = ".4f" if calibrated else ".4g"
     rows = (
         (
             f"{found.seed}, kept" if found.kept else f"{found.seed}",
-            *(f"{found.figures[name]:.4f}" if name in found.figures else "" for name in names),
+            *(f"{found.figures[name]:{digits}}" if name in found.figures else "" for name in names),
         )
         for found in seeds
     )
-    note = "Fits that differ in their seed alone, each calibrated by itself: what changes less than that is chance."
+    own = ", each calibrated by itself" if calibrated else ""
+    note = f"Fits that differ in their seed alone{own}: what changes less than that is chance."
     return section("Seeds", table(("seed", *map(figure_name, names)), rows), note=note)
 
 

@@ -59,7 +59,7 @@ class NumberPage:
                 remark_section("Remarks", self.remarks),
                 self._errors(),
                 learning_section(self.history, without=("rmse",)),
-                seed_section(self.seeds),
+                seed_section(self.seeds, calibrated=False),
                 number_slice_section(self.slices),
                 _hardest(self.hardest),
                 self._numbers(),

@@ -21,6 +21,7 @@ def test_every_section_is_there() -> None:
     assert '<b class="worse">worse</b>' in html
     assert "residual " in html
     assert "confidence" not in html
+    assert "calibrat" not in html
 
 
 def test_of_many_rows_some_are_drawn() -> None:
