@@ -12,7 +12,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
-from scorer.config.fit import PRESETS
+from scorer.config.presets import PRESETS
 from scorer.config.settings import Argument, Setting, declared_of, settings_of
 from scorer.errors import ConfigError, InputMissing, UsageError, near
 
