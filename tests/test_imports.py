@@ -22,7 +22,7 @@ RUNS = 15
 # module is light.
 OWN = {"scorer", "scorer.__main__", "scorer.config", "scorer.errors", "scorer.version"}
 OWN |= {f"scorer.config.{name}" for name in ("check", "choices", "diff", "evaluate", "fit", "score")}
-OWN |= {"scorer.config.reading", "scorer.config.settings"}
+OWN |= {"scorer.config.presets", "scorer.config.reading", "scorer.config.settings"}
 # What those need of the standard library beyond what click loads anyway.
 STANDARD = {
     *("copy", "dataclasses"),
