@@ -19,6 +19,8 @@ with pl.Config(tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True, t
 endef
 export SHOW
 
+UNIT := not gpu and not ray and not slow and not torture
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint types unit format bench bench-gpu quality test-gpu test-ray test-slow torture pictures clean
 .DELETE_ON_ERROR:
@@ -55,8 +57,12 @@ format: $(ENV) ## Let ruff put the format right
 types: $(ENV) ## Mypy, strict
 	$(BIN)/mypy
 
+# Half of their time is waiting for processes that they start, so files of tests run side by side; those with a stopwatch
+# come after them. OMP_WAIT_POLICY: threads of torch that have nothing to do leave the processor to the others.
+unit: export OMP_WAIT_POLICY = PASSIVE
 unit: $(ENV) ## The tests that need neither GPU, Ray nor minutes
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadscope -m "$(UNIT) and not stopwatch"
+	$(BIN)/python -m pytest -m "$(UNIT) and stopwatch"
 
 # Named, since other files import what a lean machine with a GPU lacks: polars, hypothesis and more. Without
 # this environment: make test-gpu ENV= BIN=$$(dirname $$(command -v python3)); pytest and what scoring needs are enough.

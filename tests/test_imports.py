@@ -112,6 +112,7 @@ def test_a_usage_error_is_found_before_anything_heavy_is_loaded(arguments, tmp_p
     assert not set(loaded) & HEAVY
 
 
+@pytest.mark.stopwatch
 def test_help_takes_little_longer_than_importing_click():
     """The best of interleaved runs, so that whatever else the machine does meets both alike."""
     ours, clicks = [], []

@@ -21,6 +21,7 @@ LongTextStrategy = Literal["truncate", "head-tail", "window"]
 Pooling = Literal["mean", "max"]
 LabelForm = Literal["auto", "name", "list"]
 Quote = Literal["double", "none"]
+OnError = Literal["fail", "quarantine"]
 # Of these, json, lines and excel are for reading.
 FileFormat = Literal["parquet", "csv", "tsv", "jsonl", "arrow", "json", "lines", "excel"]
 

@@ -21,6 +21,7 @@ from scorer.config.choices import (
     FileFormat,
     ModelSetting,
     ModelTextColumns,
+    OnError,
     PrecisionSetting,
     QuietSetting,
     Quote,
@@ -127,6 +128,15 @@ class ScoreConfig(FrameConfig):
             metavar="FILE",
         ),
     ] = None
+
+    on_error: Annotated[
+        OnError,
+        Setting(
+            "A file of several that cannot be read: fail, or quarantine it, score the others and end with 65.",
+            affects="nothing",
+        ),
+    ] = "fail"
+    mirror: Annotated[bool, Setting("In a folder OUT, delete parts whose input is gone.", affects="nothing")] = False
 
     # what is said of the run
     report: Annotated[

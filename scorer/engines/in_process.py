@@ -11,6 +11,7 @@ from scorer.records.part import PartRecord
 from scorer.scoring.part import PartRows, PartTask, Watch, run_part
 from scorer.scoring.pipeline import Pace
 from scorer.scoring.scorer import Scorer, ScorerSpec
+from scorer.scoring.shards import ShardOutcome, ShardTask, run_shard
 
 
 def run_parts(
@@ -31,3 +32,15 @@ def run_parts(
             scorer, loaded = load(task.scorer), task.scorer
         record, pace = run_part(task, scorer, watch, (opened or {}).get(task.number))
         yield task, record, pace
+
+
+def run_shards(
+    tasks: Iterable[ShardTask], *, watch: Watch, load: Callable[[ScorerSpec], Scorer] = Scorer.build
+) -> Iterator[tuple[ShardTask, ShardOutcome]]:
+    """Score the shards in their order; of each, when its parts are finished, what came of it. `load` as in
+    `run_parts`."""
+    scorer, loaded = None, None
+    for task in tasks:
+        if scorer is None or task.scorer != loaded:
+            scorer, loaded = load(task.scorer), task.scorer
+        yield task, run_shard(task, scorer, watch)

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 from scorer.classifier.execution import Execution
 from scorer.classifier.known_executions import KnownExecution
 from scorer.config import ScoreConfig
+from scorer.engines.folder_job import score_folder, wants_folder
 from scorer.engines.manifest_files import kept_manifest
+from scorer.engines.reporting import Watching, check_limits, warn_of_drift
 from scorer.engines.summary import ScoreSummary, Tally, summarize
 from scorer.records.document import to_document
 from scorer.records.lineage import Lineage
@@ -23,7 +25,6 @@ from scorer.records.part import PartRecord, Totals
 from scorer.runs.console import Console
 from scorer.runs.manifest import Manifest
 from scorer.runs.signals import StopSignals
-from scorer.scoring.drift import MUCH
 from scorer.scoring.limits import Limits
 from scorer.scoring.outputs import OutputSet, open_output
 from scorer.scoring.preparation import CheckedJob, check, describe_job, logit_fingerprint
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from scorer.scoring.part import PartRows, PartTask
     from scorer.scoring.pipeline import Pace
     from scorer.scoring.scorer import Scorer
-    from scorer.scoring.windows import ScoredWindow
 
 
 def score(config: ScoreConfig, console: Console, *, arguments: Sequence[str] = ()) -> ScoreSummary:
@@ -44,8 +44,9 @@ def score(config: ScoreConfig, console: Console, *, arguments: Sequence[str] = (
     """
     with StopSignals() as signals, kept_manifest(config, console, arguments=arguments) as manifest:
         tally = Tally()
+        job = score_folder if wants_folder(config) else _score
         try:
-            return _score(config, console, signals, tally=tally, manifest=manifest)
+            return job(config, console, signals, tally=tally, manifest=manifest)
         finally:
             manifest.facts |= {"rows_read": tally.rows_read} | tally.facts
 
@@ -94,8 +95,8 @@ def _score(
         receipt, pace = _run(task, rows, scorer, total=prepared.rows, tally=tally, console=console, signals=signals)
         manifest.facts |= {"stream_seconds": round(pace.seconds, 3), "stage_seconds": pace.stage_seconds}
         tally.settle(Totals.of([receipt]))
-        _check_limits(limits, tally)
-        _warn_of_drift(tally, console)
+        check_limits(limits, tally)
+        warn_of_drift(tally, console)
         # Before the output: whoever finds that finds what is not in it, too.
         keep_rejects()
         output.publish()
@@ -138,7 +139,7 @@ def _as_it_stands(
     """What an earlier run has `written` of this very job is compared with the limits of this one."""
     console.detail(f"{known.target} is complete already")
     tally.recall(written)
-    _check_limits(replace(limits, outcome=f"{known.target} stands from an earlier run"), tally)
+    check_limits(replace(limits, outcome=f"{known.target} stands from an earlier run"), tally)
     return summarize(tally, output=known.target, engine=to_document(known.engine))
 
 
@@ -159,7 +160,7 @@ def _run(
     for line in told:
         console.warn(line)
     with console.progress("score", total, "rows") as bar:
-        watch = _Watch(tally, signals, bar.update)
+        watch = Watching(tally, signals, bar.update)
         try:
             ((_, receipt, pace),) = in_process.run_parts(
                 [task], watch=watch, load=lambda _: scorer, opened={task.number: rows}
@@ -169,36 +170,6 @@ def _run(
     for line in scorer.concerns[len(told) :]:
         console.warn(line)
     return receipt, pace
-
-
-class _Watch:
-    """Counts windows for the summary and for the progress bar, and stops at a signal."""
-
-    def __init__(self, tally: Tally, signals: StopSignals, progress: Callable[[float], object]) -> None:
-        self._tally = tally
-        self._progress = progress
-        self.check = signals.check
-
-    def read(self, rows: int) -> None:
-        self._tally.rows_read += rows
-
-    def wrote(self, window: ScoredWindow) -> None:
-        self._tally.add(window)
-        self._progress(window.table.num_rows)
-
-
-def _check_limits(limits: Limits, tally: Tally) -> None:
-    limits.check(rows=tally.rows, flagged=tally.flagged, rejected=tally.rejected, drift=tally.drift)
-
-
-def _warn_of_drift(tally: Tally, console: Console) -> None:
-    much = tally.drift.beyond(MUCH) if tally.drift else {}
-    if much:
-        found = ", ".join(f"{name} {psi:.2f}" for name, psi in much.items())
-        console.warn(
-            f"the rows differ from the model's training data (stability index: {found}; above {MUCH:g} is much); "
-            "look at them before you trust the scores"
-        )
 
 
 @contextmanager

@@ -93,6 +93,8 @@ class ScoreSummary:
     profile of its training data.
     When an earlier run had written the same output already, `finished_before` is true, rows, statuses and drift are
     those that it wrote, and nothing was computed.
+    Of a folder, `rows`, `statuses` and `drift` are those of all its parts, and `parts` says how many are `current`,
+    were `scored`, `failed`, have no input any more, and why parts were `stale`.
     """
 
     output: str
@@ -112,9 +114,14 @@ class ScoreSummary:
     stream_seconds: float = 0.0
     peak_memory_mib: int = 0
     drift: dict[str, Any] | None = None
+    parts: dict[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """JSON types; an output that is no folder has no parts to tell of."""
+        document = asdict(self)
+        if self.parts is None:
+            del document["parts"]
+        return document
 
 
 def summarize(tally: Tally, *, output: str, engine: dict[str, Any], pace: Pace | None = None) -> ScoreSummary:

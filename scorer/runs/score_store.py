@@ -17,7 +17,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,6 +102,19 @@ class ScoreStore:
         rows = sorted(zip(keys, (record.tobytes() for record in records), strict=True))
         with self._explained(), self._transaction("BEGIN IMMEDIATE"):
             self._connection.executemany(f"INSERT OR IGNORE INTO scores VALUES (?, ?, {int(origin)})", rows)
+
+    def take_over(self, other: Path) -> None:
+        """Add what the store in the file `other` has, durably; a key that is known keeps its record."""
+        origin = origin_of(self.new_run(), 0)
+        with self._explained():
+            self._connection.execute("ATTACH DATABASE ? AS other", (str(other),))
+            try:
+                with self._transaction("BEGIN IMMEDIATE"):
+                    self._connection.execute(
+                        "INSERT OR IGNORE INTO scores SELECT key, record, ? FROM other.scores ORDER BY key", (origin,)
+                    )
+            finally:
+                self._connection.execute("DETACH DATABASE other")
 
     def close(self) -> None:
         self._connection.close()
@@ -198,6 +211,20 @@ def score_file(folder: str | Path, fingerprint: str, *, make: bool = False) -> P
     if make:
         folder.mkdir(parents=True, exist_ok=True)
     return folder / f"scores.{fingerprint}.sqlite"
+
+
+def score_files(folder: str | Path) -> list[Path]:
+    """All files of scores in `folder`."""
+    return sorted(Path(folder).glob("scores.*.sqlite"))
+
+
+def merge_scores(sources: Sequence[Path], folder: str | Path) -> None:
+    """Add what the files of scores `sources` have to those of the same names in `folder`, which is made when
+    missing."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for source in sources:
+        with closing(ScoreStore(Path(folder, source.name), width=0)) as store:
+            store.take_over(source)
 
 
 def origin_of(run: int, place: int) -> int:

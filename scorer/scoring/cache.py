@@ -6,7 +6,7 @@ Decides which of them counts for a window. Connections are open here, so this li
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,13 +24,14 @@ class ScoreCache:
     """Two connections to one file: `known` is looked into for the next windows while this one's scores go into `kept`.
 
     `run` is this run's number. `fingerprint` names everything that changes a logit: keys made under different
-    fingerprints never meet.
+    fingerprints never meet. `before` has scores that were known before the job began, and stays as it is.
     """
 
     known: ScoreStore
     kept: BackgroundStore
     run: int
     fingerprint: str
+    before: ScoreStore | None = None
 
     def look_up_ahead(
         self, keys: Sequence[bytes], dtype: np.dtype[np.void], *, window: int
@@ -42,6 +43,12 @@ class ScoreCache:
         """
         found = self.known.look_up(keys)
         known = (found.origins != NOWHERE) & (found.origins != origin_of(self.run, window))
+        if self.before is not None and not known.all():
+            rest = np.flatnonzero(~known)
+            earlier = self.before.look_up([keys[place] for place in rest.tolist()])
+            there = earlier.origins != NOWHERE
+            found.records[rest[there]] = earlier.records[there]
+            known[rest[there]] = True
         return found.records.view(dtype).reshape(len(keys)), known
 
     def look_up_now(
@@ -61,14 +68,24 @@ class ScoreCache:
 
 @contextmanager
 def open_cache(
-    folder: str, *, fingerprint: str, labels: int, unfinished: int | None = None, make: bool = False
+    folder: str,
+    *,
+    fingerprint: str,
+    labels: int,
+    unfinished: int | None = None,
+    make: bool = False,
+    before: str | None = None,
 ) -> Iterator[ScoreCache]:
     """The cache under the `fingerprint` in `folder` for the logits of so many `labels`, which is made when missing; so
     is the folder with `make`. The run goes on as the `unfinished` one where the cache still knows that, else as a new
-    one."""
+    one. What the folder `before` has is looked into as well, and nothing is added there."""
     path = score_file(folder, fingerprint, make=make)
     width = score_dtype(labels).itemsize
-    with closing(ScoreStore(path, width=width)) as known, closing(ScoreStore(path, width=width)) as adding:
+    with ExitStack() as stack:
+        known, adding = (stack.enter_context(closing(ScoreStore(path, width=width))) for _ in range(2))
         run = unfinished if unfinished is not None and known.has_run(unfinished) else known.new_run()
-        with closing(BackgroundStore(adding)) as kept:
-            yield ScoreCache(known, kept, run, fingerprint)
+        kept = stack.enter_context(closing(BackgroundStore(adding)))
+        earlier = None
+        if before is not None and (there := score_file(before, fingerprint)).exists():
+            earlier = stack.enter_context(closing(ScoreStore(there, width=width)))
+        yield ScoreCache(known, kept, run, fingerprint, earlier)

@@ -59,6 +59,11 @@ class Limits:
         streamed = Location.of_output(config.target).is_stream
         return replace(limits, outcome="standard output has them already") if streamed else limits
 
+    @property
+    def any(self) -> bool:
+        """Whether there is any limit."""
+        return (self.flagged, self.rows, self.drift) != (None, None, None)
+
     def check(self, *, rows: int, flagged: int, rejected: int = 0, drift: Drift | None = None) -> None:
         """DataError when an output of `rows` rows, `flagged` of which have no score, beside which so many malformed
         records were `rejected`, and which drifted so far from the training data, must not be published. Without any

@@ -20,7 +20,7 @@ from scorer.records.lineage import Lineage
 from scorer.stores.location import Location
 from scorer.stores.workspace import TemporaryFolder, WorkFolder, Workspace
 from scorer.tables.sink import Sink, lineage_metadata, open_sink, read_lineage
-from scorer.tables.streams import Output
+from scorer.tables.streams import Output, compression_of
 
 _TAIL = "tail"
 
@@ -46,15 +46,19 @@ class PartWriter(Protocol):
 class PartOutput:
     """Where a part goes, as plain data that can be pickled.
 
-    target  a file or a stream, and its `format`
-    folder  where the run keeps things until the part is complete; the run holds it
-    job     which the part belongs to, with its input
+    target     a file or a stream, and its `format`
+    folder     where the run keeps things until the part is complete; the run holds it
+    job        which the part belongs to, with its input
+    name       of the part within its output; empty for an output of one part
+    temporary  what the part is called in `folder` until then; empty for a name that is made of the target's
     """
 
     target: Location
     format: FileFormat
     folder: str
     job: Lineage
+    name: str = ""
+    temporary: str = ""
 
     def unfinished_run(self) -> int | None:
         """The number of the run that began this very job in the folder and was interrupted, or None."""
@@ -62,11 +66,17 @@ class PartOutput:
 
     def begin(self, run: int, schema: pa.Schema) -> PartWriter:
         """A writer of tables of `schema`; from here on an interrupted job can be continued as the same `run`."""
-        if self.target.is_stream:
-            return _StreamPart(self, schema)
-        if self.unfinished_run() != run:
+        if not self.target.is_stream and self.unfinished_run() != run:
             WorkFolder(self.folder).remember({"job": self.job.as_document(), "run": run})
-        return _FilePart(self, schema)
+        return self.writer(schema)
+
+    def writer(self, schema: pa.Schema) -> PartWriter:
+        """A writer of tables of `schema`; what is needed to go on from it is remembered by somebody else."""
+        return _StreamPart(self, schema) if self.target.is_stream else _FilePart(self, schema)
+
+    def content(self) -> str:
+        """BLAKE2b (256 bits, hexadecimal) of a file's part that is finished and not yet published."""
+        return WorkFolder(self.folder).hash_of(self.temporary)
 
 
 class OutputSet(Protocol):
@@ -158,10 +168,12 @@ class _FilePart:
     """A file that is written in the folder of the run."""
 
     def __init__(self, output: PartOutput, schema: pa.Schema) -> None:
-        self._file = WorkFolder(output.folder).begin(output.target.path)
+        self._file = WorkFolder(output.folder).begin(output.target.path, temporary=output.temporary)
         self._sink: Sink | None = None
         try:
-            self._sink = open_sink(self._file.temporary, format=output.format, schema=schema)
+            # The compression goes by the ending that the part will have.
+            compression = compression_of(output.target.path)
+            self._sink = open_sink(self._file.temporary, format=output.format, schema=schema, compression=compression)
         except BaseException:
             self._file.discard()
             raise

@@ -11,7 +11,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -42,6 +42,14 @@ class Pace:
 
     seconds: float
     busy: dict[str, float]
+
+    @classmethod
+    def of(cls, paces: Sequence[Pace]) -> Pace:
+        """That of several streams, one after the other."""
+        seconds = sum(pace.seconds for pace in paces)
+        stages = dict.fromkeys(stage for pace in paces for stage in pace.busy)
+        busy = {stage: sum(pace.busy.get(stage, 0.0) * pace.seconds for pace in paces) for stage in stages}
+        return cls(seconds, {stage: round(worked / max(seconds, 1e-9), 3) for stage, worked in busy.items()})
 
     @property
     def stage_seconds(self) -> dict[str, float]:

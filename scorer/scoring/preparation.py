@@ -155,25 +155,52 @@ def _versions(libraries: tuple[str, ...], engine: Execution) -> dict[str, str]:
 
 def describe_job(checked: CheckedJob, engine: Execution, *, labels: LabelSet, decision: Decision) -> Lineage:
     """The job and its input, before anything was found out of its rows."""
-    config = checked.config
+    job = job_spec(
+        checked.config,
+        checked.directory,
+        engine,
+        labels=labels,
+        decision=decision,
+        text_columns=checked.text_columns,
+        input_format=checked.source.format,
+        output_format=checked.output_format,
+        rejected=checked.rejected,
+    )
+    return Lineage(job=job, input=checked.source.fingerprint())
+
+
+def job_spec(
+    config: ScoreConfig,
+    directory: ModelDirectory,
+    engine: Execution,
+    *,
+    labels: LabelSet,
+    decision: Decision,
+    text_columns: tuple[str, ...],
+    input_format: FileFormat,
+    output_format: FileFormat,
+    rejected: int = 0,
+) -> JobSpec:
+    """The job that scores the `text_columns` of files in the `input_format`, beside whose rows so many malformed
+    records were set aside."""
     resolved = _engine_settings(engine) | {
-        "model": checked.directory.fingerprint,
-        "source": checked.source.fingerprint(),
-        "text_column": list(checked.text_columns),
-        "input_format": checked.source.format,
-        "output_format": checked.output_format,
-        "rejects": checked.rejected,
+        "model": directory.fingerprint,
+        "source": "",
+        "text_column": list(text_columns),
+        "input_format": input_format,
+        "output_format": output_format,
+        "rejects": rejected,
     }
     options = identity(config, "logits", "answers", "output", resolved=resolved)
     model = ModelRecord(
         fingerprint=options.pop("model"),
         labels=labels.names,
         decision=decision.as_document(),
-        long_text=dataclasses.asdict(_long_text(checked.directory)),
+        long_text=dataclasses.asdict(_long_text(directory)),
     )
-    source = options.pop("source")
+    del options["source"]
     versions = {"scorer": __version__} | _versions(_OUTPUT_LIBRARIES + _INPUT_LIBRARIES, engine)
-    return Lineage(job=JobSpec(kind="score", models={"model": model}, options=options, versions=versions), input=source)
+    return JobSpec(kind="score", models={"model": model}, options=options, versions=versions)
 
 
 def logit_fingerprint(config: FrameConfig, directory: ModelDirectory, engine: Execution) -> str:

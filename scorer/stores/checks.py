@@ -119,6 +119,21 @@ def check_folder(target: Path, inputs: Inputs, *, replaced: bool) -> None:
         raise from_os_error(error) from error
 
 
+def check_parts_folder(target: Path, inputs: Inputs) -> None:
+    """Refuse a `target` that cannot be a folder of parts: as `check_folder` does, and UsageError where its parts would
+    be among the inputs the next time, or the inputs lie in it."""
+    check_folder(target, inputs, replaced=True)
+    try:
+        _refuse_own_input(target, inputs)
+        if target.is_symlink() and not target.exists():
+            raise OutputRefused(f"{target}: a symlink to nothing; remove it or name another output")
+    except OSError as error:
+        raise from_os_error(error) from error
+    parent = target if target.is_dir() else target.parent
+    if parent.is_dir() and not os.access(parent, os.W_OK | os.X_OK):
+        raise NotPermitted(f"{target}: no permission to write into {parent}")
+
+
 def refuse_inputs(target: Path, inputs: Inputs, *, replaced: bool) -> None:
     """UsageError when `target` is an input, however it is named, or lies in a model directory, or would be `replaced`
     and is the folder of one."""

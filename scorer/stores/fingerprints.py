@@ -91,6 +91,15 @@ def content_hashes(
     ]
 
 
+def hash_of(path: Path) -> str:
+    """BLAKE2b (256 bits, hexadecimal) of the whole file."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=32)).hexdigest()
+    except OSError as error:
+        raise from_os_error(error) from error
+
+
 def _hash(stream: BinaryIO, *, stamp: Stamp, kind: str) -> str:
     digest = hashlib.blake2b(digest_size=32)
     for part in _all(stream) if kind == "blake2b" else _samples(stream, stamp):

@@ -20,6 +20,7 @@ from typing import Any
 from scorer.config import UNFINISHED
 from scorer.errors import Busy, OutputRefused, from_os_error
 from scorer.stores.atomic import AtomicFile, publish, put
+from scorer.stores.fingerprints import hash_of
 from scorer.stores.folder import Folder
 
 # A holder writes its number a moment after it has the lock.
@@ -66,9 +67,14 @@ class WorkFolder:
         except OSError as error:
             raise from_os_error(error) from error
 
-    def begin(self, target: Path) -> AtomicFile:
-        """The file that will be `target`, to be written here."""
-        return AtomicFile(target, temporary=self._partial(target))
+    def begin(self, target: Path, *, temporary: str = "") -> AtomicFile:
+        """The file that will be `target`, to be written here under the name `temporary`, or one that is made of the
+        target's."""
+        return AtomicFile(target, temporary=self.path / temporary if temporary else self._partial(target))
+
+    def hash_of(self, name: str) -> str:
+        """BLAKE2b (256 bits, hexadecimal) of the file `name`."""
+        return hash_of(self.path / name)
 
     def _partial(self, target: Path) -> Path:
         return self.path / f"partial.{target.name}"

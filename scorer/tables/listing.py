@@ -8,7 +8,7 @@ from __future__ import annotations
 import glob
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import compress
 from pathlib import Path
@@ -24,6 +24,7 @@ _SHOWN: Final = 5
 
 Partition = tuple[tuple[str, str | None], ...]
 """The names and values (None is null) of the folders `name=value` that a file lies in, from the outermost."""
+Partitioning = Callable[[list[Path], Path], tuple[Partition, ...]]
 
 
 @dataclass(frozen=True)
@@ -97,26 +98,28 @@ class Listing:
         )
 
 
-def list_files(location: str, *, any_ending: bool) -> Listing:
+def list_files(location: str, *, any_ending: bool, one_partitioning: bool = True) -> Listing:
     """The files that `location` stands for, by name.
 
     In a folder hidden ones and those that begin with `_` are not data, nor is anywhere what another run works in.
     InputMissing for a link to nothing and NotPermitted for a folder that may not be read: rows would be missing.
-    DataError where some files lie in other partitions than the rest.
+    DataError where some files lie in other partitions than the rest; without `one_partitioning`, where each file stays
+    in its own folder, there are no partitions.
     """
     path = Path(location)
+    partitions = _partitions if one_partitioning else _no_partitions
     if path.is_dir():
-        return _in_folder(path, location, any_ending=any_ending)
+        return _in_folder(path, location, any_ending=any_ending, partitions=partitions)
     if path.exists():
         if not stat.S_ISREG(path.stat().st_mode):
             raise InputMissing(f"{location}: neither a file nor a folder; pipe it in and say - instead")
         return Listing((path,), ((),))
     if not glob.has_magic(location):
         raise InputMissing(f"{location}: no such file or folder")
-    return _matching(location)
+    return _matching(location, partitions)
 
 
-def _in_folder(folder: Path, location: str, *, any_ending: bool) -> Listing:
+def _in_folder(folder: Path, location: str, *, any_ending: bool, partitions: Partitioning) -> Listing:
     files, unread = [], []
     for path in sorted(_beneath(folder)):
         if not _is_file(path):
@@ -134,10 +137,10 @@ def _in_folder(folder: Path, location: str, *, any_ending: bool) -> Listing:
         raise InputMissing(f"{location}: the folder holds no data file ({' '.join(endings())}){found}")
     files, links = _once(files, folder)
     names = tuple(str(link.relative_to(folder)) for link in links)
-    return Listing(tuple(files), _partitions(files, folder), Unread(location, tuple(sorted(unread)), names))
+    return Listing(tuple(files), partitions(files, folder), Unread(location, tuple(sorted(unread)), names))
 
 
-def _matching(pattern: str) -> Listing:
+def _matching(pattern: str, partitions: Partitioning) -> Listing:
     found = glob.glob(pattern, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
     named = sorted(file for file in map(Path, found) if not file.parent.name.endswith(UNFINISHED))
     files = [file for file in named if _is_file(file)]
@@ -145,9 +148,9 @@ def _matching(pattern: str) -> Listing:
         raise InputMissing(f"{pattern}: no file matches")
     # With ** a folder is matched beside the files in it.
     rest = [] if "**" in pattern else [f"{file}/" for file in named if file.is_dir() and _visible(file.name)]
-    root = _fixed(pattern)
+    root = fixed_part(pattern)
     files, links = _once(files, root)
-    return Listing(tuple(files), _partitions(files, root), Unread(pattern, tuple(rest), tuple(map(str, links))))
+    return Listing(tuple(files), partitions(files, root), Unread(pattern, tuple(rest), tuple(map(str, links))))
 
 
 def _once(files: list[Path], root: Path) -> tuple[list[Path], list[Path]]:
@@ -163,11 +166,15 @@ def _once(files: list[Path], root: Path) -> tuple[list[Path], list[Path]]:
     return [file for file in files if file not in set(links)], links
 
 
-def _fixed(pattern: str) -> Path:
+def fixed_part(pattern: str) -> Path:
     """The folder that a glob begins in: its parts before the first with a wildcard."""
     parts = Path(pattern).parts
     fixed = next(number for number, part in enumerate(parts) if glob.has_magic(part))
     return Path(*parts[:fixed])
+
+
+def _no_partitions(files: list[Path], root: Path) -> tuple[Partition, ...]:  # noqa: ARG001 - as `_partitions`
+    return ((),) * len(files)
 
 
 def _partitions(files: list[Path], root: Path) -> tuple[Partition, ...]:

@@ -102,7 +102,7 @@ class Source:
             weakref.finalize(source, path.unlink, missing_ok=True)
             return source
         listing = list_files(where.said, any_ending=dialect.format is not None)
-        formats = {path: _format_of(path, dialect) for path in listing.files}
+        formats = {path: format_of_file(path, dialect) for path in listing.files}
         if len(set(formats.values())) > 1:
             kinds = ", ".join(sorted(set(formats.values())))
             raise DataError(f"{where.said}: holds files of several formats ({kinds}); name them with a glob")
@@ -286,7 +286,9 @@ def _binary_format(path: Path) -> FileFormat:
     raise UsageError(f"{path}: the ending tells no format; say which with --input-format")
 
 
-def _format_of(path: Path, dialect: Dialect) -> FileFormat:
+def format_of_file(path: Path, dialect: Dialect) -> FileFormat:
+    """The format of the file at `path`: as the `dialect` says, or its ending, or its first bytes. UsageError where
+    nothing tells."""
     return dialect.format or format_of(path) or _member_format(path) or _said_format(dialect) or _binary_format(path)
 
 

@@ -207,6 +207,7 @@ def seconds_of(*command: str) -> float:
     return time.perf_counter() - begun
 
 
+@pytest.mark.stopwatch
 def test_a_finished_job_is_answered_soon(score, source, tmp_path, tiny_model, monkeypatch):
     """In turns, and the best of each counts: the machine has other work. As in an installation, code is compiled."""
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)

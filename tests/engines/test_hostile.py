@@ -155,6 +155,7 @@ def test_31_to_34_texts_without_words_of_any_script_and_too_long(tmp_path, model
     assert_answers(found, Oracle(model).rows(texts))
 
 
+@pytest.mark.stopwatch
 @pytest.mark.parametrize("architecture", ["bert", "roberta", "xlm-roberta", "deberta-v2"])
 @pytest.mark.parametrize("text", ["good room ", "good", "\u0301", "\U0001f600", " "], ids=ascii)
 def test_27_a_text_of_ten_megabytes_takes_no_time(tmp_path, tiny_model, architecture, text):

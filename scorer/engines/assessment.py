@@ -1,0 +1,163 @@
+"""Which parts of a folder stand, which are to be made and why: asked before anything heavy is loaded.
+
+A part stands when the content of its file, the job and its own bytes are what they were when it was made. A file that
+looks as it did then (size, times, inode) is not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from scorer.classifier.decision import Decision
+from scorer.classifier.directory import ModelDirectory
+from scorer.classifier.execution import Execution
+from scorer.classifier.labels import LabelSet
+from scorer.config import ScoreConfig
+from scorer.errors import DataError, InputMissing, ScorerError
+from scorer.records.job import JobSpec
+from scorer.scoring.columns import refuse_clash
+from scorer.scoring.folder_output import FolderOutput
+from scorer.scoring.preparation import job_spec
+from scorer.stores.parts_folder import FileStamp
+from scorer.tables.dialect import Dialect
+from scorer.tables.part_names import PartFile
+from scorer.tables.source import Source
+from scorer.tables.texts import find_text_columns
+
+Reason = Literal["new", "another input", "another job", "the part is gone or changed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stale:
+    """A part to be made of `file`, whose content is `identity`: why, by which job, from which columns. `stamp` is what
+    the file looks like, if that will tell the next time."""
+
+    file: PartFile
+    why: Reason
+    identity: str
+    stamp: FileStamp | None
+    job: JobSpec
+    text_columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """The names of the parts that are `current`, what is `stale`, which names `failed` and why, and the parts whose
+    input was `deleted`."""
+
+    current: list[str] = field(default_factory=list)
+    stale: list[Stale] = field(default_factory=list)
+    failed: dict[str, ScorerError] = field(default_factory=dict)
+    deleted: list[str] = field(default_factory=list)
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """How many parts are stale for which reason."""
+        found: dict[str, int] = {}
+        for stale in self.stale:
+            found[stale.why] = found.get(stale.why, 0) + 1
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decisive:
+    """What decides the job beside a file's format and columns."""
+
+    config: ScoreConfig
+    directory: ModelDirectory
+    engine: Execution
+    labels: LabelSet
+    decision: Decision
+
+    def job(self, file: PartFile, text_columns: tuple[str, ...]) -> JobSpec:
+        """The job that makes the part of `file`."""
+        return job_spec(
+            self.config,
+            self.directory,
+            self.engine,
+            labels=self.labels,
+            decision=self.decision,
+            text_columns=text_columns,
+            input_format=file.format,
+            output_format=file.output_format,
+        )
+
+
+def assess(
+    files: Sequence[PartFile],
+    output: FolderOutput,
+    decisive: Decisive,
+    *,
+    passed_over: Callable[[ScorerError], None],
+) -> Assessment:
+    """Look at all `files` and at what stands. What is wrong with a file that cannot be read is given to `passed_over`, which may
+    raise."""
+    identities = output.identities({file.name: file.path for file in files})
+    jobs = _Jobs(decisive, output.jobs)
+    found = Assessment(deleted=sorted(output.known.keys() - identities.keys()))
+    for file in files:
+        identity, stamp = identities[file.name]
+        why = _why(file, identity, output, jobs)
+        if why is None:
+            found.current.append(file.name)
+            continue
+        try:
+            columns = _text_columns(file, decisive)
+        except (DataError, InputMissing) as error:
+            passed_over(error)
+            found.failed[file.name] = error
+            continue
+        job, _ = jobs.of(file, columns)
+        found.stale.append(Stale(file=file, why=why, identity=identity, stamp=stamp, job=job, text_columns=columns))
+    return found
+
+
+def _why(file: PartFile, identity: str, output: FolderOutput, jobs: _Jobs) -> Reason | None:
+    """Why the part of `file` must be made; None where it stands."""
+    known = output.known.get(file.name)
+    if known is None:
+        return "new"
+    if known.identity != identity:
+        return "another input"
+    columns = jobs.columns_then(known.job)
+    if columns is None or jobs.of(file, columns)[1] != known.job:
+        return "another job"
+    return None if output.stands(file.name) else "the part is gone or changed"
+
+
+def _text_columns(file: PartFile, decisive: Decisive) -> tuple[str, ...]:
+    """The text columns of `file`, which is refused where it can be told at once that something is wrong with it."""
+    config, metadata = decisive.config, decisive.directory.metadata
+    source = Source.open(str(file.path), dialect=Dialect.of(config))
+    refuse_clash(source.names, config)
+    with source.doubting_header():
+        fitted = metadata.text_columns if metadata else ()
+        return find_text_columns(source.names, config.text_column, fitted, where=str(file.path))
+
+
+class _Jobs:
+    """The jobs of a run by format and columns, each with its fingerprint; `earlier` are those of runs before."""
+
+    def __init__(self, decisive: Decisive, earlier: Mapping[str, JobSpec]) -> None:
+        self._decisive = decisive
+        self._earlier = earlier
+        self._found: dict[tuple[str, str, tuple[str, ...]], tuple[JobSpec, str]] = {}
+
+    def of(self, file: PartFile, columns: tuple[str, ...]) -> tuple[JobSpec, str]:
+        key = (file.format, file.output_format, columns)
+        if key not in self._found:
+            job = self._decisive.job(file, columns)
+            self._found[key] = (job, job.fingerprint)
+        return self._found[key]
+
+    def columns_then(self, job: str) -> tuple[str, ...] | None:
+        """The text columns that this run would find where the earlier `job` found its own; None where another model
+        might find others."""
+        if self._decisive.config.text_column:
+            return self._decisive.config.text_column
+        earlier = self._earlier.get(job)
+        if earlier is None or earlier.models["model"].fingerprint != self._decisive.directory.fingerprint:
+            return None
+        return tuple(earlier.options["text_column"])

@@ -1,0 +1,369 @@
+"""The score job whose output is a folder: one part for each input file, and only what is new or changed is scored.
+
+Owns the order of things: which files there are, which parts stand, the shards of what is left, their publication, the
+limits, the manifest last. What reads, scores and writes rows is imported when there are rows to score.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scorer.classifier.directory import ModelDirectory, open_model
+from scorer.classifier.known_executions import KnownExecution
+from scorer.config import WINDOW_TEXT_BYTES, ScoreConfig
+from scorer.engines.assessment import Assessment, Decisive, Stale, assess
+from scorer.engines.reporting import Watching, check_limits, warn_of_drift
+from scorer.engines.summary import ScoreSummary, Tally, summarize
+from scorer.errors import DataError, ScorerError, UsageError
+from scorer.records.document import to_document
+from scorer.records.lineage import Lineage
+from scorer.records.part import PartRecord, Totals
+from scorer.records.shard import InputFile, Shard
+from scorer.runs.console import Console
+from scorer.runs.manifest import Manifest
+from scorer.runs.score_store import merge_scores, score_files
+from scorer.runs.signals import StopSignals
+from scorer.scoring.columns import appended_names
+from scorer.scoring.drift import require_profile
+from scorer.scoring.folder_output import FolderOutput
+from scorer.scoring.limits import Limits
+from scorer.scoring.preparation import logit_fingerprint
+from scorer.scoring.windows import window_rows
+from scorer.stores.checks import Inputs, check_parts_folder
+from scorer.stores.fingerprints import combined
+from scorer.stores.location import Location
+from scorer.tables.dialect import Dialect
+from scorer.tables.formats.registry import format_of
+from scorer.tables.part_names import is_several, part_files
+
+if TYPE_CHECKING:
+    from scorer.scoring.pipeline import Pace
+    from scorer.scoring.scorer import Scorer
+    from scorer.scoring.shards import ShardPart, ShardTask
+
+# A shard has about as many bytes of files as a window has of text, so that small files share a window.
+_SHARD_BYTES = WINDOW_TEXT_BYTES
+_SHOWN = 5
+
+
+def wants_folder(config: ScoreConfig) -> bool:
+    """Whether the output is a folder: it ends with /, is one, or files of a folder or pattern go where no data ending
+    is."""
+    target = Location.of_output(config.target)
+    if target.is_stream:
+        return False
+    if config.target.endswith("/") or target.path.is_dir():
+        return True
+    return (
+        is_several(config.source)
+        and not target.path.exists()
+        and format_of(config.target) is None
+        and (not target.ending)
+    )
+
+
+def score_folder(
+    config: ScoreConfig, console: Console, signals: StopSignals, *, tally: Tally, manifest: Manifest
+) -> ScoreSummary:
+    """Score every file of `config.source` into a part of the folder `config.target`.
+
+    As `score_job.score`; DataError at the end where files were passed over (`--on-error quarantine`).
+    """
+    limits = Limits.of(config)
+    with signals.at_once():
+        _refuse(config)
+        files, unread = part_files(config.source, Dialect.of(config), output_format=config.output_format)
+        inputs = Inputs([config.source], models=[config.model], files=[file.path for file in files])
+        check_parts_folder(Path(config.target), inputs)
+        directory = open_model(config.model, by_times=True)
+        require_profile(directory, config)
+    tally.unread = unread
+    for warning in unread.warnings():
+        console.warn(warning)
+    with closing(FolderOutput.open(Location.of_path(config.target))) as output:
+        run = _Run(config, console, signals, tally, directory, output)
+        output.refuse_strangers((file.name for file in files), force=config.force)
+        with signals.at_once():
+            decisive = run.decisive()
+            run.take_up()
+            found = assess(files, output, decisive, passed_over=run.pass_over)
+        engine = to_document(decisive.engine)
+        manifest.facts |= {"output": config.target, "engine": engine, "stale": found.reasons}
+        pace = run.score(found, limits) if found.stale else None
+        run.conclude(found, limits)
+        manifest.facts |= {"parts": run.parts(found)}
+    if found.failed:
+        raise _failure(config, found)
+    return replace(summarize(tally, output=config.target, engine=engine, pace=pace), parts=run.parts(found))
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """Parts that are made together; the `name` tells which, so that an interrupted run's work is found again."""
+
+    name: str
+    stale: tuple[Stale, ...]
+
+    @classmethod
+    def of(cls, stale: Sequence[Stale]) -> _Shard:
+        told = [[one.file.name, one.identity, one.job.fingerprint] for one in stale]
+        return cls(hashlib.blake2b(json.dumps(told).encode(), digest_size=12).hexdigest(), tuple(stale))
+
+    @property
+    def names(self) -> list[str]:
+        return [one.file.name for one in self.stale]
+
+
+class _Run:
+    """One run over the folder that `output` holds."""
+
+    def __init__(
+        self,
+        config: ScoreConfig,
+        console: Console,
+        signals: StopSignals,
+        tally: Tally,
+        directory: ModelDirectory,
+        output: FolderOutput,
+    ) -> None:
+        self._config = config
+        self._console = console
+        self._signals = signals
+        self._tally = tally
+        self._directory = directory
+        self._output = output
+        self._known_execution = KnownExecution(config, directory)
+        self._scorer: Scorer | None = None
+        self._scored = 0
+        self._staged: list[_Shard] = []
+
+    def decisive(self) -> Decisive:
+        """What decides the job, without torch where it is known from before how logits are computed."""
+        engine, labels = self._known_execution.recall(), self._directory.labels
+        if engine is None or labels is None:
+            scorer = self._loaded()
+            engine, labels = scorer.engine, scorer.labels
+        return Decisive(
+            config=self._config,
+            directory=self._directory,
+            engine=engine,
+            labels=labels,
+            decision=self._directory.decision_for(labels),
+        )
+
+    def take_up(self) -> None:
+        """Publish what an interrupted run has finished, unless limits are to be looked at first."""
+        if not Limits.of(self._config).any:
+            for shard in self._output.finished():
+                self._output.publish(shard, inputs={})
+
+    def pass_over(self, error: ScorerError) -> None:
+        """A file is at fault, as `error` says: the job fails, or goes on without it."""
+        if self._config.on_error == "fail":
+            raise error
+        self._console.warn(f"{error}; passed over")
+
+    def score(self, found: Assessment, limits: Limits) -> Pace:
+        """Make what is stale, and publish it: shard by shard, or where there are limits when all is known."""
+        from scorer.engines.in_process import run_shards
+        from scorer.scoring.pipeline import Pace
+
+        scorer = self._loaded()
+        self._tally.profile = scorer.profile
+        told = scorer.concerns
+        for line in told:
+            self._console.warn(line)
+        shards = self._shards(found.stale)
+        self._output.plan([shard.names for shard in shards])
+        paces = []
+        with self._console.progress("score", len(found.stale), "files") as bar:
+            left = [shard for shard in shards if not self._is_finished(shard)]
+            tasks = [self._task(number, shard) for number, shard in enumerate(left)]
+            watch = Watching(self._tally, self._signals)
+            try:
+                for task, outcome in run_shards(tasks, watch=watch, load=lambda _: scorer):
+                    shard = left[task.number]
+                    for place, error in outcome.faults.items():
+                        self.pass_over(error)
+                        found.failed[shard.stale[place].file.name] = error
+                    self._finish(shard, task, outcome.records, stage=limits.any)
+                    paces.append(outcome.pace)
+                    bar.update(len(shard.stale))
+            finally:
+                self._tally.back_offs = scorer.back_offs
+        for line in scorer.concerns[len(told) :]:
+            self._console.warn(line)
+        return Pace.of(paces)
+
+    def conclude(self, found: Assessment, limits: Limits) -> None:
+        """Compare all parts with the limits, publish what waits for that, write the manifest."""
+        output, staged = self._output, self._output.finished()
+        gone = [] if self._config.mirror else found.deleted
+        waiting = {name: record for shard in staged for name, record in output.records_of(shard).items()}
+        standing = [name for name in output.known if name not in waiting and name not in found.deleted]
+        totals = Totals.of([*output.records(standing), *waiting.values()])
+        self._tally.settle(totals)
+        check_limits(limits, self._tally)
+        warn_of_drift(self._tally, self._console)
+        for shard in staged:
+            output.publish(shard, inputs=self._stamps(found))
+        self._tell_deleted(found.deleted)
+        if self._config.mirror:
+            for name in found.deleted:
+                output.drop(name)
+        failed = {name: str(error) for name, error in sorted(found.failed.items())}
+        output.conclude(totals=to_document(totals), failed=failed, deleted=gone, whole=not failed)
+        if self._config.reuse:
+            self._keep_scores()
+
+    def parts(self, found: Assessment) -> dict[str, Any]:
+        """How many parts there are, and what this run did with them."""
+        return {
+            "current": len(found.current),
+            "scored": self._scored,
+            "failed": len(found.failed),
+            "input_deleted": len(found.deleted),
+            "stale": found.reasons,
+        }
+
+    def _loaded(self) -> Scorer:
+        if self._scorer is None:
+            from scorer.scoring.scorer import Scorer, ScorerSpec
+
+            self._directory = self._directory.for_loading()
+            spec = ScorerSpec.of(self._config, self._directory, observe=True)
+            self._scorer = Scorer.build(spec, self._directory)
+            self._known_execution.remember(self._scorer.engine)
+        return self._scorer
+
+    def _shards(self, stale: Sequence[Stale]) -> list[_Shard]:
+        """What is stale, grouped as an interrupted run had it, as far as it is the same; the rest in order."""
+        left = {one.file.name: one for one in stale}
+        groups = []
+        for names in self._output.planned:
+            if all(name in left for name in names):
+                groups.append([left.pop(name) for name in names])
+        groups += cut(list(left.values()), _size, most=_SHARD_BYTES)
+        return [_Shard.of(group) for group in groups]
+
+    def _is_finished(self, shard: _Shard) -> bool:
+        """Whether an interrupted run has finished the shard."""
+        return shard.name in self._output.finished()
+
+    def _finish(self, shard: _Shard, task: ShardTask, records: Sequence[PartRecord], *, stage: bool) -> None:
+        if not records:
+            return
+        jobs = [part.output.job.job for part in task.parts]
+        temporary = {part.output.name: part.output.temporary for part in task.parts}
+        self._output.finish(shard.name, records, temporary=temporary, jobs=jobs)
+        self._scored += len(records)
+        if not stage:
+            self._output.publish(shard.name, inputs={one.file.name: one.stamp for one in shard.stale})
+
+    def _stamps(self, found: Assessment) -> dict[str, Any]:
+        return {one.file.name: one.stamp for one in found.stale}
+
+    def _task(self, number: int, shard: _Shard) -> ShardTask:
+        from scorer.scoring.scorer import ScorerSpec
+        from scorer.scoring.shards import ShardTask
+
+        scorer, config = self._loaded(), self._config
+        folder = str(self._output.folder.shard(shard.name))
+        return ShardTask(
+            number=number,
+            parts=tuple(self._part(place, one, folder) for place, one in enumerate(shard.stale)),
+            folder=folder,
+            scorer=ScorerSpec.of(config, self._directory, observe=True),
+            reuse=config.reuse,
+            cache=self._cache,
+            fingerprint=logit_fingerprint(config, self._directory, scorer.engine),
+            passes_over=config.on_error == "quarantine",
+        )
+
+    def _part(self, place: int, one: Stale, folder: str) -> ShardPart:
+        from scorer.scoring.outputs import PartOutput
+        from scorer.scoring.part import PartInput
+        from scorer.scoring.shards import ShardPart
+
+        config, file = self._config, one.file
+        shard = Shard(files=(InputFile(location=str(file.path), identity=one.identity, size=file.path.stat().st_size),))
+        return ShardPart(
+            input=PartInput(
+                shard=shard,
+                format=file.format,
+                dialect=Dialect.of(config),
+                text_columns=one.text_columns,
+                appended=appended_names(config) if file.output_format == "jsonl" else None,
+                window_rows=window_rows(config.window_rows, labels=len(self._loaded().labels)),
+                limit=None,
+                lenient=False,
+            ),
+            output=PartOutput(
+                target=Location.of_path(self._output.folder.part(file.name)),
+                format=file.output_format,
+                folder=folder,
+                job=Lineage(job=one.job, input=combined([one.identity])),
+                name=file.name,
+                temporary=f"part-{place}",
+            ),
+        )
+
+    @property
+    def _cache(self) -> str:
+        """Where scores are kept between runs."""
+        return str(self._config.cache or self._output.store)
+
+    def _keep_scores(self) -> None:
+        """Add what the shards computed to the scores that are known, and delete what they worked in."""
+        for name in self._output.folder.shards():
+            merge_scores(score_files(self._output.folder.shard(name)), self._cache)
+            self._output.folder.drop_shard(name)
+
+    def _tell_deleted(self, deleted: Sequence[str]) -> None:
+        if deleted:
+            more = f" and {len(deleted) - _SHOWN} more" if len(deleted) > _SHOWN else ""
+            what = "deleted with it" if self._config.mirror else "kept; --mirror deletes what has no input"
+            self._console.warn(
+                f"{self._config.target}: the input of {', '.join(deleted[:_SHOWN])}{more} is gone; the part is {what}"
+            )
+
+
+def cut(items: Iterable[Stale], size: Callable[[Stale], int], *, most: int) -> Iterator[list[Stale]]:
+    """`items` in order, in groups of at most `most` bytes by their `size`, unless one alone has more."""
+    group: list[Stale] = []
+    held = 0
+    for item in items:
+        more = size(item)
+        if group and held + more > most:
+            yield group
+            group, held = [], 0
+        group.append(item)
+        held += more
+    if group:
+        yield group
+
+
+def _size(one: Stale) -> int:
+    return one.file.path.stat().st_size
+
+
+def _failure(config: ScoreConfig, found: Assessment) -> DataError:
+    name, error = next(iter(sorted(found.failed.items())))
+    others = f" and {len(found.failed) - 1} more" if len(found.failed) > 1 else ""
+    return DataError(
+        f"{config.source}: {name}{others} could not be scored, all others are ({error}); replace it and run again"
+    )
+
+
+def _refuse(config: ScoreConfig) -> None:
+    """UsageError for what makes no sense of a folder."""
+    if config.limit is not None:
+        raise UsageError("--limit: is for an output of one file; the folder would pass for complete")
+    if config.rejects is not None:
+        raise UsageError("--rejects: is for an output of one file; score the files with malformed records on their own")

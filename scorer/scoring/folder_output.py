@@ -1,0 +1,233 @@
+"""A folder of parts as the output of a job: which part stands, which is stale and why, what a run adds to it.
+
+A part stands when its input, its job and its own bytes are what the record says. What a run has finished is in the
+journal before it is published, so that a kill between the two costs nothing; the manifest comes last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from time import time_ns
+from typing import Any
+
+from scorer.errors import DataError, OutputRefused
+from scorer.records.document import from_document, to_document
+from scorer.records.job import JobSpec
+from scorer.records.part import PartRecord
+from scorer.stores.fingerprints import Stamp, content_hashes, hash_of
+from scorer.stores.location import Location
+from scorer.stores.parts_folder import FileStamp, PartsFolder, is_settled, stamp_of
+from scorer.version import __version__
+
+MANIFEST_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Known:
+    """A part that an earlier run wrote: its record as JSON has it, and what input and part looked like then, as far as
+    that is known."""
+
+    record: Mapping[str, Any]
+    input: FileStamp | None = None
+    output: FileStamp | None = None
+
+    @property
+    def job(self) -> str:
+        return str(self.record["job"])
+
+    @property
+    def identity(self) -> str:
+        """The fingerprint of the input's content."""
+        return str(self.record["shard"]["files"][0]["identity"])
+
+
+@dataclass
+class FolderOutput:
+    """What a job writes into `folder`, held by this run; `known` are the parts by name, `jobs` what wrote them by
+    fingerprint, `planned` the groups in which an interrupted run made them."""
+
+    folder: PartsFolder
+    known: dict[str, Known] = field(default_factory=dict)
+    jobs: dict[str, JobSpec] = field(default_factory=dict)
+    planned: list[list[str]] = field(default_factory=list)
+    changed: bool = False
+    _finished: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, target: Location) -> FolderOutput:
+        """Hold the folder and read what it says of itself. Busy, OutputRefused, DataError as `PartsFolder` has them."""
+        output = cls(PartsFolder(target.path))
+        output.folder.hold()
+        try:
+            output._recall()
+        except BaseException:
+            output.close()
+            raise
+        return output
+
+    def close(self) -> None:
+        """Let go."""
+        self.folder.let_go()
+
+    @property
+    def store(self) -> str:
+        """The folder for what a run keeps between runs."""
+        return str(self.folder.hidden)
+
+    def identities(self, inputs: Mapping[str, Path]) -> dict[str, tuple[str, FileStamp | None]]:
+        """By the part's name, the fingerprint of its input's content, and the stamp of the file if that will tell the
+        next time. A file that looks as it did when its part was made is not read."""
+        now, unknown = time_ns(), []
+        found: dict[str, tuple[str, FileStamp | None]] = {}
+        for name, path in inputs.items():
+            stamp = stamp_of(path)
+            known = self.known.get(name)
+            if known is not None and stamp is not None and known.input == stamp:
+                found[name] = (known.identity, stamp)
+            else:
+                unknown.append((name, path, stamp))
+        hashes = content_hashes([Stamp.of(path) for _, path, _ in unknown])
+        for (name, _, stamp), identity in zip(unknown, hashes, strict=True):
+            found[name] = (identity, stamp if stamp is not None and is_settled(stamp, now_ns=now) else None)
+        return found
+
+    def stands(self, name: str) -> bool:
+        """Whether the part is there, with the bytes that were written."""
+        known = self.known[name]
+        stamp = stamp_of(self.folder.part(name))
+        if stamp is None:
+            return False
+        if stamp == known.output:
+            return True
+        if stamp[2] != known.record["size"] or hash_of(self.folder.part(name)) != known.record["content"]:
+            return False
+        self.known[name] = replace(known, output=stamp)
+        return True
+
+    def refuse_strangers(self, names: Iterable[str], *, force: bool) -> None:
+        """OutputRefused where a part would replace a file that no run of ours wrote, unless `force` is set."""
+        for name in names:
+            if name not in self.known and not force and self.folder.part(name).exists():
+                raise OutputRefused(
+                    f"{self.folder.part(name)}: exists, and scorer cannot tell what wrote it; --force replaces it"
+                )
+
+    def plan(self, groups: list[list[str]]) -> None:
+        """Note which parts are made together, so that a run that goes on from this one makes the same batches."""
+        if groups != self.planned:
+            self.folder.append({"plan": groups})
+            self.planned = groups
+
+    def finish(
+        self, shard: str, records: Iterable[PartRecord], *, temporary: Mapping[str, str], jobs: Iterable[JobSpec]
+    ) -> None:
+        """Note durably that the shard's parts are finished, so that they can be published; `temporary` is what each is
+        called until then."""
+        entry = {
+            "finished": shard,
+            "records": [to_document(record) for record in records],
+            "temporary": dict(temporary),
+            "jobs": {job.fingerprint: to_document(job) for job in jobs},
+        }
+        self.folder.append(entry)
+        self._finished[shard] = entry
+
+    def finished(self) -> list[str]:
+        """The shards that are finished and not published, also by a run before this one."""
+        return list(self._finished)
+
+    def records_of(self, shard: str) -> dict[str, PartRecord]:
+        """The records of a shard that is finished and not published, by the parts' names."""
+        return {record["name"]: self._record(record) for record in self._finished[shard]["records"]}
+
+    def publish(self, shard: str, *, inputs: Mapping[str, FileStamp | None]) -> None:
+        """Publish what the shard finished; `inputs` are the stamps of the parts' files. What is gone by now will be
+        found missing by the next run."""
+        entry = self._finished.pop(shard)
+        folder = self.folder.shard(shard)
+        if not self.changed:
+            self.folder.succeed(whole=False)
+            self.changed = True
+        self.jobs |= {name: _job(job) for name, job in entry["jobs"].items()}
+        stamps = {}
+        for record in entry["records"]:
+            name = record["name"]
+            temporary = folder / entry["temporary"][name]
+            if temporary.exists():
+                self.folder.publish(temporary, name)
+            stamps[name] = (inputs.get(name), stamp_of(self.folder.part(name)))
+            self.known[name] = Known(record, *stamps[name])
+        self.folder.append({"published": shard, "stamps": stamps})
+
+    def drop(self, name: str) -> None:
+        """Delete a part, which no input stands for any more."""
+        self.changed = True
+        self.folder.delete(name)
+        del self.known[name]
+
+    def conclude(
+        self, *, totals: Mapping[str, Any], failed: Mapping[str, str], deleted: Iterable[str], whole: bool
+    ) -> None:
+        """Write the manifest, when something changed: parts, what wrote them, what is wrong."""
+        used = {known.job for known in self.known.values()}
+        document = {
+            "manifest_version": MANIFEST_VERSION,
+            "kind": "score",
+            "scorer": __version__,
+            "jobs": {fingerprint: to_document(job) for fingerprint, job in self.jobs.items() if fingerprint in used},
+            "parts": [self.known[name].record for name in sorted(self.known)],
+            "totals": totals,
+            "failed": failed,
+            "input_deleted": sorted(deleted),
+        }
+        if self.folder.read_manifest() != document:
+            self.folder.write_manifest(document)
+        stamps = {name: (known.input, known.output) for name, known in self.known.items()}
+        if self.changed or self.folder.read_stamps() != _lists(stamps):
+            self.folder.write_stamps(stamps)
+        self.folder.end_journal()
+        self.folder.succeed(whole=whole)
+
+    def records(self, names: Iterable[str]) -> list[PartRecord]:
+        """The records of the parts `names`."""
+        return [self._record(self.known[name].record) for name in names]
+
+    def _record(self, document: Mapping[str, Any]) -> PartRecord:
+        return from_document(PartRecord, document, where=f"{self.folder.path}: manifest")
+
+    def _recall(self) -> None:
+        manifest = self.folder.read_manifest()
+        stamps = self.folder.read_stamps()
+        if manifest is not None:
+            if manifest.get("manifest_version") != MANIFEST_VERSION or manifest.get("kind") != "score":
+                raise DataError(f"{self.folder.path}: its manifest is of a version that this scorer does not read")
+            self.jobs = {fingerprint: _job(job) for fingerprint, job in manifest["jobs"].items()}
+            for record in manifest["parts"]:
+                self.known[record["name"]] = Known(record, *_stamps(stamps.get(record["name"])))
+        for entry in self.folder.read_journal():
+            if "plan" in entry:
+                self.planned = entry["plan"]
+            elif "finished" in entry:
+                self._finished[entry["finished"]] = entry
+            elif (done := self._finished.pop(entry["published"], None)) is not None:
+                self.changed = True
+                self.jobs |= {name: _job(job) for name, job in done["jobs"].items()}
+                for record in done["records"]:
+                    self.known[record["name"]] = Known(record, *_stamps(entry["stamps"].get(record["name"])))
+
+
+def _job(document: Any) -> JobSpec:
+    return from_document(JobSpec, document, where="manifest: jobs")
+
+
+def _stamps(found: Any) -> tuple[FileStamp | None, FileStamp | None]:
+    if found is None:
+        return None, None
+    first, second = (None if stamp is None else tuple(stamp) for stamp in found)
+    return first, second
+
+
+def _lists(stamps: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: [None if one is None else list(one) for one in pair] for name, pair in stamps.items()}

@@ -1,0 +1,297 @@
+"""One shard of a score job: one or several parts that are scored together, so that small files share windows.
+
+    read the files' rows into windows -> encode -> classify -> divide by part, answer, append -> write each part
+
+A shard is all that a worker needs, as plain data. It sees the scores that were known when the job began, and its own:
+so its bytes do not depend on which shard came first. What was kept of an interrupted one is gone on from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from scorer.config import WINDOW_TEXT_BYTES
+from scorer.errors import DataError, InputMissing, ScorerError
+from scorer.records.part import PartRecord
+from scorer.scoring.cache import ScoreCache, open_cache
+from scorer.scoring.drift import compare
+from scorer.scoring.outputs import PartOutput, PartWriter
+from scorer.scoring.part import PartInput, PartRows, Watch
+from scorer.scoring.pipeline import Pace, Pipeline
+from scorer.scoring.scorer import Scorer, ScorerSpec
+from scorer.scoring.windows import ClassifiedWindow, RowCounts, ScoredWindow, Window
+from scorer.stores.workspace import WorkFolder
+from scorer.tables.formats.registry import format_named
+from scorer.tables.texts import texts
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardPart:
+    """One part of a shard, as plain data: its rows, and where they go."""
+
+    input: PartInput
+    output: PartOutput
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardTask:
+    """Parts to be scored together, as plain data that can be pickled.
+
+    number       counts the shards of a job from 0
+    parts        in order
+    folder       where the shard keeps things until its parts are published
+    scorer       what scores them
+    reuse        whether equal texts are scored once and scores are kept
+    cache        the folder of the scores that were known when the job began; None where there are none
+    fingerprint  names everything that changes a logit
+    passes_over  whether the other parts are made where a file is at fault
+    """
+
+    number: int
+    parts: tuple[ShardPart, ...]
+    folder: str
+    scorer: ScorerSpec
+    reuse: bool
+    cache: str | None
+    fingerprint: str
+    passes_over: bool = False
+
+
+@dataclass(frozen=True)
+class ShardOutcome:
+    """The `records` of the parts of a shard, in order; what was wrong with the files of all others, by their places;
+    and how long it took."""
+
+    records: tuple[PartRecord, ...]
+    faults: dict[int, ScorerError]
+    pace: Pace
+
+
+class _FileFault(Exception):
+    """The file of the part at this `place` in its shard cannot be read, as `error` says."""
+
+    def __init__(self, place: int, error: ScorerError) -> None:
+        super().__init__(place, error)
+        self.place = place
+        self.error = error
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """Rows of one part or of several: the texts of all of them in one `window`, and the tables by the part's place."""
+
+    window: Window
+    tables: tuple[tuple[int, pa.Table], ...]
+
+
+def run_shard(task: ShardTask, scorer: Scorer, watch: Watch) -> ShardOutcome:
+    """Score all parts of the `task` with `scorer`, which is the task's own. They are finished when this returns, and
+    are seen when somebody publishes them.
+
+    What goes wrong is raised as a ScorerError; then the same task goes on from the scores that were kept. Where the
+    task passes over files that are at fault, its other parts are made all the same.
+    """
+    left = dict(enumerate(task.parts))
+    faults: dict[int, ScorerError] = {}
+    while left:
+        attempt = _Attempt(task, tuple(left.values()), scorer, watch)
+        try:
+            records, pace = attempt.run()
+            return ShardOutcome(tuple(records), faults, pace)
+        except _FileFault as fault:
+            if not task.passes_over:
+                raise fault.error from fault
+            place = list(left)[fault.place]
+            faults[place] = fault.error
+            del left[place]
+        finally:
+            attempt.abort()
+    return ShardOutcome((), faults, Pace(0.0, {}))
+
+
+class _Attempt:
+    """All `parts` once, in order."""
+
+    def __init__(self, task: ShardTask, parts: tuple[ShardPart, ...], scorer: Scorer, watch: Watch) -> None:
+        self._task = task
+        self._parts = parts
+        self._scorer = scorer
+        self._watch = watch
+        self._rows: dict[int, PartRows] = {}
+        self._counts = [RowCounts() for _ in parts]
+        self._writer: PartWriter | None = None
+        self._writing = -1
+        self._records: list[PartRecord] = []
+
+    def run(self) -> tuple[list[PartRecord], Pace]:
+        with ExitStack() as stack:
+            cache = self._open_cache(stack)
+            read = Pipeline.of(self._windows())
+
+            def between_batches() -> None:
+                self._watch.check()
+                read.check()
+
+            pace = (
+                read.then("encode", lambda shared: (shared, self._scorer.encode(shared.window, cache)))
+                .then(
+                    "classify",
+                    lambda item: (
+                        item[0],
+                        self._scorer.classify(item[1], cache, between_batches=between_batches),
+                    ),
+                )
+                .then("append", lambda item: self._appended(*item))
+                .into("write", self._write)
+            )
+            self._finish_up_to(len(self._parts))
+        return self._records, pace
+
+    def abort(self) -> None:
+        """Forget the part that is being written, if there is one."""
+        if self._writer is not None:
+            self._writer.abort()
+            self._writer = None
+
+    def _open_cache(self, stack: ExitStack) -> ScoreCache | None:
+        task = self._task
+        if not task.reuse:
+            return None
+        folder = WorkFolder(task.folder)
+        left = folder.recall()
+        cache = stack.enter_context(
+            open_cache(
+                task.folder,
+                fingerprint=task.fingerprint,
+                labels=len(self._scorer.labels),
+                unfinished=left["run"] if left is not None else None,
+                before=task.cache,
+            )
+        )
+        if left is None or left["run"] != cache.run:
+            folder.remember({"run": cache.run})
+        return cache
+
+    def _windows(self) -> Iterator[_Shared]:
+        held: list[tuple[int, pa.Table]] = []
+        rows = size = number = 0
+        most = self._parts[0].input.window_rows
+        for place, part in enumerate(self._parts):
+            for table in self._read(place, part):
+                more = sum(table.column(name).nbytes for name in part.input.text_columns)
+                if held and (rows + table.num_rows > most or size + more > WINDOW_TEXT_BYTES):
+                    yield self._shared(number, held)
+                    held, rows, size, number = [], 0, 0, number + 1
+                held.append((place, table))
+                rows, size = rows + table.num_rows, size + more
+        if held:
+            yield self._shared(number, held)
+
+    def _read(self, place: int, part: ShardPart) -> Iterator[pa.Table]:
+        """The windows of one part."""
+        try:
+            rows = self._rows[place] = part.input.read()
+            output = format_named(part.output.format)
+            output.check_schema(rows.reader.schema)
+            output.check_rows(rows.reader, rows.windows)
+            for table in rows.windows():
+                self._counts[place].rows_read += table.num_rows
+                self._watch.read(table.num_rows)
+                yield table
+            rows.reader.check_unchanged()
+        except (DataError, InputMissing) as error:
+            raise _FileFault(place, error) from error
+
+    def _shared(self, number: int, held: Sequence[tuple[int, pa.Table]]) -> _Shared:
+        names = self._parts[0].input.text_columns
+        columns = [
+            pa.chunked_array([chunk for place, table in held for chunk in self._texts(place, table, column)])
+            for column in range(len(names))
+        ]
+        called = tuple(f"text {column}" for column in range(len(names)))
+        return _Shared(Window(number, pa.table(columns, names=called), called), tuple(held))
+
+    def _texts(self, place: int, table: pa.Table, column: int) -> list[pa.Array]:
+        found = texts(table, self._parts[place].input.text_columns[column]).cast(pa.large_string())
+        return list(found.chunks) or [pa.array([], pa.large_string())]
+
+    def _appended(self, shared: _Shared, classified: ClassifiedWindow) -> list[tuple[int, ScoredWindow]]:
+        """The rows of each part with their answers."""
+        tables = [table for _, table in shared.tables]
+        return [
+            (place, self._scorer.append(self._scorer.answer(piece)))
+            for (place, _), piece in zip(
+                shared.tables, divided(classified, tables, self._parts[0].input.text_columns), strict=True
+            )
+        ]
+
+    def _write(self, pieces: list[tuple[int, ScoredWindow]]) -> None:
+        for place, piece in pieces:
+            self._watch.check()
+            self._finish_up_to(place)
+            if self._writer is None:
+                self._begin(place)
+            assert self._writer is not None
+            self._writer.write(piece.table)
+            self._counts[place].add(piece)
+            self._watch.wrote(piece)
+
+    def _begin(self, place: int) -> None:
+        schema = self._scorer.columns.schema(self._rows[place].reader.schema)
+        self._writer = self._parts[place].output.writer(schema)
+        self._writing = place
+
+    def _finish_up_to(self, place: int) -> None:
+        """Finish all parts before the one at `place`; those without rows, too."""
+        for before in range(len(self._records), place):
+            if self._writer is None:
+                self._begin(before)
+            assert self._writer is not None
+            assert self._writing == before, "parts come in order; this is a bug"
+            self._records.append(self._finished(before, self._writer))
+            self._writer = None
+
+    def _finished(self, place: int, writer: PartWriter) -> PartRecord:
+        part, counts = self._parts[place], self._counts[place]
+        counts.check()
+        job = part.output.job
+        size = writer.finish(job.with_found(counts=counts.counts, drift=compare(self._scorer.profile, counts.stats)))
+        rows = self._rows.pop(place)
+        return PartRecord(
+            name=part.output.name,
+            shard=part.input.shard,
+            job=job.job.fingerprint,
+            rows=counts.rows,
+            size=size,
+            content=part.output.content(),
+            statuses=counts.counts.statuses,
+            rejected=rows.rejected,
+            tokens=counts.tokens,
+            drift=counts.stats,
+        )
+
+
+def divided(
+    classified: ClassifiedWindow, tables: Sequence[pa.Table], text_columns: tuple[str, ...]
+) -> Iterator[ClassifiedWindow]:
+    """`classified`, whose rows are those of the `tables` in order, table by table. What is counted of the window as a
+    whole is told with the first."""
+    begin = 0
+    for number, table in enumerate(tables):
+        end = begin + table.num_rows
+        first, last = np.searchsorted(classified.scorable, (begin, end))
+        yield replace(
+            classified,
+            window=Window(classified.window.number, table, text_columns),
+            status=classified.status[begin:end],
+            scorable=classified.scorable[first:last] - begin,
+            scores=classified.scores[first:last],
+            computed_tokens=classified.computed_tokens if number == 0 else 0,
+            reused=classified.reused if number == 0 else 0,
+        )
+        begin = end

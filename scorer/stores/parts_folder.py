@@ -1,0 +1,225 @@
+"""A folder that a job fills with parts, one run at a time: what it holds, what is under way, what was there before.
+
+People read the folder with globs, so a part appears whole under its name or not at all. Everything else lies in the
+hidden folder `.scorer/` in it, under names without a data ending:
+
+    lock           held by the run
+    journal        what was finished and published since the manifest was written: a line each, durable
+    stamps         sizes and times of inputs and parts, so that what did not change is not read again
+    shards/N/      where the parts of a shard are written, with the scores that it computed
+    scores...      the scores that are known
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from scorer.errors import DataError, OutputRefused, from_os_error
+from scorer.stores.atomic import publish, put, sync_folder
+from scorer.stores.fingerprints import SETTLED_SECONDS
+from scorer.stores.workspace import FileLease
+
+HIDDEN: Final = ".scorer"
+MANIFEST: Final = "_manifest.json"
+SUCCESS: Final = "_SUCCESS"
+_JOURNAL: Final = "journal"
+_STAMPS: Final = "stamps"
+_LOCK: Final = "lock"
+_SHARDS: Final = "shards"
+
+FileStamp = tuple[int, int, int, int, int]
+"""Device, inode, size, modification and change time (ns) of a file: every ordinary change alters one of them."""
+
+
+def stamp_of(path: Path) -> FileStamp | None:
+    """The stamp of a file; None where there is none."""
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise from_os_error(error) from error
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def is_settled(stamp: FileStamp, *, now_ns: int) -> bool:
+    """Whether a file that is changed again would get another stamp: not when it changed within a tick of the clock."""
+    return now_ns - max(stamp[3], stamp[4]) > SETTLED_SECONDS * 1e9
+
+
+@dataclass
+class PartsFolder:
+    """The folder `path`, held from `hold` to `let_go`. Parts are named by their paths in it, with / between."""
+
+    path: Path
+    _lease: FileLease | None = None
+
+    def hold(self) -> None:
+        """Take the lock, in a folder that is made when missing. Busy when another run has it; OutputRefused where the
+        folder cannot be made."""
+        try:
+            if self.path.exists() and not self.path.is_dir():
+                raise OutputRefused(f"{self.path}: a file, where a folder is to be written; name another")
+            if not self.path.parent.is_dir():
+                raise OutputRefused(f"{self.path.parent}: no such folder; create it first")
+            while self._lease is None:
+                self.hidden.mkdir(parents=True, exist_ok=True)
+                self._lease = FileLease.take(self.hidden / _LOCK, what=self.path)
+        except OSError as error:
+            raise from_os_error(error) from error
+        self._lease.sign()
+
+    def let_go(self) -> None:
+        """Let the next run have it."""
+        if self._lease is not None:
+            self._lease.let_go()
+            self._lease = None
+
+    def check_held(self) -> None:
+        """OutputRefused when somebody removed what this run works in."""
+        if self._lease is None or not self._lease.held():
+            raise OutputRefused(f"{self.hidden}: removed while a run worked in it; run the same command again")
+
+    @property
+    def hidden(self) -> Path:
+        return self.path / HIDDEN
+
+    def part(self, name: str) -> Path:
+        """Where the part is."""
+        return self.path / name
+
+    def shard(self, name: str) -> Path:
+        """The folder of a shard, which is made when missing."""
+        folder = self.hidden / _SHARDS / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def shards(self) -> list[str]:
+        """The names of the shards that have a folder."""
+        folder = self.hidden / _SHARDS
+        return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+    def drop_shard(self, name: str) -> None:
+        """Delete the folder of a shard."""
+        shutil.rmtree(self.hidden / _SHARDS / name, ignore_errors=True)
+
+    def read_manifest(self) -> dict[str, Any] | None:
+        """The manifest of the last run that ended; None where there is none. DataError for what is none of ours."""
+        return _read_json(self.path / MANIFEST)
+
+    def write_manifest(self, document: Mapping[str, Any]) -> None:
+        """Write the manifest, whole and durably; the journal, which it contains, ends then."""
+        text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        self._put(self.path / MANIFEST, text.encode(errors="backslashreplace"))
+
+    def succeed(self, *, whole: bool) -> None:
+        """Say by `_SUCCESS`, as Spark does, whether the folder is `whole`."""
+        flag = self.path / SUCCESS
+        if whole and not flag.exists():
+            self._put(flag, b"")
+        elif not whole and flag.exists():
+            flag.unlink()
+            sync_folder(self.path)
+
+    def read_stamps(self) -> dict[str, Any]:
+        """What `write_stamps` kept; nothing where it is lost, which costs time alone."""
+        try:
+            found = _read_json(self.hidden / _STAMPS)
+        except DataError:
+            return {}
+        return found or {}
+
+    def write_stamps(self, stamps: Mapping[str, Any]) -> None:
+        self._put(self.hidden / _STAMPS, json.dumps(stamps).encode(errors="backslashreplace"))
+
+    def read_journal(self) -> list[dict[str, Any]]:
+        """The entries since the manifest; a last one that a crash cut short is none, and is cut off."""
+        path = self.hidden / _JOURNAL
+        try:
+            content = path.read_bytes()
+            whole = content.rfind(b"\n") + 1
+            if whole < len(content):
+                os.truncate(path, whole)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise from_os_error(error) from error
+        try:
+            return [json.loads(line) for line in content[:whole].splitlines()]
+        except ValueError as error:
+            raise DataError(f"{path}: not what a run wrote; delete it to score its parts again") from error
+
+    def append(self, entry: Mapping[str, Any]) -> None:
+        """Add an entry to the journal, durably."""
+        self.check_held()
+        path = self.hidden / _JOURNAL
+        try:
+            new = not path.exists()
+            with path.open("ab") as stream:
+                stream.write(json.dumps(entry).encode(errors="backslashreplace") + b"\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+            if new:
+                sync_folder(self.hidden)
+        except OSError as error:
+            raise from_os_error(error) from error
+
+    def end_journal(self) -> None:
+        """Delete the journal."""
+        with contextlib.suppress(FileNotFoundError):
+            (self.hidden / _JOURNAL).unlink()
+
+    def publish(self, temporary: Path, name: str) -> None:
+        """Give the finished file its name as a part."""
+        target = self.part(name)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise from_os_error(error) from error
+        publish(temporary, target)
+
+    def delete(self, name: str) -> None:
+        """Delete a part, and the folders that it leaves empty."""
+        target = self.part(name)
+        try:
+            target.unlink(missing_ok=True)
+            for folder in target.parents:
+                if folder == self.path or next(folder.iterdir(), None) is not None:
+                    break
+                folder.rmdir()
+        except OSError as error:
+            raise from_os_error(error) from error
+
+    def strangers(self, ours: set[str]) -> list[str]:
+        """The names of files in it that are none of `ours`; hidden ones, and those that begin with _, are no data."""
+        found = []
+        for parent, folders, names in os.walk(self.path):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            here = Path(parent).relative_to(self.path)
+            found += [(here / name).as_posix() for name in names if not name.startswith((".", "_"))]
+        return sorted(set(found) - ours)
+
+    def _put(self, path: Path, content: bytes) -> None:
+        self.check_held()
+        put(path, content, temporary=self.hidden / f"{path.name}.new")
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON; move it away to start afresh") from error
+    except OSError as error:
+        raise from_os_error(error) from error
+    if not isinstance(found, dict):
+        raise DataError(f"{path}: no manifest of ours; move it away to start afresh")
+    return found

@@ -1,0 +1,78 @@
+"""Which files a folder of parts is made of, and what the part of each is called.
+
+A part lies where its file lies beneath the folder or glob that was named, under the same name, but for the ending where
+the format or the compression is another. Decides by names; opens what has no telling ending.
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from scorer.config import FileFormat
+from scorer.errors import UsageError
+from scorer.tables.dialect import Dialect
+from scorer.tables.formats.registry import format_named, format_of
+from scorer.tables.listing import Unread, fixed_part, list_files
+from scorer.tables.source import format_of_file
+from scorer.tables.streams import COMPRESSIONS, WRITTEN, compression_of
+
+_FORMAT_OTHERWISE: Final[FileFormat] = "parquet"
+
+
+@dataclass(frozen=True)
+class PartFile:
+    """A file of the input at `path` in its `format`, and its part: the `name` beneath the output, its format."""
+
+    path: Path
+    format: FileFormat
+    name: str
+    output_format: FileFormat
+
+
+def part_files(location: str, dialect: Dialect, *, output_format: FileFormat | None) -> tuple[list[PartFile], Unread]:
+    """The files of `location`, in order, with their parts in the `output_format`, or else in the format of each file;
+    and what lies beside them. Errors as of `list_files`; UsageError where two files would have one part."""
+    listing = list_files(location, any_ending=dialect.format is not None, one_partitioning=False)
+    files = []
+    for path, relative in zip(listing.files, _relative(location, listing.files), strict=True):
+        found = format_of_file(path, dialect)
+        to = output_format or (found if format_named(found).written else _FORMAT_OTHERWISE)
+        files.append(PartFile(path, found, _name(relative, found, to), to))
+    by_name: dict[str, Path] = {}
+    for file in files:
+        if (other := by_name.setdefault(file.name, file.path)) is not file.path:
+            raise UsageError(f"{file.path}: its part would be called as that of {other}; rename one of the files")
+    return files, listing.unread
+
+
+def is_several(location: str) -> bool:
+    """Whether `location` is a folder or a pattern, and so may stand for several files."""
+    return Path(location).is_dir() or (glob.has_magic(location) and not Path(location).exists())
+
+
+def _relative(location: str, files: tuple[Path, ...]) -> Iterator[PurePosixPath]:
+    path = Path(location)
+    if path.is_dir():
+        root = path
+    elif path.exists():
+        root = path.parent
+    else:
+        root = fixed_part(location)
+    return (PurePosixPath(file.relative_to(root).as_posix()) for file in files)
+
+
+def _name(relative: PurePosixPath, found: FileFormat, to: FileFormat) -> str:
+    """The name of the part of the file at `relative`."""
+    compression = compression_of(relative)
+    kept = compression if compression in WRITTEN and format_named(to).text else None
+    if found == to and kept == compression:
+        return relative.as_posix()
+    bare = relative.with_suffix("") if compression is not None else relative
+    if format_of(bare) is not None:
+        bare = bare.with_suffix("")
+    ending = format_named(to).endings[0] + (COMPRESSIONS[kept][0] if kept is not None else "")
+    return bare.with_name(bare.name + ending).as_posix()
