@@ -92,9 +92,8 @@ def assess(
     *,
     passed_over: Callable[[ScorerError], None],
 ) -> Assessment:
-    """Look at all `files` and at what stands. What is wrong with a file that cannot be read is given to `passed_over`, which may
-    raise."""
-    identities = output.identities({file.name: file.path for file in files})
+    """Look at all `files` and at what stands. `passed_over` is told what is wrong with a file, and may raise it."""
+    identities = output.identities(files)
     jobs = _Jobs(decisive, output.jobs)
     found = Assessment(deleted=sorted(output.known.keys() - identities.keys()))
     for file in files:

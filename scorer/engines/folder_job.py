@@ -11,7 +11,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scorer.classifier.directory import ModelDirectory, open_model
@@ -75,18 +74,18 @@ def score_folder(
 
     As `score_job.score`; DataError at the end where files were passed over (`--on-error quarantine`).
     """
-    limits = Limits.of(config)
+    limits, target = Limits.of(config), Location.of_output(config.target)
     with signals.at_once():
         _refuse(config)
         files, unread = part_files(config.source, Dialect.of(config), output_format=config.output_format)
         inputs = Inputs([config.source], models=[config.model], files=[file.path for file in files])
-        check_parts_folder(Path(config.target), inputs)
+        check_parts_folder(target, inputs)
         directory = open_model(config.model, by_times=True)
         require_profile(directory, config)
     tally.unread = unread
     for warning in unread.warnings():
         console.warn(warning)
-    with closing(FolderOutput.open(Location.of_path(config.target))) as output:
+    with closing(FolderOutput.open(target)) as output:
         run = _Run(config, console, signals, tally, directory, output)
         output.refuse_strangers((file.name for file in files), force=config.force)
         with signals.at_once():
@@ -292,7 +291,7 @@ class _Run:
         from scorer.scoring.shards import ShardPart
 
         config, file = self._config, one.file
-        shard = Shard(files=(InputFile(location=str(file.path), identity=one.identity, size=file.path.stat().st_size),))
+        shard = Shard(files=(InputFile(location=str(file.path), identity=one.identity, size=file.size),))
         return ShardPart(
             input=PartInput(
                 shard=shard,
@@ -350,7 +349,7 @@ def cut(items: Iterable[Stale], size: Callable[[Stale], int], *, most: int) -> I
 
 
 def _size(one: Stale) -> int:
-    return one.file.path.stat().st_size
+    return one.file.size
 
 
 def _failure(config: ScoreConfig, found: Assessment) -> DataError:

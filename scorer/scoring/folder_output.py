@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from time import time_ns
 from typing import Any
 
 from scorer.errors import DataError, OutputRefused
 from scorer.records.document import from_document, to_document
 from scorer.records.job import JobSpec
 from scorer.records.part import PartRecord
-from scorer.stores.fingerprints import Stamp, content_hashes, hash_of
+from scorer.stores.fingerprints import hash_of
 from scorer.stores.location import Location
-from scorer.stores.parts_folder import FileStamp, PartsFolder, is_settled, stamp_of
+from scorer.stores.parts_folder import FileStamp, PartsFolder, identities_of, stamp_of
+from scorer.tables.part_names import PartFile
 from scorer.version import __version__
 
 MANIFEST_VERSION = 1
@@ -76,22 +75,11 @@ class FolderOutput:
         """The folder for what a run keeps between runs."""
         return str(self.folder.hidden)
 
-    def identities(self, inputs: Mapping[str, Path]) -> dict[str, tuple[str, FileStamp | None]]:
-        """By the part's name, the fingerprint of its input's content, and the stamp of the file if that will tell the
+    def identities(self, files: Iterable[PartFile]) -> dict[str, tuple[str, FileStamp | None]]:
+        """By the part's name, the fingerprint of its file's content, and the stamp of the file if that will tell the
         next time. A file that looks as it did when its part was made is not read."""
-        now, unknown = time_ns(), []
-        found: dict[str, tuple[str, FileStamp | None]] = {}
-        for name, path in inputs.items():
-            stamp = stamp_of(path)
-            known = self.known.get(name)
-            if known is not None and stamp is not None and known.input == stamp:
-                found[name] = (known.identity, stamp)
-            else:
-                unknown.append((name, path, stamp))
-        hashes = content_hashes([Stamp.of(path) for _, path, _ in unknown])
-        for (name, _, stamp), identity in zip(unknown, hashes, strict=True):
-            found[name] = (identity, stamp if stamp is not None and is_settled(stamp, now_ns=now) else None)
-        return found
+        seen = {name: (known.input, known.identity) for name, known in self.known.items() if known.input is not None}
+        return identities_of({file.name: file.path for file in files}, seen)
 
     def stands(self, name: str) -> bool:
         """Whether the part is there, with the bytes that were written."""

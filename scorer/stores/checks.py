@@ -119,9 +119,10 @@ def check_folder(target: Path, inputs: Inputs, *, replaced: bool) -> None:
         raise from_os_error(error) from error
 
 
-def check_parts_folder(target: Path, inputs: Inputs) -> None:
-    """Refuse a `target` that cannot be a folder of parts: as `check_folder` does, and UsageError where its parts would
-    be among the inputs the next time, or the inputs lie in it."""
+def check_parts_folder(where: Location, inputs: Inputs) -> None:
+    """Refuse what cannot be a folder of parts: as `check_folder` does, and UsageError where its parts would be among
+    the inputs the next time, or the inputs lie in it."""
+    target = where.path
     check_folder(target, inputs, replaced=True)
     try:
         _refuse_own_input(target, inputs)

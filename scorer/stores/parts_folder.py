@@ -16,6 +16,7 @@ import contextlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from typing import Any, Final
 
 from scorer.errors import DataError, OutputRefused, from_os_error
 from scorer.stores.atomic import publish, put, sync_folder
-from scorer.stores.fingerprints import SETTLED_SECONDS
+from scorer.stores.fingerprints import SETTLED_SECONDS, Stamp, content_hashes
 from scorer.stores.workspace import FileLease
 
 HIDDEN: Final = ".scorer"
@@ -49,9 +50,25 @@ def stamp_of(path: Path) -> FileStamp | None:
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-def is_settled(stamp: FileStamp, *, now_ns: int) -> bool:
-    """Whether a file that is changed again would get another stamp: not when it changed within a tick of the clock."""
-    return now_ns - max(stamp[3], stamp[4]) > SETTLED_SECONDS * 1e9
+def identities_of(
+    paths: Mapping[str, Path], seen: Mapping[str, tuple[FileStamp, str]]
+) -> dict[str, tuple[str, FileStamp | None]]:
+    """By name, the fingerprint of each file's content; and its stamp, but None where a change right now might leave
+    it the same. A file that still has the stamp under which it was `seen` has the fingerprint that it had."""
+    now = time.time_ns()
+    found: dict[str, tuple[str, FileStamp | None]] = {}
+    unknown = {}
+    for name, path in paths.items():
+        stamp = stamp_of(path)
+        if stamp is not None and name in seen and seen[name][0] == stamp:
+            found[name] = (seen[name][1], stamp)
+        else:
+            unknown[name] = stamp
+    hashes = content_hashes([Stamp.of(paths[name]) for name in unknown])
+    for (name, stamp), identity in zip(unknown.items(), hashes, strict=True):
+        settled = stamp is not None and now - max(stamp[3], stamp[4]) > SETTLED_SECONDS * 1e9
+        found[name] = (identity, stamp if settled else None)
+    return found
 
 
 @dataclass

@@ -32,6 +32,11 @@ class PartFile:
     name: str
     output_format: FileFormat
 
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self.path.stat().st_size
+
 
 def part_files(location: str, dialect: Dialect, *, output_format: FileFormat | None) -> tuple[list[PartFile], Unread]:
     """The files of `location`, in order, with their parts in the `output_format`, or else in the format of each file;

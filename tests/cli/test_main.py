@@ -60,7 +60,7 @@ def folder(tmp_path, tiny_model) -> Path:
         (["score", "in.parquet", "out.parquet", "--device", "cuda:77"], 69, "CUDA devices"),
         (["score", "in.parquet", "out.parquet", "--top-k", "9"], 2, "this model has 5 labels"),
         (["score", "in.parquet", "in.parquet"], 2, "is the input itself"),
-        (["score", "in.parquet", "not-a-model"], 73, "a folder, where a file"),
+        (["score", "in.parquet", "."], 2, "is the folder of the input"),
         (["score", "in.parquet", "absent/out.parquet"], 73, "folder does not exist"),
         (["score", "in.parquet", "old.parquet"], 73, "--force replaces it"),
         (["score", "in.parquet", "out.parquet", "--config", "typo.json"], 78, "did you mean 'max_length'"),

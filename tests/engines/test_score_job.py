@@ -408,7 +408,6 @@ def test_only_text_is_compressed_as_a_whole(tmp_path, source, score, output_form
 @pytest.mark.parametrize(
     ("target", "error", "match"),
     [
-        ("folder", OutputRefused, "a folder"),
         ("dangling", OutputRefused, "a symlink to nothing"),
         ("fifo", OutputRefused, "fifo"),
         ("absent/out.parquet", OutputRefused, "its folder does not exist"),
@@ -420,7 +419,6 @@ def test_only_text_is_compressed_as_a_whole(tmp_path, source, score, output_form
     ],
 )
 def test_outputs_that_cannot_be(tmp_path, source, score, target, error, match):
-    (tmp_path / "folder").mkdir()
     (tmp_path / "dangling").symlink_to("nothing")
     (tmp_path / "link-to-in.parquet").symlink_to("in.parquet")
     os.mkfifo(tmp_path / "fifo")
