@@ -21,7 +21,8 @@ def score(source: str, target: str, **settings: Any) -> None:
     """Score every row of IN with a model and write all columns, the score and its confidence to OUT.
 
     IN is a file, a quoted glob, a folder or - for a stream; OUT is a file or -. Parquet, CSV, TSV, JSON lines and Arrow
-    are told apart by their endings. A run that was interrupted goes on where it stopped.
+    are told apart by their endings. A run that was interrupted goes on where it stopped. Rows of a stream go on to a
+    stream while more arrive, all columns of CSV as text.
     """
     config = ScoreConfig(source=source, target=target, **settings)
     from scorer.stores.checks import require

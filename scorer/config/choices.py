@@ -13,6 +13,8 @@ UNFINISHED = ".unfinished"
 # A window, which is read, tokenized and ordered together, has at most so many rows, and so many bytes of text.
 WINDOW_ROWS = 65_536
 WINDOW_TEXT_BYTES = 64 << 20
+# A row of a stream waits so long at most for its window to be full.
+FLUSH_SECONDS = 1.0
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 # Each is a file in scorer/classifier/forward; auto takes the first of the others that can compute a model.

@@ -10,6 +10,7 @@ from scorer.config.choices import (
     COLUMNS,
     DELIMITER,
     ENCODING,
+    FLUSH_SECONDS,
     LATEST_MODEL,
     NO_HEADER,
     QUOTE,
@@ -93,12 +94,30 @@ class ScoreConfig(FrameConfig):
     sheet: Annotated[str | None, SHEET] = None
     no_header: Annotated[bool, NO_HEADER] = False
     columns: Annotated[str | None, COLUMNS] = None
+    types: Annotated[
+        str | None,
+        Setting(
+            "Types of CSV or TSV columns, such as id=int64,price=double: int64, double, bool or string. Those of a "
+            "file are found by looking when not given, those of a stream are text.",
+            affects="output",
+            metavar="C=T,...",
+        ),
+    ] = None
     output_format: Annotated[
         FileFormat | None, Setting("Format of OUT when its ending does not say.", affects="output", known_by="resolved")
     ] = None
     window_rows: Annotated[
         int, Setting("Most rows read, tokenized and ordered together.", affects="nothing", metavar="N", minimum=1)
     ] = WINDOW_ROWS
+    flush_seconds: Annotated[
+        float,
+        Setting(
+            "From a stream into a stream, send rows on after S seconds though their window is not full.",
+            affects="nothing",
+            metavar="S",
+            minimum=0.0,
+        ),
+    ] = FLUSH_SECONDS
 
     # what is refused
     max_flagged: Annotated[

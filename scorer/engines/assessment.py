@@ -19,9 +19,8 @@ from scorer.errors import DataError, InputMissing, ScorerError
 from scorer.records.job import JobSpec
 from scorer.scoring.columns import refuse_clash
 from scorer.scoring.folder_output import FolderOutput
-from scorer.scoring.preparation import job_spec
+from scorer.scoring.preparation import dialect_of, job_spec
 from scorer.stores.parts_folder import FileStamp
-from scorer.tables.dialect import Dialect
 from scorer.tables.part_names import PartFile
 from scorer.tables.source import Source
 from scorer.tables.texts import find_text_columns
@@ -129,7 +128,7 @@ def _why(file: PartFile, identity: str, output: FolderOutput, jobs: _Jobs) -> Re
 def _text_columns(file: PartFile, decisive: Decisive) -> tuple[str, ...]:
     """The text columns of `file`, which is refused where it can be told at once that something is wrong with it."""
     config, metadata = decisive.config, decisive.directory.metadata
-    source = Source.open(str(file.path), dialect=Dialect.of(config))
+    source = Source.open(str(file.path), dialect=dialect_of(config))
     refuse_clash(source.names, config)
     with source.doubting_header():
         fitted = metadata.text_columns if metadata else ()

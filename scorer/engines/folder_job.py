@@ -32,12 +32,11 @@ from scorer.scoring.columns import appended_names
 from scorer.scoring.drift import require_profile
 from scorer.scoring.folder_output import FolderOutput
 from scorer.scoring.limits import Limits
-from scorer.scoring.preparation import logit_fingerprint
+from scorer.scoring.preparation import dialect_of, logit_fingerprint
 from scorer.scoring.windows import window_rows
 from scorer.stores.checks import Inputs, check_parts_folder
 from scorer.stores.fingerprints import combined
 from scorer.stores.location import Location
-from scorer.tables.dialect import Dialect
 from scorer.tables.formats.registry import format_of
 from scorer.tables.part_names import is_several, part_files
 
@@ -77,7 +76,7 @@ def score_folder(
     limits, target = Limits.of(config), Location.of_output(config.target)
     with signals.at_once():
         _refuse(config)
-        files, unread = part_files(config.source, Dialect.of(config), output_format=config.output_format)
+        files, unread = part_files(config.source, dialect_of(config), output_format=config.output_format)
         inputs = Inputs([config.source], models=[config.model], files=[file.path for file in files])
         check_parts_folder(target, inputs)
         directory = open_model(config.model, by_times=True)
@@ -296,7 +295,7 @@ class _Run:
             input=PartInput(
                 shard=shard,
                 format=file.format,
-                dialect=Dialect.of(config),
+                dialect=dialect_of(config),
                 text_columns=one.text_columns,
                 appended=appended_names(config) if file.output_format == "jsonl" else None,
                 window_rows=window_rows(config.window_rows, labels=len(self._loaded().labels)),

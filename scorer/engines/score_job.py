@@ -70,7 +70,8 @@ def _score(
                 if (written := output.finished(known.job)) is not None:
                     return _as_it_stands(written, known, limits, tally=tally, console=console)
             prepared = checked.read()
-        for warning in prepared.reader.warnings:
+        warned = prepared.reader.warnings
+        for warning in warned:
             console.warn(warning)
         tally.rejected = prepared.rejected
         tally.blank_lines = prepared.reader.blank_lines
@@ -93,6 +94,10 @@ def _score(
         fingerprint = logit_fingerprint(config, prepared.directory, scorer.engine)
         task = PartTask.of(rows, prepared, job=job, folder=output.folder, scorer=spec, fingerprint=fingerprint)
         receipt, pace = _run(task, rows, scorer, total=prepared.rows, tally=tally, console=console, signals=signals)
+        # Of rows that arrived meanwhile, more may be known by now.
+        tally.blank_lines = prepared.reader.blank_lines
+        for warning in prepared.reader.warnings if prepared.reader.warnings != warned else ():
+            console.warn(warning)
         manifest.facts |= {"stream_seconds": round(pace.seconds, 3), "stage_seconds": pace.stage_seconds}
         tally.settle(Totals.of([receipt]))
         check_limits(limits, tally)

@@ -20,7 +20,7 @@ from scorer.records.lineage import Lineage
 from scorer.stores.location import Location
 from scorer.stores.workspace import TemporaryFolder, WorkFolder, Workspace
 from scorer.tables.sink import Sink, lineage_metadata, open_sink, read_lineage
-from scorer.tables.streams import Output, compression_of
+from scorer.tables.streams import Output, compression_of, named
 
 _TAIL = "tail"
 
@@ -224,10 +224,12 @@ class _StreamPart:
         self._folder = WorkFolder(output.folder)
         self._stream = _HeldBack(output.target.stream)
         self._sink: Sink | None = open_sink(cast(BinaryIO, self._stream), format=output.format, schema=schema)
+        self._send()
 
     def write(self, table: pa.Table) -> None:
         assert self._sink is not None, "the part was ended; this is a bug"
         self._sink.write(table)
+        self._send()
 
     def finish(self, record: Lineage) -> int | None:
         assert self._sink is not None, "the part was ended; this is a bug"
@@ -241,6 +243,13 @@ class _StreamPart:
         if self._sink is not None:
             self._sink.abort()
             self._sink = None
+
+    def _send(self) -> None:
+        """Let whoever reads the stream have what was written."""
+        try:
+            self._stream.flush()
+        except OSError as error:
+            raise named(error) from error
 
 
 class _HeldBack:

@@ -22,12 +22,12 @@ from scorer.scoring.cache import ScoreCache, open_cache
 from scorer.scoring.drift import compare
 from scorer.scoring.outputs import PartOutput
 from scorer.scoring.pipeline import Pace, Pipeline
-from scorer.scoring.preparation import PreparedJob
+from scorer.scoring.preparation import PreparedJob, dialect_of
 from scorer.scoring.scorer import Scorer, ScorerSpec
 from scorer.scoring.windows import RowCounts, ScoredWindow, Window
 from scorer.tables.dialect import Dialect
 from scorer.tables.formats.registry import format_named
-from scorer.tables.reader import Reader
+from scorer.tables.reader import Reader, nothing
 from scorer.tables.rejects import CountedRejects, Rejects
 from scorer.tables.source import Source
 from scorer.tables.texts import spelt_out, spelt_schema
@@ -76,7 +76,7 @@ class PartRows:
         asked = PartInput(
             shard=prepared.source.shard,
             format=prepared.source.format,
-            dialect=Dialect.of(config),
+            dialect=dialect_of(config),
             text_columns=prepared.text_columns,
             appended=prepared.appended,
             window_rows=prepared.window_rows,
@@ -90,10 +90,12 @@ class PartRows:
         """How many malformed records were passed over."""
         return self.rejects.count if self.rejects is not None else 0
 
-    def windows(self) -> Iterator[pa.Table]:
-        """The rows to score, in windows."""
+    def windows(self, check: Callable[[], None] = nothing) -> Iterator[pa.Table]:
+        """The rows to score, in windows; `check` is called while they are waited for, and raises to stop."""
         asked = self.input
-        return self.reader.windows(max_rows=asked.window_rows, max_bytes=WINDOW_TEXT_BYTES, limit=asked.limit)
+        return self.reader.windows(
+            max_rows=asked.window_rows, max_bytes=WINDOW_TEXT_BYTES, limit=asked.limit, check=check
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,7 +196,7 @@ def _pipeline(
     spelt = _spelt_columns(task)
 
     def windows() -> Iterator[Window]:
-        for number, table in enumerate(rows.windows()):
+        for number, table in enumerate(rows.windows(lambda: between_batches())):
             counts.rows_read += table.num_rows
             watch.read(table.num_rows)
             yield Window(number, spelt_out(table, spelt), task.input.text_columns)

@@ -31,7 +31,8 @@ from scorer.scoring.windows import window_rows
 from scorer.stores.checks import Inputs, check_file, check_folder, check_free_space
 from scorer.stores.location import Location
 from scorer.tables.dialect import Dialect
-from scorer.tables.formats.registry import format_named, output_format
+from scorer.tables.formats.registry import format_named, output_format, stream_format
+from scorer.tables.live_source import Incoming, LiveSource
 from scorer.tables.reader import Reader
 from scorer.tables.rejects import Rejects
 from scorer.tables.source import Source
@@ -55,7 +56,7 @@ class CheckedJob:
 
     config: ScoreConfig
     target: Location
-    source: Source
+    source: Source | LiveSource
     text_columns: tuple[str, ...]
     directory: ModelDirectory
     output_format: FileFormat
@@ -77,13 +78,14 @@ class CheckedJob:
         prepared = PreparedJob(**vars(self) | {"directory": directory}, reader=reader)
         output = format_named(self.output_format)
         output.check_schema(reader.schema)
-        output.check_rows(reader, prepared.windows)
+        if not self.target.is_stream:
+            output.check_rows(reader, prepared.windows)
         return prepared
 
     @property
     def appended(self) -> tuple[str, ...] | None:
         """The names that JSON lines get, whose lines come out as they are."""
-        return appended_names(self.config) if self.output_format == "jsonl" else None
+        return _appended(self.config, self.output_format)
 
 
 @dataclass(frozen=True)
@@ -109,11 +111,14 @@ class PreparedJob(CheckedJob):
 
 
 def check(config: ScoreConfig) -> CheckedJob:
-    """Check `config`, cheapest first; what is wrong is raised as a ScorerError. A stream is read to its end here."""
+    """Check `config`, cheapest first; what is wrong is raised as a ScorerError. A stream is read to its end here, or to
+    its first line where its rows can be scored while they arrive."""
     target = Location.of_output(config.target)
-    output_format = _output_format(config, target)
+    asked = _output_format(config, target)
     rejects = Rejects(config.rejects, rows=config.limit) if config.rejects is not None else None
-    source = Source.open(config.source, dialect=Dialect.of(config), rejects=rejects)
+    source = _open(config, target, asked, rejects)
+    output_format = asked or stream_format(source.format)
+    _refuse_terminal(target, output_format)
     inputs = Inputs([config.source], models=[config.model], files=source.files)
     if rejects is not None:
         check_file(rejects.target, inputs, force=True)
@@ -126,13 +131,48 @@ def check(config: ScoreConfig) -> CheckedJob:
     require_profile(directory, config)
     fitted = directory.metadata.text_columns if directory.metadata else ()
     with source.doubting_header():
-        text_columns = find_text_columns(source.names, config.text_column, fitted, where=config.source)
+        where = Location.of_input(config.source).title
+        text_columns = find_text_columns(source.names, config.text_column, fitted, where=where)
     check_free_space(target, source.size)
     return CheckedJob(config, target, source, text_columns, directory, output_format, rejects)
 
 
-def _output_format(config: ScoreConfig, target: Location) -> FileFormat:
-    """Parquet, unless the option or the ending says otherwise; an ending that says nothing is likely a mistake."""
+def dialect_of(config: ScoreConfig) -> Dialect:
+    """How the input is written, as far as `config` says."""
+    return Dialect.of(config, types=config.types)
+
+
+def _open(
+    config: ScoreConfig, target: Location, asked: FileFormat | None, rejects: Rejects | None
+) -> Source | LiveSource:
+    """The input: a stream while it arrives, if the output, in the format `asked` for or that of the input, is a stream
+    of rows as well."""
+    dialect = dialect_of(config)
+    where = Location.of_input(config.source)
+    # A file of Parquet is nothing before its end, which is where its readers begin.
+    if not where.is_stream or not target.is_stream or config.dry_run or asked == "parquet":
+        return Source.open(where, dialect=dialect, rejects=rejects)
+    incoming = Incoming(where, dialect, lenient=rejects is not None)
+    output_format = asked or stream_format(incoming.format)
+    live = incoming.live(appended=_appended(config, output_format), rejects=rejects, flush_seconds=config.flush_seconds)
+    return live or Source.open(incoming.arrivals, dialect=dialect, rejects=rejects)
+
+
+def _appended(config: ScoreConfig, output_format: FileFormat) -> tuple[str, ...] | None:
+    return appended_names(config) if output_format == "jsonl" else None
+
+
+def _refuse_terminal(target: Location, output_format: FileFormat) -> None:
+    """UsageError where a person would see bytes."""
+    if target.is_stream and not format_named(output_format).text and target.stream.isatty():
+        raise UsageError(
+            f"{target.said}: a terminal, and {output_format} is no text; say --output-format csv, or name a file"
+        )
+
+
+def _output_format(config: ScoreConfig, target: Location) -> FileFormat | None:
+    """What the option or the ending says, else Parquet, or None for a stream; an ending that says nothing is likely a
+    mistake."""
     if config.output_format is not None:
         if not format_named(config.output_format).written or compression_of(config.target) not in (None, *WRITTEN):
             what = config.output_format
@@ -142,9 +182,11 @@ def _output_format(config: ScoreConfig, target: Location) -> FileFormat:
                 f"{config.target}: no {config.output_format} is compressed as a whole; leave out {target.ending}"
             )
         return config.output_format
-    found = None if target.is_stream else output_format(config.target)
+    if target.is_stream:
+        return None
+    found = output_format(config.target)
     # All of `.csv` is a name, and nothing of it an ending.
-    if found is None and not target.is_stream and "." in target.name:
+    if found is None and "." in target.name:
         raise UsageError(f"{config.target}: no format has this ending; name one with --output-format")
     return found or "parquet"
 

@@ -18,7 +18,7 @@ from scorer.errors import InputMissing, OutputRefused
 STREAM: Final = "-"
 """What stands for standard input where something is read, and for standard output where something is written."""
 
-Scheme = Literal["local", "stdin", "stdout", "stderr"]
+Scheme = Literal["local", "stdin", "pipe", "stdout", "stderr"]
 
 _URL: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,2}")
 # What brings a file of another place here.
@@ -38,14 +38,16 @@ _STREAMS: Final[dict[int, Scheme]] = {1: "stdout", 2: "stderr"}
 
 @dataclass(frozen=True)
 class Location:
-    """Where bytes come from or go to; `said`, what the person wrote, is a path of this machine for `local`."""
+    """Where bytes come from or go to; `said`, what the person wrote, is a path of this machine for `local`, and for
+    `pipe`, which is read once from its beginning to its end: a fifo, what a shell makes of `<(command)`."""
 
     scheme: Scheme
     said: str
 
     @classmethod
     def of_input(cls, said: str | Path) -> Location:
-        """`-` is standard input. InputMissing for `scheme://...`, unless there is such a path here."""
+        """`-` is standard input, and so is whatever path leads to this process's stdin. InputMissing for `scheme://...`,
+        unless there is such a path here."""
         text = str(said)
         if text == STREAM:
             return cls("stdin", text)
@@ -53,7 +55,7 @@ class Location:
             scheme = url.partition(":")[0].lower()
             copy = f" ({_COPIES[scheme]})" if scheme in _COPIES else ""
             raise InputMissing(f"{url}: inputs are local; copy it to this machine first{copy}, or pipe it in and say -")
-        return cls("local", text)
+        return cls(_input_scheme(Path(text)), text)
 
     @classmethod
     def of_output(cls, said: str | Path) -> Location:
@@ -95,6 +97,11 @@ class Location:
         return Path(self.said).suffix
 
     @property
+    def title(self) -> str:
+        """What a message calls it: standard input, or what was said."""
+        return "standard input" if self.scheme == "stdin" else self.said
+
+    @property
     def path(self) -> Path:
         """The path of a `local` location."""
         assert self.scheme == "local", f"{self.said} is a stream; this is a bug"
@@ -102,8 +109,8 @@ class Location:
 
     @property
     def stream(self) -> BinaryIO:
-        """The bytes of a stream's location."""
-        assert self.is_stream, f"{self.said} is no stream; this is a bug"
+        """The bytes of a standard stream."""
+        assert self.scheme not in ("local", "pipe"), f"{self.said} is no standard stream; this is a bug"
         return {"stdin": sys.stdin, "stdout": sys.stdout, "stderr": sys.stderr}[self.scheme].buffer
 
 
@@ -125,6 +132,18 @@ def open_descriptor(path: Path) -> tuple[int, int] | None:
         except OSError:  # no link, or nothing at all
             return None
     return None
+
+
+def _input_scheme(path: Path) -> Scheme:
+    """Whether a path that is read is this process's stdin, another stream, or a file or folder."""
+    found = open_descriptor(path)
+    if found is not None and found == (_own_number(), 0):
+        return "stdin"
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return "local"
+    return "pipe" if stat.S_ISFIFO(mode) else "local"
 
 
 def _standard_descriptor(path: Path) -> int | None:

@@ -16,6 +16,7 @@ import pyarrow as pa
 from scorer.errors import UsageError
 from scorer.tables import compute as pc
 from scorer.tables.rendering import BARE_INTEGRALS, CAPITALS, SPELLING, float_text, without_fraction
+from scorer.tables.shapes import is_double
 
 # More words are a sentence, in whatever column.
 _MOST_WORDS: Final = 2
@@ -92,6 +93,69 @@ _BOOLS: Final[dict[Kind, list[str]]] = {"bool": ["true", "false"], "capital bool
 _EXACT: Final = 2**53
 # In order of preference: a column that could be several becomes the first.
 _KINDS: Final[tuple[Kind, ...]] = ("int", "bool", "capital bool", "float", "bare float")
+
+
+# What a person may say that a column is.
+_SAID: Final[dict[str, Kind | None]] = {"int64": "int", "double": "float", "bool": "bool", "string": None}
+_INTEGER: Final = re.compile(r"0|-?[1-9]\d*")
+_LONGEST_INTEGER: Final = 20
+
+
+def said_types(text: str | None) -> tuple[tuple[str, Kind | None], ...]:
+    """The types of columns in `name=type,...`, None for text; UsageError for what says none."""
+    found: dict[str, Kind | None] = {}
+    for part in next(csv.reader([text]), []) if text is not None else []:
+        name, sign, kind = part.rpartition("=")
+        if not sign or name in found or kind not in _SAID:
+            raise UsageError(
+                f"--types {text}: NAME=TYPE is needed for each column, once, with commas between; a type is "
+                f"{', '.join(_SAID)}"
+            )
+        found[name] = _SAID[kind]
+    return tuple(found.items())
+
+
+def type_name(kind: Kind | None) -> str:
+    """What a person calls the type of `kind`."""
+    return next(name for name, said in _SAID.items() if said == kind)
+
+
+class WrongType(ValueError):
+    """A value, the one at `place`, is not what its column was said to hold."""
+
+    def __init__(self, place: int) -> None:
+        super().__init__(place)
+        self.place = place
+
+
+def as_said(values: pa.Array, kind: Kind | None) -> pa.Array:
+    """`values` (string) in the type that a person said. WrongType for the first that is no such value: an integer with
+    another spelling (007, +7), a number that no float64 stands for, another word than true and false.
+    """
+    if kind == "int":
+        integers = _integers(values)
+        if integers is not None:
+            return integers
+    elif kind == "float":
+        if not len(present := values.drop_null()) or _float_kinds(present):
+            return convert(values, kind)
+    elif kind is None:
+        return values
+    words = values.to_pylist()
+    for place, word in enumerate(words):
+        if word is not None and not _is(word, kind):
+            raise WrongType(place)
+    if kind == "float":
+        return pa.array([None if word is None else float(word) for word in words], pa.float64())
+    return convert(pc.utf8_lower(values), kind)
+
+
+def _is(word: str, kind: Kind) -> bool:
+    if kind == "int":
+        return _INTEGER.fullmatch(word) is not None and len(word) <= _LONGEST_INTEGER and -(2**63) <= int(word) < 2**63
+    if kind == "float":
+        return _NUMBER.fullmatch(word) is not None and is_double(word.lstrip("+"))
+    return word in ("true", "false", "True", "False")
 
 
 class TypeGuess:

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from scorer.config import FileFormat
 from scorer.errors import UsageError
-from scorer.tables.delimited_columns import HasHeader, given_names
+from scorer.tables.delimited_columns import HasHeader, Kind, given_names, said_types
 from scorer.tables.encodings import encoding_named
 
 COMMON_DELIMITERS: Final = (",", ";", "\t", "|")
@@ -47,6 +47,7 @@ class Dialect:
     encoding   as Python calls it; None is UTF-8
     names      those of the columns of files without a header, see `delimited_columns.given_names`
     sheet      of a workbook
+    types      of columns, by their names; others are found by looking, or are text
     """
 
     format: FileFormat | None = None
@@ -56,10 +57,11 @@ class Dialect:
     encoding: str | None = None
     names: tuple[str, ...] | None = None
     sheet: str | None = None
+    types: tuple[tuple[str, Kind | None], ...] = ()
 
     @classmethod
-    def of(cls, config: HasDialect) -> Dialect:
-        """What `config` says; UsageError for what makes no sense."""
+    def of(cls, config: HasDialect, *, types: str | None = None) -> Dialect:
+        """What `config` says, and `types` as of --types; UsageError for what makes no sense."""
         return cls(
             format=config.input_format,
             delimiter=None if config.delimiter is None else delimiter_named(config.delimiter),
@@ -67,6 +69,7 @@ class Dialect:
             encoding=None if config.encoding is None else encoding_named(config.encoding),
             names=given_names(config),
             sheet=config.sheet,
+            types=said_types(types),
         )
 
     @property

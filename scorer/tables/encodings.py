@@ -96,14 +96,18 @@ def open_text(path: Path, encoding: str | None, *, lenient: bool = False) -> Ite
 
 class Transcoded:
     """A stream of text in `encoding` as UTF-8. Bytes that are none are a MalformedText, which says where they stand in
-    the decompressed file.
+    the decompressed file. If it is `prompt`, fewer bytes are given than are asked for, as soon as there are any.
 
     With `lenient` each of them becomes an encoded surrogate, which is no UTF-8 either, so that whoever reads records
     can set theirs aside: `what_is_wrong` says which byte it was, and `as_in_file` brings it back. That is for
     encodings in which every character of ASCII is its byte, so that damage ends with its line at the latest.
     """
 
-    def __init__(self, stream: ByteStream, path: Path, encoding: str, *, lenient: bool = False) -> None:
+    def __init__(
+        self, stream: ByteStream, path: Path, encoding: str, *, lenient: bool = False, prompt: bool = False
+    ) -> None:
+        self._prompt = prompt
+        self._failed: MalformedText | None = None
         self._stream = stream
         self._path = path
         self._encoding = encoding
@@ -115,14 +119,16 @@ class Transcoded:
         self._final = False
 
     def read(self, size: int) -> bytes:
-        """Fewer than `size` bytes only at the end."""
-        while len(self._pending) < size and not self._final:
+        """Fewer than `size` bytes only at the end, or where that is `prompt`."""
+        while len(self._pending) < (1 if self._prompt else size) and not self._final:
             self._pending += self._next()
         part = bytes(self._pending[:size])
         del self._pending[:size]
         return part
 
     def _next(self) -> bytes:
+        if self._failed is not None:
+            raise self._failed
         part = self._stream.read(_READ_BYTES)
         if self._encoding == "utf-16" and not self._seen and not part.startswith(_UTF16_BOMS):
             raise self._fail("begins with no byte-order mark; say utf-16-le or utf-16-be")
@@ -142,9 +148,17 @@ class Transcoded:
             at = self._seen - len(error.object) + error.start
             what = f"byte {at} (0x{error.object[error.start]:02x}) is not {self._encoding}"
             beyond = ", and nothing tells where the next record begins, so --rejects cannot set it aside"
-            raise self._fail(what + beyond * self._lenient) from None
+            self._failed = self._fail(what + beyond * self._lenient)
+            return self._before(part[: max(len(part) - len(error.object) + error.start, 0)])
         except UnicodeEncodeError:
             raise self._fail(f"a surrogate, which no text has, before byte {self._seen}") from None
+
+    def _before(self, part: bytes) -> bytes:
+        """The text of `part`, behind which a byte is none: a decoder is after a failure what it was before."""
+        try:
+            return self._decoder.decode(part).encode()
+        except UnicodeError:
+            return b""
 
     def _fail(self, what: str) -> MalformedText:
         return MalformedText(f"{self._path}: --encoding {self._encoding}: {what}", path=self._path, fault="encoding")

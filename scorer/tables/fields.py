@@ -214,6 +214,10 @@ class Block:
     def rows(self) -> int:
         return len(self.starts)
 
+    def head(self, rows: int) -> Block:
+        """The first `rows` records."""
+        return replace(self, starts=self.starts[:rows], ends=self.ends[:rows], quoted=self.quoted[:rows])
+
     def column(self, index: int) -> pa.Array:
         """Column `index` as strings (rows,), with doubled quotes undone.
 

@@ -7,16 +7,19 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
 
+import pyarrow as pa
+
 from scorer.errors import DataError
 from scorer.stores.fingerprints import Stamp
 from scorer.tables.encodings import MalformedText, open_text, what_is_wrong
 from scorer.tables.rejects import Malformed, Reject
+from scorer.tables.rendering import IN_LINE, LINE
 from scorer.tables.shapes import Kinds, Number
 from scorer.tables.streams import LONGEST_ROW, ByteStream
 
@@ -62,7 +65,7 @@ class JsonLines:
         """
         with self.open(stamp.path, lenient=lenient) as stream:
             kinds = Kinds(()) if lenient else None
-            first = next((chunk for chunk, _ in self._chunks(stream, stamp, kinds=kinds) if chunk), [])
+            first = next((chunk for chunk, _ in self._chunks(stream, stamp.path, kinds=kinds) if chunk), [])
         return tuple(dict.fromkeys(key for line in first for key in line.row))
 
     def chunks(
@@ -72,22 +75,23 @@ class JsonLines:
         sound where they were read before."""
         with self.open(stamp.path, lenient=lenient is not None) as stream:
             kinds = lenient.kinds if lenient is not None else None
-            for chunk, malformed in self._chunks(stream, stamp, kinds=kinds, known=known):
-                if lenient is not None:
-                    for record in malformed:
-                        before = bisect_left(chunk, record.line, key=lambda line: line.number)
-                        lenient.reject(replace(record, rows=rows + before))
-                rows += len(chunk)
-                if chunk:
-                    yield chunk
+            parsed = self._chunks(stream, stamp.path, kinds=kinds, known=known)
+            yield from _sound(parsed, lenient, rows=rows)
+
+    def arriving(self, stream: ByteStream, path: Path, lenient: Lenient | None) -> Iterator[list[Line]]:
+        """The sound lines of a `stream` called `path` that gives what there is, nothing at its end alone: as many at a
+        time as arrived. Those before a malformed one come before the error."""
+        kinds = lenient.kinds if lenient is not None else None
+        return _sound(self._chunks(stream, path, kinds=kinds, prompt=True), lenient)
 
     def _chunks(
-        self, stream: ByteStream, stamp: Stamp, *, kinds: Kinds | None, known: bool = False
+        self, stream: ByteStream, path: Path, *, kinds: Kinds | None, known: bool = False, prompt: bool = False
     ) -> Iterator[tuple[list[Line], list[Malformed]]]:
         """Parsed lines, about a MiB of text at a time, and beside them the malformed ones and those with values of
-        other `kinds`; without kinds, a malformed line is an error."""
+        other `kinds`; without kinds, a malformed line is an error. If it is `prompt`, the lines before that come
+        first."""
         number = offset = 0
-        for text in self._whole_lines(stream, stamp):
+        for text in self._whole_lines(stream, path):
             chunk: list[Line] = []
             malformed: list[Malformed] = []
             for raw in _split(text):
@@ -99,8 +103,10 @@ class JsonLines:
                 except ValueError as error:
                     reason = self._reason(error, offset)
                     if kinds is None:
-                        raise self._refusal(f"{stamp.path}: {self.unit} {number}: {reason}", error, stamp) from None
-                    found = Malformed(stamp.path, number, number, reason, raw)
+                        if prompt and chunk:
+                            yield chunk, []
+                        raise self._refusal(f"{path}: {self.unit} {number}: {reason}", error, path) from None
+                    found = Malformed(path, number, number, reason, raw)
                     malformed.append(found.in_encoding(self.encoding))
                 else:
                     if line is not None:
@@ -121,12 +127,12 @@ class JsonLines:
         """What is wrong with a line that is not UTF-8; a made one begins at no known `offset`."""
         return what_is_wrong(error.object, error.start, encoding=self.encoding, offset=offset)
 
-    def _refusal(self, message: str, error: ValueError, stamp: Stamp) -> DataError:
+    def _refusal(self, message: str, error: ValueError, path: Path) -> DataError:
         if not isinstance(error, UnicodeDecodeError):
             return DataError(message)
-        return MalformedText(message, path=stamp.path, fault="encoding")
+        return MalformedText(message, path=path, fault="encoding")
 
-    def _whole_lines(self, stream: ByteStream, stamp: Stamp) -> Iterator[bytes]:
+    def _whole_lines(self, stream: ByteStream, path: Path) -> Iterator[bytes]:
         """The file in texts of about a MiB that end with a line end, the last perhaps without."""
         held: list[bytes] = []
         size = 0
@@ -139,9 +145,32 @@ class JsonLines:
             held.append(part)
             size += len(part)
             if size > LONGEST_ROW:
-                raise DataError(f"{stamp.path}: a line longer than {LONGEST_ROW >> 20} MiB; write one object a line")
+                raise DataError(f"{path}: a line longer than {LONGEST_ROW >> 20} MiB; write one object a line")
         if rest := b"".join(held):
             yield rest
+
+
+def _sound(
+    parsed: Iterator[tuple[list[Line], list[Malformed]]], lenient: Lenient | None, *, rows: int = 0
+) -> Iterator[list[Line]]:
+    """The sound lines of those `parsed`, which `rows` came before; the malformed ones are handed over."""
+    for chunk, malformed in parsed:
+        if lenient is not None:
+            for record in malformed:
+                before = bisect_left(chunk, record.line, key=lambda line: line.number)
+                lenient.reject(replace(record, rows=rows + before))
+        rows += len(chunk)
+        if chunk:
+            yield chunk
+
+
+def line_schema(fields: Sequence[pa.Field]) -> pa.Schema:
+    """The schema of rows that are lines: the line itself, and `fields` that are in it as well."""
+    name = "line"
+    while name in [field.name for field in fields]:
+        name += "_"
+    line = pa.field(name, pa.string(), metadata={LINE: b""})
+    return pa.schema([line, *(field.with_metadata({IN_LINE: b""}) for field in fields)])
 
 
 def members(line: str) -> dict[str, str]:

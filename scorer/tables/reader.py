@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -18,8 +19,12 @@ from scorer.stores.fingerprints import Stamp, check_unchanged
 from scorer.tables import compute as pc
 from scorer.tables.texts import check_utf8, holds_texts, is_text, texts
 
-# How many times the bytes of its texts a window may have in all columns.
-_OTHERS = 4
+OTHERS = 4
+"""How many times the bytes of its texts a window may have in all columns."""
+
+
+def nothing() -> None:
+    """The check of whoever never stops."""
 
 
 class Reader(ABC):
@@ -64,23 +69,31 @@ class Reader(ABC):
         """The rows of one of the files in order as small tables of `schema`, whose strings in text columns are UTF-8,
         each of a few MiB at most where the file allows it."""
 
-    def windows(self, *, max_rows: int, max_bytes: int, limit: int | None = None) -> Iterator[pa.Table]:
+    def windows(
+        self,
+        *,
+        max_rows: int,
+        max_bytes: int,
+        limit: int | None = None,
+        check: Callable[[], None] = nothing,  # noqa: ARG002 - files do not keep anybody waiting
+    ) -> Iterator[pa.Table]:
         """All rows in order (the first `limit`), as tables of one row at least and `max_rows` at most.
 
         A window ends before the row with which its text columns would hold more than `max_bytes` bytes, or all columns
-        about four times as many.
+        about four times as many. While rows are waited for, `check` is called, and raises to stop.
         """
-        pieces: Iterator[pa.Table] = chain.from_iterable(map(self._checked_pieces, self._stamps))
+        of_files = (self.checked(self.pieces_of(stamp), stamp.path) for stamp in self._stamps)
+        pieces: Iterator[pa.Table | None] = chain.from_iterable(of_files)
         if limit is not None:
-            pieces = _head(pieces, limit)
-        yield from regroup(pieces, self.text_columns, max_rows=max_rows, max_bytes=max_bytes, others=_OTHERS)
+            pieces = head(pieces, limit)
+        yield from regroup(pieces, self.text_columns, max_rows=max_rows, max_bytes=max_bytes, others=OTHERS)
 
-    def _checked_pieces(self, stamp: Stamp) -> Iterator[pa.Table]:
-        """The pieces of a file, whose texts are UTF-8 also where their columns hold bytes."""
+    def checked(self, pieces: Iterator[pa.Table], path: Path) -> Iterator[pa.Table]:
+        """The `pieces` of the file `path`, whose texts are UTF-8 also where their columns hold bytes."""
         columns = [name for name in self.text_columns if not is_text(self.schema.field(name).type)]
         before = 0
-        for piece in self.pieces_of(stamp):
-            check_utf8(piece, columns, where=str(stamp.path), before=before)
+        for piece in pieces:
+            check_utf8(piece, columns, where=str(path), before=before)
             before += piece.num_rows
             yield piece
 
@@ -114,13 +127,23 @@ def check_types(schema: pa.Schema, text_columns: Sequence[str], *, where: str) -
 
 
 def regroup(
-    pieces: Iterator[pa.Table], text_columns: Sequence[str], *, max_rows: int, max_bytes: int, others: float = math.inf
+    pieces: Iterator[pa.Table | None],
+    text_columns: Sequence[str],
+    *,
+    max_rows: int,
+    max_bytes: int,
+    others: float = math.inf,
 ) -> Iterator[pa.Table]:
     """The rows of `pieces` in windows of at most `max_rows` rows and, unless one row has more, `max_bytes` of text and
-    about `others` times that in all columns."""
+    about `others` times that in all columns. None among the pieces ends a window, however few rows it has."""
     held: list[pa.Table] = []
     rows = size = 0
     for piece in pieces:
+        if piece is None:
+            if held:
+                yield _joined(held)
+                held, rows, size = [], 0, 0
+            continue
         ends = np.cumsum(np.maximum(_text_bytes(piece, text_columns), _row_bytes(piece) // others))
         begin = 0
         while begin < piece.num_rows:
@@ -156,12 +179,13 @@ def _joined(pieces: list[pa.Table]) -> pa.Table:
         return table
 
 
-def _head(pieces: Iterator[pa.Table], limit: int) -> Iterator[pa.Table]:
+def head(pieces: Iterator[pa.Table | None], limit: int) -> Iterator[pa.Table | None]:
+    """The first `limit` rows of `pieces`, and what ends windows among them."""
     for piece in pieces:
-        if piece.num_rows >= limit:
+        if piece is not None and piece.num_rows >= limit:
             yield piece.slice(0, limit)
             return
-        limit -= piece.num_rows
+        limit -= piece.num_rows if piece is not None else 0
         yield piece
 
 

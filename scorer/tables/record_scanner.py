@@ -58,6 +58,9 @@ class RecordScanner:
     columns, or with an empty tuple c1, c2 ..., as many as its first record has fields.
 
     Before the header may stand a line `sep=;`, which says the delimiter; a `dialect` that says another is a DataError.
+
+    If it is `prompt`, the stream gives what there is, nothing at its end alone, and its beginning has a whole line. No
+    more is read then before all whole records are out.
     """
 
     def __init__(
@@ -69,7 +72,9 @@ class RecordScanner:
         block_bytes: int = BLOCK_BYTES,
         reject: Reject | None = None,
         rows: int = 0,
+        prompt: bool = False,
     ) -> None:
+        self._prompt = prompt
         self._stream = stream
         self._path = path
         self._dialect = dialect
@@ -128,13 +133,15 @@ class RecordScanner:
         while seen < len(data) <= LONGEST_ROW and not parsed.trouble and _is_blank(parsed).all():
             seen = len(data)
             self._parse_bytes = 2 * seen
+            self._fill(2 * seen)
             data, parsed = self._parse()
         self._parse_bytes = size
         return data, parsed
 
     def _read_separator(self) -> None:
         """Pass over a line that says the delimiter, if the file begins with one, and heed it."""
-        self._fill(_SEPARATOR_BYTES)
+        if not self._prompt:
+            self._fill(_SEPARATOR_BYTES)
         line = _SEPARATOR_LINE.match(self._buffer, self._at) if self._dialect.separator else None
         if line is None or not may_delimit(said := line[1].decode("latin-1")):
             return
@@ -154,17 +161,22 @@ class RecordScanner:
         return names
 
     def blocks(self) -> Iterator[Block]:
-        """The sound records after the header, a piece of the file at a time; call `header` first."""
+        """The sound records after the header, a piece of the file at a time; call `header` first.
+
+        Those before a malformed one come out before the error.
+        """
         while True:
             data, parsed = self._parse()
             if parsed.consumed:
                 before = self.blank_lines
-                block = self._sound(data, parsed)
+                block, failure = self._sound(data, parsed)
                 self._record += len(parsed.row_ends) - (self.blank_lines - before)
                 self.rows += block.rows
                 self._advance(parsed.consumed)
                 if block.rows:
                     yield block
+                if failure is not None:
+                    raise failure
             if parsed.trouble:
                 self._pass_line(data[parsed.consumed :], parsed)
             elif parsed.consumed:
@@ -174,7 +186,7 @@ class RecordScanner:
 
     def _parse(self) -> tuple[Bytes, ParsedFields]:
         """Parse more and more until a record is complete, a quote is out of place, or the file ends."""
-        size = self._parse_bytes
+        size = self._available if self._prompt else self._parse_bytes
         while True:
             self._fill(size)
             size = min(size, self._available)
@@ -198,7 +210,7 @@ class RecordScanner:
             return
         missing = max(missing, self._block_bytes)
         part = self._stream.read(missing)
-        self._final = len(part) < missing
+        self._final = not part if self._prompt else len(part) < missing
         self._buffer = self._buffer[self._at :] + part
         self._at = 0
 
@@ -207,8 +219,9 @@ class RecordScanner:
         self._offset += size
         self._at += size
 
-    def _sound(self, data: Bytes, parsed: ParsedFields) -> Block:
-        """The records of `parsed` without the malformed ones, and without the blank lines, which are counted."""
+    def _sound(self, data: Bytes, parsed: ParsedFields) -> tuple[Block, DataError | None]:
+        """The records of `parsed` without the malformed ones, and without the blank lines, which are counted. Where
+        nobody takes malformed ones, those before the first, and the error."""
         width = len(self._names)
         starts, ends = parsed.starts, parsed.ends
         widths = np.diff(parsed.row_ends, prepend=0)
@@ -216,19 +229,24 @@ class RecordScanner:
         blank = ragged[_is_blank(parsed)[ragged]] if len(ragged) else ragged
         malformed = _said("width", self._ragged(data, parsed, widths, np.setdiff1d(ragged, blank)))
         malformed |= _said("encoding", self._not_utf8(parsed))
+        failure = None
         if malformed or len(blank):
-            self._report(data, parsed, malformed, blank)
+            failure = self._report(data, parsed, malformed, blank)
             self.blank_lines += len(blank)
             keep = np.ones(len(widths), bool)
             keep[[*malformed, *blank]] = False
+            if failure is not None:
+                keep[min(malformed) :] = False
             fields = np.repeat(keep, widths)
             starts, ends = starts[fields], ends[fields]
-        return Block.of(data, starts, ends, escapes=parsed.escapes, width=width, quotes=self._dialect.quotes)
+        quotes = self._dialect.quotes
+        return Block.of(data, starts, ends, escapes=parsed.escapes, width=width, quotes=quotes), failure
 
     def _report(
         self, data: Bytes, parsed: ParsedFields, malformed: dict[int, tuple[Fault, str]], blank: Positions
-    ) -> None:
-        """Hand over the `malformed` rows with their reasons, or raise for the first; the `blank` ones do not count."""
+    ) -> DataError | None:
+        """Hand over the `malformed` rows with their reasons, or give the error of the first where nobody takes them;
+        the `blank` ones do not count."""
         bounds = np.append(parsed.row_begins, parsed.consumed).tolist()
         line, seen = self._line, 0
         for passed, (row, (fault, reason)) in enumerate(sorted(malformed.items())):
@@ -237,10 +255,10 @@ class RecordScanner:
             seen = begin
             place = row - int(np.searchsorted(blank, row))
             if self._reject is None:
-                self._record += place
-                self._fail(reason, line=line, fault=fault)
+                return self._error(reason, record=self._record + place, line=line, fault=fault)
             text, rows = data[begin:end].tobytes(), self.rows + place - passed
             self._set_aside(Malformed(self._path, self._record + place, line, reason, text, rows))
+        return None
 
     def _set_aside(self, malformed: Malformed) -> None:
         assert self._reject is not None, "malformed records are errors; this is a bug"
@@ -318,8 +336,11 @@ class RecordScanner:
             )
 
     def _fail(self, what: str, *, line: int, fault: Fault) -> NoReturn:
-        where = f"record {self._record} (line {line})" if self._record else f"header (line {line})"
-        raise MalformedText(f"{self._path}: {where}: {what}", path=self._path, fault=fault)
+        raise self._error(what, record=self._record, line=line, fault=fault)
+
+    def _error(self, what: str, *, record: int, line: int, fault: Fault) -> MalformedText:
+        where = f"record {record} (line {line})" if record else f"header (line {line})"
+        return MalformedText(f"{self._path}: {where}: {what}", path=self._path, fault=fault)
 
 
 def _said(fault: Fault, reasons: dict[int, str]) -> dict[int, tuple[Fault, str]]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -58,6 +58,8 @@ def forget(malformed: Malformed) -> None:
 class Rejects:
     """The rejects file `target`, written beside its name; `count` records are in it.
 
+    What an input is called where that is not its path stands in `titles`.
+
     With `rows`, those alone that come before the row of this number, where whoever wants so many rows stops reading.
 
     Nothing is created before the first record, or before `commit` if there is none. Errors of the operating system come
@@ -67,6 +69,7 @@ class Rejects:
     def __init__(self, target: Path, *, rows: int | None = None) -> None:
         self.target = target
         self.rows = rows
+        self.titles: dict[Path, str] = {}
         self.count = 0
         self._file: AtomicFile | None = None
         self._committed = False
@@ -79,7 +82,7 @@ class Rejects:
         self.count += 1
 
     def _keep(self, malformed: Malformed) -> None:
-        line = json.dumps(_as_json(malformed), ensure_ascii=False) + "\n"
+        line = json.dumps(_as_json(malformed, self.titles), ensure_ascii=False) + "\n"
         file = self._opened()
         try:
             file.stream.write(line.encode())
@@ -136,13 +139,13 @@ class CountedRejects(Rejects):
         raise AssertionError("nothing is kept; this is a bug")
 
 
-def _as_json(malformed: Malformed) -> dict[str, str | int]:
+def _as_json(malformed: Malformed, titles: Mapping[Path, str]) -> dict[str, str | int]:
     try:
         content = {"text": malformed.data.decode()}
     except UnicodeDecodeError:
         content = {"base64": base64.b64encode(malformed.data).decode()}
     return {
-        "file": os.fsencode(malformed.path).decode(errors="replace"),
+        "file": titles.get(malformed.path) or os.fsencode(malformed.path).decode(errors="replace"),
         "record": malformed.record,
         "line": malformed.line,
         "reason": malformed.reason,

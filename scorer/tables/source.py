@@ -7,24 +7,20 @@ readers of each format what is in them.
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-import sys
-import tempfile
-import weakref
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from scorer.config import FileFormat, check_utf8
-from scorer.errors import DataError, UsageError, from_os_error
+from scorer.errors import DataError, UsageError
 from scorer.records.shard import InputFile, Shard
 from scorer.stores.fingerprints import Stamp, combined, content_hashes
 from scorer.stores.location import Location
 from scorer.tables.advice import advice, unreadable
+from scorer.tables.arrivals import Arrivals
 from scorer.tables.dialect import UNSAID, Dialect
 from scorer.tables.encodings import MalformedText, open_text, plausible_encoding
 from scorer.tables.formats.format import Format, ReadOptions
@@ -33,12 +29,16 @@ from scorer.tables.listing import Listing, list_files
 from scorer.tables.partitions import PartitionedReader
 from scorer.tables.reader import Reader, check_names, check_types
 from scorer.tables.rejects import CountedRejects, Rejects
+from scorer.tables.spooling import Spool, SpooledReader
 from scorer.tables.streams import COMPRESSIONS, Compression, compression_of, open_bytes, sniff_compression
 from scorer.tables.unpacking import member_name
 
 __all__ = ["Reader", "Source"]
 
-_COPY_BYTES: Final = 1 << 20
+HEADER_IN_DOUBT: Final = (
+    "the first line looks like data, not names: say --no-header, and --columns A,B,C to name the columns; if they are "
+    "names, name yours with --text-column and --label-column"
+)
 
 
 class Source:
@@ -58,8 +58,9 @@ class Source:
         dialect: Dialect = UNSAID,
     ) -> None:
         self._format = format_named(file_format)
-        _check_dialect(dialect, self._format, where=listing.files[0])
+        check_dialect(dialect, self._format, where=listing.files[0])
         self._listing = listing
+        self._spool: Spool | None = None
         self._stamps = tuple(map(Stamp.of, listing.files))
         self._options = ReadOptions(rejects=rejects, dialect=dialect)
         with self._advised():
@@ -76,7 +77,7 @@ class Source:
     @classmethod
     def open(
         cls,
-        location: str | Path | Location,
+        location: str | Path | Location | Arrivals,
         *,
         dialect: Dialect = UNSAID,
         spool: Path | None = None,
@@ -84,23 +85,17 @@ class Source:
     ) -> Source:
         """Look at the names, first bytes, headers and footers of `location`, and at nothing else.
 
-        "-" is the standard input, copied to a temporary file in `spool` that lives as long as the source.
+        A stream, such as "-", is copied to a temporary file in `spool` that lives as long as the source.
         With `rejects`, malformed records of CSV, TSV and JSON lines are no error: `read` puts them there.
         The files are written as `dialect` says, and where it says nothing, as the rules of their format are.
         InputMissing when there is nothing; DataError when the first bytes contradict the format, a header is malformed,
         or files differ in their columns; UsageError when nothing tells the format.
         """
+        if isinstance(location, Arrivals):
+            return cls._of_stream(location, dialect=dialect, spool=spool, rejects=rejects)
         where = location if isinstance(location, Location) else Location.of_input(location)
         if where.is_stream:
-            path = _spooled(spool)
-            try:
-                shown = _said_format(dialect) or _shown_format(path, dialect.encoding)
-                source = cls._of(Listing((path,), ((),)), shown, rejects, dialect)
-            except BaseException:
-                path.unlink()
-                raise
-            weakref.finalize(source, path.unlink, missing_ok=True)
-            return source
+            return cls._of_stream(Arrivals(where), dialect=dialect, spool=spool, rejects=rejects)
         listing = list_files(where.said, any_ending=dialect.format is not None)
         formats = {path: format_of_file(path, dialect) for path in listing.files}
         if len(set(formats.values())) > 1:
@@ -116,6 +111,19 @@ class Source:
             _check_name(path, file_format)
             _check_beginning(path, file_format, dialect, lenient=rejects is not None)
         return cls(listing, file_format, rejects=rejects, dialect=dialect)
+
+    @classmethod
+    def _of_stream(cls, arrivals: Arrivals, *, dialect: Dialect, spool: Path | None, rejects: Rejects | None) -> Source:
+        first = arrivals.look(SNIFF_BYTES)
+        ending = _ending(sniff_compression(first) if sniff(first) != "excel" else None)
+        copy = Spool(arrivals, ending=ending, folder=spool)
+        if rejects is not None:
+            rejects.titles[copy.path] = copy.title
+        with copy.naming():
+            shown = said_format(dialect, copy.title) or _shown_format(copy.path, dialect.encoding)
+            source = cls._of(Listing((copy.path,), ((),)), shown, rejects, dialect)
+        source._spool = copy
+        return source
 
     @classmethod
     def of_shard(
@@ -177,6 +185,8 @@ class Source:
         inside = [name for name in text_columns if name not in partitions or name in self._contents.names]
         with self.doubting_header():
             reader = self._read(inside, appended)
+        if self._spool is not None:
+            return SpooledReader(reader, self._spool)
         if not partitions:
             return reader
         return PartitionedReader(reader, self._stamps, self._listing.partitions, text_columns)
@@ -185,6 +195,12 @@ class Source:
     def doubting_header(self) -> Iterator[None]:
         """DataError instead of a UsageError for a column that is not there, where the header looks like data: then no
         message may show its names, which are a row's texts."""
+        naming = self._spool.naming if self._spool is not None else nullcontext
+        with naming(), self._doubting_header():
+            yield
+
+    @contextmanager
+    def _doubting_header(self) -> Iterator[None]:
         try:
             yield
         except UsageError:
@@ -193,10 +209,7 @@ class Source:
                 raise better from None
             if dialect.names is not None or not self._format.begins_with_data(first, self._options):
                 raise
-            raise DataError(
-                f"{self.files[0]}: the first line looks like data, not names: say --no-header, and --columns A,B,C to "
-                "name the columns; if they are names, name yours with --text-column and --label-column"
-            ) from None
+            raise DataError(f"{self.files[0]}: {HEADER_IN_DOUBT}") from None
 
     @contextmanager
     def _advised(self) -> Iterator[None]:
@@ -229,12 +242,13 @@ class Source:
         return reader
 
 
-def _check_dialect(dialect: Dialect, format: Format, *, where: Path) -> None:
+def check_dialect(dialect: Dialect, format: Format, *, where: Path) -> None:
     """UsageError for what is said of a format that does not have it."""
     said = {
         "--no-header": dialect.names is not None,
         "--delimiter": dialect.delimiter is not None,
         "--quote": not dialect.quotes,
+        "--types": bool(dialect.types),
     }
     if not format.delimited:
         for flag in (flag for flag, given in said.items() if given):
@@ -289,7 +303,7 @@ def _binary_format(path: Path) -> FileFormat:
 def format_of_file(path: Path, dialect: Dialect) -> FileFormat:
     """The format of the file at `path`: as the `dialect` says, or its ending, or its first bytes. UsageError where
     nothing tells."""
-    return dialect.format or format_of(path) or _member_format(path) or _said_format(dialect) or _binary_format(path)
+    return dialect.format or format_of(path) or _member_format(path) or said_format(dialect, "") or _binary_format(path)
 
 
 def _member_format(path: Path) -> FileFormat | None:
@@ -299,40 +313,21 @@ def _member_format(path: Path) -> FileFormat | None:
     return format_of(member_name(path))
 
 
-def _said_format(dialect: Dialect) -> FileFormat | None:
-    """The format that a person named; whoever names a delimiter has CSV."""
-    return dialect.format or ("csv" if dialect.delimiter is not None else None)
+def said_format(dialect: Dialect, name: str) -> FileFormat | None:
+    """The format that a person named, or the ending of `name`; whoever names a delimiter has CSV."""
+    return dialect.format or format_of(name) or ("csv" if dialect.delimiter is not None else None)
 
 
 def _shown_format(path: Path, encoding: str | None) -> FileFormat:
     with open_text(path, encoding, lenient=True) as stream:
         shown = sniff(first := stream.read(SNIFF_BYTES))
     if not first:
-        raise DataError("standard input: empty")
+        raise DataError(f"{path}: empty")
     if shown is None:
         found = plausible_encoding(path)
         flag = f"try: --encoding {found}" if found else "convert it to UTF-8"
-        raise DataError(f"standard input: UTF-16 or UTF-32 text; {flag}")
+        raise DataError(f"{path}: UTF-16 or UTF-32 text; {flag}")
     return shown
-
-
-def _spooled(folder: Path | None) -> Path:
-    """A copy of the standard input, whose ending tells its compression."""
-    try:
-        first = sys.stdin.buffer.read(SNIFF_BYTES)
-        ending = _ending(sniff_compression(first) if sniff(first) != "excel" else None)
-        handle, name = tempfile.mkstemp(prefix="scorer-stdin-", suffix=ending, dir=folder)
-        path = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(first)
-                shutil.copyfileobj(sys.stdin.buffer, stream, _COPY_BYTES)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise from_os_error(error) from error
-    return path
 
 
 def _ending(compression: Compression | None) -> str:

@@ -44,6 +44,12 @@ def sniff_compression(first_bytes: bytes) -> Compression | None:
     return next((name for name, (_, magic) in COMPRESSIONS.items() if first_bytes.startswith(magic)), None)
 
 
+def may_be_compressed(first_bytes: bytes) -> bool:
+    """Whether `first_bytes` are fewer than those by which `sniff_compression` would know one."""
+    magic = [one for _, marks in COMPRESSIONS.values() for one in ((marks,) if isinstance(marks, bytes) else marks)]
+    return any(len(first_bytes) < len(one) and one.startswith(first_bytes) for one in magic)
+
+
 class ByteStream(Protocol):
     """What readers need of an open file."""
 
@@ -86,9 +92,9 @@ def open_bytes(path: Path, compression: Compression | None) -> Iterator[ByteStre
 
 
 def _unpacked(path: Path, compression: Compression) -> _Decompressed | ChainedStreams | ZipMember:
-    if compression in WRITTEN:
-        return _Decompressed(path, compression)
-    return ZipMember(path) if compression == "zip" else ChainedStreams(path, compression)
+    if compression == "bz2" or compression == "xz":
+        return ChainedStreams(path.open("rb"), path, compression)
+    return ZipMember(path) if compression == "zip" else _Decompressed(path, compression)
 
 
 class _Whole:

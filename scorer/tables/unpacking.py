@@ -11,9 +11,11 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from scorer.errors import DataError, from_os_error
+
+Chained = Literal["bz2", "xz", "gzip"]
 
 _CHUNK: Final = 1 << 16
 # What a dictionary of xz may need; its highest preset needs 65 MiB.
@@ -21,6 +23,14 @@ _XZ_MEMORY: Final = 256 << 20
 # What macOS puts into an archive beside the files.
 _NO_MEMBER: Final = "__MACOSX/"
 _WRONG: Final = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError)
+
+
+class Readable(Protocol):
+    """What is unpacked: an open file, or one that arrives."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+    def close(self) -> None: ...
 
 
 class _Decoder(Protocol):
@@ -37,30 +47,35 @@ class _Decoder(Protocol):
 
 
 class ChainedStreams:
-    """The bytes of a bzip2 or xz file: of one compressed stream after the other, and nothing else."""
+    """The bytes of a bzip2, xz or gzip file `raw`, called `path`: of one compressed stream after the other, and nothing
+    else."""
 
-    def __init__(self, path: Path, compression: str) -> None:
+    def __init__(self, raw: Readable, path: Path, compression: Chained) -> None:
+        self._raw = raw
         self._path = path
         self._compression = compression
         self._xz = compression == "xz"
-        self._make: Callable[[], _Decoder] = _xz_decoder if self._xz else bz2.BZ2Decompressor
-        self._raw = path.open("rb")
-        self._decoder: _Decoder = self._make()
+        self._make = _DECODERS[compression]
+        self._decoder = self._make()
 
     def read(self, size: int) -> bytes:
         """Fewer than `size` bytes only at the end."""
         parts = []
+        while size > 0 and (part := self.read_some(size)):
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
+
+    def read_some(self, size: int) -> bytes:
+        """At least one byte and at most `size`, as many as there are without reading on; nothing at the end alone."""
         try:
-            while size > 0 and (part := self._next(size)):
-                parts.append(part)
-                size -= len(part)
+            return self._next(size)
         except OSError as error:
             if error.errno is not None:
                 raise from_os_error(error) from error
             raise self._damaged() from error
-        except (lzma.LZMAError, EOFError, ValueError) as error:
+        except (lzma.LZMAError, zlib.error, EOFError, ValueError) as error:
             raise self._damaged() from error
-        return b"".join(parts)
 
     def close(self) -> None:
         self._raw.close()
@@ -90,8 +105,37 @@ class ChainedStreams:
         return DataError(f"{self._path}: the {self._compression} stream is damaged or cut short")
 
 
+class _GzipDecoder:
+    """zlib's decoder of one gzip stream, as those of bz2 and lzma are."""
+
+    def __init__(self) -> None:
+        self._decoder = zlib.decompressobj(wbits=31)
+        self.needs_input = True
+
+    @property
+    def eof(self) -> bool:
+        return self._decoder.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._decoder.unused_data
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        part = self._decoder.decompress(self._decoder.unconsumed_tail + data, max_length)
+        # With all that was asked for given, more may be there.
+        self.needs_input = len(part) < max_length
+        return part
+
+
 def _xz_decoder() -> lzma.LZMADecompressor:
     return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+
+
+_DECODERS: Final[dict[Chained, Callable[[], _Decoder]]] = {
+    "bz2": bz2.BZ2Decompressor,
+    "xz": _xz_decoder,
+    "gzip": _GzipDecoder,
+}
 
 
 class ZipMember:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from dataclasses import replace
@@ -190,11 +191,11 @@ def test_a_stream_is_one_part_without_a_memory(
     written.write_bytes(before + capsysbinary.readouterr().out)
     assert os.path.lexists("/dev/stdout")
 
-    file = tmp_path / "file"
-    sink = open_sink(file, format=format, schema=TABLE.schema)
+    whole = io.BytesIO()
+    sink = open_sink(whole, format=format, schema=TABLE.schema)
     sink.write(TABLE)
     sink.close(lineage_metadata(JOB))
-    assert written.read_bytes() == file.read_bytes()
+    assert written.read_bytes() == whole.getvalue()
 
 
 def test_what_ends_a_stream_is_not_written_unless_it_is_published(capsysbinary: pytest.CaptureFixture[bytes]) -> None:

@@ -7,6 +7,7 @@ import io
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pyarrow as pa
@@ -181,10 +182,22 @@ def test_rows_and_names_without_reading(tmp_path: Path) -> None:
     assert Source.open(str(tmp_path / "x.csv")).rows is None
 
 
-def test_a_fifo_is_no_file(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe.csv")
+@pytest.mark.parametrize("name", ["pipe", "pipe.csv"])
+def test_a_fifo_is_read_as_the_standard_input_is(tmp_path: Path, name: str) -> None:
+    pipe = tmp_path / name
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=("a,b\n1,x\n2,y,z\n",))
+    writer.start()
+    source = Source.open(str(pipe), spool=tmp_path)
+    writer.join()
+    assert (source.format, source.names) == ("csv", ("a", "b"))
+    with pytest.raises(DataError, match=f"^{pipe}: record 2 "):
+        source.read(["b"])
+
+
+def test_a_device_is_no_file() -> None:
     with pytest.raises(InputMissing, match="say - instead"):
-        Source.open(str(tmp_path / "pipe.csv"))
+        Source.open("/dev/zero")
 
 
 def parquet_bytes() -> bytes:

@@ -1,4 +1,4 @@
-"""Arrow IPC files and streams, read record batch by record batch, and files written.
+"""Arrow IPC files and streams, read record batch by record batch; files written, and streams into streams.
 
 The memory in use is one record batch, as its writer made it. Files are not mapped into memory: whoever touches the map
 of a file that has been cut short meanwhile is killed (SIGBUS).
@@ -6,8 +6,9 @@ of a file that has been cut short meanwhile is killed (SIGBUS).
 
 from __future__ import annotations
 
+import io
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -16,9 +17,11 @@ import pyarrow as pa
 
 from scorer.errors import DataError, shown
 from scorer.stores.fingerprints import Stamp
+from scorer.tables.arrivals import Arriving
 from scorer.tables.dictionaries import JoinedDictionaries, has_dictionary, may_not_join, without_null_values
-from scorer.tables.formats.format import Evidence, SelfDescribing, damage
-from scorer.tables.reader import Reader
+from scorer.tables.formats.format import Evidence, ReadOptions, SelfDescribing, check_schema, damage
+from scorer.tables.live import LiveReader
+from scorer.tables.reader import Reader, check_names, check_types
 from scorer.tables.streams import Output
 
 _FILE: Final = b"ARROW1"
@@ -58,7 +61,6 @@ class ArrowReader(Reader):
         super().__init__(stamps, text_columns)
         self.schema = schema
         self.rows = rows
-        self._dictionaries = [place for place, kind in enumerate(schema.types) if has_dictionary(kind)]
 
     @property
     def one_dictionary(self) -> bool:
@@ -67,20 +69,69 @@ class ArrowReader(Reader):
 
     def pieces_of(self, stamp: Stamp) -> Iterator[pa.Table]:
         with _damage(stamp.path):
-            for batch in _batches(stamp.path):
-                # In full: offsets that point elsewhere would have whoever follows them read any memory.
-                _validate(batch, stamp.path)
-                table = self._normal(batch)
-                for begin in range(0, table.num_rows, _SLICE_ROWS):
-                    yield table.slice(begin, _SLICE_ROWS)
+            yield from _tables(_batches(stamp.path), self.schema, stamp.path)
 
-    def _normal(self, batch: pa.RecordBatch) -> pa.Table:
-        """`batch` without nulls among the values of dictionaries, which most of Arrow does not take."""
-        table = pa.Table.from_batches([batch], schema=self.schema)
-        for place in self._dictionaries:
-            values = without_null_values(batch.column(place))
-            table = table.set_column(place, self.schema.field(place), values)
-        return table
+
+class LiveArrow(LiveReader):
+    """The rows of an Arrow stream as its batches arrive; DataError for a damaged one."""
+
+    def __init__(self, arriving: Arriving) -> None:
+        super().__init__(arriving)
+        self._end = _OLD_END_OF_STREAM if _is_old_stream(arriving.first) else _END_OF_STREAM
+        self._file = _Remembered(arriving)
+        with _damage(self.path):
+            self._batches = pa.ipc.open_stream(pa.PythonFile(self._file, mode="r"))
+            self.schema = self._batches.schema
+        check_schema(self.schema, self.path)
+
+    def settle(self, text_columns: tuple[str, ...]) -> None:
+        check_names(self.names, text_columns, where=str(self.path))
+        check_types(self.schema, text_columns, where=str(self.path))
+        self.text_columns = text_columns
+
+    def pieces(self) -> Iterator[pa.Table]:
+        with _damage(self.path):
+            yield from _tables(self._batches, self.schema, self.path)
+        # A reader of streams takes the end of what arrives for the end of the stream as well.
+        if not self._file.last.endswith(self._end):
+            raise DataError(f"{self.path}: damaged Arrow data: the stream has no end; write it again")
+        if self._file.read(1):
+            raise DataError(f"{self.path}: more follows the end of the Arrow stream; send one stream alone")
+
+
+class _Remembered(io.RawIOBase):
+    """A file of what arrives, which gives as many bytes as are asked for, but at the end, and remembers the `last`."""
+
+    def __init__(self, arriving: Arriving) -> None:
+        super().__init__()
+        self._arriving = arriving
+        self.last = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        parts = []
+        while size > 0 and (part := self._arriving.read(size)):
+            parts.append(part)
+            size -= len(part)
+        whole = b"".join(parts)
+        self.last = (self.last + whole[-len(_END_OF_STREAM) :])[-len(_END_OF_STREAM) :]
+        return whole
+
+
+def _tables(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path) -> Iterator[pa.Table]:
+    """The rows of `batches` in small tables, without nulls among the values of dictionaries, which most of Arrow does
+    not take."""
+    dictionaries = [place for place, kind in enumerate(schema.types) if has_dictionary(kind)]
+    for batch in batches:
+        # In full: offsets that point elsewhere would have whoever follows them read any memory.
+        _validate(batch, path)
+        table = pa.Table.from_batches([batch], schema=schema)
+        for place in dictionaries:
+            table = table.set_column(place, schema.field(place), without_null_values(batch.column(place)))
+        for begin in range(0, table.num_rows, _SLICE_ROWS):
+            yield table.slice(begin, _SLICE_ROWS)
 
 
 def _validate(batch: pa.RecordBatch, path: Path) -> None:
@@ -100,20 +151,25 @@ def _validate(batch: pa.RecordBatch, path: Path) -> None:
 
 
 class ArrowSink:
-    """An Arrow IPC file. Its dictionaries may only grow, so each table's are joined to those written before."""
+    """An Arrow IPC stream into an open stream, else an IPC file. The dictionaries of a file may only grow, so each
+    table's are joined to those written before; in a stream each table has its own."""
 
     def __init__(self, output: Output, schema: pa.Schema) -> None:
         self._output = output
-        self._dictionaries = JoinedDictionaries(schema)
-        options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
+        self._dictionaries = JoinedDictionaries(schema) if output.path is not None else None
         with output.errors():
-            self._writer = pa.ipc.new_file(pa.PythonFile(output.watched, mode="w"), schema, options=options)
+            stream = pa.PythonFile(output.watched, mode="w")
+            if self._dictionaries is None:
+                self._writer = pa.ipc.new_stream(stream, schema)
+            else:
+                options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
+                self._writer = pa.ipc.new_file(stream, schema, options=options)
 
     def write(self, table: pa.Table) -> None:
         if not table.num_rows:
             return
         with self._output.errors():
-            self._writer.write_table(self._dictionaries.join(table))
+            self._writer.write_table(table if self._dictionaries is None else self._dictionaries.join(table))
 
     def close(self, metadata: Mapping[str, str]) -> None:  # noqa: ARG002 - an IPC footer is fixed at the beginning
         with self._output.errors():
@@ -183,6 +239,10 @@ class _Arrow(SelfDescribing):
         self, stamps: Sequence[Stamp], schema: pa.Schema, rows: int | None, text_columns: Sequence[str]
     ) -> ArrowReader:
         return ArrowReader(stamps, schema, rows, text_columns)
+
+    def begin(self, arriving: Arriving, options: ReadOptions) -> LiveReader | None:  # noqa: ARG002 - for text
+        """A stream; the batches of a file are found from its end."""
+        return LiveArrow(arriving) if _is_stream(arriving.first) else None
 
     def check_rows(self, reader: Reader, windows: Callable[[], Iterator[pa.Table]]) -> None:
         if reader.one_dictionary or not any(map(may_not_join, reader.schema.types)):

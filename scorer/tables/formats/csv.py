@@ -14,13 +14,23 @@ from typing import Final
 
 import pyarrow as pa
 
-from scorer.errors import DataError
+from scorer.errors import DataError, UsageError, shown
 from scorer.stores.fingerprints import Stamp
-from scorer.tables.delimited_columns import TypeGuess, convert, field_of, looks_like_data
+from scorer.tables.arrivals import Arriving
+from scorer.tables.delimited_columns import (
+    TypeGuess,
+    WrongType,
+    as_said,
+    convert,
+    field_of,
+    looks_like_data,
+    type_name,
+)
 from scorer.tables.dialect import Dialect
 from scorer.tables.encodings import open_text
 from scorer.tables.fields import Block
 from scorer.tables.formats.format import Contents, Evidence, Format, ReadOptions, Sink
+from scorer.tables.live import LiveReader
 from scorer.tables.reader import Reader, check_names, tell_blank_lines
 from scorer.tables.record_scanner import BLOCK_BYTES, RecordScanner
 from scorer.tables.rejects import Reject, Rejects, forget
@@ -75,8 +85,10 @@ class DelimitedReader(Reader):
         self._dialect = dialect if dialect.names is None else replace(dialect, names=names)
         self._block_bytes = block_bytes
         self._check_names(text_columns)
+        self._said = SaidTypes(names, self._dialect, where=self._stamps[0].path)
+        self._said.refuse_texts(text_columns)
         self._blank_lines: dict[Path, int] = {}
-        self._guesses = [TypeGuess(text=name in text_columns) for name in names]
+        self._guesses = [TypeGuess(text=name in text_columns or name in self._said.kinds) for name in names]
         self.rows = self._type_columns(rejects.add if rejects else None)
         self._reject: Reject | None = forget if rejects else None
         self._settle_types()
@@ -98,8 +110,10 @@ class DelimitedReader(Reader):
         return tuple(tell_blank_lines(str(self._stamps[0].path), self.blank_lines))
 
     def _settle_types(self) -> None:
+        self._said.refuse_texts(self.text_columns)
         typed = zip(self._names, self._guesses, strict=True)
-        self._kinds = [None if name in self.text_columns else guess.kind for name, guess in typed]
+        found = [None if name in self.text_columns else guess.kind for name, guess in typed]
+        self._kinds = [self._said.kinds.get(name, kind) for name, kind in zip(self._names, found, strict=True)]
         self.schema = pa.schema([field_of(name, kind) for name, kind in zip(self._names, self._kinds, strict=True)])
 
     def _check_names(self, text_columns: Sequence[str]) -> None:
@@ -108,7 +122,9 @@ class DelimitedReader(Reader):
     def _type_columns(self, reject: Reject | None) -> int:
         rows = 0
         for stamp in self._stamps:
+            before = rows
             for block in self._blocks(stamp, reject, rows=rows):
+                self._said.columns(block, path=stamp.path, before=rows - before)
                 rows += block.rows
                 for index, guess in enumerate(self._guesses):
                     if guess.open:
@@ -135,12 +151,100 @@ class DelimitedReader(Reader):
     def pieces_of(self, stamp: Stamp) -> Iterator[pa.Table]:
         for block in self._blocks(stamp, self._reject):
             try:
-                columns = [convert(block.column(index), kind) for index, kind in enumerate(self._kinds)]
+                said = self._said.columns(block, path=stamp.path)
+                columns = [
+                    said[index] if index in said else convert(block.column(index), kind)
+                    for index, kind in enumerate(self._kinds)
+                ]
             except pa.ArrowInvalid:
                 # The first pass saw that every value fits, so the file is no longer the one it read.
                 self.check_unchanged()
                 raise
             yield pa.Table.from_arrays(columns, schema=self.schema)
+
+
+class _Mistyped(DataError):
+    """The row at `place` of a block has a value that is not of the type that a person said."""
+
+    def __init__(self, message: str, *, place: int) -> None:
+        super().__init__(message)
+        self.place = place
+
+
+class SaidTypes:
+    """The types that a person said of columns `names`: their `kinds` by name. UsageError for a column that is not
+    there."""
+
+    def __init__(self, names: Sequence[str], dialect: Dialect, *, where: Path) -> None:
+        self.kinds = dict(dialect.types)
+        check_names(names, tuple(self.kinds), where=f"{where}: --types")
+        self._places = {names.index(name): (name, kind) for name, kind in self.kinds.items()}
+
+    def refuse_texts(self, text_columns: Sequence[str]) -> None:
+        """UsageError where a column of texts was said to be something else."""
+        for name in text_columns:
+            if self.kinds.get(name) is not None:
+                raise UsageError(f"--types: column {shown(name)} holds the texts; they stay as they are")
+
+    def columns(self, block: Block, *, path: Path, before: int = 0) -> dict[int, pa.Array]:
+        """Those of `block`, which follows so many rows of `path`, by their places; DataError for the first value that
+        is none of its type."""
+        found = {}
+        for place, (name, kind) in self._places.items():
+            try:
+                found[place] = as_said(block.column(place), kind)
+            except WrongType as error:
+                raise _Mistyped(
+                    f"{path}: row {before + error.place + 1}: column {shown(name)}: not the {type_name(kind)} that "
+                    "--types says; say string, or leave it out",
+                    place=error.place,
+                ) from None
+        return found
+
+
+class LiveDelimited(LiveReader):
+    """The rows of CSV as they arrive: columns are text, unless the `dialect` says their types."""
+
+    def __init__(self, arriving: Arriving, *, dialect: Dialect, rejects: Rejects | None = None) -> None:
+        super().__init__(arriving)
+        reject = rejects.add if rejects is not None else None
+        self._scanner = RecordScanner(arriving, self.path, dialect=dialect, reject=reject, prompt=True)
+        self._names = self._scanner.header()
+        self._said = SaidTypes(self._names, dialect, where=self.path)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self._names
+
+    @property
+    def blank_lines(self) -> int:
+        return self._scanner.blank_lines
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return tuple(tell_blank_lines(str(self.path), self.blank_lines))
+
+    def settle(self, text_columns: tuple[str, ...]) -> None:
+        check_names(self._names, text_columns, where=str(self.path))
+        self._said.refuse_texts(text_columns)
+        self.text_columns = text_columns
+        self.schema = pa.schema([field_of(name, self._said.kinds.get(name)) for name in self._names])
+
+    def pieces(self) -> Iterator[pa.Table]:
+        before = 0
+        for block in self._scanner.blocks():
+            yield from self._tables(block, before)
+            before += block.rows
+
+    def _tables(self, block: Block, before: int) -> Iterator[pa.Table]:
+        try:
+            said = self._said.columns(block, path=self.path, before=before)
+        except _Mistyped as error:
+            if error.place:
+                yield from self._tables(block.head(error.place), before)
+            raise
+        columns = [said[at] if at in said else block.column(at) for at in range(len(self._names))]
+        yield pa.Table.from_arrays(columns, schema=self.schema)
 
 
 class Delimited(Format):
@@ -171,6 +275,9 @@ class Delimited(Format):
             dialect=self.dialect(options),
             rejects=options.rejects,
         )
+
+    def begin(self, arriving: Arriving, options: ReadOptions) -> LiveReader:
+        return LiveDelimited(arriving, dialect=self.dialect(options), rejects=options.rejects)
 
     def open_sink(self, output: Output, schema: pa.Schema, compression: Compression | None) -> Sink:
         return DelimitedSink(output, schema, compression, delimiter=self.delimiter)

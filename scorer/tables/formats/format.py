@@ -19,8 +19,10 @@ import pyarrow as pa
 from scorer.config import FileFormat
 from scorer.errors import DataError, UsageError, from_os_error, shown
 from scorer.stores.fingerprints import Stamp
+from scorer.tables.arrivals import Arriving
 from scorer.tables.dialect import UNSAID, Dialect
 from scorer.tables.dictionaries import fields_of
+from scorer.tables.live import LiveReader
 from scorer.tables.reader import Reader
 from scorer.tables.rejects import Rejects
 from scorer.tables.rendering import why_no_text
@@ -88,6 +90,11 @@ class Format(ABC):
     @abstractmethod
     def evidence(self, first_bytes: bytes) -> Evidence:
         """How strongly (decompressed) `first_bytes`, which are no UTF-16, show this format."""
+
+    def begin(self, arriving: Arriving, options: ReadOptions) -> LiveReader | None:  # noqa: ARG002
+        """A reader of rows while they arrive; None where only all of the input tells what they are. Errors as of
+        `look`."""
+        return None
 
     @abstractmethod
     def look(self, stamps: Sequence[Stamp], options: ReadOptions) -> Contents:
@@ -188,13 +195,23 @@ def one_schema(stamps: Sequence[Stamp], read: Callable[[Path], tuple[pa.Schema, 
         _check_utf8(schema, stamp.path)
     first = found[0][0]
     for stamp, (schema, _) in zip(stamps, found, strict=True):
-        if duplicates := sorted({name for name in schema.names if schema.names.count(name) > 1}):
-            raise DataError(f"{stamp.path}: the column name {shown(duplicates[0])} stands more than once")
+        _check_distinct(schema, stamp.path)
         if not schema.equals(first):
             what = _difference(schema, first)
             raise DataError(f"{stamp.path}: {what} than in {stamps[0].path}; score it on its own")
     counts = [rows for _, rows in found if rows is not None]
     return Contents(tuple(first.names), first, sum(counts) if len(counts) == len(found) else None)
+
+
+def check_schema(schema: pa.Schema, path: Path) -> None:
+    """DataError for a name in the `schema` of `path` that is not UTF-8, or stands more than once."""
+    _check_utf8(schema, path)
+    _check_distinct(schema, path)
+
+
+def _check_distinct(schema: pa.Schema, path: Path) -> None:
+    if duplicates := sorted({name for name in schema.names if schema.names.count(name) > 1}):
+        raise DataError(f"{path}: the column name {shown(duplicates[0])} stands more than once")
 
 
 def _check_utf8(schema: pa.Schema, path: Path) -> None:

@@ -166,6 +166,7 @@ class _Json(JsonLinesFormat):
     endings = (".json",)
     written = False
     proof = ""
+    begin = Format.begin
     open_sink = Format.open_sink
 
     def evidence(self, first_bytes: bytes) -> Evidence:

@@ -27,11 +27,14 @@ import pyarrow as pa
 from scorer.config import FileFormat
 from scorer.errors import DataError
 from scorer.stores.fingerprints import Stamp
+from scorer.tables.arrivals import Arriving
 from scorer.tables.formats.format import Contents, Evidence, Format, ReadOptions, Sink
-from scorer.tables.json_lines import JsonLines, Lenient, Line, members
+from scorer.tables.json_lines import JsonLines, Lenient, Line, line_schema, members
+from scorer.tables.live import LiveReader
+from scorer.tables.live_lines import SCALARS, LiveJsonLines
 from scorer.tables.reader import Reader, check_names, check_types, listed
 from scorer.tables.rejects import Rejects, forget
-from scorer.tables.rendering import IN_LINE, LINE
+from scorer.tables.rendering import LINE
 from scorer.tables.shapes import Kinds, Shape
 from scorer.tables.streams import Compression, Output
 from scorer.tables.texts import is_text
@@ -45,9 +48,6 @@ _FEW_COLUMNS: Final = 256
 _SPARSEST: Final = 64
 # A table made at once has at most so many values.
 _CELLS: Final = 1 << 20
-# What a column of texts may hold instead: it is read as it is spelt, as in CSV.
-_SCALARS: Final = frozenset({"a number", "true or false"})
-
 
 _LINES: Final = JsonLines()
 
@@ -93,7 +93,7 @@ class JsonLinesReader(Reader):
         if appended is None:
             self._refuse_sparse()
         words = {name: self._shapes[name].words for name in self.text_columns}
-        self._spelt = {name for name in self.text_columns if words[name] and words[name] <= _SCALARS}
+        self._spelt = {name for name in self.text_columns if words[name] and words[name] <= SCALARS}
         fields = {
             name: _field(name, pa.string() if name in self._spelt else shape.type)
             for name, shape in self._shapes.items()
@@ -104,8 +104,7 @@ class JsonLinesReader(Reader):
             self.schema = pa.schema(fields.values())
             return
         inside = dict.fromkeys((*self.text_columns, *(name for name in beside if name in fields)))
-        line = pa.field(_free(inside), pa.string(), metadata={LINE: b""})
-        self.schema = pa.schema([line, *(fields[name].with_metadata({IN_LINE: b""}) for name in inside)])
+        self.schema = line_schema([fields[name] for name in inside])
 
     def with_texts(self, text_columns: Sequence[str]) -> JsonLinesReader | None:
         """A table is the same whichever of its columns are texts, unless one holds numbers; lines are not."""
@@ -201,14 +200,6 @@ def _field(name: str, kind: pa.DataType | None) -> pa.Field:
     return pa.field(name, pa.string() if kind == pa.null() else kind)
 
 
-def _free(taken: Collection[str]) -> str:
-    """A name for the column of lines that none of the others has."""
-    name = "line"
-    while name in taken:
-        name += "_"
-    return name
-
-
 def _refuse_mixture(chunk: list[Line], kinds: Kinds, *, where: str) -> NoReturn:
     """Name the first line of which a value is of another kind than those before it."""
     for line in chunk:
@@ -249,6 +240,12 @@ class JsonLinesFormat(Format):
             beside=options.beside,
             lines=self.lines(options),
         )
+
+    def begin(self, arriving: Arriving, options: ReadOptions) -> LiveReader | None:
+        """Only as lines, whose keys are nobody's business: the columns of a table are those of all lines."""
+        if options.appended is None:
+            return None
+        return LiveJsonLines(arriving, self.lines(options), appended=options.appended, rejects=options.rejects)
 
     def lines(self, options: ReadOptions) -> JsonLines:
         """How the lines are got out of the files."""

@@ -65,6 +65,16 @@ def output_format(path: PurePath | str) -> FileFormat | None:
     return format_of(path)
 
 
+def stream_format(given: FileFormat | None) -> FileFormat:
+    """The format of an output without a name, whose input is in the format `given`: the same, or where that is for
+    reading alone, the text that is nearest to it."""
+    if given is None:
+        return "csv"
+    if format_named(given).written:
+        return given
+    return "jsonl" if given == "json" else "csv"
+
+
 def sniff(first_bytes: bytes) -> FileFormat | None:
     """The format that (decompressed) `first_bytes` show; None for no bytes at all and for what is no UTF-8 text."""
     if not first_bytes:
@@ -74,6 +84,11 @@ def sniff(first_bytes: bytes) -> FileFormat | None:
     if by_evidence[best] < 3 and is_utf16(first_bytes):
         return None
     return best if by_evidence[best] else None
+
+
+def is_binary(first_bytes: bytes) -> bool:
+    """Whether `first_bytes` begin with the magic number of a format."""
+    return any(format.evidence(first_bytes) == 3 for format in formats())
 
 
 def is_utf16(first_bytes: bytes) -> bool:
