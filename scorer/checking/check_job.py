@@ -27,6 +27,7 @@ from scorer.stores.location import name_of
 from scorer.tables.dialect import Dialect
 from scorer.tables.reader import tell_blank_lines
 from scorer.tables.rejects import Rejects, kept_rejects
+from scorer.tables.source import Source
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,9 @@ def check_data(config: CheckConfig, console: Console) -> CheckResult:
 
 def _check(config: CheckConfig, console: Console, rejects: Rejects | None) -> CheckResult:
     options, dialect = LabelOptions.of(config), Dialect.of(config)
+    source = Source.open(str(config.data), dialect=dialect, rejects=rejects)
     if not config.label_column:
-        refuse_answers(str(config.data), dialect=dialect, rejects=rejects)
+        refuse_answers(str(config.data), opened=source)
     vocabulary = Vocabulary.of_base_model(config.base_model)
     if vocabulary.positions is not None and config.max_length > vocabulary.positions:
         raise ConfigError(
@@ -137,8 +139,8 @@ def _check(config: CheckConfig, console: Console, rejects: Rejects | None) -> Ch
             text_columns=config.text_column,
             label_columns=config.label_column,
             options=options,
-            dialect=dialect,
             rejects=rejects,
+            opened=source,
             limit=config.limit,
             progress=progress,
         )

@@ -83,9 +83,11 @@ def scan_file(
     known_labels: Collection[str] | None = None,
     dialect: Dialect = UNSAID,
     rejects: Rejects | None = None,
+    opened: Source | None = None,
 ) -> Scan:
     """Read `location`, at most `limit` rows. Columns that are not named are found by their names. Rows with a label
-    that is none of the `known_labels` are counted where these are given. `dialect` is as for `Source.open`.
+    that is none of the `known_labels` are counted where these are given. `dialect` is as for `Source.open`. A
+    stream, which is read once, may be `opened`.
 
     Raises InputMissing, UsageError (columns), ConfigError (their types) and DataError (a file that cannot be
     parsed, or changes meanwhile).
@@ -93,7 +95,7 @@ def scan_file(
     before = rejected_by(rejects)
     if rejects is not None:
         rejects.rows = limit
-    source = Source.open(location, dialect=dialect, rejects=rejects)
+    source = opened or Source.open(location, dialect=dialect, rejects=rejects)
     schema = source.read().schema
     with source.doubting_header():
         columns = find_columns(

@@ -60,7 +60,7 @@ def prepare_evaluation(config: EvaluateConfig, console: Console, rejects: Reject
         text_columns = find_text_columns(source.names, config.text_column, fitted, where=config.data)
     examples = read_examples(
         config.data,
-        dialect=dialect,
+        opened=source,
         rejects=rejects,
         text_columns=text_columns,
         label_columns=label_columns(

@@ -214,10 +214,12 @@ def label_columns(
     return labels if len(labels) == 1 < len(named) else ()
 
 
-def refuse_answers(location: str, *, dialect: Dialect = UNSAID, rejects: Rejects | None = None) -> None:
-    """UsageError when scorer's own answers are all that would be found by name as labels of the file at `location`;
-    `dialect` is as for `Source.open`."""
-    source = Source.open(location, dialect=dialect, rejects=rejects)
+def refuse_answers(
+    location: str, *, dialect: Dialect = UNSAID, rejects: Rejects | None = None, opened: Source | None = None
+) -> None:
+    """UsageError when scorer's own answers are all that would be found by name as labels of the file at `location`,
+    which may be `opened`; `dialect` is as for `Source.open`."""
+    source = opened or Source.open(location, dialect=dialect, rejects=rejects)
     named = [name for name in source.names if name.lower() in LABEL_NAMES]
     if named and all(holds_predictions(source, name) for name in named):
         raise not_labels(location, named[0])

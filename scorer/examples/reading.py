@@ -131,12 +131,13 @@ def read_examples(
     others: tuple[str, ...] = (),
     dialect: Dialect = UNSAID,
     rejects: Rejects | None = None,
+    opened: Source | None = None,
 ) -> Examples:
     """Read `location`, at most `limit` rows. Columns that are not named are found by their names. The values of the
     columns `others`, which must be there, are kept beside the texts.
 
     `options` say how the labels are written, as far as that is known. DataError where it cannot be told.
-    `dialect` is as for `Source.open`.
+    `dialect` is as for `Source.open`. A stream, which is read once, may be `opened`.
 
     Raises InputMissing, UsageError (columns), ConfigError (their types) and DataError (labels, malformed files, a
     file that changes meanwhile).
@@ -145,7 +146,7 @@ def read_examples(
     before = rejected_by(rejects)
     if rejects is not None:
         rejects.rows = limit
-    source = Source.open(location, dialect=dialect, rejects=rejects)
+    source = opened or Source.open(location, dialect=dialect, rejects=rejects)
     schema = source.read().schema
     with source.doubting_header():
         check_names(schema.names, others, where=location)

@@ -29,6 +29,7 @@ from scorer.runs.console import Console
 from scorer.stores.location import name_of
 from scorer.tables.dialect import Dialect
 from scorer.tables.rejects import Rejects, rejected_by
+from scorer.tables.source import Source
 
 # Enough to tell a language by; the sample of long texts is smaller still.
 _LANGUAGE_ROWS = 2_000
@@ -97,10 +98,12 @@ def load_data(config: FitConfig, console: Console, rejects: Rejects | None = Non
     """Read, check and split the data; what was dropped and what the check warns of is a line on the console."""
     where = str(config.train)
     options, dialect = LabelOptions.of(config), Dialect.of(config)
+    source = Source.open(where, dialect=dialect, rejects=rejects)
     if not config.label_column:
-        refuse_answers(where, dialect=dialect, rejects=rejects)
+        refuse_answers(where, opened=source)
     train = read_examples(
         where,
+        opened=source,
         text_columns=config.text_column,
         label_columns=config.label_column,
         options=options,

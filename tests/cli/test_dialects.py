@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -50,6 +51,9 @@ COMMANDS = {
 }
 
 
+FORCE = {"score": ("--force",), "fit": ("--force",)}
+
+
 def said(out: str) -> dict[str, object]:
     """What a command says of rows."""
     rows = {key: value for key, value in json.loads(out).items() if key.endswith("rows") or key == "statuses"}
@@ -75,6 +79,16 @@ def test_every_command_reads_every_dialect(cli, tiny_model, tmp_path, command):
         assert said(ran.out) == expected
         if command == "score":
             assert pq.read_table(tmp_path / "out.parquet")["sentence"].to_pylist()[0].startswith("caf\u00e9 ")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_reads_the_standard_input(cli, tiny_model, tmp_path, monkeypatch, command):
+    model = tiny_model("bert", labels=("1", "5"))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content(",").encode())))
+    ran = cli(*COMMANDS[command]("-", model))
+    assert ran.code == 0, ran.err
+    write(tmp_path / "plain.csv", content(",").encode())
+    assert said(ran.out) == said(cli(*COMMANDS[command]("plain.csv", model), *FORCE.get(command, ())).out)
 
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name != "fit"])
