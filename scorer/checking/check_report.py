@@ -13,6 +13,7 @@ from scorer.checking.check_job import CheckResult, FileCheck
 from scorer.checking.findings import Finding
 from scorer.checking.label_counter import NumberCounter
 from scorer.checking.tokens import Lengths, TokenCheck
+from scorer.metrics.regression import spelt
 from scorer.reports.breakdowns import label_bars
 from scorer.reports.charts import Axis, Mark, histogram
 from scorer.reports.number_page import number_histogram
@@ -54,10 +55,10 @@ def _line(name: str, content: str) -> str:
 def _labels(check: FileCheck) -> str:
     named, spread = check.named_labels, check.scan.labels.spread
     if spread is not None:
-        low, middle, high = spread.quartiles
+        low, middle, high = map(spelt, spread.quartiles)
         return (
-            f"{spread.distinct:,} numbers: {spread.least:.4g} to {spread.greatest:.4g}, half of them {low:.4g} to "
-            f"{high:.4g}, median {middle:.4g}, mean {spread.mean:.4g}, deviation {spread.deviation:.4g}"
+            f"{spread.distinct:,} numbers: {spelt(spread.least)} to {spelt(spread.greatest)}, half of them {low} to "
+            f"{high}, median {middle}, mean {spelt(spread.mean)}, standard deviation {spelt(spread.deviation)}"
         )
     kind = ", several a row" if check.scan.labels.multi else ""
     if not named:

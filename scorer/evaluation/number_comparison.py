@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.metrics.regression import Numbers, Paired, measure_numbers
+from scorer.metrics.regression import Numbers, Paired, measure_numbers, spelt
 from scorer.scoring.answers import Answers
 
 _TOP = 20
@@ -98,32 +98,25 @@ class NumberComparison:
     def lines(self) -> Iterator[str]:
         """What was found, for people."""
         found = self.as_dict()
-        both = self.compared - self.only_old - self.only_new
         yield (
             f"{self.changed} of {self.compared} rows change their number ({self.changed_share:.2%}); "
             f"{self.rows - self.compared} have no score"
         )
-        if both:
-            yield (
-                f"mean change {found['mean_change']:+.4g}, mean absolute change {found['mean_absolute_change']:.4g}, "
-                f"the largest at row {found['examples'][0]['row']}"
-                if found["examples"]
-                else "no number changes"
-            )
+        if found["examples"]:
+            mean, absolute = spelt(found["mean_change"], sign=True), spelt(found["mean_absolute_change"])
+            where = found["examples"][0]["row"]
+            yield f"mean change {mean}, mean absolute change {absolute}, the largest at row {where}"
         if self.unlabelled:
             yield f"{self.unlabelled} of {self.rows} rows have no true number, so nothing judges their answers"
         old, new = self.metrics
         if old is None or new is None:
             return
         for name, value in new.items():
-            yield f"{name} {old[name]:.4g} -> {value:.4g} on {self.labelled} rows"
+            yield f"{name} {spelt(old[name])} -> {spelt(value)} on {self.labelled} rows"
         paired = self.paired()
         assert paired is not None, "there are metrics of known numbers; this is a bug"
-        low, high = paired.interval
-        yield (
-            f"squared errors change by {paired.difference:+.4g} ({low:+.4g} to {high:+.4g}, 95 %), "
-            f"p = {paired.p_value:.3g}"
-        )
+        change, low, high = (spelt(value, sign=True) for value in (paired.difference, *paired.interval))
+        yield f"squared errors change by {change} ({low} to {high}, 95 %), p = {paired.p_value:.3g}"
 
     def _remember(self, row: int, before: float, after: float) -> None:
         """Keep the largest changes."""

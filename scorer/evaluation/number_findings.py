@@ -26,6 +26,7 @@ from scorer.metrics.regression import (
     describe_numbers,
     measure_numbers,
     number_slices,
+    spelt,
 )
 from scorer.reports.number_page import NumberPage
 from scorer.reports.sections import Remark, ShownRow
@@ -104,8 +105,8 @@ def narrate(findings: NumberFindings, *, show: int) -> Iterator[str]:
     worse = sorted((part for part in findings.slices if part.worse), key=lambda part: -part.mae)
     for part in worse[:_MOST_SLICES]:
         yield (
-            f"significantly worse: {part.column} {part.value}: MAE {part.mae:.4g}, mean residual "
-            f"{part.mean_residual:+.4g} on {part.rows} rows"
+            f"significantly worse: {part.column} {part.value}: MAE {spelt(part.mae)}, mean residual "
+            f"{spelt(part.mean_residual, sign=True)} on {part.rows} rows"
         )
     if len(worse) > _MOST_SLICES:
         yield f"and {len(worse) - _MOST_SLICES} more slices that are significantly worse"
@@ -163,8 +164,8 @@ def _shown(prepared: PreparedEvaluation, findings: NumberFindings) -> list[Shown
     return [
         ShownRow(
             texts=text,
-            truth=(f"{judged.targets[row]:.6g}",),
-            predicted=(f"{judged.predicted[row]:.6g}",),
+            truth=(f"{judged.targets[row]:,.10g}",),
+            predicted=(spelt(judged.predicted[row], digits=5),),
             residual=float(judged.residual[row]),
             row=int(findings.numbers[row]),
         )

@@ -312,6 +312,15 @@ def number_edges(values: Numbers, *, bins: int) -> tuple[float, ...]:
     return tuple(inner.tolist())
 
 
+def spelt(value: float, *, digits: int = 4, sign: bool = False) -> str:
+    """`value` for people, with so many significant digits and more before the point: 0.7850, 168.0, 12,345."""
+    size, plus = abs(value), "+" if sign else ""
+    if size >= 1e15 or 0 < size < 1e-4:
+        return f"{value:{plus}.{digits - 1}e}"
+    places = digits - 1 - math.floor(math.log10(size)) if size else digits - 1
+    return f"{value:{plus},.{max(places, 0)}f}"
+
+
 def describe_numbers(metrics: RegressionMetrics) -> Iterator[str]:
     """The figures in words: errors, then correlations, each with its interval where it has one."""
     errors = ", ".join(f"{label} {_with_interval(metrics, name)}" for name, label in (("rmse", "RMSE"), ("mae", "MAE")))
@@ -319,12 +328,12 @@ def describe_numbers(metrics: RegressionMetrics) -> Iterator[str]:
     named = (("r2", "R2"), ("pearson", "Pearson"), ("spearman", "Spearman"))
     yield ", ".join(f"{label} {_with_interval(metrics, name)}" for name, label in named)
     half, most, _ = metrics.absolute_error.values()
-    yield f"half of the rows are off by up to {half:.4g}, 90 % by up to {most:.4g}"
+    yield f"half of the rows are off by up to {spelt(half)}, 90 % by up to {spelt(most)}"
 
 
 def _with_interval(metrics: RegressionMetrics, name: str) -> str:
-    value = f"{metrics.headline()[name]:.4g}"
+    value = spelt(metrics.headline()[name])
     if name not in metrics.intervals:
         return value
     low, high = metrics.intervals[name]
-    return f"{value} ({low:.4g} to {high:.4g})"
+    return f"{value} ({spelt(low)} to {spelt(high)})"

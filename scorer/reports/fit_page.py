@@ -11,6 +11,7 @@ from scorer.classifier.long_text import LongText
 from scorer.classifier.profile import Profile
 from scorer.metrics.classification import Metrics
 from scorer.metrics.judged_rows import Slice
+from scorer.metrics.regression import spelt
 from scorer.metrics.reliability import LabelThreshold, Threshold
 from scorer.reports.breakdowns import TextLengths, frequency_section, length_section, slice_section, threshold_section
 from scorer.reports.charts import Axis, Curve, line_chart
@@ -62,11 +63,11 @@ def seed_section(seeds: Sequence[SeedFigures], *, calibrated: bool = True) -> Ht
         return Html("")
     # A fit that keeps no row at all has no accuracy of the rows it keeps.
     names = list(dict.fromkeys(name for found in seeds for name in found.figures))
-    digits = ".4f" if calibrated else ".4g"
+    written = (lambda value: f"{value:.4f}") if calibrated else spelt
     rows = (
         (
             f"{found.seed}, kept" if found.kept else f"{found.seed}",
-            *(f"{found.figures[name]:{digits}}" if name in found.figures else "" for name in names),
+            *(written(found.figures[name]) if name in found.figures else "" for name in names),
         )
         for found in seeds
     )

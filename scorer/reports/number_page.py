@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from scorer.metrics.regression import JudgedNumbers, Numbers, NumberSlice, RegressionMetrics
+from scorer.metrics.regression import JudgedNumbers, Numbers, NumberSlice, RegressionMetrics, spelt
 from scorer.reports.breakdowns import TextLengths, length_section
 from scorer.reports.charts import Axis, Mark, histogram, scatter
 from scorer.reports.fit_page import Evaluation, SeedFigures, learning_section, seed_section
@@ -70,7 +70,7 @@ class NumberPage:
         )
 
     def _headline(self) -> Html:
-        figures = [(figure_name(name), f"{value:.4g}") for name, value in self.metrics.headline().items()]
+        figures = [(figure_name(name), spelt(value)) for name, value in self.metrics.headline().items()]
         return tiles([*figures, (self.rows, f"{self.metrics.rows:,}")])
 
     def _errors(self) -> Html:
@@ -83,12 +83,13 @@ class NumberPage:
             title="Predicted against true",
             caption=f"A point is a row; on the dashed line it is right.{some}",
         )
+        mean = spelt(metrics.mean_residual, sign=True)
         spread = figure(
             number_histogram(residual, x="residual", marks=[Mark(0.0, "right")]),
             title="Residuals: true number minus predicted one",
-            caption=f"On average {metrics.mean_residual:+.4g}. To the right of 0 the model says too little.",
+            caption=f"On average {mean}. To the right of 0 the model says too little.",
         )
-        half, most, nearly = (f"{error:.4g}" for error in metrics.absolute_error.values())
+        half, most, nearly = (spelt(error) for error in metrics.absolute_error.values())
         note = f"Half of the rows are off by up to {half}, 90 % by up to {most}, 95 % by up to {nearly}."
         return section("Errors", beside(against, spread), self._intervals(), note=note)
 
@@ -97,7 +98,7 @@ class NumberPage:
         if not intervals:
             return Html("")
         rows = (
-            (figure_name(name), f"{value:.4g}", f"{intervals[name][0]:.4g} to {intervals[name][1]:.4g}")
+            (figure_name(name), spelt(value), f"{spelt(intervals[name][0])} to {spelt(intervals[name][1])}")
             for name, value in self.metrics.headline().items()
             if name in intervals
         )
@@ -125,8 +126,8 @@ def number_histogram(values: Numbers, *, x: str, marks: Sequence[Mark] = ()) -> 
 
 
 def _described(values: Numbers) -> str:
-    middle = f"{float(np.median(values)):.4g}"
-    return f"Median {middle}, mean {values.mean():.4g}, standard deviation {values.std():.4g}."
+    middle = spelt(float(np.median(values)))
+    return f"Median {middle}, mean {spelt(values.mean())}, standard deviation {spelt(values.std())}."
 
 
 def number_slice_section(slices: Sequence[NumberSlice]) -> Html:
@@ -146,9 +147,9 @@ def _slice_table(column: str, parts: Sequence[NumberSlice]) -> Html:
         (
             quoted(part.value, 40),
             f"{part.rows:,}",
-            meter(part.mae / most, f"{part.mae:.4g}"),
-            f"{part.rmse:.4g}",
-            f"{part.mean_residual:+.4g}",
+            meter(part.mae / most, spelt(part.mae)),
+            spelt(part.rmse),
+            spelt(part.mean_residual, sign=True),
             *([Html('<b class="worse">worse</b>' if part.worse else "")] if flagged else []),
         )
         for part in parts

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from scorer.classifier.decision import Decision
 from scorer.metrics.classification import LabelMetrics, Metrics
+from scorer.metrics.regression import spelt
 from scorer.reports.charts import reliability_diagram
 from scorer.reports.page import (
     Html,
@@ -192,7 +193,7 @@ def _facts(row: ShownRow, truth: str, predicted: str) -> str:
     facts = {
         "confidence": None if row.confidence is None else f"{row.confidence:.3f}",
         "loss": None if row.loss is None else f"{row.loss:.2f}",
-        "residual": None if row.residual is None else f"{row.residual:+.4g}",
+        "residual": None if row.residual is None else spelt(row.residual, sign=True),
         "row": None if row.row is None else f"{row.row:,}",
     }
     figures = "".join(f"<span>{name} {value}</span>" for name, value in facts.items() if value is not None)

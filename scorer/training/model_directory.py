@@ -23,7 +23,7 @@ from scorer.classifier.metadata import ModelMetadata
 from scorer.config import FitConfig, material
 from scorer.examples.targets import label_counts
 from scorer.metrics.judged_rows import Judged, slices
-from scorer.metrics.regression import JudgedNumbers, number_slices
+from scorer.metrics.regression import JudgedNumbers, number_slices, spelt
 from scorer.metrics.reliability import coverage_table, label_threshold_table
 from scorer.reports.breakdowns import TextLengths
 from scorer.reports.fit_page import Report, SeedFigures
@@ -218,8 +218,8 @@ def _farthest_rows(judged: JudgedNumbers, data: TrainingData, *, most: int = _HA
     return [
         ShownRow(
             texts=tuple(column[row] for column in data.valid.texts),
-            truth=(f"{judged.targets[row]:.6g}",),
-            predicted=(f"{judged.predicted[row]:.6g}",),
+            truth=(f"{judged.targets[row]:,.10g}",),
+            predicted=(spelt(judged.predicted[row], digits=5),),
             residual=float(judged.residual[row]),
         )
         for row in judged.hardest()[:most].tolist()

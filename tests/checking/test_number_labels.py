@@ -48,7 +48,7 @@ def test_how_the_numbers_lie(tiny_model, tmp_path: Path) -> None:
     assert (spread["least"], spread["greatest"], spread["rows"]) == (-400.0, 999.5, 200)
     assert spread["mean"] == pytest.approx(prices.mean())
     assert result.as_dict()["labels"]["form"] == "reals"
-    assert any("numbers: -400 to 999.5, half of them" in line for line in summary_lines(result))
+    assert any("numbers: -400.0 to 999.5, half of them" in line for line in summary_lines(result))
     page = check_page(result)
     assert "Rows by their number" in page
     json.dumps(result.as_dict(), allow_nan=False)

@@ -173,7 +173,7 @@ def test_the_same_model_changes_no_number(model: Path, tmp_path: Path) -> None:
     assert (found["changed"], found["examples"], found["mean_absolute_change"]) == (0, [], 0.0)
     assert (found["labelled"], found["paired_squared_errors"]["p_value"]) == (7, 1.0)
     assert console.having("3 of 10 rows have no true number")
-    assert console.having("no number changes")
+    assert console.having("0 of 10 rows change their number")
     unlabelled = compare(model, model, write_csv(tmp_path / "texts.csv", ("sentence",), [(row,) for row in rows]))
     assert unlabelled.as_dict()["paired_squared_errors"] is None
     none = write_csv(tmp_path / "none.csv", ("sentence", "price"), [("", 1.0), (" ", 2.0)])

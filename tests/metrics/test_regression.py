@@ -21,6 +21,7 @@ from scorer.metrics.regression import (
     pearson,
     ranks,
     spearman,
+    spelt,
 )
 
 
@@ -143,6 +144,23 @@ def test_bins_with_equally_many_numbers() -> None:
     assert number_edges(np.full(9, 3.0), bins=4) == ()
     assert number_edges(np.array([1.0, 1.0, 1.0, 1.0, 9.0]), bins=4) == (1.0,)
     assert number_edges(np.array([1.0, 2.0, *[9.0] * 20]), bins=4) == (2.0,)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (0.785, "0.7850"),
+        (168.04, "168.0"),
+        (12345.6, "12,346"),
+        (-0.00012345, "-0.0001235"),
+        (0.0, "0.000"),
+        (1e-7, "1.000e-07"),
+        (1e20, "1.000e+20"),
+    ],
+)
+def test_numbers_as_people_read_them(value: float, expected: str) -> None:
+    assert spelt(value) == expected
+    assert spelt(abs(value), sign=True) == "+" + expected.removeprefix("-")
 
 
 def test_what_is_said() -> None:
