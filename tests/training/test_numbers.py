@@ -132,6 +132,23 @@ def test_a_file_of_scores(model: Path, tmp_path: Path) -> None:
     assert 800 < table["score"][0].as_py() < 1200
 
 
+def test_rows_with_other_numbers_have_drifted(model: Path, tmp_path: Path) -> None:
+    alike = [text for text, _ in prices(300, seed=0)]
+    higher = [text for text, price in prices(900, seed=9) if price > 1050][:300]
+    found = []
+    for texts in (alike, higher):
+        pq.write_table(pa.table({"text": texts}), tmp_path / "in.parquet")
+        summary = scorer.score(tmp_path / "in.parquet", tmp_path / "out.parquet", model=str(model), force=True)
+        found.append(summary.as_dict()["drift"]["psi"])
+    assert found[0].keys() == {"length", "truncated", "numbers", "unknown"}
+    # By chance alone 20 validation rows in ten bins are some way off.
+    assert found[1]["numbers"] > 1 > found[0]["numbers"]
+    with pytest.raises(DataError, match="stability index of numbers"):
+        scorer.score(
+            tmp_path / "in.parquet", tmp_path / "out.parquet", model=str(model), force=True, fail_on_drift=0.25
+        )
+
+
 def test_the_page_and_the_card(model: Path) -> None:
     page, card = (model / "report.html").read_text(encoding="utf-8"), (model / "README.md").read_text(encoding="utf-8")
     assert "Predicted against true" in page
@@ -329,6 +346,16 @@ def test_what_needs_numbers_is_refused_where_rows_have_labels(tiny_model: TinyMo
     train = write_csv(Path("two.csv"), ("text", "a", "b"), [(text, 0, 1) for text in sentences(20)])
     with pytest.raises(UsageError, match="real numbers stand in one"):
         run(train, tiny_model("bert"), regression=True, label_column=("a", "b"))
+
+
+def test_real_ratings_are_learned_as_numbers(tiny_model: TinyModel, realdata: Path) -> None:
+    console = Remembering()
+    train = realdata / "sst5_train.csv"
+    summary = run(train, tiny_model("bert"), console, regression=True, limit=300, max_steps=30, output=Path("model"))
+    assert summary.train_rows + summary.valid_rows == 300
+    assert "few_numbers" in {finding["code"] for finding in summary.findings}
+    found = numbers(summary.model, ["a gorgeous , witty , seductive movie .", "a dull mess ."])
+    assert ((found > 0) & (found < 6)).all()
 
 
 def test_a_head_that_cannot_hold_a_mean_is_refused_before_it_learns(
