@@ -126,7 +126,7 @@ class Survey:
         strays = np.flatnonzero(np.isinf(numbers))
         if len(strays) and not self.strays.count:
             value = column[int(strays[0])].as_py()
-            self.stray = f"a text of {len(value):,} characters" if isinstance(value, str) else "infinite"
+            self.stray = f"a text of length {len(value):,}" if isinstance(value, str) else "infinite"
         self.strays.add(strays + self.rows + 1)
 
     def _add_texts(self, column: pa.ChunkedArray) -> None:

@@ -119,7 +119,7 @@ def test_few_rows_and_rows_without_a_number(model: Path, tmp_path: Path) -> None
     assert console.having("19 rows say little: a correlation on them is uncertain by up to 0.45")
     assert len(found.warnings) == 1
     bad = write_csv(tmp_path / "bad.csv", ("sentence", "price"), list(zip(rows, ["dear", *truth[1:]], strict=True)))
-    with pytest.raises(DataError, match=r"no finite number, the first is a text of 4 characters \(row 1\)"):
+    with pytest.raises(DataError, match=r"no finite number, the first is a text of length 4 \(row 1\)"):
         run(bad, model)
 
 

@@ -252,7 +252,10 @@ def test_every_type_of_number(tiny_model: TinyModel, kind: pa.DataType, values: 
 
 
 BAD = {
-    "a text": (["1.5", "2", "cheap", "3"] * 5, "5 of 20 rows have a label that is no finite number, .* 5 characters"),
+    "a text": (
+        ["1.5", "2", "cheap", "3"] * 5,
+        "5 of 20 rows have a label that is no finite number, .* a text of length 5",
+    ),
     "infinite": ([1.5, 2.0, float("inf"), 3.0] * 5, "5 of 20 rows .* infinite"),
     "beyond a float": (["1", "2", "1e999", "3"] * 5, "5 of 20 rows have a label that is no finite number"),
     "null": (
