@@ -120,7 +120,8 @@ class Transcoded:
 
     def read(self, size: int) -> bytes:
         """Fewer than `size` bytes only at the end, or where that is `prompt`."""
-        while len(self._pending) < (1 if self._prompt else size) and not self._final:
+        wanted = 1 if self._prompt else size
+        while len(self._pending) < wanted and (self._failed is not None or not self._final):
             self._pending += self._next()
         part = bytes(self._pending[:size])
         del self._pending[:size]

@@ -256,6 +256,9 @@ def test_a_byte_that_is_none_of_the_encoding(stream):
     with pytest.raises(DataError, match=r"^standard input: --encoding utf-16: byte \d+ "):
         stream(content, encoding="utf-16")
     assert stream.out.getvalue().count(b",ok\n") == 2
+    # The very last byte, which only the end tells to be none.
+    with pytest.raises(DataError, match=r"^standard input: --encoding utf-16: byte \d+ "):
+        stream("id,text\n1,gut\n".encode("utf-16") + b"\x33", encoding="utf-16")
 
 
 def test_rejects_take_one_pass(stream, tmp_path):
