@@ -21,7 +21,7 @@ from scorer.tables.rejects import Rejects
 from scorer.tables.rendering import is_binary
 from scorer.tables.sink import read_lineage
 from scorer.tables.source import Source
-from scorer.tables.texts import TEXT_NAMES, holds_texts, is_text, spelt_type
+from scorer.tables.texts import TEXT_NAMES, holds_texts, is_text, spelt_type, type_name
 
 LABEL_NAMES = (
     "score",
@@ -171,7 +171,7 @@ def _near(name: str, names: Sequence[str]) -> str:
 
 
 def _listed(schema: pa.Schema, limit: int = 12) -> str:
-    listed = ", ".join(f"{shown(field.name, quoted=False)} ({field.type})" for field in list(schema)[:limit])
+    listed = ", ".join(f"{shown(field.name, quoted=False)} ({type_name(field.type)})" for field in list(schema)[:limit])
     return listed + (f" and {len(schema) - limit} more" if len(schema) > limit else "")
 
 

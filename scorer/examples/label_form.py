@@ -23,7 +23,7 @@ from scorer.examples.example_columns import holds_numbers, is_label, is_list, is
 from scorer.examples.label_texts import read_bare_list, read_list, read_vector
 from scorer.examples.survey import binary_column, is_any_of, plain_column, plain_type, real_numbers
 from scorer.tables import compute as pc
-from scorer.tables.texts import is_text
+from scorer.tables.texts import is_text, type_name
 
 # What to do with labels that are no classes.
 REAL_NUMBERS = "fit --regression learns real numbers as they are"
@@ -101,14 +101,16 @@ class LabelOptions:
             )
         for name, kind in kinds.items():
             if len(kinds) > 1 and not is_one_label(kind):
-                raise ConfigError(f"{where}: label column {name!r} is {kind}; several are columns of 0 and 1")
+                raise ConfigError(
+                    f"{where}: label column {name!r} is {type_name(kind)}; several are columns of 0 and 1"
+                )
             self._check_type(kind, name=name, where=where)
 
     def _check_type(self, kind: pa.DataType, *, name: str, where: str) -> None:
         if not is_label(kind):
             hint = "; make it a list of names, or a column for each" if pa.types.is_nested(kind) else ""
             raise ConfigError(
-                f"{where}: label column {name!r} is {kind}; a label is an integer, a name or a boolean, "
+                f"{where}: label column {name!r} is {type_name(kind)}; a label is an integer, a name or a boolean, "
                 f"and a row may have a list of them{hint}"
             )
         plain = plain_type(kind)
@@ -117,9 +119,13 @@ class LabelOptions:
             and self.separator is not None
             and not (is_text(plain) or is_list(plain) or pa.types.is_integer(plain))
         ):
-            raise ConfigError(f"{where}: label column {name!r} is {kind}; --label-separator is for a column of texts")
+            raise ConfigError(
+                f"{where}: label column {name!r} is {type_name(kind)}; --label-separator is for a column of texts"
+            )
         if self.names and not (is_text(plain) or is_list(plain)):
-            raise ConfigError(f"{where}: label column {name!r} is {kind}; --label-names is for a column of vectors")
+            raise ConfigError(
+                f"{where}: label column {name!r} is {type_name(kind)}; --label-names is for a column of vectors"
+            )
 
 
 def _parts(values: Sequence[str]) -> Iterator[str]:

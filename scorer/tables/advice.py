@@ -10,13 +10,28 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from scorer.config import FileFormat
 from scorer.errors import DataError
+from scorer.stores.fingerprints import Stamp
 from scorer.tables.dialect import COMMON_DELIMITERS, Dialect, delimiter_flag
-from scorer.tables.encodings import Fault, open_text, plausible_encoding
+from scorer.tables.encodings import Fault, decodes, open_text, plausible_encoding
+from scorer.tables.formats.format import ReadOptions
+from scorer.tables.formats.registry import format_named, sniff
 from scorer.tables.record_scanner import RecordScanner
+from scorer.tables.streams import compression_of, open_bytes
 
 # Delimiters and quotes are tried on so much of a file, encodings on all of it.
 _TRIED_BYTES: Final = 64 << 20
+_LOOKED_AT: Final = 4096
+_EXPORT: Final = "export it as CSV, Parquet or JSON lines"
+# What begins as the files of other programs do.
+_FOREIGN: Final = {
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "it is an old Office file, perhaps of Excel: save it as .xlsx or CSV",
+    b"mimetypeapplication/vnd.oasis": "it is an OpenDocument file: save it as .xlsx or CSV",
+    b"SQLite format 3\0": f"it is a database of SQLite: {_EXPORT}",
+    b"ORC": f"it is an ORC file: {_EXPORT}",
+    b"Obj\x01": f"it is an Avro file: {_EXPORT}",
+}
 
 
 def advice(path: Path, dialect: Dialect, fault: Fault, *, delimited: bool) -> str:
@@ -77,6 +92,39 @@ def _flags(said: Dialect, found: Dialect) -> str:
     if found.encoding != said.encoding and found.encoding is not None:
         flags.append(f"--encoding {found.encoding}")
     return " ".join(flags)
+
+
+def format_advice(path: Path, dialect: Dialect) -> str:
+    """What to say behind a message about `path`, whose name tells no format: flags that read it, or what to save it
+    as."""
+    if path.stat().st_size > _TRIED_BYTES:
+        return "; say which with --input-format"
+    with open_bytes(path, compression_of(path)) as stream:
+        first = stream.read(_LOOKED_AT)
+    for magic, what in _FOREIGN.items():
+        if first.startswith(magic) or magic in first[: _LOOKED_AT // 8]:
+            return f"; {what}"
+    encoding = dialect.encoding or plausible_encoding(path)
+    if (b"\0" in first and encoding is None) or not decodes(path, encoding or "utf-8"):
+        return f"; it is no text: {_EXPORT}"
+    text = replace(dialect, encoding=encoding)
+    if (found := sniff(first)) in ("json", "jsonl") and _opens(path, found, text):
+        return f"; try: --input-format {found} {_flags(dialect, text)}".rstrip()
+    for name, usual in (("tsv", "\t"), ("csv", ",")):
+        if _width(path, replace(text, usual=usual)) > 1:
+            return f"; try: --input-format {name} {_flags(dialect, text)}".rstrip()
+    if (other := other_dialect(path, text)) is not None and other.quotes == dialect.quotes:
+        return f"; try: --input-format csv {_flags(dialect, other)}"
+    return "; say which with --input-format (lines: a text a line)"
+
+
+def _opens(path: Path, name: FileFormat, dialect: Dialect) -> bool:
+    """Whether the beginning of `path` is sound in the format `name`."""
+    try:
+        format_named(name).look([Stamp.of(path)], ReadOptions(dialect=dialect))
+    except DataError:
+        return False
+    return True
 
 
 def unreadable(path: Path, dialect: Dialect) -> DataError | None:

@@ -17,6 +17,8 @@ from scorer.tables import compute as pc
 
 # An index of so many bits counts more values than a table has rows.
 _WIDE: Final = 32
+OF_VIEWS: Final = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
+"""The types that hold what a view does, in which Arrow can do more."""
 
 
 def has_dictionary(kind: pa.DataType) -> bool:
@@ -28,6 +30,14 @@ def has_dictionary(kind: pa.DataType) -> bool:
 def plain(kind: pa.DataType) -> pa.DataType:
     """`kind`, or of an extension the type that stores it."""
     return plain(kind.storage_type) if isinstance(kind, pa.BaseExtensionType) else kind
+
+
+def decoded(array: pa.DictionaryArray) -> pa.Array:
+    """The values of `array`, one a row; views as plain text or bytes, as Arrow does not take from views."""
+    values = array.dictionary
+    if (kind := OF_VIEWS.get(values.type)) is not None:
+        array = pa.DictionaryArray.from_arrays(array.indices, pc.cast(values, kind))
+    return array.dictionary_decode()
 
 
 def fields_of(kind: pa.DataType) -> list[pa.Field]:

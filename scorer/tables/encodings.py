@@ -202,14 +202,14 @@ def plausible_encoding(path: Path) -> str | None:
 
     Of several, the one in which most of what is not ASCII is what texts of its languages are made of.
     """
-    if _decodes(path, "utf-8"):
+    if decodes(path, "utf-8"):
         return None
     with open_bytes(path, compression_of(path)) as stream:
         sample = stream.read(_READ_BYTES)
     if _damaged(sample):
         return None
     likely = {name: share for name in _candidates(sample) if (share := _share(sample, name)) >= _LIKELY}
-    return next((name for name in sorted(likely, key=lambda name: -likely[name]) if _decodes(path, name)), None)
+    return next((name for name in sorted(likely, key=lambda name: -likely[name]) if decodes(path, name)), None)
 
 
 def _candidates(sample: bytes) -> tuple[str, ...]:
@@ -247,7 +247,8 @@ def _damaged(sample: bytes) -> bool:
     return sum(character > "\x7f" for character in text) > 2 * wrong
 
 
-def _decodes(path: Path, encoding: str) -> bool:
+def decodes(path: Path, encoding: str) -> bool:
+    """Whether all of `path` is text in `encoding`."""
     try:
         with open_text(path, encoding) as stream:
             while stream.read(_READ_BYTES):

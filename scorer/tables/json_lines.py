@@ -120,7 +120,8 @@ class JsonLines:
         if isinstance(error, UnicodeDecodeError):
             return self._not_text(error, offset)
         if isinstance(error, json.JSONDecodeError):
-            return f"not JSON at character {error.pos + 1} ({error.msg})"
+            hint = _hint(error, first=not offset)
+            return f"not JSON at character {error.pos + 1} ({error.msg}){hint}"
         return str(error)
 
     def _not_text(self, error: UnicodeDecodeError, offset: int | None) -> str:
@@ -223,6 +224,15 @@ def _parsed(raw: bytes, number: int, *, known: bool) -> Line | None:
     except UnicodeEncodeError:
         raise ValueError("a text with an unpaired surrogate, which UTF-8 cannot hold") from None
     return Line(number, value, text)
+
+
+def _hint(error: json.JSONDecodeError, *, first: bool) -> str:
+    """What to try where a line is not JSON, the `first` one of a file perhaps."""
+    if error.doc.startswith("{'"):
+        return "; it is of Python, where texts may have single quotes: write it with json.dumps"
+    if first and error.doc.startswith("{") and error.pos >= len(error.doc):
+        return "; an object must stand on one line: write them so (jq -c .), or as one array"
+    return ""
 
 
 def _type_name(value: object) -> str:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from scorer.errors import ConfigError, UsageError, near, shown
 from scorer.stores.fingerprints import Stamp, check_unchanged
 from scorer.tables import compute as pc
-from scorer.tables.texts import check_utf8, holds_texts, is_text, texts
+from scorer.tables.texts import check_utf8, holds_texts, is_text, texts, type_name
 
 OTHERS = 4
 """How many times the bytes of its texts a window may have in all columns."""
@@ -123,7 +123,18 @@ def check_types(schema: pa.Schema, text_columns: Sequence[str], *, where: str) -
     for name in text_columns:
         kind = schema.field(name).type
         if not holds_texts(kind):
-            raise ConfigError(f"{where}: column {shown(name)} is {kind}, not text; name a column of strings")
+            raise ConfigError(f"{where}: column {shown(name)} is {type_name(kind)}, not text; {_instead_of(kind)}")
+
+
+def _instead_of(kind: pa.DataType) -> str:
+    """What to do where a text column is of the type `kind`."""
+    if pa.types.is_struct(kind):
+        texts = [field.name for field in kind if is_text(field.type)]
+        if len(texts) == 1:
+            return f"make its field {shown(texts[0])} a column of its own"
+    if pa.types.is_nested(kind):
+        return "name a column of strings, or write a row for each text in it"
+    return "name a column of strings"
 
 
 def regroup(

@@ -41,6 +41,12 @@ _LINE_END: Final = re.compile(rb"\r\n?|\n")
 # What spreadsheets write before the header for other spreadsheets.
 _SEPARATOR_LINE: Final = re.compile(rb"sep=([^\r\n])(\r\n?|\n|\Z)", re.IGNORECASE)
 _SEPARATOR_BYTES: Final = 8
+# As Spark and pandas call it. MySQL has no way: with ESCAPED BY '"' it writes a null as "N.
+_DOUBLED: Final = (
+    'write "" instead (Spark: option("escape", "\\""), pandas: doublequote=True), or export JSON lines or Parquet'
+)
+_ROW_NAMES: Final = "; if the first one is the name of the row, as R writes it, write with row.names = FALSE"
+_HINT_BYTES: Final = 1 << 12
 _TROUBLES: Final = {
     "stray quote": "a quote inside a field that does not begin with one; quote the field, double the quote",
     "text after a closing quote": "text after a closing quote; a quote inside a quoted field must be doubled",
@@ -271,6 +277,8 @@ class RecordScanner:
         for row in rows:
             fields = "1 field" if widths[row] == 1 else f"{widths[row]} fields"
             hint = _backslash_hint(data[begins[row] : ends[row]])
+            if row == 0 and self._record == 1 and widths[row] == len(self._names) + 1:
+                hint = hint or _ROW_NAMES
             reasons[int(row)] = f"{fields} instead of {len(self._names)}{hint}"
         return reasons
 
@@ -325,7 +333,10 @@ class RecordScanner:
         """What is wrong with the quotes of the record with which `data` begins."""
         # What follows an unclosed quote may tell why it is one.
         end = parsed.trouble_at - parsed.consumed + 1 if parsed.trouble != "unclosed quote" else len(data)
-        return _TROUBLES[str(parsed.trouble)] + _backslash_hint(data[:end])
+        hint = _backslash_hint(data[:end])
+        if not hint and b"\\\n" in data[:_HINT_BYTES].tobytes():
+            hint = f"; backslashes escape line ends in it: {_DOUBLED}"
+        return _TROUBLES[str(parsed.trouble)] + hint
 
     def _check_distinct(self) -> None:
         names = self._names
@@ -362,8 +373,10 @@ def _blank_before(parsed: ParsedFields) -> int:
 
 
 def _backslash_hint(data: Bytes) -> str:
-    r"""A word on `\"`, which RFC 4180 does not know, when the record has one."""
+    r"""A word on `\"`, which RFC 4180 does not know, when the record has one, and on a line end that is escaped so."""
     quotes = np.flatnonzero(data == QUOTE)
     if len(quotes) and (data[np.maximum(quotes - 1, 0)] == BACKSLASH).any():
-        return '; the record escapes quotes with a backslash: write "" instead'
+        return f"; the record escapes quotes with a backslash: {_DOUBLED}"
+    if len(data) and data[-1] == BACKSLASH:
+        return f"; a backslash before its end, which in MySQL lets the field go on: {_DOUBLED}"
     return ""

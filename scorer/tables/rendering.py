@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from scorer.errors import DataError, shown
 from scorer.tables import compute as pc
-from scorer.tables.dictionaries import fields_of, plain
+from scorer.tables.dictionaries import decoded, fields_of, plain
 
 SPELLING: Final = b"scorer.spelling"
 """Key of the field metadata that say how the column was spelt as text, where that is not our own way."""
@@ -46,7 +46,7 @@ def text_of(array: pa.Array, field: pa.Field) -> pa.Array:
     if isinstance(array, pa.ExtensionArray):
         return text_of(array.storage, field)
     if pa.types.is_dictionary(kind):
-        return text_of(array.dictionary_decode(), field)
+        return text_of(decoded(array), field)
     if pa.types.is_run_end_encoded(kind):
         return text_of(_run_end_decoded(array), field)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
@@ -78,7 +78,7 @@ def json_values(array: pa.Array) -> list[Any]:
     if isinstance(array, pa.ExtensionArray):
         return json_values(array.storage)
     if pa.types.is_dictionary(kind):
-        return json_values(array.dictionary_decode())
+        return json_values(decoded(array))
     if pa.types.is_run_end_encoded(kind):
         return json_values(_run_end_decoded(array))
     if pa.types.is_struct(kind):

@@ -19,7 +19,7 @@ from scorer.errors import DataError, UsageError
 from scorer.records.shard import InputFile, Shard
 from scorer.stores.fingerprints import Stamp, combined, content_hashes
 from scorer.stores.location import Location
-from scorer.tables.advice import advice, unreadable
+from scorer.tables.advice import advice, format_advice, unreadable
 from scorer.tables.arrivals import Arrivals
 from scorer.tables.dialect import UNSAID, Dialect
 from scorer.tables.encodings import MalformedText, open_text, plausible_encoding
@@ -292,18 +292,19 @@ def _first_bytes(path: Path) -> bytes:
         return stream.read(SNIFF_BYTES)
 
 
-def _binary_format(path: Path) -> FileFormat:
+def _binary_format(path: Path, dialect: Dialect) -> FileFormat:
     """The format of a file whose ending tells none: only magic numbers are evidence enough."""
     shown = sniff(_first_bytes(path))
     if shown is not None and not format_named(shown).text:
         return shown
-    raise UsageError(f"{path}: the ending tells no format; say which with --input-format")
+    raise UsageError(f"{path}: the ending tells no format{format_advice(path, dialect)}")
 
 
 def format_of_file(path: Path, dialect: Dialect) -> FileFormat:
     """The format of the file at `path`: as the `dialect` says, or its ending, or its first bytes. UsageError where
     nothing tells."""
-    return dialect.format or format_of(path) or _member_format(path) or said_format(dialect, "") or _binary_format(path)
+    told = dialect.format or format_of(path) or _member_format(path) or said_format(dialect, "")
+    return told or _binary_format(path, dialect)
 
 
 def _member_format(path: Path) -> FileFormat | None:

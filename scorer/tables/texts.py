@@ -14,6 +14,8 @@ from scorer.tables.rendering import is_binary
 
 TEXT_NAMES = ("sentence", "text", "review", "content", "comment", "message", "body", "document", "tweet", "utterance")
 
+_LONGEST_TYPE = 60
+
 # White space and characters without a shape of their own: separators, format characters (zero-width spaces and
 # joiners, byte-order marks, soft hyphens) and control characters that move the carriage.
 _NOTHING_TO_READ = r"^[\p{Z}\p{Cf}\t\n\v\f\r\x1c-\x1f\x{85}]*$"
@@ -61,6 +63,12 @@ def spelt_type(kind: pa.DataType) -> pa.DataType:
     if not is_binary(plain):
         return kind
     return pa.large_string() if pa.types.is_large_binary(plain) else pa.string()
+
+
+def type_name(kind: pa.DataType) -> str:
+    """The type `kind` for a message: a nested one, which may have any number of fields, by its beginning."""
+    name = str(kind)
+    return name if len(name) <= _LONGEST_TYPE else f"{name[: _LONGEST_TYPE - 4]} ..."
 
 
 def is_text(kind: pa.DataType) -> bool:

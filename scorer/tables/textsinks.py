@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from scorer.errors import DataError, shown
 from scorer.tables import compute as pc
+from scorer.tables.dictionaries import decoded
 from scorer.tables.rendering import IN_LINE, LINE, json_text, json_values, text_of
 from scorer.tables.streams import Compression, Output
 
@@ -177,7 +178,7 @@ def _chunks(column: pa.ChunkedArray) -> list[pa.Array]:
     ArrowInvalid when a string is not UTF-8, which text cannot hide.
     """
     dictionary = pa.types.is_dictionary(column.type)
-    chunks = [chunk.dictionary_decode() if dictionary else chunk for chunk in column.chunks]
+    chunks = [decoded(chunk) if dictionary else chunk for chunk in column.chunks]
     for chunk in chunks:
         chunk.validate(full=True)
     return chunks

@@ -7,7 +7,7 @@ types are in `delimited_columns`.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from scorer.errors import DataError, UsageError, shown
 from scorer.stores.fingerprints import Stamp
+from scorer.tables import compute as pc
 from scorer.tables.arrivals import Arriving
 from scorer.tables.delimited_columns import (
     TypeGuess,
@@ -31,13 +32,15 @@ from scorer.tables.encodings import open_text
 from scorer.tables.fields import Block
 from scorer.tables.formats.format import Contents, Evidence, Format, ReadOptions, Sink
 from scorer.tables.live import LiveReader
-from scorer.tables.reader import Reader, check_names, tell_blank_lines
+from scorer.tables.reader import Reader, check_names, listed, tell_blank_lines
 from scorer.tables.record_scanner import BLOCK_BYTES, RecordScanner
 from scorer.tables.rejects import Reject, Rejects, forget
 from scorer.tables.streams import Compression, Output
 from scorer.tables.textsinks import DelimitedSink
 
 _HEADER_BYTES: Final = 64 << 10
+# How MySQL, PostgreSQL, Hive and Snowflake write a null.
+_NULL_MARK: Final = "\\N"
 
 
 def read_header(stamp: Stamp, dialect: Dialect, *, lenient: bool = False) -> tuple[str, ...]:
@@ -89,6 +92,7 @@ class DelimitedReader(Reader):
         self._said.refuse_texts(text_columns)
         self._blank_lines: dict[Path, int] = {}
         self._guesses = [TypeGuess(text=name in text_columns or name in self._said.kinds) for name in names]
+        self._null_marks = [0 for _ in names]
         self.rows = self._type_columns(rejects.add if rejects else None)
         self._reject: Reject | None = forget if rejects else None
         self._settle_types()
@@ -107,7 +111,9 @@ class DelimitedReader(Reader):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        return tuple(tell_blank_lines(str(self._stamps[0].path), self.blank_lines))
+        where = str(self._stamps[0].path)
+        marked = {name: count for name, count in zip(self._names, self._null_marks, strict=True) if count}
+        return (*tell_blank_lines(where, self.blank_lines), *_tell_null_marks(where, marked))
 
     def _settle_types(self) -> None:
         self._said.refuse_texts(self.text_columns)
@@ -126,10 +132,18 @@ class DelimitedReader(Reader):
             for block in self._blocks(stamp, reject, rows=rows):
                 self._said.columns(block, path=stamp.path, before=rows - before)
                 rows += block.rows
+                self._count_null_marks(block)
                 for index, guess in enumerate(self._guesses):
                     if guess.open:
                         guess.see(block.column(index), quoted=bool(block.quoted[:, index].any()))
         return rows
+
+    def _count_null_marks(self, block: Block) -> None:
+        if _NULL_MARK.encode() not in block.data.tobytes():
+            return
+        for index in range(len(self._names)):
+            marked = pc.sum(pc.equal(block.column(index), _NULL_MARK)).as_py()
+            self._null_marks[index] += marked or 0
 
     def _blocks(self, stamp: Stamp, reject: Reject | None, *, rows: int = 0) -> Iterator[Block]:
         """The sound records of a file; `rows` are those of earlier files."""
@@ -245,6 +259,17 @@ class LiveDelimited(LiveReader):
             raise
         columns = [said[at] if at in said else block.column(at) for at in range(len(self._names))]
         yield pa.Table.from_arrays(columns, schema=self.schema)
+
+
+def _tell_null_marks(where: str, marked: Mapping[str, int]) -> list[str]:
+    """What a person should know where columns have values that are `marked` as databases mark a null."""
+    if not marked:
+        return []
+    rows = max(marked.values())
+    return [
+        f"{where}: {listed(tuple(marked))}: up to {rows:,} values are {_NULL_MARK}, as databases mark a null; here "
+        "that is a text like any other; export nulls as empty fields"
+    ]
 
 
 class Delimited(Format):

@@ -45,6 +45,12 @@ class JsonEntries(JsonLines):
         return super()._not_text(error, None)
 
 
+def _beginning(stamp: Stamp, options: ReadOptions) -> bytes:
+    """The first bytes of a file that are no white space."""
+    with open_text(stamp.path, options.dialect.encoding, lenient=options.rejects is not None) as stream:
+        return stream.read(_BEGIN_BYTES).removeprefix(codecs.BOM_UTF8).lstrip(b" \t\r\n")
+
+
 def _is_array(begin: bytes) -> bool:
     return begin.removeprefix(codecs.BOM_UTF8).lstrip(b" \t\r\n").startswith(b"[")
 
@@ -174,15 +180,14 @@ class _Json(JsonLinesFormat):
 
     def look(self, stamps: Sequence[Stamp], options: ReadOptions) -> Contents:
         for stamp in stamps:
-            lenient = options.rejects is not None
-            with open_text(stamp.path, options.dialect.encoding, lenient=lenient) as stream:
-                begin = stream.read(_BEGIN_BYTES).removeprefix(codecs.BOM_UTF8).lstrip(b" \t\r\n")
-            if not begin.startswith((b"[", b"{")):
+            if not _beginning(stamp, options).startswith((b"[", b"{")):
                 raise DataError(f"{stamp.path}: neither an array of objects nor an object a line")
         return super().look(stamps, options)
 
-    def lines(self, options: ReadOptions) -> JsonLines:
-        return JsonEntries(options.dialect.encoding)
+    def lines(self, stamps: Sequence[Stamp], options: ReadOptions) -> JsonLines:
+        arrays = [_is_array(_beginning(stamp, options)) for stamp in stamps]
+        # Of what is still to come nobody knows; entries may be lines, too.
+        return (JsonEntries if any(arrays) or not stamps else JsonLines)(options.dialect.encoding)
 
 
 FORMAT = _Json()

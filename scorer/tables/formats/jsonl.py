@@ -221,7 +221,7 @@ class JsonLinesFormat(Format):
         return 2 if re.match(rb'\s*\{\s*["}]', first_bytes.removeprefix(b"\xef\xbb\xbf")) else 0
 
     def look(self, stamps: Sequence[Stamp], options: ReadOptions) -> Contents:
-        lines, lenient = self.lines(options), options.rejects is not None
+        lines, lenient = self.lines(stamps, options), options.rejects is not None
         headers = (lines.keys(stamp, lenient=lenient) for stamp in stamps)
         return Contents(tuple(dict.fromkeys(name for header in headers for name in header)))
 
@@ -238,16 +238,16 @@ class JsonLinesFormat(Format):
             options.rejects,
             appended=options.appended,
             beside=options.beside,
-            lines=self.lines(options),
+            lines=self.lines(stamps, options),
         )
 
     def begin(self, arriving: Arriving, options: ReadOptions) -> LiveReader | None:
         """Only as lines, whose keys are nobody's business: the columns of a table are those of all lines."""
         if options.appended is None:
             return None
-        return LiveJsonLines(arriving, self.lines(options), appended=options.appended, rejects=options.rejects)
+        return LiveJsonLines(arriving, self.lines((), options), appended=options.appended, rejects=options.rejects)
 
-    def lines(self, options: ReadOptions) -> JsonLines:
+    def lines(self, stamps: Sequence[Stamp], options: ReadOptions) -> JsonLines:  # noqa: ARG002 - all have lines
         """How the lines are got out of the files."""
         return JsonLines(options.dialect.encoding)
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from scorer.errors import DataError, StorageError, shown
 from scorer.stores.fingerprints import Stamp
-from scorer.tables.dictionaries import fitting_parts, has_dictionary
+from scorer.tables import compute as pc
+from scorer.tables.dictionaries import OF_VIEWS, fitting_parts, has_dictionary
 from scorer.tables.formats.format import Evidence, SelfDescribing, damage
 from scorer.tables.reader import Reader
 from scorer.tables.streams import LONGEST_ROW, Output
@@ -104,10 +105,11 @@ class ParquetSink:
     def __init__(self, output: Output, schema: pa.Schema) -> None:
         self._output = output
         self._rows = 0
+        self._schema = _without_views(schema)
         with output.errors():
             self._writer = pq.ParquetWriter(
                 pa.PythonFile(output.watched, mode="w"),
-                schema,
+                self._schema,
                 compression="zstd",
                 write_page_checksum=True,
                 use_compliant_nested_type=False,  # it would rename the element of a list that has another name
@@ -117,7 +119,7 @@ class ParquetSink:
         if table.num_rows:
             with self._output.errors():
                 # A reader joins the dictionaries of a row group, and could not if they did not fit together.
-                for part in fitting_parts(table):
+                for part in fitting_parts(_cast_views(table, self._schema)):
                     self._writer.write_table(part, row_group_size=part.num_rows)
             self._rows += table.num_rows
 
@@ -131,6 +133,22 @@ class ParquetSink:
 
     def abort(self) -> None:
         self._output.abandon(self._writer.close)
+
+
+def _without_views(schema: pa.Schema) -> pa.Schema:
+    """`schema` whose columns of dictionaries have texts and bytes in them as Parquet has them, and no views."""
+    for place, field in enumerate(schema):
+        kind = field.type
+        if pa.types.is_dictionary(kind) and (value := OF_VIEWS.get(kind.value_type)) is not None:
+            schema = schema.set(place, field.with_type(pa.dictionary(kind.index_type, value, kind.ordered)))
+    return schema
+
+
+def _cast_views(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    for place, field in enumerate(schema):
+        if field.type != table.schema.field(place).type:
+            table = table.set_column(place, field, pc.cast(table.column(place), field.type))
+    return table
 
 
 def _batches(
@@ -289,6 +307,7 @@ class _Parquet(SelfDescribing):
 
 def _trouble(schema: pa.Schema) -> Exception | None:
     """What pyarrow says of a schema that it cannot write; of dictionaries it says so of their rows alone."""
+    schema = _without_views(schema)
     dictionaries = [pa.field(field.name, field.type) for field in schema if has_dictionary(field.type)]
     try:
         pq.ParquetWriter(pa.BufferOutputStream(), schema).close()
