@@ -8,7 +8,7 @@ import csv
 import io
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,6 +20,7 @@ from scorer.stores.fingerprints import Stamp
 from scorer.tables.dialect import Dialect
 from scorer.tables.encodings import MalformedText, encoding_named
 from scorer.tables.formats.csv import DelimitedReader, read_header
+from scorer.tables.rejects import CountedRejects, Malformed, Rejects
 from tests.tables.generated import count_kinds
 
 # Characters that each encoding has, beside ASCII; U+8868 has a backslash's byte in Shift JIS, and others a pipe's.
@@ -32,6 +33,11 @@ ENCODINGS = {
     "big5": "\u4e2d\u529f",
     "shift_jis": "\u3042\u8868\u30dd",
     "euc-kr": "\ud55c",
+    "koi8-r": "\u0416\u044f",
+    "windows-1253": "\u03b1\u03a9",
+    "euc-jp": "\u3042\u8868",
+    "gbk": "\u4e2d",
+    "mac-roman": "\u00e9\u201c",
     "utf-16": "\u00e9\u4e2d\U0001f600\u0a0d\u2c22",
     "utf-16-le": "\u00e9\U0001f600\u0a0d\u2c22",
     "utf-16-be": "\u00e9\U0001f600\u0a0d\u2c22",
@@ -89,6 +95,7 @@ def check(case: Case, folder: Path) -> str:
     said = None if case.stated else case.delimiter
     dialect = Dialect(delimiter=said, quotes=case.quotes, encoding=encoding_named(case.encoding))
     if case.damaged and case.encoding != "utf-8":
+        against_utf8(path, dialect, case)
         return against_decoder(path, dialect, case)
     if case.damaged:
         return "damaged UTF-8"  # what the other generated files are about
@@ -123,6 +130,37 @@ def against_decoder(path: Path, dialect: Dialect, case: Case) -> str:
     return "damaged, but text" if at is None else "not text"
 
 
+def against_utf8(path: Path, dialect: Dialect, case: Case) -> None:
+    """Where records are set aside, they are those of the same text in UTF-8, in which the same bytes are none."""
+    if case.encoding.startswith("utf-"):
+        return  # nothing tells where a record begins behind such a byte
+    plain = path.with_name("utf8.csv")
+    text = case.content.decode(case.encoding, "surrogateescape")
+    plain.write_bytes(text.encode("utf-8", "surrogatepass"))
+    expected = lenient(plain, replace(dialect, encoding=None), case.block_bytes)
+    assert lenient(path, dialect, case.block_bytes) == expected
+
+
+def lenient(path: Path, dialect: Dialect, block_bytes: int) -> tuple[list[list[str | None]], list[int]] | None:
+    """The rows and the numbers of the records that are set aside; None where the file is refused all the same."""
+    found = Collected()
+    try:
+        return read(path, dialect, block_bytes, found), found.records
+    except DataError:
+        return None
+
+
+class Collected(CountedRejects):
+    """Keeps the numbers of records."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[int] = []
+
+    def add(self, malformed: Malformed) -> None:
+        self.records.append(malformed.record)
+
+
 def undecodable(case: Case) -> int | None:
     try:
         case.content.decode(case.encoding)
@@ -139,10 +177,10 @@ def refused(path: Path, dialect: Dialect, block_bytes: int) -> DataError | None:
     return None
 
 
-def read(path: Path, dialect: Dialect, block_bytes: int) -> list[list[str | None]]:
+def read(path: Path, dialect: Dialect, block_bytes: int, rejects: Rejects | None = None) -> list[list[str | None]]:
     stamp = Stamp.of(path)
-    names = read_header(stamp, dialect)
-    reader = DelimitedReader([stamp], names, names, dialect=dialect, block_bytes=block_bytes)
+    names = read_header(stamp, dialect, lenient=rejects is not None)
+    reader = DelimitedReader([stamp], names, names, dialect=dialect, block_bytes=block_bytes, rejects=rejects)
     windows = list(reader.windows(max_rows=1000, max_bytes=1 << 20))
     table = pa.concat_tables(windows) if windows else reader.schema.empty_table()
     return [list(row.values()) for row in table.to_pylist()]
