@@ -24,14 +24,18 @@ from scorer.tables.streams import compression_of, open_bytes
 _TRIED_BYTES: Final = 64 << 20
 _LOOKED_AT: Final = 4096
 _EXPORT: Final = "export it as CSV, Parquet or JSON lines"
-# What begins as the files of other programs do.
+# What the files of other programs begin with, or have near their beginning.
 _FOREIGN: Final = {
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "it is an old Office file, perhaps of Excel: save it as .xlsx or CSV",
     b"mimetypeapplication/vnd.oasis": "it is an OpenDocument file: save it as .xlsx or CSV",
     b"SQLite format 3\0": f"it is a database of SQLite: {_EXPORT}",
-    b"ORC": f"it is an ORC file: {_EXPORT}",
     b"Obj\x01": f"it is an Avro file: {_EXPORT}",
+    b"\x04\x22\x4d\x18": "it is compressed with LZ4: unpack it",
+    b"7z\xbc\xaf\x27\x1c": "it is a 7z archive: unpack it",
+    b"Rar!\x1a": "it is a RAR archive: unpack it",
+    b"\0ustar": "it is a tar archive: unpack it",
 }
+_INSIDE: Final = (b"mimetypeapplication/vnd.oasis", b"\0ustar")
 
 
 def advice(path: Path, dialect: Dialect, fault: Fault, *, delimited: bool) -> str:
@@ -101,9 +105,8 @@ def format_advice(path: Path, dialect: Dialect) -> str:
         return "; say which with --input-format"
     with open_bytes(path, compression_of(path)) as stream:
         first = stream.read(_LOOKED_AT)
-    for magic, what in _FOREIGN.items():
-        if first.startswith(magic) or magic in first[: _LOOKED_AT // 8]:
-            return f"; {what}"
+    if (foreign := _foreign(first)) is not None:
+        return f"; {foreign}"
     encoding = dialect.encoding or plausible_encoding(path)
     if (b"\0" in first and encoding is None) or not decodes(path, encoding or "utf-8"):
         return f"; it is no text: {_EXPORT}"
@@ -116,6 +119,15 @@ def format_advice(path: Path, dialect: Dialect) -> str:
     if (other := other_dialect(path, text)) is not None and other.quotes == dialect.quotes:
         return f"; try: --input-format csv {_flags(dialect, other)}"
     return "; say which with --input-format (lines: a text a line)"
+
+
+def _foreign(first: bytes) -> str | None:
+    """What a file that begins so is, and what to do with it; None where it is of no other program that we know."""
+    inside = first[: _LOOKED_AT // 8]
+    found = (
+        what for magic, what in _FOREIGN.items() if first.startswith(magic) or (magic in inside and magic in _INSIDE)
+    )
+    return next(found, None)
 
 
 def _opens(path: Path, name: FileFormat, dialect: Dialect) -> bool:

@@ -137,6 +137,8 @@ class Transcoded:
             raise self._fail("begins with no byte-order mark; say utf-32-le or utf-32-be")
         if not self._seen and not self._encoding.startswith(("utf-16", "utf-32")) and part.startswith(_UTF16_BOMS):
             raise self._fail("begins with the byte-order mark of UTF-16 or UTF-32")
+        if not self._seen and self._encoding != "utf-8-sig" and part.startswith(codecs.BOM_UTF8):
+            raise self._fail("begins with the byte-order mark of UTF-8, so it is that: leave --encoding out")
         self._final = not part
         first = not self._seen
         self._seen += len(part)
@@ -202,11 +204,10 @@ def plausible_encoding(path: Path) -> str | None:
 
     Of several, the one in which most of what is not ASCII is what texts of its languages are made of.
     """
-    if decodes(path, "utf-8"):
-        return None
     with open_bytes(path, compression_of(path)) as stream:
         sample = stream.read(_READ_BYTES)
-    if _damaged(sample):
+    # ASCII in UTF-16 is UTF-8, too, with NULs.
+    if not _every_other_is_nul(sample) and (decodes(path, "utf-8") or _damaged(sample)):
         return None
     likely = {name: share for name in _candidates(sample) if (share := _share(sample, name)) >= _LIKELY}
     return next((name for name in sorted(likely, key=lambda name: -likely[name]) if decodes(path, name)), None)
@@ -218,10 +219,15 @@ def _candidates(sample: bytes) -> tuple[str, ...]:
         return ("utf-32",)
     if sample.startswith(_UTF16_BOMS):
         return ("utf-16",)
-    zeros = [sample[at:_ALIKE:2].count(0) for at in (0, 1)]
-    if max(zeros) > len(sample[:_ALIKE]) // 4:
-        return ("utf-16-be",) if zeros[0] > zeros[1] else ("utf-16-le",)
+    if _every_other_is_nul(sample):
+        return ("utf-16-be",) if sample[:_ALIKE:2].count(0) > sample[1:_ALIKE:2].count(0) else ("utf-16-le",)
     return tuple(_EXPECTED)
+
+
+def _every_other_is_nul(sample: bytes) -> bool:
+    """Whether about every other of the first bytes is NUL, as where ASCII is UTF-16."""
+    zeros = [sample[at:_ALIKE:2].count(0) for at in (0, 1)]
+    return max(zeros) > len(sample[:_ALIKE]) // 4
 
 
 def _share(sample: bytes, encoding: str) -> float:

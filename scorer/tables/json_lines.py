@@ -20,7 +20,7 @@ from scorer.stores.fingerprints import Stamp
 from scorer.tables.encodings import MalformedText, open_text, what_is_wrong
 from scorer.tables.rejects import Malformed, Reject
 from scorer.tables.rendering import IN_LINE, LINE
-from scorer.tables.shapes import Kinds, Number
+from scorer.tables.shapes import WORDS, Kinds, Number
 from scorer.tables.streams import LONGEST_ROW, ByteStream
 
 _READ_BYTES: Final = 1 << 20
@@ -236,7 +236,7 @@ def _hint(error: json.JSONDecodeError, *, first: bool) -> str:
 
 
 def _type_name(value: object) -> str:
-    return "a number" if isinstance(value, Number) else type(value).__name__
+    return "null" if value is None else WORDS[type(value)]
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -35,7 +35,7 @@ class Number(str):
     __slots__ = ()
 
 
-_WORDS: Final[dict[type, str]] = {
+WORDS: Final[dict[type, str]] = {
     bool: "true or false",
     int: "a number",
     Number: "a number",
@@ -43,6 +43,7 @@ _WORDS: Final[dict[type, str]] = {
     dict: "an object",
     list: "a list",
 }
+"""What each kind of value is called."""
 
 
 class Kinds:
@@ -62,7 +63,7 @@ class Kinds:
         for name, value in row.items():
             if value is None or (self._columns is not None and name not in self._columns):
                 continue
-            here, before = _WORDS[type(value)], self._words.get(name)
+            here, before = WORDS[type(value)], self._words.get(name)
             if before is None:
                 new[name] = here
             elif here != before:
@@ -116,7 +117,7 @@ class Shape:
     @property
     def words(self) -> set[str]:
         """What kinds of values there have been, in words."""
-        return {_WORDS[kind] for kind in self._types}
+        return {WORDS[kind] for kind in self._types}
 
     @property
     def type(self) -> pa.DataType | None:

@@ -311,7 +311,10 @@ def _member_format(path: Path) -> FileFormat | None:
     """The format that the ending of the file in a zip archive promises."""
     if compression_of(path) != "zip" or sniff_compression(_first_bytes(path)) != "zip":
         return None
-    return format_of(member_name(path))
+    named = format_of(member_name(path))
+    if named is not None and not format_named(named).text:
+        raise DataError(f"{path}: the archive holds a file of {named}; unpack it")
+    return named
 
 
 def said_format(dialect: Dialect, name: str) -> FileFormat | None:

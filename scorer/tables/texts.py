@@ -128,6 +128,8 @@ def find_text_columns(
     """
     if len(asked) > 2:
         raise UsageError(f"--text-column: {len(asked)} columns; one, or two for a pair")
+    if not names:
+        raise DataError(f"{where}: no columns, and so no texts")
     if asked and fitted and len(asked) != len(fitted):
         wanted = "a pair of columns" if len(fitted) > 1 else "one column"
         raise UsageError(f"--text-column: the model was fitted on {_listed(fitted)}; name {wanted}, not {len(asked)}")

@@ -178,12 +178,17 @@ def _archive(path: Path) -> zipfile.ZipFile:
 
 
 def _only_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
-    members = [info for info in archive.infolist() if not info.is_dir() and not info.filename.startswith(_NO_MEMBER)]
+    members = [info for info in archive.infolist() if not info.is_dir() and not _is_hidden(info.filename)]
     if len(members) != 1:
         raise DataError(f"{path}: the archive holds {len(members)} files; exactly one is read: unpack it, or zip each")
     if members[0].flag_bits & 1:
         raise DataError(f"{path}: the archive is encrypted; unpack it")
     return members[0]
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether a member is none of the data: what macOS puts beside the files, and names that begin with a dot."""
+    return name.startswith(_NO_MEMBER) or name.rpartition("/")[2].startswith(".")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -130,13 +131,12 @@ def test_flags_are_for_a_shell() -> None:
     ]
 
 
-def test_a_byte_that_the_encoding_lacks_is_no_record_to_set_aside(tmp_path: Path) -> None:
+def test_a_record_with_a_byte_that_the_encoding_lacks_is_set_aside_as_it_is(tmp_path: Path) -> None:
     rejects = Rejects(tmp_path / "rejects.jsonl")
-    with pytest.raises(DataError, match=r"byte 7 \(0x81\) is not cp1252"):
-        Source.open(
-            str(written(tmp_path, b"a,b\n1,x\x81\n")), dialect=Dialect(encoding="cp1252"), rejects=rejects
-        ).read()
-    rejects.discard()
+    where = written(tmp_path, b"a,b\n1,x\x81\n2,y\n")
+    assert Source.open(str(where), dialect=Dialect(encoding="cp1252"), rejects=rejects).read().rows == 1
+    rejects.commit()
+    assert f'"base64": "{base64.b64encode(b"1,x" + bytes([0x81, 10])).decode()}"' in rejects.target.read_text()
 
 
 def test_records_are_set_aside_in_utf_8(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_types_unify_over_the_whole_file(tmp_path: Path) -> None:
         (['{"a": {"b": ["\\uDFff x"]}}'], "line 1: a text with an unpaired surrogate"),
         (['{"a": 1}', '{"a": 1'], "line 2: not JSON at character 8"),
         (['{"a": 1} {"a": 2}'], "line 1: not JSON at character 10"),
-        (['{"a": 1}', "[1]"], "line 2: list instead of an object"),
+        (['{"a": 1}', "[1]"], "line 2: a list instead of an object"),
         (['{"a": 1}', "1.5"], "line 2: a number instead of an object"),
         (['{"a": NaN}'], "line 1: NaN is not JSON"),
         (['{"a": -Infinity}'], "line 1: -Infinity is not JSON"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def test_the_refusal_says_what_to_write_instead(tmp_path: Path, content: str, wh
         ("jq_pretty.jsonl", '{\n  "text": "x"\n}\n', "an object must stand on one line: write them so (jq -c .)"),
         ("search.json", '{"took": 1,\n "hits": []}', "an object must stand on one line"),
         ("amazon.json", "{'text': \"it's\"}\n", "it is of Python, where texts may have single quotes"),
-        ("values.json", '[["x", 1]]', "entry 1: list instead of an object"),
+        ("values.json", '[["x", 1]]', "entry 1: a list instead of an object"),
         ("columns.json", '{"text": {"0": "x", "1": "y"}}', "write a row for each text in it"),
         ("lists.json", '{"text": ["x", "y"]}', "column 'text' is list<item: string>, not text"),
         ("tweets.json", '[{"text": {"id": 1, "full_text": "x"}}]', "make its field 'full_text' a column of its own"),
@@ -151,9 +152,13 @@ def test_a_type_of_any_number_of_fields_is_shortened(tmp_path: Path) -> None:
             b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0",
             "it is an old Office file, perhaps of Excel: save it as .xlsx or CSV",
         ),
-        (b"PK\3\4\x14\0\0\0\0\0mimetypeapplication/vnd.oasis.opendocument", "it is an OpenDocument file"),
-        (b"Obj\1\x04\x14", "it is an Avro file: export it as CSV, Parquet or JSON lines"),
+        (b"PK\3\4\x14\0\0\0\0\0mimetypeapplication/vnd.oasis.opendocument\xff", "it is an OpenDocument file"),
+        (b"Obj\1\x04\x14\xff", "it is an Avro file: export it as CSV, Parquet or JSON lines"),
         (b"\x80\x04\x95\0\0\0\xff", "it is no text: export it"),
+        (b"data/in.csv" + bytes(246) + b"ustar  \0", "it is a tar archive: unpack it"),
+        (b"\x04\x22\x4d\x18\x64@\xa7\xff", "it is compressed with LZ4: unpack it"),
+        (b"ORC of the north: a story\n", "say which with --input-format (lines"),
+        ("text\tn\nx\t1\n".encode("utf-16-le"), "try: --input-format tsv --encoding utf-16-le"),
         (b"", "say which with --input-format"),
     ],
 )
@@ -207,3 +212,35 @@ def test_what_no_flag_reads_is_said_to_be_so(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         rows(put(tmp_path / "in.tsv", 'text\tn\nit was "fine"\nreally\t2\n'), "text")
     assert "try:" not in str(caught.value)
+
+
+def test_archives_of_one_file_of_data(tmp_path: Path) -> None:
+    def archive(**members: str) -> str:
+        with zipfile.ZipFile(tmp_path / "in.zip", "w") as made:
+            for name, content in members.items():
+                made.writestr(name.replace("_dot_", "."), content)
+        return str(tmp_path / "in.zip")
+
+    found = rows(archive(**{"a/in_dot_csv": "text\nx\n", "a/_dot_DS_Store": "q", "__MACOSX/a/_dot__in_dot_csv": "q"}))
+    assert found == [{"text": "x"}]
+    assert "the archive holds a file of excel; unpack it" in refused(archive(in_dot_xlsx="PK"))
+    assert "the archive holds a file of parquet; unpack it" in refused(archive(in_dot_parquet="PAR1"))
+
+
+def test_the_mark_of_utf8_in_another_encoding(tmp_path: Path) -> None:
+    where = put(tmp_path / "in.csv", b"\xef\xbb\xbftext\ncaf\xc3\xa9\n")
+    for encoding in ("latin-1", "cp1252", "gb18030"):
+        assert "begins with the byte-order mark of UTF-8, so it is that" in refused(where, "text", encoding=encoding)
+    assert rows(where, "text") == [{"text": "caf\u00e9"}]
+
+
+def test_utf16_of_ascii_alone_without_a_mark(tmp_path: Path) -> None:
+    for encoding in ("utf-16-le", "utf-16-be"):
+        where = put(tmp_path / "in.csv", "text,n\nx,1\n".encode(encoding))
+        assert f"try: --encoding {encoding}" in refused(where, "text")
+        assert rows(where, "text", encoding=encoding) == [{"text": "x", "n": 1}]
+
+
+@pytest.mark.parametrize(("value", "what"), [("null", "null"), ("5", "a number"), ("[]", "a list"), ('"x"', "text")])
+def test_what_stands_instead_of_an_object(tmp_path: Path, value: str, what: str) -> None:
+    assert f"entry 2: {what} instead of an object" in refused(put(tmp_path / "in.json", f'[{{"a": 1}}, {value}]'))

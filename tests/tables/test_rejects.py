@@ -244,7 +244,7 @@ def slow_value(field: Any, width: int) -> str | None:
     ("bad", "reason"),
     [
         (b'{"a": 1\n', "not JSON at character 8"),
-        (b"[1]\r\n", "list instead of an object"),
+        (b"[1]\r\n", "a list instead of an object"),
         (b'{"a": NaN}\n', "NaN is not JSON"),
         (b'{"a": 1, "a": 2}\n', "a key stands twice"),
         (b'{"t": "caf\xe9"}\n', "byte 30 is not UTF-8"),
