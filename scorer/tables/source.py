@@ -39,6 +39,8 @@ HEADER_IN_DOUBT: Final = (
     "the first line looks like data, not names: say --no-header, and --columns A,B,C to name the columns; if they are "
     "names, name yours with --text-column and --label-column"
 )
+# What stands for a large file in a repository whose files were not fetched.
+_LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
 
 
 class Source:
@@ -269,6 +271,8 @@ def _check_beginning(path: Path, file_format: FileFormat, dialect: Dialect, *, l
     """DataError when the first bytes of `path` are not those of its compression and format, or, unless `lenient`, none
     of its encoding."""
     first = _first_bytes(path)
+    if first.startswith(_LFS_POINTER):
+        raise DataError(f"{path}: a pointer of Git LFS, and not the file itself; run: git lfs pull")
     promised, shown = compression_of(path), sniff_compression(first)
     if shown is not None and (binary := sniff(first)) == "excel" != file_format:
         raise DataError(f"{path}: expected {file_format}, but the first bytes are those of {binary}; rename it")

@@ -244,3 +244,9 @@ def test_utf16_of_ascii_alone_without_a_mark(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("value", "what"), [("null", "null"), ("5", "a number"), ("[]", "a list"), ('"x"', "text")])
 def test_what_stands_instead_of_an_object(tmp_path: Path, value: str, what: str) -> None:
     assert f"entry 2: {what} instead of an object" in refused(put(tmp_path / "in.json", f'[{{"a": 1}}, {value}]'))
+
+
+@pytest.mark.parametrize("name", ["in.csv", "in.parquet", "in.jsonl", "in.csv.gz", "in.arrow"])
+def test_a_pointer_of_git_lfs(tmp_path: Path, name: str) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+    assert "a pointer of Git LFS, and not the file itself; run: git lfs pull" in refused(put(tmp_path / name, pointer))
