@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import io
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pytest
 
 from scorer.errors import DataError, UsageError
 from scorer.tables.dialect import Dialect
-from scorer.tables.encodings import MalformedText, encoding_named, open_text, plausible_encoding
+from scorer.tables.encodings import MalformedText, Transcoded, encoding_named, open_text, plausible_encoding
 from scorer.tables.source import Source
 
 TEXTS = {
@@ -137,3 +138,14 @@ def test_other_formats_say_themselves_how_texts_are_written(tmp_path: Path) -> N
     pq.write_table(pa.table({"text": ["x"]}), tmp_path / "a.parquet")
     with pytest.raises(UsageError, match="--encoding is for text"):
         rows(tmp_path / "a.parquet", Dialect(encoding="cp1252"))
+
+
+@pytest.mark.parametrize("prompt", [False, True])
+@pytest.mark.parametrize(("encoding", "cut"), [("utf-16-le", 1), ("shift_jis", 1), ("gb18030", 1), ("utf-32-le", 3)])
+def test_a_character_that_is_cut_short_at_the_end_is_an_error(encoding: str, cut: int, prompt: bool) -> None:
+    content = "text\nab\u8868".encode(encoding)[:-cut]
+    stream = Transcoded(io.BytesIO(content), Path("in.csv"), encoding, prompt=prompt)
+    with pytest.raises(MalformedText, match=f"--encoding {encoding}: byte"):
+        list(iter(lambda: stream.read(4), b""))
+    with pytest.raises(MalformedText):
+        stream.read(4)
