@@ -64,6 +64,11 @@ def choose_device(name: str, *, index: int | None = None) -> ChosenDevice:
     raise DeviceError(f"--device {name}: {lack}; or try --device cpu")
 
 
+def gpu_count() -> int:
+    """How many CUDA devices there are."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
 def choose_precision(precision: Precision, device: torch.device, *, own: str | None = None) -> str:
     """`fp32`, `bf16` or `fp16`: for `auto`, half precision where the device computes faster in it.
 

@@ -169,6 +169,17 @@ class ScoreConfig(FrameConfig):
         ),
     ] = None
 
+    # who computes
+    workers: Annotated[
+        int | None,
+        Setting(
+            "Processes that score the parts of a folder OUT; the default is one for each GPU, else 1.",
+            affects="nothing",
+            metavar="N",
+            minimum=1,
+        ),
+    ] = None
+
     # what is kept
     cache: Annotated[
         Path | None,

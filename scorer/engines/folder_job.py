@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.classifier.known_executions import KnownExecution
-from scorer.config import WINDOW_TEXT_BYTES, ScoreConfig
+from scorer.config import ScoreConfig
 from scorer.engines.assessment import Assessment, Decisive, Stale, assess
-from scorer.engines.reporting import Watching, check_limits, warn_of_drift
+from scorer.engines.reporting import Unwatched, check_limits, warn_of_drift
 from scorer.engines.summary import ScoreSummary, Tally, summarize
 from scorer.errors import DataError, ScorerError, UsageError
 from scorer.records.document import to_document
@@ -37,16 +37,17 @@ from scorer.scoring.windows import window_rows
 from scorer.stores.checks import Inputs, check_parts_folder
 from scorer.stores.fingerprints import combined
 from scorer.stores.location import Location
-from scorer.tables.formats.registry import format_of
+from scorer.tables.formats.registry import format_named, format_of
 from scorer.tables.part_names import is_several, part_files
 
 if TYPE_CHECKING:
     from scorer.scoring.pipeline import Pace
     from scorer.scoring.scorer import Scorer
-    from scorer.scoring.shards import ShardPart, ShardTask
+    from scorer.scoring.shards import ShardOutcome, ShardPart, ShardTask
 
-# A shard has about as many bytes of files as a window has of text, so that small files share a window.
-_SHARD_BYTES = WINDOW_TEXT_BYTES
+# Small files are scored together until they have so many bytes for each row that a window may have: enough to fill it,
+# and little enough that several workers are busy to the end.
+_BYTES_OF_A_ROW = 256
 _SHOWN = 5
 
 
@@ -169,35 +170,56 @@ class _Run:
 
     def score(self, found: Assessment, limits: Limits) -> Pace:
         """Make what is stale, and publish it: shard by shard, or where there are limits when all is known."""
-        from scorer.engines.in_process import run_shards
         from scorer.scoring.pipeline import Pace
 
         scorer = self._loaded()
         self._tally.profile = scorer.profile
-        told = scorer.concerns
-        for line in told:
-            self._console.warn(line)
         shards = self._shards(found.stale)
         self._output.plan([shard.names for shard in shards])
+        left = [shard for shard in shards if not self._is_finished(shard)]
+        tasks = [self._task(number, shard) for number, shard in enumerate(left)]
+        told = list(scorer.concerns)
+        for line in told:
+            self._console.warn(line)
         paces = []
         with self._console.progress("score", len(found.stale), "files") as bar:
-            left = [shard for shard in shards if not self._is_finished(shard)]
-            tasks = [self._task(number, shard) for number, shard in enumerate(left)]
-            watch = Watching(self._tally, self._signals)
-            try:
-                for task, outcome in run_shards(tasks, watch=watch, load=lambda _: scorer):
-                    shard = left[task.number]
-                    for place, error in outcome.faults.items():
-                        self.pass_over(error)
-                        found.failed[shard.stale[place].file.name] = error
-                    self._finish(shard, task, outcome.records, stage=limits.any)
-                    paces.append(outcome.pace)
-                    bar.update(len(shard.stale))
-            finally:
-                self._tally.back_offs = scorer.back_offs
-        for line in scorer.concerns[len(told) :]:
-            self._console.warn(line)
+            for task, outcome in self._run(tasks):
+                shard = left[task.number]
+                self._count(outcome)
+                for line in outcome.concerns:
+                    if line not in told:
+                        told.append(line)
+                        self._console.warn(line)
+                for place, error in outcome.faults.items():
+                    self.pass_over(error)
+                    found.failed[shard.stale[place].file.name] = error
+                self._finish(shard, task, outcome.records, stage=limits.any)
+                paces.append(outcome.pace)
+                bar.update(len(shard.stale))
         return Pace.of(paces)
+
+    def _run(self, tasks: list[ShardTask]) -> Iterator[tuple[ShardTask, ShardOutcome]]:
+        """Send the tasks through the engine."""
+        from scorer.classifier.device import gpu_count
+        from scorer.engines import in_process, processes
+
+        on_gpu = self._loaded().engine.device.startswith("cuda")
+        gpus = gpu_count() if on_gpu and ":" not in self._config.device else 0
+        workers = self._config.workers or max(gpus, 1)
+        if workers == 1:
+            yield from in_process.run_shards(tasks, watch=Unwatched(self._signals.check), load=lambda _: self._loaded())
+            return
+        # The workers have models of their own.
+        self._scorer = None
+        named = [processes.Share()] * workers if on_gpu and not gpus else processes.shares(workers, gpus=gpus)
+        yield from processes.run_shards(tasks, stop=self._signals, shares=named)
+
+    def _count(self, outcome: ShardOutcome) -> None:
+        tally = self._tally
+        tally.rows_read += outcome.rows_read
+        tally.computed_tokens += outcome.computed_tokens
+        tally.reused += outcome.reused
+        tally.back_offs += outcome.back_offs
 
     def conclude(self, found: Assessment, limits: Limits) -> None:
         """Compare all parts with the limits, publish what waits for that, write the manifest."""
@@ -247,7 +269,7 @@ class _Run:
         for names in self._output.planned:
             if all(name in left for name in names):
                 groups.append([left.pop(name) for name in names])
-        groups += cut(list(left.values()), _size, most=_SHARD_BYTES)
+        groups += cut(list(left.values()), _size, most=self._config.window_rows * _BYTES_OF_A_ROW)
         return [_Shard.of(group) for group in groups]
 
     def _is_finished(self, shard: _Shard) -> bool:
@@ -301,6 +323,7 @@ class _Run:
                 window_rows=window_rows(config.window_rows, labels=len(self._loaded().labels)),
                 limit=None,
                 lenient=False,
+                spelt=format_named(file.output_format).text,
             ),
             output=PartOutput(
                 target=Location.of_path(self._output.folder.part(file.name)),

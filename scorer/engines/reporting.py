@@ -47,3 +47,16 @@ def warn_of_drift(tally: Tally, console: Console) -> None:
             f"the rows differ from the model's training data (stability index: {found}; above {MUCH:g} is much); "
             "look at them before you trust the scores"
         )
+
+
+class Unwatched:
+    """A watch for whoever counts finished parts: it only tells a run to stop, as `check` does."""
+
+    def __init__(self, check: Callable[[], None] = lambda: None) -> None:
+        self.check = check
+
+    def read(self, rows: int) -> None:
+        pass
+
+    def wrote(self, window: ScoredWindow) -> None:
+        pass

@@ -43,6 +43,7 @@ class PartInput:
     window_rows   most rows of a window
     limit         read the first rows only
     lenient       pass malformed records over, which somebody else sets aside
+    spelt         have texts in columns of bytes as the texts that were read, for an output of text
     """
 
     shard: Shard
@@ -53,6 +54,7 @@ class PartInput:
     window_rows: int
     limit: int | None
     lenient: bool
+    spelt: bool
 
     def read(self) -> PartRows:
         """The rows, to be read here. DataError when a file is not what it was when the task was made."""
@@ -82,6 +84,7 @@ class PartRows:
             window_rows=prepared.window_rows,
             limit=config.limit,
             lenient=prepared.rejects is not None,
+            spelt=format_named(prepared.output_format).text,
         )
         return cls(asked, prepared.reader, prepared.rejects)
 
@@ -90,12 +93,22 @@ class PartRows:
         """How many malformed records were passed over."""
         return self.rejects.count if self.rejects is not None else 0
 
+    @property
+    def schema(self) -> pa.Schema:
+        """That of every window."""
+        return spelt_schema(self.reader.schema, self._spelt)
+
     def windows(self, check: Callable[[], None] = nothing) -> Iterator[pa.Table]:
         """The rows to score, in windows; `check` is called while they are waited for, and raises to stop."""
         asked = self.input
-        return self.reader.windows(
+        tables = self.reader.windows(
             max_rows=asked.window_rows, max_bytes=WINDOW_TEXT_BYTES, limit=asked.limit, check=check
         )
+        return (spelt_out(table, self._spelt) for table in tables)
+
+    @property
+    def _spelt(self) -> tuple[str, ...]:
+        return self.input.text_columns if self.input.spelt else ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +177,7 @@ def run_part(task: PartTask, scorer: Scorer, watch: Watch, rows: PartRows | None
     with ExitStack() as stack:
         cache = _open_cache(task, scorer, stack)
         run = cache.run if cache is not None else 0
-        writer = task.output.begin(run, scorer.columns.schema(_written_schema(task, rows)))
+        writer = task.output.begin(run, scorer.columns.schema(rows.schema))
         try:
             pace = _pipeline(task, scorer, rows, counts, watch, cache).into(
                 "write", lambda window: _write(window, writer.write, counts, watch)
@@ -193,13 +206,12 @@ def _pipeline(
     task: PartTask, scorer: Scorer, rows: PartRows, counts: RowCounts, watch: Watch, cache: ScoreCache | None
 ) -> Pipeline[ScoredWindow]:
     """The stages that run in threads of their own."""
-    spelt = _spelt_columns(task)
 
     def windows() -> Iterator[Window]:
         for number, table in enumerate(rows.windows(lambda: between_batches())):
             counts.rows_read += table.num_rows
             watch.read(table.num_rows)
-            yield Window(number, spelt_out(table, spelt), task.input.text_columns)
+            yield Window(number, table, task.input.text_columns)
 
     read = Pipeline.of(windows())
     between_batches = _both(watch.check, read.check)
@@ -208,15 +220,6 @@ def _pipeline(
         .then("classify", lambda encoded: scorer.classify(encoded, cache, between_batches=between_batches))
         .then("append", lambda classified: scorer.append(scorer.answer(classified)))
     )
-
-
-def _spelt_columns(task: PartTask) -> tuple[str, ...]:
-    """The columns that an output of text has as the texts that were read, also where they hold bytes."""
-    return task.input.text_columns if format_named(task.output.format).text else ()
-
-
-def _written_schema(task: PartTask, rows: PartRows) -> pa.Schema:
-    return spelt_schema(rows.reader.schema, _spelt_columns(task))
 
 
 def _write(window: ScoredWindow, write: Callable[[pa.Table], None], counts: RowCounts, watch: Watch) -> None:

@@ -65,11 +65,17 @@ class ShardTask:
 @dataclass(frozen=True)
 class ShardOutcome:
     """The `records` of the parts of a shard, in order; what was wrong with the files of all others, by their places;
-    and how long it took."""
+    how long it took; and what was done for it: rows read, tokens that a forward pass was made for, rows whose score was
+    known, batches that were halved for want of memory."""
 
     records: tuple[PartRecord, ...]
     faults: dict[int, ScorerError]
     pace: Pace
+    rows_read: int = 0
+    computed_tokens: int = 0
+    reused: int = 0
+    back_offs: int = 0
+    concerns: tuple[str, ...] = ()
 
 
 class _FileFault(Exception):
@@ -98,11 +104,13 @@ def run_shard(task: ShardTask, scorer: Scorer, watch: Watch) -> ShardOutcome:
     """
     left = dict(enumerate(task.parts))
     faults: dict[int, ScorerError] = {}
-    while left:
+    done = ShardOutcome((), faults, Pace(0.0, {}))
+    before = scorer.back_offs
+    while left and not done.records:
         attempt = _Attempt(task, tuple(left.values()), scorer, watch)
         try:
             records, pace = attempt.run()
-            return ShardOutcome(tuple(records), faults, pace)
+            done = replace(done, records=tuple(records), pace=pace)
         except _FileFault as fault:
             if not task.passes_over:
                 raise fault.error from fault
@@ -111,7 +119,13 @@ def run_shard(task: ShardTask, scorer: Scorer, watch: Watch) -> ShardOutcome:
             del left[place]
         finally:
             attempt.abort()
-    return ShardOutcome((), faults, Pace(0.0, {}))
+            done = replace(
+                done,
+                rows_read=done.rows_read + sum(counts.rows_read for counts in attempt.counts),
+                computed_tokens=done.computed_tokens + attempt.computed_tokens,
+                reused=done.reused + attempt.reused,
+            )
+    return replace(done, back_offs=scorer.back_offs - before, concerns=tuple(scorer.concerns))
 
 
 class _Attempt:
@@ -123,10 +137,12 @@ class _Attempt:
         self._scorer = scorer
         self._watch = watch
         self._rows: dict[int, PartRows] = {}
-        self._counts = [RowCounts() for _ in parts]
+        self.counts = [RowCounts() for _ in parts]
         self._writer: PartWriter | None = None
         self._writing = -1
         self._records: list[PartRecord] = []
+        self.computed_tokens = 0
+        self.reused = 0
 
     def run(self) -> tuple[list[PartRecord], Pace]:
         with ExitStack() as stack:
@@ -200,7 +216,7 @@ class _Attempt:
             output.check_schema(rows.reader.schema)
             output.check_rows(rows.reader, rows.windows)
             for table in rows.windows():
-                self._counts[place].rows_read += table.num_rows
+                self.counts[place].rows_read += table.num_rows
                 self._watch.read(table.num_rows)
                 yield table
             rows.reader.check_unchanged()
@@ -238,11 +254,13 @@ class _Attempt:
                 self._begin(place)
             assert self._writer is not None
             self._writer.write(piece.table)
-            self._counts[place].add(piece)
+            self.counts[place].add(piece)
+            self.computed_tokens += piece.computed_tokens
+            self.reused += piece.reused
             self._watch.wrote(piece)
 
     def _begin(self, place: int) -> None:
-        schema = self._scorer.columns.schema(self._rows[place].reader.schema)
+        schema = self._scorer.columns.schema(self._rows[place].schema)
         self._writer = self._parts[place].output.writer(schema)
         self._writing = place
 
@@ -257,7 +275,7 @@ class _Attempt:
             self._writer = None
 
     def _finished(self, place: int, writer: PartWriter) -> PartRecord:
-        part, counts = self._parts[place], self._counts[place]
+        part, counts = self._parts[place], self.counts[place]
         counts.check()
         job = part.output.job
         size = writer.finish(job.with_found(counts=counts.counts, drift=compare(self._scorer.profile, counts.stats)))

@@ -318,6 +318,14 @@ def test_an_output_among_the_inputs_is_refused(source, model):
         scorer.score(source, f"{source}/out/", model=model, **ALONE)
 
 
+def test_processes_make_the_same_bytes(run, tmp_path):
+    summary = run(window_rows=8)
+    several = run("several/", workers=2, window_rows=8)
+    assert seen(tmp_path / "several") == seen(tmp_path / "out")
+    counted = ("rows", "statuses", "tokens", "computed_tokens", "reused_rows", "parts")
+    assert [several.as_dict()[name] for name in counted] == [summary.as_dict()[name] for name in counted]
+
+
 def kill_at_random(source: Path, target: Path, model: Path, seconds: random.Random) -> int:
     """Start the job, kill it after a moment; its exit code."""
     command = [sys.executable, "-m", "scorer", "score", str(source), f"{target}/", "-m", str(model)]

@@ -46,7 +46,14 @@ def task(
     where = Location.of_output(target or folder / f"out-{number}.parquet")
     output = HELD[where.said] = open_output(where, "parquet", force=False)
     job = JobSpec(kind="score", models={"model": ModelRecord(fingerprint="m")})
-    read = {"dialect": Dialect(), "appended": None, "window_rows": WINDOW, "limit": None, "lenient": False}
+    read = {
+        "dialect": Dialect(),
+        "appended": None,
+        "window_rows": WINDOW,
+        "limit": None,
+        "lenient": False,
+        "spelt": False,
+    }
     read |= {name: options.pop(name) for name in read.keys() & options.keys()}
     return PartTask(
         number=number,
