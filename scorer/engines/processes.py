@@ -8,8 +8,6 @@ reason to be looked at. Workers die with their driver.
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,6 +20,7 @@ from typing import Any, Protocol
 
 from scorer.engines.reporting import Unwatched
 from scorer.errors import DeviceError, ScorerError
+from scorer.runs.runtime import end_at_once, how_it_ended, keep_to, leave_signals_to_parent, own_cores
 from scorer.scoring.scorer import Scorer
 from scorer.scoring.shards import ShardOutcome, ShardTask, run_shard
 
@@ -53,7 +52,7 @@ def shares(workers: int, *, gpus: int = 0) -> list[Share]:
     """What each of so many workers has: one of the `gpus`, in turn, or a share of the cores of this process."""
     if gpus:
         return [Share(device=f"cuda:{number % gpus}") for number in range(workers)]
-    cores = sorted(os.sched_getaffinity(0))
+    cores = own_cores()
     if len(cores) < workers:
         return [Share(cores=(cores[number % len(cores)],)) for number in range(workers)]
     bounds = [len(cores) * number // workers for number in range(workers + 1)]
@@ -149,28 +148,18 @@ class _Pool:
         if self.attempts[task.number] >= MOST_ATTEMPTS:
             raise DeviceError(
                 f"{task.parts[0].output.name}: the worker that scored it ended {MOST_ATTEMPTS} times "
-                f"({_how(worker.process.exitcode)}); is there memory enough? say --workers 1, or smaller --window-rows"
+                f"({how_it_ended(worker.process.exitcode)}); is there memory enough? say --workers 1, or smaller --window-rows"
             )
         worker.connection.close()
         self.workers[self.workers.index(worker)] = successor = _Worker.start(worker.share)
         successor.give(task)
 
 
-def _how(code: int | None) -> str:
-    """How a process ended."""
-    if code is not None and code < 0:
-        return f"by signal {signal.Signals(-code).name}"
-    return f"with exit code {code}"
-
-
 def _work(connection: Connection, share: Share) -> None:
     """A worker: one shard after the other, until there are none."""
-    # What stops the run comes to the driver, which lets go of its workers.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    leave_signals_to_parent()
     if share.cores:
-        os.sched_setaffinity(0, share.cores)
-        os.environ["OMP_NUM_THREADS"] = str(len(share.cores))
+        keep_to(share.cores)
     scorer, loaded = None, None
     tasks = _Inbox(connection)
     while (task := tasks.next()) is not None:
@@ -211,5 +200,5 @@ class _Inbox:
             try:
                 self._tasks.append(self._connection.recv())
             except (EOFError, OSError):
-                os._exit(0)
+                end_at_once()
             self._came.release()

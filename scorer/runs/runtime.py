@@ -1,0 +1,42 @@
+"""What belongs to a whole process and not to one job in it: its cores, its signals, its end.
+
+Only a process that somebody started to work for him calls these; a library must not do so to its caller.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Sequence
+
+
+def own_cores() -> list[int]:
+    """The cores that this process may use, sorted."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def keep_to(cores: Sequence[int]) -> None:
+    """Use no other core from now on, also in libraries that are loaded later and have a thread for each."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cores)
+    os.environ["OMP_NUM_THREADS"] = str(len(cores))
+
+
+def leave_signals_to_parent() -> None:
+    """Ignore what a terminal or a scheduler sends to stop a run: the parent gets it, too, and ends this process."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def end_at_once() -> None:
+    """End this process without any further step of it."""
+    os._exit(0)
+
+
+def how_it_ended(code: int | None) -> str:
+    """What an exit code says, as Python tells that of a child."""
+    if code is not None and code < 0:
+        return f"by signal {signal.Signals(-code).name}"
+    return f"with exit code {code}"
