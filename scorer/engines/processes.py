@@ -148,7 +148,8 @@ class _Pool:
         if self.attempts[task.number] >= MOST_ATTEMPTS:
             raise DeviceError(
                 f"{task.parts[0].output.name}: the worker that scored it ended {MOST_ATTEMPTS} times "
-                f"({how_it_ended(worker.process.exitcode)}); is there memory enough? say --workers 1, or smaller --window-rows"
+                f"({how_it_ended(worker.process.exitcode)}); is there memory enough? try --workers 1, or fewer "
+                "--window-rows"
             )
         worker.connection.close()
         self.workers[self.workers.index(worker)] = successor = _Worker.start(worker.share)
