@@ -39,13 +39,10 @@ def children(pid: int) -> list[int]:
 
 
 def start(source: Path, target: Path, model: Path) -> subprocess.Popen[bytes]:
-    code = (
-        "import scorer.engines.folder_job as job; job._SHARD_BYTES = 3_000; import scorer.cli.main as main; main.run()"
-    )
-    arguments = ["score", str(source), f"{target}/", "-m", str(model), "--workers", "2"]
+    arguments = ["score", str(source), f"{target}/", "-m", str(model), "--workers", "2", "--window-rows", "12"]
     arguments += ["--precision", "fp32", "--batch-tokens", "1"]
     return subprocess.Popen(
-        [sys.executable, "-c", code, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=ROOT
+        [sys.executable, "-m", "scorer", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=ROOT
     )
 
 
