@@ -69,7 +69,7 @@ def test_a_worker_that_is_killed_costs_its_shard_alone(source, tmp_path, tiny_mo
     os.kill(children(process.pid)[0], signal.SIGKILL)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
-    scorer.score(source, f"{tmp_path}/fresh/", model=model, **ALONE)
+    scorer.score(source, f"{tmp_path}/fresh/", model=model, **ALONE, window_rows=12)
     assert seen(tmp_path / "out") == seen(tmp_path / "fresh")
 
 
@@ -84,8 +84,8 @@ def test_workers_end_with_their_driver_and_the_next_run_goes_on(source, tmp_path
     process.communicate(timeout=60)
     assert process.returncode == code
     until(lambda: all(map(gone, workers)), 30)
-    scorer.score(source, f"{tmp_path}/out/", model=tiny_model("bert"), **ALONE)
-    scorer.score(source, f"{tmp_path}/fresh/", model=tiny_model("bert"), **ALONE)
+    scorer.score(source, f"{tmp_path}/out/", model=tiny_model("bert"), **ALONE, window_rows=12)
+    scorer.score(source, f"{tmp_path}/fresh/", model=tiny_model("bert"), **ALONE, window_rows=12)
     assert seen(tmp_path / "out") == seen(tmp_path / "fresh")
 
 
