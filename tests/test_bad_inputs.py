@@ -269,7 +269,7 @@ def test_46_47_outputs_that_cannot_be(tmp_path, model, parquet):
     (tmp_path / "folder").mkdir()
     (tmp_path / "dangling.parquet").symlink_to(tmp_path / "nowhere")
     os.mkfifo(tmp_path / "fifo.parquet")
-    for name, code in (("in.parquet", 2), ("folder", 73), ("dangling.parquet", 73), ("fifo.parquet", 73)):
+    for name, code in (("in.parquet", 2), (".", 2), ("dangling.parquet", 73), ("fifo.parquet", 73)):
         with pytest.raises(ScorerError) as caught:
             scorer.score(parquet, tmp_path / name, model=model, output_format="parquet")
         assert caught.value.exit_code == code, name

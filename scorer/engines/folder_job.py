@@ -22,7 +22,7 @@ from scorer.engines.summary import ScoreSummary, Tally, summarize
 from scorer.errors import DataError, ScorerError, UsageError
 from scorer.records.document import to_document
 from scorer.records.lineage import Lineage
-from scorer.records.part import PartRecord, Totals
+from scorer.records.part import PartRecord
 from scorer.records.shard import InputFile, Shard
 from scorer.runs.console import Console
 from scorer.runs.manifest import Manifest
@@ -78,7 +78,8 @@ def score_folder(
     with signals.at_once():
         _refuse(config)
         files, unread = part_files(config.source, dialect_of(config), output_format=config.output_format)
-        inputs = Inputs([config.source], models=[config.model], files=[file.path for file in files])
+        folders = sorted({file.path.parent for file in files})
+        inputs = Inputs([config.source], models=[config.model], files=folders)
         check_parts_folder(target, inputs)
         directory = open_model(config.model, by_times=True)
         require_profile(directory, config)
@@ -226,8 +227,9 @@ class _Run:
         output, staged = self._output, self._output.finished()
         gone = [] if self._config.mirror else found.deleted
         waiting = {name: record for shard in staged for name, record in output.records_of(shard).items()}
-        standing = [name for name in output.known if name not in waiting and name not in found.deleted]
-        totals = Totals.of([*output.records(standing), *waiting.values()])
+        aside = waiting.keys() | set(found.deleted)
+        standing = [name for name in output.known if name not in aside]
+        totals = output.totals(standing, waiting.values())
         self._tally.settle(totals)
         check_limits(limits, self._tally)
         warn_of_drift(self._tally, self._console)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -28,13 +29,19 @@ def from_document(kind: type[Record], document: Any, *, where: str) -> Record:
     or missing, and for a value of another type."""
     if not isinstance(document, Mapping):
         raise DataError(f"{where}: {_called(document)}, where an object is expected")
-    hints = get_type_hints(kind)
+    hints = _hints(cast(Hashable, kind))
     # Every record is a dataclass, which the type of a class cannot say.
     names = {field.name for field in fields(cast(Any, kind))}
     for wrong, what in ((document.keys() - names, "unknown"), (names - document.keys(), "missing")):
         if wrong:
             raise DataError(f"{where}: {what} key {', '.join(sorted(map(repr, wrong))[:3])}")
     return kind(**{name: _parsed(hints[name], document[name], f"{where}: {name}") for name in names})
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    """The types of the fields of a record."""
+    return get_type_hints(kind)
 
 
 def to_json(record: Any) -> str:

@@ -6,14 +6,14 @@ journal before it is published, so that a kill between the two costs nothing; th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scorer.errors import DataError, OutputRefused
 from scorer.records.document import from_document, to_document
 from scorer.records.job import JobSpec
-from scorer.records.part import PartRecord
+from scorer.records.part import PartRecord, Totals
 from scorer.stores.fingerprints import hash_of
 from scorer.stores.location import Location
 from scorer.stores.parts_folder import FileStamp, PartsFolder, identities_of, stamp_of
@@ -52,6 +52,8 @@ class FolderOutput:
     jobs: dict[str, JobSpec] = field(default_factory=dict)
     planned: list[list[str]] = field(default_factory=list)
     changed: bool = False
+    _manifest: dict[str, Any] | None = None
+    _stamps: dict[str, Any] = field(default_factory=dict)
     _finished: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
@@ -170,30 +172,34 @@ class FolderOutput:
             "failed": failed,
             "input_deleted": sorted(deleted),
         }
-        if self.folder.read_manifest() != document:
+        if self._manifest != document:
             self.folder.write_manifest(document)
-        stamps = {name: (known.input, known.output) for name, known in self.known.items()}
-        if self.changed or self.folder.read_stamps() != _lists(stamps):
+        stamps = _lists({name: (known.input, known.output) for name, known in self.known.items()})
+        if self._stamps != stamps:
             self.folder.write_stamps(stamps)
         self.folder.end_journal()
         self.folder.succeed(whole=whole)
 
-    def records(self, names: Iterable[str]) -> list[PartRecord]:
-        """The records of the parts `names`."""
-        return [self._record(self.known[name].record) for name in names]
+    def totals(self, names: Collection[str], besides: Iterable[PartRecord]) -> Totals:
+        """The sums of the parts `names` and of those `besides`: as the manifest has them, where nothing changed."""
+        besides = list(besides)
+        manifest = self._manifest
+        if manifest is not None and not self.changed and not besides and len(names) == len(manifest["parts"]):
+            return from_document(Totals, manifest["totals"], where=f"{self.folder.path}: manifest")
+        return Totals.of([*(self._record(self.known[name].record) for name in names), *besides])
 
     def _record(self, document: Mapping[str, Any]) -> PartRecord:
         return from_document(PartRecord, document, where=f"{self.folder.path}: manifest")
 
     def _recall(self) -> None:
-        manifest = self.folder.read_manifest()
-        stamps = self.folder.read_stamps()
+        manifest = self._manifest = self.folder.read_manifest()
+        stamps = self._stamps = self.folder.read_stamps()
         if manifest is not None:
             if manifest.get("manifest_version") != MANIFEST_VERSION or manifest.get("kind") != "score":
                 raise DataError(f"{self.folder.path}: its manifest is of a version that this scorer does not read")
             self.jobs = {fingerprint: _job(job) for fingerprint, job in manifest["jobs"].items()}
             for record in manifest["parts"]:
-                self.known[record["name"]] = Known(record, *_stamps(stamps.get(record["name"])))
+                self.known[record["name"]] = Known(record, *_pair(stamps.get(record["name"])))
         for entry in self.folder.read_journal():
             if "plan" in entry:
                 self.planned = entry["plan"]
@@ -203,14 +209,14 @@ class FolderOutput:
                 self.changed = True
                 self.jobs |= {name: _job(job) for name, job in done["jobs"].items()}
                 for record in done["records"]:
-                    self.known[record["name"]] = Known(record, *_stamps(entry["stamps"].get(record["name"])))
+                    self.known[record["name"]] = Known(record, *_pair(entry["stamps"].get(record["name"])))
 
 
 def _job(document: Any) -> JobSpec:
     return from_document(JobSpec, document, where="manifest: jobs")
 
 
-def _stamps(found: Any) -> tuple[FileStamp | None, FileStamp | None]:
+def _pair(found: Any) -> tuple[FileStamp | None, FileStamp | None]:
     if found is None:
         return None, None
     first, second = (None if stamp is None else tuple(stamp) for stamp in found)

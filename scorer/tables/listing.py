@@ -160,11 +160,16 @@ def _once(files: list[Path], root: Path) -> tuple[list[Path], list[Path]]:
     The rows of a file would else come twice: `latest.csv` links to the newest. Where several links lead to what is not
     read under a name of its own, all are kept: a store of contents has one file for two that are equal.
     """
-    plain = {file: root.resolve() / file.relative_to(root) for file in files}
-    real = {file: file.resolve() for file in files}
+    base = root.resolve()
+    folders = {
+        folder: (base / folder.relative_to(root), folder.resolve()) for folder in {file.parent for file in files}
+    }
+    plain = {file: folders[file.parent][0] / file.name for file in files}
+    real = {file: file.resolve() if file.is_symlink() else folders[file.parent][1] / file.name for file in files}
     own = {real[file] for file in files if real[file] == plain[file]}
     links = [file for file in files if real[file] in own and real[file] != plain[file]]
-    return [file for file in files if file not in set(links)], links
+    again = set(links)
+    return [file for file in files if file not in again], links
 
 
 def fixed_part(pattern: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
@@ -35,7 +36,7 @@ WRITTEN: Final[tuple[Compression, ...]] = ("gzip", "zstd")
 
 def compression_of(path: PurePath | str) -> Compression | None:
     """The compression that the ending of `path` promises."""
-    suffix = PurePath(path).suffix.lower()
+    suffix = os.path.splitext(os.fspath(path).rstrip("/"))[1].lower()  # noqa: PTH122  asked of every file of a folder
     return next((name for name, (ending, _) in COMPRESSIONS.items() if ending == suffix), None)
 
 

@@ -29,6 +29,7 @@ def format_named(name: FileFormat) -> Format:
     return found
 
 
+@cache
 def formats() -> tuple[Format, ...]:
     """Every format."""
     return tuple(map(format_named, get_args(FileFormat)))
@@ -45,7 +46,11 @@ def format_of(path: PurePath | str) -> FileFormat | None:
     compressed = compression_of(inner) is not None
     if compressed:
         inner = inner.with_suffix("")
-    ending = inner.suffix.lower()
+    return _format_of_ending(inner.suffix.lower(), compressed)
+
+
+@cache
+def _format_of_ending(ending: str, compressed: bool) -> FileFormat | None:
     found = (format for format in formats() if ending in format.endings and (format.text or not compressed))
     return next((format.name for format in found), None)
 
