@@ -73,7 +73,7 @@ def test_formats_by_first_bytes(first: bytes, expected: str | None) -> None:
     ("name", "content", "message"),
     [
         ("a.csv", b"PAR1....", "parquet"),
-        ("a.csv", gzip.compress(b"a,b\n"), "add .gz"),
+        ("a.csv", gzip.compress(b"a,b\n", mtime=0), "add .gz"),
         ("a.csv.gz", b"a,b\n1,2\n", "not gzip"),
         ("a.parquet", b"a,b\n1,2\n", "not those of parquet"),
         ("a.parquet", b"", "empty"),
@@ -168,7 +168,7 @@ def test_a_name_that_arrow_cannot_open(tmp_path: Path) -> None:
     (tmp_path / f"{name}.csv").write_text("a,b\n1,2\n")
     assert Source.open(str(tmp_path)).names == ("a", "b")
     (tmp_path / f"{name}.csv").unlink()
-    (tmp_path / f"{name}.csv.gz").write_bytes(gzip.compress(b"a,b\n1,2\n"))
+    (tmp_path / f"{name}.csv.gz").write_bytes(gzip.compress(b"a,b\n1,2\n", mtime=0))
     with pytest.raises(UsageError, match="a name that is not UTF-8"):
         Source.open(str(tmp_path))
 
@@ -212,7 +212,7 @@ def parquet_bytes() -> bytes:
         (b"a,b\n1,x\n", "csv"),
         (b"a\tb\n1\tx\n", "tsv"),
         (b'{"a": 1, "b": "x"}\n', "jsonl"),
-        (gzip.compress(b"a,b\n1,x\n"), "csv"),
+        (gzip.compress(b"a,b\n1,x\n", mtime=0), "csv"),
         (parquet_bytes(), "parquet"),
     ],
 )
