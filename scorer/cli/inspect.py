@@ -11,11 +11,12 @@ from scorer.cli.command import Command
 
 
 @click.command(cls=Command)
-@click.argument("what", metavar="MODEL|FILE")
+@click.argument("what", metavar="MODEL|FILE|FOLDER")
 @click.option("--verify", is_flag=True, help="Look at every byte: hashes and weights, or checksums, rows and statuses.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")
 def inspect(what: str, verify: bool) -> None:
-    """Show a model directory (parameters, labels, training, metrics, hashes) or a data file (columns, lineage, counts).
+    """Show a model directory (parameters, labels, training, metrics, hashes), a data file (columns, lineage, counts) or
+    a folder of parts (rows by status, what made them, what changed since).
 
     The document is JSON on standard output, indented on a terminal. With --verify it tells what was found as well, and
     the exit code is 78 for a model and 65 for a file that is not what it says.
@@ -28,9 +29,11 @@ def inspect(what: str, verify: bool) -> None:
 
     if format_of(what):
         require(what)
-    from scorer.scoring.inspection import inspect_file, inspect_model
+    from scorer.scoring.inspection import inspect_file, inspect_folder, inspect_model, is_folder_of_parts
 
-    if verify:
+    if Path(what).is_dir() and is_folder_of_parts(Location.of_path(what)):
+        document, error = inspect_folder(Location.of_path(what)), None
+    elif verify:
         from scorer.scoring.inspection import verify_file, verify_model
 
         verified = verify_file(Location.of_path(what)) if Path(what).is_file() else verify_model(what)

@@ -20,9 +20,10 @@ from scorer.config import ScoreConfig
 def score(source: str, target: str, **settings: Any) -> None:
     """Score every row of IN with a model and write all columns, the score and its confidence to OUT.
 
-    IN is a file, a quoted glob, a folder or - for a stream; OUT is a file or -. Parquet, CSV, TSV, JSON lines and Arrow
-    are told apart by their endings. A run that was interrupted goes on where it stopped. Rows of a stream go on to a
-    stream while more arrive, all columns of CSV as text.
+    IN is a file, a quoted glob, a folder or - for a stream; OUT is a file, a folder or -. A folder gets one part for
+    each file of IN, and only what is new or changed is scored. Parquet, CSV, TSV, JSON lines and Arrow are told apart
+    by their endings. A run that was interrupted goes on where it stopped. Rows of a stream go on to a stream while more
+    arrive, all columns of CSV as text.
     """
     config = ScoreConfig(source=source, target=target, **settings)
     from scorer.stores.checks import require
@@ -33,6 +34,11 @@ def score(source: str, target: str, **settings: Any) -> None:
     from scorer.runs.console import Console
 
     console = Console(quiet=config.quiet)
+    from scorer.engines.folder_job import preview, wants_folder
+
+    if config.dry_run and wants_folder(config):
+        print_summary(preview(config, console), quiet=config.quiet)
+        return
     if config.dry_run:
         started = time.monotonic()
         from scorer.scoring.estimate import estimate

@@ -103,6 +103,27 @@ def score_folder(
     return replace(summarize(tally, output=config.target, engine=engine, pace=pace), parts=run.parts(found))
 
 
+def preview(config: ScoreConfig, console: Console) -> dict[str, Any]:
+    """`--dry-run`: what a run would do, and why. Writes nothing. Errors as of `score_folder`, as far as they show."""
+    _refuse(config)
+    target = Location.of_output(config.target)
+    files, unread = part_files(config.source, dialect_of(config), output_format=config.output_format)
+    check_parts_folder(target, Inputs([config.source], models=[config.model]))
+    for warning in unread.warnings():
+        console.warn(warning)
+    output = FolderOutput.look(target)
+    with StopSignals() as signals:
+        run = _Run(config, console, signals, Tally(), open_model(config.model, by_times=True), output)
+        found = assess(files, output, run.decisive(), passed_over=lambda error: console.warn(f"{error}"))
+    return {
+        "output": config.target,
+        "parts": run.parts(found),
+        "bytes": sum(one.file.size for one in found.stale),
+        "first": {why: [one.file.name for one in found.stale if one.why == why][:_SHOWN] for why in found.reasons},
+        "unread_files": unread.as_dict(),
+    }
+
+
 @dataclass(frozen=True)
 class _Shard:
     """Parts that are made together; the `name` tells which, so that an interrupted run's work is found again."""
@@ -386,6 +407,8 @@ def _failure(config: ScoreConfig, found: Assessment) -> DataError:
 
 def _refuse(config: ScoreConfig) -> None:
     """UsageError for what makes no sense of a folder."""
+    if Location.of_input(config.source).is_stream:
+        raise UsageError(f"{config.target}: a folder, and a stream has no name for a part in it; name a file in it")
     if config.limit is not None:
         raise UsageError("--limit: is for an output of one file; the folder would pass for complete")
     if config.rejects is not None:

@@ -68,6 +68,13 @@ class FolderOutput:
             raise
         return output
 
+    @classmethod
+    def look(cls, target: Location) -> FolderOutput:
+        """The same, held by nobody: to read what the folder says of itself, which may change meanwhile."""
+        output = cls(PartsFolder(target.path))
+        output._recall()
+        return output
+
     def close(self) -> None:
         """Let go."""
         self.folder.let_go()
@@ -95,6 +102,18 @@ class FolderOutput:
             return False
         self.known[name] = replace(known, output=stamp)
         return True
+
+    def changed_inputs(self) -> dict[str, str]:
+        """The parts whose input is not what it was when they were made, as far as that is seen without reading it, and
+        what became of it."""
+        found = {}
+        for name, known in self.known.items():
+            location = known.record["shard"]["files"][0]["location"]
+            if (stamp := stamp_of(Location.of_path(location).path)) is None:
+                found[name] = "gone"
+            elif stamp != known.input:
+                found[name] = "changed, or only touched"
+        return found
 
     def refuse_strangers(self, names: Iterable[str], *, force: bool) -> None:
         """OutputRefused where a part would replace a file that no run of ours wrote, unless `force` is set."""
@@ -127,6 +146,11 @@ class FolderOutput:
     def finished(self) -> list[str]:
         """The shards that are finished and not published, also by a run before this one."""
         return list(self._finished)
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """The parts that the last run could not make, and why."""
+        return dict(self._manifest["failed"]) if self._manifest is not None else {}
 
     def records_of(self, shard: str) -> dict[str, PartRecord]:
         """The records of a shard that is finished and not published, by the parts' names."""

@@ -326,6 +326,39 @@ def test_processes_make_the_same_bytes(run, tmp_path):
     assert [several.as_dict()[name] for name in counted] == [summary.as_dict()[name] for name in counted]
 
 
+def test_a_dry_run_says_what_would_be_done_and_writes_nothing(run_scorer, run, source, tmp_path, model):
+    asked = ("score", str(source), f"{tmp_path}/out/", "-m", str(model), "--precision", "fp32", "--batch-tokens", "1")
+    told = json.loads(run_scorer(*asked, "--dry-run").stdout)
+    assert (told["parts"]["stale"], (tmp_path / "out").exists()) == ({"new": FILES}, False)
+    run()
+    append(source)
+    before = seen(tmp_path / "out")
+    told = json.loads(run_scorer(*asked, "--dry-run").stdout)
+    assert told["parts"]["stale"] == {"another input": 1}
+    assert told["first"] == {"another input": ["day=0/part-00.csv"]}
+    assert seen(tmp_path / "out") == before
+
+
+def test_a_folder_is_inspected(run_scorer, run, source, tmp_path):
+    run()
+    append(source)
+    delete(source)
+    (tmp_path / "out" / "day=2" / "part-02.parquet").unlink()
+    told = json.loads(run_scorer("inspect", f"{tmp_path}/out").stdout)
+    assert (told["kind"], told["parts"], told["totals"]["rows"]) == ("folder", FILES, FILES * ROWS)
+    assert sum(job["parts"] for job in told["jobs"]) == FILES
+    assert told["input"]["day=1/part-01.parquet"] == "gone"
+    assert told["input"]["day=0/part-00.csv"] == "changed, or only touched"
+    assert told["damaged"] == ["day=2/part-02.parquet"]
+
+
+def test_a_stream_has_no_part(run_scorer, tmp_path, model):
+    (tmp_path / "out").mkdir()
+    ran = run_scorer("score", "-", str(tmp_path / "out"), "-m", str(model), stdin="text\ngood\n")
+    assert ran.returncode == 2
+    assert "a stream has no name" in ran.stderr
+
+
 def kill_at_random(source: Path, target: Path, model: Path, seconds: random.Random) -> int:
     """Start the job, kill it after a moment; its exit code."""
     command = [sys.executable, "-m", "scorer", "score", str(source), f"{target}/", "-m", str(model)]
@@ -354,15 +387,3 @@ def check_after_kills(source: Path, tmp_path: Path, model: Path, *, kills: int, 
 def test_killed_at_random_moments(source, tmp_path, model):
     fill(source, 60)
     check_after_kills(source, tmp_path, model, kills=3, seed=1)
-
-
-@pytest.mark.torture
-@pytest.mark.parametrize("change", CHANGES)
-def test_every_change_under_forty_kills(source, tmp_path, model, change):
-    fill(source, 50)
-    scorer.score(source, f"{tmp_path}/out/", model=model, mirror=True, **ALONE)
-    for number in range(40):
-        CHANGES[change][0](source) if number == 0 else None
-        write(source / "day=3" / "late.parquet", table(number + 200, 200))
-        kill_at_random(source, tmp_path / "out", model, random.Random(number))
-    check_after_kills(source, tmp_path, model, kills=1, seed=2)
