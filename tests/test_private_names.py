@@ -27,8 +27,8 @@ DOORS = {
         "_is_amx_tile_supported",
     }
 }
-# Documented, for all their underscores (a named tuple has `_replace`); and two endings of words.
-PUBLIC = {"_exit", "_replace", "_implementation", "_label_classification"}
+# Documented, for all their underscores (a named tuple has `_replace`); two endings of words; two names of files.
+PUBLIC = {"_exit", "_replace", "_implementation", "_label_classification", "_rels", "_SUCCESS"}
 
 
 def private_names(package: Path) -> set[tuple[str, str]]:

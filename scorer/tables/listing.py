@@ -133,8 +133,9 @@ def _in_folder(folder: Path, location: str, *, any_ending: bool, partitions: Par
         unread += [str(path.relative_to(folder)) for path, aside in zip(files, alone, strict=True) if aside]
         files = [path for path, aside in zip(files, alone, strict=True) if not aside]
     if not files:
-        found = f"; it holds {len(unread)} other files, such as {unread[0]}; if they are data, say --input-format"
-        found = found if unread else ""
+        found = ""
+        if unread:
+            found = f"; it holds {len(unread)} other files, such as {unread[0]}; if they are data, say --input-format"
         raise InputMissing(f"{location}: the folder holds no data file ({' '.join(endings())}){found}")
     files, links = _once(files, folder)
     names = tuple(str(link.relative_to(folder)) for link in links)

@@ -9,7 +9,7 @@ import os
 import tempfile
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -38,7 +38,7 @@ class Spool:
         # Readers and sources hold the spool as long as they need the copy.
         weakref.finalize(self, self.path.unlink, missing_ok=True)
         try:
-            with os.fdopen(handle, "wb") as stream:
+            with self._closing(os.fdopen(handle, "wb")) as stream:
                 self._copy(arrivals, stream)
         except BaseException:
             self.path.unlink(missing_ok=True)
@@ -56,6 +56,17 @@ class Spool:
     def named(self, message: str) -> str:
         """`message` with the stream's name for the copy's."""
         return message.replace(str(self.path), self.title)
+
+    @contextmanager
+    def _closing(self, stream: BinaryIO) -> Iterator[BinaryIO]:
+        """`stream`, closed at the end; closing writes what is left, and may find the disk full once more."""
+        try:
+            yield stream
+        except BaseException:
+            with suppress(OSError):  # the first error counts
+                stream.close()
+            raise
+        stream.close()
 
     def _copy(self, arrivals: Arrivals, stream: BinaryIO) -> None:
         arrivals.let_go()
