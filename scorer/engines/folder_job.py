@@ -6,48 +6,39 @@ limits, the manifest last. What reads, scores and writes rows is imported when t
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.classifier.known_executions import KnownExecution
 from scorer.config import ScoreConfig
-from scorer.engines.assessment import Assessment, Decisive, Stale, assess
+from scorer.engines.assessment import Assessment, Decisive, assess
+from scorer.engines.planned_shards import PlannedShard, shards_of
 from scorer.engines.reporting import Unwatched, check_limits, warn_of_drift
 from scorer.engines.summary import ScoreSummary, Tally, summarize
 from scorer.errors import DataError, ScorerError, UsageError
 from scorer.records.document import to_document
-from scorer.records.lineage import Lineage
 from scorer.records.part import PartRecord
-from scorer.records.shard import InputFile, Shard
 from scorer.runs.console import Console
 from scorer.runs.manifest import Manifest
 from scorer.runs.score_store import merge_scores, score_files
 from scorer.runs.signals import StopSignals
-from scorer.scoring.columns import appended_names
 from scorer.scoring.drift import require_profile
 from scorer.scoring.folder_output import FolderOutput
 from scorer.scoring.limits import Limits
-from scorer.scoring.preparation import dialect_of, logit_fingerprint
-from scorer.scoring.windows import window_rows
+from scorer.scoring.preparation import dialect_of
 from scorer.stores.checks import Inputs, check_parts_folder
-from scorer.stores.fingerprints import combined
 from scorer.stores.location import Location
-from scorer.tables.formats.registry import format_named, format_of
+from scorer.tables.formats.registry import format_of
 from scorer.tables.part_names import is_several, part_files
 
 if TYPE_CHECKING:
     from scorer.scoring.pipeline import Pace
     from scorer.scoring.scorer import Scorer
-    from scorer.scoring.shards import ShardOutcome, ShardPart, ShardTask
+    from scorer.scoring.shards import ShardOutcome, ShardTask
 
-# Small files are scored together until they have so many bytes for each row that a window may have: enough to fill it,
-# and little enough that several workers are busy to the end.
-_BYTES_OF_A_ROW = 256
 _SHOWN = 5
 
 
@@ -124,23 +115,6 @@ def preview(config: ScoreConfig, console: Console) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class _Shard:
-    """Parts that are made together; the `name` tells which, so that an interrupted run's work is found again."""
-
-    name: str
-    stale: tuple[Stale, ...]
-
-    @classmethod
-    def of(cls, stale: Sequence[Stale]) -> _Shard:
-        told = [[one.file.name, one.identity, one.job.fingerprint] for one in stale]
-        return cls(hashlib.blake2b(json.dumps(told).encode(), digest_size=12).hexdigest(), tuple(stale))
-
-    @property
-    def names(self) -> list[str]:
-        return [one.file.name for one in self.stale]
-
-
 class _Run:
     """One run over the folder that `output` holds."""
 
@@ -162,7 +136,7 @@ class _Run:
         self._known_execution = KnownExecution(config, directory)
         self._scorer: Scorer | None = None
         self._scored = 0
-        self._staged: list[_Shard] = []
+        self._staged: list[PlannedShard] = []
 
     def decisive(self) -> Decisive:
         """What decides the job, without torch where it is known from before how logits are computed."""
@@ -192,14 +166,18 @@ class _Run:
 
     def score(self, found: Assessment, limits: Limits) -> Pace:
         """Make what is stale, and publish it: shard by shard, or where there are limits when all is known."""
+        from scorer.engines.shard_tasks import TaskMaker
         from scorer.scoring.pipeline import Pace
+        from scorer.scoring.scorer import ScorerSpec
 
         scorer = self._loaded()
         self._tally.profile = scorer.profile
-        shards = self._shards(found.stale)
+        shards = shards_of(found.stale, earlier=self._output.planned, window_rows=self._config.window_rows)
         self._output.plan([shard.names for shard in shards])
         left = [shard for shard in shards if not self._is_finished(shard)]
-        tasks = [self._task(number, shard) for number, shard in enumerate(left)]
+        spec = ScorerSpec.of(self._config, self._directory, observe=True)
+        maker = TaskMaker(self._config, self._output, spec, scorer.engine, labels=len(scorer.labels), cache=self._cache)
+        tasks = [maker.task(number, shard, self._directory) for number, shard in enumerate(left)]
         told = list(scorer.concerns)
         for line in told:
             self._console.warn(line)
@@ -285,21 +263,11 @@ class _Run:
             self._known_execution.remember(self._scorer.engine)
         return self._scorer
 
-    def _shards(self, stale: Sequence[Stale]) -> list[_Shard]:
-        """What is stale, grouped as an interrupted run had it, as far as it is the same; the rest in order."""
-        left = {one.file.name: one for one in stale}
-        groups = []
-        for names in self._output.planned:
-            if all(name in left for name in names):
-                groups.append([left.pop(name) for name in names])
-        groups += cut(list(left.values()), _size, most=self._config.window_rows * _BYTES_OF_A_ROW)
-        return [_Shard.of(group) for group in groups]
-
-    def _is_finished(self, shard: _Shard) -> bool:
+    def _is_finished(self, shard: PlannedShard) -> bool:
         """Whether an interrupted run has finished the shard."""
         return shard.name in self._output.finished()
 
-    def _finish(self, shard: _Shard, task: ShardTask, records: Sequence[PartRecord], *, stage: bool) -> None:
+    def _finish(self, shard: PlannedShard, task: ShardTask, records: Sequence[PartRecord], *, stage: bool) -> None:
         if not records:
             return
         jobs = [part.output.job.job for part in task.parts]
@@ -311,52 +279,6 @@ class _Run:
 
     def _stamps(self, found: Assessment) -> dict[str, Any]:
         return {one.file.name: one.stamp for one in found.stale}
-
-    def _task(self, number: int, shard: _Shard) -> ShardTask:
-        from scorer.scoring.scorer import ScorerSpec
-        from scorer.scoring.shards import ShardTask
-
-        scorer, config = self._loaded(), self._config
-        folder = str(self._output.folder.shard(shard.name))
-        return ShardTask(
-            number=number,
-            parts=tuple(self._part(place, one, folder) for place, one in enumerate(shard.stale)),
-            folder=folder,
-            scorer=ScorerSpec.of(config, self._directory, observe=True),
-            reuse=config.reuse,
-            cache=self._cache,
-            fingerprint=logit_fingerprint(config, self._directory, scorer.engine),
-            passes_over=config.on_error == "quarantine",
-        )
-
-    def _part(self, place: int, one: Stale, folder: str) -> ShardPart:
-        from scorer.scoring.outputs import PartOutput
-        from scorer.scoring.part import PartInput
-        from scorer.scoring.shards import ShardPart
-
-        config, file = self._config, one.file
-        shard = Shard(files=(InputFile(location=str(file.path), identity=one.identity, size=file.size),))
-        return ShardPart(
-            input=PartInput(
-                shard=shard,
-                format=file.format,
-                dialect=dialect_of(config),
-                text_columns=one.text_columns,
-                appended=appended_names(config) if file.output_format == "jsonl" else None,
-                window_rows=window_rows(config.window_rows, labels=len(self._loaded().labels)),
-                limit=None,
-                lenient=False,
-                spelt=format_named(file.output_format).text,
-            ),
-            output=PartOutput(
-                target=Location.of_path(self._output.folder.part(file.name)),
-                format=file.output_format,
-                folder=folder,
-                job=Lineage(job=one.job, input=combined([one.identity])),
-                name=file.name,
-                temporary=f"part-{place}",
-            ),
-        )
 
     @property
     def _cache(self) -> str:
@@ -376,25 +298,6 @@ class _Run:
             self._console.warn(
                 f"{self._config.target}: the input of {', '.join(deleted[:_SHOWN])}{more} is gone; the part is {what}"
             )
-
-
-def cut(items: Iterable[Stale], size: Callable[[Stale], int], *, most: int) -> Iterator[list[Stale]]:
-    """`items` in order, in groups of at most `most` bytes by their `size`, unless one alone has more."""
-    group: list[Stale] = []
-    held = 0
-    for item in items:
-        more = size(item)
-        if group and held + more > most:
-            yield group
-            group, held = [], 0
-        group.append(item)
-        held += more
-    if group:
-        yield group
-
-
-def _size(one: Stale) -> int:
-    return one.file.size
 
 
 def _failure(config: ScoreConfig, found: Assessment) -> DataError:

@@ -1,0 +1,53 @@
+"""How what is stale in a folder is put together into shards: the same way again where a run goes on from another."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from scorer.engines.assessment import Stale
+
+# Small files are scored together until they have so many bytes for each row that a window may have: enough to fill it,
+# and little enough that several workers are busy to the end.
+_BYTES_OF_A_ROW: Final = 256
+
+
+@dataclass(frozen=True)
+class PlannedShard:
+    """Parts that are made together; the `name` tells which, so that an interrupted run's work is found again."""
+
+    name: str
+    stale: tuple[Stale, ...]
+
+    @classmethod
+    def of(cls, stale: Sequence[Stale]) -> PlannedShard:
+        told = [[one.file.name, one.identity, one.job.fingerprint] for one in stale]
+        return cls(hashlib.blake2b(json.dumps(told).encode(), digest_size=12).hexdigest(), tuple(stale))
+
+    @property
+    def names(self) -> list[str]:
+        """The parts, in order."""
+        return [one.file.name for one in self.stale]
+
+
+def shards_of(stale: Sequence[Stale], *, earlier: Sequence[Sequence[str]], window_rows: int) -> list[PlannedShard]:
+    """All that is `stale`, in the groups of an `earlier` plan as far as these are whole, the rest in order: several
+    small files together, a large one alone."""
+    left = {one.file.name: one for one in stale}
+    groups = []
+    for names in earlier:
+        if all(name in left for name in names):
+            groups.append([left.pop(name) for name in names])
+    most, held = window_rows * _BYTES_OF_A_ROW, 0
+    new: list[list[Stale]] = []
+    for one in left.values():
+        size = one.file.size
+        if not new or held + size > most:
+            new.append([])
+            held = 0
+        new[-1].append(one)
+        held += size
+    return [PlannedShard.of(group) for group in (*groups, *new)]
