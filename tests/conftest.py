@@ -77,9 +77,22 @@ def real_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.fixture(scope="session")
+def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+    """What to start instead of `python -m scorer`, where it does not matter what is imported and when."""
+    from tests.forks import ForkServer
+
+    server = ForkServer(str(tmp_path_factory.mktemp("forks")), root=str(ROOT))
+    yield server.command
+    server.close()
+
+
 @pytest.fixture
-def run_scorer(tmp_path: Path) -> RunScorer:
-    """`run_scorer("score", "in.csv", ...)`: run `python -m scorer` in the test's folder; exit code, stdout, stderr."""
+def run_scorer(tmp_path: Path, forked: list[str]) -> RunScorer:
+    """`run_scorer("score", "in.csv", ...)`: run the command in the test's folder; exit code, stdout, stderr.
+
+    With an `env` of its own it is a fresh interpreter, else a fork.
+    """
 
     def run(
         *arguments: str | Path,
@@ -91,8 +104,9 @@ def run_scorer(tmp_path: Path) -> RunScorer:
         # Settings of whoever runs the tests must not reach the command under test.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("SCORER_")}
         inherited["PYTHONPATH"] = str(ROOT)
+        command = forked if env is None else [sys.executable, "-m", "scorer"]
         return subprocess.run(
-            [sys.executable, "-m", "scorer", *map(str, arguments)],
+            [*command, *map(str, arguments)],
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,

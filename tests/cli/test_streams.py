@@ -24,7 +24,7 @@ Started = Callable[..., "subprocess.Popen[bytes]"]
 
 
 @pytest.fixture
-def start(tiny_model: Any, tmp_path: Path) -> Iterator[Started]:
+def start(tiny_model: Any, tmp_path: Path, forked: list[str]) -> Iterator[Started]:
     """`start(*arguments, **popen)`: a score command with pipes on both sides, which is killed in the end."""
     started: list[subprocess.Popen[bytes]] = []
 
@@ -32,7 +32,7 @@ def start(tiny_model: Any, tmp_path: Path) -> Iterator[Started]:
         command = ["score", source, target, "-m", str(tiny_model("bert")), "--flush-seconds", "0.1", *arguments]
         env = {"PYTHONPATH": str(ROOT), **os.environ} | popen.pop("env", {})
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | popen
-        process = subprocess.Popen([sys.executable, "-m", "scorer", *command], cwd=tmp_path, env=env, **pipes)
+        process = subprocess.Popen([*forked, *command], cwd=tmp_path, env=env, **pipes)
         started.append(process)
         return process
 
