@@ -173,6 +173,7 @@ class _Run:
         scorer = self._loaded()
         self._tally.profile = scorer.profile
         shards = shards_of(found.stale, earlier=self._output.planned, window_rows=self._config.window_rows)
+        self._output.keep_finished({shard.name for shard in shards})
         self._output.plan([shard.names for shard in shards])
         left = [shard for shard in shards if not self._is_finished(shard)]
         spec = ScorerSpec.of(self._config, self._directory, observe=True)
@@ -223,7 +224,10 @@ class _Run:
 
     def conclude(self, found: Assessment, limits: Limits) -> None:
         """Compare all parts with the limits, publish what waits for that, write the manifest."""
-        output, staged = self._output, self._output.finished()
+        output = self._output
+        if not found.stale:
+            output.keep_finished(())
+        staged = output.finished()
         gone = [] if self._config.mirror else found.deleted
         waiting = {name: record for shard in staged for name, record in output.records_of(shard).items()}
         aside = waiting.keys() | set(found.deleted)

@@ -55,6 +55,8 @@ class FolderOutput:
     _manifest: dict[str, Any] | None = None
     _stamps: dict[str, Any] = field(default_factory=dict)
     _finished: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # Parts that a run has begun to publish, since the manifest was written.
+    _begun: set[str] = field(default_factory=set)
 
     @classmethod
     def open(cls, target: Location) -> FolderOutput:
@@ -116,9 +118,11 @@ class FolderOutput:
         return found
 
     def refuse_strangers(self, names: Iterable[str], *, force: bool) -> None:
-        """OutputRefused where a part would replace a file that no run of ours wrote, unless `force` is set."""
+        """OutputRefused where a part would replace a file that no run of ours wrote, unless `force` is set. A run that
+        was killed while it published may have left parts that only the journal knows."""
+        ours = self.known.keys() | self._begun
         for name in names:
-            if name not in self.known and not force and self.folder.part(name).exists():
+            if name not in ours and not force and self.folder.part(name).exists():
                 raise OutputRefused(
                     f"{self.folder.part(name)}: exists, and scorer cannot tell what wrote it; --force replaces it"
                 )
@@ -141,7 +145,14 @@ class FolderOutput:
             "jobs": {job.fingerprint: to_document(job) for job in jobs},
         }
         self.folder.append(entry)
-        self._finished[shard] = entry
+        self._remember(entry)
+
+    def keep_finished(self, shards: Collection[str]) -> None:
+        """Of what a run before this one has finished and not published, keep those of these `shards` alone."""
+        for shard in self.finished():
+            if shard not in shards:
+                self.folder.append({"forgotten": shard})
+                del self._finished[shard]
 
     def finished(self) -> list[str]:
         """The shards that are finished and not published, also by a run before this one."""
@@ -212,6 +223,11 @@ class FolderOutput:
             return from_document(Totals, manifest["totals"], where=f"{self.folder.path}: manifest")
         return Totals.of([*(self._record(self.known[name].record) for name in names), *besides])
 
+    def _remember(self, entry: dict[str, Any]) -> None:
+        """A shard is finished."""
+        self._finished[entry["finished"]] = entry
+        self._begun |= {record["name"] for record in entry["records"]}
+
     def _record(self, document: Mapping[str, Any]) -> PartRecord:
         return from_document(PartRecord, document, where=f"{self.folder.path}: manifest")
 
@@ -228,7 +244,9 @@ class FolderOutput:
             if "plan" in entry:
                 self.planned = entry["plan"]
             elif "finished" in entry:
-                self._finished[entry["finished"]] = entry
+                self._remember(entry)
+            elif "forgotten" in entry:
+                self._finished.pop(entry["forgotten"], None)
             elif (done := self._finished.pop(entry["published"], None)) is not None:
                 self.changed = True
                 self.jobs |= {name: _job(job) for name, job in done["jobs"].items()}

@@ -359,6 +359,24 @@ def test_a_stream_has_no_part(run_scorer, tmp_path, model):
     assert "a stream has no name" in ran.stderr
 
 
+@pytest.mark.parametrize("options", [{}, {"max_flagged": "50%"}, {"prefix": "p_"}, {"prefix": "p_", "min_rows": 1}])
+def test_parts_that_a_killed_run_had_published_are_its_own(run, tmp_path, options):
+    """A run that was killed between the names of its parts and the line in the journal that says so."""
+    run()
+    out = tmp_path / "out"
+    manifest = json.loads((out / "_manifest.json").read_text())
+    temporary = {part["name"]: f"part-{place}" for place, part in enumerate(manifest["parts"])}
+    entry = {"finished": "s", "records": manifest["parts"], "temporary": temporary, "jobs": manifest["jobs"]}
+    for name in ("_manifest.json", "_SUCCESS", ".scorer/stamps"):
+        (out / name).unlink()
+    (out / ".scorer" / "journal").write_text(json.dumps(entry) + "\n")
+    again = run(**options)
+    assert parts(again)["scored"] == (FILES if options else 0)
+    assert again.computed_tokens == 0
+    run("fresh/", **options)
+    assert seen(out) == seen(tmp_path / "fresh")
+
+
 def kill_at_random(source: Path, target: Path, model: Path, seconds: random.Random) -> int:
     """Start the job, kill it after a moment; its exit code."""
     command = [sys.executable, "-m", "scorer", "score", str(source), f"{target}/", "-m", str(model)]
