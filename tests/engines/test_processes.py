@@ -73,7 +73,9 @@ def test_a_worker_that_is_killed_costs_its_shard_alone(source, tmp_path, tiny_mo
     assert seen(tmp_path / "out") == seen(tmp_path / "fresh")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGKILL, -9), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
 def test_workers_end_with_their_driver_and_the_next_run_goes_on(source, tmp_path, tiny_model, number, code):
     process = start(source, tmp_path / "out", tiny_model("bert"))
     until(lambda: process.poll() is not None or len(children(process.pid)) == 2)
