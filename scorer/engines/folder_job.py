@@ -29,9 +29,8 @@ from scorer.scoring.drift import require_profile
 from scorer.scoring.folder_output import FolderOutput
 from scorer.scoring.limits import Limits
 from scorer.scoring.preparation import dialect_of
-from scorer.stores.checks import Inputs, check_parts_folder
+from scorer.stores.checks import Inputs, check_folder, check_parts_folder
 from scorer.stores.location import Location
-from scorer.tables.formats.registry import format_of
 from scorer.tables.part_names import is_several, part_files
 
 if TYPE_CHECKING:
@@ -50,12 +49,7 @@ def wants_folder(config: ScoreConfig) -> bool:
         return False
     if config.target.endswith("/") or target.path.is_dir():
         return True
-    return (
-        is_several(config.source)
-        and not target.path.exists()
-        and format_of(config.target) is None
-        and (not target.ending)
-    )
+    return is_several(config.source) and not target.path.exists() and not target.ending
 
 
 def score_folder(
@@ -72,6 +66,8 @@ def score_folder(
         folders = sorted({file.path.parent for file in files})
         inputs = Inputs([config.source], models=[config.model], files=folders)
         check_parts_folder(target, inputs)
+        if config.cache is not None:
+            check_folder(config.cache, inputs, replaced=False)
         directory = open_model(config.model, by_times=True)
         require_profile(directory, config)
     tally.unread = unread
@@ -136,7 +132,6 @@ class _Run:
         self._known_execution = KnownExecution(config, directory)
         self._scorer: Scorer | None = None
         self._scored = 0
-        self._staged: list[PlannedShard] = []
 
     def decisive(self) -> Decisive:
         """What decides the job, without torch where it is known from before how logits are computed."""
@@ -175,7 +170,7 @@ class _Run:
         shards = shards_of(found.stale, earlier=self._output.planned, window_rows=self._config.window_rows)
         self._output.keep_finished({shard.name for shard in shards})
         self._output.plan([shard.names for shard in shards])
-        left = [shard for shard in shards if not self._is_finished(shard)]
+        left = [shard for shard in shards if shard.name not in self._output.finished()]
         spec = ScorerSpec.of(self._config, self._directory, observe=True)
         maker = TaskMaker(self._config, self._output, spec, scorer.engine, labels=len(scorer.labels), cache=self._cache)
         tasks = [maker.task(number, shard, self._directory) for number, shard in enumerate(left)]
@@ -244,8 +239,7 @@ class _Run:
                 output.drop(name)
         failed = {name: str(error) for name, error in sorted(found.failed.items())}
         output.conclude(totals=to_document(totals), failed=failed, deleted=gone, whole=not failed)
-        if self._config.reuse:
-            self._keep_scores()
+        self._keep_scores()
 
     def parts(self, found: Assessment) -> dict[str, Any]:
         """How many parts there are, and what this run did with them."""
@@ -267,10 +261,6 @@ class _Run:
             self._known_execution.remember(self._scorer.engine)
         return self._scorer
 
-    def _is_finished(self, shard: PlannedShard) -> bool:
-        """Whether an interrupted run has finished the shard."""
-        return shard.name in self._output.finished()
-
     def _finish(self, shard: PlannedShard, task: ShardTask, records: Sequence[PartRecord], *, stage: bool) -> None:
         if not records:
             return
@@ -290,7 +280,7 @@ class _Run:
         return str(self._config.cache or self._output.store)
 
     def _keep_scores(self) -> None:
-        """Add what the shards computed to the scores that are known, and delete what they worked in."""
+        """Add what the shards kept to the scores that are known, and delete what they worked in."""
         for name in self._output.folder.shards():
             merge_scores(score_files(self._output.folder.shard(name)), self._cache)
             self._output.folder.drop_shard(name)

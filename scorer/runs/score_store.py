@@ -221,8 +221,8 @@ def score_files(folder: str | Path) -> list[Path]:
 def merge_scores(sources: Sequence[Path], folder: str | Path) -> None:
     """Add what the files of scores `sources` have to those of the same names in `folder`, which is made when
     missing."""
-    Path(folder).mkdir(parents=True, exist_ok=True)
     for source in sources:
+        Path(folder).mkdir(parents=True, exist_ok=True)
         with closing(ScoreStore(Path(folder, source.name), width=0)) as store:
             store.take_over(source)
 

@@ -168,8 +168,8 @@ class FolderOutput:
         return {record["name"]: self._record(record) for record in self._finished[shard]["records"]}
 
     def publish(self, shard: str, *, inputs: Mapping[str, FileStamp | None]) -> None:
-        """Publish what the shard finished; `inputs` are the stamps of the parts' files. What is gone by now will be
-        found missing by the next run."""
+        """Publish what the shard finished; `inputs` are the stamps of the parts' files. A part that was moved before,
+        by a run that was killed, is compared byte by byte before it counts as standing."""
         entry = self._finished.pop(shard)
         folder = self.folder.shard(shard)
         if not self.changed:
@@ -180,9 +180,10 @@ class FolderOutput:
         for record in entry["records"]:
             name = record["name"]
             temporary = folder / entry["temporary"][name]
-            if temporary.exists():
+            moved = temporary.exists()
+            if moved:
                 self.folder.publish(temporary, name)
-            stamps[name] = (inputs.get(name), stamp_of(self.folder.part(name)))
+            stamps[name] = (inputs.get(name), stamp_of(self.folder.part(name)) if moved else None)
             self.known[name] = Known(record, *stamps[name])
         self.folder.append({"published": shard, "stamps": stamps})
 

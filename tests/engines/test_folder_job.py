@@ -377,6 +377,32 @@ def test_parts_that_a_killed_run_had_published_are_its_own(run, tmp_path, option
     assert seen(out) == seen(tmp_path / "fresh")
 
 
+def test_a_part_that_was_published_and_then_changed_does_not_pass_for_the_finished_one(run, tmp_path):
+    run()
+    out = tmp_path / "out"
+    manifest, before = json.loads((out / "_manifest.json").read_text()), seen(out)
+    temporary = {part["name"]: "gone" for part in manifest["parts"]}
+    entry = {"finished": "s", "records": manifest["parts"], "temporary": temporary, "jobs": manifest["jobs"]}
+    for name in ("_manifest.json", "_SUCCESS", ".scorer/stamps"):
+        (out / name).unlink()
+    (out / ".scorer" / "journal").write_text(json.dumps(entry) + "\n")
+    path = out / "day=0" / "part-00.csv"
+    path.write_bytes(path.read_bytes()[:-3] + b"9\r\n")
+    assert parts(run())["stale"] == {"the part is gone or changed": 1}
+    assert seen(out) == before
+
+
+def test_without_reuse_nothing_is_left_of_the_work(run, tmp_path):
+    run(reuse=False)
+    assert not list((tmp_path / "out" / ".scorer" / "shards").iterdir())
+    assert not list((tmp_path / "out" / ".scorer").glob("scores*"))
+
+
+def test_a_cache_in_the_model_is_refused(run, model):
+    with pytest.raises(UsageError, match="lies inside the model"):
+        run(cache=model / "cache")
+
+
 def kill_at_random(source: Path, target: Path, model: Path, seconds: random.Random) -> int:
     """Start the job, kill it after a moment; its exit code."""
     command = [sys.executable, "-m", "scorer", "score", str(source), f"{target}/", "-m", str(model)]
