@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from scorer.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from scorer.engines.summary import ScoreSummary
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["__version__", "fit", "load", "score"]
 
 
-def fit(train: str | Path, **options: Any) -> FitSummary:
-    """Fine-tune a classifier on the file `train`; `options` are the fields of `scorer.config.FitConfig`.
+def fit(train: str | Path | Sequence[str | Path], **options: Any) -> FitSummary:
+    """Fine-tune a classifier on `train`: a file, a folder, a pattern, or several of them; `options` are the fields of
+    `scorer.config.FitConfig`.
 
     What `preset` means for a field counts where `options` do not name it.
     """

@@ -114,7 +114,7 @@ def check_data(config: CheckConfig, console: Console) -> CheckResult:
     """
     try:
         with StopSignals() as signals, signals.at_once():
-            inputs = Inputs([config.data, config.valid], models=[config.base_model])
+            inputs = Inputs([*config.data.places, config.valid], models=[config.base_model])
             check_files({"--rejects": config.rejects}, inputs, force=True)
             with kept_rejects(config.rejects, tell=console.warn) as rejects:
                 return _check(config, console, rejects)
@@ -124,7 +124,7 @@ def check_data(config: CheckConfig, console: Console) -> CheckResult:
 
 def _check(config: CheckConfig, console: Console, rejects: Rejects | None) -> CheckResult:
     options, dialect = LabelOptions.of(config), Dialect.of(config)
-    source = Source.open(str(config.data), dialect=dialect, rejects=rejects)
+    source = Source.open(config.data, dialect=dialect, rejects=rejects)
     if not config.label_column:
         refuse_answers(str(config.data), opened=source)
     vocabulary = Vocabulary.of_base_model(config.base_model)

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from scorer.cli.command import Command, print_summary
 from scorer.cli.options import config_options
-from scorer.config import CheckConfig
+from scorer.config import CheckConfig, Data
 from scorer.errors import DataError
 
 
 @click.command(cls=Command)
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("data", nargs=-1, required=True)
 @config_options(CheckConfig)
-def check(data: Path, **settings: Any) -> None:
-    """Look for what is wrong with DATA, a file of texts and labels, before a model is fitted on it.
+def check(data: tuple[str, ...], **settings: Any) -> None:
+    """Look for what is wrong with DATA, files of texts and labels, before a model is fitted on it.
 
     Labels, lengths, nulls, duplicates, the same text under different labels, texts that are in the validation file too,
     odd encodings, and a language that the base model does not know. Exits 65 for an error, with which a fit would
     refuse DATA, and with --strict for a warning, too.
     """
-    config = CheckConfig(data=data, **settings)
+    config = CheckConfig(data=Data(*data), **settings)
     from scorer.stores.checks import Inputs, check_files, require
 
-    require(config.data, config.valid)
+    require(*data, config.valid)
     from scorer.checking.check_job import check_data
     from scorer.checking.check_report import check_page, summary_lines
     from scorer.checking.findings import count_by_severity
@@ -34,7 +33,7 @@ def check(data: Path, **settings: Any) -> None:
     from scorer.stores.atomic import write_whole
 
     console = Console(quiet=config.quiet)
-    inputs = Inputs([config.data, config.valid], models=[config.base_model])
+    inputs = Inputs([*data, config.valid], models=[config.base_model])
     check_files({"--report": config.report}, inputs, force=True)
     result = check_data(config, console)
     if config.report is not None:

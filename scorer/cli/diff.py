@@ -8,24 +8,24 @@ import click
 
 from scorer.cli.command import Command, print_summary
 from scorer.cli.options import config_options
-from scorer.config import DiffConfig
+from scorer.config import Data, DiffConfig
 
 
 @click.command(cls=Command)
 @click.argument("old")
 @click.argument("new")
-@click.argument("data")
+@click.argument("data", nargs=-1, required=True)
 @config_options(DiffConfig)
-def diff(old: str, new: str, data: str, **settings: Any) -> None:
+def diff(old: str, new: str, data: tuple[str, ...], **settings: Any) -> None:
     """Score DATA with the models OLD and NEW and say which labels change.
 
     With a column of labels also how good both are, and whether the difference may be chance. With --max-flips the exit
     code is 65 when more labels change: the gate before a cron job changes its model.
     """
-    config = DiffConfig(old=old, new=new, data=data, **settings)
+    config = DiffConfig(old=old, new=new, data=Data(*data), **settings)
     from scorer.stores.checks import require
 
-    require(data)
+    require(*data)
     from scorer.evaluation.diff_job import diff as diff_job
     from scorer.runs.console import Console
 

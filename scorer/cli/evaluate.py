@@ -8,23 +8,23 @@ import click
 
 from scorer.cli.command import Command, print_summary
 from scorer.cli.options import config_options
-from scorer.config import EvaluateConfig
+from scorer.config import Data, EvaluateConfig
 
 
 @click.command(cls=Command)
-@click.argument("data")
+@click.argument("data", nargs=-1, required=True)
 @config_options(EvaluateConfig)
-def evaluate(data: str, **settings: Any) -> None:
+def evaluate(data: tuple[str, ...], **settings: Any) -> None:
     """Score DATA, which has labels, and tell how good the model is on it and where it fails.
 
     Metrics before and after calibration, slices by length and by any column, the accuracy that is left at each
     confidence, the hardest rows and the labels that are probably wrong: in words on stderr, as JSON on stdout, as a
     page with --report and as a ranked table with --rows.
     """
-    config = EvaluateConfig(data=data, **settings)
+    config = EvaluateConfig(data=Data(*data), **settings)
     from scorer.stores.checks import require
 
-    require(data)
+    require(*data)
     from scorer.evaluation.evaluate_job import evaluate as evaluate_job
     from scorer.runs.console import Console
 

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from scorer.cli.command import Command, print_summary
 from scorer.cli.options import config_options, with_preset
-from scorer.config import FitConfig
+from scorer.config import Data, FitConfig
 
 
 @click.command(cls=Command)
-@click.argument("train", type=click.Path(path_type=Path))
+@click.argument("train", nargs=-1, required=True)
 @config_options(FitConfig)
-def fit(train: Path, **settings: Any) -> None:
-    """Fine-tune a classifier on TRAIN, a file of texts and labels, and write a model directory.
+def fit(train: tuple[str, ...], **settings: Any) -> None:
+    """Fine-tune a classifier on TRAIN, files of texts and labels, and write a model directory.
 
     The columns are found by their names (sentence, text, review ...; score, label, rating ...), a tenth of the rows is
     held out for validation, and models/latest points to the new model.
     """
-    config = FitConfig(train=train, **with_preset(click.get_current_context(), settings))
+    config = FitConfig(train=Data(*train), **with_preset(click.get_current_context(), settings))
     from scorer.stores.checks import require
 
-    require(config.train, config.valid)
+    require(*train, config.valid)
     from scorer.runs.console import Console
     from scorer.training.fit_job import fit as fit_job
 

@@ -19,6 +19,7 @@ from scorer.config.choices import (
     Pooling,
     Precision,
 )
+from scorer.config.data import Data
 from scorer.config.diff import DiffConfig
 from scorer.config.evaluate import EvaluateConfig
 from scorer.config.fit import BestMetric, FitConfig
@@ -48,6 +49,7 @@ __all__ = [
     "BestMetric",
     "CheckConfig",
     "Checked",
+    "Data",
     "DiffConfig",
     "Effect",
     "EvaluateConfig",

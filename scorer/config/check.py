@@ -28,6 +28,7 @@ from scorer.config.choices import (
     QuietSetting,
     Quote,
 )
+from scorer.config.data import Data
 from scorer.config.fit import FitConfig
 from scorer.config.settings import Argument, Checked, Setting
 
@@ -36,7 +37,7 @@ from scorer.config.settings import Argument, Checked, Setting
 class CheckConfig(Checked):
     """One look at `data`, a file of texts and labels, before a model is fitted on it."""
 
-    data: Annotated[Path, Argument(affects="output", known_by="content")]
+    data: Annotated[Data, Argument(affects="output", known_by="content")]
 
     # what is looked at
     valid: Annotated[

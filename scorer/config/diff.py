@@ -27,6 +27,7 @@ from scorer.config.choices import (
     QuietSetting,
     Quote,
 )
+from scorer.config.data import Data
 from scorer.config.settings import Argument, Checked, Setting
 
 
@@ -36,7 +37,7 @@ class DiffConfig(Checked):
 
     old: Annotated[str, Argument(affects=("logits", "answers"), known_by="content")]
     new: Annotated[str, Argument(affects=("logits", "answers"), known_by="content")]
-    data: Annotated[str, Argument(affects="output", known_by="content")]
+    data: Annotated[Data, Argument(affects="output", known_by="content")]
 
     # what is compared
     delimiter: Annotated[str | None, DELIMITER] = None

@@ -32,6 +32,7 @@ from scorer.config.choices import (
     QuietSetting,
     Quote,
 )
+from scorer.config.data import Data
 from scorer.config.settings import Argument, Checked, Setting
 
 
@@ -39,7 +40,7 @@ from scorer.config.settings import Argument, Checked, Setting
 class EvaluateConfig(Checked):
     """One evaluation: `data`, which has labels, through `model`."""
 
-    data: Annotated[str, Argument(affects="output", known_by="content")]
+    data: Annotated[Data, Argument(affects="output", known_by="content")]
 
     # what is evaluated
     model: ModelSetting = LATEST_MODEL

@@ -33,6 +33,7 @@ from scorer.config.choices import (
     QuietSetting,
     Quote,
 )
+from scorer.config.data import Data
 from scorer.config.presets import Preset, in_words
 from scorer.config.settings import Argument, Checked, Setting
 
@@ -53,7 +54,7 @@ class FitConfig(Checked):
     was said.
     """
 
-    train: Annotated[Path, Argument(affects="weights", known_by="content", kept_by_model=True)]
+    train: Annotated[Data, Argument(affects="weights", known_by="content", kept_by_model=True)]
 
     preset: Annotated[
         Preset,

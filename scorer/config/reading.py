@@ -12,6 +12,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
+from scorer.config.data import Data
 from scorer.config.presets import PRESETS
 from scorer.config.settings import Argument, Setting, declared_of, settings_of
 from scorer.errors import ConfigError, InputMissing, UsageError, near
@@ -150,11 +151,14 @@ class _Value:
 
     def converted(self, value: Any, kind: Any, said: Argument) -> Any:
         """`value` as a field of type `kind` holds it. A number goes through its text, so that 3.5 is no integer."""
-        several = get_origin(kind) is tuple
+        if isinstance(value, Data):
+            return value
+        several = get_origin(kind) is tuple or kind is Data
         if isinstance(value, Mapping) or (isinstance(value, list | tuple) and not several):
             raise self._error(f"one value is expected, not {type(value).__name__}")
         if several:
-            return tuple(self._text(part) for part in (value if isinstance(value, list | tuple) else [value]))
+            parts = tuple(self._text(part) for part in (value if isinstance(value, list | tuple) else [value]))
+            return self._data(parts) if kind is Data else parts
         if get_origin(kind) in (Union, UnionType):
             kind = next(part for part in get_args(kind) if part is not NoneType)
         if kind is bool:
@@ -165,6 +169,11 @@ class _Value:
         if kind in (int, float):
             return self._number(text, kind, said.minimum if isinstance(said, Setting) else None)
         return kind(text)
+
+    def _data(self, places: tuple[str, ...]) -> Data:
+        if not places:
+            raise self._error("a file, a folder or a pattern is expected")
+        return Data(*places)
 
     def _text(self, value: Any) -> str:
         if isinstance(value, bool | list | tuple | Mapping):

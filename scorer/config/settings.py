@@ -12,6 +12,7 @@ from dataclasses import Field, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
+from scorer.config.data import Data
 from scorer.errors import UsageError
 
 Effect = Literal["logits", "answers", "output", "weights", "nothing"]
@@ -102,7 +103,8 @@ class Checked:
 def check_utf8(value: Any) -> None:
     """UsageError for a text or a path, or one of several, that is not UTF-8: Arrow opens no file of such a name, and no
     summary or model card can say it."""
-    for part in value if isinstance(value, tuple) else (value,):
+    parts = value.places if isinstance(value, Data) else value if isinstance(value, tuple) else (value,)
+    for part in parts:
         try:
             str(part).encode()
         except UnicodeEncodeError as error:
@@ -119,6 +121,8 @@ def _converted(value: Any, kind: Any) -> Any:
     """`value` as a field of type `kind` holds it."""
     if get_origin(kind) is tuple:
         return (value,) if isinstance(value, str) else tuple(value or ())
+    if kind is Data and not isinstance(value, Data):
+        return Data(*value) if isinstance(value, list | tuple) else Data(value)
     return Path(value) if isinstance(value, str) and Path in (kind, *get_args(kind)) else value
 
 

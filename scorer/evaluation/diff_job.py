@@ -88,7 +88,7 @@ class DiffSummary:
         known = [directory.labels for directory in (old, new)]
         names = [labels.names if labels is not None and not labels.is_number else () for labels in known]
         return {
-            "data": self.prepared.config.data,
+            "data": self.prepared.config.data.named,
             "unread_files": self.prepared.source.unread.as_dict(),
             "rejected": self.prepared.rejected,
             **{
@@ -147,7 +147,7 @@ def diff(
 
 def _warn(prepared: PreparedDiff, console: Console) -> None:
     reader = prepared.reader
-    blank = tell_blank_lines(prepared.config.data, reader.blank_lines)
+    blank = tell_blank_lines(str(prepared.config.data), reader.blank_lines)
     kept = reader.warnings if prepared.config.rows is not None else blank
     for warning in (*prepared.source.unread.warnings(), *kept):
         console.warn(warning)
@@ -256,7 +256,7 @@ def _judge(
         return
     assert prepared.label is not None, "rows are judged by a column; this is a bug"
     column = labels.column.filter(pa.array(judged))
-    where = {"name": prepared.label, "where": prepared.config.data}
+    where = {"name": prepared.label, "where": str(prepared.config.data)}
     if isinstance(comparison, NumberComparison):
         numbers = label_indices(column.to_pylist(), LabelSet.of_number(prepared.label), **where)
         comparison.judge(old.take(rows), new.take(rows), numbers)

@@ -75,7 +75,7 @@ def prepare_diff(config: DiffConfig, console: Console, rejects: Rejects | None =
     if rejects is not None:
         rejects.rows = config.limit
     source = Source.open(config.data, dialect=Dialect.of(config), rejects=rejects)
-    inputs = Inputs([config.data], models=[config.old, config.new], files=source.files)
+    inputs = Inputs(config.data.places, models=[config.old, config.new], files=source.files)
     check_files({"--rows": config.rows}, inputs, force=config.force)
     check_files({"--rejects": config.rejects}, inputs, force=True)
     old, new = (open_model(name) for name in (config.old, config.new))
@@ -89,11 +89,11 @@ def prepare_diff(config: DiffConfig, console: Console, rejects: Rejects | None =
                 source.names,
                 config.text_column,
                 directory.metadata.text_columns if directory.metadata else (),
-                where=config.data,
+                where=str(config.data),
             )
             for directory in (old, new)
         )
-        check_names(source.names, config.label_column, where=config.data)
+        check_names(source.names, config.label_column, where=str(config.data))
     if both := {*texts[0], *texts[1]}.intersection(config.label_column):
         raise UsageError(f"{config.data}: {both.pop()!r} is named as text and as label; they are different columns")
     reader = source.read(tuple(dict.fromkeys((*texts[0], *texts[1]))))
@@ -134,10 +134,10 @@ def _label_form(
     they are written is told by what was asked for, then by a model that knows these columns, then by any model.
     """
     options, recorded = LabelOptions.of(config), [one.metadata for one in (new, old) if one.metadata]
-    columns = label_columns(source, config.label_column, recorded, where=config.data, needed=False)
+    columns = label_columns(source, config.label_column, recorded, where=str(config.data), needed=False)
     if not columns:
         return None
-    check_names(source.names, columns, where=config.data)
+    check_names(source.names, columns, where=str(config.data))
     for metadata in [one for one in recorded if one.label_source == columns] or recorded:
         options = options.or_as(metadata)
     known = [one.labels for one in (old, new) if one.labels is not None]
@@ -146,9 +146,9 @@ def _label_form(
     multi = any(labels.multi for labels in known)
     if not options.numbers:
         options = replace(options, known=frozenset(name for labels in known for name in labels.names), multi=multi)
-    form = recognise_file(source, schema, columns, options, where=config.data, limit=config.limit)
+    form = recognise_file(source, schema, columns, options, where=str(config.data), limit=config.limit)
     if isinstance(form, Doubt):
-        raise form.error(config.data)
+        raise form.error(str(config.data))
     for note in form.notes:
         console.say(f"{config.data}: {note}")
     for warning in form.warnings:

@@ -65,7 +65,7 @@ class EvaluationSummary:
         """JSON types only; no texts."""
         config = self.config
         return {
-            "data": config.data,
+            "data": config.data.named,
             "unread_files": self.unread.as_dict(),
             "model": self.model,
             "rejected": self.rejected,

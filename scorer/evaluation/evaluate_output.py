@@ -24,7 +24,6 @@ from scorer.metrics.reliability import LEAST_ROWS, Threshold
 from scorer.reports.breakdowns import TextLengths
 from scorer.reports.evaluate_page import EvaluatePage
 from scorer.reports.sections import Remark, ShownRow
-from scorer.stores.location import name_of
 
 _MOST_SLICES = 10
 # Of ten data sets in wide use the worst has about 10 % (Northcutt et al. 2021, "Pervasive Label Errors in Test Sets").
@@ -137,7 +136,7 @@ def origin(
         "model fingerprint": prepared.directory.fingerprint,
         "data": f"{examples.rows:,} rows of {config.data}, fingerprint {examples.fingerprint}",
     }
-    title = f"{prepared.directory.path.resolve().name} on {name_of(config.data)}"
+    title = f"{prepared.directory.path.resolve().name} on {config.data.name}"
     return title, f"{rows:,} labelled rows, {how}.", configuration | predicted.engine, lineage
 
 

@@ -51,20 +51,20 @@ def prepare_evaluation(config: EvaluateConfig, console: Console, rejects: Reject
     _refuse_outputs(config, source)
     if source.format != "jsonl":  # of which only reading tells all names
         with source.doubting_header():
-            check_names(source.names, config.slice, where=config.data)
+            check_names(source.names, config.slice, where=str(config.data))
     directory = open_model(config.model)
     labels = _labels(directory, folds=config.folds)
     metadata = directory.metadata
     fitted = metadata.text_columns if metadata else ()
     with source.doubting_header():
-        text_columns = find_text_columns(source.names, config.text_column, fitted, where=config.data)
+        text_columns = find_text_columns(source.names, config.text_column, fitted, where=str(config.data))
     examples = read_examples(
-        config.data,
+        str(config.data),
         opened=source,
         rejects=rejects,
         text_columns=text_columns,
         label_columns=label_columns(
-            source, config.label_column, [metadata] if metadata else [], where=config.data, needed=True
+            source, config.label_column, [metadata] if metadata else [], where=str(config.data), needed=True
         ),
         options=options.or_as(metadata).knowing(labels),
         limit=config.limit,
@@ -72,9 +72,9 @@ def prepare_evaluation(config: EvaluateConfig, console: Console, rejects: Reject
     )
     name = examples.columns.label
     targets = label_indices(
-        of_kind(examples.labels, labels.kind), labels, name=name, where=config.data, known="the model"
+        of_kind(examples.labels, labels.kind), labels, name=name, where=str(config.data), known="the model"
     )
-    for remark in examples.remarks(config.data):
+    for remark in examples.remarks(str(config.data)):
         console.say(remark)
     warnings = tuple(_warnings(config, directory, labels, examples))
     for warning in warnings:
@@ -92,7 +92,7 @@ def _labels(directory: ModelDirectory, *, folds: int | None) -> LabelSet:
 
 
 def _refuse_outputs(config: EvaluateConfig, source: Source) -> None:
-    inputs = Inputs([config.data], models=[config.model], files=source.files)
+    inputs = Inputs(config.data.places, models=[config.model], files=source.files)
     check_files({"--report": config.report, "--rows": config.rows}, inputs, force=config.force)
     check_files({"--rejects": config.rejects}, inputs, force=True)
     if config.rows is not None and output_format(config.rows) is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import glob
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any, Final, NoReturn
 from urllib.parse import unquote
 
 from scorer.config import UNFINISHED
-from scorer.errors import DataError, InputMissing, from_os_error
+from scorer.errors import DataError, InputMissing, UsageError, from_os_error
 from scorer.tables.formats.registry import endings, format_of, is_read_alone
 
 _NULL: Final = "__HIVE_DEFAULT_PARTITION__"
@@ -24,7 +24,6 @@ _SHOWN: Final = 5
 
 Partition = tuple[tuple[str, str | None], ...]
 """The names and values (None is null) of the folders `name=value` that a file lies in, from the outermost."""
-Partitioning = Callable[[list[Path], Path], tuple[Partition, ...]]
 
 
 @dataclass(frozen=True)
@@ -66,6 +65,11 @@ class Unread:
             f"{', '.join(self.names[:_SHOWN])}{more}; rename what is data, move away what is none",
         )
 
+    def in_full(self, names: Sequence[str]) -> Iterator[str]:
+        """`names` of these as they are called outside of a folder."""
+        folder = Path(self.location)
+        yield from (str(folder / name) if folder.is_dir() else name for name in names)
+
     def as_dict(self) -> dict[str, Any]:
         """How many there are, and the names of the first."""
         names = (*self.names, *self.links, *self.empty)
@@ -106,20 +110,64 @@ def list_files(location: str, *, any_ending: bool, one_partitioning: bool = True
     DataError where some files lie in other partitions than the rest; without `one_partitioning`, where each file stays
     in its own folder, there are no partitions.
     """
+    found = _files_of(location, any_ending=any_ending)
+    partitions = _partitions(found.files, found.root) if one_partitioning else ((),) * len(found.files)
+    return Listing(tuple(found.files), partitions, found.unread)
+
+
+def list_together(locations: Sequence[str], *, any_ending: bool) -> Listing:
+    """The files of all `locations`, one location after the other, as those of one; partitions are the folders beneath
+    the one that all have in common. Errors as of `list_files`; UsageError for a file that is named twice."""
+    if len(locations) == 1:
+        return list_files(locations[0], any_ending=any_ending)
+    found = [_files_of(location, any_ending=any_ending) for location in locations]
+    _refuse_again(locations, found)
+    files = [file for part in found for file in part.files]
+    root = Path(os.path.commonpath([part.root.absolute() for part in found]))
+    parts = [part.unread for part in found]
+    unread = Unread(
+        f"{locations[0]} and {len(locations) - 1} more",
+        tuple(name for part in parts for name in part.in_full(part.names)),
+        tuple(name for part in parts for name in part.in_full(part.links)),
+    )
+    return Listing(tuple(files), _partitions([file.absolute() for file in files], root), unread)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The `files` that lie beneath `root`, and what else does."""
+
+    files: list[Path]
+    root: Path
+    unread: Unread = field(default_factory=Unread)
+
+
+def _refuse_again(locations: Sequence[str], found: Sequence[_Found]) -> None:
+    """UsageError for a file that is read at two of the `locations`: its rows would come twice."""
+    seen: dict[Path, str] = {}
+    for location, part in zip(locations, found, strict=True):
+        here = {}
+        for file in part.files:
+            here[file.resolve()] = location
+            if (other := seen.get(file.resolve())) is not None:
+                raise UsageError(f"{file}: is named twice, by {other} and by {location}; name it once")
+        seen |= here
+
+
+def _files_of(location: str, *, any_ending: bool) -> _Found:
     path = Path(location)
-    partitions = _partitions if one_partitioning else _no_partitions
     if path.is_dir():
-        return _in_folder(path, location, any_ending=any_ending, partitions=partitions)
+        return _in_folder(path, location, any_ending=any_ending)
     if path.exists():
         if not stat.S_ISREG(path.stat().st_mode):
             raise InputMissing(f"{location}: neither a file nor a folder; pipe it in and say - instead")
-        return Listing((path,), ((),))
+        return _Found([path], path.parent)
     if not glob.has_magic(location):
         raise InputMissing(f"{location}: no such file or folder")
-    return _matching(location, partitions)
+    return _matching(location)
 
 
-def _in_folder(folder: Path, location: str, *, any_ending: bool, partitions: Partitioning) -> Listing:
+def _in_folder(folder: Path, location: str, *, any_ending: bool) -> _Found:
     files, unread = [], []
     for path in sorted(_beneath(folder)):
         if not _is_file(path):
@@ -139,10 +187,10 @@ def _in_folder(folder: Path, location: str, *, any_ending: bool, partitions: Par
         raise InputMissing(f"{location}: the folder holds no data file ({' '.join(endings())}){found}")
     files, links = _once(files, folder)
     names = tuple(str(link.relative_to(folder)) for link in links)
-    return Listing(tuple(files), partitions(files, folder), Unread(location, tuple(sorted(unread)), names))
+    return _Found(files, folder, Unread(location, tuple(sorted(unread)), names))
 
 
-def _matching(pattern: str, partitions: Partitioning) -> Listing:
+def _matching(pattern: str) -> _Found:
     found = glob.glob(pattern, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
     named = sorted(file for file in map(Path, found) if not file.parent.name.endswith(UNFINISHED))
     files = [file for file in named if _is_file(file)]
@@ -152,7 +200,7 @@ def _matching(pattern: str, partitions: Partitioning) -> Listing:
     rest = [] if "**" in pattern else [f"{file}/" for file in named if file.is_dir() and _visible(file.name)]
     root = fixed_part(pattern)
     files, links = _once(files, root)
-    return Listing(tuple(files), partitions(files, root), Unread(pattern, tuple(rest), tuple(map(str, links))))
+    return _Found(files, root, Unread(pattern, tuple(rest), tuple(map(str, links))))
 
 
 def _once(files: list[Path], root: Path) -> tuple[list[Path], list[Path]]:
@@ -178,10 +226,6 @@ def fixed_part(pattern: str) -> Path:
     parts = Path(pattern).parts
     fixed = next(number for number, part in enumerate(parts) if glob.has_magic(part))
     return Path(*parts[:fixed])
-
-
-def _no_partitions(files: list[Path], root: Path) -> tuple[Partition, ...]:  # noqa: ARG001 - as `_partitions`
-    return ((),) * len(files)
 
 
 def _partitions(files: list[Path], root: Path) -> tuple[Partition, ...]:

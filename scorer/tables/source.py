@@ -1,4 +1,4 @@
-"""An input as the user names it: a path, a glob, a folder or "-".
+"""An input as the user names it: a path, a glob, a folder or "-", or several of them.
 
 Sees to it that all files of an input have one format and one set of columns. `listing` says which files they are, the
 readers of each format what is in them.
@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from scorer.config import FileFormat, check_utf8
+from scorer.config import Data, FileFormat, check_utf8
 from scorer.errors import DataError, UsageError
 from scorer.records.shard import InputFile, Shard
 from scorer.stores.fingerprints import Stamp, combined, content_hashes
@@ -25,7 +25,7 @@ from scorer.tables.dialect import UNSAID, Dialect
 from scorer.tables.encodings import MalformedText, open_text, plausible_encoding
 from scorer.tables.formats.format import Format, ReadOptions
 from scorer.tables.formats.registry import SNIFF_BYTES, check_first_bytes, format_named, format_of, sniff
-from scorer.tables.listing import Listing, list_files
+from scorer.tables.listing import Listing, list_together
 from scorer.tables.partitions import PartitionedReader
 from scorer.tables.reader import Reader, check_names, check_types
 from scorer.tables.rejects import CountedRejects, Rejects
@@ -79,7 +79,7 @@ class Source:
     @classmethod
     def open(
         cls,
-        location: str | Path | Location | Arrivals,
+        location: str | Path | Location | Arrivals | Data,
         *,
         dialect: Dialect = UNSAID,
         spool: Path | None = None,
@@ -95,14 +95,19 @@ class Source:
         """
         if isinstance(location, Arrivals):
             return cls._of_stream(location, dialect=dialect, spool=spool, rejects=rejects)
-        where = location if isinstance(location, Location) else Location.of_input(location)
-        if where.is_stream:
-            return cls._of_stream(Arrivals(where), dialect=dialect, spool=spool, rejects=rejects)
-        listing = list_files(where.said, any_ending=dialect.format is not None)
+        named = list(location.places) if isinstance(location, Data) else [location]
+        places = [one if isinstance(one, Location) else Location.of_input(one) for one in named]
+        if len(places) == 1 and places[0].is_stream:
+            return cls._of_stream(Arrivals(places[0]), dialect=dialect, spool=spool, rejects=rejects)
+        for place in places:
+            if place.is_stream:
+                raise UsageError(f"{place.said}: a stream, which is read alone; name no other data beside it")
+        listed = [place.said for place in places]
+        listing = list_together(listed, any_ending=dialect.format is not None)
         formats = {path: format_of_file(path, dialect) for path in listing.files}
         if len(set(formats.values())) > 1:
             kinds = ", ".join(sorted(set(formats.values())))
-            raise DataError(f"{where.said}: holds files of several formats ({kinds}); name them with a glob")
+            raise DataError(f"{Data(*listed)}: holds files of several formats ({kinds}); name those of one with a glob")
         return cls._of(listing, formats[listing.files[0]], rejects, dialect)
 
     @classmethod

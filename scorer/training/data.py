@@ -98,7 +98,7 @@ def load_data(config: FitConfig, console: Console, rejects: Rejects | None = Non
     """Read, check and split the data; what was dropped and what the check warns of is a line on the console."""
     where = str(config.train)
     options, dialect = LabelOptions.of(config), Dialect.of(config)
-    source = Source.open(where, dialect=dialect, rejects=rejects)
+    source = Source.open(config.train, dialect=dialect, rejects=rejects)
     if not config.label_column:
         refuse_answers(where, opened=source)
     train = read_examples(

@@ -11,7 +11,8 @@ import itertools
 import time
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from glob import has_magic
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from scorer.classifier.long_text import LongText
@@ -23,7 +24,7 @@ from scorer.metrics.judged_rows import FEW_ROWS
 from scorer.runs.console import Console
 from scorer.stores.checks import Inputs, check_files, check_folder
 from scorer.stores.folder import Folder
-from scorer.stores.location import Location, name_of
+from scorer.stores.location import Location
 from scorer.stores.workspace import Workspace
 from scorer.tables.rejects import kept_rejects
 from scorer.training.data import TrainingData, load_data
@@ -86,8 +87,8 @@ def fit(config: FitConfig, console: Console) -> FitSummary:
     if config.output is not None:
         output = Location.of_output(config.output)
     else:
-        output = default_output(str(config.train), now=datetime.now())
-    inputs = Inputs([config.train, config.valid], models=[config.base_model])
+        output = default_output(config.train.places[0], now=datetime.now())
+    inputs = Inputs([*config.train.places, config.valid], models=[config.base_model])
     refuse_output(output, inputs, force=config.force)
     check_files({"--rejects": config.rejects}, inputs, force=True)
     with kept_rejects(config.rejects, tell=console.warn) as rejects:
@@ -103,7 +104,9 @@ def fit(config: FitConfig, console: Console) -> FitSummary:
 
 def default_output(train: str, *, now: datetime) -> Location:
     """models/NAME-YYYYmmdd-HHMMSS, relative to the working directory; with a number when that stands there already."""
-    stem = name_of(train).split(".")[0] or "model"
+    # Of a pattern what stands before its first wildcard.
+    plain = itertools.takewhile(lambda part: not has_magic(part), PurePath(train).parts)
+    stem = PurePath(*plain).name.split(".")[0] or "model"
     names = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
     places = (Folder.of(LATEST_MODEL).beside(f"{stem}-{now:%Y%m%d-%H%M%S}{name}") for name in names)
     free = (place for place in places if not place.exists and not Folder(Workspace.path_of(place.path)).exists)

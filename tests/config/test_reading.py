@@ -12,6 +12,7 @@ import scorer
 from scorer.cli.options import config_options
 from scorer.config import (
     CheckConfig,
+    Data,
     DiffConfig,
     EvaluateConfig,
     FitConfig,
@@ -43,7 +44,7 @@ def test_a_caller_beats_the_environment_beats_the_file_beats_the_preset_beats_th
     environment["SCORER_LEARNING_RATE"] = "2e-3"
     found = configure(FitConfig, {**FIT, "lr": 3e-3}, environment=environment, file=path, defaults={"quiet": True})
     assert (found.learning_rate, found.seed, found.max_length, found.epochs) == (3e-3, 2, 11, 1.0)
-    assert (found.batch_size, found.quiet, found.train) == (32, True, Path("train.csv"))
+    assert (found.batch_size, found.quiet, found.train) == (32, True, Data("train.csv"))
     assert not configure(FitConfig, {**FIT, "quiet": False}, defaults={"quiet": True}).quiet
     assert configure(FitConfig, FIT) == FitConfig(train="train.csv")
 
