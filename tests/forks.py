@@ -21,7 +21,7 @@ from contextlib import suppress
 MODULES = (
     "scorer.cli.main",
     "scorer.engines.score_job",
-    "scorer.scoring.part",
+    "scorer.scoring.shards",
     "scorer.classifier.classifier",
     "transformers.models.bert.modeling_bert",
 )

@@ -221,7 +221,7 @@ def test_a_sound_house_is_left_in_peace(house):
             "tables/__init__.py": "",
             "tables/formats/parquet.py": "import pyarrow.parquet as pq\nfrom pyarrow import ipc\nimport scorer.errors",
             "classifier/forward/padded.py": "import torch\nfrom transformers import AutoModel",
-            "scoring/part.py": "from scorer.tables.source import Source\nfrom scorer.classifier.forward import padded",
+            "scoring/shards.py": "from scorer.tables.source import Source\nfrom scorer.classifier.forward import padded",
             "engines/ray.py": "def start():\n    import ray",
             "cli/main.py": "import click\nfrom scorer.engines import score_job",
         }
@@ -232,7 +232,7 @@ def test_a_sound_house_is_left_in_peace(house):
 @pytest.mark.parametrize(
     ("name", "text", "complaint"),
     [
-        ("tables/a.py", "from scorer.scoring.part import run", "scorer.tables.a:1: tables imports scoring"),
+        ("tables/a.py", "from scorer.scoring.tasks import run", "scorer.tables.a:1: tables imports scoring"),
         ("tables/a.py", "import scorer.cli", "scorer.tables.a:1: tables imports cli"),
         ("tables/a.py", "from scorer import classifier", "scorer.tables.a:1: tables imports classifier"),
         ("runs/a.py", "def f():\n    from scorer.tables import x", "scorer.runs.a:2: runs imports tables"),

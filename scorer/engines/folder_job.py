@@ -36,7 +36,7 @@ from scorer.tables.part_names import is_several, part_files
 if TYPE_CHECKING:
     from scorer.scoring.pipeline import Pace
     from scorer.scoring.scorer import Scorer
-    from scorer.scoring.shards import ShardOutcome, ShardTask
+    from scorer.scoring.tasks import ShardOutcome, ShardTask
 
 _SHOWN = 5
 

@@ -22,7 +22,8 @@ from scorer.engines.reporting import Unwatched
 from scorer.errors import DeviceError, ScorerError
 from scorer.runs.runtime import end_at_once, how_it_ended, keep_to, leave_signals_to_parent, own_cores
 from scorer.scoring.scorer import Scorer
-from scorer.scoring.shards import ShardOutcome, ShardTask, run_shard
+from scorer.scoring.shards import run_shard
+from scorer.scoring.tasks import ShardOutcome, ShardTask
 
 MOST_ATTEMPTS = 3
 # How long a worker may take to end by itself.

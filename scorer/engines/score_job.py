@@ -31,9 +31,9 @@ from scorer.scoring.preparation import CheckedJob, check, describe_job, logit_fi
 from scorer.tables.rejects import Rejects
 
 if TYPE_CHECKING:
-    from scorer.scoring.part import PartRows, PartTask
     from scorer.scoring.pipeline import Pace
     from scorer.scoring.scorer import Scorer
+    from scorer.scoring.tasks import PartRows, ShardTask
 
 
 def score(config: ScoreConfig, console: Console, *, arguments: Sequence[str] = ()) -> ScoreSummary:
@@ -75,8 +75,8 @@ def _score(
             console.warn(warning)
         tally.rejected = prepared.rejected
         tally.blank_lines = prepared.reader.blank_lines
-        from scorer.scoring.part import PartRows, PartTask
         from scorer.scoring.scorer import Scorer, ScorerSpec
+        from scorer.scoring.tasks import PartRows, ShardTask
 
         spec = ScorerSpec.of(config, prepared.directory, observe=True)
         scorer = Scorer.build(spec, prepared.directory)
@@ -92,7 +92,7 @@ def _score(
         tally.profile = scorer.profile
         rows = PartRows.of(prepared)
         fingerprint = logit_fingerprint(config, prepared.directory, scorer.engine)
-        task = PartTask.of(rows, prepared, job=job, folder=output.folder, scorer=spec, fingerprint=fingerprint)
+        task = ShardTask.of(rows, prepared, job=job, folder=output.folder, scorer=spec, fingerprint=fingerprint)
         receipt, pace = _run(task, rows, scorer, total=prepared.rows, tally=tally, console=console, signals=signals)
         # Of rows that arrived meanwhile, more may be known by now.
         tally.blank_lines = prepared.reader.blank_lines
@@ -149,7 +149,7 @@ def _as_it_stands(
 
 
 def _run(
-    task: PartTask,
+    task: ShardTask,
     rows: PartRows,
     scorer: Scorer,
     *,
@@ -167,14 +167,15 @@ def _run(
     with console.progress("score", total, "rows") as bar:
         watch = Watching(tally, signals, bar.update)
         try:
-            ((_, receipt, pace),) = in_process.run_parts(
-                [task], watch=watch, load=lambda _: scorer, opened={task.number: rows}
+            ((_, outcome),) = in_process.run_shards(
+                [task], watch=watch, load=lambda _: scorer, opened={task.number: {0: rows}}
             )
         finally:
             tally.back_offs = scorer.back_offs
     for line in scorer.concerns[len(told) :]:
         console.warn(line)
-    return receipt, pace
+    (receipt,) = outcome.records
+    return receipt, outcome.pace
 
 
 @contextmanager

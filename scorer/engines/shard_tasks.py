@@ -14,10 +14,9 @@ from scorer.records.shard import InputFile, Shard
 from scorer.scoring.columns import appended_names
 from scorer.scoring.folder_output import FolderOutput
 from scorer.scoring.outputs import PartOutput
-from scorer.scoring.part import PartInput
 from scorer.scoring.preparation import dialect_of, logit_fingerprint
 from scorer.scoring.scorer import ScorerSpec
-from scorer.scoring.shards import ShardPart, ShardTask
+from scorer.scoring.tasks import Part, PartInput, ShardTask
 from scorer.scoring.windows import window_rows
 from scorer.stores.fingerprints import combined
 from scorer.stores.location import Location
@@ -43,17 +42,19 @@ class TaskMaker:
             number=number,
             parts=tuple(self._part(place, one, folder) for place, one in enumerate(shard.stale)),
             folder=folder,
+            # The folder is named after the work.
+            work={} if self.config.reuse else None,
             scorer=self.scorer,
             reuse=self.config.reuse,
-            cache=self.cache,
+            known=self.cache,
             fingerprint=logit_fingerprint(self.config, directory, self.engine),
             passes_over=self.config.on_error == "quarantine",
         )
 
-    def _part(self, place: int, one: Stale, folder: str) -> ShardPart:
+    def _part(self, place: int, one: Stale, folder: str) -> Part:
         config, file = self.config, one.file
         shard = Shard(files=(InputFile(location=str(file.path), identity=one.identity, size=file.size),))
-        return ShardPart(
+        return Part(
             input=PartInput(
                 shard=shard,
                 format=file.format,

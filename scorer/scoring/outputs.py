@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol, cast
+from typing import Any, BinaryIO, Protocol, cast
 
 import pyarrow as pa
 
@@ -60,18 +61,8 @@ class PartOutput:
     name: str = ""
     temporary: str = ""
 
-    def unfinished_run(self) -> int | None:
-        """The number of the run that began this very job in the folder and was interrupted, or None."""
-        return _unfinished_run(WorkFolder(self.folder), self.job)
-
-    def begin(self, run: int, schema: pa.Schema) -> PartWriter:
-        """A writer of tables of `schema`; from here on an interrupted job can be continued as the same `run`."""
-        if not self.target.is_stream and self.unfinished_run() != run:
-            WorkFolder(self.folder).remember({"job": self.job.as_document(), "run": run})
-        return self.writer(schema)
-
     def writer(self, schema: pa.Schema) -> PartWriter:
-        """A writer of tables of `schema`; what is needed to go on from it is remembered by somebody else."""
+        """A writer of tables of `schema`."""
         return _StreamPart(self, schema) if self.target.is_stream else _FilePart(self, schema)
 
     def content(self) -> str:
@@ -127,7 +118,7 @@ class _FileSet:
         if lineage is not None and lineage.same_job(job):
             self._done = True
             return lineage
-        if self._force or _unfinished_run(self._workspace, job) is not None:
+        if self._force or Beginning(self._workspace, work_of(job)).run is not None:
             return None
         raise OutputRefused(f"{self._target.said}: exists, and another job wrote it; --force replaces it")
 
@@ -270,6 +261,27 @@ class _HeldBack:
         self._stream.flush()
 
 
-def _unfinished_run(folder: WorkFolder, job: Lineage) -> int | None:
-    left = folder.recall()
-    return int(left["run"]) if left is not None and left.get("job") == job.as_document() else None
+def work_of(job: Lineage) -> dict[str, Any]:
+    """What tells a `job` of one part from others that were begun in its folder."""
+    return {"job": job.as_document()}
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What was begun in a `folder`, so that a later run that does the same `work` goes on as the same run."""
+
+    folder: WorkFolder
+    work: Mapping[str, Any]
+
+    @property
+    def run(self) -> int | None:
+        """The number of the run that began this very work and was interrupted, or None."""
+        left = self.folder.recall()
+        if left is None or "run" not in left or {**left, **self.work} != left:
+            return None
+        return int(left["run"])
+
+    def remember(self, run: int) -> None:
+        """The work goes on as this `run`, from here on."""
+        if self.run != run:
+            self.folder.remember({**self.work, "run": run})

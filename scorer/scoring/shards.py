@@ -1,16 +1,18 @@
-"""One shard of a score job: one or several parts that are scored together, so that small files share windows.
+"""One shard of a score job: a part, or several that are scored together, so that small files share windows.
 
-    read the files' rows into windows -> encode -> classify -> divide by part, answer, append -> write each part
+    read rows into windows -> encode -> classify -> divide by part, answer, append -> write each part
 
-A shard is all that a worker needs, as plain data. It sees the scores that were known when the job began, and its own:
-so its bytes do not depend on which shard came first. What was kept of an interrupted one is gone on from.
+A task is all that a worker needs, as plain data, so any process can score it; what comes of each part is a receipt. A
+shard sees the scores that were known when the job began, and its own: so its bytes do not depend on which shard came
+first. What was kept of an interrupted one is gone on from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -20,62 +22,14 @@ from scorer.errors import DataError, InputMissing, ScorerError
 from scorer.records.part import PartRecord
 from scorer.scoring.cache import ScoreCache, open_cache
 from scorer.scoring.drift import compare
-from scorer.scoring.outputs import PartOutput, PartWriter
-from scorer.scoring.part import PartInput, PartRows, Watch
+from scorer.scoring.outputs import Beginning, PartWriter
 from scorer.scoring.pipeline import Pace, Pipeline
-from scorer.scoring.scorer import Scorer, ScorerSpec
+from scorer.scoring.scorer import Scorer
+from scorer.scoring.tasks import Part, PartRows, ShardOutcome, ShardTask, Watch
 from scorer.scoring.windows import ClassifiedWindow, RowCounts, ScoredWindow, Window
 from scorer.stores.workspace import WorkFolder
 from scorer.tables.formats.registry import format_named
 from scorer.tables.texts import texts
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShardPart:
-    """One part of a shard, as plain data: its rows, and where they go."""
-
-    input: PartInput
-    output: PartOutput
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShardTask:
-    """Parts to be scored together, as plain data that can be pickled.
-
-    number       counts the shards of a job from 0
-    parts        in order
-    folder       where the shard keeps things until its parts are published
-    scorer       what scores them
-    reuse        whether equal texts are scored once and scores are kept
-    cache        the folder of the scores that were known when the job began; None where there are none
-    fingerprint  names everything that changes a logit
-    passes_over  whether the other parts are made where a file is at fault
-    """
-
-    number: int
-    parts: tuple[ShardPart, ...]
-    folder: str
-    scorer: ScorerSpec
-    reuse: bool
-    cache: str | None
-    fingerprint: str
-    passes_over: bool = False
-
-
-@dataclass(frozen=True)
-class ShardOutcome:
-    """The `records` of the parts of a shard, in order; what was wrong with the files of all others, by their places;
-    how long it took; and what was done for it: rows read, tokens that a forward pass was made for, rows whose score was
-    known, batches that were halved for want of memory."""
-
-    records: tuple[PartRecord, ...]
-    faults: dict[int, ScorerError]
-    pace: Pace
-    rows_read: int = 0
-    computed_tokens: int = 0
-    reused: int = 0
-    back_offs: int = 0
-    concerns: tuple[str, ...] = ()
 
 
 class _FileFault(Exception):
@@ -95,19 +49,22 @@ class _Shared:
     tables: tuple[tuple[int, pa.Table], ...]
 
 
-def run_shard(task: ShardTask, scorer: Scorer, watch: Watch) -> ShardOutcome:
+def run_shard(
+    task: ShardTask, scorer: Scorer, watch: Watch, opened: Mapping[int, PartRows] = MappingProxyType({})
+) -> ShardOutcome:
     """Score all parts of the `task` with `scorer`, which is the task's own. They are finished when this returns, and
     are seen when somebody publishes them.
 
-    What goes wrong is raised as a ScorerError; then the same task goes on from the scores that were kept. Where the
-    task passes over files that are at fault, its other parts are made all the same.
+    `opened` are the rows of parts that are open already, by their places: reading some formats anew takes a pass over
+    all of them. What goes wrong is raised as a ScorerError; then the same task goes on from the
+    scores that were kept. Where the task passes over files that are at fault, its other parts are made all the same.
     """
     left = dict(enumerate(task.parts))
     faults: dict[int, ScorerError] = {}
     done = ShardOutcome((), faults, Pace(0.0, {}))
     before = scorer.back_offs
     while left and not done.records:
-        attempt = _Attempt(task, tuple(left.values()), scorer, watch)
+        attempt = _Attempt(task, left, scorer, watch, opened)
         try:
             records, pace = attempt.run()
             done = replace(done, records=tuple(records), pace=pace)
@@ -129,14 +86,21 @@ def run_shard(task: ShardTask, scorer: Scorer, watch: Watch) -> ShardOutcome:
 
 
 class _Attempt:
-    """All `parts` once, in order."""
+    """The `parts` once, in order; their keys are their places in the task, by which rows may have been `opened`."""
 
-    def __init__(self, task: ShardTask, parts: tuple[ShardPart, ...], scorer: Scorer, watch: Watch) -> None:
+    def __init__(
+        self,
+        task: ShardTask,
+        parts: Mapping[int, Part],
+        scorer: Scorer,
+        watch: Watch,
+        opened: Mapping[int, PartRows],
+    ) -> None:
         self._task = task
-        self._parts = parts
+        self._parts = tuple(parts.values())
         self._scorer = scorer
         self._watch = watch
-        self._rows: dict[int, PartRows] = {}
+        self._rows = {place: opened[named] for place, named in enumerate(parts) if named in opened}
         self.counts = [RowCounts() for _ in parts]
         self._writer: PartWriter | None = None
         self._writing = -1
@@ -147,7 +111,9 @@ class _Attempt:
     def run(self) -> tuple[list[PartRecord], Pace]:
         with ExitStack() as stack:
             cache = self._open_cache(stack)
-            read = Pipeline.of(self._windows())
+            if 0 in self._rows:
+                self._begin(0)
+            read = Pipeline.of(self._windows(lambda: between_batches()))
 
             def between_batches() -> None:
                 self._watch.check()
@@ -165,7 +131,7 @@ class _Attempt:
                 .then("append", lambda item: self._appended(*item))
                 .into("write", self._write)
             )
-            self._finish_up_to(len(self._parts))
+        self._finish_up_to(len(self._parts))
         return self._records, pace
 
     def abort(self) -> None:
@@ -175,47 +141,54 @@ class _Attempt:
             self._writer = None
 
     def _open_cache(self, stack: ExitStack) -> ScoreCache | None:
-        task = self._task
-        if not task.reuse:
-            return None
-        folder = WorkFolder(task.folder)
-        left = folder.recall()
-        cache = stack.enter_context(
-            open_cache(
-                task.folder,
-                fingerprint=task.fingerprint,
-                labels=len(self._scorer.labels),
-                unfinished=left["run"] if left is not None else None,
-                before=task.cache,
+        """The scores to look into and to add to; a run that is interrupted from here on is gone on from."""
+        task, cache = self._task, None
+        begun = Beginning(WorkFolder(task.folder), task.work) if task.work is not None else None
+        if task.reuse:
+            cache = stack.enter_context(
+                open_cache(
+                    task.cache or task.folder,
+                    make=task.cache is not None,
+                    fingerprint=task.fingerprint,
+                    labels=len(self._scorer.labels),
+                    unfinished=begun.run if begun is not None else None,
+                    before=task.known,
+                )
             )
-        )
-        if left is None or left["run"] != cache.run:
-            folder.remember({"run": cache.run})
+        if begun is not None:
+            begun.remember(cache.run if cache is not None else 0)
         return cache
 
-    def _windows(self) -> Iterator[_Shared]:
+    def _windows(self, check: Callable[[], None]) -> Iterator[_Shared]:
+        """Rows of one part after the other, together as far as a window has room. Those of the last part wait for
+        nobody: they may arrive as a stream."""
         held: list[tuple[int, pa.Table]] = []
         rows = size = number = 0
         most = self._parts[0].input.window_rows
         for place, part in enumerate(self._parts):
-            for table in self._read(place, part):
+            for table in self._read(place, part, check):
                 more = sum(table.column(name).nbytes for name in part.input.text_columns)
                 if held and (rows + table.num_rows > most or size + more > WINDOW_TEXT_BYTES):
                     yield self._shared(number, held)
                     held, rows, size, number = [], 0, 0, number + 1
                 held.append((place, table))
                 rows, size = rows + table.num_rows, size + more
+                if place == len(self._parts) - 1:
+                    yield self._shared(number, held)
+                    held, rows, size, number = [], 0, 0, number + 1
         if held:
             yield self._shared(number, held)
 
-    def _read(self, place: int, part: ShardPart) -> Iterator[pa.Table]:
-        """The windows of one part."""
+    def _read(self, place: int, part: Part, check: Callable[[], None]) -> Iterator[pa.Table]:
+        """The windows of one part; `check` is called while they are waited for."""
         try:
-            rows = self._rows[place] = part.input.read()
-            output = format_named(part.output.format)
-            output.check_schema(rows.reader.schema)
-            output.check_rows(rows.reader, rows.windows)
-            for table in rows.windows():
+            if place not in self._rows:
+                rows = self._rows[place] = part.input.read()
+                output = format_named(part.output.format)
+                output.check_schema(rows.reader.schema)
+                output.check_rows(rows.reader, rows.windows)
+            rows = self._rows[place]
+            for table in rows.windows(check):
                 self.counts[place].rows_read += table.num_rows
                 self._watch.read(table.num_rows)
                 yield table
@@ -225,6 +198,9 @@ class _Attempt:
 
     def _shared(self, number: int, held: Sequence[tuple[int, pa.Table]]) -> _Shared:
         names = self._parts[0].input.text_columns
+        if len(held) == 1:
+            ((_, table),) = held
+            return _Shared(Window(number, table, names), tuple(held))
         columns = [
             pa.chunked_array([chunk for place, table in held for chunk in self._texts(place, table, column)])
             for column in range(len(names))
@@ -239,11 +215,10 @@ class _Attempt:
     def _appended(self, shared: _Shared, classified: ClassifiedWindow) -> list[tuple[int, ScoredWindow]]:
         """The rows of each part with their answers."""
         tables = [table for _, table in shared.tables]
+        pieces = divided(classified, tables, self._parts[0].input.text_columns) if len(tables) > 1 else (classified,)
         return [
             (place, self._scorer.append(self._scorer.answer(piece)))
-            for (place, _), piece in zip(
-                shared.tables, divided(classified, tables, self._parts[0].input.text_columns), strict=True
-            )
+            for (place, _), piece in zip(shared.tables, pieces, strict=True)
         ]
 
     def _write(self, pieces: list[tuple[int, ScoredWindow]]) -> None:
@@ -281,12 +256,12 @@ class _Attempt:
         size = writer.finish(job.with_found(counts=counts.counts, drift=compare(self._scorer.profile, counts.stats)))
         rows = self._rows.pop(place)
         return PartRecord(
-            name=part.output.name,
+            name=part.output.name or part.output.target.name,
             shard=part.input.shard,
             job=job.job.fingerprint,
             rows=counts.rows,
             size=size,
-            content=part.output.content(),
+            content=part.output.content() if part.output.name else None,
             statuses=counts.counts.statuses,
             rejected=rows.rejected,
             tokens=counts.tokens,

@@ -37,7 +37,7 @@ ENGINE = Execution(
 # What the run has loaded is printed on the way out.
 CODE = """
 import atexit, runpy, sys
-heavy = ("torch", "transformers", "tokenizers", "polars", "pyarrow.compute", "scorer.scoring.part", "scorer.cli.fit")
+heavy = ("torch", "transformers", "tokenizers", "polars", "pyarrow.compute", "scorer.scoring.shards", "scorer.cli.fit")
 atexit.register(lambda: print("loaded", *(name for name in heavy if name in sys.modules), file=sys.stderr))
 runpy.run_module("scorer", run_name="__main__", alter_sys=True)
 """

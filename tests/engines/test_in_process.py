@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from scorer.config import FrameConfig
-from scorer.engines.in_process import run_parts
+from scorer.engines.in_process import run_shards
 from scorer.errors import Interrupted
 from scorer.records.part import Totals
-from scorer.scoring.part import PartTask
 from scorer.scoring.scorer import ScorerSpec
+from scorer.scoring.tasks import ShardTask
 from scorer.testing import FakeScorer
 from tests.scoring.tasks import Watch, publish, rows, task
 
@@ -23,12 +23,12 @@ SPEC = ScorerSpec(options=FrameConfig())
 
 
 @pytest.fixture
-def tasks(tmp_path: Path) -> list[PartTask]:
+def tasks(tmp_path: Path) -> list[ShardTask]:
     return [task(tmp_path, number) for number in range(3)]
 
 
 def run(tasks, watch=None, load=lambda _: FakeScorer(), **options) -> Iterator:
-    return run_parts(tasks, watch=watch or Watch(), load=load, **options)
+    return run_shards(tasks, watch=watch or Watch(), load=load, **options)
 
 
 def test_every_part_gets_its_own_rows_with_answers(tasks):
@@ -39,13 +39,13 @@ def test_every_part_gets_its_own_rows_with_answers(tasks):
         return FakeScorer()
 
     done = list(run(tasks, load=load))
-    assert [one for one, _, _ in done] == tasks
+    assert [one for one, _ in done] == tasks
     assert loaded == [SPEC]
     for one in tasks:
         found = pq.read_table(publish(one))
         assert found.select(["text", "n"]) == rows(one.number)
         assert found["score"].null_count == 0
-    totals = Totals.of(receipt for _, receipt, _ in done)
+    totals = Totals.of(receipt for _, outcome in done for receipt in outcome.records)
     assert (totals.parts, totals.rows, totals.statuses) == (3, 120, {"ok": 120})
 
 
@@ -59,7 +59,7 @@ def test_a_part_of_another_model_is_scored_by_that(tasks):
 
 def test_nothing_is_opened_before_its_turn(tasks):
     for one in tasks[1:]:
-        Path(one.input.shard.files[0].location).unlink()
+        Path(one.parts[0].input.shard.files[0].location).unlink()
     running = run(tasks)
     assert next(running)[0] == tasks[0]
     assert publish(tasks[0]).exists()
@@ -67,13 +67,12 @@ def test_nothing_is_opened_before_its_turn(tasks):
 
 def test_what_was_opened_before_is_not_opened_again(tasks):
     """Reading a CSV anew would take a pass over all of it."""
-    opened = {one.number: one.input.read() for one in tasks}
+    opened = {one.number: {0: one.parts[0].input.read()} for one in tasks}
     seen = []
-    for number, part in opened.items():
-        reader = part.reader
-        opened[number] = replace(part, reader=_Seen(reader, seen))
+    for number, parts in opened.items():
+        opened[number] = {0: replace(parts[0], reader=_Seen(parts[0].reader, seen))}
     assert len(list(run(tasks, opened=opened))) == 3
-    assert [part.reader for part in opened.values()] == seen
+    assert [parts[0].reader for parts in opened.values()] == seen
 
 
 class _Seen:
@@ -96,7 +95,7 @@ def test_a_stop_ends_the_part_at_work_and_no_later_one_begins(tasks):
     with pytest.raises(Interrupted):
         list(run(tasks, watch))
     assert len(watch.windows) == 6
-    kept = [sorted(path.name for path in Path(one.output.folder).iterdir()) for one in tasks]
+    kept = [sorted(path.name for path in Path(one.folder).iterdir()) for one in tasks]
     assert kept == [["job.json", "lock", "partial.out-0.parquet"], ["job.json", "lock"], ["lock"]]
 
 

@@ -12,9 +12,9 @@ from scorer.config import FrameConfig
 from scorer.errors import Interrupted
 from scorer.records.job import JobSpec, ModelRecord
 from scorer.records.lineage import Lineage
-from scorer.scoring.outputs import OutputSet, PartOutput, open_output
-from scorer.scoring.part import PartInput, PartTask
+from scorer.scoring.outputs import OutputSet, PartOutput, open_output, work_of
 from scorer.scoring.scorer import ScorerSpec
+from scorer.scoring.tasks import Part, PartInput, ShardTask
 from scorer.stores.location import Location
 from scorer.tables.dialect import Dialect
 from scorer.tables.source import Source
@@ -38,8 +38,8 @@ def task(
     text_columns: tuple[str, ...] = ("text",),
     scorer: ScorerSpec | None = None,
     **options: Any,
-) -> PartTask:
-    """The part `number` of the rows of `source`, or of a file that is made of `table`; its output is held."""
+) -> ShardTask:
+    """The shard `number`: one part, the rows of `source` or of a file that is made of `table`; its output is held."""
     if source is None:
         source = write(folder / f"in-{number}.parquet", rows(number) if table is None else table)
     found = Source.open(str(source), rejects=None)
@@ -55,23 +55,28 @@ def task(
         "spelt": False,
     }
     read |= {name: options.pop(name) for name in read.keys() & options.keys()}
-    return PartTask(
-        number=number,
+    lineage = Lineage(job=job, input=found.fingerprint())
+    part = Part(
         input=PartInput(shard=found.shard, format=found.format, text_columns=text_columns, **read),
-        output=PartOutput(
-            target=where, format="parquet", folder=output.folder, job=Lineage(job=job, input=found.fingerprint())
-        ),
+        output=PartOutput(target=where, format="parquet", folder=output.folder, job=lineage),
+    )
+    return ShardTask(
+        number=number,
+        parts=(part,),
+        folder=output.folder,
+        work=work_of(lineage),
         scorer=scorer or ScorerSpec(options=FrameConfig()),
         **{"reuse": False, "cache": None, "fingerprint": "f"} | options,
     )
 
 
-def publish(task: PartTask) -> Path:
-    """Publish what the part has finished."""
-    output = HELD.pop(task.output.target.said)
+def publish(task: ShardTask) -> Path:
+    """Publish what the one part has finished."""
+    (part,) = task.parts
+    output = HELD.pop(part.output.target.said)
     output.publish()
     output.close()
-    return task.output.target.path
+    return part.output.target.path
 
 
 @dataclass

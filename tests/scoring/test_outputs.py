@@ -16,8 +16,9 @@ from scorer.config import FileFormat
 from scorer.errors import Busy, OutputRefused
 from scorer.records.job import JobSpec, ModelRecord
 from scorer.records.lineage import Counts, Lineage
-from scorer.scoring.outputs import OutputSet, PartOutput, open_output
+from scorer.scoring.outputs import Beginning, OutputSet, PartOutput, PartWriter, open_output, work_of
 from scorer.stores.location import Location
+from scorer.stores.workspace import WorkFolder
 from scorer.tables.sink import lineage_metadata, open_sink, read_lineage
 
 TABLE = pa.table({"text": ["good room", None], "score": [1, 2]})
@@ -39,6 +40,17 @@ def part_of(output: OutputSet, target: Path | str, *, job: Lineage = JOB, format
     return PartOutput(target=Location.of_output(target), format=format, folder=output.folder, job=job)
 
 
+def begun(part: PartOutput, run: int) -> PartWriter:
+    """A writer of the one part of a job that goes on as this `run` where it is interrupted."""
+    if not part.target.is_stream:
+        Beginning(WorkFolder(part.folder), work_of(part.job)).remember(run)
+    return part.writer(TABLE.schema)
+
+
+def unfinished(part: PartOutput) -> int | None:
+    return Beginning(WorkFolder(part.folder), work_of(part.job)).run
+
+
 def left(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.name != "lock")
 
@@ -46,7 +58,7 @@ def left(folder: Path) -> list[str]:
 def test_a_part_is_seen_when_its_set_publishes_it(target: Path) -> None:
     output = held(target)
     assert output.finished(JOB) is None
-    part = part_of(output, target).begin(1, TABLE.schema)
+    part = begun(part_of(output, target), 1)
     part.write(TABLE)
     assert not target.exists()
     size = part.finish(WRITTEN)
@@ -68,7 +80,7 @@ def test_an_aborted_part_leaves_what_stood_there_and_what_can_be_gone_on_from(ta
     target.write_bytes(b"old")
     output = held(target, force=True)
     Path(output.folder, "scores").touch()
-    part = part_of(output, target).begin(7, TABLE.schema)
+    part = begun(part_of(output, target), 7)
     part.write(TABLE)
     part.abort()
     part.abort()
@@ -80,9 +92,9 @@ def test_an_aborted_part_leaves_what_stood_there_and_what_can_be_gone_on_from(ta
     ]
 
     again = held(target)
-    assert part_of(again, target).unfinished_run() == 7
-    assert part_of(again, target, job=OTHER).unfinished_run() is None
-    part_of(again, target).begin(7, TABLE.schema).finish(JOB)
+    assert unfinished(part_of(again, target)) == 7
+    assert unfinished(part_of(again, target, job=OTHER)) is None
+    begun(part_of(again, target), 7).finish(JOB)
     again.publish()
     again.close()
     assert left(target.parent) == ["out.parquet"]
@@ -91,7 +103,7 @@ def test_an_aborted_part_leaves_what_stood_there_and_what_can_be_gone_on_from(ta
 def test_what_is_not_published_is_deleted_but_for_what_can_be_gone_on_from(target: Path) -> None:
     for ends in (False, True):
         output = held(target)
-        part = part_of(output, target).begin(1, TABLE.schema)
+        part = begun(part_of(output, target), 1)
         part.write(TABLE)
         if ends:
             part.finish(JOB)
@@ -104,7 +116,7 @@ def test_a_replaced_file_keeps_its_permissions(target: Path) -> None:
     target.write_bytes(b"old")
     target.chmod(0o640)
     output = held(target, force=True)
-    part_of(output, target).begin(1, TABLE.schema).finish(JOB)
+    begun(part_of(output, target), 1).finish(JOB)
     output.publish()
     output.close()
     assert target.stat().st_mode & 0o777 == 0o640
@@ -125,7 +137,7 @@ def test_a_stranger_is_not_replaced(target: Path) -> None:
     with pytest.raises(OutputRefused, match="cannot tell what wrote it"):
         held(target)
     output = held(target, force=True)
-    part_of(output, target).begin(1, TABLE.schema).finish(JOB)
+    begun(part_of(output, target), 1).finish(JOB)
     output.publish()
     output.close()
     assert target.read_bytes() != before
@@ -138,7 +150,7 @@ def test_a_stranger_is_not_replaced(target: Path) -> None:
 
 def test_a_part_whose_file_was_deleted_is_not_finished_in_silence(target: Path) -> None:
     output = held(target)
-    part = part_of(output, target).begin(1, TABLE.schema)
+    part = begun(part_of(output, target), 1)
     part.write(TABLE)
     next(target.parent.rglob("partial.*")).unlink()
     with pytest.raises(OutputRefused, match="removed while it was written"):
@@ -152,11 +164,11 @@ def test_a_part_whose_file_was_deleted_is_not_finished_in_silence(target: Path) 
 def test_what_was_deleted_since_it_was_finished_is_not_published_in_silence(target: Path, everything: bool) -> None:
     """A folder that was made anew is another run's, whatever is in it."""
     output = held(target)
-    part_of(output, target).begin(1, TABLE.schema).finish(JOB)
+    begun(part_of(output, target), 1).finish(JOB)
     if everything:
         shutil.rmtree(output.folder)
         other = held(target)
-        part_of(other, target).begin(1, TABLE.schema).finish(WRITTEN)
+        begun(part_of(other, target), 1).finish(WRITTEN)
     else:
         next(target.parent.rglob("partial.*")).unlink()
     with pytest.raises(OutputRefused, match="removed while it was written"):
@@ -176,11 +188,11 @@ def test_a_stream_is_one_part_without_a_memory(
 ) -> None:
     output = open_output(Location.of_output(name), format, force=False)
     assert output.finished(JOB) is None
-    part = part_of(output, name, format=format).begin(1, TABLE.schema)
+    part = begun(part_of(output, name, format=format), 1)
     part.write(TABLE)
     assert part.finish(JOB) is None
     part.abort()
-    assert part_of(output, name).unfinished_run() is None
+    assert unfinished(part_of(output, name)) is None
     before = capsysbinary.readouterr().out
     output.publish()
     kept = Path(output.folder)
@@ -200,7 +212,7 @@ def test_a_stream_is_one_part_without_a_memory(
 
 def test_what_ends_a_stream_is_not_written_unless_it_is_published(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     output = open_output(Location.of_output("-"), "parquet", force=False)
-    part = part_of(output, "-").begin(1, TABLE.schema)
+    part = begun(part_of(output, "-"), 1)
     part.write(TABLE)
     part.finish(JOB)
     output.close()

@@ -1,30 +1,23 @@
-"""One part of a score job: its rows, window by window, through the Scorer and into its output.
-
-    read window -> encode -> classify -> answer, append -> write
-
-A task is all that a part needs, as plain data, so any process can score it; what comes of it is a receipt.
-"""
+"""What is to be scored, as plain data that any process can work on, and what comes of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
 from scorer.config import WINDOW_TEXT_BYTES, FileFormat
+from scorer.errors import ScorerError
 from scorer.records.lineage import Lineage
 from scorer.records.part import PartRecord
 from scorer.records.shard import Shard
-from scorer.scoring.cache import ScoreCache, open_cache
-from scorer.scoring.drift import compare
-from scorer.scoring.outputs import PartOutput
-from scorer.scoring.pipeline import Pace, Pipeline
+from scorer.scoring.outputs import PartOutput, work_of
+from scorer.scoring.pipeline import Pace
 from scorer.scoring.preparation import PreparedJob, dialect_of
-from scorer.scoring.scorer import Scorer, ScorerSpec
-from scorer.scoring.windows import RowCounts, ScoredWindow, Window
+from scorer.scoring.scorer import ScorerSpec
+from scorer.scoring.windows import ScoredWindow
 from scorer.tables.dialect import Dialect
 from scorer.tables.formats.registry import format_named
 from scorer.tables.reader import Reader, nothing
@@ -112,41 +105,73 @@ class PartRows:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PartTask:
-    """One part to be scored, as plain data that can be pickled.
+class Part:
+    """One part of a job, as plain data that can be pickled: its rows, and where they go."""
 
-    number       counts the parts of a job from 0
-    input        its rows
-    output       where they go
+    input: PartInput
+    output: PartOutput
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardTask:
+    """Parts to be scored together, as plain data that can be pickled.
+
+    number       counts the shards of a job from 0
+    parts        in order
+    folder       where the shard keeps things until its parts are published
+    work         what tells it from other work that was begun in that folder; None where nobody can go on from it
     scorer       what scores them
     reuse        whether equal texts are scored once and scores are kept
-    cache        the folder of scores that outlive the job; None keeps them in the folder of the run
+    cache        the folder where scores are kept, and outlive the job; None keeps them in `folder`
+    known        the folder of more scores that were known when the job began; None where there are none
     fingerprint  names everything that changes a logit
+    passes_over  whether the other parts are made where a file is at fault
     """
 
     number: int
-    input: PartInput
-    output: PartOutput
+    parts: tuple[Part, ...]
+    folder: str
+    work: Mapping[str, Any] | None
     scorer: ScorerSpec
     reuse: bool
-    cache: str | None
+    cache: str | None = None
+    known: str | None = None
     fingerprint: str
+    passes_over: bool = False
 
     @classmethod
     def of(
         cls, rows: PartRows, prepared: PreparedJob, *, job: Lineage, folder: str, scorer: ScorerSpec, fingerprint: str
-    ) -> PartTask:
+    ) -> ShardTask:
         """The only part of a job: its `rows` into its target; the rest as the fields have it."""
-        config = prepared.config
+        config, target = prepared.config, prepared.target
+        output = PartOutput(target=target, format=prepared.output_format, folder=folder, job=job)
         return cls(
             number=0,
-            input=rows.input,
-            output=PartOutput(target=prepared.target, format=prepared.output_format, folder=folder, job=job),
+            parts=(Part(input=rows.input, output=output),),
+            folder=folder,
+            work=None if target.is_stream else work_of(job),
             scorer=scorer,
             reuse=config.reuse,
             cache=str(config.cache) if config.cache is not None else None,
             fingerprint=fingerprint,
         )
+
+
+@dataclass(frozen=True)
+class ShardOutcome:
+    """The `records` of the parts of a shard, in order; what was wrong with the files of all others, by their places;
+    how long it took; and what was done for it: rows read, tokens that a forward pass was made for, rows whose score was
+    known, batches that were halved for want of memory."""
+
+    records: tuple[PartRecord, ...]
+    faults: dict[int, ScorerError]
+    pace: Pace
+    rows_read: int = 0
+    computed_tokens: int = 0
+    reused: int = 0
+    back_offs: int = 0
+    concerns: tuple[str, ...] = ()
 
 
 class Watch(Protocol):
@@ -163,93 +188,3 @@ class Watch(Protocol):
     def wrote(self, window: ScoredWindow) -> None:
         """The `window` was written."""
         ...
-
-
-def run_part(task: PartTask, scorer: Scorer, watch: Watch, rows: PartRows | None = None) -> tuple[PartRecord, Pace]:
-    """Score all rows of the `task` with `scorer`, which is the task's own; the receipt, and how long it took.
-
-    `rows` are those of the task where they are open already, as reading some formats anew takes a pass over all of
-    them. What goes wrong is raised as a ScorerError; then the same task goes on from the scores that were kept. The
-    part is finished when this returns, and is seen when its output set publishes it.
-    """
-    rows = rows or task.input.read()
-    counts = RowCounts()
-    with ExitStack() as stack:
-        cache = _open_cache(task, scorer, stack)
-        run = cache.run if cache is not None else 0
-        writer = task.output.begin(run, scorer.columns.schema(rows.schema))
-        try:
-            pace = _pipeline(task, scorer, rows, counts, watch, cache).into(
-                "write", lambda window: _write(window, writer.write, counts, watch)
-            )
-            stack.close()
-            rows.reader.check_unchanged()
-            counts.check()
-            size = writer.finish(_found(task.output.job, counts, scorer))
-        finally:
-            writer.abort()
-    record = PartRecord(
-        name=task.output.target.name,
-        shard=task.input.shard,
-        job=task.output.job.job.fingerprint,
-        rows=counts.rows,
-        size=size,
-        statuses=counts.counts.statuses,
-        rejected=rows.rejected,
-        tokens=counts.tokens,
-        drift=counts.stats,
-    )
-    return record, pace
-
-
-def _pipeline(
-    task: PartTask, scorer: Scorer, rows: PartRows, counts: RowCounts, watch: Watch, cache: ScoreCache | None
-) -> Pipeline[ScoredWindow]:
-    """The stages that run in threads of their own."""
-
-    def windows() -> Iterator[Window]:
-        for number, table in enumerate(rows.windows(lambda: between_batches())):
-            counts.rows_read += table.num_rows
-            watch.read(table.num_rows)
-            yield Window(number, table, task.input.text_columns)
-
-    read = Pipeline.of(windows())
-    between_batches = _both(watch.check, read.check)
-    return (
-        read.then("encode", lambda window: scorer.encode(window, cache))
-        .then("classify", lambda encoded: scorer.classify(encoded, cache, between_batches=between_batches))
-        .then("append", lambda classified: scorer.append(scorer.answer(classified)))
-    )
-
-
-def _write(window: ScoredWindow, write: Callable[[pa.Table], None], counts: RowCounts, watch: Watch) -> None:
-    watch.check()
-    write(window.table)
-    counts.add(window)
-    watch.wrote(window)
-
-
-def _found(job: Lineage, counts: RowCounts, scorer: Scorer) -> Lineage:
-    """`job` and what the output says of its rows: the same whenever and however often the job was interrupted."""
-    return job.with_found(counts=counts.counts, drift=compare(scorer.profile, counts.stats))
-
-
-def _open_cache(task: PartTask, scorer: Scorer, stack: ExitStack) -> ScoreCache | None:
-    if not task.reuse:
-        return None
-    cache = open_cache(
-        task.cache or task.output.folder,
-        make=task.cache is not None,
-        fingerprint=task.fingerprint,
-        labels=len(scorer.labels),
-        unfinished=task.output.unfinished_run(),
-    )
-    return stack.enter_context(cache)
-
-
-def _both(first: Callable[[], None], second: Callable[[], None]) -> Callable[[], None]:
-    def check() -> None:
-        first()
-        second()
-
-    return check

@@ -23,10 +23,12 @@ from scorer.config import ScoreConfig
 from scorer.errors import DataError, Interrupted
 from scorer.records.document import from_json, to_json
 from scorer.records.part import PartRecord
-from scorer.scoring.outputs import open_output
-from scorer.scoring.part import PartRows, PartTask, run_part
+from scorer.scoring.outputs import Beginning, open_output, work_of
 from scorer.scoring.preparation import check, describe_job, logit_fingerprint
 from scorer.scoring.scorer import Scorer, ScorerSpec
+from scorer.scoring.shards import run_shard
+from scorer.scoring.tasks import PartRows, ShardTask
+from scorer.stores.workspace import WorkFolder
 from scorer.tables.sink import read_lineage
 from scorer.testing import FakeScorer
 from tests.models import sentences
@@ -46,9 +48,9 @@ class DeadlyWatch(Watch):
 
 def score_part(pickled: bytes, stop_after: int = 1 << 30) -> tuple[PartRecord, int, int]:
     """The part of a task, in a process that knows nothing else; its receipt, computed tokens and rows read."""
-    task: PartTask = pickle.loads(pickled)
+    task: ShardTask = pickle.loads(pickled)
     watch = DeadlyWatch(stop_after)
-    receipt, _ = run_part(task, Scorer.build(task.scorer), watch)
+    (receipt,) = run_shard(task, Scorer.build(task.scorer), watch).records
     return receipt, sum(window.computed_tokens for window in watch.windows), watch.rows
 
 
@@ -64,7 +66,7 @@ def model(tiny_model) -> str:
 
 
 @contextmanager
-def job_of(source: object, target: Path, model: str, **options: Any) -> Iterator[tuple[PartTask, Any]]:
+def job_of(source: object, target: Path, model: str, **options: Any) -> Iterator[tuple[ShardTask, Any]]:
     """The task of a job as the job makes it, and its output, held."""
     config = ScoreConfig(source=str(source), target=str(target), model=model, **OPTIONS | options)
     prepared = check(config).read()
@@ -76,7 +78,7 @@ def job_of(source: object, target: Path, model: str, **options: Any) -> Iterator
     try:
         rows = PartRows.of(prepared)
         yield (
-            PartTask.of(rows, prepared, job=job, folder=output.folder, scorer=spec, fingerprint=fingerprint),
+            ShardTask.of(rows, prepared, job=job, folder=output.folder, scorer=spec, fingerprint=fingerprint),
             output,
         )
     finally:
@@ -152,7 +154,7 @@ def test_a_spawned_process_writes_the_bytes_of_the_job(tmp_path, worker, model, 
     assert target.read_bytes() == whole.read_bytes()
     assert (receipt.rows, receipt.statuses) == (summary.rows, summary.statuses)
     assert (receipt.rejected, receipt.tokens, read) == (summary.rejected, summary.tokens, summary.rows)
-    assert receipt.is_current(job=task.output.job.job.fingerprint, shard=task.input.shard)
+    assert receipt.is_current(job=task.parts[0].output.job.job.fingerprint, shard=task.parts[0].input.shard)
     assert tokens == summary.computed_tokens
     assert from_json(PartRecord, to_json(receipt), where="receipt") == receipt
     assert not target.with_name(target.name + ".unfinished").exists()
@@ -179,35 +181,37 @@ def test_a_process_that_is_killed_halfway_is_gone_on_from(tmp_path, worker, mode
 def test_an_unfinished_part_goes_on_as_the_same_run(tmp_path):
     one = task(tmp_path, reuse=True)
     with pytest.raises(Interrupted):
-        run_part(one, FakeScorer(), Watch(stop_after=2))
-    assert one.output.unfinished_run() is not None
-    other = replace(one.output, job=replace(one.output.job, input="another"))
-    assert other.unfinished_run() is None
+        run_shard(one, FakeScorer(), Watch(stop_after=2))
+    folder = WorkFolder(one.folder)
+    assert Beginning(folder, one.work).run is not None
+    other = replace(one.parts[0].output.job, input="another")
+    assert Beginning(folder, work_of(other)).run is None
     watch = Watch()
-    run_part(one, FakeScorer(), watch)
+    run_shard(one, FakeScorer(), watch)
     assert sum(window.computed_tokens for window in watch.windows[:2]) == 0
     assert pq.read_table(publish(one)).select(["text", "n"]) == rows(0)
 
 
 def test_a_file_that_is_another_by_now_is_not_read(tmp_path):
     one = task(tmp_path)
-    path = Path(one.input.shard.files[0].location)
+    path = Path(one.parts[0].input.shard.files[0].location)
     pq.write_table(rows(1), path)
     with pytest.raises(DataError, match="changed while it was read"):
-        run_part(one, FakeScorer(), Watch())
+        run_shard(one, FakeScorer(), Watch())
 
 
 def test_the_footer_tells_what_the_receipt_tells(tmp_path):
     table = pa.table({"text": ["good", None, "oom", "nonfinite", ""] * 8})
     one = task(tmp_path, table=table)
-    receipt, pace = run_part(one, FakeScorer(), Watch())
+    outcome = run_shard(one, FakeScorer(), Watch())
+    (receipt,) = outcome.records
     lineage = read_lineage(publish(one))
     assert lineage is not None
     assert lineage.counts is not None
     assert receipt.statuses == lineage.counts.statuses == {"empty": 8, "nonfinite": 8, "null": 8, "ok": 8, "oom": 8}
-    assert (receipt.rows, receipt.name, receipt.shard) == (40, "out-0.parquet", one.input.shard)
+    assert (receipt.rows, receipt.name, receipt.shard) == (40, "out-0.parquet", one.parts[0].input.shard)
     assert receipt.size == (tmp_path / "out-0.parquet").stat().st_size
-    assert set(pace.busy) == {"read", "encode", "classify", "append", "write"}
+    assert set(outcome.pace.busy) == {"read", "encode", "classify", "append", "write"}
 
 
 def test_tasks_are_plain_data(tmp_path):
