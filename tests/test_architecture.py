@@ -221,7 +221,7 @@ def test_a_sound_house_is_left_in_peace(house):
             "tables/__init__.py": "",
             "tables/formats/parquet.py": "import pyarrow.parquet as pq\nfrom pyarrow import ipc\nimport scorer.errors",
             "classifier/forward/padded.py": "import torch\nfrom transformers import AutoModel",
-            "scoring/shards.py": "from scorer.tables.source import Source\nfrom scorer.classifier.forward import padded",
+            "scoring/shards.py": "from scorer.tables.source import Source\nimport scorer.classifier.forward.padded",
             "engines/ray.py": "def start():\n    import ray",
             "cli/main.py": "import click\nfrom scorer.engines import score_job",
         }
