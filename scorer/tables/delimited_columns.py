@@ -18,6 +18,11 @@ from scorer.tables import compute as pc
 from scorer.tables.rendering import BARE_INTEGRALS, CAPITALS, SPELLING, float_text, without_fraction
 from scorer.tables.shapes import is_double
 
+HEADER_IN_DOUBT: Final = (
+    "the first line looks like data, not names: say --no-header, and --columns A,B,C to name the columns; if they are "
+    "names, name yours with --text-column and --label-column"
+)
+
 # More words are a sentence, in whatever column.
 _MOST_WORDS: Final = 2
 _LONGEST: Final = 40

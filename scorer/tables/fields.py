@@ -11,6 +11,7 @@ Files, headers and types are not known here: every field is text or null.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -217,6 +218,17 @@ class Block:
     def head(self, rows: int) -> Block:
         """The first `rows` records."""
         return replace(self, starts=self.starts[:rows], ends=self.ends[:rows], quoted=self.quoted[:rows])
+
+    def arranged(self, places: Sequence[int | None]) -> Block:
+        """The columns at `places`, in this order; where there is None, one of nulls."""
+        only = self.starts.shape[1] == 1
+        taken = [0 if place is None else place for place in places]
+        absent = np.array([place is None for place in places])
+        starts, ends = (np.where(absent, 0, bounds[:, taken]) for bounds in (self.starts, self.ends))
+        # An empty line of a file of one column is an empty text, as "" is beside others.
+        quoted = np.where(absent, False, only | self.quoted[:, taken])
+        escaped = frozenset(column for column, place in enumerate(places) if place in self.escaped)
+        return replace(self, starts=starts, ends=ends, quoted=quoted, escaped=escaped)
 
     def column(self, index: int) -> pa.Array:
         """Column `index` as strings (rows,), with doubled quotes undone.

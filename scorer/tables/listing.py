@@ -8,7 +8,7 @@ from __future__ import annotations
 import glob
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
 from pathlib import Path
@@ -29,16 +29,26 @@ Partition = tuple[tuple[str, str | None], ...]
 @dataclass(frozen=True)
 class Unread:
     """The `names` of what lies in a location beside its data and is read by nobody, and `links`, those of links to data
-    that is read under its own name; `empty` are files of 0 bytes beside others."""
+    that is read under its own name; `empty` are files of 0 bytes beside others; `lack` says which columns some of the
+    files that are read do not have."""
 
     location: str = ""
     names: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
+    lack: tuple[str, ...] = ()
 
     def warnings(self) -> tuple[str, ...]:
         """Lines for a person, if there is anything."""
-        return (*self._of_names(), *self._of_links(), *self._of_empty())
+        return (*self._of_names(), *self._of_links(), *self._of_empty(), *self._of_columns())
+
+    def _of_columns(self) -> tuple[str, ...]:
+        if not self.lack:
+            return ()
+        more = f" and {len(self.lack) - _SHOWN} more columns" if len(self.lack) > _SHOWN else ""
+        return (
+            f"not all files have the same columns; null where a file has none: {', '.join(self.lack[:_SHOWN])}{more}",
+        )
 
     def _of_empty(self) -> tuple[str, ...]:
         if not self.empty:
@@ -89,9 +99,9 @@ class Listing:
     def partition_names(self) -> tuple[str, ...]:
         return tuple(name for name, _ in self.partitions[0])
 
-    def without_empty(self) -> Listing:
-        """The same without files of 0 bytes, such as Spark writes for parts without rows, if others are left."""
-        full = [path.stat().st_size > 0 for path in self.files]
+    def without(self, is_empty: Callable[[Path], bool]) -> Listing:
+        """The same without files that are empty, such as Spark writes for parts without rows, if others are left."""
+        full = [not is_empty(path) for path in self.files]
         if all(full) or not any(full):
             return self
         empty = tuple(str(path) for path, read in zip(self.files, full, strict=True) if not read)

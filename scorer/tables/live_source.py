@@ -16,14 +16,14 @@ from scorer.records.shard import InputFile, Shard
 from scorer.stores.location import Location
 from scorer.tables.advice import unreadable
 from scorer.tables.arrivals import Arrivals, Arriving
-from scorer.tables.delimited_columns import looks_like_data
+from scorer.tables.delimited_columns import HEADER_IN_DOUBT, looks_like_data
 from scorer.tables.dialect import Dialect
 from scorer.tables.formats.format import ReadOptions
 from scorer.tables.formats.registry import check_first_bytes, format_named, is_binary, sniff
 from scorer.tables.listing import Unread
 from scorer.tables.live import LiveReader
 from scorer.tables.rejects import Rejects
-from scorer.tables.source import HEADER_IN_DOUBT, check_dialect, said_format
+from scorer.tables.source import check_dialect, said_format
 
 _UNKNOWN = "stream"
 _WHOLE_LINES = re.compile(rb".*[\r\n]", re.DOTALL)

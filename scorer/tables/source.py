@@ -15,15 +15,16 @@ from pathlib import Path
 from typing import Final
 
 from scorer.config import Data, FileFormat, check_utf8
-from scorer.errors import DataError, UsageError
+from scorer.errors import DataError, UsageError, shown
 from scorer.records.shard import InputFile, Shard
 from scorer.stores.fingerprints import Stamp, combined, content_hashes
 from scorer.stores.location import Location
 from scorer.tables.advice import advice, format_advice, unreadable
 from scorer.tables.arrivals import Arrivals
+from scorer.tables.delimited_columns import HEADER_IN_DOUBT
 from scorer.tables.dialect import UNSAID, Dialect
 from scorer.tables.encodings import MalformedText, open_text, plausible_encoding
-from scorer.tables.formats.format import Format, ReadOptions
+from scorer.tables.formats.format import Contents, Format, ReadOptions
 from scorer.tables.formats.registry import SNIFF_BYTES, check_first_bytes, format_named, format_of, sniff
 from scorer.tables.listing import Listing, list_together
 from scorer.tables.partitions import PartitionedReader
@@ -35,10 +36,9 @@ from scorer.tables.unpacking import member_name
 
 __all__ = ["Reader", "Source"]
 
-HEADER_IN_DOUBT: Final = (
-    "the first line looks like data, not names: say --no-header, and --columns A,B,C to name the columns; if they are "
-    "names, name yours with --text-column and --label-column"
-)
+# No file of nothing has more bytes, however it is compressed; a name may be in it.
+_NOTHING_COMPRESSED: Final = 512
+
 # What stands for a large file in a repository whose files were not fetched.
 _LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
 
@@ -71,7 +71,7 @@ class Source:
         # Malformed records are set aside once, however often the rows are read.
         self._read_before = False
         self.files = listing.files
-        self.unread = listing.unread
+        self.unread = replace(listing.unread, lack=_lack(self._contents, listing))
         self.format = file_format
         self.names: tuple[str, ...] = tuple(dict.fromkeys((*self._contents.names, *listing.partition_names)))
         self.rows = self._contents.rows
@@ -112,10 +112,11 @@ class Source:
 
     @classmethod
     def _of(cls, listing: Listing, file_format: FileFormat, rejects: Rejects | None, dialect: Dialect) -> Source:
-        if format_named(file_format).text:
-            listing = listing.without_empty()
         for path in listing.files:
             _check_name(path, file_format)
+        if format_named(file_format).text:
+            listing = listing.without(_is_empty)
+        for path in listing.files:
             _check_beginning(path, file_format, dialect, lenient=rejects is not None)
         return cls(listing, file_format, rejects=rejects, dialect=dialect)
 
@@ -188,6 +189,7 @@ class Source:
         Then the malformed records are in the rejects that the source was opened with, each once.
         UsageError when a text column is not there, ConfigError when it holds no text.
         """
+        self._refuse_lacking(text_columns)
         partitions = self._listing.partition_names
         inside = [name for name in text_columns if name not in partitions or name in self._contents.names]
         with self.doubting_header():
@@ -228,6 +230,16 @@ class Source:
             hint = advice(error.path, dialect, error.fault, delimited=self._format.delimited)
             raise DataError(f"{error}{hint}") from error
 
+    def _refuse_lacking(self, text_columns: Sequence[str]) -> None:
+        """DataError for a column of texts that some of the files do not have."""
+        for name in text_columns:
+            for path in self._contents.lack.get(name, ()):
+                other = next(file for file in self.files if file not in self._contents.lack[name])
+                raise DataError(
+                    f"{path}: no column {shown(name)}, and in {other} the texts are in it; name it alike in all files, "
+                    "or take the files on their own"
+                )
+
     def _read(self, text_columns: Sequence[str], appended: Collection[str] | None) -> Reader:
         """A reader of the columns that the files themselves have."""
         if self._contents.schema is not None:
@@ -264,6 +276,26 @@ def check_dialect(dialect: Dialect, format: Format, *, where: Path) -> None:
         raise UsageError(f"{where}: --sheet is for workbooks of Excel; the format is {format.name}")
     if dialect.encoding is not None and not format.text:
         raise UsageError(f"{where}: --encoding is for text; {format.name} says itself how its texts are written")
+
+
+def _lack(contents: Contents, listing: Listing) -> tuple[str, ...]:
+    """Which columns some files lack, and so are null there, for people."""
+    lack = {name: paths for name, paths in contents.lack.items() if name not in listing.partition_names}
+    return tuple(
+        f"{shown(name)} in {len(paths)} of {len(listing.files)} files ({paths[0]})" for name, paths in lack.items()
+    )
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether a file of text has nothing in it, compressed or not."""
+    size = path.stat().st_size
+    if not size or size > _NOTHING_COMPRESSED or (compression := compression_of(path)) is None:
+        return not size
+    try:
+        with open_bytes(path, compression) as stream:
+            return not stream.read(1)
+    except DataError:  # which whoever reads it will tell
+        return False
 
 
 def _check_name(path: Path, file_format: FileFormat) -> None:

@@ -19,6 +19,7 @@ from scorer.stores.fingerprints import Stamp
 from scorer.tables import compute as pc
 from scorer.tables.arrivals import Arriving
 from scorer.tables.delimited_columns import (
+    HEADER_IN_DOUBT,
     TypeGuess,
     WrongType,
     as_said,
@@ -37,6 +38,7 @@ from scorer.tables.record_scanner import BLOCK_BYTES, RecordScanner
 from scorer.tables.rejects import Reject, Rejects, forget
 from scorer.tables.streams import Compression, Output
 from scorer.tables.textsinks import DelimitedSink
+from scorer.tables.widening import lacking
 
 _HEADER_BYTES: Final = 64 << 10
 # How MySQL, PostgreSQL, Hive and Snowflake write a null.
@@ -64,8 +66,9 @@ def begins_with_data(stamp: Stamp, dialect: Dialect) -> bool:
 
 
 class DelimitedReader(Reader):
-    """The rows of files in one dialect that share one header, or have none. Making one reads them whole, to type their
-    columns.
+    """The rows of files in one dialect, in columns of these `names`, whether the files have headers or not. Making one
+    reads them whole, to type their columns. The header of a file may have the names in another order, and lack some:
+    these columns are null there.
 
     A type is given only if every value of the whole input comes back as the same text (`delimited_columns`). Columns of
     `text_columns` stay text. UsageError for a text column that is not there. A malformed record is a DataError, or goes
@@ -157,11 +160,19 @@ class DelimitedReader(Reader):
                 reject=reject,
                 rows=rows,
             )
-            if scanner.header() != self._names:
-                self.check_unchanged()
-                raise DataError(f"{stamp.path}: its header differs from that of {self._stamps[0].path}")
-            yield from scanner.blocks()
+            places = self._places(scanner.header(), stamp)
+            yield from (block.arranged(places) for block in scanner.blocks()) if places else scanner.blocks()
             self._blank_lines[stamp.path] = scanner.blank_lines
+
+    def _places(self, header: tuple[str, ...], stamp: Stamp) -> list[int | None] | None:
+        """Where in a file with this `header` the columns are; None where all are in their own places."""
+        if header == self._names:
+            return None
+        places = {name: place for place, name in enumerate(header)}
+        if self._dialect.names is not None or not places.keys() <= set(self._names):
+            self.check_unchanged()
+            raise DataError(f"{stamp.path}: its header differs from that of {self._stamps[0].path}")
+        return [places.get(name) for name in self._names]
 
     def pieces_of(self, stamp: Stamp) -> Iterator[pa.Table]:
         for block in self._blocks(stamp, self._reject):
@@ -283,13 +294,20 @@ class Delimited(Format):
     def look(self, stamps: Sequence[Stamp], options: ReadOptions) -> Contents:
         dialect, lenient = self.dialect(options), options.rejects is not None
         headers = [read_header(stamp, dialect, lenient=lenient) for stamp in stamps]
-        for stamp, header in zip(stamps, headers, strict=True):
-            if header != headers[0]:
-                raise DataError(
-                    f"{stamp.path}: its header ({len(header)} columns) differs from that of {stamps[0].path} "
-                    f"({len(headers[0])} columns); score it on its own"
-                )
-        return Contents(headers[0])
+        names = tuple(dict.fromkeys(name for header in dict.fromkeys(headers) for name in header))
+        if all(header == names for header in headers):
+            return Contents(names)
+        if dialect.names is not None:
+            other = next(number for number, header in enumerate(headers) if header != headers[0])
+            raise DataError(
+                f"{stamps[other].path}: {len(headers[other])} columns, and {len(headers[0])} in {stamps[0].path}; "
+                "without headers nothing tells which are the same; take the files on their own"
+            )
+        for stamp in dict(zip(headers, stamps, strict=True)).values():
+            # Its names, which may be the texts of a row, are no columns of the other files.
+            if begins_with_data(stamp, dialect):
+                raise DataError(f"{stamp.path}: other columns than in the files beside it, and {HEADER_IN_DOUBT}")
+        return Contents(names, lack=lacking(headers, [stamp.path for stamp in stamps]))
 
     def open_reader(
         self, stamps: Sequence[Stamp], contents: Contents, text_columns: Sequence[str], options: ReadOptions

@@ -22,7 +22,7 @@ import pyarrow as pa
 from scorer.errors import ConfigError, DataError, UsageError, shown
 from scorer.stores.fingerprints import Stamp
 from scorer.tables import compute as pc
-from scorer.tables.formats.format import Contents, Evidence, Format, ReadOptions, one_schema
+from scorer.tables.formats.format import Contents, Evidence, Format, ReadOptions, look_together, united_reader
 from scorer.tables.reader import Reader, listed
 from scorer.tables.streams import first_line
 from scorer.tables.worksheets import Sheet, look_at
@@ -38,11 +38,12 @@ _NO_DAY: Final = datetime.date(1899, 12, 31)
 class _ExcelReader(Reader):
     """The rows of workbooks whose sheets share a schema."""
 
-    def __init__(self, stamps: Sequence[Stamp], contents: Contents, texts: Sequence[str], *, sheet: str | None) -> None:
+    def __init__(
+        self, stamps: Sequence[Stamp], schema: pa.Schema, rows: int | None, texts: Sequence[str], *, sheet: str | None
+    ) -> None:
         super().__init__(stamps, texts)
-        assert contents.schema is not None, "a workbook tells its schema; this is a bug"
-        self.schema = contents.schema
-        self.rows = contents.rows
+        self.schema = schema
+        self.rows = rows
         self._sheet = sheet
 
     def pieces_of(self, stamp: Stamp) -> Iterator[pa.Table]:
@@ -69,12 +70,15 @@ class _Excel(Format):
             table = _table(path, options.dialect.sheet)
             return table.schema, table.num_rows
 
-        return one_schema(stamps, header)
+        return look_together(stamps, header)
 
     def open_reader(
         self, stamps: Sequence[Stamp], contents: Contents, text_columns: Sequence[str], options: ReadOptions
     ) -> Reader:
-        return _ExcelReader(stamps, contents, text_columns, sheet=options.dialect.sheet)
+        def open_files(some: Sequence[Stamp], schema: pa.Schema, rows: int | None) -> Reader:
+            return _ExcelReader(some, schema, rows, text_columns, sheet=options.dialect.sheet)
+
+        return united_reader(stamps, contents, text_columns, open_files)
 
 
 def _table(path: Path, sheet: str | None) -> pa.Table:

@@ -6,6 +6,7 @@ Each format is a file of this folder that is called by its name and has a `FORMA
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ from scorer.tables.reader import Reader
 from scorer.tables.rejects import Rejects
 from scorer.tables.rendering import why_no_text
 from scorer.tables.streams import Compression, Output, first_line
+from scorer.tables.united import UnitedReader
+from scorer.tables.widening import united
 
 Evidence = Literal[0, 1, 2, 3]
 """How strongly first bytes show a format: not at all, as text of whatever kind, by how it begins, by a magic number."""
@@ -51,11 +54,17 @@ class ReadOptions:
 
 @dataclass(frozen=True)
 class Contents:
-    """What files tell without being read: the names of their columns, and perhaps their schema and number of rows."""
+    """What files tell without being read: the names of their columns, and perhaps their schema and number of rows.
+
+    Where files differ in their columns, `lack` says which files lack one, and `each` has the schema and the number of
+    rows of every file that tells them.
+    """
 
     names: tuple[str, ...]
     schema: pa.Schema | None = None
     rows: int | None = None
+    lack: Mapping[str, tuple[Path, ...]] = dataclasses.field(default_factory=dict)
+    each: tuple[tuple[pa.Schema, int | None], ...] = ()
 
 
 class Sink(Protocol):
@@ -154,7 +163,7 @@ class SelfDescribing(Format):
         """A sink of tables of `schema` into `output`."""
 
     def look(self, stamps: Sequence[Stamp], options: ReadOptions) -> Contents:  # noqa: ARG002 - for text
-        return one_schema(stamps, self.header)
+        return look_together(stamps, self.header)
 
     def open_reader(
         self,
@@ -163,8 +172,9 @@ class SelfDescribing(Format):
         text_columns: Sequence[str],
         options: ReadOptions,  # noqa: ARG002 - for text
     ) -> Reader:
-        assert contents.schema is not None, f"{self.name} tells its schema; this is a bug"
-        return self.reader(stamps, contents.schema, contents.rows, text_columns)
+        return united_reader(
+            stamps, contents, text_columns, lambda some, schema, rows: self.reader(some, schema, rows, text_columns)
+        )
 
     def open_sink(self, output: Output, schema: pa.Schema, compression: Compression | None) -> Sink:  # noqa: ARG002
         return self.sink(output, schema)
@@ -187,20 +197,33 @@ def damage(path: Path, *, unreadable: str, damaged: str) -> Iterator[None]:
         raise DataError(f"{path}: {damaged.format(reason=first_line(error))}") from error
 
 
-def one_schema(stamps: Sequence[Stamp], read: Callable[[Path], tuple[pa.Schema, int | None]]) -> Contents:
-    """The schema that all files share, as `read` gives it with the number of rows, which may be unknown. DataError
-    where they share none."""
+def look_together(stamps: Sequence[Stamp], read: Callable[[Path], tuple[pa.Schema, int | None]]) -> Contents:
+    """The columns of all files, whose schemas `read` gives with their numbers of rows, which may be unknown. DataError
+    where the types of a column contradict each other."""
     found = [read(stamp.path) for stamp in stamps]
     for stamp, (schema, _) in zip(stamps, found, strict=True):
-        _check_utf8(schema, stamp.path)
+        check_schema(schema, stamp.path)
     first = found[0][0]
-    for stamp, (schema, _) in zip(stamps, found, strict=True):
-        _check_distinct(schema, stamp.path)
-        if not schema.equals(first):
-            what = _difference(schema, first)
-            raise DataError(f"{stamp.path}: {what} than in {stamps[0].path}; score it on its own")
     counts = [rows for _, rows in found if rows is not None]
-    return Contents(tuple(first.names), first, sum(counts) if len(counts) == len(found) else None)
+    rows = sum(counts) if len(counts) == len(found) else None
+    if all(schema.equals(first) for schema, _ in found):
+        return Contents(tuple(first.names), first, rows)
+    together = united([schema for schema, _ in found], [stamp.path for stamp in stamps])
+    return Contents(tuple(together.schema.names), together.schema, rows, together.lack, tuple(found))
+
+
+def united_reader(
+    stamps: Sequence[Stamp],
+    contents: Contents,
+    text_columns: Sequence[str],
+    open_files: Callable[[Sequence[Stamp], pa.Schema, int | None], Reader],
+) -> Reader:
+    """A reader of all files, of which `open_files` makes one of some that share a schema."""
+    assert contents.schema is not None, "files of this format tell their schema; this is a bug"
+    if not contents.each:
+        return open_files(stamps, contents.schema, contents.rows)
+    readers = [open_files((stamp,), *told) for stamp, told in zip(stamps, contents.each, strict=True)]
+    return UnitedReader(stamps, readers, contents.schema, contents.rows, text_columns)
 
 
 def check_schema(schema: pa.Schema, path: Path) -> None:
@@ -229,10 +252,3 @@ def _check_utf8(schema: pa.Schema, path: Path) -> None:
 def _names(field: pa.Field) -> list[str]:
     """The names of a field and of those in it, however deep."""
     return [field.name, *chain.from_iterable(map(_names, fields_of(field.type)))]
-
-
-def _difference(schema: pa.Schema, first: pa.Schema) -> str:
-    if schema.names != first.names:
-        return f"other columns ({len(schema.names)} against {len(first.names)})"
-    name = next((one.name for one, other in zip(schema, first, strict=True) if not one.equals(other)), "")
-    return f"column {shown(name)} is of another type ({schema.field(name).type}, not {first.field(name).type})"

@@ -20,6 +20,7 @@ import copy
 import json
 import re
 from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import pyarrow as pa
@@ -77,6 +78,7 @@ class JsonLinesReader(Reader):
         self._watched = {*(appended or ()), *beside}
         self._wanted = None if appended is None else {*text_columns, *beside}
         self._shapes: dict[str, Shape] = {}
+        self._first: dict[str, Path] = {}  # the file with the first value of each
         self._names: dict[str, None] = {}  # in order
         self._values = self.rows = 0
         kinds = Kinds(self._wanted)
@@ -142,9 +144,11 @@ class JsonLinesReader(Reader):
             shape = self._shapes.setdefault(name, Shape())
             before = shape.words
             shape.see(seen)
+            first = self._first.setdefault(name, stamp.path) if shape.words else stamp.path
             if len(shape.words) > 1:
                 kinds = Kinds({name}, known={name: min(before)} if before else None)
-                _refuse_mixture(chunk, kinds, where=f"{stamp.path}: {self._lines.unit}")
+                there = f", in {first}" if first != stamp.path else ""
+                _refuse_mixture(chunk, kinds, where=f"{stamp.path}: {self._lines.unit}", there=there)
         if len(self._shapes) > MOST_COLUMNS:
             raise self._too_many(f"more than {MOST_COLUMNS:,} different keys, too many for the columns of a table")
 
@@ -200,13 +204,13 @@ def _field(name: str, kind: pa.DataType | None) -> pa.Field:
     return pa.field(name, pa.string() if kind == pa.null() else kind)
 
 
-def _refuse_mixture(chunk: list[Line], kinds: Kinds, *, where: str) -> NoReturn:
-    """Name the first line of which a value is of another kind than those before it."""
+def _refuse_mixture(chunk: list[Line], kinds: Kinds, *, where: str, there: str) -> NoReturn:
+    """Name the first line of which a value is of another kind than those before it, which are `there`."""
     for line in chunk:
         if (reason := kinds.refuse(line.row)) is not None:
             raise DataError(
-                f"{where} {line.number}: {reason}; give it one type in every line, or say --rejects FILE to set such "
-                "lines aside"
+                f"{where} {line.number}: {reason}{there}; give it one type in every line, or say --rejects FILE to set "
+                "such lines aside"
             )
     raise AssertionError("no line has another kind; this is a bug")
 
