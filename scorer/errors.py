@@ -24,6 +24,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable
+from typing import Final
 
 # What Python's tempfile says, as of an input that is missing.
 _NO_TEMPORARY_FOLDER = "No usable temporary directory"
@@ -82,6 +83,11 @@ class ModelError(ScorerError):
 
 class ConfigError(ModelError):
     pass
+
+
+FILE_FAULTS: Final = (ConfigError, DataError, InputMissing, NotPermitted, UsageError)
+"""What may be wrong with one file of several: it is damaged or gone, may not be read, lacks the column of texts or has
+something else in it."""
 
 
 class Interrupted(ScorerError):

@@ -82,9 +82,12 @@ class ScoreConfig(FrameConfig):
     target: Annotated[str, Argument(affects="nothing")]
 
     # the files
-    limit: Annotated[int | None, Setting("Score only the first N rows.", affects="output", metavar="N", minimum=1)] = (
-        None
-    )
+    limit: Annotated[
+        int | None,
+        Setting(
+            "Score only the first N rows; into a folder, those of each file.", affects="output", metavar="N", minimum=1
+        ),
+    ] = None
     input_format: Annotated[
         FileFormat | None, Setting("Format of IN when its ending does not say.", affects="output", known_by="resolved")
     ] = None

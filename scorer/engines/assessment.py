@@ -15,13 +15,14 @@ from scorer.classifier.directory import ModelDirectory
 from scorer.classifier.execution import Execution
 from scorer.classifier.labels import LabelSet
 from scorer.config import ScoreConfig
-from scorer.errors import DataError, InputMissing, ScorerError
+from scorer.errors import FILE_FAULTS, ScorerError, UsageError
 from scorer.records.job import JobSpec
 from scorer.scoring.columns import refuse_clash
 from scorer.scoring.folder_output import FolderOutput
 from scorer.scoring.preparation import dialect_of, job_spec
 from scorer.stores.parts_folder import FileStamp
 from scorer.tables.part_names import PartFile
+from scorer.tables.reader import check_names
 from scorer.tables.source import Source
 from scorer.tables.texts import find_text_columns
 
@@ -91,25 +92,34 @@ def assess(
     *,
     passed_over: Callable[[ScorerError], None],
 ) -> Assessment:
-    """Look at all `files` and at what stands. `passed_over` is told what is wrong with a file, and may raise it."""
+    """Look at all `files` and at what stands. `passed_over` is told what is wrong with a file, and may raise it. Where
+    the same is wrong with all of them, such as a column that none has, it is no file's fault: UsageError."""
     identities = output.identities(files)
     jobs = _Jobs(decisive, output.jobs)
     found = Assessment(deleted=sorted(output.known.keys() - identities.keys()))
     for file in files:
-        identity, stamp = identities[file.name]
-        why = _why(file, identity, output, jobs)
-        if why is None:
-            found.current.append(file.name)
-            continue
         try:
+            identity, stamp = _known(identities[file.name])
+            why = _why(file, identity, output, jobs)
+            if why is None:
+                found.current.append(file.name)
+                continue
             columns = _text_columns(file, decisive)
-        except (DataError, InputMissing) as error:
+        except FILE_FAULTS as error:
             passed_over(error)
             found.failed[file.name] = error
             continue
         job, _ = jobs.of(file, columns)
         found.stale.append(Stale(file=file, why=why, identity=identity, stamp=stamp, job=job, text_columns=columns))
+    if len(found.failed) == len(files) > 1 and all(isinstance(error, UsageError) for error in found.failed.values()):
+        raise found.failed[files[0].name]
     return found
+
+
+def _known(identity: tuple[str, FileStamp | None] | ScorerError) -> tuple[str, FileStamp | None]:
+    if isinstance(identity, ScorerError):
+        raise identity
+    return identity
 
 
 def _why(file: PartFile, identity: str, output: FolderOutput, jobs: _Jobs) -> Reason | None:
@@ -132,7 +142,10 @@ def _text_columns(file: PartFile, decisive: Decisive) -> tuple[str, ...]:
     refuse_clash(source.names, config)
     with source.doubting_header():
         fitted = metadata.text_columns if metadata else ()
-        return find_text_columns(source.names, config.text_column, fitted, where=str(file.path))
+        found = find_text_columns(source.names, config.text_column, fitted, where=str(file.path))
+        if source.format not in ("json", "jsonl"):  # of which only reading tells all names
+            check_names(source.names, found, where=str(file.path))
+        return found
 
 
 class _Jobs:

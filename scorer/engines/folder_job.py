@@ -18,7 +18,7 @@ from scorer.engines.assessment import Assessment, Decisive, assess
 from scorer.engines.planned_shards import PlannedShard, shards_of
 from scorer.engines.reporting import Unwatched, check_limits, warn_of_drift
 from scorer.engines.summary import ScoreSummary, Tally, summarize
-from scorer.errors import DataError, ScorerError, UsageError
+from scorer.errors import DataError, NotPermitted, ScorerError, UsageError
 from scorer.records.document import to_document
 from scorer.records.part import PartRecord
 from scorer.runs.console import Console
@@ -57,7 +57,8 @@ def score_folder(
 ) -> ScoreSummary:
     """Score every file of `config.source` into a part of the folder `config.target`.
 
-    As `score_job.score`; DataError at the end where files were passed over (`--on-error quarantine`).
+    As `score_job.score`; where files were passed over (`--on-error quarantine`), at the end DataError, or NotPermitted
+    if none of them may be read.
     """
     limits, target = Limits.of(config), Location.of_output(config.target)
     with signals.at_once():
@@ -238,7 +239,8 @@ class _Run:
             for name in found.deleted:
                 output.drop(name)
         failed = {name: str(error) for name, error in sorted(found.failed.items())}
-        output.conclude(totals=to_document(totals), failed=failed, deleted=gone, whole=not failed)
+        whole = not failed and self._config.limit is None
+        output.conclude(totals=to_document(totals), failed=failed, deleted=gone, whole=whole)
         self._keep_scores()
 
     def parts(self, found: Assessment) -> dict[str, Any]:
@@ -294,11 +296,13 @@ class _Run:
             )
 
 
-def _failure(config: ScoreConfig, found: Assessment) -> DataError:
+def _failure(config: ScoreConfig, found: Assessment) -> ScorerError:
+    forbidden = all(isinstance(error, NotPermitted) for error in found.failed.values())
     name, error = next(iter(sorted(found.failed.items())))
     others = f" and {len(found.failed) - 1} more" if len(found.failed) > 1 else ""
-    return DataError(
-        f"{config.source}: {name}{others} could not be scored, all others are ({error}); replace it and run again"
+    return (NotPermitted if forbidden else DataError)(
+        f"{config.source}: {name}{others} could not be scored, all others are ({error}); "
+        f"{'permit it to be read' if forbidden else 'replace it'} and run again"
     )
 
 
@@ -306,7 +310,5 @@ def _refuse(config: ScoreConfig) -> None:
     """UsageError for what makes no sense of a folder."""
     if Location.of_input(config.source).is_stream:
         raise UsageError(f"{config.target}: a folder, and a stream has no name for a part in it; name a file in it")
-    if config.limit is not None:
-        raise UsageError("--limit: is for an output of one file; the folder would pass for complete")
     if config.rejects is not None:
         raise UsageError("--rejects: is for an output of one file; score the files with malformed records on their own")

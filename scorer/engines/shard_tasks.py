@@ -62,7 +62,7 @@ class TaskMaker:
                 text_columns=one.text_columns,
                 appended=appended_names(config) if file.output_format == "jsonl" else None,
                 window_rows=window_rows(config.window_rows, labels=self.labels),
-                limit=None,
+                limit=config.limit,
                 lenient=False,
                 spelt=format_named(file.output_format).text,
             ),

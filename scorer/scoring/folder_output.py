@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from scorer.errors import DataError, OutputRefused
+from scorer.errors import DataError, OutputRefused, ScorerError
 from scorer.records.document import from_document, to_document
 from scorer.records.job import JobSpec
 from scorer.records.part import PartRecord, Totals
@@ -86,9 +86,10 @@ class FolderOutput:
         """The folder for what a run keeps between runs."""
         return str(self.folder.hidden)
 
-    def identities(self, files: Iterable[PartFile]) -> dict[str, tuple[str, FileStamp | None]]:
+    def identities(self, files: Iterable[PartFile]) -> dict[str, tuple[str, FileStamp | None] | ScorerError]:
         """By the part's name, the fingerprint of its file's content, and the stamp of the file if that will tell the
-        next time. A file that looks as it did when its part was made is not read."""
+        next time; or the error of a file that cannot be read. A file that looks as it did when its part was made is not
+        read."""
         seen = {name: (known.input, known.identity) for name, known in self.known.items() if known.input is not None}
         return identities_of({file.name: file.path for file in files}, seen)
 

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from scorer.config import WINDOW_TEXT_BYTES
-from scorer.errors import DataError, InputMissing, ScorerError
+from scorer.errors import FILE_FAULTS, ScorerError
 from scorer.records.part import PartRecord
 from scorer.scoring.cache import ScoreCache, open_cache
 from scorer.scoring.drift import compare
@@ -193,7 +193,7 @@ class _Attempt:
                 self._watch.read(table.num_rows)
                 yield table
             rows.reader.check_unchanged()
-        except (DataError, InputMissing) as error:
+        except FILE_FAULTS as error:
             raise _FileFault(place, error) from error
 
     def _shared(self, number: int, held: Sequence[tuple[int, pa.Table]]) -> _Shared:

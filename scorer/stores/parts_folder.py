@@ -17,14 +17,14 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from scorer.errors import DataError, OutputRefused, from_os_error
+from scorer.errors import DataError, InputMissing, NotPermitted, OutputRefused, ScorerError, from_os_error
 from scorer.stores.atomic import publish, put, sync_folder
-from scorer.stores.fingerprints import SETTLED_SECONDS, Stamp, content_hashes
+from scorer.stores.fingerprints import SETTLED_SECONDS, KnownHashes, Stamp, content_hashes
 from scorer.stores.workspace import FileLease
 
 HIDDEN: Final = ".scorer"
@@ -52,11 +52,12 @@ def stamp_of(path: Path) -> FileStamp | None:
 
 def identities_of(
     paths: Mapping[str, Path], seen: Mapping[str, tuple[FileStamp, str]]
-) -> dict[str, tuple[str, FileStamp | None]]:
+) -> dict[str, tuple[str, FileStamp | None] | ScorerError]:
     """By name, the fingerprint of each file's content; and its stamp, but None where a change right now might leave
-    it the same. A file that still has the stamp under which it was `seen` has the fingerprint that it had."""
+    it the same. A file that still has the stamp under which it was `seen` has the fingerprint that it had. Of a file
+    that may not be read, or is gone, the error that says so."""
     now = time.time_ns()
-    found: dict[str, tuple[str, FileStamp | None]] = {}
+    found: dict[str, tuple[str, FileStamp | None] | ScorerError] = {}
     unknown = {}
     for name, path in paths.items():
         stamp = stamp_of(path)
@@ -64,11 +65,26 @@ def identities_of(
             found[name] = (seen[name][1], stamp)
         else:
             unknown[name] = stamp
-    hashes = content_hashes([Stamp.of(paths[name]) for name in unknown])
-    for (name, stamp), identity in zip(unknown.items(), hashes, strict=True):
+    for (name, stamp), identity in zip(unknown.items(), _hashes([paths[name] for name in unknown]), strict=True):
+        if isinstance(identity, ScorerError):
+            found[name] = identity
+            continue
         settled = stamp is not None and now - max(stamp[3], stamp[4]) > SETTLED_SECONDS * 1e9
         found[name] = (identity, stamp if settled else None)
     return found
+
+
+def _hashes(paths: Sequence[Path]) -> Sequence[str | ScorerError]:
+    """The fingerprint of each file, or the error of one that cannot be had."""
+    known = KnownHashes.of_user()
+
+    def one(path: Path) -> str | ScorerError:
+        try:
+            return content_hashes([Stamp.of(path)], known=known)[0]
+        except (InputMissing, NotPermitted) as error:
+            return error
+
+    return [one(path) for path in paths]
 
 
 @dataclass
