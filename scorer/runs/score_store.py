@@ -1,36 +1,39 @@
-"""The score cache: what was computed for an input, kept under the input's key, durable after every commit.
+"""The score cache: what was computed for an input, kept under the input's key, durable after every addition.
 
-An SQLite file maps a key to a record of fixed width and to the origin that computed it. Keys and records are bytes
-here, and must stay so: no text ever gets into the file.
+A folder of sorted segments. An addition writes one more beside the others. Segments of about the same size are merged
+into one that takes their place: so there are few of them, and a row costs about the same, whatever their number is. Any
+number of processes may add and look up. Keys and records are bytes here, and must stay so: no text ever gets into the
+folder.
 
 An origin is a run's number and a place within that run. It lets a run that continues after a crash tell its own earlier
 work (which it may skip) from what was already known when it first came to that place (which it never planned to do), so
 that both make the same batches.
-
-A store can work behind a thread of its own: whoever computes goes on while what was computed becomes durable.
 """
 
 from __future__ import annotations
 
+import errno
 import os
-import sqlite3
-import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scorer.errors import NotPermitted, StorageError
+from scorer.errors import NotPermitted, ScorerError, StorageError, from_os_error
+from scorer.runs.score_segments import DamagedSegment, Keys, Segment, merged, shares, sorted_rows
+from scorer.runs.segment_folder import MOST_SEGMENTS, SegmentFolder, Span, Temporary, due
 
-KEY_BYTES = 16
 NOWHERE = -1
 _PLACES = 1 << 32
-_BUSY_SECONDS = 60.0
-_BUSY_PAUSE = 0.05
+_SUFFIX = ".segments"
+_DATABASE = (".sqlite", ".sqlite-wal", ".sqlite-shm")
+
+
+class _Stopped(Exception):
+    """A merge is not to go on."""
 
 
 @dataclass(frozen=True)
@@ -42,189 +45,177 @@ class Found:
 
 
 class ScoreStore:
-    """The store in the file `path`, whose records have `width` bytes. One connection: used by one thread at a time."""
+    """The store in the folder `path`, whose records have `width` bytes, or any number where that is None. It is made
+    when missing, unless it is `only_read`; then one that is missing, or None, has nothing. Used by one thread at a
+    time.
 
-    def __init__(self, path: Path, *, width: int) -> None:
-        self.path = path
+    Everything raises StorageError, or NotPermitted, where the folder cannot be used.
+    """
+
+    def __init__(self, path: Path | None, *, width: int | None, only_read: bool = False) -> None:
+        self.path = path or Path()
         self._width = width
+        self._segments: dict[Span, Segment] = {}
+        self._kept: SegmentFolder | None = None
         with self._explained():
-            self._connection = sqlite3.connect(
-                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            try:
-                self._prepare()
-            except BaseException:
-                self._connection.close()
-                raise
+            if path is not None and not only_read:
+                _remove_database(path)
+                self._kept = SegmentFolder.create(path)
+            elif path is not None and path.exists():
+                self._kept = SegmentFolder.of(path)
 
-    @classmethod
-    def in_memory(cls, *, width: int) -> ScoreStore:
-        """An empty one that nothing is left of."""
-        return cls(Path(":memory:"), width=width)
+    def another(self) -> ScoreStore:
+        """The same store for another thread: the same folder, whatever has its name by now."""
+        other = ScoreStore(None, width=self._width)
+        other.path = self.path
+        with self._explained():
+            other._kept = self._folder.another()
+        return other
 
     def new_run(self) -> int:
         """A number for a run that no earlier run of this store has."""
-        with self._explained():
-            return int(self._connection.execute("INSERT INTO runs DEFAULT VALUES RETURNING number").fetchone()[0])
+        with self._explained(), self._folder.locked("adding"):
+            return self._folder.new_run()
 
     def has_run(self, number: int) -> bool:
         with self._explained():
-            found = self._connection.execute("SELECT 1 FROM runs WHERE number = ?", (number,)).fetchone()
-        return found is not None
+            return 1 <= number <= self._folder.runs()
 
     def is_empty(self) -> bool:
         with self._explained():
-            return self._connection.execute("SELECT 1 FROM scores LIMIT 1").fetchone() is None
+            return not self._current()
+
+    @property
+    def crowded(self) -> bool:
+        """Whether there are so many segments that whoever adds should wait until some are merged."""
+        with self._explained():
+            return len(self._current()) > MOST_SEGMENTS
 
     def look_up(self, keys: Sequence[bytes]) -> Found:
         """What is known under `keys`, which are distinct."""
-        records = np.zeros((len(keys), self._width), np.uint8)
-        origins = np.full(len(keys), NOWHERE, np.int64)
-        if not keys or self.is_empty():
-            return Found(records, origins)
-        asked = sorted(zip(keys, range(len(keys)), strict=True))
-        with self._explained(), self._transaction("BEGIN"):
-            self._connection.execute("DELETE FROM asked")
-            self._connection.executemany("INSERT INTO asked VALUES (?, ?)", asked)
-            rows = self._connection.execute(
-                "SELECT place, record, origin FROM asked JOIN scores USING (key)"
-            ).fetchall()
-        if rows:
-            places, found, origin = zip(*rows, strict=True)
-            if any(len(record) != self._width for record in found):
-                raise StorageError(f"{self.path}: the score cache holds records of another kind; remove it")
-            records[list(places)] = np.frombuffer(b"".join(found), np.uint8).reshape(-1, self._width)
-            origins[list(places)] = origin
-        return Found(records, origins)
+        found = Found(np.zeros((len(keys), self._width or 0), np.uint8), np.full(len(keys), NOWHERE, np.int64))
+        with self._explained():
+            segments = self._current()
+            if keys and segments:
+                _fill(found, keys, segments)
+        return found
 
     def add(self, keys: Sequence[bytes], records: NDArray[np.uint8], origin: int) -> None:
         """Keep `records` (n, width) under `keys`, durably; a key that is known keeps its first record."""
-        rows = sorted(zip(keys, (record.tobytes() for record in records), strict=True))
-        with self._explained(), self._transaction("BEGIN IMMEDIATE"):
-            self._connection.executemany(f"INSERT OR IGNORE INTO scores VALUES (?, ?, {int(origin)})", rows)
+        if not keys:
+            return
+        high, rows = sorted_rows(keys, records, origin)
+        folder = self._folder
+        with self._explained(), folder.locked("adding"):
+            with folder.written("added.new", capacity=len(rows), width=records.shape[1]) as writer:
+                writer.append(high, rows)
+            folder.name_next()
 
     def take_over(self, other: Path) -> None:
-        """Add what the store in the file `other` has, durably; a key that is known keeps its record."""
+        """Add what the store in the folder `other` has, durably; a key that is known keeps its record."""
         origin = origin_of(self.new_run(), 0)
-        with self._explained():
-            self._connection.execute("ATTACH DATABASE ? AS other", (str(other),))
+        with closing(ScoreStore(other, width=self._width, only_read=True)) as theirs:
+            with theirs._explained():
+                segments = theirs._current()
+            with self._explained(), self._folder.locked("adding"):
+                if segments:
+                    self._write_merged("added.new", segments, origin=origin)
+                    self._folder.name_next()
+
+    def tidy(self, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Merge segments where there are several of a size, unless somebody else is doing so; until it is `stopped`,
+        which is asked now and then."""
+        with self._explained(), ExitStack() as stack:
             try:
-                with self._transaction("BEGIN IMMEDIATE"):
-                    self._connection.execute(
-                        "INSERT OR IGNORE INTO scores SELECT key, record, ? FROM other.scores ORDER BY key", (origin,)
-                    )
-            finally:
-                self._connection.execute("DETACH DATABASE other")
+                stack.enter_context(self._folder.locked("merging", wait=False))
+            except BlockingIOError:
+                return
+            while self._current() and (spans := due({span: segment.size for span, segment in self._segments.items()})):
+                try:
+                    self._write_merged("merged.new", [self._segments[span] for span in spans], stopped=stopped)
+                except _Stopped:
+                    return
+                self._folder.replace(spans)
 
     def close(self) -> None:
-        self._connection.close()
+        for segment in self._segments.values():
+            segment.close()
+        self._segments.clear()
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
-    def _prepare(self) -> None:
-        self._write_ahead()
-        self._connection.execute("PRAGMA synchronous=FULL")
-        self._connection.execute(
-            "CREATE TABLE IF NOT EXISTS scores "
-            "(key BLOB PRIMARY KEY, record BLOB NOT NULL, origin INTEGER NOT NULL) WITHOUT ROWID"
-        )
-        self._connection.execute("CREATE TABLE IF NOT EXISTS runs (number INTEGER PRIMARY KEY)")
-        self._connection.execute("CREATE TEMP TABLE asked (key BLOB PRIMARY KEY, place INTEGER) WITHOUT ROWID")
+    @property
+    def _folder(self) -> SegmentFolder:
+        assert self._kept is not None, "a store that is missing, or closed, was used; this is a bug"
+        return self._kept
 
-    def _write_ahead(self) -> None:
-        """Switch the file to a write-ahead log, for which SQLite itself does not wait while another has the file."""
-        deadline = time.monotonic() + _BUSY_SECONDS
-        while True:
-            try:
-                self._connection.execute("PRAGMA journal_mode=WAL")
-                return
-            except sqlite3.OperationalError as error:
-                if _kind(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                    raise
-            time.sleep(_BUSY_PAUSE)
+    def _current(self) -> list[Segment]:
+        """The segments that there are by now, earliest first."""
+        if self._kept is None:
+            return []
+        with self._kept.locked("naming", shared=True):
+            spans = self._kept.spans()
+            for span in spans:
+                if span not in self._segments:
+                    self._segments[span] = self._kept.open_segment(span)
+        for span in self._segments.keys() - set(spans):
+            self._segments.pop(span).close()
+        if self._width is not None and any(one.width != self._width for one in self._segments.values()):
+            raise DamagedSegment("it holds records of another kind")
+        return [self._segments[span] for span in spans]
 
-    @contextmanager
-    def _transaction(self, begin: str) -> Iterator[None]:
-        self._connection.execute(begin)
-        try:
-            yield
-        except BaseException:
-            # After a full disk or an I/O error SQLite has rolled back itself.
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
+    def _write_merged(
+        self,
+        name: Temporary,
+        segments: Sequence[Segment],
+        *,
+        origin: int | None = None,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Write what the `segments` have under the temporary name."""
+        capacity = sum(segment.size for segment in segments)
+        with self._folder.written(name, capacity=capacity, width=segments[0].width, shares=shares(segments)) as writer:
+            for high, rows in merged(segments, origin=origin):
+                if stopped():
+                    raise _Stopped
+                writer.append(high, rows)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
+        what = f"{self.path}: the score cache cannot be used"
         try:
             yield
-        except sqlite3.DatabaseError as error:
-            what = f"{self.path}: the score cache cannot be used ({error})"
-            if _is_forbidden(self.path, error):
-                raise NotPermitted(f"{what}; see to the permissions of the file and its folder") from error
-            raise StorageError(f"{what}; {_advice(error)}") from error
-
-
-class BackgroundStore:
-    """`store` behind a thread of its own, and used by nobody else until `close`.
-
-    Additions are made one after the other, look-ups between them.
-    What an addition failed with, a StorageError, is raised by whichever call comes next, `close` excepted.
-    """
-
-    def __init__(self, store: ScoreStore) -> None:
-        self._store = store
-        self._thread = ThreadPoolExecutor(1, "scorer-keep")
-        self._under_way: Future[None] | None = None
-
-    def look_up(self, keys: Sequence[bytes]) -> Found:
-        """As `ScoreStore.look_up`, when everything that was added is durable."""
-        self.finish()
-        return self._store.look_up(keys)
-
-    def add(self, keys: Sequence[bytes], records: NDArray[np.uint8], origin: int) -> None:
-        """Begin what `ScoreStore.add` does, when the addition before is done; `keys` and `records` must stay as they
-        are."""
-        self.finish()
-        self._under_way = self._thread.submit(self._store.add, keys, records, origin)
-
-    def is_idle(self) -> bool:
-        """Whether no addition is under way."""
-        if self._under_way is not None and self._under_way.done():
-            self.finish()
-        return self._under_way is None
-
-    def finish(self) -> None:
-        """Wait until everything that was added is durable."""
-        under_way, self._under_way = self._under_way, None
-        if under_way is not None:
-            under_way.result()
-
-    def close(self) -> None:
-        """End the thread, when the addition under way is done."""
-        self._thread.shutdown()
+        except DamagedSegment as error:
+            raise StorageError(f"{what} ({error}); remove it to start afresh") from error
+        except BlockingIOError as error:
+            raise StorageError(f"{what} (locked); another run keeps it busy; try again later") from error
+        except OSError as error:
+            raise _explained(what, error) from error
 
 
 def score_file(folder: str | Path, fingerprint: str, *, make: bool = False) -> Path:
-    """The file in `folder` that keeps scores; whatever changes a logit changes the `fingerprint` and so its name. With
+    """Where the scores in `folder` are; whatever changes a logit changes the `fingerprint` and so its name. With
     `make` the folder is made when missing."""
     folder = Path(folder)
     if make:
         folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"scores.{fingerprint}.sqlite"
+    return folder / f"scores.{fingerprint}{_SUFFIX}"
 
 
 def score_files(folder: str | Path) -> list[Path]:
-    """All files of scores in `folder`."""
-    return sorted(Path(folder).glob("scores.*.sqlite"))
+    """Where there are scores in `folder`."""
+    return sorted(Path(folder).glob(f"scores.*{_SUFFIX}"))
 
 
 def merge_scores(sources: Sequence[Path], folder: str | Path) -> None:
-    """Add what the files of scores `sources` have to those of the same names in `folder`, which is made when
+    """Add what the stores of scores `sources` have to those of the same names in `folder`, which is made when
     missing."""
     for source in sources:
         Path(folder).mkdir(parents=True, exist_ok=True)
-        with closing(ScoreStore(Path(folder, source.name), width=0)) as store:
+        with closing(ScoreStore(Path(folder, source.name), width=None)) as store:
             store.take_over(source)
+            store.tidy()
 
 
 def origin_of(run: int, place: int) -> int:
@@ -232,29 +223,34 @@ def origin_of(run: int, place: int) -> int:
     return run * _PLACES + place
 
 
-def _is_forbidden(path: Path, error: sqlite3.DatabaseError) -> bool:
-    """Whether `error` says that nobody may write to `path`; where SQLite cannot open it, the system tells why."""
-    if _kind(error) == sqlite3.SQLITE_CANTOPEN:
-        there = [place for place in (path, path.parent) if os.access(place, os.F_OK)]
-        return not all(os.access(place, os.W_OK) for place in there)
-    return _kind(error) in (sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY)
+def _fill(found: Found, keys: Sequence[bytes], segments: Sequence[Segment]) -> None:
+    """Look for the `keys` in the `segments`; the first that has one counts."""
+    left, places = Keys.of(keys)
+    for segment in segments:
+        known = np.zeros(len(left), np.bool_)
+        for asked, rows in segment.find(left):
+            found.records[places[asked]], found.origins[places[asked]] = rows["record"], rows["origin"]
+            known[asked] = True
+        segment.let_go()
+        if known.any():
+            rest = np.flatnonzero(~known)
+            left, places = left[rest], places[rest]
 
 
-def _advice(error: sqlite3.DatabaseError) -> str:
-    match _kind(error):
-        case sqlite3.SQLITE_FULL:
-            return "free some space, then run the same command again"
-        case sqlite3.SQLITE_IOERR:
-            return "look after the disk, then run the same command again"
-        case sqlite3.SQLITE_BUSY:
-            return "another run keeps it busy; try again later"
-        case sqlite3.SQLITE_CANTOPEN:
-            return "look whether its folder is there and nothing else has its name"
+def _remove_database(path: Path) -> None:
+    """Delete the file of SQLite that an earlier version kept these scores in: nobody will read it."""
+    for suffix in _DATABASE:
+        path.with_suffix(suffix).unlink(missing_ok=True)
+
+
+def _explained(what: str, error: OSError) -> ScorerError:
+    what = f"{what} ({os.strerror(error.errno) if error.errno else error})"
+    if isinstance(from_os_error(error), NotPermitted):
+        return NotPermitted(f"{what}; see to the permissions of the folder and what is in it")
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
+            return StorageError(f"{what}; free some space, then run the same command again")
+        case errno.ENOENT | errno.ENOTDIR | errno.EISDIR | errno.ELOOP | errno.EEXIST:
+            return StorageError(f"{what}; look whether its folder is there and nothing else has its name")
         case _:
-            return "remove it to start afresh"
-
-
-def _kind(error: sqlite3.DatabaseError) -> int:
-    # The lowest byte is the kind of error, the rest its details.
-    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
-    return code & 0xFF
+            return StorageError(f"{what}; look after the disk, then run the same command again")

@@ -1,13 +1,14 @@
 """The second stage of scoring: token sequences become logits.
 
-The only stage that uses the device. It looks into the score cache once more, right before it computes. It sees token
-ids and keys, never a text.
+The only stage that uses the device, so it waits for no disk: what is computed becomes durable meanwhile, and is
+remembered until then. It sees token ids and keys, never a text.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future
 from contextlib import closing
 from typing import Protocol
 
@@ -21,10 +22,6 @@ from scorer.scoring.windows import ClassifiedWindow, EncodedWindow
 
 # What a crash may cost: scores younger than this are computed again.
 _COMMIT_SECONDS = 2.0
-# A GPU computes a window in less, and waits for its last commit: of these many rows that is a quarter of the default
-# window. Smaller portions would cost more than they hide: each has an fsync of its own, and since keys are hashes, each
-# writes most pages of a large store anew.
-_COMMIT_ROWS = 16_384
 
 
 class Batches(Protocol):
@@ -38,14 +35,11 @@ class Batches(Protocol):
 
 
 class Classify:
-    """Score encoded windows with `classifier`. What was computed is kept after so many seconds or rows."""
+    """Score encoded windows with `classifier`. What was computed is kept after so many seconds."""
 
-    def __init__(
-        self, classifier: Batches, *, commit_seconds: float = _COMMIT_SECONDS, commit_rows: int = _COMMIT_ROWS
-    ) -> None:
+    def __init__(self, classifier: Batches, *, commit_seconds: float = _COMMIT_SECONDS) -> None:
         self._classifier = classifier
         self._commit_seconds = commit_seconds
-        self._commit_rows = commit_rows
 
     def __call__(
         self,
@@ -58,7 +52,8 @@ class Classify:
         may raise to stop the run."""
         scores = encoded.scores.copy()
         todo = np.flatnonzero(~encoded.known)
-        computed = self._compute(encoded, scores, todo, cache=cache, between_batches=between_batches)
+        keeping = None if cache is None or encoded.keys is None else _Keeping(cache, encoded, scores)
+        computed = self._compute(encoded, scores, todo, keeping=keeping, between_batches=between_batches)
         return ClassifiedWindow(
             window=encoded.window,
             status=encoded.status,
@@ -66,6 +61,7 @@ class Classify:
             scores=scores[encoded.inputs],
             computed_tokens=int(encoded.fresh.lengths[computed].sum()),
             reused=len(encoded.scorable) - int(computed.sum()),
+            kept=keeping.finish() if keeping is not None else None,
         )
 
     def _compute(
@@ -74,14 +70,15 @@ class Classify:
         scores: NDArray[np.void],
         todo: NDArray[np.int64],
         *,
-        cache: ScoreCache | None,
+        keeping: _Keeping | None,
         between_batches: Callable[[], None],
     ) -> NDArray[np.bool_]:
         """Fill `scores[todo]`; which of `todo` a forward pass was made for, (len(todo),) bool."""
-        keeping = None if cache is None or encoded.keys is None else _Keeping(cache, encoded, scores)
-        planned, replayed = np.arange(len(todo)), np.zeros(len(todo), np.bool_)
+        planned, replayed = np.arange(len(todo)), encoded.replayed[todo]
         if keeping is not None:
-            planned, replayed = keeping.look_up_again(todo)
+            seen = np.zeros(len(todo), np.bool_)
+            seen[~replayed] = keeping.recall(todo[~replayed])
+            planned = np.flatnonzero(~seen)
         computed = np.zeros(len(todo), np.bool_)
         plan = [planned[batch] for batch in self._classifier.plan(encoded.fresh.lengths[planned])]
         plan = [rows for rows in plan if not replayed[rows].all()]
@@ -93,10 +90,7 @@ class Classify:
                 computed[rows] = True
                 if keeping is not None:
                     keeping.add(todo[rows[outcomes == Outcome.SCORED]])
-                    keeping.commit_if_due(seconds=self._commit_seconds, rows=self._commit_rows)
-        if keeping is not None:
-            # What leaves this stage is durable: no row is written that a rerun would have to compute again.
-            keeping.finish()
+                    keeping.commit_if_due(seconds=self._commit_seconds)
         return computed
 
 
@@ -108,40 +102,40 @@ class _Keeping:
         self._cache = cache
         self._keys = encoded.keys
         self._window = encoded.window.number
+        self._durable = encoded.durable
         self._scores = scores
         self._pending: list[NDArray[np.int64]] = []
         self._committed = time.monotonic()
+        self._done: Future[None] | None = None
 
-    def look_up_again(self, todo: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Which of `todo` to plan batches for, (p,) int64, and which of `todo` this window has computed already.
-
-        Windows are encoded ahead of time, so inputs that an earlier window shares were not known then: they are now.
-        """
-        keys = [self._keys[place] for place in todo.tolist()]
-        found, seen, replayed = self._cache.look_up_now(keys, self._scores.dtype, window=self._window)
-        self._scores[todo[seen]] = found[seen]
-        return np.flatnonzero(~seen | replayed), replayed
+    def recall(self, todo: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of `todo`, (len(todo),) bool, an earlier window has scored since this one was encoded; their scores are
+        filled in."""
+        scores = self._scores[todo]
+        seen = self._cache.recall(self._named(todo), scores, durable=self._durable)
+        self._scores[todo[seen]] = scores[seen]
+        return seen
 
     def add(self, places: NDArray[np.int64]) -> None:
         """The scores at `places` are computed."""
         self._pending.append(places)
 
-    def commit_if_due(self, *, seconds: float, rows: int) -> None:
-        """Commit where the last commit is so many `seconds` ago, or so many `rows` wait and no commit is under way;
-        what the last one failed with is raised."""
-        many = self._cache.kept.is_idle() and sum(map(len, self._pending)) >= rows
-        if many or time.monotonic() - self._committed > seconds:
+    def commit_if_due(self, *, seconds: float) -> None:
+        """Begin to commit where the last commit is so many `seconds` ago; what an earlier one failed with is raised."""
+        if time.monotonic() - self._committed > seconds:
             self._commit()
             self._committed = time.monotonic()
 
-    def finish(self) -> None:
-        """Commit the rest and wait until all is durable."""
+    def finish(self) -> Future[None] | None:
+        """Begin to commit the rest; done when everything of this window is durable."""
         self._commit()
-        self._cache.kept.finish()
+        return self._done
 
     def _commit(self) -> None:
         if self._pending:
             places = np.concatenate(self._pending)
-            keys = [self._keys[place] for place in places.tolist()]
-            self._cache.keep(keys, self._scores[places], window=self._window)
+            self._done = self._cache.keep(self._named(places), self._scores, places, window=self._window)
         self._pending.clear()
+
+    def _named(self, places: NDArray[np.int64]) -> list[bytes]:
+        return [self._keys[place] for place in places.tolist()]

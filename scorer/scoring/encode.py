@@ -15,9 +15,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from scorer.classifier.sequences import EncodedInputs
-from scorer.runs.score_store import KEY_BYTES
+from scorer.runs.score_segments import KEY_BYTES
 from scorer.scoring.answers import Status
-from scorer.scoring.cache import ScoreCache
+from scorer.scoring.cache import Ahead, ScoreCache
 from scorer.scoring.windows import EncodedWindow, Window, score_dtype
 from scorer.tables import compute as pc
 from scorer.tables.texts import is_blank, texts
@@ -52,10 +52,12 @@ class Encode:
         parts = [column.take(pa.array(scorable)).to_pylist() for column in columns]
         if cache is None:
             keys, first = None, np.arange(len(scorable))
-            inputs, scores, known = first, np.zeros(len(first), self._dtype), np.zeros(len(first), np.bool_)
+            nothing = np.zeros(len(first), np.bool_)
+            inputs, ahead = first, Ahead(np.zeros(len(first), self._dtype), nothing, nothing, 0)
         else:
             keys, first, inputs = _distinct(parts, cache.fingerprint)
-            scores, known = cache.look_up_ahead(keys, self._dtype, window=window.number)
+            ahead = cache.look_up(keys, self._dtype, window=window.number)
+        scores, known = ahead.scores, ahead.known
         todo = np.flatnonzero(~known)
         places = first[todo].tolist()
         fresh = self._encode([[part[place] for place in places] for part in parts])
@@ -63,7 +65,9 @@ class Encode:
         scores["truncated"][todo] = fresh.truncated
         if self._count_unknown is not None:
             scores["unknown"][todo] = self._count_unknown(fresh)
-        return EncodedWindow(window, status, scorable, inputs, keys, scores, known, fresh)
+        return EncodedWindow(
+            window, status, scorable, inputs, keys, scores, known, fresh, ahead.replayed, ahead.durable
+        )
 
     def _encode(self, parts: list[list[str]]) -> EncodedInputs:
         if not parts[0]:

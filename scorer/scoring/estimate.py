@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from scorer.classifier.sequences import EncodedInputs
 from scorer.config import ScoreConfig
 from scorer.records.document import to_document
+from scorer.runs.background_store import BackgroundStore
 from scorer.runs.console import Console
 from scorer.runs.manifest import peak_memory_mib
-from scorer.runs.score_store import BackgroundStore, ScoreStore, score_file
+from scorer.runs.score_store import ScoreStore, score_file
 from scorer.scoring.answers import count_statuses
 from scorer.scoring.cache import ScoreCache
 from scorer.scoring.limits import Limits
@@ -145,9 +146,8 @@ def _encode(prepared: PreparedJob, scorer: Scorer, window: Window) -> EncodedWin
     fingerprint = logit_fingerprint(prepared.config, prepared.directory, scorer.engine)
     width = score_dtype(len(scorer.labels)).itemsize
     kept = score_file(config.cache, fingerprint) if config.cache else None
-    known = ScoreStore(kept, width=width) if kept and kept.exists() else ScoreStore.in_memory(width=width)
-    with closing(known) as store:
-        # Nothing is added, so no run is begun.
+    # Nothing is added, so no run is begun.
+    with closing(ScoreStore(kept, width=width, only_read=True)) as store:
         return scorer.encode(window, ScoreCache(store, BackgroundStore(store), run=0, fingerprint=fingerprint))
 
 

@@ -151,8 +151,11 @@ class Scorer:
     def answer(self, classified: ClassifiedWindow) -> AnsweredWindow:
         """The answers to all rows of a window, as arrays.
 
-        A step apart from `classify`, so that the device goes on with the next window meanwhile.
+        A step apart from `classify`, so that the device goes on with the next window meanwhile. Waits until what was
+        computed is durable in the score cache; StorageError where it cannot be kept.
         """
+        if classified.kept is not None:
+            classified.kept.result()
         answers = Answers.of_scores(
             classified.scores,
             status=classified.status,

@@ -6,6 +6,7 @@ A window's rows never change their order. Rows that have a text point to a disti
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -48,6 +49,9 @@ class EncodedWindow:
     scores    (m,) of `score_dtype`, whole where `known`, elsewhere all but logits and outcome
     known      (m,) bool, the inputs whose record was found in the score cache
     fresh      the inputs that are not known, as token sequences, in the order of np.flatnonzero(~known)
+    replayed   (m,) bool, the inputs that are not known, but whose scores are whole: computed for this very window by
+               this run, before it was killed
+    durable    how many additions to the score cache were durable before that was looked into
     """
 
     window: Window
@@ -58,6 +62,8 @@ class EncodedWindow:
     scores: NDArray[np.void]
     known: NDArray[np.bool_]
     fresh: EncodedInputs
+    replayed: NDArray[np.bool_]
+    durable: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,8 @@ class ClassifiedWindow:
     scores          (s,) of `score_dtype`, those of the rows `scorable`
     computed_tokens  tokens for which a forward pass was made
     reused           rows of `scorable` for which none was
+    kept             done when what was computed is durable in the score cache, None where nothing was added to it; no
+                     row may be written before, as a rerun would have to compute it again
     """
 
     window: Window
@@ -76,6 +84,7 @@ class ClassifiedWindow:
     scores: NDArray[np.void]
     computed_tokens: int
     reused: int
+    kept: Future[None] | None = None
 
 
 @dataclass(frozen=True)

@@ -106,5 +106,5 @@ def test_scores_are_kept_for_the_parts_that_follow_where_a_cache_is_named(tmp_pa
     assert len(list(run(same, watch))) == 2
     assert [sum(window.reused for window in watch.windows[start : start + 4]) for start in (0, 4)] == [25, 40]
     assert pq.read_table(publish(same[0])) == pq.read_table(publish(same[1]))
-    assert [path.name for path in cache.iterdir()] == ["scores.f.sqlite"]
+    assert [path.name for path in cache.iterdir()] == ["scores.f.segments"]
     assert pa.types.is_integer(pq.read_schema(same[0].parts[0].output.target.path).field("score").type)

@@ -273,8 +273,8 @@ def test_a_cache_that_is_damaged(tmp_path, source, score):
     from scorer.errors import StorageError
 
     score(source, tmp_path / "one.parquet", cache=tmp_path / "cache")
-    (store,) = (tmp_path / "cache").glob("*.sqlite")
-    store.write_bytes(b"damaged" * 1000)
+    (segment,) = (tmp_path / "cache").glob("*.segments/*-*")
+    segment.write_bytes(b"damaged" * 1000)
     with pytest.raises(StorageError, match="remove it to start afresh"):
         score(source, tmp_path / "two.parquet", cache=tmp_path / "cache")
     assert not (tmp_path / "two.parquet").exists()

@@ -1,12 +1,12 @@
-"""The score cache: what was added is there, whoever asks, whatever happened to the process that added it.
-
-In the background: the order of additions, what a look-up waits for, and where their errors arrive.
-"""
+"""The score cache: what was added is there, whoever asks, whatever was merged meanwhile, and whatever happened to the
+process that added it."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -20,7 +20,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scorer.errors import NotPermitted, StorageError
-from scorer.runs.score_store import KEY_BYTES, NOWHERE, BackgroundStore, ScoreStore, origin_of
+from scorer.runs.score_segments import KEY_BYTES
+from scorer.runs.score_store import NOWHERE, ScoreStore, merge_scores, origin_of, score_files
+from scorer.runs.segment_folder import due, standing
 from tests.torture.disks import read_only
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +30,12 @@ WIDTH = 3
 
 
 def key(number: int) -> bytes:
-    return (number * 2654435761 % 2**64).to_bytes(KEY_BYTES, "big")
+    return hashlib.blake2b(number.to_bytes(8, "big"), digest_size=KEY_BYTES).digest()
+
+
+def same_half(number: int) -> bytes:
+    """A key whose first half is that of all others but each seventh."""
+    return (number % 7 == 0).to_bytes(8, "big") + (number * 2654435761 % 2**64).to_bytes(8, "big")
 
 
 def records(*values: int) -> np.ndarray:
@@ -37,7 +44,7 @@ def records(*values: int) -> np.ndarray:
 
 @pytest.fixture
 def path(tmp_path) -> Path:
-    return tmp_path / "scores.sqlite"
+    return tmp_path / "scores.f.segments"
 
 
 @pytest.fixture
@@ -48,18 +55,28 @@ def store(path):
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
-@given(st.lists(st.tuples(st.dictionaries(st.integers(0, 30), st.integers(0, 9)), st.booleans()), max_size=6))
-def test_a_store_is_a_dictionary_that_keeps_the_first_value(tmp_path_factory, steps):
-    path = tmp_path_factory.mktemp("store") / "scores.sqlite"
+@given(
+    st.lists(
+        st.tuples(st.dictionaries(st.integers(0, 30), st.integers(0, 9)), st.sampled_from(["", "reopen", "tidy"])),
+        max_size=12,
+    ),
+    st.booleans(),
+)
+def test_a_store_is_a_dictionary_that_keeps_the_first_value(tmp_path_factory, steps, alike):
+    """Merged or not, and where the first halves of all keys are `alike`."""
+    named = same_half if alike else key
+    path = tmp_path_factory.mktemp("store") / "scores.f.segments"
     store, expected = ScoreStore(path, width=WIDTH), {}
-    for place, (additions, reopen) in enumerate(steps):
-        store.add([key(number) for number in additions], records(*additions.values()), origin_of(1, place))
+    for place, (additions, then) in enumerate(steps):
+        store.add([named(number) for number in additions], records(*additions.values()), origin_of(1, place))
         expected = {number: (value, origin_of(1, place)) for number, value in additions.items()} | expected
-        if reopen:
+        if then == "tidy":
+            store.tidy()
+        elif then == "reopen":
             store.close()
             store = ScoreStore(path, width=WIDTH)
     asked = list(range(31))[::-1]
-    found = store.look_up([key(number) for number in asked])
+    found = store.look_up([named(number) for number in asked])
     store.close()
     assert found.records.dtype == np.uint8
     for row, number in enumerate(asked):
@@ -116,37 +133,85 @@ def test_a_second_connection_sees_what_was_added_and_can_add(store, path):
     other.close()
 
 
-@pytest.mark.parametrize("content", [b"no database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
-def test_a_file_that_is_no_store(path, content):
-    path.write_bytes(content)
-    with pytest.raises(StorageError, match=r"scores\.sqlite: the score cache cannot be used"):
+def test_a_file_where_the_store_should_be(path):
+    path.write_bytes(b"no store at all" * 100)
+    with pytest.raises(StorageError, match=r"scores\.f\.segments: the score cache cannot be used.*has its name"):
         ScoreStore(path, width=WIDTH)
 
 
-def test_damage_in_the_middle(path):
-    store = ScoreStore(path, width=WIDTH)
-    store.add([key(number) for number in range(5_000)], records(*range(5_000)), 1)
-    store.close()
-    with path.open("r+b") as file:
-        file.seek(4096 * 2)
-        file.write(b"\xff" * 4096 * 30)
-    damaged = ScoreStore(path, width=WIDTH)
+@pytest.mark.parametrize("content", [b"", b"no segment" * 100, b"scorer scores 1\n" + b"\xff" * 500])
+def test_a_file_that_is_no_segment(store, path, content):
+    (path / "0000000001-0000000001").write_bytes(content)
+    with pytest.raises(StorageError, match=r"scores\.f\.segments: .*remove it to start afresh"):
+        store.look_up([key(1)])
+
+
+def test_no_flipped_bit_and_no_lost_end_gives_another_record(store, path):
+    """It is noticed, or the row that it is in is not found."""
+    keys = [key(number) for number in range(20)]
+    store.add(keys, records(*range(20)), 1)
+    file = path / "0000000001-0000000001"
+    sound, noticed = file.read_bytes(), 0
+    damaged = [sound[:at] + bytes([sound[at] ^ 1 << at % 8]) + sound[at + 1 :] for at in range(0, len(sound), 2)]
+    for content in [*damaged, *(sound[:end] for end in range(0, len(sound), 7))]:
+        file.unlink()
+        file.write_bytes(content)
+        try:
+            with closing(ScoreStore(path, width=WIDTH)) as again:
+                found = again.look_up(keys)
+        except StorageError as error:
+            assert "remove it to start afresh" in str(error)  # noqa: PT017  not every damage is one
+            noticed += 1
+            continue
+        there = found.origins != NOWHERE
+        assert (found.origins[there] == 1).all()
+        assert np.array_equal(found.records[there], records(*range(20))[there])
+    assert noticed > len(damaged) // 2
+
+
+def test_a_row_that_was_damaged_is_noticed_after_a_merge_too(store, path):
+    for number in range(4):
+        store.add([key(number)], records(number), number)
+    file = path / "0000000002-0000000002"
+    content = bytearray(file.read_bytes())
+    content[-5] ^= 1
+    file.unlink()
+    file.write_bytes(content)
+    with closing(ScoreStore(path, width=WIDTH)) as again:
+        again.tidy()
+        assert again.look_up([key(0)]).origins.tolist() == [0]
+        with pytest.raises(StorageError, match="remove it to start afresh"):
+            again.look_up([key(1)])
+    (path.parent / "all").mkdir()
     with pytest.raises(StorageError, match="remove it to start afresh"):
-        damaged.look_up([key(number) for number in range(5_000)])
-    damaged.close()
+        merge_scores([path], path.parent / "all")
+
+
+@pytest.mark.parametrize("byte", [70, 71])
+def test_a_key_that_was_damaged_does_not_end_a_merge_in_a_bug(store, path, byte):
+    for number in range(4):
+        store.add([key(row) for row in range(number * 9, number * 9 + 9)], records(*range(9)), number)
+    file = path / "0000000002-0000000002"
+    content = bytearray(file.read_bytes())
+    content[byte] ^= 0xFF
+    file.unlink()
+    file.write_bytes(content)
+    with closing(ScoreStore(path, width=WIDTH)) as again, contextlib.suppress(StorageError):
+        again.tidy()
+        again.look_up([key(row) for row in range(36)])
 
 
 def test_records_of_another_width_are_not_mistaken_for_ours(store, path):
     store.add([key(1)], records(1), 1)
     wider = ScoreStore(path, width=WIDTH + 1)
-    with pytest.raises(StorageError, match=r"scores\.sqlite"):
+    with pytest.raises(StorageError, match=r"scores\.f\.segments"):
         wider.look_up([key(1)])
     wider.close()
 
 
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(StorageError, match="look whether its folder is there"):
-        ScoreStore(tmp_path / "absent" / "scores.sqlite", width=WIDTH)
+        ScoreStore(tmp_path / "absent" / "scores.f.segments", width=WIDTH)
 
 
 @pytest.mark.parametrize("exists", [True, False])
@@ -154,15 +219,140 @@ def test_a_store_that_may_not_be_written_is_not_to_be_removed(tmp_path, exists):
     folder = tmp_path / "cache"
     folder.mkdir()
     if exists:
-        ScoreStore(folder / "scores.sqlite", width=WIDTH).close()
-    with read_only(folder), pytest.raises(NotPermitted, match="see to the permissions of the file and its folder"):
-        ScoreStore(folder / "scores.sqlite", width=WIDTH)
+        ScoreStore(folder / "scores.f.segments", width=WIDTH).close()
+    with read_only(folder), pytest.raises(NotPermitted, match="see to the permissions of the folder and what is in it"):
+        ScoreStore(folder / "scores.f.segments", width=WIDTH)
 
 
-def test_a_store_that_may_not_be_written_any_more(store):
-    store._connection.execute("PRAGMA query_only = ON")
-    with pytest.raises(NotPermitted, match="see to the permissions"):
-        store.new_run()
+def test_a_store_that_is_only_read_is_neither_made_nor_written(tmp_path, path):
+    with closing(ScoreStore(path, width=WIDTH, only_read=True)) as nothing:
+        assert nothing.look_up([key(1)]).origins.tolist() == [NOWHERE]
+        assert nothing.is_empty()
+    assert list(tmp_path.iterdir()) == []
+    with closing(ScoreStore(path, width=WIDTH)) as store:
+        store.add([key(1)], records(1), 3)
+    with read_only(path), closing(ScoreStore(path, width=WIDTH, only_read=True)) as store:
+        assert store.look_up([key(1)]).origins.tolist() == [3]
+
+
+def test_what_is_made_anew_under_its_name_is_another_store(path):
+    with closing(ScoreStore(path, width=WIDTH)) as old:
+        path.rename(path.with_name("away"))
+        with closing(ScoreStore(path, width=WIDTH)) as new:
+            old.add([key(1)], records(1), 1)
+            with closing(old.another()) as beside:
+                assert beside.look_up([key(1)]).origins.tolist() == [1]
+            assert new.is_empty()
+        shutil.rmtree(path.with_name("away"))
+        with pytest.raises(StorageError, match="look whether its folder is there"):
+            old.add([key(2)], records(2), 1)
+
+
+def test_a_database_of_an_earlier_version_goes(tmp_path):
+    """Under the same name, and no other: it may be in use by whoever has that version."""
+    old = [tmp_path / f"scores.f{suffix}" for suffix in (".sqlite", ".sqlite-wal", ".sqlite-shm")]
+    other = tmp_path / "scores.g.sqlite"
+    for file in [*old, other]:
+        file.write_bytes(b"SQLite format 3\0")
+    ScoreStore(tmp_path / "scores.f.segments", width=WIDTH, only_read=True).close()
+    assert all(file.exists() for file in old)
+    ScoreStore(tmp_path / "scores.f.segments", width=WIDTH).close()
+    assert not any(file.exists() for file in old)
+    assert other.exists()
+
+
+def segments(path: Path) -> list[str]:
+    return sorted(file.name for file in path.iterdir() if "-" in file.name)
+
+
+def test_many_additions_leave_few_segments(store, path):
+    for number in range(100):
+        store.add([key(number)], records(number), number)
+        store.tidy()
+    assert len(segments(path)) <= 3 * 4
+    assert segments(path)[0].startswith("0000000001-")
+    assert store.look_up([key(number) for number in range(100)]).origins.tolist() == list(range(100))
+
+
+def test_a_merge_that_is_stopped_leaves_everything_as_it_was(store, path):
+    for number in range(4):
+        store.add([key(number)], records(number), number)
+    before = sorted(path.iterdir())
+    store.tidy(lambda: True)
+    assert sorted(path.iterdir()) == before
+    store.tidy()
+    assert segments(path) == ["0000000001-0000000004"]
+
+
+def test_a_merge_in_many_shares(store, monkeypatch):
+    monkeypatch.setattr("scorer.runs.score_segments._MERGED", 100)
+    monkeypatch.setattr("scorer.runs.score_segments._LOOKED_INTO", 100)
+    for number in range(5):
+        rows = range(number * 900, number * 900 + 1000)
+        store.add([key(row) for row in rows], records(*rows), number)
+    store.tidy()
+    found = store.look_up([key(row) for row in range(5_000)])
+    assert found.origins.tolist() == [
+        min(max(row - 100, 0) // 900, 4) if row < 4600 else NOWHERE for row in range(5_000)
+    ]
+    assert np.array_equal(found.records[:4_600], records(*range(4_600)))
+
+
+def test_what_a_crash_leaves_is_not_looked_into(store, path):
+    """Half a segment, and one that was merged but not deleted yet, which holds the same rows."""
+    for number in range(4):
+        store.add([key(number)], records(number), number)
+    kept = (path / "0000000002-0000000002").read_bytes()
+    store.tidy()
+    (path / "0000000002-0000000002").write_bytes(kept)
+    (path / "added.new").write_bytes(kept[:70])
+    (path / "merged.new").write_bytes(kept[:70])
+    with closing(ScoreStore(path, width=WIDTH)) as again:
+        assert again.look_up([key(number) for number in range(5)]).origins.tolist() == [0, 1, 2, 3, NOWHERE]
+        for number in range(4, 16):
+            again.add([key(number)], records(number), number)
+        again.tidy()
+        assert again.look_up([key(number) for number in range(16)]).origins.tolist() == list(range(16))
+    assert segments(path) == ["0000000001-0000000016"]
+    assert not (path / "merged.new").exists()
+
+
+def test_stores_are_merged_and_the_first_record_stays(tmp_path):
+    for folder, first in (("a", 0), ("b", 50)):
+        (tmp_path / folder).mkdir()
+        with closing(ScoreStore(tmp_path / folder / "scores.f.segments", width=WIDTH)) as store:
+            rows = range(first, first + 100)
+            store.add([key(row) for row in rows], records(*(row + first for row in rows)), 77)
+    for folder in ("a", "b", "b"):
+        merge_scores(score_files(tmp_path / folder), tmp_path / "all")
+    with closing(ScoreStore(tmp_path / "all" / "scores.f.segments", width=WIDTH)) as store:
+        found = store.look_up([key(row) for row in range(151)])
+    assert np.array_equal(found.records[:100], records(*range(100)))
+    assert np.array_equal(found.records[100:150], records(*range(150, 200)))
+    assert found.origins[150] == NOWHERE
+    assert 77 not in found.origins
+
+
+@pytest.mark.parametrize(
+    ("sizes", "merged"),
+    [
+        ([], 0),
+        ([5, 5, 5], 0),
+        ([5, 5, 5, 5], 4),
+        ([100, 5, 5, 5, 5], 4),
+        ([20, 20, 20, 5, 5, 5, 5], 7),
+        ([5, 5, 5, 100], 0),
+        ([1] * 70, 70),
+    ],
+)
+def test_the_latest_segments_of_a_size_are_merged(sizes, merged):
+    spans = {(place, place): size for place, size in enumerate(sizes, 1)}
+    assert due(spans) == sorted(spans)[len(spans) - merged :]
+
+
+def test_of_segments_that_hold_the_same_additions_the_widest_counts():
+    names = ["0000000005-0000000005", "0000000001-0000000004", "0000000002-0000000003", "runs", "added.new"]
+    assert standing([*names, "0000000001-0000000001"]) == [(1, 4), (5, 5)]
 
 
 _ADDER = f"""
@@ -176,11 +366,13 @@ first = int(sys.argv[2])
 for number in range(first, first + int(sys.argv[3])):
     store.add([key(number)], records(number), 1)
     print(number, flush=True)
+    if sys.argv[4:]:
+        store.tidy()
 """
 
 
-def adder(path: Path, first: int, count: int) -> subprocess.Popen[str]:
-    arguments = [sys.executable, "-c", _ADDER, str(path), str(first), str(count)]
+def adder(path: Path, first: int, count: int, *, merging: bool = False) -> subprocess.Popen[str]:
+    arguments = [sys.executable, "-c", _ADDER, str(path), str(first), str(count), *["merging"] * merging]
     return subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
 
 
@@ -200,17 +392,15 @@ def test_what_was_committed_survives_a_kill(path):
     assert found.origins[committed + 1] == NOWHERE, "at most the addition that was under way may be there besides"
 
 
-def test_a_fresh_file_that_another_is_at_work_in_is_waited_for(path):
-    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        done = threading.Timer(0.3, other.execute, ["COMMIT"])
-        done.start()
-        try:
-            store = ScoreStore(path, width=WIDTH)
-        finally:
-            done.join()
-    assert store.is_empty()
-    store.close()
+def test_an_addition_waits_for_that_of_another(store, path):
+    with closing(ScoreStore(path, width=WIDTH)) as other:
+        with other._folder.locked("adding"):
+            done = threading.Thread(target=store.add, args=([key(1)], records(1), 1))
+            done.start()
+            time.sleep(0.1)
+            assert other.is_empty()
+        done.join()
+        assert not other.is_empty()
 
 
 def test_processes_that_open_and_add_at_once_do_not_lose_anything(path):
@@ -222,93 +412,16 @@ def test_processes_that_open_and_add_at_once_do_not_lose_anything(path):
     assert (found.origins == 1).all()
 
 
-class SlowStore:
-    """Stands for a store: an addition lasts until `gate` lets it end, and fails with `error` if there is one."""
-
-    def __init__(self) -> None:
-        self.gate = threading.Semaphore(0)
-        self.error: StorageError | None = None
-        self.events: list[str] = []
-
-    def add(self, _keys, _records, origin):
-        self.events.append(f"begin {origin}")
-        assert self.gate.acquire(timeout=10)
-        if self.error is not None:
-            raise self.error
-        self.events.append(f"end {origin}")
-
-    def look_up(self, _keys):
-        self.events.append("look up")
-
-
-@pytest.fixture
-def slow():
-    return SlowStore()
-
-
-@pytest.fixture
-def background(slow):
-    with closing(BackgroundStore(slow)) as background:
-        yield background
-
-
-def wait_until_idle(background):
-    while not background.is_idle():
-        time.sleep(0.001)
-
-
-def test_additions_are_made_one_after_the_other_and_a_look_up_after_all(slow, background):
-    assert background.is_idle()
-    background.add([], records(), 1)
-    assert not background.is_idle()
-    slow.gate.release(3)
-    background.add([], records(), 2)
-    background.add([], records(), 3)
-    background.look_up([])
-    assert background.is_idle()
-    assert slow.events == ["begin 1", "end 1", "begin 2", "end 2", "begin 3", "end 3", "look up"]
-
-
-def test_what_was_added_is_found_and_durable_when_that_is_finished(tmp_path):
-    path, keys = tmp_path / "scores.sqlite", [key(number) for number in range(20)]
-    with closing(ScoreStore(path, width=WIDTH)) as store, closing(BackgroundStore(store)) as background:
-        for number in range(19):
-            background.add([keys[number]], records(number), number)
-        assert background.look_up(keys[:19]).origins.tolist() == list(range(19))
-        background.add([keys[19]], records(19), 19)
-        background.finish()
-        with closing(ScoreStore(path, width=WIDTH)) as other:
-            assert other.look_up(keys).records.tolist() == records(*range(20)).tolist()
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda background: background.look_up([]),
-        lambda background: background.add([], records(), 2),
-        lambda background: background.finish(),
-        wait_until_idle,
-    ],
-    ids=["look up", "add", "finish", "is idle"],
-)
-def test_what_an_addition_failed_with_is_raised_by_the_next_call(slow, background, call):
-    slow.error = StorageError("scores.sqlite: no room")
-    slow.gate.release()
-    background.add([], records(), 1)
-    with pytest.raises(StorageError) as raised:
-        call(background)
-    assert raised.value is slow.error
-    assert slow.events == ["begin 1"]
-
-
-@pytest.mark.parametrize("error", [None, StorageError("scores.sqlite: no room")])
-def test_closing_waits_for_the_addition_under_way_and_leaves_no_thread(slow, error):
-    before = set(threading.enumerate())
-    background, slow.error = BackgroundStore(slow), error
-    background.add([], records(), 1)
-    release = threading.Timer(0.05, slow.gate.release)
-    release.start()
-    background.close()
-    release.join()
-    assert slow.events == (["begin 1", "end 1"] if error is None else ["begin 1"])
-    assert set(threading.enumerate()) <= before
+def test_look_ups_while_another_process_adds_and_merges(path):
+    """What was told to be added is found at once, whatever is being merged."""
+    ScoreStore(path, width=WIDTH).close()
+    process = adder(path, 0, 300, merging=True)
+    with process, closing(ScoreStore(path, width=WIDTH, only_read=True)) as store:
+        told = 0
+        while line := process.stdout.readline():
+            told = int(line) + 1
+            if told % 5 == 0:
+                found = store.look_up([key(number) for number in range(told)])
+                assert (found.origins == 1).all()
+    assert process.wait(timeout=30) == 0
+    assert told == 300

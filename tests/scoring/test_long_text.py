@@ -23,7 +23,8 @@ from scorer.classifier.long_text import LongText
 from scorer.classifier.metadata import ModelMetadata
 from scorer.config import FrameConfig
 from scorer.errors import ConfigError, UsageError
-from scorer.runs.score_store import BackgroundStore, ScoreStore
+from scorer.runs.background_store import BackgroundStore
+from scorer.runs.score_store import ScoreStore
 from scorer.scoring.cache import ScoreCache
 from scorer.scoring.classify import Classify
 from scorer.scoring.encode import Encode
@@ -177,7 +178,7 @@ def test_what_is_kept_of_a_text_counts_all_its_windows(model, tmp_path):
     some = list(dict.fromkeys([*texts(), "漢字 room " * 30]))
     tokenizer = AutoTokenizer.from_pretrained(model)
     classifier = Classifier(open_model(str(model)), precision="fp32", batch_tokens=256)
-    with closing(ScoreStore(tmp_path / "scores.sqlite", width=score_dtype(5).itemsize)) as store:
+    with closing(ScoreStore(tmp_path / "scores.segments", width=score_dtype(5).itemsize)) as store:
         encode = Encode(classifier.encode, labels=5, count_unknown=lambda inputs: inputs.count(tokenizer.unk_token_id))
         with closing(BackgroundStore(store)) as background:
             cache = ScoreCache(store, background, run=1, fingerprint="f")
