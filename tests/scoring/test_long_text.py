@@ -183,7 +183,7 @@ def test_what_is_kept_of_a_text_counts_all_its_windows(model, tmp_path):
         with closing(BackgroundStore(store)) as background:
             cache = ScoreCache(store, background, run=1, fingerprint="f")
             encoded = encode(Window(0, pa.table({"text": some}), ("text",)), cache)
-            Classify(classifier)(encoded, cache)
+            Classify(classifier)(encoded, cache).kept.result()
         kept = store.look_up(encoded.keys).records.view(score_dtype(5)).reshape(-1)
     assert kept["tokens"].tolist() == [windows_alone(model, text)[1] for text in some]
     assert not kept["truncated"].any()

@@ -131,7 +131,7 @@ def test_what_is_kept_of_an_input_is_said_before_it_is_computed(classifier, dire
     ids = tokenizer(texts, truncation=True, max_length=128)["input_ids"]
     stages = Stages(classifier, tmp_path / "scores.segments")
     encoded = stages.encode(0, pa.table({"text": texts}))
-    stages.classify(encoded)
+    stages.classify(encoded).kept.result()
     kept = stages.stores[0].look_up(encoded.keys).records.view(encoded.scores.dtype).reshape(-1)
     stages.close()
     assert tokenizer.unk_token_id == UNKNOWN

@@ -20,7 +20,7 @@ import pytest
 from tests.torture.launcher import Ended, Launcher
 from tests.torture.scene import Scene
 
-WRITING = ("write", "pwrite64", "fsync", "fdatasync", "rename", "renameat2")
+WRITING = ("write", "pwrite64", "fsync", "fdatasync", "rename", "renameat", "renameat2")
 TIDYING = ("unlink", "unlinkat", "rmdir", "mkdir", "ftruncate", "openat")
 KILL, FULL, BROKEN = "signal=KILL", "error=ENOSPC", "error=EIO"
 
