@@ -28,9 +28,12 @@ KEY_BYTES = 16
 _MAGIC = b"scorer scores 1\n"
 _HEADER = struct.Struct("<16sQQII")
 _HEADER_BYTES = 64
-# Most rows of a file that a look-up maps, or a merge holds, at once.
-_LOOKED_INTO = 1 << 20
+# What memory holds of a file at once: the filter of so many rows, so many rows with what lies around them, so many rows
+# in a merge, and the whole of one with so few rows.
+_FILTERED = 1 << 24
+_LOOKED_INTO = 4_096
 _MERGED = 1 << 18
+_STAYS = 1 << 17
 _ROWS_A_BUCKET = 6
 _FACTOR = 0x9E3779B97F4A7C15
 
@@ -117,18 +120,18 @@ class Segment:
     def find(self, keys: Keys) -> Iterator[tuple[Places, Rows]]:
         """The rows of some of the `keys` at a time, which are sorted by their high halves: which of them have one, and
         these rows."""
-        pieces = -(-self.size // _LOOKED_INTO)
-        step = max(-(-len(keys) // pieces), 1)
+        step = max(len(keys) * _FILTERED // self.size, 1)
         for first in range(0, len(keys), step):
             piece = slice(first, first + step)
             buckets, bits = (keys.high[piece] >> self._shift).view(np.int64), keys.bits[piece]
             maybe = np.flatnonzero(self._filter.take(buckets) & bits == bits)
-            if len(maybe):
-                asked = first + maybe
-                found, rows = self._rows_of(keys.high[asked], keys.low[asked], buckets[maybe])
+            for start in range(0, len(maybe), _LOOKED_INTO):
+                some = maybe[start : start + _LOOKED_INTO]
+                asked = first + some
+                found, rows = self._rows_of(keys.high[asked], keys.low[asked], buckets[some])
                 yield asked[found], rows
-            if pieces > 1:
                 self.let_go()
+        self.let_go()
 
     def _rows_of(self, high: Halves, low: Halves, buckets: Places) -> tuple[NDArray[np.bool_], Rows]:
         """Which of the keys (n,) in the `buckets` have a row, (n,) bool, and these rows."""
@@ -172,8 +175,9 @@ class Segment:
         return self._high[chosen], self._rows[chosen]
 
     def let_go(self) -> None:
-        """Have no page of the file in this process's memory."""
-        self._map.madvise(mmap.MADV_DONTNEED)
+        """Have no page of the file in this process's memory, unless it is a small one."""
+        if self.size > _STAYS:
+            self._map.madvise(mmap.MADV_DONTNEED)
 
     def close(self) -> None:
         """Unmap the file, as soon as nobody has a view of it."""

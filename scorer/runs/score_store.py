@@ -231,7 +231,6 @@ def _fill(found: Found, keys: Sequence[bytes], segments: Sequence[Segment]) -> N
         for asked, rows in segment.find(left):
             found.records[places[asked]], found.origins[places[asked]] = rows["record"], rows["origin"]
             known[asked] = True
-        segment.let_go()
         if known.any():
             rest = np.flatnonzero(~known)
             left, places = left[rest], places[rest]

@@ -68,7 +68,8 @@ class SegmentFolder:
 
     def another(self) -> SegmentFolder:
         """The same folder, with locks of its own."""
-        return type(self)(os.dup(self._handle), only_read=self._only_read)
+        # Opened anew: two copies of a handle would share how far the names are read.
+        return type(self)(self.open(".", os.O_RDONLY | os.O_DIRECTORY), only_read=self._only_read)
 
     def open(self, name: str, flags: int) -> int:
         """A handle of the file `name`."""

@@ -265,6 +265,39 @@ def segments(path: Path) -> list[str]:
     return sorted(file.name for file in path.iterdir() if "-" in file.name)
 
 
+def test_threads_that_add_merge_and_look_up_at_once_miss_nothing(store):
+    """As in a run: one adds, one merges, one looks up, each with a store of its own."""
+    failed: list[str] = []
+    told, done = [0], threading.Event()
+
+    def look_up() -> None:
+        with closing(store.another()) as other:
+            while not done.is_set():
+                count = told[0]
+                found = other.look_up([key(number) for number in range(count)])
+                if not (found.origins == 1).all():
+                    failed.append(f"{(found.origins != 1).sum()} of {count} are missing")
+
+    def merge() -> None:
+        while not done.is_set():
+            with closing(store.another()) as other:
+                other.tidy()
+
+    threads = [threading.Thread(target=work) for work in (look_up, merge)]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(300):
+            store.add([key(number)], records(number), 1)
+            told[0] = number + 1
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert not failed
+    assert (store.look_up([key(number) for number in range(300)]).origins == 1).all()
+
+
 def test_many_additions_leave_few_segments(store, path):
     for number in range(100):
         store.add([key(number)], records(number), number)
@@ -286,7 +319,9 @@ def test_a_merge_that_is_stopped_leaves_everything_as_it_was(store, path):
 
 def test_a_merge_in_many_shares(store, monkeypatch):
     monkeypatch.setattr("scorer.runs.score_segments._MERGED", 100)
-    monkeypatch.setattr("scorer.runs.score_segments._LOOKED_INTO", 100)
+    monkeypatch.setattr("scorer.runs.score_segments._LOOKED_INTO", 10)
+    monkeypatch.setattr("scorer.runs.score_segments._FILTERED", 1000)
+    monkeypatch.setattr("scorer.runs.score_segments._STAYS", 100)
     for number in range(5):
         rows = range(number * 900, number * 900 + 1000)
         store.add([key(row) for row in rows], records(*rows), number)
