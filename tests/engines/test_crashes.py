@@ -114,7 +114,7 @@ def test_a_call_that_fails(tmp_path, launcher, jobs, what, name, call, when):
 @pytest.mark.parametrize("share", [0.2, 0.6])
 def test_a_disk_that_fills(tmp_path, launcher, jobs, share):
     job, figures = jobs(".parquet", rows=300, window_rows=25), Figures("disk full")
-    size = 4 * round(share * 5 * len(job.whole) / 1024 / 4)
+    size = 4 * round(share * 3 * len(job.whole) / 1024 / 4)
     with small_disk(tmp_path / "disk", size) as disk:
         scene = Scene(disk, job, old=True)
         ended = launcher.run(scene.arguments)
