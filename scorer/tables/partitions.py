@@ -1,12 +1,15 @@
 """Columns that stand in the names of folders (`day=1/`), beside those of the files in them.
 
 A partition column gets a type only where all its values survive it, as in CSV: `01` is text. Where the files have a
-column of that name as well, both must say the same, and the files' own column stays as it is.
+column of that name as well, both must say the same, and the files' own column stays as it is; in those that lack it,
+the folder says it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
 
 import pyarrow as pa
 
@@ -17,6 +20,7 @@ from scorer.tables.delimited_columns import TypeGuess, convert, field_of
 from scorer.tables.listing import Partition
 from scorer.tables.reader import Reader
 from scorer.tables.rendering import text_of
+from scorer.tables.texts import type_name
 
 
 class PartitionedReader(Reader):
@@ -28,8 +32,10 @@ class PartitionedReader(Reader):
         stamps: Sequence[Stamp],
         partitions: Sequence[Partition],
         text_columns: Sequence[str],
+        lack: Mapping[str, Collection[Path]] = MappingProxyType({}),
     ) -> None:
         super().__init__(stamps, text_columns)
+        self._lack = lack
         self._reader = reader
         self._values = [dict(partition) for partition in partitions]
         self._places = {stamp.path: place for place, stamp in enumerate(self._stamps)}
@@ -59,9 +65,12 @@ class PartitionedReader(Reader):
     def pieces_of(self, stamp: Stamp) -> Iterator[pa.Table]:
         place = self._places[stamp.path]
         for piece in self._reader.pieces_of(stamp):
-            for name in self._own:
-                _check_same(piece, name, self._values[place][name], stamp)
             whole = piece
+            for name in self._own:
+                if stamp.path in self._lack.get(name, ()):
+                    whole = _filled(whole, name, self._values[place][name], stamp)
+                else:
+                    _check_same(piece, name, self._values[place][name], stamp)
             for field, values in self._columns.values():
                 whole = whole.append_column(field, pa.repeat(values[place], piece.num_rows))
             yield whole
@@ -72,6 +81,20 @@ def _typed(name: str, values: list[str | None], *, text: bool) -> tuple[pa.Field
     guess = TypeGuess(text=text)
     guess.see(texts, quoted=False)
     return field_of(name, guess.kind), convert(texts, guess.kind)
+
+
+def _filled(piece: pa.Table, name: str, value: str | None, stamp: Stamp) -> pa.Table:
+    """`piece` with the column `name`, which other files have themselves, as the name of its folder says it."""
+    place = piece.schema.get_field_index(name)
+    field = piece.schema.field(place)
+    try:
+        scalar = pa.scalar(value, pa.string()).cast(field.type)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise DataError(
+            f"{stamp.path}: its folder says the column {shown(name)}, and not as the {type_name(field.type)} that "
+            "other files have in it; rename the column or the folder"
+        ) from error
+    return piece.set_column(place, field, pa.repeat(scalar, piece.num_rows))
 
 
 def _check_same(piece: pa.Table, name: str, value: str | None, stamp: Stamp) -> None:

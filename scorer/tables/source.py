@@ -198,7 +198,7 @@ class Source:
             return SpooledReader(reader, self._spool)
         if not partitions:
             return reader
-        return PartitionedReader(reader, self._stamps, self._listing.partitions, text_columns)
+        return PartitionedReader(reader, self._stamps, self._listing.partitions, text_columns, self._contents.lack)
 
     @contextmanager
     def doubting_header(self) -> Iterator[None]:
@@ -232,7 +232,7 @@ class Source:
 
     def _refuse_lacking(self, text_columns: Sequence[str]) -> None:
         """DataError for a column of texts that some of the files do not have."""
-        for name in text_columns:
+        for name in (name for name in text_columns if name not in self._listing.partition_names):
             for path in self._contents.lack.get(name, ()):
                 other = next(file for file in self.files if file not in self._contents.lack[name])
                 raise DataError(

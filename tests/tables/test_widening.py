@@ -225,6 +225,25 @@ def test_partitions_stand_behind_the_columns_of_all(tmp_path: Path) -> None:
     assert read(tmp_path, "t").to_pydict() == {"t": ["a", "b"], "n": [None, 1], "day": [1, 2]}
 
 
+@pytest.mark.parametrize("ending", ["parquet", "arrow", "csv"])
+def test_a_folder_says_what_its_file_lacks_and_others_have_themselves(tmp_path: Path, ending: str) -> None:
+    put(tmp_path / "day=1" / f"a.{ending}", pa.table({"t": ["a"], "day": [1]}))
+    put(tmp_path / "day=2" / f"a.{ending}", pa.table({"t": ["b"]}))
+    assert read(tmp_path, "t").to_pydict() == {"t": ["a", "b"], "day": [1, 2]}
+    assert Source.open(tmp_path).unread.warnings() == ()
+    put(tmp_path / "day=1" / f"a.{ending}", pa.table({"t": ["a"], "day": [2]}))
+    with pytest.raises(DataError, match="something else than the folder"):
+        read(tmp_path, "t")
+
+
+@pytest.mark.parametrize("format", SELF_DESCRIBING)
+def test_a_folder_whose_value_is_no_number_as_other_files_have_it(tmp_path: Path, format: str) -> None:
+    put(tmp_path / "day=1" / f"a.{format}", pa.table({"t": ["a"], "day": [1]}))
+    put(tmp_path / "day=x" / f"a.{format}", pa.table({"t": ["b"]}))
+    with pytest.raises(DataError, match="and not as the int64 that other files"):
+        read(tmp_path, "t")
+
+
 def test_parts_that_are_empty_once_unpacked_are_passed_over_too(tmp_path: Path) -> None:
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b""))
     (tmp_path / "b.csv.gz").write_bytes(gzip.compress(b"t\nx\n"))
