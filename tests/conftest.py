@@ -16,6 +16,7 @@ import pytest
 
 if TYPE_CHECKING:
     from tests.reports.browser import Browser
+    from tests.stores.buckets import Bucket
 
 # Before any test imports transformers: a test that needs the network is a defect.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -118,6 +119,29 @@ def run_scorer(tmp_path: Path, forked: list[str]) -> RunScorer:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The address of an S3 in this process, for all tests of a session."""
+    from tests.stores.buckets import moto_server
+
+    with moto_server() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """A new bucket, and an environment in which it is found."""
+    import uuid
+
+    from tests.stores.buckets import Bucket
+
+    made = Bucket(f"bucket-{uuid.uuid4().hex[:12]}", s3_server)
+    for name, value in made.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    return made
 
 
 @pytest.fixture(scope="module")

@@ -48,8 +48,9 @@ DOORS = {
     "accelerate": {"classifier", "training"},
     "peft": {"training"},
     "click": {"cli"},
+    "obstore": {"stores"},
 }
-ONE_FILE_ONLY = {"peft", "ray"}
+ONE_FILE_ONLY = {"obstore", "peft", "ray"}
 COMPUTED = "(computed)"
 
 

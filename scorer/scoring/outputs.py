@@ -19,6 +19,9 @@ from scorer.config import FileFormat
 from scorer.errors import DataError, OutputRefused, ScorerError
 from scorer.records.lineage import Lineage
 from scorer.stores.location import Location
+from scorer.stores.object_lease import lease_of
+from scorer.stores.object_path import ObjectPath
+from scorer.stores.store import Lease
 from scorer.stores.workspace import TemporaryFolder, WorkFolder, Workspace
 from scorer.tables.sink import Sink, lineage_metadata, open_sink, read_lineage
 from scorer.tables.streams import Output, compression_of, named
@@ -96,16 +99,20 @@ def open_output(target: Location, format: FileFormat, *, force: bool) -> OutputS
 
 
 class _FileSet:
-    """The file `target`."""
+    """The file `target`. An object is made on this machine, and sent when it is known to be good; its lease keeps runs
+    of other machines out."""
 
     def __init__(self, target: Location, format: FileFormat, *, force: bool) -> None:
         self._target = target
         self._format = format
         self._force = force
         self._workspace = Workspace(target.path)
+        self._lease: Lease | None = None
         self._done = False
         self.folder = str(self._workspace.path)
         try:
+            if isinstance(target.path, ObjectPath):
+                self._lease = lease_of(target.path)
             self._refuse_stranger()
         except BaseException:
             self.close()
@@ -123,6 +130,8 @@ class _FileSet:
         raise OutputRefused(f"{self._target.said}: exists, and another job wrote it; --force replaces it")
 
     def publish(self) -> None:
+        if self._lease is not None and not self._lease.held():
+            raise OutputRefused(f"{self._target.said}: another run took it over meanwhile; run the same command again")
         self._workspace.publish(self._target.path)
         self._workspace.remove()
 
@@ -130,6 +139,9 @@ class _FileSet:
         self._workspace.forget(self._target.path)
         with contextlib.suppress(ScorerError):  # the run ends with an error that counts more, or with its output whole
             self._leave()
+        with contextlib.suppress(ScorerError):
+            if self._lease is not None:
+                self._lease.release()
 
     def _refuse_stranger(self) -> None:
         """Refuse an existing file early where no job, whatever it turns out to be, could go on from it."""

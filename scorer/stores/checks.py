@@ -11,11 +11,11 @@ import shutil
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from scorer.errors import InputMissing, NotPermitted, OutputRefused, StorageError, UsageError, from_os_error
 from scorer.stores.location import STREAM, Location, open_descriptor
+from scorer.stores.object_path import ObjectPath, is_object, matches, path_of
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,13 @@ class Inputs:
     @property
     def named(self) -> list[Path]:
         """The data as they were named, without streams."""
-        return [Path(said) for said in self.data if said is not None and str(said) != STREAM]
+        return [path_of(said) for said in self.data if said is not None and str(said) != STREAM]
 
     @property
     def directories(self) -> list[Path]:
         """The model directories that are on this machine, their links followed."""
-        return [Path(name).resolve() for name in self.models if name is not None and Path(name).is_dir()]
+        named = [Path(name) for name in self.models if name is not None and not is_object(name)]
+        return [path.resolve() for path in named if path.is_dir()]
 
 
 def require(*named: str | Path | None) -> None:
@@ -50,7 +51,7 @@ def require(*named: str | Path | None) -> None:
     for said in named:
         if said is None or Location.of_input(said).is_stream:
             continue
-        if not Path(said).exists() and not glob.has_magic(str(said)):
+        if not glob.has_magic(str(said)) and not path_of(said).exists():
             raise InputMissing(f"{said}: no such file or folder")
 
 
@@ -86,6 +87,9 @@ def check_file(target: Path | Location, inputs: Inputs, *, force: bool) -> None:
     if isinstance(target, Location):
         if target.is_stream:
             return
+        if target.scheme == "object":
+            _check_object(target, inputs, force=force)
+            return
         target = target.path
     try:
         refuse_inputs(target, inputs, replaced=True)
@@ -110,6 +114,7 @@ def check_folder(target: Path, inputs: Inputs, *, replaced: bool) -> None:
     """Refuse a `target` that cannot be a folder of ours: as `refuse_inputs` does, and OutputRefused for a device or any
     other file, or a URL. One that is not `replaced` may hold inputs."""
     try:
+        refuse_url(target)
         if Location.of_output(target).is_stream:
             raise UsageError(f"{target}: a stream, where a folder is to be written; name a folder")
         refuse_inputs(target, inputs, replaced=replaced)
@@ -123,6 +128,9 @@ def check_parts_folder(where: Location, inputs: Inputs) -> None:
     """Refuse what cannot be a folder of parts: as `check_folder` does, and UsageError where its parts would be among
     the inputs the next time, or the inputs lie in it."""
     target = where.path
+    if where.scheme == "object":
+        _check_object(where, inputs, force=True, folder=True)
+        return
     check_folder(target, inputs, replaced=True)
     try:
         _refuse_own_input(target, inputs)
@@ -158,15 +166,39 @@ def _is_stream(place: Path | Location) -> bool:
 
 
 def refuse_url(target: Path) -> None:
-    """OutputRefused for `scheme://...`, unless there is such a folder here."""
-    Location.of_output(target)
+    """OutputRefused for `scheme://...`, unless there is such a folder here: only the rows that are scored may go there,
+    for which `Location` stands."""
+    if Location.of_output(target).scheme == "object":
+        raise OutputRefused(
+            f"{path_of(target)}: outputs are local, but for rows that are scored; name a path on this machine and copy "
+            "it there afterwards"
+        )
+
+
+def _check_object(where: Location, inputs: Inputs, *, force: bool, folder: bool = False) -> None:
+    """The same of an object, or of the `folder` of some."""
+    target = where.path
+    assert isinstance(target, ObjectPath)
+    if not target.key and not folder:
+        raise OutputRefused(f"{target}: a bucket, where an object is to be written; name an object in it")
+    refuse_inputs(target, inputs, replaced=True)
+    _refuse_own_input(target, inputs)
+    if folder and target.key and target.is_file():
+        raise OutputRefused(f"{target}: an object, where those of a folder are to be written; name another")
+    if not folder and not force and target.is_file():
+        raise OutputRefused(f"{target}: exists already; say --force to replace it")
+    # A missing bucket and a wrong key are told before anything is computed.
+    try:
+        target.is_dir()
+    except InputMissing as error:
+        raise OutputRefused(f"{error}") from error
 
 
 def check_free_space(target: Path | Location, needed_bytes: int) -> None:
-    """StorageError when the file system of `target` has fewer than `needed_bytes` bytes left; of a stream nobody
-    knows."""
+    """StorageError when the file system of `target` has fewer than `needed_bytes` bytes left; of a stream and
+    a store nobody knows."""
     if isinstance(target, Location):
-        if target.is_stream:
+        if target.scheme != "local":
             return
         target = target.path
     folder = target.parent.resolve()
@@ -187,18 +219,9 @@ def _refuse_own_input(target: Path, inputs: Inputs) -> None:
         if source.is_dir():
             within = target.resolve().is_relative_to(source.resolve())
         else:
-            within = not source.exists() and _matches(target.absolute().parts, source.absolute().parts)
+            within = not source.exists() and matches(target.absolute().parts, source.absolute().parts)
         if within:
             raise UsageError(f"{target}: would be part of the input {source}; name an output outside of it")
-
-
-def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Whether a path of these `parts` is matched by a `pattern`, in which ** stands for any number of parts."""
-    if not pattern:
-        return not parts
-    if pattern[0] == "**":
-        return any(_matches(parts[skipped:], pattern[1:]) for skipped in range(len(parts) + 1))
-    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _matches(parts[1:], pattern[1:])
 
 
 def _check_replaceable(target: Path, *, force: bool) -> None:

@@ -24,7 +24,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from scorer.errors import DataError, from_os_error
+from scorer.errors import DataError, InputMissing, from_os_error
+from scorer.stores.object_path import ObjectPath
 
 WHOLE_UP_TO: Final = 1 << 30
 """Files up to this many bytes are hashed whole; of larger ones, size, time and samples."""
@@ -38,15 +39,21 @@ _MOST_BYTES: Final = 4096
 
 @dataclass(frozen=True)
 class Stamp:
-    """Size in bytes, modification time in nanoseconds and inode of `path` at one moment."""
+    """Size in bytes, modification time in nanoseconds and inode of `path` at one moment; of an object its `token`, as
+    its store gives it, in the place of both."""
 
     path: Path
     size: int
     mtime_ns: int
     inode: int
+    token: str = ""
 
     @classmethod
     def of(cls, path: Path) -> Stamp:
+        if isinstance(path, ObjectPath):
+            if (found := path.look()) is None:
+                raise InputMissing(f"{path}: no such object")
+            return cls(path, found.size, 0, 0, found.token)
         try:
             status = path.stat()
         except OSError as error:
@@ -57,8 +64,15 @@ class Stamp:
 def check_unchanged(stamps: Iterable[Stamp]) -> None:
     """DataError when a file is gone or differs from what it was when its stamp was taken."""
     for stamp in stamps:
-        if not stamp.path.exists() or Stamp.of(stamp.path) != stamp:
+        if not _is(stamp):
             raise DataError(f"{stamp.path}: changed while it was read; run again when it is no longer written to")
+
+
+def _is(stamp: Stamp) -> bool:
+    try:
+        return Stamp.of(stamp.path) == stamp
+    except InputMissing:
+        return False
 
 
 def fingerprint(stamps: Sequence[Stamp], *, whole_up_to: int = WHOLE_UP_TO, known: KnownHashes | None = None) -> str:
@@ -77,7 +91,7 @@ def combined(hashes: Iterable[str]) -> str:
 def content_hashes(
     stamps: Sequence[Stamp], *, whole_up_to: int = WHOLE_UP_TO, known: KnownHashes | None = None
 ) -> list[str]:
-    """BLAKE2b (256 bits, hexadecimal) of each file's content.
+    """BLAKE2b (256 bits, hexadecimal) of each file's content; of an object, of its size and token alone.
 
     A file of more than `whole_up_to` bytes enters with its size, modification time, first and last MiB and 64 evenly
     spread blocks of 64 KiB, so that the fingerprint of a terabyte takes no longer than that of a gigabyte. A file whose
@@ -86,9 +100,16 @@ def content_hashes(
     known = KnownHashes.of_user() if known is None else known
     kinds = ["blake2b" if stamp.size <= whole_up_to else "blake2b of samples" for stamp in stamps]
     return [
-        known.hash_of(stamp.path, kind, partial(_hash, stamp=stamp, kind=kind))
+        identity_of_object(stamp.size, stamp.token)
+        if stamp.token
+        else known.hash_of(stamp.path, kind, partial(_hash, stamp=stamp, kind=kind))
         for stamp, kind in zip(stamps, kinds, strict=True)
     ]
+
+
+def identity_of_object(size: int, token: str) -> str:
+    """BLAKE2b (256 bits, hexadecimal) that stands for the content of an object of `size` bytes with this `token`."""
+    return hashlib.blake2b(f"object {size} {token}".encode(), digest_size=32).hexdigest()
 
 
 def hash_of(path: Path) -> str:

@@ -126,6 +126,15 @@ class LocalPart:
         self._file = file
         self.stream: BinaryIO = file.stream
 
+    @property
+    def path(self) -> Path:
+        """Where it is until it is committed."""
+        return self._file.temporary
+
+    def stands(self) -> bool:
+        """Whether it is still there."""
+        return self._file.stands()
+
     def lock(self) -> bool:
         """Lock the new file; False when somebody swept it away before it was locked."""
         fcntl.flock(self.stream, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""A place as a person names it: a path of this machine, a standard stream, later an object store.
+"""A place as a person names it: a path of this machine, a standard stream, an object store.
 
 Decides what a text means, and says so when it means nothing yet. Opens no file.
 """
@@ -14,23 +14,19 @@ from pathlib import Path, PurePath
 from typing import BinaryIO, Final, Literal
 
 from scorer.errors import InputMissing, OutputRefused
+from scorer.stores.object_path import ObjectPath, is_object
+from scorer.stores.objects import SCHEMES, WRITABLE
 
 STREAM: Final = "-"
 """What stands for standard input where something is read, and for standard output where something is written."""
 
-Scheme = Literal["local", "stdin", "pipe", "stdout", "stderr"]
+Scheme = Literal["local", "object", "stdin", "pipe", "stdout", "stderr"]
 
 _URL: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,2}")
-# What brings a file of another place here.
-_COPIES: Final = {
-    "s3": "aws s3 cp",
-    "gs": "gcloud storage cp",
-    "az": "az storage blob download",
-    "abfs": "az storage blob download",
-    "hf": "hf download",
-    "http": "curl -O",
-    "https": "curl -O",
-}
+# What brings a file of a place that we do not read here.
+_COPIES: Final = {"abfs": "az storage blob download", "hf": "hf download"}
+_KNOWN: Final = " ".join(f"{scheme}://" for scheme in SCHEMES)
+_KNOWN_OUTPUTS: Final = " ".join(f"{scheme}://" for scheme in WRITABLE)
 _DESCRIPTORS: Final = re.compile(r"/proc/([0-9]+)(/task/[0-9]+)?/fd")
 _MOST_LINKS: Final = 40
 _STREAMS: Final[dict[int, Scheme]] = {1: "stdout", 2: "stderr"}
@@ -38,48 +34,56 @@ _STREAMS: Final[dict[int, Scheme]] = {1: "stdout", 2: "stderr"}
 
 @dataclass(frozen=True)
 class Location:
-    """Where bytes come from or go to; `said`, what the person wrote, is a path of this machine for `local`, and for
-    `pipe`, which is read once from its beginning to its end: a fifo, what a shell makes of `<(command)`."""
+    """Where bytes come from or go to. `said`, what the person wrote, is a path of this machine for `local`; the URL of
+    an `object`, or of what lies beneath a name in its store; and a fifo for `pipe`, which is read once from its
+    beginning to its end: what a shell makes of `<(command)`."""
 
     scheme: Scheme
     said: str
 
     @classmethod
     def of_input(cls, said: str | Path) -> Location:
-        """`-` is standard input, and so is whatever path leads to this process's stdin. InputMissing for `scheme://...`,
-        unless there is such a path here."""
+        """`-` is standard input, and so is whatever path leads to this process's stdin. InputMissing for a scheme that
+        we do not know, unless there is such a path here."""
         text = str(said)
         if text == STREAM:
             return cls("stdin", text)
+        if is_object(text):
+            return cls("object", str(ObjectPath.of(text)))
         if (url := _url(text)) and not Path(text).exists():
             scheme = url.partition(":")[0].lower()
             copy = f" ({_COPIES[scheme]})" if scheme in _COPIES else ""
-            raise InputMissing(f"{url}: inputs are local; copy it to this machine first{copy}, or pipe it in and say -")
+            raise InputMissing(
+                f"{url}: inputs are local or in {_KNOWN}; copy it to this machine first{copy}, or pipe it in and say -"
+            )
         return cls(_input_scheme(Path(text)), text)
 
     @classmethod
     def of_output(cls, said: str | Path) -> Location:
         """`-` is standard output, and so is whatever path leads to this process's stdout or stderr: /dev/stdout, a link
-        to it, /proc/self/fd/1. OutputRefused for `scheme://...`, unless there is such a folder here."""
+        to it, /proc/self/fd/1. OutputRefused for a scheme that we do not write to, unless there is such a folder
+        here."""
         text = str(said)
         if text == STREAM:
             return cls("stdout", text)
+        if is_object(text) and (place := ObjectPath.of(text)).bucket.scheme in WRITABLE:
+            return cls("object", str(place))
         if (url := _url(text)) and not Path(text).parent.is_dir():
             raise OutputRefused(
-                f"{url}: outputs are local; name a path on this machine and copy it there afterwards, or write to - "
-                "and pipe it"
+                f"{url}: outputs are local or in {_KNOWN_OUTPUTS}; name a path on this machine and copy it there "
+                "afterwards, or write to - and pipe it"
             )
         descriptor = _standard_descriptor(Path(text))
         return cls("local" if descriptor is None else _STREAMS[descriptor], text)
 
     @classmethod
     def of_path(cls, path: str | Path) -> Location:
-        """The path of this machine, whatever it looks like."""
-        return cls("local", str(path))
+        """The path of this machine, whatever it looks like, or the ObjectPath."""
+        return cls("object" if isinstance(path, ObjectPath) else "local", str(path))
 
     @property
     def is_stream(self) -> bool:
-        return self.scheme != "local"
+        return self.scheme not in ("local", "object")
 
     @property
     def exists(self) -> bool:
@@ -103,14 +107,14 @@ class Location:
 
     @property
     def path(self) -> Path:
-        """The path of a `local` location."""
-        assert self.scheme == "local", f"{self.said} is a stream; this is a bug"
-        return Path(self.said)
+        """The path of a location that is no stream: one of this machine, or an ObjectPath."""
+        assert not self.is_stream, f"{self.said} is a stream; this is a bug"
+        return ObjectPath.of(self.said) if self.scheme == "object" else Path(self.said)
 
     @property
     def stream(self) -> BinaryIO:
         """The bytes of a standard stream."""
-        assert self.scheme not in ("local", "pipe"), f"{self.said} is no standard stream; this is a bug"
+        assert self.scheme in ("stdin", "stdout", "stderr"), f"{self.said} is no standard stream; this is a bug"
         return {"stdin": sys.stdin, "stdout": sys.stdout, "stderr": sys.stderr}[self.scheme].buffer
 
 

@@ -3,8 +3,9 @@
 The operations are those that a folder and an object store have in common, so nothing is ever renamed or changed in
 place. Every implementation passes `scorer.testing.store_contract`.
 
-    local    `scorer.stores.local`     a folder of this machine
-    memory   `scorer.stores.memory`    for tests
+    local    `scorer.stores.local`          a folder of this machine
+    object   `scorer.stores.object_store`   a bucket, or what lies beneath a name in it
+    memory   `scorer.stores.memory`         for tests
 
 A key is a relative path with / between its parts, none of which is empty or begins with a dot. Errors come out of
 `scorer.errors`: InputMissing for an object that is not there, UsageError for what is no key, NotPermitted and
@@ -23,7 +24,8 @@ from scorer.errors import UsageError
 
 @dataclass(frozen=True)
 class Version:
-    """What tells one content of an object from the next: `size` in bytes, and a `token` that a change alters."""
+    """What tells one content of an object from the next: `size` in bytes, and a `token` that a change alters. The same
+    content, written again, may have the same token."""
 
     size: int
     token: str
@@ -75,7 +77,8 @@ class Store(Protocol):
         ...
 
     def open(self, key: str) -> BinaryIO:
-        """The object's bytes, to be read from any place; what was opened stays what it was, whatever comes after."""
+        """The object's bytes, to be read from any place. What was opened stays what it was, whatever comes after; where
+        a store does not keep it, reading on is a DataError, and never a mixture."""
         ...
 
     def put(self, key: str, content: bytes) -> None:

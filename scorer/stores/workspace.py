@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -20,8 +21,9 @@ from typing import Any
 from scorer.config import UNFINISHED
 from scorer.errors import Busy, OutputRefused, from_os_error
 from scorer.stores.atomic import AtomicFile, publish, put
-from scorer.stores.fingerprints import hash_of
+from scorer.stores.fingerprints import hash_of, user_cache
 from scorer.stores.folder import Folder
+from scorer.stores.object_path import ObjectPath
 
 # A holder writes its number a moment after it has the lock.
 _NAMING_SECONDS = 0.5
@@ -88,13 +90,18 @@ class Workspace(WorkFolder):
 
     def __init__(self, target: Path, *, make_parents: bool = False) -> None:
         super().__init__(self.path_of(target))
-        if make_parents:
+        if isinstance(target, ObjectPath):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        elif make_parents:
             target.parent.mkdir(parents=True, exist_ok=True)
         self._lock: FileLease | None = self._acquire()
 
     @staticmethod
     def path_of(target: Path) -> Path:
-        """The folder that is the workspace of whoever writes `target`."""
+        """The folder that is the workspace of whoever writes `target`; of an object, one of this machine."""
+        if isinstance(target, ObjectPath):
+            place = workplace(target)
+            return place.with_name(place.name + UNFINISHED)
         return target.with_name(target.name + UNFINISHED)
 
     def publish(self, target: Path) -> None:
@@ -103,7 +110,10 @@ class Workspace(WorkFolder):
         partial = self._partial(target)
         if self._lock is None or not self._lock.held() or not partial.exists():
             raise OutputRefused(f"{partial}: removed while it was written; run the same command again")
-        publish(partial, target)
+        if isinstance(target, ObjectPath):
+            target.upload(partial)
+        else:
+            publish(partial, target)
 
     def forget(self, target: Path) -> None:
         """Delete what was begun here for `target`, if it is still ours."""
@@ -288,3 +298,11 @@ def _is_running(number: str) -> bool:
     except PermissionError:
         return True  # it is there, and another user's
     return True
+
+
+def workplace(place: ObjectPath) -> Path:
+    """The folder of this machine for what a run keeps that writes to `place`: in $XDG_CACHE_HOME/scorer/outputs, else
+    ~/.cache/scorer/outputs, else among the temporary files, one for each place (and endpoint, for S3 has many)."""
+    root = user_cache("outputs") or Path(tempfile.gettempdir(), f"scorer-{os.geteuid()}", "outputs")
+    name = f"{place}\0{os.environ.get('AWS_ENDPOINT_URL', '')}"
+    return root / hashlib.blake2b(name.encode(), digest_size=16).hexdigest() / (place.name or "bucket")

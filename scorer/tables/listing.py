@@ -10,13 +10,14 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import compress
+from itertools import compress, takewhile
 from pathlib import Path
 from typing import Any, Final, NoReturn
 from urllib.parse import unquote
 
 from scorer.config import UNFINISHED
 from scorer.errors import DataError, InputMissing, UsageError, from_os_error
+from scorer.stores.object_path import ObjectPath, path_of
 from scorer.tables.formats.registry import endings, format_of, is_read_alone
 
 _NULL: Final = "__HIVE_DEFAULT_PARTITION__"
@@ -133,7 +134,7 @@ def list_together(locations: Sequence[str], *, any_ending: bool) -> Listing:
     found = [_files_of(location, any_ending=any_ending) for location in locations]
     _refuse_again(locations, found)
     files = [file for part in found for file in part.files]
-    root = Path(os.path.commonpath([part.root.absolute() for part in found]))
+    root = _common([part.root.absolute() for part in found])
     parts = [part.unread for part in found]
     unread = Unread(
         f"{locations[0]} and {len(locations) - 1} more",
@@ -164,8 +165,18 @@ def _refuse_again(locations: Sequence[str], found: Sequence[_Found]) -> None:
         seen |= here
 
 
+def _common(roots: list[Path]) -> Path:
+    """The folder that all lie in. UsageError where there is none."""
+    level = zip(*(root.parts for root in roots), strict=False)
+    parts = [parts[0] for parts in takewhile(lambda parts: len(set(parts)) == 1, level)]
+    if not parts or (isinstance(roots[0], ObjectPath) and len(parts) == 1):
+        other = next(root for root in roots if root.parts[:2] != roots[0].parts[:2])
+        raise UsageError(f"{roots[0]} and {other}: lie in different places; name what lies in one bucket, or here")
+    return type(roots[0])(*parts)
+
+
 def _files_of(location: str, *, any_ending: bool) -> _Found:
-    path = Path(location)
+    path = path_of(location)
     if path.is_dir():
         return _in_folder(path, location, any_ending=any_ending)
     if path.exists():
@@ -201,8 +212,7 @@ def _in_folder(folder: Path, location: str, *, any_ending: bool) -> _Found:
 
 
 def _matching(pattern: str) -> _Found:
-    found = glob.glob(pattern, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
-    named = sorted(file for file in map(Path, found) if not file.parent.name.endswith(UNFINISHED))
+    named = sorted(file for file in _matched(pattern) if not file.parent.name.endswith(UNFINISHED))
     files = [file for file in named if _is_file(file)]
     if not files:
         raise InputMissing(f"{pattern}: no file matches")
@@ -213,12 +223,27 @@ def _matching(pattern: str) -> _Found:
     return _Found(files, root, Unread(pattern, tuple(rest), tuple(map(str, links))))
 
 
+def _matched(pattern: str) -> Iterator[Path]:
+    place = path_of(pattern)
+    if isinstance(place, ObjectPath):
+        root = fixed_part(pattern)
+        assert isinstance(root, ObjectPath)
+        # As a glob has it, what is hidden is matched by its own dot alone.
+        wanted = place.parts[len(root.parts) :]
+        hidden = any(part.startswith(".") for part in wanted)
+        yield from (path for path in root.matching(wanted) if hidden or "/." not in path.key)
+        return
+    yield from map(Path, glob.glob(pattern, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+
+
 def _once(files: list[Path], root: Path) -> tuple[list[Path], list[Path]]:
     """`files`, which lie beneath `root`, without links to others of them; and these links.
 
     The rows of a file would else come twice: `latest.csv` links to the newest. Where several links lead to what is not
     read under a name of its own, all are kept: a store of contents has one file for two that are equal.
     """
+    if isinstance(root, ObjectPath):
+        return files, []
     base = root.resolve()
     folders = {
         folder: (base / folder.relative_to(root), folder.resolve()) for folder in {file.parent for file in files}
@@ -233,9 +258,10 @@ def _once(files: list[Path], root: Path) -> tuple[list[Path], list[Path]]:
 
 def fixed_part(pattern: str) -> Path:
     """The folder that a glob begins in: its parts before the first with a wildcard."""
-    parts = Path(pattern).parts
+    place = path_of(pattern)
+    parts = place.parts
     fixed = next(number for number, part in enumerate(parts) if glob.has_magic(part))
-    return Path(*parts[:fixed])
+    return type(place)(*parts[:fixed])
 
 
 def _partitions(files: list[Path], root: Path) -> tuple[Partition, ...]:
@@ -282,6 +308,10 @@ def _beneath(folder: Path) -> Iterator[Path]:
     def refuse(error: OSError) -> NoReturn:
         raise from_os_error(error) from error
 
+    if isinstance(folder, ObjectPath):
+        below = len(folder.parts)
+        yield from (path for path in folder.beneath() if all(map(_visible, path.parts[below:])))
+        return
     for parent, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = filter(_visible, folders)
         yield from (link for name in folders if (link := Path(parent, name)).is_symlink())

@@ -14,6 +14,7 @@ from typing import Final
 
 from scorer.config import FileFormat
 from scorer.errors import UsageError
+from scorer.stores.object_path import path_of
 from scorer.tables.dialect import Dialect
 from scorer.tables.formats.registry import format_named, format_of
 from scorer.tables.listing import Unread, fixed_part, list_files
@@ -56,11 +57,12 @@ def part_files(location: str, dialect: Dialect, *, output_format: FileFormat | N
 
 def is_several(location: str) -> bool:
     """Whether `location` is a folder or a pattern, and so may stand for several files."""
-    return Path(location).is_dir() or (glob.has_magic(location) and not Path(location).exists())
+    path = path_of(location)
+    return path.is_dir() or (glob.has_magic(location) and not path.exists())
 
 
 def _relative(location: str, files: tuple[Path, ...]) -> Iterator[PurePosixPath]:
-    path = Path(location)
+    path = path_of(location)
     if path.is_dir():
         root = path
     elif path.exists():

@@ -19,6 +19,7 @@ from scorer.errors import DataError, UsageError, shown
 from scorer.records.shard import InputFile, Shard
 from scorer.stores.fingerprints import Stamp, combined, content_hashes
 from scorer.stores.location import Location
+from scorer.stores.object_path import path_of
 from scorer.tables.advice import advice, format_advice, unreadable
 from scorer.tables.arrivals import Arrivals
 from scorer.tables.delimited_columns import HEADER_IN_DOUBT
@@ -147,7 +148,7 @@ class Source:
         DataError where they are not the same any more.
         """
         assert shard.row_groups is None, "only whole files can be read so far; this is a bug"
-        files = tuple(Path(file.location) for file in shard.files)
+        files = tuple(path_of(file.location) for file in shard.files)
         listing = Listing(files, tuple(file.partition for file in shard.files))
         source = cls(listing, file_format, rejects=rejects, dialect=dialect)
         for ours, asked in zip(source.shard.files, shard.files, strict=True):

@@ -13,6 +13,7 @@ from typing import BinaryIO, Final, Literal, Protocol
 import pyarrow as pa
 
 from scorer.errors import DataError, ScorerError, from_os_error
+from scorer.stores.object_path import ObjectPath
 from scorer.tables.unpacking import ChainedStreams, ZipMember
 
 Compression = Literal["gzip", "zstd", "bz2", "xz", "zip"]
@@ -63,7 +64,7 @@ class _Decompressed:
     def __init__(self, path: Path, compression: Compression) -> None:
         self._path = path
         self._compression = compression
-        self._stream = pa.CompressedInputStream(pa.OSFile(str(path)), compression)
+        self._stream = pa.CompressedInputStream(arrow_file(path), compression)
 
     def read(self, size: int) -> bytes:
         try:
@@ -73,6 +74,13 @@ class _Decompressed:
 
     def close(self) -> None:
         self._stream.close()
+
+
+def arrow_file(path: Path) -> pa.NativeFile:
+    """The bytes of `path` as Arrow reads them."""
+    if isinstance(path, ObjectPath):
+        return pa.PythonFile(path.open("rb", buffering=0), mode="r")
+    return pa.OSFile(str(path))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, Literal, Protocol
 
 from scorer.errors import DataError, from_os_error
+from scorer.stores.object_path import ObjectPath
 
 Chained = Literal["bz2", "xz", "gzip"]
 
@@ -174,7 +175,12 @@ def member_name(path: Path) -> str:
 
 def _archive(path: Path) -> zipfile.ZipFile:
     with _damage(path):
-        return zipfile.ZipFile(path)
+        return open_zip(path)
+
+
+def open_zip(path: Path) -> zipfile.ZipFile:
+    """The zip archive `path`; errors as of zipfile."""
+    return zipfile.ZipFile(path.open("rb") if isinstance(path, ObjectPath) else path)
 
 
 def _only_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:

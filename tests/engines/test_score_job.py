@@ -237,10 +237,10 @@ def test_limit(tmp_path, source, score, expected, limit):
 
 
 def test_python_says_of_other_places_what_the_commands_say(score, source, tmp_path):
-    with pytest.raises(InputMissing, match=r"^s3://bucket/in.csv: inputs are local; .* \(aws s3 cp\)"):
-        score("s3://bucket/in.csv", tmp_path / "out.parquet")
-    with pytest.raises(OutputRefused, match=r"^s3://bucket/out.csv: outputs are local"):
-        score(source, "s3://bucket/out.csv")
+    with pytest.raises(InputMissing, match=r"^abfs://b/in.csv: inputs are local .* \(az storage blob download\)"):
+        score("abfs://b/in.csv", tmp_path / "out.parquet")
+    with pytest.raises(OutputRefused, match=r"^https://host/out.csv: outputs are local"):
+        score(source, "https://host/out.csv")
     assert list(tmp_path.iterdir()) == [source]
 
 

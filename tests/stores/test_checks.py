@@ -173,8 +173,8 @@ def test_inputs_that_are_asked_for(tmp_path: Path, source: Path) -> None:
     require(source, str(source), tmp_path, "-", None, "no/such/*.csv")
     with pytest.raises(InputMissing, match=r"none.csv: no such file or folder"):
         require(source, tmp_path / "none.csv")
-    with pytest.raises(InputMissing, match=r"s3://bucket/in.csv: inputs are local; .* \(aws s3 cp\)"):
-        require("s3://bucket/in.csv")
+    with pytest.raises(InputMissing, match=r"abfs://bucket/in.csv: inputs are local .* \(az storage blob download\)"):
+        require("abfs://bucket/in.csv")
     with pytest.raises(InputMissing, match=r"foo://in.csv: inputs are local"):
         require("foo://in.csv")
 

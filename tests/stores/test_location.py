@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from scorer.errors import InputMissing, OutputRefused
+from scorer.errors import InputMissing, OutputRefused, UsageError
 from scorer.stores.checks import Inputs, check_file
 from scorer.stores.location import Location, open_descriptor
+from scorer.stores.object_path import ObjectPath
 
 ROOT = Path(__file__).parents[2]
 ASK = "import sys; from scorer.stores.location import Location; print(Location.of_output(sys.argv[1]).scheme)"
@@ -93,13 +94,22 @@ def test_an_open_file_is_no_place_for_an_output(tmp_path: Path) -> None:
     check_file(path, Inputs([]), force=True)
 
 
-def test_a_url_is_no_place_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_url_is_a_place_in_a_store_or_none_that_we_know(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for url in ("s3://bucket/out.csv", "s3:/bucket/out.csv"):
-        with pytest.raises(OutputRefused, match=r"s3://bucket/out.csv: outputs are local"):
+    for url in ("ftp://host/out.csv", "ftp:/host/out.csv"):
+        with pytest.raises(OutputRefused, match=r"ftp://host/out.csv: outputs are local or in s3:"):
             Location.of_output(url)
-        with pytest.raises(InputMissing, match=r"s3://bucket/out.csv: inputs are local"):
+        with pytest.raises(InputMissing, match=r"ftp://host/out.csv: inputs are local or in s3:"):
             Location.of_input(Path(url))
+    with pytest.raises(OutputRefused, match=r"https://host/out.csv: outputs are local"):
+        Location.of_output("https://host/out.csv")
+    for url in ("s3://bucket/a/out.csv", "S3://bucket/a/out.csv", "s3:/bucket/a/out.csv"):
+        for found in (Location.of_output(url), Location.of_input(Path(url)), Location.of_path(ObjectPath.of(url))):
+            assert (found.scheme, found.said, found.is_stream) == ("object", "s3://bucket/a/out.csv", False)
+            assert (found.name, found.ending, found.path) == ("out.csv", ".csv", ObjectPath.of(url))
+    for url in ("s3://", "s3:///key", "s3://bucket/a//b", "gs://bucket/../b", "https://host/a.csv?version=1"):
+        with pytest.raises(UsageError):
+            Location.of_input(url)
     Path("s3:/bucket").mkdir(parents=True)
     Path("s3:/bucket/out.csv").touch()
     assert Location.of_output("s3://bucket/out.csv").scheme == "local"

@@ -277,9 +277,9 @@ def test_a_text_column_that_is_named_later_needs_no_second_scan(tmp_path: Path, 
         reader.check_unchanged()
 
 
-@pytest.mark.parametrize("location", ["s3://bucket/a.csv", Path("s3://bucket/a.csv"), "hf://a/b.csv", "s3://b/*.csv"])
+@pytest.mark.parametrize("location", ["abfs://b/a.csv", Path("abfs://b/a.csv"), "abfs://b/*.csv"])
 def test_what_lies_elsewhere_is_said_with_what_to_try(location):
-    with pytest.raises(InputMissing, match=r"^(s3|hf)://.*: inputs are local; .* \((aws s3 cp|hf download)\)"):
+    with pytest.raises(InputMissing, match=r"^abfs://.*: inputs are local .* \(az storage blob download\)"):
         Source.open(location)
 
 

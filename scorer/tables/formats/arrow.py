@@ -22,7 +22,7 @@ from scorer.tables.dictionaries import JoinedDictionaries, has_dictionary, may_n
 from scorer.tables.formats.format import Evidence, ReadOptions, SelfDescribing, check_schema, damage
 from scorer.tables.live import LiveReader
 from scorer.tables.reader import Reader, check_names, check_types
-from scorer.tables.streams import Output
+from scorer.tables.streams import Output, arrow_file
 
 _FILE: Final = b"ARROW1"
 _STREAM: Final = b"\xff\xff\xff\xff"
@@ -45,9 +45,9 @@ def read_header(path: Path) -> tuple[pa.Schema, int | None]:
     """The schema of an Arrow file or stream and its number of rows, which a stream does not tell."""
     with _damage(path), path.open("rb") as raw:
         if _is_stream(raw.read(_OLD_BYTES)):
-            with pa.OSFile(str(path)) as source:
+            with arrow_file(path) as source:
                 return pa.ipc.open_stream(source).schema, None
-        with pa.OSFile(str(path)) as source:
+        with arrow_file(path) as source:
             reader = pa.ipc.open_file(source)
             return reader.schema, int(reader.count_rows())
 
@@ -204,7 +204,7 @@ def _batches(path: Path) -> Iterator[pa.RecordBatch]:
         first_bytes = raw.read(_OLD_BYTES)
     if _is_stream(first_bytes):
         end = _OLD_END_OF_STREAM if _is_old_stream(first_bytes) else _END_OF_STREAM
-        with pa.OSFile(str(path)) as source:
+        with arrow_file(path) as source:
             reader = pa.ipc.open_stream(source)
             at = source.tell()
             for batch in reader:
@@ -218,7 +218,7 @@ def _batches(path: Path) -> Iterator[pa.RecordBatch]:
             if source.read(1):
                 raise DataError(f"{path}: more follows the end of the Arrow stream; give each stream a file of its own")
         return
-    with pa.OSFile(str(path)) as source:
+    with arrow_file(path) as source:
         reader = pa.ipc.open_file(source)
         for index in range(reader.num_record_batches):
             yield reader.get_batch(index)

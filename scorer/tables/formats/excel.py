@@ -21,10 +21,12 @@ import pyarrow as pa
 
 from scorer.errors import ConfigError, DataError, UsageError, shown
 from scorer.stores.fingerprints import Stamp
+from scorer.stores.object_path import ObjectPath
 from scorer.tables import compute as pc
 from scorer.tables.formats.format import Contents, Evidence, Format, ReadOptions, look_together, united_reader
 from scorer.tables.reader import Reader, listed
 from scorer.tables.streams import first_line
+from scorer.tables.unpacking import open_zip
 from scorer.tables.worksheets import Sheet, look_at
 
 # What the parts of a workbook may come to, unpacked: no workbook of real data has more.
@@ -87,7 +89,7 @@ def _table(path: Path, sheet: str | None) -> pa.Table:
     fastexcel = _library(path)
     _check_archive(path)
     try:
-        book = fastexcel.read_excel(str(path))
+        book = fastexcel.read_excel(path.read_bytes() if isinstance(path, ObjectPath) else str(path))
         name = _sheet_name(path, book, sheet)
         found = _look_at(path, name)
         if found.fault:
@@ -130,7 +132,7 @@ def _first_row(book: Any, sheet: str) -> Any:
 
 def _look_at(path: Path, sheet: str) -> Sheet:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             return look_at(archive, sheet)
     except (KeyError, StopIteration, ElementTree.ParseError) as error:
         raise DataError(f"{path}: not a workbook as its format has it; save it again, or save it as CSV") from error
@@ -177,7 +179,7 @@ def _times(column: pa.Array) -> pa.Array:
 def _check_archive(path: Path) -> None:
     """DataError where a part of the workbook is damaged, or all would unpack to more than memory is for."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             if sum(info.file_size for info in archive.infolist()) > _MOST_BYTES:
                 raise DataError(f"{path}: it unpacks to more than {_MOST_BYTES >> 30} GiB; save it as CSV")
             # What is said of the sizes is only true where the checksums are.

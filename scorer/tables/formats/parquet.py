@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from scorer.errors import DataError, StorageError, shown
 from scorer.stores.fingerprints import Stamp
+from scorer.stores.object_path import ObjectPath
 from scorer.tables import compute as pc
 from scorer.tables.dictionaries import OF_VIEWS, fitting_parts, has_dictionary
 from scorer.tables.formats.format import Evidence, SelfDescribing, damage
 from scorer.tables.reader import Reader
-from scorer.tables.streams import LONGEST_ROW, Output
+from scorer.tables.streams import LONGEST_ROW, Output, arrow_file
 from scorer.tables.texts import check_utf8, is_text
 
 # A few rows at a time, because a page of a dictionary-encoded column can expand a thousandfold: at most this many, and
@@ -267,7 +268,7 @@ def _leaf_arrays(array: pa.Array) -> list[pa.Array]:
 def _open(path: Path, *, int96: Int96Unit = "ns") -> pq.ParquetFile:
     # A buffer makes pyarrow read a column page by page, where it would else read the row group's whole column.
     return pq.ParquetFile(
-        path,
+        arrow_file(path) if isinstance(path, ObjectPath) else path,
         page_checksum_verification=True,
         pre_buffer=False,
         buffer_size=_BUFFER_BYTES,

@@ -1,0 +1,342 @@
+"""The door to `obstore`: the objects of one bucket of S3, Google Cloud Storage or Azure, or of one web server.
+
+Credentials, region and endpoint come from where each cloud's own tools take them: AWS_ACCESS_KEY_ID, AWS_PROFILE,
+AWS_REGION, AWS_ENDPOINT_URL and ~/.aws for S3, GOOGLE_APPLICATION_CREDENTIALS for Google, AZURE_STORAGE_ACCOUNT_NAME
+and its siblings for Azure. Requests that are throttled, cut or stalled are made again, with growing pauses.
+
+Errors come out of `scorer.errors`: InputMissing or OutputRefused for a bucket that is not there, NotPermitted for a key
+that the store does not take, StorageError where it cannot be reached, ConfigError where `obstore` is not installed.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+
+from scorer.errors import (
+    ConfigError,
+    DataError,
+    InputMissing,
+    NotPermitted,
+    OutputRefused,
+    ScorerError,
+    StorageError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore as Client
+
+T = TypeVar("T")
+Scheme = Literal["s3", "gs", "az", "http", "https"]
+
+SCHEMES: Final[tuple[Scheme, ...]] = ("s3", "gs", "az", "http", "https")
+WRITABLE: Final[tuple[Scheme, ...]] = ("s3", "gs", "az")
+
+_EXTRA: Final = "pip install 'scorer[object-stores]'"
+# A request that takes longer has stalled. AWS_TIMEOUT names another time in seconds, AWS_MAX_ATTEMPTS another number.
+_TIMEOUT_SECONDS: Final = 30.0
+_ATTEMPTS: Final = 10
+_RETRY_SECONDS: Final = 180
+# What obstore gives up on at once (a lost answer to a conditional put, a cut multipart upload) is tried so often.
+_TRIES: Final = 5
+_PAUSE_SECONDS: Final = 0.2
+_CHUNK_BYTES: Final = 8 << 20
+_MOST_CHUNKS: Final = 9000
+_UPLOADS: Final = 3
+_NOTE: Final = "scorer"
+_PUT: Final = "scorer-put"
+# What a store says where trying again would not help.
+_NO_KEY: Final = (
+    *("InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "ExpiredToken", "InvalidToken"),
+    *("AuthenticationFailed", "AuthorizationFailure", "403 Forbidden", "401 Unauthorized", "AuthorizationHeader"),
+)
+_NO_CREDENTIALS: Final = ("169.254.169.254", "metadata.google.internal", "CredentialsNotLoaded", "no credentials")
+_NO_BUCKET: Final = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
+_GONE_UPLOAD: Final = "NoSuchUpload"
+_MOVED: Final = ("301 Moved", "PermanentRedirect", "307 Temporary", "400 Bad Request", "MissingRegion")
+_FULL: Final = ("507 Insufficient", "QuotaExceeded", "EntityTooLarge")
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """An object as it was at one moment: its size in bytes, its `etag` where the store gives one, when it was written
+    by the store's clock, and a `token` that a change of its content alters."""
+
+    key: str
+    size: int
+    etag: str | None
+    modified: datetime
+
+    @property
+    def token(self) -> str:
+        return self.etag or self.modified.isoformat()
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """The bucket or container `name`, or the web server of that name. May be sent to another process."""
+
+    scheme: Scheme
+    name: str
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://{self.name}"
+
+    def look(self, key: str) -> ObjectInfo | None:
+        """The object as it is now; None where there is none, or no such bucket."""
+        try:
+            return _info(self._tried(key, lambda: self._client.head(key)))
+        except FileNotFoundError:
+            return None
+
+    def note(self, key: str) -> Mapping[str, str] | None:
+        """What its writer noted beside the object; None where there is none."""
+        try:
+            found = self._tried(key, lambda: self._client.get(key, options={"head": True}).attributes)
+        except FileNotFoundError:
+            return None
+        return {str(name): str(value) for name, value in found.items()}
+
+    def read(self, key: str, begin: int, end: int, *, etag: str | None) -> bytes:
+        """The bytes from `begin` to `end` of the object that has this `etag`; DataError when it has changed."""
+        options: Any = {"range": (begin, end)} | ({"if_match": etag} if etag else {})
+        try:
+            content = self._tried(key, lambda: self._client.get(key, options=options).bytes().to_bytes())
+        except FileNotFoundError as error:
+            raise self._changed(key) from error
+        except _errors().PreconditionError as error:
+            raise self._changed(key) from error
+        if len(content) != end - begin:
+            raise self._changed(key)
+        return content
+
+    def list(self, folder: str = "") -> Iterator[ObjectInfo]:
+        """All objects beneath `folder`, in any order. InputMissing when there is no such bucket."""
+        try:
+            found = self._tried(folder, lambda: self._client.list(folder or None).collect())
+        except FileNotFoundError as error:
+            raise self._missing(folder) from error
+        yield from map(_info, found)
+
+    def has_any(self, folder: str) -> bool:
+        """Whether there is an object beneath `folder`. InputMissing when there is no such bucket."""
+        try:
+            first = self._tried(folder, lambda: next(iter(self._client.list(folder or None, chunk_size=1)), ()))
+        except FileNotFoundError as error:
+            raise self._missing(folder) from error
+        return len(first) > 0
+
+    def put(
+        self, key: str, content: bytes, *, only: Literal["absent"] | str | None = None, note: str = ""
+    ) -> str | None:
+        """Write a small object, whole, and return its etag. With "absent" only where there is none, with an etag only
+        where that is the object's: else None, and nothing changed."""
+        mode: Any = "overwrite" if only is None else "create" if only == "absent" else {"e_tag": only}
+        # An answer may get lost, and a second try then finds what the first has written: by this it is known.
+        mine = uuid.uuid4().hex
+        attributes: Any = {_NOTE: note, _PUT: mine}
+        errors = _errors()
+        try:
+            done = self._tried(
+                key, lambda: self._client.put(key, content, mode=mode, attributes=attributes, use_multipart=False)
+            )
+            return str(done["e_tag"])
+        except (errors.AlreadyExistsError, errors.PreconditionError):
+            if (self.note(key) or {}).get(_PUT) != mine:
+                return None
+            found = self.look(key)
+            return None if found is None else found.etag
+        except FileNotFoundError as error:
+            if only not in (None, "absent") and _says(error, ("NoSuchKey",)):
+                return None
+            raise OutputRefused(f"{self.url}: no such bucket; create it first") from error
+
+    def upload(self, key: str, path: Path, *, note: str = "") -> None:
+        """Write the object from the local file `path`, by parts where it is large. It is seen when it is whole."""
+        chunk = max(_CHUNK_BYTES, path.stat().st_size // _MOST_CHUNKS)
+        attributes: Any = {_NOTE: note}
+        for last in (*[False] * (_TRIES - 1), True):
+            try:
+                self._tried(
+                    key,
+                    lambda: self._client.put(
+                        key, path, chunk_size=chunk, max_concurrency=_UPLOADS, attributes=attributes
+                    ),
+                )
+                return
+            except FileNotFoundError as error:
+                # A lost answer to the end of an upload: a second end finds none. The same bytes are sent again.
+                if _says(error, (_GONE_UPLOAD,)) and not last:
+                    continue
+                raise OutputRefused(f"{self.url}: no such bucket; create it first") from error
+
+    def delete(self, key: str) -> None:
+        """Delete the object, if there is one."""
+        try:
+            self._tried(key, lambda: self._client.delete(key))
+        except FileNotFoundError:
+            return
+
+    def _tried(self, key: str, work: Callable[[], T]) -> T:
+        """What `work` gives, tried again where the connection is at fault. FileNotFoundError and obstore's errors of a
+        condition pass; all others are named."""
+        errors = _errors()
+        for again in range(_TRIES):
+            try:
+                return work()
+            except (FileNotFoundError, errors.AlreadyExistsError, errors.PreconditionError):
+                raise
+            except (errors.BaseError, OSError, ValueError) as error:
+                named = self._named(error, key)
+                if not isinstance(named, StorageError) or again == _TRIES - 1:
+                    raise named from error
+                time.sleep(_PAUSE_SECONDS * 2**again)
+        raise AssertionError("the last try returns or raises; this is a bug")
+
+    def _named(self, error: Exception, key: str) -> ScorerError:
+        where = f"{self.url}/{key}"
+        if _says(error, _NO_BUCKET):
+            return InputMissing(f"{self.url}: no such bucket; check its name, the region and the endpoint")
+        if isinstance(error, (_errors().PermissionDeniedError, _errors().UnauthenticatedError)) or _says(
+            error, _NO_KEY
+        ):
+            return NotPermitted(f"{where}: the store does not let us ({_reason(error)}); {_ADVICE[self.scheme]}")
+        if _says(error, _NO_CREDENTIALS):
+            return NotPermitted(f"{where}: no credentials were found; {_ADVICE[self.scheme]}")
+        if _says(error, _MOVED) and not _says(error, ("RequestTimeout",)):
+            return InputMissing(f"{where}: the store refuses the request ({_reason(error)}); check region and endpoint")
+        if _says(error, _FULL):
+            return StorageError(f"{where}: no room in the store ({_reason(error)})")
+        return StorageError(f"{where}: the store cannot be reached ({_reason(error)}); run the same command again")
+
+    def _changed(self, key: str) -> DataError:
+        return DataError(f"{self.url}/{key}: changed while it was read; run again when it is no longer written to")
+
+    def _missing(self, folder: str) -> InputMissing:
+        return InputMissing(f"{self.url}/{folder}: no such bucket or folder")
+
+    @property
+    def _client(self) -> Client:
+        # A fork has none of the threads that its parent's client works with.
+        return _client(self.url, os.getpid(), tuple(os.environ.get(name) for name in _ENVIRONMENT))
+
+
+_ADVICE: Final[dict[Scheme, str]] = {
+    "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE; for a public bucket AWS_SKIP_SIGNATURE=true",
+    "gs": "name the key file in GOOGLE_APPLICATION_CREDENTIALS",
+    "az": "set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
+    "http": "fetch it with a tool that can log in, and pipe it",
+    "https": "fetch it with a tool that can log in, and pipe it",
+}
+# What a client is made from besides: when one of them changes, another client is made.
+_ENVIRONMENT: Final = (
+    *("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE", "AWS_REGION", "AWS_ACCESS_KEY_ID"),
+    *("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_TIMEOUT", "AWS_MAX_ATTEMPTS", "AWS_SKIP_SIGNATURE"),
+    *("GOOGLE_APPLICATION_CREDENTIALS", "AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT_KEY"),
+)
+
+
+@lru_cache(maxsize=64)
+def _client(url: str, process: int, environment: tuple[str | None, ...]) -> Client:  # noqa: ARG001 - the cache's key
+    store = _library().store
+    config = _from_aws_files() if url.startswith("s3://") else {}
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or config.get("endpoint", "")
+    plain = url.startswith("http:") or (url.startswith("s3:") and endpoint.startswith("http:"))
+    options: Any = {"timeout": timedelta(seconds=_number("AWS_TIMEOUT", _TIMEOUT_SECONDS))}
+    if plain or os.environ.get("AWS_ALLOW_HTTP", "").lower() == "true":
+        options["allow_http"] = True
+    attempts = max(int(_number("AWS_MAX_ATTEMPTS", _ATTEMPTS)), 1)
+    retry: Any = {"max_retries": attempts - 1, "retry_timeout": timedelta(seconds=_RETRY_SECONDS)}
+    try:
+        if url.startswith("http"):
+            made: Client = store.HTTPStore.from_url(url, client_options=options, retry_config=retry)
+        else:
+            made = store.from_url(url, config=config, client_options=options, retry_config=retry)
+        return made
+    except (ValueError, _errors().BaseError) as error:
+        raise UsageError(f"{url}: {_reason(error)}") from error
+
+
+def _from_aws_files() -> dict[str, Any]:
+    """Key, region and endpoint of the profile in ~/.aws/credentials and ~/.aws/config, which obstore does not read.
+    What the environment says goes before."""
+    if os.environ.get("AWS_ACCESS_KEY_ID") and "AWS_PROFILE" not in os.environ:
+        return {}
+    profile = os.environ.get("AWS_PROFILE", "default")
+    files = configparser.RawConfigParser()
+    home = Path(os.environ.get("HOME", "/nowhere"), ".aws")
+    places = [
+        os.environ.get("AWS_SHARED_CREDENTIALS_FILE", str(home / "credentials")),
+        os.environ.get("AWS_CONFIG_FILE", str(home / "config")),
+    ]
+    try:
+        files.read(places, encoding="utf-8")
+    except (configparser.Error, OSError, UnicodeError) as error:
+        raise UsageError(f"{places[0]}: not readable as credentials ({_reason(error)})") from error
+    found: dict[str, str] = {}
+    for section in (f"profile {profile}", profile):
+        if files.has_section(section):
+            found |= dict(files.items(section))
+    names = {
+        "aws_access_key_id": ("access_key_id", "AWS_ACCESS_KEY_ID"),
+        "aws_secret_access_key": ("secret_access_key", "AWS_SECRET_ACCESS_KEY"),
+        "aws_session_token": ("session_token", "AWS_SESSION_TOKEN"),
+        "region": ("region", "AWS_REGION"),
+        "endpoint_url": ("endpoint", "AWS_ENDPOINT_URL"),
+    }
+    return {
+        ours: found[name] for name, (ours, variable) in names.items() if name in found and variable not in os.environ
+    }
+
+
+def _number(variable: str, otherwise: float) -> float:
+    said = os.environ.get(variable, "")
+    try:
+        return float(said) if said else otherwise
+    except ValueError:
+        raise UsageError(f"{variable}={said}: a number is needed") from None
+
+
+def _library() -> Any:
+    try:
+        import obstore
+        import obstore.store
+    except ImportError as error:
+        raise ConfigError(f"reading and writing object stores needs a library: {_EXTRA}") from error
+    return obstore
+
+
+def _errors() -> Any:
+    _library()
+    import obstore.exceptions
+
+    return obstore.exceptions
+
+
+def _info(found: Any) -> ObjectInfo:
+    return ObjectInfo(str(found["path"]), int(found["size"]), found["e_tag"], found["last_modified"])
+
+
+def _says(error: Exception, words: tuple[str, ...]) -> bool:
+    text = str(error)
+    return any(word in text for word in words)
+
+
+def _reason(error: Exception) -> str:
+    """What a store says, in few words: the code of its answer, or the end of the first line."""
+    text = str(error)
+    for begin, end in (("<Code>", "</Code>"), ("non-2xx status code: ", ":")):
+        if begin in text:
+            return text.partition(begin)[2].partition(end)[0][:80]
+    first = text.strip().partition("\n")[0]
+    return first.rpartition(" - ")[2][:160]
