@@ -189,7 +189,7 @@ def _check_object(where: Location, inputs: Inputs, *, force: bool, folder: bool 
         raise OutputRefused(f"{target}: exists already; say --force to replace it")
     # A missing bucket and a wrong key are told before anything is computed.
     try:
-        target.is_dir()
+        target.bucket.has_any(target.key)
     except InputMissing as error:
         raise OutputRefused(f"{error}") from error
 

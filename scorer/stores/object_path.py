@@ -99,7 +99,10 @@ class ObjectPath(PosixPath):
     def is_dir(self, **_: Any) -> bool:
         if self._listed is not None or self.bucket.scheme in ("http", "https"):
             return False
-        return self.bucket.has_any(self.key)
+        try:
+            return self.bucket.has_any(self.key)
+        except InputMissing:
+            return False
 
     def is_symlink(self) -> bool:
         return False

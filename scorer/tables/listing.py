@@ -78,7 +78,7 @@ class Unread:
 
     def in_full(self, names: Sequence[str]) -> Iterator[str]:
         """`names` of these as they are called outside of a folder."""
-        folder = Path(self.location)
+        folder = path_of(self.location)
         yield from (str(folder / name) if folder.is_dir() else name for name in names)
 
     def as_dict(self) -> dict[str, Any]:

@@ -5,9 +5,12 @@ The environment is what a user's would be: nothing of scorer is told where the s
 
 from __future__ import annotations
 
+import io
 import logging
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -65,12 +68,33 @@ class Bucket:
 @contextmanager
 def moto_server() -> Iterator[str]:
     """The address of a fresh S3."""
-    server = pytest.importorskip("moto.server", reason="moto and flask are not installed: pip install 'scorer[dev]'")
+    moto = pytest.importorskip("moto.server", reason="moto and flask are not installed: pip install 'scorer[dev]'")
+    from werkzeug.serving import make_server
+
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
+    app = _OneChangeAtATime(moto.DomainDispatcherApplication(moto.create_backend_app))
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
     try:
-        yield f"http://{host}:{port}"
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
-        running.stop()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _OneChangeAtATime:
+    """moto looks whether an object is there and then puts one: between the two another request must not come."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._lock = threading.Lock()
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+            return self._app(environ, start_response)
+        # A body that arrives slowly keeps nobody else waiting.
+        environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))
+        with self._lock:
+            return self._app(environ, start_response)
