@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import click
 
@@ -25,21 +24,24 @@ def inspect(what: str, verify: bool) -> None:
 
     from scorer.stores.checks import require
     from scorer.stores.location import Location
+    from scorer.stores.object_path import path_of
     from scorer.tables.formats.registry import format_of
 
     if format_of(what):
         require(what)
     from scorer.scoring.inspection import inspect_file, inspect_folder, inspect_model, is_folder_of_parts
 
-    if Path(what).is_dir() and is_folder_of_parts(Location.of_path(what)):
-        document, error = inspect_folder(Location.of_path(what)), None
+    path = path_of(what)
+    place = Location.of_path(path)
+    if path.is_dir() and is_folder_of_parts(place):
+        document, error = inspect_folder(place), None
     elif verify:
         from scorer.scoring.inspection import verify_file, verify_model
 
-        verified = verify_file(Location.of_path(what)) if Path(what).is_file() else verify_model(what)
+        verified = verify_file(place) if path.is_file() else verify_model(what)
         document, error = verified.document, verified.error
     else:
-        document = inspect_file(Location.of_path(what)) if Path(what).is_file() else inspect_model(what)
+        document = inspect_file(place) if path.is_file() else inspect_model(what)
         error = None
     click.echo(json.dumps(document, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
     if error is not None:

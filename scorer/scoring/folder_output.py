@@ -14,8 +14,9 @@ from scorer.errors import DataError, OutputRefused, ScorerError
 from scorer.records.document import from_document, to_document
 from scorer.records.job import JobSpec
 from scorer.records.part import PartRecord, Totals
-from scorer.stores.fingerprints import hash_of
 from scorer.stores.location import Location
+from scorer.stores.object_path import path_of
+from scorer.stores.parts_bucket import parts_folder
 from scorer.stores.parts_folder import FileStamp, PartsFolder, identities_of, stamp_of
 from scorer.tables.part_names import PartFile
 from scorer.version import __version__
@@ -61,7 +62,7 @@ class FolderOutput:
     @classmethod
     def open(cls, target: Location) -> FolderOutput:
         """Hold the folder and read what it says of itself. Busy, OutputRefused, DataError as `PartsFolder` has them."""
-        output = cls(PartsFolder(target.path))
+        output = cls(parts_folder(target.path))
         output.folder.hold()
         try:
             output._recall()
@@ -73,7 +74,7 @@ class FolderOutput:
     @classmethod
     def look(cls, target: Location) -> FolderOutput:
         """The same, held by nobody: to read what the folder says of itself, which may change meanwhile."""
-        output = cls(PartsFolder(target.path))
+        output = cls(parts_folder(target.path))
         output._recall()
         return output
 
@@ -96,12 +97,12 @@ class FolderOutput:
     def stands(self, name: str) -> bool:
         """Whether the part is there, with the bytes that were written."""
         known = self.known[name]
-        stamp = stamp_of(self.folder.part(name))
+        stamp = self.folder.stamp(name)
         if stamp is None:
             return False
         if stamp == known.output:
             return True
-        if stamp[2] != known.record["size"] or hash_of(self.folder.part(name)) != known.record["content"]:
+        if stamp[2] != known.record["size"] or self.folder.content(name) != known.record["content"]:
             return False
         self.known[name] = replace(known, output=stamp)
         return True
@@ -112,7 +113,7 @@ class FolderOutput:
         found = {}
         for name, known in self.known.items():
             location = known.record["shard"]["files"][0]["location"]
-            if (stamp := stamp_of(Location.of_path(location).path)) is None:
+            if (stamp := stamp_of(path_of(location))) is None:
                 found[name] = "gone"
             elif stamp != known.input:
                 found[name] = "changed, or only touched"
@@ -123,7 +124,9 @@ class FolderOutput:
         was killed while it published may have left parts that only the journal knows."""
         ours = self.known.keys() | self._begun
         for name in names:
-            if name not in ours and not force and self.folder.part(name).exists():
+            if name in ours or force or self.folder.stamp(name) is None:
+                continue
+            if not self.folder.is_ours(name):
                 raise OutputRefused(
                     f"{self.folder.part(name)}: exists, and scorer cannot tell what wrote it; --force replaces it"
                 )
@@ -183,8 +186,8 @@ class FolderOutput:
             temporary = folder / entry["temporary"][name]
             moved = temporary.exists()
             if moved:
-                self.folder.publish(temporary, name)
-            stamps[name] = (inputs.get(name), stamp_of(self.folder.part(name)) if moved else None)
+                self.folder.publish(temporary, name, content=record["content"])
+            stamps[name] = (inputs.get(name), self.folder.stamp(name) if moved else None)
             self.known[name] = Known(record, *stamps[name])
         self.folder.append({"published": shard, "stamps": stamps})
 

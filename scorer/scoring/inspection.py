@@ -22,7 +22,7 @@ from scorer.records.lineage import Lineage
 from scorer.scoring.answers import SCORED_NAMES, STATUS_NAMES
 from scorer.scoring.folder_output import FolderOutput
 from scorer.stores.location import Location
-from scorer.stores.parts_folder import PartsFolder
+from scorer.stores.parts_bucket import parts_folder
 from scorer.tables import compute as pc
 from scorer.tables.sink import read_lineage
 from scorer.tables.source import Source
@@ -75,7 +75,7 @@ def inspect_file(path: Location) -> dict[str, Any]:
 
 def is_folder_of_parts(path: Location) -> bool:
     """Whether a score job has filled the folder."""
-    return PartsFolder(path.path).read_manifest() is not None
+    return parts_folder(path.path).read_manifest() is not None
 
 
 def inspect_folder(path: Location) -> dict[str, Any]:

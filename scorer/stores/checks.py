@@ -32,7 +32,8 @@ class Inputs:
     @property
     def paths(self) -> list[Path]:
         """The files and folders of data that are there."""
-        return [path for path in (*self.named, *self.files) if path.exists()]
+        # Of objects it is not asked: what is named and not there is met when it is read.
+        return [path for path in (*self.named, *self.files) if isinstance(path, ObjectPath) or path.exists()]
 
     @property
     def named(self) -> list[Path]:

@@ -17,7 +17,7 @@ from typing import Final, Self
 
 from scorer.errors import Busy, ScorerError
 from scorer.stores.object_path import ObjectPath
-from scorer.stores.objects import Bucket, ObjectInfo
+from scorer.stores.objects import Bucket, ObjectInfo, Tag
 
 LEASE_SECONDS: Final = 60.0
 """How long a lease counts after its holder was last heard of."""
@@ -31,7 +31,7 @@ class ObjectLease:
         self._key = key
         self._seconds = seconds
         self._name = uuid.uuid4().hex
-        self._etag: str | None = None
+        self._tag: Tag | None = None
         self._lock = threading.Lock()
         self._take(what)
         self._end = threading.Event()
@@ -41,12 +41,12 @@ class ObjectLease:
     def held(self) -> bool:
         """Whether this holder still has it, as the store says now."""
         with self._lock:
-            if self._etag is None:
+            if self._tag is None:
                 return False
             found = self._bucket.look(self._key)
-            if found is None or found.etag != self._etag:
-                self._etag = None
-            return self._etag is not None
+            if found is None or found.etag != self._tag.etag:
+                self._tag = None
+            return self._tag is not None
 
     def release(self) -> None:
         """Let go. Does nothing the second time."""
@@ -54,7 +54,7 @@ class ObjectLease:
         self._renewing.join()
         if self.held():
             self._bucket.delete(self._key)
-        self._etag = None
+        self._tag = None
 
     def __enter__(self) -> Self:
         return self
@@ -65,15 +65,14 @@ class ObjectLease:
         self.release()
 
     def _take(self, what: str) -> None:
-        self._etag = self._bucket.put(self._key, self._content(), only="absent")
-        if self._etag is not None:
+        self._tag = self._bucket.put(self._key, self._content(), only="absent")
+        if self._tag is not None:
             return
         found = self._bucket.look(self._key)
         if found is not None and not self._expired(found):
             raise Busy(f"{what}: {self._holder()} is writing this output; try again later")
-        only = "absent" if found is None else found.etag
-        self._etag = self._bucket.put(self._key, self._content(), only=only)
-        if self._etag is None:
+        self._tag = self._bucket.put(self._key, self._content(), only="absent" if found is None else found.tag)
+        if self._tag is None:
             raise Busy(f"{what}: {self._holder()} is writing this output; try again later")
 
     def _expired(self, found: ObjectInfo) -> bool:
@@ -89,10 +88,10 @@ class ObjectLease:
         """Write it anew several times in the time that it counts. What goes wrong meanwhile is seen by `held`."""
         while not self._end.wait(self._seconds / 4):
             with self._lock:
-                if self._etag is None:
+                if self._tag is None:
                     return
                 try:
-                    self._etag = self._bucket.put(self._key, self._content(), only=self._etag)
+                    self._tag = self._bucket.put(self._key, self._content(), only=self._tag)
                 except ScorerError:
                     continue
 

@@ -13,9 +13,10 @@ import io
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PosixPath
+from types import MappingProxyType
 from typing import Any, BinaryIO, Final, Self, cast
 
 from scorer.errors import InputMissing, UsageError
@@ -66,13 +67,9 @@ class ObjectPath(PosixPath):
         """The object as it is now; None where there is none."""
         return self.bucket.look(self.key) if self.key else None
 
-    @property
-    def info(self) -> ObjectInfo:
-        """The object as it was listed, or is now. InputMissing where there is none."""
-        found = self._listed or self.look()
-        if found is None:
-            raise InputMissing(f"{self}: no such object")
-        return found
+    def seen(self) -> ObjectInfo | None:
+        """The object as it was listed, or else is now; None where there is none."""
+        return self._listed or self.look()
 
     def beneath(self) -> Iterator[Self]:
         """All objects beneath this name, sorted. InputMissing where there is no such bucket."""
@@ -108,7 +105,7 @@ class ObjectPath(PosixPath):
         return False
 
     def stat(self, **_: Any) -> os.stat_result:
-        found = self._listed or self.look()
+        found = self.seen()
         if found is None and not self.is_dir():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self))
         size = found.size if found is not None else 0
@@ -125,9 +122,16 @@ class ObjectPath(PosixPath):
         reader = RangedReader(self.bucket, found)
         return cast(BinaryIO, reader) if buffering == 0 else io.BufferedReader(reader)
 
-    def upload(self, path: Path, *, note: str = "") -> None:
-        """Write the object from the local file `path`; it is seen when it is whole."""
-        self.bucket.upload(self.key, path, note=note)
+    def upload(self, path: Path, *, note: Mapping[str, str] = MappingProxyType({})) -> Self:
+        """Write the object from the local file `path`, with a `note` beside it; it is seen when it is whole. What is
+        returned knows what it was then."""
+        written = type(self)(*self.parts)
+        written._listed = self.bucket.upload(self.key, path, note=note)
+        return written
+
+    def note(self) -> Mapping[str, str]:
+        """What its writer has noted beside the object."""
+        return self.bucket.note(self.key) or {}
 
     def resolve(self, strict: bool = False) -> Self:  # noqa: ARG002 - as Path has it
         return self

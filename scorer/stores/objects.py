@@ -16,7 +16,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
@@ -52,7 +52,6 @@ _PAUSE_SECONDS: Final = 0.2
 _CHUNK_BYTES: Final = 8 << 20
 _MOST_CHUNKS: Final = 9000
 _UPLOADS: Final = 3
-_NOTE: Final = "scorer"
 _PUT: Final = "scorer-put"
 # What a store says where trying again would not help.
 _NO_KEY: Final = (
@@ -67,18 +66,30 @@ _FULL: Final = ("507 Insufficient", "QuotaExceeded", "EntityTooLarge")
 
 
 @dataclass(frozen=True)
+class Tag:
+    """What a store knows one writing of an object by: its etag, and its generation where it counts them."""
+
+    etag: str | None
+    generation: str | None = None
+
+
+@dataclass(frozen=True)
 class ObjectInfo:
-    """An object as it was at one moment: its size in bytes, its `etag` where the store gives one, when it was written
-    by the store's clock, and a `token` that a change of its content alters."""
+    """An object as it was at one moment: its size in bytes, its `tag`, when it was written by the store's clock, and a
+    `token` that a change of its content alters."""
 
     key: str
     size: int
-    etag: str | None
+    tag: Tag
     modified: datetime
 
     @property
+    def etag(self) -> str | None:
+        return self.tag.etag
+
+    @property
     def token(self) -> str:
-        return self.etag or self.modified.isoformat()
+        return self.tag.etag or self.modified.isoformat()
 
 
 @dataclass(frozen=True)
@@ -136,49 +147,51 @@ class Bucket:
             raise self._missing(folder) from error
         return len(first) > 0
 
-    def put(
-        self, key: str, content: bytes, *, only: Literal["absent"] | str | None = None, note: str = ""
-    ) -> str | None:
-        """Write a small object, whole, and return its etag. With "absent" only where there is none, with an etag only
+    def put(self, key: str, content: bytes, *, only: Literal["absent"] | Tag | None = None) -> Tag | None:
+        """Write a small object, whole, and return its tag. With "absent" only where there is none, with a tag only
         where that is the object's: else None, and nothing changed."""
-        mode: Any = "overwrite" if only is None else "create" if only == "absent" else {"e_tag": only}
+        mode: Any = "overwrite" if only is None else "create"
+        if isinstance(only, Tag):
+            mode = {name: value for name, value in (("e_tag", only.etag), ("version", only.generation)) if value}
         # An answer may get lost, and a second try then finds what the first has written: by this it is known.
         mine = uuid.uuid4().hex
-        attributes: Any = {_NOTE: note, _PUT: mine}
+        attributes: Any = {_PUT: mine}
         errors = _errors()
         try:
             done = self._tried(
                 key, lambda: self._client.put(key, content, mode=mode, attributes=attributes, use_multipart=False)
             )
-            return str(done["e_tag"])
+            return _tag(done)
         except (errors.AlreadyExistsError, errors.PreconditionError):
             if (self.note(key) or {}).get(_PUT) != mine:
                 return None
             found = self.look(key)
-            return None if found is None else found.etag
+            return None if found is None else found.tag
         except FileNotFoundError as error:
             if only not in (None, "absent") and _says(error, ("NoSuchKey",)):
                 return None
             raise OutputRefused(f"{self.url}: no such bucket; create it first") from error
 
-    def upload(self, key: str, path: Path, *, note: str = "") -> None:
-        """Write the object from the local file `path`, by parts where it is large. It is seen when it is whole."""
+    def upload(self, key: str, path: Path, *, note: Mapping[str, str]) -> ObjectInfo:
+        """Write the object from the local file `path`, by parts where it is large, with a `note` of its writer. It is
+        seen when it is whole."""
         chunk = max(_CHUNK_BYTES, path.stat().st_size // _MOST_CHUNKS)
-        attributes: Any = {_NOTE: note}
+        attributes: Any = dict(note)
         for last in (*[False] * (_TRIES - 1), True):
             try:
-                self._tried(
+                done = self._tried(
                     key,
                     lambda: self._client.put(
                         key, path, chunk_size=chunk, max_concurrency=_UPLOADS, attributes=attributes
                     ),
                 )
-                return
+                return ObjectInfo(key, path.stat().st_size, _tag(done), datetime.now(UTC))
             except FileNotFoundError as error:
                 # A lost answer to the end of an upload: a second end finds none. The same bytes are sent again.
                 if _says(error, (_GONE_UPLOAD,)) and not last:
                     continue
                 raise OutputRefused(f"{self.url}: no such bucket; create it first") from error
+        raise AssertionError("the last try returns or raises; this is a bug")
 
     def delete(self, key: str) -> None:
         """Delete the object, if there is one."""
@@ -324,7 +337,11 @@ def _errors() -> Any:
 
 
 def _info(found: Any) -> ObjectInfo:
-    return ObjectInfo(str(found["path"]), int(found["size"]), found["e_tag"], found["last_modified"])
+    return ObjectInfo(str(found["path"]), int(found["size"]), _tag(found), found["last_modified"])
+
+
+def _tag(found: Any) -> Tag:
+    return Tag(found["e_tag"], found["version"])
 
 
 def _says(error: Exception, words: tuple[str, ...]) -> bool:

@@ -24,7 +24,15 @@ from typing import Any, Final
 
 from scorer.errors import DataError, InputMissing, NotPermitted, OutputRefused, ScorerError, from_os_error
 from scorer.stores.atomic import publish, put, sync_folder
-from scorer.stores.fingerprints import SETTLED_SECONDS, KnownHashes, Stamp, content_hashes
+from scorer.stores.fingerprints import (
+    SETTLED_SECONDS,
+    KnownHashes,
+    Stamp,
+    content_hashes,
+    hash_of,
+    identity_of_object,
+)
+from scorer.stores.object_path import ObjectPath
 from scorer.stores.workspace import FileLease
 
 HIDDEN: Final = ".scorer"
@@ -36,11 +44,15 @@ _LOCK: Final = "lock"
 _SHARDS: Final = "shards"
 
 FileStamp = tuple[int, int, int, int, int]
-"""Device, inode, size, modification and change time (ns) of a file: every ordinary change alters one of them."""
+"""Device, inode, size, modification and change time (ns) of a file: every ordinary change alters one of them. Of an
+object its size alone is there, and in the place of the modification time a number that is made of its token."""
 
 
 def stamp_of(path: Path) -> FileStamp | None:
     """The stamp of a file; None where there is none."""
+    if isinstance(path, ObjectPath):
+        info = path.seen()
+        return None if info is None else (0, 0, info.size, int(identity_of_object(info.size, info.token)[:15], 16), 0)
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -61,7 +73,9 @@ def identities_of(
     unknown = {}
     for name, path in paths.items():
         stamp = stamp_of(path)
-        if stamp is not None and name in seen and seen[name][0] == stamp:
+        if stamp is not None and isinstance(path, ObjectPath) and (info := path.seen()) is not None:
+            found[name] = (identity_of_object(info.size, info.token), stamp)
+        elif stamp is not None and name in seen and seen[name][0] == stamp:
             found[name] = (seen[name][1], stamp)
         else:
             unknown[name] = stamp
@@ -97,11 +111,14 @@ class PartsFolder:
     def hold(self) -> None:
         """Take the lock, in a folder that is made when missing. Busy when another run has it; OutputRefused where the
         folder cannot be made."""
+        if self.path.exists() and not self.path.is_dir():
+            raise OutputRefused(f"{self.path}: a file, where a folder is to be written; name another")
+        if not self.path.parent.is_dir():
+            raise OutputRefused(f"{self.path.parent}: no such folder; create it first")
+        self._take_lock()
+
+    def _take_lock(self) -> None:
         try:
-            if self.path.exists() and not self.path.is_dir():
-                raise OutputRefused(f"{self.path}: a file, where a folder is to be written; name another")
-            if not self.path.parent.is_dir():
-                raise OutputRefused(f"{self.path.parent}: no such folder; create it first")
             while self._lease is None:
                 self.hidden.mkdir(parents=True, exist_ok=True)
                 self._lease = FileLease.take(self.hidden / _LOCK, what=self.path)
@@ -128,6 +145,18 @@ class PartsFolder:
         """Where the part is."""
         return self.path / name
 
+    def stamp(self, name: str) -> FileStamp | None:
+        """What the part looks like; None where there is none."""
+        return stamp_of(self.part(name))
+
+    def content(self, name: str) -> str:
+        """BLAKE2b (256 bits, hexadecimal) of the part."""
+        return hash_of(self.part(name))
+
+    def is_ours(self, name: str) -> bool:  # noqa: ARG002 - a file does not say
+        """Whether the part itself says that a run of ours wrote it."""
+        return False
+
     def shard(self, name: str) -> Path:
         """The folder of a shard, which is made when missing."""
         folder = self.hidden / _SHARDS / name
@@ -145,12 +174,11 @@ class PartsFolder:
 
     def read_manifest(self) -> dict[str, Any] | None:
         """The manifest of the last run that ended; None where there is none. DataError for what is none of ours."""
-        return _read_json(self.path / MANIFEST)
+        return read_json(self.path / MANIFEST)
 
     def write_manifest(self, document: Mapping[str, Any]) -> None:
         """Write the manifest, whole and durably; the journal, which it contains, ends then."""
-        text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-        self._put(self.path / MANIFEST, text.encode(errors="backslashreplace"))
+        self._put(self.path / MANIFEST, manifest_text(document))
 
     def succeed(self, *, whole: bool) -> None:
         """Say by `_SUCCESS`, as Spark does, whether the folder is `whole`."""
@@ -164,17 +192,17 @@ class PartsFolder:
     def read_stamps(self) -> dict[str, Any]:
         """What `write_stamps` kept; nothing where it is lost, which costs time alone."""
         try:
-            found = _read_json(self.hidden / _STAMPS)
+            found = read_json(self._stamps)
         except DataError:
             return {}
         return found or {}
 
     def write_stamps(self, stamps: Mapping[str, Any]) -> None:
-        self._put(self.hidden / _STAMPS, json.dumps(stamps).encode(errors="backslashreplace"))
+        self._put(self._stamps, json.dumps(stamps).encode(errors="backslashreplace"))
 
     def read_journal(self) -> list[dict[str, Any]]:
         """The entries since the manifest; a last one that a crash cut short is none, and is cut off."""
-        path = self.hidden / _JOURNAL
+        path = self._journal
         try:
             content = path.read_bytes()
             whole = content.rfind(b"\n") + 1
@@ -192,7 +220,7 @@ class PartsFolder:
     def append(self, entry: Mapping[str, Any]) -> None:
         """Add an entry to the journal, durably."""
         self.check_held()
-        path = self.hidden / _JOURNAL
+        path = self._journal
         try:
             new = not path.exists()
             with path.open("ab") as stream:
@@ -207,10 +235,18 @@ class PartsFolder:
     def end_journal(self) -> None:
         """Delete the journal."""
         with contextlib.suppress(FileNotFoundError):
-            (self.hidden / _JOURNAL).unlink()
+            self._journal.unlink()
 
-    def publish(self, temporary: Path, name: str) -> None:
-        """Give the finished file its name as a part."""
+    @property
+    def _journal(self) -> Path:
+        return self.hidden / _JOURNAL
+
+    @property
+    def _stamps(self) -> Path:
+        return self.hidden / _STAMPS
+
+    def publish(self, temporary: Path, name: str, *, content: str) -> None:  # noqa: ARG002 - a file needs no note of it
+        """Give the finished file its name as a part; `content` is its hash."""
         target = self.part(name)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -244,10 +280,17 @@ class PartsFolder:
         put(path, content, temporary=self.hidden / f"{path.name}.new")
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
+def manifest_text(document: Mapping[str, Any]) -> bytes:
+    """A manifest as it is written."""
+    text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    return text.encode(errors="backslashreplace")
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The document in a small file; None where there is none. DataError for what is none of ours."""
     try:
         found = json.loads(path.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, InputMissing):
         return None
     except ValueError as error:
         raise DataError(f"{path}: not JSON; move it away to start afresh") from error

@@ -59,7 +59,7 @@ def test_an_object_gets_the_bytes_of_a_file(bucket: Bucket, score: Score, tmp_pa
     assert score(local, tmp_path / f"out-{name}").rows == ROWS
     summary = score(f"{bucket.url}/{name}", f"{bucket.url}/deep/out-{name}")
     assert (summary.rows, summary.output) == (ROWS, f"{bucket.url}/deep/out-{name}")
-    assert bucket.keys() == [name, f"deep/out-{name}"]
+    assert bucket.objects() == [name, f"deep/out-{name}"]
     ours, theirs = bucket.get(f"deep/out-{name}"), (tmp_path / f"out-{name}").read_bytes()
     if name.endswith("parquet"):  # the footer tells of the input's identity, which is a token there
         assert pq.read_table(io.BytesIO(ours)).equals(pq.read_table(io.BytesIO(theirs)))
@@ -97,7 +97,7 @@ def test_a_lease_keeps_other_runs_out(bucket: Bucket, score: Score, tmp_path: Pa
         with pytest.raises(Busy, match=rf"{bucket.url}/out.csv: process [0-9]+ on .* is writing this output"):
             score(f"{bucket.url}/a.csv", f"{bucket.url}/out.csv")
         assert score(f"{bucket.url}/a.csv", f"{bucket.url}/other.csv").rows == ROWS
-    assert bucket.keys() == ["a.csv", "other.csv"]
+    assert bucket.objects() == ["a.csv", "other.csv"]
     assert score(f"{bucket.url}/a.csv", f"{bucket.url}/out.csv").rows == ROWS
 
 
@@ -105,7 +105,7 @@ def test_limits_keep_an_object_from_appearing(bucket: Bucket, score: Score, tmp_
     sent(bucket, tmp_path, "a.parquet", table(1))
     with pytest.raises(DataError):
         score(f"{bucket.url}/a.parquet", f"{bucket.url}/out.parquet", min_rows=ROWS + 1)
-    assert bucket.keys() == ["a.parquet"]
+    assert bucket.objects() == ["a.parquet"]
 
 
 def test_what_is_refused_before_anything_is_computed(bucket: Bucket, score: Score, tmp_path: Path) -> None:
@@ -125,4 +125,4 @@ def test_what_is_refused_before_anything_is_computed(bucket: Bucket, score: Scor
     for missing in (f"{bucket.url}/none.csv", f"{bucket.url}/none/*.csv", "s3://no-such-bucket/in.csv"):
         with pytest.raises(InputMissing, match=r"no such|no file matches"):
             score(missing, tmp_path / "out.csv")
-    assert bucket.keys() == ["folder/a.csv"]
+    assert bucket.objects() == ["folder/a.csv"]

@@ -47,7 +47,7 @@ class Bucket:
         """What a process needs that works with it."""
         return ENVIRONMENT | {"AWS_ENDPOINT_URL": self.endpoint}
 
-    def keys(self, prefix: str = "") -> list[str]:
+    def objects(self, prefix: str = "") -> list[str]:
         found = self.client.list_objects_v2(Bucket=self.name, Prefix=prefix)
         return [one["Key"] for one in found.get("Contents", ())]
 

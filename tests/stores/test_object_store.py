@@ -164,7 +164,7 @@ def test_of_many_that_find_an_expired_lease_one_takes_it(bucket: Bucket, folder:
         held = [lease for lease in pool.map(take, range(20)) if lease is not None]
     assert [lease.held() for lease in held] == [True]
     held[0].release()
-    assert bucket.keys() == []
+    assert bucket.objects() == []
 
 
 def test_a_large_part_is_sent_by_parts_and_seen_whole(bucket: Bucket, folder: ObjectPath) -> None:
@@ -227,7 +227,7 @@ def test_what_is_missing(bucket: Bucket, folder: ObjectPath) -> None:
     with pytest.raises(InputMissing, match=r"s3://no-such-bucket: no such bucket"):
         list(nowhere.beneath())
     assert not nowhere.exists()
-    assert bucket.keys() == []
+    assert bucket.objects() == []
     store = ObjectStore(nowhere)
     part = store.begin("part")
     for work in (lambda: store.put("key", b""), lambda: store.lease("key"), part.commit):

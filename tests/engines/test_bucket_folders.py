@@ -1,0 +1,218 @@
+"""A place in a bucket as a folder of parts: what is new or changed is scored and nothing else, whoever was killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pc
+import pyarrow.parquet as pq
+import pytest
+
+import scorer
+from scorer.engines.summary import ScoreSummary
+from scorer.errors import DataError, OutputRefused
+from tests.models import sentences
+from tests.stores.buckets import Bucket
+
+FILES = 6
+ROWS = 7
+# A row is computed alone, so that its logits do not depend on who is with it.
+ALONE: dict[str, Any] = {"precision": "fp32", "batch_tokens": 1}
+
+Run = Callable[..., ScoreSummary]
+
+
+def table(number: int, rows: int = ROWS) -> pa.Table:
+    return pa.table({"id": range(rows), "text": [f"{text} {number}" for text in sentences(rows, seed=number)]})
+
+
+def content(name: str, rows: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pc.write_csv(rows, sink) if name.endswith(".csv") else pq.write_table(rows, sink)
+    return sink.getvalue().to_pybytes()
+
+
+@pytest.fixture
+def names(bucket: Bucket, tmp_path: Path) -> list[str]:
+    """The files of a folder, here as `in/` and in the bucket as `in/`."""
+    made = [f"day={number % 3}/part-{number}{'.csv' if number % 2 else '.parquet'}" for number in range(FILES)]
+    for number, name in enumerate(made):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content(name, table(number)))
+        bucket.put(f"in/{name}", path.read_bytes())
+    return made
+
+
+@pytest.fixture
+def run(bucket: Bucket, tiny_model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def run(source: str = "", target: str = "", **options: Any) -> ScoreSummary:
+        given = {"model": tiny_model("bert"), **ALONE} | options
+        return scorer.score(source or f"{bucket.url}/in", target or f"{bucket.url}/out/", **given)
+
+    return run
+
+
+def parts(summary: ScoreSummary) -> dict[str, Any]:
+    assert summary.parts is not None
+    return summary.parts
+
+
+def data(bucket: Bucket, folder: str = "out") -> dict[str, bytes]:
+    """What a reader sees with a glob, by the names of the parts."""
+    keys = (key for key in bucket.objects(f"{folder}/") if not key.rpartition("/")[2].startswith("_"))
+    return {key.removeprefix(f"{folder}/"): bucket.get(key) for key in keys}
+
+
+def texts_of(name: str, found: bytes) -> list[str]:
+    read = pc.read_csv(pa.BufferReader(found)) if name.endswith(".csv") else pq.read_table(pa.BufferReader(found))
+    return read["text"].to_pylist()
+
+
+def test_parts_have_the_rows_of_a_local_run(bucket: Bucket, run: Run, names: list[str], tmp_path: Path) -> None:
+    summary = run()
+    assert (summary.rows, parts(summary)["scored"]) == (FILES * ROWS, FILES)
+    run(str(tmp_path / "in"), f"{tmp_path}/out/")
+    for name in names:
+        ours, theirs = bucket.get(f"out/{name}"), (tmp_path / "out" / name).read_bytes()
+        assert texts_of(name, ours) == texts_of(name, theirs)
+        if name.endswith(".csv"):
+            assert ours == theirs
+        else:
+            assert pq.read_table(pa.BufferReader(ours)).equals(pq.read_table(pa.BufferReader(theirs)))
+    assert bucket.objects("out/") == sorted([*(f"out/{name}" for name in names), "out/_SUCCESS", "out/_manifest.json"])
+    manifest = json.loads(bucket.get("out/_manifest.json"))
+    assert [part["name"] for part in manifest["parts"]] == sorted(names)
+    assert [key for key in bucket.objects() if "lease" in key] == []
+
+
+def test_a_second_run_computes_what_changed_and_nothing_else(bucket: Bucket, run: Run, names: list[str]) -> None:
+    run()
+    before = data(bucket)
+    again = run()
+    assert again.finished_before
+    assert parts(again) == {"current": FILES, "scored": 0, "failed": 0, "input_deleted": 0, "stale": {}}
+    bucket.put(f"in/{names[0]}", content(names[0], table(20, ROWS + 3)))
+    bucket.put("in/day=9/late.csv", content("late.csv", table(21)))
+    bucket.delete(f"out/{names[1]}")
+    bucket.put(f"out/{names[2]}", b"not what was written")
+    bucket.delete(f"in/{names[3]}")
+    third = run(mirror=True)
+    assert parts(third)["stale"] == {"another input": 1, "new": 1, "the part is gone or changed": 2}
+    after = data(bucket)
+    assert after.keys() == {*names, "day=9/late.csv"} - {names[3]}
+    assert {name for name in names if after.get(name) == before[name]} == {names[number] for number in (1, 2, 4, 5)}
+    assert texts_of(names[0], after[names[0]]) == table(20, ROWS + 3)["text"].to_pylist()
+    assert run().finished_before
+
+
+def test_another_machine_goes_on_from_what_the_bucket_says(
+    bucket: Bucket, run: Run, names: list[str], tmp_path: Path
+) -> None:
+    run()
+    before = data(bucket)
+    (tmp_path / "cache").rename(tmp_path / "cache of another")
+    assert run().finished_before
+    # What this machine has kept since is of an older manifest, once the other has run.
+    bucket.put(f"in/{names[0]}", content(names[0], table(20)))
+    run()
+    shutil.rmtree(tmp_path / "cache")
+    (tmp_path / "cache of another").rename(tmp_path / "cache")
+    assert run().finished_before
+    assert {name for name in names if data(bucket)[name] != before[name]} == {names[0]}
+
+
+def test_what_is_no_part_of_ours_is_not_replaced(bucket: Bucket, run: Run, names: list[str]) -> None:
+    bucket.put(f"out/{names[0]}", b"mine")
+    with pytest.raises(OutputRefused, match=rf"{bucket.url}/out/{names[0]}: exists, and scorer cannot tell"):
+        run()
+    assert data(bucket) == {names[0]: b"mine"}
+    run(force=True)
+    assert data(bucket).keys() == set(names)
+
+
+def test_limits_let_nothing_appear_and_a_corrupt_file_is_passed_over(
+    bucket: Bucket, run: Run, names: list[str]
+) -> None:
+    with pytest.raises(DataError, match="rows"):
+        run(target=f"{bucket.url}/limited/", min_rows=FILES * ROWS + 1)
+    assert bucket.objects("limited/") == []
+    bucket.put(f"in/{names[0]}", bucket.get(f"in/{names[0]}")[:-9])
+    with pytest.raises(DataError, match=rf"{names[0]}.* could not be scored, all others are"):
+        run(on_error="quarantine")
+    assert data(bucket).keys() == set(names[1:])
+    assert "out/_SUCCESS" not in bucket.objects("out/")
+
+
+def test_inspect_tells_of_a_place_in_a_bucket(bucket: Bucket, run: Run, names: list[str], run_scorer: Any) -> None:
+    run()
+    bucket.put(f"in/{names[0]}", content(names[0], table(20)))
+    bucket.delete(f"out/{names[1]}")
+    told = run_scorer("inspect", f"{bucket.url}/out")
+    assert told.returncode == 0, told.stderr
+    found = json.loads(told.stdout)
+    assert (found["kind"], found["parts"]) == ("folder", FILES)
+    assert found["input"] == {names[0]: "changed, or only touched"}
+    assert found["damaged"] == [names[1]]
+
+
+def test_of_twenty_runs_at_once_one_writes(
+    bucket: Bucket, names: list[str], tiny_model: Any, forked: list[str], tmp_path: Path
+) -> None:
+    """Each as if on a machine of its own."""
+    model = str(tiny_model("bert"))
+
+    def start(number: int) -> int:
+        command = ["score", f"{bucket.url}/in", f"{bucket.url}/out/", "-m", model, "--quiet"]
+        env = {**os.environ, "XDG_CACHE_HOME": f"{tmp_path}/machine-{number}", "OMP_NUM_THREADS": "1"}
+        return subprocess.run([*forked, *command], env=env, capture_output=True, timeout=300, check=False).returncode
+
+    with ThreadPoolExecutor(20) as pool:
+        codes = sorted(pool.map(start, range(20)))
+    # Who comes when the first is done finds that there is nothing to do.
+    assert set(codes) <= {0, 75}
+    assert codes[0] == 0
+    assert data(bucket).keys() == set(names)
+    manifest = json.loads(bucket.get("out/_manifest.json"))
+    assert manifest["totals"]["rows"] == FILES * ROWS
+    assert [key for key in bucket.objects() if "lease" in key] == []
+
+
+def test_a_run_that_is_killed_leaves_whole_parts_and_is_gone_on_from(
+    bucket: Bucket,
+    run: Run,
+    names: list[str],  # noqa: ARG001
+    tiny_model: Any,
+    forked: list[str],
+    tmp_path: Path,
+) -> None:
+    run(target=f"{bucket.url}/whole/")
+    expected = data(bucket, "whole")
+    command = ["score", f"{bucket.url}/in", f"{bucket.url}/out/", "-m", str(tiny_model("bert")), "--quiet"]
+    command += ["--precision", "fp32", "--batch-tokens", "1"]
+    env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    killed = 0
+    for delay in (1.0, 2.0, 3.0):
+        process = subprocess.Popen([*forked, *command], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(delay)
+        process.kill()
+        killed += process.wait() == -signal.SIGKILL
+        assert data(bucket).items() <= expected.items()
+        # An operator need not wait until the lease expires.
+        bucket.delete(".out.lease")
+    run()
+    assert data(bucket) == expected
+    assert killed
+    assert run().finished_before
