@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -60,6 +61,8 @@ _NO_KEY: Final = (
 )
 _NO_CREDENTIALS: Final = ("169.254.169.254", "metadata.google.internal", "CredentialsNotLoaded", "no credentials")
 _NO_BUCKET: Final = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
+# obstore has tried it again itself, as often as it may.
+_TRIED_ENOUGH: Final = re.compile(r" after [1-9][0-9]* retries")
 _GONE_UPLOAD: Final = "NoSuchUpload"
 _MOVED: Final = ("301 Moved", "PermanentRedirect", "307 Temporary", "400 Bad Request", "MissingRegion")
 _FULL: Final = ("507 Insufficient", "QuotaExceeded", "EntityTooLarge")
@@ -211,7 +214,7 @@ class Bucket:
                 raise
             except (errors.BaseError, OSError, ValueError) as error:
                 named = self._named(error, key)
-                if not isinstance(named, StorageError) or again == _TRIES - 1:
+                if not isinstance(named, StorageError) or _TRIED_ENOUGH.search(str(error)) or again == _TRIES - 1:
                     raise named from error
                 time.sleep(_PAUSE_SECONDS * 2**again)
         raise AssertionError("the last try returns or raises; this is a bug")
