@@ -133,11 +133,25 @@ def s3_server() -> Iterator[str]:
 @pytest.fixture
 def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     """A new bucket, and an environment in which it is found."""
+    return _bucket(s3_server, monkeypatch)
+
+
+@pytest.fixture
+def rclone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """A new bucket of another implementation, and an environment in which it is found."""
+    from tests.stores.buckets import rclone_server
+
+    (tmp_path / "rclone").mkdir()
+    with rclone_server(tmp_path / "rclone") as endpoint:
+        yield _bucket(endpoint, monkeypatch)
+
+
+def _bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     import uuid
 
     from tests.stores.buckets import Bucket
 
-    made = Bucket(f"bucket-{uuid.uuid4().hex[:12]}", s3_server)
+    made = Bucket(f"bucket-{uuid.uuid4().hex[:12]}", endpoint)
     for name, value in made.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)

@@ -23,7 +23,9 @@ from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import ModelMetadata, known_sha256, sha256
 from scorer.classifier.one_output import activation_of, has_one_output
 from scorer.classifier.remedies import ADAPTER_FILE, convert_weights, merge_adapter
-from scorer.errors import ModelError
+from scorer.errors import InputMissing, ModelError
+from scorer.stores.downloads import local_copy
+from scorer.stores.object_path import ObjectPath, is_object
 
 _HUB_NAME = re.compile(r"(?!models/)[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 _HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.md", "*.html"]
@@ -144,7 +146,7 @@ def find_model(name: str) -> Path:
 
     Raises ModelError as `open_model` does.
     """
-    path = Path(name)
+    path = _from_store(name) if is_object(name) else Path(name)
     if path.is_dir():
         # models/latest may mean another model before this one is loaded.
         path = path.resolve()
@@ -159,6 +161,14 @@ def find_model(name: str) -> Path:
     if not any(path.glob("*.safetensors")):
         raise ModelError(convert_weights(name, _pickles(path)))
     return path
+
+
+def _from_store(name: str) -> Path:
+    """The copy on this machine of a model in an object store."""
+    try:
+        return local_copy(ObjectPath.of(name))
+    except InputMissing as error:
+        raise ModelError(f"{error}; name the folder that holds config.json") from error
 
 
 def _from_hub(name: str) -> Path:

@@ -11,6 +11,7 @@ import json
 import os
 import socket
 import threading
+import time
 import uuid
 from types import TracebackType
 from typing import Final, Self
@@ -19,6 +20,7 @@ from scorer.errors import Busy, ScorerError
 from scorer.stores.object_path import ObjectPath
 from scorer.stores.objects import Bucket, ObjectInfo, Tag
 
+_MOMENT_SECONDS: Final = 2.0
 LEASE_SECONDS: Final = 60.0
 """How long a lease counts after its holder was last heard of."""
 
@@ -65,15 +67,21 @@ class ObjectLease:
         self.release()
 
     def _take(self, what: str) -> None:
-        self._tag = self._bucket.put(self._key, self._content(), only="absent")
-        if self._tag is not None:
-            return
         found = self._bucket.look(self._key)
-        if found is not None and not self._expired(found):
+        if found is None or self._expired(found):
+            self._tag = self._bucket.put(self._key, self._content(), only="absent" if found is None else found.tag)
+        if self._tag is None or not self._settled():
             raise Busy(f"{what}: {self._holder()} is writing this output; try again later")
-        self._tag = self._bucket.put(self._key, self._content(), only="absent" if found is None else found.tag)
-        if self._tag is None:
-            raise Busy(f"{what}: {self._holder()} is writing this output; try again later")
+
+    def _settled(self) -> bool:
+        """Whether it is ours: at once where the store refuses a second maker. One that overwrites whatever stands there
+        has the last writer's after a moment, and who comes later finds it."""
+        again = self._bucket.put(self._key, self._content(), only="absent")
+        if again is None:
+            return True
+        self._tag = again
+        time.sleep(_MOMENT_SECONDS)
+        return self.held()
 
     def _expired(self, found: ObjectInfo) -> bool:
         mark = f"{self._key}-{self._name}"
@@ -110,7 +118,7 @@ class ObjectLease:
         found = self._bucket.look(self._key)
         try:
             assert found is not None
-            told = json.loads(self._bucket.read(self._key, 0, found.size, etag=found.etag))
+            told = json.loads(self._bucket.read(found, 0, found.size))
             return f"process {told['process']} on {told['host']}"
         except (AssertionError, ScorerError, ValueError, KeyError, TypeError):
             return "another run"

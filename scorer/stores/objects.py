@@ -121,17 +121,23 @@ class Bucket:
             return None
         return {str(name): str(value) for name, value in found.items()}
 
-    def read(self, key: str, begin: int, end: int, *, etag: str | None) -> bytes:
-        """The bytes from `begin` to `end` of the object that has this `etag`; DataError when it has changed."""
-        options: Any = {"range": (begin, end)} | ({"if_match": etag} if etag else {})
+    def read(self, info: ObjectInfo, begin: int, end: int) -> bytes:
+        """The bytes from `begin` to `end` of the object as it was when `info` was told; DataError when it has changed,
+        also where a store does not look at the etag that it is asked for."""
+        options: Any = {"if_match": info.etag} if info.etag else {}
+        if (begin, end) != (0, info.size):  # some stores answer a range of everything as if none were asked for
+            options["range"] = (begin, end)
+
+        def get() -> tuple[Tag, bytes]:
+            found = self._client.get(info.key, options=options)
+            return _tag(found.meta), found.bytes().to_bytes()
+
         try:
-            content = self._tried(key, lambda: self._client.get(key, options=options).bytes().to_bytes())
-        except FileNotFoundError as error:
-            raise self._changed(key) from error
-        except _errors().PreconditionError as error:
-            raise self._changed(key) from error
-        if len(content) != end - begin:
-            raise self._changed(key)
+            tag, content = self._tried(info.key, get)
+        except (FileNotFoundError, _errors().PreconditionError) as error:
+            raise self._changed(info.key) from error
+        if len(content) != end - begin or (info.etag and tag.etag != info.etag):
+            raise self._changed(info.key)
         return content
 
     def list(self, folder: str = "") -> Iterator[ObjectInfo]:
@@ -344,7 +350,9 @@ def _info(found: Any) -> ObjectInfo:
 
 
 def _tag(found: Any) -> Tag:
-    return Tag(found["e_tag"], found["version"])
+    # Some stores leave the quotes out in their lists.
+    etag = found["e_tag"]
+    return Tag(f'"{etag}"' if etag and not etag.endswith('"') else etag, found["version"])
 
 
 def _says(error: Exception, words: tuple[str, ...]) -> bool:

@@ -118,7 +118,7 @@ class RangedReader(io.RawIOBase):
     def _read(self, number: int, count: int) -> bytes:
         begin = number * _BLOCK_BYTES
         end = min(begin + count * _BLOCK_BYTES, self._info.size)
-        return self._bucket.read(self._info.key, begin, end, etag=self._info.etag)
+        return self._bucket.read(self._info, begin, end)
 
 
 @lru_cache(maxsize=1)

@@ -25,7 +25,7 @@ from tests.stores.faulty_proxy import FAULTS, FaultyProxy
 FILES = 2
 ROWS = 40
 RUNS = int(os.environ.get("SCORER_FAULTED_RUNS", "500"))
-MOST_TRIES = 12
+MOST_TRIES = 30
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def faulted(
     expected = {f"{number}.parquet": bucket.get(f"whole/{number}.parquet") for number in range(FILES)}
     assert sum(pq.read_table(pa.BufferReader(one)).num_rows for one in expected.values()) == FILES * ROWS
     monkeypatch.setenv("AWS_TIMEOUT", "1")
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "3")
     ended: Counter[str] = Counter()
     with FaultyProxy(bucket.endpoint, rate=0.15, seed=seed, stall_seconds=1.5) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import gzip
 import io
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +18,7 @@ import pytest
 
 import scorer
 from scorer.engines.summary import ScoreSummary
-from scorer.errors import Busy, DataError, InputMissing, OutputRefused, UsageError
+from scorer.errors import Busy, DataError, InputMissing, ModelError, OutputRefused, UsageError
 from scorer.stores.object_lease import lease_of
 from scorer.stores.object_path import ObjectPath
 from scorer.stores.workspace import Workspace
@@ -126,3 +130,108 @@ def test_what_is_refused_before_anything_is_computed(bucket: Bucket, score: Scor
         with pytest.raises(InputMissing, match=r"no such|no file matches"):
             score(missing, tmp_path / "out.csv")
     assert bucket.objects() == ["folder/a.csv"]
+
+
+def test_a_model_in_a_bucket_is_copied_once_for_each_version(
+    bucket: Bucket, score: Score, tmp_path: Path, tiny_model: Any
+) -> None:
+    local = sent(bucket, tmp_path, "a.csv", table(1))
+    model = tiny_model("bert")
+    for path in model.rglob("*"):
+        if path.is_file():
+            bucket.put(f"models/mine/{path.relative_to(model)}", path.read_bytes())
+    score(local, tmp_path / "expected.csv")
+    score(local, tmp_path / "out.csv", model=f"{bucket.url}/models/mine")
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "expected.csv").read_bytes()
+    copies = tmp_path / "cache" / "scorer" / "models"
+    before = {path: path.stat().st_mtime_ns for path in copies.rglob("*")}
+    score(local, tmp_path / "again.csv", model=f"{bucket.url}/models/mine/")
+    assert {path: path.stat().st_mtime_ns for path in copies.rglob("*")} == before
+    bucket.put("models/mine/README.md", b"another")
+    score(local, tmp_path / "third.csv", model=f"{bucket.url}/models/mine")
+    assert len([path for path in copies.rglob("mine") if path.is_dir()]) == 2
+    with pytest.raises(ModelError, match=r"models/none: nothing lies beneath this name"):
+        score(local, tmp_path / "fourth.csv", model=f"{bucket.url}/models/none")
+
+
+def test_other_commands_read_objects(bucket: Bucket, run_scorer: Any, tmp_path: Path, tiny_model: Any) -> None:
+    rows = table(1).append_column("label", [[str(number % 5 + 1) for number in range(ROWS)]])
+    (tmp_path / "data").mkdir()
+    for name in ("data/a.csv", "data/b.csv"):
+        sent(bucket, tmp_path, name, rows)
+    model = tiny_model("bert")
+    for command in (
+        ["check", "{}/data", "--label-column", "label"],
+        ["check", "{}/data/*.csv", "--label-column", "label"],
+        ["evaluate", "{}/data/a.csv", "-m", model, "--label-column", "label"],
+        ["inspect", "{}/data/a.csv"],
+        ["diff", model, model, "{}/data/b.csv"],
+        ["score", "{}/data", "--dry-run", "out/", "-m", model],
+    ):
+        here, there = (
+            run_scorer(*(str(part).format(root) for part in command)) for root in (str(tmp_path), bucket.url)
+        )
+        assert (here.returncode, there.returncode) == (0, 0), there.stderr
+        assert _same(there.stdout.replace(bucket.url, str(tmp_path))) == _same(here.stdout)
+    for command in (["check", "s3://no-such-bucket/in.csv"], ["inspect", f"{bucket.url}/none.csv"]):
+        told = run_scorer(*command)
+        assert told.returncode == 66, told.stderr
+        assert len(told.stderr.splitlines()) == 1
+    refused = run_scorer("evaluate", f"{bucket.url}/data/a.csv", "-m", model, "--rows", f"{bucket.url}/rows.csv")
+    assert refused.returncode == 73
+    assert "outputs are local" in refused.stderr
+
+
+def _same(summary: str) -> dict[str, Any]:
+    """What a command said, without what is another each time."""
+    found = json.loads(summary)
+    return {name: value for name, value in found.items() if not any(word in name for word in ("second", "memory"))}
+
+
+def test_a_file_on_a_web_server(score: Score, tmp_path: Path, run_scorer: Any) -> None:
+    write(tmp_path / "a.csv", table(1))
+    score(tmp_path / "a.csv", tmp_path / "expected.csv")
+    with served(tmp_path) as address:
+        score(f"{address}/a.csv", tmp_path / "out.csv")
+        assert run_scorer("inspect", f"{address}/none.csv").returncode == 66
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "expected.csv").read_bytes()
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address of a web server that gives ranges, as any of them does."""
+
+    class Ranges(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = folder / self.path[1:]
+            if not path.is_file():
+                self.send_error(404)
+                return
+            content = path.read_bytes()
+            begin, end = 0, len(content)
+            if asked := self.headers.get("Range"):
+                first, last = asked.removeprefix("bytes=").split("-")
+                begin, end = int(first), int(last) + 1
+            self.send_response(206 if asked else 200)
+            if asked:
+                self.send_header("Content-Range", f"bytes {begin}-{end - 1}/{len(content)}")
+            self.send_header("Content-Length", str(end - begin))
+            self.send_header("Last-Modified", self.date_time_string(path.stat().st_mtime))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(content[begin:end])
+
+        do_HEAD = do_GET  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Ranges)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -7,9 +7,16 @@ from __future__ import annotations
 
 import io
 import logging
+import os
+import shutil
+import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -82,6 +89,39 @@ def moto_server() -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def rclone_server(folder: Path) -> Iterator[str]:
+    """The address of another S3: rclone's, over a folder of this machine."""
+    program = shutil.which("rclone", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if program is None:
+        pytest.skip("rclone is not installed: pip install 'scorer[dev]'")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    command = [
+        program,
+        "serve",
+        "s3",
+        "--auth-key",
+        "key,secret",
+        "--addr",
+        address,
+        "--config",
+        "/dev/null",
+        str(folder),
+    ]
+    server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(200):
+            with suppress(OSError), socket.create_connection(("127.0.0.1", int(address.partition(":")[2])), 1):
+                break
+            time.sleep(0.05)
+        yield f"http://{address}"
+    finally:
+        server.kill()
+        server.wait()
 
 
 class _OneChangeAtATime:

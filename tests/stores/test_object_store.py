@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -149,8 +150,6 @@ def test_a_lease_that_is_renewed_outlives_its_seconds(folder: ObjectPath) -> Non
 
 
 def test_of_many_that_find_an_expired_lease_one_takes_it(bucket: Bucket, folder: ObjectPath) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     bucket.put("folder/.lease", b"{}")
     time.sleep(2.1)
 
@@ -273,3 +272,39 @@ def test_without_the_library_its_extra_is_named(tmp_path: Path) -> None:
         "ConfigError: reading and writing object stores needs a library: pip install 'scorer[object-stores]'"
         in told.stderr
     )
+
+
+def test_a_second_implementation_that_looks_at_no_condition(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rclone: Bucket
+) -> None:
+    """rclone's S3 overwrites whatever is there, has no quotes in its lists and answers a range of all with all."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = ObjectPath.of(f"{rclone.url}/folder")
+    store = ObjectStore(folder)
+    large = os.urandom(9 << 20)
+    for key, content in (("b/c d.csv", b"small"), ("large", large), ("none", b"")):
+        part = store.begin(key)
+        part.stream.write(content)
+        assert part.commit()
+        with store.open(key) as stream:
+            assert stream.read() == content
+    assert list(store.list()) == ["b/c d.csv", "large", "none"]
+    assert Stamp.of(folder / "large").token == {path.name: path for path in folder.beneath()}["large"].seen().token
+    with (folder / "large").open("rb", buffering=0) as stream:
+        stream.read(10)
+        store.put("large", os.urandom(9 << 20))
+        with pytest.raises(DataError, match="changed while it was read"):
+            stream.read()
+    with ThreadPoolExecutor(8) as pool:
+        held = [lease for lease in pool.map(lambda _: _take(folder), range(8)) if lease is not None]
+    assert len([lease for lease in held if lease.held()]) == 1
+    assert len(held) == 1
+    held[0].release()
+    assert list(store.list(".")) == []
+
+
+def _take(folder: ObjectPath) -> ObjectLease | None:
+    try:
+        return ObjectLease(folder.bucket, "folder/.lease", what="this")
+    except Busy:
+        return None
