@@ -140,10 +140,11 @@ def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
 def rclone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     """A new bucket of another implementation, and an environment in which it is found."""
     from tests.stores.buckets import rclone_server
+    from tests.stores.faulty_proxy import FaultyProxy
 
     (tmp_path / "rclone").mkdir()
-    with rclone_server(tmp_path / "rclone") as endpoint:
-        yield _bucket(endpoint, monkeypatch)
+    with rclone_server(tmp_path / "rclone") as server, FaultyProxy(server, rate=0.0, seed=0) as proxy:
+        yield _bucket(proxy.url, monkeypatch)
 
 
 def _bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:

@@ -53,7 +53,7 @@ def watched(bucket: Bucket, folder: str, expected: dict[str, bytes]) -> Iterator
                 torn.append(name)
 
     def watch() -> None:
-        while not over.wait(0.05):
+        while not over.wait(0.25):
             look()
 
     thread = threading.Thread(target=watch)

@@ -7,6 +7,8 @@ lose       the server does what it is asked, and its answer is lost
 cut        half of the answer comes, and the connection ends
 halve      half of the request reaches the server
 stall      nothing comes for longer than a client waits
+
+It also puts right what rclone's S3 forgets: that the status of a range is 206.
 """
 
 from __future__ import annotations
@@ -81,18 +83,21 @@ class FaultyProxy:
         elif fault == "stall":
             await asyncio.sleep(self._stall_seconds)
         elif fault == "halve":
-            await self._ask((head + body)[: (len(head) + len(body)) // 2])
+            await self._ask((head + body)[: (len(head) + len(body)) // 2], ended=True)
         elif fault != "refuse":
-            answer = await self._ask(head + body)
+            answer = await self._ask(head.replace(b"\r\n", b"\r\nConnection: close\r\n", 1) + body)
+            if b"\r\nContent-Range:" in answer.partition(b"\r\n\r\n")[0]:
+                answer = answer.replace(b" 200 OK", b" 206 Partial Content", 1)
             if fault != "lose":
                 writer.write(answer[: len(answer) // 2] if fault == "cut" else answer)
                 await writer.drain()
 
-    async def _ask(self, request: bytes) -> bytes:
+    async def _ask(self, request: bytes, *, ended: bool = False) -> bytes:
         reader, writer = await asyncio.open_connection(self._target.hostname, self._target.port)
         try:
             writer.write(request)
-            writer.write_eof()
+            if ended:
+                writer.write_eof()
             return await reader.read()
         finally:
             writer.close()
