@@ -147,6 +147,16 @@ def rclone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
         yield _bucket(proxy.url, monkeypatch)
 
 
+@pytest.fixture
+def refusing(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:  # noqa: ARG001
+    """An environment in which every request to a store is refused."""
+    from tests.stores.buckets import refusing_server
+
+    with refusing_server() as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        yield
+
+
 def _bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     import uuid
 

@@ -98,6 +98,13 @@ def test_parts_have_the_rows_of_a_local_run(bucket: Bucket, run: Run, names: lis
     assert [key for key in bucket.objects() if "lease" in key] == []
 
 
+def test_workers_write_what_one_process_writes(bucket: Bucket, run: Run, names: list[str]) -> None:
+    run()
+    run(target=f"{bucket.url}/two/", workers=2)
+    assert data(bucket, "two") == data(bucket)
+    assert data(bucket).keys() == set(names)
+
+
 def test_a_second_run_computes_what_changed_and_nothing_else(bucket: Bucket, run: Run, names: list[str]) -> None:
     run()
     before = data(bucket)

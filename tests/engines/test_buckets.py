@@ -188,6 +188,38 @@ def _same(summary: str) -> dict[str, Any]:
     return {name: value for name, value in found.items() if not any(word in name for word in ("second", "memory"))}
 
 
+def test_a_key_that_is_refused_is_one_line(
+    bucket: Bucket,
+    refusing: None,  # noqa: ARG001
+    run_scorer: Any,
+    tmp_path: Path,
+    tiny_model: Any,
+) -> None:
+    write(tmp_path / "a.csv", table(1))
+    for source, target in (
+        (f"{bucket.url}/a.csv", "out.csv"),
+        ("a.csv", f"{bucket.url}/out.csv"),
+        ("a.csv", f"{bucket.url}/out/"),
+    ):
+        told = run_scorer("score", source, target, "-m", tiny_model("bert"))
+        assert told.returncode == 77, told.stderr
+        assert len(told.stderr.splitlines()) == 1
+        assert "set AWS_ACCESS_KEY_ID" in told.stderr
+
+
+def test_a_store_that_cannot_be_reached_is_one_line(
+    bucket: Bucket, run_scorer: Any, tmp_path: Path, tiny_model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "a.csv", table(1))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    for source, target in ((f"{bucket.url}/a.csv", "out.csv"), ("a.csv", f"{bucket.url}/out.csv")):
+        told = run_scorer("score", source, target, "-m", tiny_model("bert"))
+        assert told.returncode == 74, told.stderr
+        assert len(told.stderr.splitlines()) == 1
+        assert "cannot be reached" in told.stderr
+
+
 def test_a_file_on_a_web_server(score: Score, tmp_path: Path, run_scorer: Any) -> None:
     write(tmp_path / "a.csv", table(1))
     score(tmp_path / "a.csv", tmp_path / "expected.csv")

@@ -188,37 +188,6 @@ def test_a_wrong_key_is_not_permitted(bucket: Bucket, folder: ObjectPath, refusi
             work()
 
 
-@pytest.fixture
-def refusing(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A store that refuses every request, as one does that does not know the key."""
-    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-    from threading import Thread
-
-    class Refusing(BaseHTTPRequestHandler):
-        def refuse(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            body = b"<Error><Code>InvalidAccessKeyId</Code><Message>no such key</Message></Error>"
-            self.send_response(403)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
-
-        do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = refuse  # noqa: N815
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
-    yield
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
 def test_what_is_missing(bucket: Bucket, folder: ObjectPath) -> None:
     with pytest.raises(InputMissing, match=r"folder/none.csv: no such object"):
         (folder / "none.csv").open("rb")
