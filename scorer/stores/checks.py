@@ -16,6 +16,7 @@ from pathlib import Path
 from scorer.errors import InputMissing, NotPermitted, OutputRefused, StorageError, UsageError, from_os_error
 from scorer.stores.location import STREAM, Location, open_descriptor
 from scorer.stores.object_path import ObjectPath, is_object, matches, path_of
+from scorer.stores.workspace import workplace
 
 
 @dataclass(frozen=True)
@@ -196,13 +197,16 @@ def _check_object(where: Location, inputs: Inputs, *, force: bool, folder: bool 
 
 
 def check_free_space(target: Path | Location, needed_bytes: int) -> None:
-    """StorageError when the file system of `target` has fewer than `needed_bytes` bytes left; of a stream and
-    a store nobody knows."""
+    """StorageError when the file system of `target` has fewer than `needed_bytes` bytes left; of a stream
+    nobody knows, and an object is made on this machine."""
     if isinstance(target, Location):
-        if target.scheme != "local":
+        if target.is_stream:
             return
         target = target.path
-    folder = target.parent.resolve()
+    if isinstance(target, ObjectPath):  # it is made on this machine
+        folder = next(parent for parent in workplace(target).parents if parent.is_dir())
+    else:
+        folder = target.parent.resolve()
     try:
         free = shutil.disk_usage(folder).free
     except OSError as error:

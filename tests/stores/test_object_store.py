@@ -18,7 +18,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from scorer.errors import Busy, DataError, InputMissing, NotPermitted, OutputRefused, StorageError, UsageError
+from scorer.stores.checks import check_free_space
 from scorer.stores.fingerprints import Stamp, check_unchanged, content_hashes
+from scorer.stores.location import Location
 from scorer.stores.object_lease import ObjectLease
 from scorer.stores.object_path import ObjectPath, path_of
 from scorer.stores.object_store import ObjectPart, ObjectStore
@@ -277,3 +279,10 @@ def _take(folder: ObjectPath) -> ObjectLease | None:
         return ObjectLease(folder.bucket, "folder/.lease", what="this")
     except Busy:
         return None
+
+
+def test_an_object_needs_room_on_this_machine(folder: ObjectPath) -> None:
+    where = Location.of_path(folder / "out.csv")
+    check_free_space(where, 1)
+    with pytest.raises(StorageError, match=rf"{where.said}: about [0-9]+ MiB are needed and"):
+        check_free_space(where, 1 << 60)
