@@ -223,3 +223,17 @@ def test_a_run_that_is_killed_leaves_whole_parts_and_is_gone_on_from(
     assert data(bucket) == expected
     assert killed
     assert run().finished_before
+
+
+def test_a_second_implementation_of_s3(rclone: Bucket, tiny_model: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    options = {"model": tiny_model("bert"), **ALONE}
+    for name in ("a/one.parquet", "two.csv"):
+        rclone.put(f"in/{name}", content(name, table(1)))
+    assert scorer.score(f"{rclone.url}/in", f"{rclone.url}/out/", **options).rows == 2 * ROWS
+    again = scorer.score(f"{rclone.url}/in", f"{rclone.url}/out/", **options)
+    assert (again.finished_before, parts(again)["current"]) == (True, 2)
+    rclone.put("in/two.csv", content("two.csv", table(2)))
+    assert parts(scorer.score(f"{rclone.url}/in", f"{rclone.url}/out/", **options))["stale"] == {"another input": 1}
+    assert texts_of("two.csv", rclone.get("out/two.csv")) == table(2)["text"].to_pylist()
+    assert scorer.score(f"{rclone.url}/in/two.csv", f"{rclone.url}/alone.parquet", **options).rows == ROWS
