@@ -24,6 +24,7 @@ Pooling = Literal["mean", "max"]
 LabelForm = Literal["auto", "name", "list"]
 Quote = Literal["double", "none"]
 OnError = Literal["fail", "quarantine"]
+Engine = Literal["local", "ray"]
 # Of these, json, lines and excel are for reading.
 FileFormat = Literal["parquet", "csv", "tsv", "jsonl", "arrow", "json", "lines", "excel"]
 

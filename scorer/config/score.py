@@ -19,6 +19,7 @@ from scorer.config.choices import (
     BackendSetting,
     BatchTokensSetting,
     DeviceSetting,
+    Engine,
     FileFormat,
     ModelSetting,
     ModelTextColumns,
@@ -176,10 +177,26 @@ class ScoreConfig(FrameConfig):
     workers: Annotated[
         int | None,
         Setting(
-            "Processes that score the parts of a folder OUT; the default is one for each GPU, else 1.",
+            "Processes that score the parts of a folder OUT, or row groups of a large Parquet file; one for each GPU "
+            "if not given, else 1.",
             affects="nothing",
             metavar="N",
             minimum=1,
+        ),
+    ] = None
+    engine: Annotated[
+        Engine,
+        Setting(
+            "Where the workers are: on this machine, or on the nodes of a Ray cluster (pip install 'scorer[ray]').",
+            affects="nothing",
+        ),
+    ] = "local"
+    address: Annotated[
+        str | None,
+        Setting(
+            "The Ray cluster, such as auto or ray://head:10001; the default is one of this machine alone.",
+            affects="nothing",
+            metavar="A",
         ),
     ] = None
 

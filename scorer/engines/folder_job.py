@@ -6,6 +6,7 @@ limits, the manifest last. What reads, scores and writes rows is imported when t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -178,11 +179,11 @@ class _Run:
         told = list(scorer.concerns)
         for line in told:
             self._console.warn(line)
-        paces = []
+        paces, begun = [], time.monotonic()
         with self._console.progress("score", len(found.stale), "files") as bar:
             for task, outcome in self._run(tasks):
                 shard = left[task.number]
-                self._count(outcome)
+                self._tally.count(outcome)
                 for line in outcome.concerns:
                     if line not in told:
                         told.append(line)
@@ -193,30 +194,20 @@ class _Run:
                 self._finish(shard, task, outcome.records, stage=limits.any)
                 paces.append(outcome.pace)
                 bar.update(len(shard.stale))
-        return Pace.of(paces)
+        return Pace.of(paces, seconds=time.monotonic() - begun)
 
     def _run(self, tasks: list[ShardTask]) -> Iterator[tuple[ShardTask, ShardOutcome]]:
         """Send the tasks through the engine."""
-        from scorer.classifier.device import gpu_count
-        from scorer.engines import in_process, processes
+        from scorer.engines import crews, in_process
 
-        on_gpu = self._loaded().engine.device.startswith("cuda")
-        gpus = gpu_count() if on_gpu and ":" not in self._config.device else 0
-        workers = self._config.workers or max(gpus, 1)
-        if workers == 1:
-            yield from in_process.run_shards(tasks, watch=Unwatched(self._signals.check), load=lambda _: self._loaded())
-            return
-        # The workers have models of their own.
-        self._scorer = None
-        named = [processes.Share()] * workers if on_gpu and not gpus else processes.shares(workers, gpus=gpus)
-        yield from processes.run_shards(tasks, stop=self._signals, shares=named)
-
-    def _count(self, outcome: ShardOutcome) -> None:
-        tally = self._tally
-        tally.rows_read += outcome.rows_read
-        tally.computed_tokens += outcome.computed_tokens
-        tally.reused += outcome.reused
-        tally.back_offs += outcome.back_offs
+        with crews.crew_of(self._config, self._loaded().engine) as crew:
+            if crew is None:
+                watch = Unwatched(self._signals.check)
+                yield from in_process.run_shards(tasks, watch=watch, load=lambda _: self._loaded())
+                return
+            # The workers have models of their own.
+            profile, self._scorer = self._loaded().profile, None
+            yield from crews.run_shards(tasks, crew, stop=self._signals, profile=profile)
 
     def conclude(self, found: Assessment, limits: Limits) -> None:
         """Compare all parts with the limits, publish what waits for that, write the manifest."""

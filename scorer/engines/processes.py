@@ -1,43 +1,31 @@
 """The engine that runs shards in processes: one for each GPU, or for each share of the cores.
 
-A worker is spawned, builds a Scorer from the task's spec alone and takes one shard after the other. Descriptions of
-shards go one way and receipts the other; rows never travel. The driver holds the output. A worker that dies has its
-shard given to another one, which goes on from the scores that were kept; a shard whose worker dies three times has a
-reason to be looked at. Workers die with their driver.
+A worker is spawned, builds a Scorer from the task's spec alone and takes one shard after the other. Workers die with
+their driver, which holds the output.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, Protocol
+from typing import Any
 
+from scorer.engines.leases import Answer
 from scorer.engines.reporting import Unwatched
-from scorer.errors import DeviceError, ScorerError
+from scorer.errors import ScorerError
 from scorer.runs.runtime import end_at_once, how_it_ended, keep_to, leave_signals_to_parent, own_cores
-from scorer.scoring.scorer import Scorer
+from scorer.scoring.scorer import Scorer, ScorerSpec
 from scorer.scoring.shards import run_shard
-from scorer.scoring.tasks import ShardOutcome, ShardTask
+from scorer.scoring.tasks import ShardTask
 
-MOST_ATTEMPTS = 3
 # How long a worker may take to end by itself.
 _PATIENCE = 5.0
-# How often the driver looks whether it is to stop.
-_LOOK_SECONDS = 0.2
-
-
-class Stop(Protocol):
-    """What tells a run to stop."""
-
-    def check(self) -> None:
-        """Raise when the run is to stop."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -60,101 +48,58 @@ def shares(workers: int, *, gpus: int = 0) -> list[Share]:
     return [Share(cores=tuple(cores[bounds[number] : bounds[number + 1]])) for number in range(workers)]
 
 
-def run_shards(
-    tasks: Iterable[ShardTask], *, stop: Stop, shares: Sequence[Share]
-) -> Iterator[tuple[ShardTask, ShardOutcome]]:
-    """Score the shards, in whatever order they end, in one worker for each of the `shares`.
-
-    What goes wrong with a shard is raised in its place; then every worker is ended. DeviceError when a shard's worker
-    died so often that the shard is likely the cause.
-    """
-    with _Pool(shares) as pool:
-        yield from pool.run(deque(tasks), stop)
-
-
-@dataclass
-class _Worker:
-    share: Share
+@dataclass(frozen=True)
+class ProcessWorker:
     process: BaseProcess
     connection: Connection
-    task: ShardTask | None = None
 
-    @classmethod
-    def start(cls, share: Share) -> _Worker:
+
+@dataclass(frozen=True)
+class Processes:
+    """A crew of spawned processes, one for each of the `shares`."""
+
+    shares: Sequence[Share]
+
+    @property
+    def places(self) -> int:
+        return len(self.shares)
+
+    def start(self, place: int) -> ProcessWorker:
         context = get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs, share), name="scorer-worker", daemon=True)
+        process = context.Process(target=_work, args=(theirs, self.shares[place]), name="scorer-worker", daemon=True)
         process.start()
         theirs.close()
-        return cls(share, process, ours)
+        return ProcessWorker(process, ours)
 
-    def give(self, task: ShardTask | None) -> None:
-        """Send the next task, or the end of all."""
-        self.task = task
+    def give(self, worker: ProcessWorker, task: ShardTask) -> None:
         with suppress(OSError):  # a worker that is dead already is seen by its end
-            self.connection.send(task)
+            worker.connection.send(task)
 
+    def answers(self, workers: Sequence[ProcessWorker], seconds: float) -> list[tuple[ProcessWorker, Answer]]:
+        ready = wait([worker.connection for worker in workers], seconds)
+        return [(worker, self._answer(worker)) for worker in workers if worker.connection in ready]
 
-@dataclass
-class _Pool:
-    shares: Sequence[Share]
-    workers: list[_Worker] = field(default_factory=list)
-    attempts: dict[int, int] = field(default_factory=dict)
-
-    def __enter__(self) -> _Pool:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End every worker: those that are at work have kept what a later run goes on from."""
-        for worker in self.workers:
-            worker.connection.close()
-        for worker in self.workers:
-            worker.process.join(_PATIENCE)
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
-
-    def run(self, left: deque[ShardTask], stop: Stop) -> Iterator[tuple[ShardTask, ShardOutcome]]:
-        self.workers += [_Worker.start(share) for share in self.shares[: len(left)]]
-        for worker in self.workers:
-            worker.give(left.popleft())
-        while any(worker.task for worker in self.workers):
-            stop.check()
-            ready = wait([worker.connection for worker in self.workers if worker.task], _LOOK_SECONDS)
-            for worker in [worker for worker in self.workers if worker.connection in ready]:
-                task, answer = worker.task, self._answer(worker)
-                assert task is not None
-                if answer is None:
-                    self._replace(worker, task)
-                    continue
-                worker.task = None
-                if isinstance(answer, BaseException):
-                    raise answer
-                if left:
-                    worker.give(left.popleft())
-                yield task, answer
-
-    def _answer(self, worker: _Worker) -> ShardOutcome | BaseException | None:
-        """What the worker says of its shard; None when it is dead."""
+    def _answer(self, worker: ProcessWorker) -> Answer:
         try:
-            answer: ShardOutcome | BaseException = worker.connection.recv()
+            answer: Answer = worker.connection.recv()
         except (EOFError, OSError):
             return None
         return answer
 
-    def _replace(self, worker: _Worker, task: ShardTask) -> None:
-        """Give the shard of a dead worker to a new one. DeviceError when too many died of it."""
+    def bury(self, worker: ProcessWorker) -> str:
         worker.process.join(_PATIENCE)
-        self.attempts[task.number] = self.attempts.get(task.number, 0) + 1
-        if self.attempts[task.number] >= MOST_ATTEMPTS:
-            raise DeviceError(
-                f"{task.parts[0].output.name}: the worker that scored it ended {MOST_ATTEMPTS} times "
-                f"({how_it_ended(worker.process.exitcode)}); is there memory enough? try --workers 1, or fewer "
-                "--window-rows"
-            )
         worker.connection.close()
-        self.workers[self.workers.index(worker)] = successor = _Worker.start(worker.share)
-        successor.give(task)
+        return how_it_ended(worker.process.exitcode)
+
+    def end(self, workers: Sequence[ProcessWorker]) -> None:
+        for worker in workers:
+            worker.connection.close()
+        for worker in workers:
+            worker.process.join(_PATIENCE)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
 
 
 def _work(connection: Connection, share: Share) -> None:
@@ -167,7 +112,7 @@ def _work(connection: Connection, share: Share) -> None:
     while (task := tasks.next()) is not None:
         try:
             if scorer is None or task.scorer != loaded:
-                scorer, loaded = _build(task, share), task.scorer
+                scorer, loaded = build(task.scorer, share), task.scorer
             answer: Any = run_shard(task, scorer, Unwatched())
         except ScorerError as error:
             answer = error
@@ -176,8 +121,8 @@ def _work(connection: Connection, share: Share) -> None:
         connection.send(answer)
 
 
-def _build(task: ShardTask, share: Share) -> Scorer:
-    spec = task.scorer
+def build(spec: ScorerSpec, share: Share) -> Scorer:
+    """The Scorer of the `spec`, on what a worker has of its machine."""
     if share.device:
         spec = replace(spec, options=replace(spec.options, device=share.device))
     return Scorer.build(spec)

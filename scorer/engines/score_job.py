@@ -7,6 +7,7 @@ to score: the engine that runs the part, too.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from scorer.engines.folder_job import score_folder, wants_folder
 from scorer.engines.manifest_files import kept_manifest
 from scorer.engines.reporting import Watching, check_limits, warn_of_drift
 from scorer.engines.summary import ScoreSummary, Tally, summarize
+from scorer.errors import UsageError
 from scorer.records.document import to_document
 from scorer.records.lineage import Lineage
 from scorer.records.part import PartRecord, Totals
@@ -28,12 +30,13 @@ from scorer.runs.signals import StopSignals
 from scorer.scoring.limits import Limits
 from scorer.scoring.outputs import OutputSet, open_output
 from scorer.scoring.preparation import CheckedJob, check, describe_job, logit_fingerprint
+from scorer.stores.location import Location
 from scorer.tables.rejects import Rejects
 
 if TYPE_CHECKING:
     from scorer.scoring.pipeline import Pace
     from scorer.scoring.scorer import Scorer
-    from scorer.scoring.tasks import PartRows, ShardTask
+    from scorer.scoring.tasks import PartRows, ShardOutcome, ShardTask
 
 
 def score(config: ScoreConfig, console: Console, *, arguments: Sequence[str] = ()) -> ScoreSummary:
@@ -55,6 +58,7 @@ def _score(
     config: ScoreConfig, console: Console, signals: StopSignals, *, tally: Tally, manifest: Manifest
 ) -> ScoreSummary:
     limits = Limits.of(config)
+    _refuse(config)
     with signals.at_once():
         checked = check(config)
     tally.unread = checked.source.unread
@@ -93,7 +97,9 @@ def _score(
         rows = PartRows.of(prepared)
         fingerprint = logit_fingerprint(config, prepared.directory, scorer.engine)
         task = ShardTask.of(rows, prepared, job=job, folder=output.folder, scorer=spec, fingerprint=fingerprint)
-        receipt, pace = _run(task, rows, scorer, total=prepared.rows, tally=tally, console=console, signals=signals)
+        receipt, pace = _run(
+            task, rows, scorer, config=config, total=prepared.rows, tally=tally, console=console, signals=signals
+        )
         # Of rows that arrived meanwhile, more may be known by now.
         tally.blank_lines = prepared.reader.blank_lines
         for warning in prepared.reader.warnings if prepared.reader.warnings != warned else ():
@@ -106,6 +112,13 @@ def _score(
         keep_rejects()
         output.publish()
     return summarize(tally, output=config.target, engine=engine, pace=pace)
+
+
+def _refuse(config: ScoreConfig) -> None:
+    """UsageError for what makes no sense of a stream."""
+    places = Location.of_input(config.source), Location.of_output(config.target)
+    if any(place.is_stream for place in places) and (config.engine != "local" or (config.workers or 1) > 1):
+        raise UsageError("--engine, --workers: a stream is scored by one process; name files")
 
 
 @dataclass(frozen=True)
@@ -153,29 +166,56 @@ def _run(
     rows: PartRows,
     scorer: Scorer,
     *,
+    config: ScoreConfig,
     total: int | None,
     tally: Tally,
     console: Console,
     signals: StopSignals,
 ) -> tuple[PartRecord, Pace]:
-    """Send the `task`, whose `rows` are open, through the engine; there are so many in `total`, if anybody knows."""
-    from scorer.engines import in_process
+    """Send the `task`, whose `rows` are open, through the engine that `config` asks for; there are so many in `total`,
+    if anybody knows."""
+    from scorer.engines import crews, in_process
+    from scorer.scoring.pipeline import Pace
 
     told = scorer.concerns
     for line in told:
         console.warn(line)
     with console.progress("score", total, "rows") as bar:
-        watch = Watching(tally, signals, bar.update)
-        try:
-            ((_, outcome),) = in_process.run_shards(
-                [task], watch=watch, load=lambda _: scorer, opened={task.number: {0: rows}}
-            )
-        finally:
-            tally.back_offs = scorer.back_offs
-    for line in scorer.concerns[len(told) :]:
-        console.warn(line)
+        if not _wants_crew(config, task):
+            watch = Watching(tally, signals, bar.update)
+            try:
+                ((_, outcome),) = in_process.run_shards(
+                    [task], watch=watch, load=lambda _: scorer, opened={task.number: {0: rows}}
+                )
+            finally:
+                tally.back_offs = scorer.back_offs
+            pace = outcome.pace
+        else:
+
+            def count(piece: ShardOutcome) -> None:
+                tally.count(piece)
+                bar.update(sum(record.rows for record in piece.records))
+
+            begun = time.monotonic()
+            with crews.crew_of(config, scorer.engine) as crew:
+                assert crew is not None, "workers were asked for; this is a bug"
+                ((_, outcome),) = crews.run_shards([task], crew, stop=signals, profile=scorer.profile, told=count)
+            pace = Pace.of([outcome.pace], seconds=time.monotonic() - begun)
+    for line in dict.fromkeys((*scorer.concerns, *outcome.concerns)):
+        if line not in told:
+            console.warn(line)
     (receipt,) = outcome.records
-    return receipt, outcome.pace
+    return receipt, pace
+
+
+def _wants_crew(config: ScoreConfig, task: ShardTask) -> bool:
+    """Whether others are to score the file: because a cluster was asked for, or because there are several pieces of it
+    for several workers."""
+    from scorer.scoring.pieces import piece_tasks
+
+    if config.engine == "local" and (config.workers or 1) == 1:
+        return False
+    return config.engine != "local" or len(piece_tasks(task)) > 1
 
 
 @contextmanager

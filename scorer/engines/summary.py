@@ -19,6 +19,7 @@ from scorer.tables.listing import Unread
 
 if TYPE_CHECKING:
     from scorer.scoring.pipeline import Pace
+    from scorer.scoring.tasks import ShardOutcome
     from scorer.scoring.windows import ScoredWindow
 
 
@@ -41,6 +42,13 @@ class Tally(RowCounts):
         super().add(window)
         self.computed_tokens += window.computed_tokens
         self.reused += window.reused
+
+    def count(self, outcome: ShardOutcome) -> None:
+        """A shard was scored that nobody watched; its rows come with its receipts."""
+        self.rows_read += outcome.rows_read
+        self.computed_tokens += outcome.computed_tokens
+        self.reused += outcome.reused
+        self.back_offs += outcome.back_offs
 
     def settle(self, totals: Totals) -> None:
         """All parts are finished, and this is what is in them."""

@@ -5,9 +5,15 @@ Only a process that somebody started to work for him calls these; a library must
 
 from __future__ import annotations
 
+import fcntl
+import getpass
 import os
 import signal
+import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
 
 
 def own_cores() -> list[int]:
@@ -22,6 +28,39 @@ def keep_to(cores: Sequence[int]) -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores)
     os.environ["OMP_NUM_THREADS"] = str(len(cores))
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Cores that this process alone has claimed, as long as it lives; `locks` are the open files that say so."""
+
+    cores: tuple[int, ...]
+    locks: tuple[BinaryIO, ...] = ()
+
+
+def claim_cores(count: int, *, folder: Path | None = None) -> Claim:
+    """So many cores of this process that no other process of this user has claimed on this machine; none at all where
+    there are not so many. Claims lie in `folder`, and end with their process."""
+    folder = folder or Path(tempfile.gettempdir()) / f"scorer-cores-{getpass.getuser()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    cores: list[int] = []
+    locks: list[BinaryIO] = []
+    for core in own_cores():
+        if len(cores) == count:
+            break
+        lock = (folder / str(core)).open("ab")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+        else:
+            cores.append(core)
+            locks.append(lock)
+    if len(cores) < count:
+        for claimed in locks:
+            claimed.close()
+        return Claim(())
+    return Claim(tuple(cores), tuple(locks))
 
 
 def leave_signals_to_parent() -> None:

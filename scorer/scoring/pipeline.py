@@ -44,9 +44,10 @@ class Pace:
     busy: dict[str, float]
 
     @classmethod
-    def of(cls, paces: Sequence[Pace]) -> Pace:
-        """That of several streams, one after the other."""
-        seconds = sum(pace.seconds for pace in paces)
+    def of(cls, paces: Sequence[Pace], *, seconds: float | None = None) -> Pace:
+        """That of several streams, one after the other; or side by side within so many `seconds`, in which a stage may
+        have been busy more than once at a time."""
+        seconds = sum(pace.seconds for pace in paces) if seconds is None else seconds
         stages = dict.fromkeys(stage for pace in paces for stage in pace.busy)
         busy = {stage: sum(pace.busy.get(stage, 0.0) * pace.seconds for pace in paces) for stage in stages}
         return cls(seconds, {stage: round(worked / max(seconds, 1e-9), 3) for stage, worked in busy.items()})

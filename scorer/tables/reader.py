@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from scorer.errors import ConfigError, UsageError, near, shown
+from scorer.records.shard import RowGroups
 from scorer.stores.fingerprints import Stamp, check_unchanged
 from scorer.tables import compute as pc
 from scorer.tables.texts import check_utf8, holds_texts, is_text, texts, type_name
@@ -63,6 +64,10 @@ class Reader(ABC):
         """This reader with the columns `text_columns` as texts, if it knows enough of the files; None where they
         are to be opened anew. Errors as of `Source.read`."""
         return None
+
+    def of_row_groups(self, groups: RowGroups) -> Reader:
+        """The rows of some row groups alone."""
+        raise AssertionError(f"{groups}: only Parquet has row groups; this is a bug")
 
     @abstractmethod
     def pieces_of(self, stamp: Stamp) -> Iterator[pa.Table]:

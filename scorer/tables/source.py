@@ -16,7 +16,7 @@ from typing import Final
 
 from scorer.config import Data, FileFormat, check_utf8
 from scorer.errors import DataError, UsageError, shown
-from scorer.records.shard import InputFile, Shard
+from scorer.records.shard import InputFile, RowGroups, Shard
 from scorer.stores.fingerprints import Stamp, combined, content_hashes
 from scorer.stores.location import Location
 from scorer.stores.object_path import path_of
@@ -64,6 +64,7 @@ class Source:
         check_dialect(dialect, self._format, where=listing.files[0])
         self._listing = listing
         self._spool: Spool | None = None
+        self._groups: RowGroups | None = None
         self._stamps = tuple(map(Stamp.of, listing.files))
         self._options = ReadOptions(rejects=rejects, dialect=dialect)
         with self._advised():
@@ -147,7 +148,6 @@ class Source:
 
         DataError where they are not the same any more.
         """
-        assert shard.row_groups is None, "only whole files can be read so far; this is a bug"
         files = tuple(path_of(file.location) for file in shard.files)
         listing = Listing(files, tuple(file.partition for file in shard.files))
         source = cls(listing, file_format, rejects=rejects, dialect=dialect)
@@ -156,6 +156,7 @@ class Source:
                 raise DataError(
                     f"{asked.location}: changed while it was read; run again when it is no longer written to"
                 )
+        source._groups = shard.row_groups
         return source
 
     @cached_property
@@ -256,6 +257,8 @@ class Source:
         self._read_before = True
         with self._advised():
             reader = self._format.open_reader(self._stamps, self._contents, text_columns, options)
+        if self._groups is not None:
+            reader = reader.of_row_groups(self._groups)
         if appended is None and not text_columns:
             # Only then it knows the types of all columns.
             self._scanned = reader

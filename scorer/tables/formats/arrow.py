@@ -150,6 +150,19 @@ def _validate(batch: pa.RecordBatch, path: Path) -> None:
         raise
 
 
+def read_schema(path: Path) -> pa.Schema:
+    """The schema of an Arrow file that an `ArrowSink` wrote."""
+    with pa.OSFile(str(path)) as file, pa.ipc.open_file(file) as reader:
+        return reader.schema
+
+
+def read_tables(path: Path) -> Iterator[pa.Table]:
+    """What an `ArrowSink` wrote into the file at `path`, record batch by record batch."""
+    with pa.OSFile(str(path)) as file, pa.ipc.open_file(file) as reader:
+        for number in range(reader.num_record_batches):
+            yield pa.Table.from_batches([reader.get_batch(number)])
+
+
 class ArrowSink:
     """An Arrow IPC stream into an open stream, else an IPC file. The dictionaries of a file may only grow, so each
     table's are joined to those written before; in a stream each table has its own."""

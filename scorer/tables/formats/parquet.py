@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from scorer.errors import DataError, StorageError, shown
+from scorer.records.shard import RowGroups
 from scorer.stores.fingerprints import Stamp
 from scorer.stores.object_path import ObjectPath
 from scorer.tables import compute as pc
@@ -64,6 +66,12 @@ def read_metadata(path: Path) -> dict[bytes, bytes]:
         return dict(file.metadata.metadata or {})
 
 
+def rows_of_row_groups(path: Path) -> list[int]:
+    """How many rows each row group of a Parquet file has."""
+    with _damage(path), _open(path) as file:
+        return [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+
+
 def verify_footer(path: Path, *, rows: int) -> None:
     """StorageError unless `path`, which was just written, has a readable footer that counts `rows` rows."""
     try:
@@ -82,17 +90,30 @@ class ParquetReader(Reader):
         self._int96 = _int96_unit(stamps)
         self.schema = schema if self._int96 == "ns" else read_footer(stamps[0].path, int96=self._int96)[0]
         self.rows = rows
+        self._groups: RowGroups | None = None
+
+    def of_row_groups(self, groups: RowGroups) -> ParquetReader:
+        """The rows of these row groups alone, of the only file."""
+        assert len(self._stamps) == 1, "row groups of several files; this is a bug"
+        some = copy.copy(self)
+        some._groups = groups
+        some.rows = sum(rows_of_row_groups(self._stamps[0].path)[groups.first : groups.end])
+        return some
 
     def pieces_of(self, stamp: Stamp) -> Iterator[pa.Table]:
         with _damage(stamp.path), _open(stamp.path, int96=self._int96) as file:
-            rows = file.metadata.num_rows
-            for row_group in range(file.num_row_groups):
+            groups = range(file.num_row_groups)
+            if self._groups is not None:
+                groups = groups[self._groups.first : self._groups.end]
+            rows = sum(file.metadata.row_group(number).num_rows for number in groups)
+            before = sum(file.metadata.row_group(number).num_rows for number in range(groups.start))
+            for row_group in groups:
                 # One at a time: pyarrow cannot join nested dictionaries across row groups.
                 _refuse_bomb(stamp.path, file, row_group)
                 for batch in _batches(file, row_group, _fitting_rows(file, row_group)):
                     piece = pa.Table.from_arrays(batch.columns, schema=self.schema)
-                    before = file.metadata.num_rows - rows
                     check_utf8(piece, self.text_columns, where=str(stamp.path), before=before)
+                    before += batch.num_rows
                     rows -= batch.num_rows
                     yield piece
             if rows:

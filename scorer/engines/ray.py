@@ -1,0 +1,187 @@
+"""The engine that runs shards on Ray: the worker of `processes`, as actors on the nodes of a cluster.
+
+Only Ray's core is used. An actor is asked now and then whether it is alive, since a call to a dead one has been seen to
+hang; one that does not answer is ended, and its shard goes to another. Files and the folder of OUT must be the same on
+all nodes, as on a shared file system.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from scorer.engines.leases import Answer
+from scorer.engines.processes import Share, build
+from scorer.engines.reporting import Unwatched
+from scorer.errors import ConfigError, DeviceError, ScorerError
+from scorer.runs.runtime import claim_cores, keep_to
+from scorer.scoring.shards import run_shard
+from scorer.scoring.tasks import ShardOutcome, ShardTask
+
+# How often an actor at work is asked whether it is alive, and how long it may take to say so.
+_ASKED_SECONDS = 5.0
+_PATIENCE = 120.0
+
+
+def ray_library() -> Any:
+    """Ray. ConfigError where it is not installed."""
+    try:
+        import ray
+    except ImportError as error:
+        raise ConfigError("--engine ray: Ray is not installed; pip install 'scorer[ray]'") from error
+    return ray
+
+
+@contextmanager
+def cluster(address: str | None) -> Iterator[Any]:
+    """Ray, connected to the cluster at `address`, or to one of this machine alone that ends with the block.
+
+    DeviceError where there is no cluster at the address, or where this one cannot be started.
+    """
+    ray = ray_library()
+    if ray.is_initialized():
+        yield ray
+        return
+    try:
+        ray.init(address=address or "local", include_dashboard=False if address is None else None, **_QUIET)
+    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+        where = f"--address {address}" if address else "--engine ray"
+        raise DeviceError(f"{where}: no Ray cluster answers ({str(error).splitlines()[0]})") from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+_QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
+
+
+@dataclass
+class RayWorker:
+    """An actor; `answer` is the reference to what it will say of its shard, `pulse` to whether it is alive."""
+
+    actor: Any
+    answer: Any = None
+    pulse: Any = None
+    asked: float = 0.0
+    lives: bool = False
+    how: str = ""
+
+
+@dataclass
+class Actors:
+    """A crew of so many actors (`places`) of a cluster, each with `cores`, and with a GPU where `gpu` says so."""
+
+    ray: Any
+    places: int
+    cores: int
+    gpu: bool
+    patience: float = _PATIENCE
+    _kind: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        # One thread scores, another one says that it is alive. A dead actor stays dead: its shard is leased anew.
+        options = {"num_cpus": self.cores, "num_gpus": int(self.gpu), "max_concurrency": 2, "max_restarts": 0}
+        self._kind = self.ray.remote(**options)(_Actor)
+
+    @classmethod
+    def of(cls, ray: Any, *, workers: int | None, gpu: bool) -> Actors:
+        """So many `workers`: where not given, one for each GPU of the cluster, or one for each node."""
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        cores = [int(node.get("CPU", 0)) for node in nodes]
+        gpus = int(sum(node.get("GPU", 0) for node in nodes)) if gpu else 0
+        if gpu and not gpus:
+            raise DeviceError("--engine ray: no node of the cluster has a GPU; --device cpu scores without")
+        places = workers or gpus or len(nodes)
+        # As many of a node's cores as it has of the workers.
+        share = max(cores) // math.ceil(places / max(len(nodes), 1))
+        return cls(ray, places, max(share, 1) if sum(cores) >= places else 0, bool(gpus))
+
+    def start(self, place: int) -> RayWorker:  # noqa: ARG002  Ray finds a place
+        return RayWorker(self._kind.remote(self.cores))
+
+    def give(self, worker: RayWorker, task: ShardTask) -> None:
+        worker.answer = worker.actor.score.remote(task)
+
+    def answers(self, workers: Sequence[RayWorker], seconds: float) -> list[tuple[RayWorker, Answer]]:
+        by_answer = {worker.answer: worker for worker in workers}
+        ready, _ = self.ray.wait(list(by_answer), num_returns=1, timeout=seconds)
+        came = [(by_answer[answer], self._answer(by_answer[answer])) for answer in ready]
+        return came + [(worker, None) for worker in workers if worker.answer not in ready and self._is_dead(worker)]
+
+    def _answer(self, worker: RayWorker) -> Answer:
+        gone = self.ray.exceptions
+        try:
+            answer: Answer = self.ray.get(worker.answer)
+        except (gone.LocalRayletDiedError, gone.RaySystemError) as error:
+            raise _without_ray(error) from error
+        except (gone.RayActorError, gone.WorkerCrashedError, gone.NodeDiedError, gone.ObjectLostError) as error:
+            worker.how = _said(error)
+            return None
+        return answer
+
+    def _is_dead(self, worker: RayWorker) -> bool:
+        """Whether a worker that has not answered has not said for long that it is alive. One whose process has not
+        begun yet waits for its node."""
+        now = time.monotonic()
+        if worker.pulse is None:
+            if now - worker.asked > _ASKED_SECONDS:
+                worker.pulse, worker.asked = worker.actor.lives.remote(), now
+            return False
+        if self.ray.wait([worker.pulse], timeout=0)[0]:
+            # Where it is dead, the answer tells so, too.
+            worker.pulse, worker.lives = None, True
+            return False
+        if worker.lives and now - worker.asked > self.patience:
+            worker.how = f"no answer for {self.patience:.0f} s"
+            return True
+        return False
+
+    def bury(self, worker: RayWorker) -> str:
+        self._kill(worker)
+        return worker.how
+
+    def end(self, workers: Sequence[RayWorker]) -> None:
+        for worker in workers:
+            self._kill(worker)
+
+    def _kill(self, worker: RayWorker) -> None:
+        with suppress(self.ray.exceptions.RayError):  # it is dead already, or Ray itself is gone
+            self.ray.kill(worker.actor)
+
+
+class _Actor:
+    """A worker with so many cores of its node."""
+
+    def __init__(self, cores: int) -> None:
+        self._claim = claim_cores(cores)
+        if self._claim.cores:
+            keep_to(self._claim.cores)
+        self._scorer: Any = None
+        self._loaded: Any = None
+
+    def lives(self) -> bool:
+        return True
+
+    def score(self, task: ShardTask) -> ShardOutcome | BaseException:
+        try:
+            if self._scorer is None or task.scorer != self._loaded:
+                self._scorer, self._loaded = build(task.scorer, Share()), task.scorer
+            return run_shard(task, self._scorer, Unwatched())
+        except ScorerError as error:
+            return error
+        except Exception as error:  # noqa: BLE001  raised by the driver
+            return RuntimeError(f"{type(error).__name__}: {error}")
+
+
+def _said(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0].rstrip(".")
+
+
+def _without_ray(error: BaseException) -> DeviceError:
+    return DeviceError(f"--engine ray: Ray ended on this machine ({_said(error)}); run the same command again")

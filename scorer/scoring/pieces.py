@@ -1,0 +1,206 @@
+"""A large Parquet file in pieces: row groups that are scored on their own and put together again as one part.
+
+Each piece has windows of its own, and sees the scores that were known when the job began and its own. So the bytes of
+the part do not depend on who scored which piece, nor in what order; but rows may share batches with others than where
+the file is one shard, and rounding depends on that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from scorer.classifier.profile import Profile
+from scorer.errors import DataError, InputMissing, StorageError
+from scorer.records.document import from_json, to_json
+from scorer.records.lineage import Counts
+from scorer.records.part import PartRecord, Totals
+from scorer.records.shard import RowGroups
+from scorer.runs.score_store import merge_scores, score_files
+from scorer.scoring.drift import compare
+from scorer.scoring.outputs import Beginning, PartOutput
+from scorer.scoring.pipeline import Pace
+from scorer.scoring.tasks import Part, ShardOutcome, ShardTask
+from scorer.stores.location import Location
+from scorer.stores.workspace import WorkFolder
+from scorer.tables.formats.arrow import read_schema, read_tables
+from scorer.tables.formats.parquet import rows_of_row_groups
+
+# So many windows make a piece: enough that most batches are full, few enough that workers are busy to the end.
+_WINDOWS: Final = 4
+_FILE: Final = "piece"
+_RECEIPT: Final = "receipt"
+
+Run = Callable[[Iterable[ShardTask]], Iterator[tuple[ShardTask, ShardOutcome]]]
+"""An engine: it scores the shards, in whatever order they end."""
+
+
+def run_in_pieces(
+    tasks: Sequence[ShardTask],
+    run: Run,
+    *,
+    profile: Profile | None,
+    told: Callable[[ShardOutcome], object] = lambda _: None,
+) -> Iterator[tuple[ShardTask, ShardOutcome]]:
+    """Score the shards by `run`, large files in pieces; of each, when its parts are finished, what came of it.
+
+    `profile` is what the model says of its training data. `told` is called with what came of each piece, too.
+    """
+    files = [_File(task, number, piece_tasks(task)) for number, task in enumerate(tasks)]
+    owners: dict[int, tuple[_File, int]] = {}
+    asked: list[ShardTask] = []
+    for file in files:
+        if len(file.pieces) > 1:
+            file.begin()
+        for place, piece in enumerate(file.pieces):
+            if len(file.pieces) > 1 and (outcome := _kept(piece)) is not None:
+                file.outcomes[place] = outcome
+                continue
+            owners[len(asked)] = (file, place)
+            asked.append(replace(piece, number=len(asked)))
+    for file in files:
+        if len(file.outcomes) == len(file.pieces):
+            yield file.task, file.joined(profile)
+    for piece, outcome in run(asked):
+        file, place = owners[piece.number]
+        told(outcome)
+        if len(file.pieces) == 1:
+            yield file.task, outcome
+            continue
+        if outcome.records:
+            WorkFolder(piece.folder).keep(_RECEIPT, to_json(outcome.records[0]).encode())
+        file.outcomes[place] = outcome
+        if len(file.outcomes) == len(file.pieces):
+            yield file.task, file.joined(profile)
+
+
+def piece_tasks(task: ShardTask) -> list[ShardTask]:
+    """The pieces of the only file of a `task`, each of a few windows; the task itself where it is small, or of several
+    files, or no Parquet. DataError for a file that cannot be read."""
+    asked = task.parts[0].input
+    if len(task.parts) > 1 or len(asked.shard.files) > 1 or asked.format != "parquet" or asked.limit is not None:
+        return [task]
+    try:
+        rows = rows_of_row_groups(Path(asked.shard.files[0].location))
+    except DataError:
+        return [task]  # whoever reads it says what is wrong with it
+    groups = _grouped(rows, _WINDOWS * asked.window_rows)
+    return [_piece(task, group) for group in groups] if len(groups) > 1 else [task]
+
+
+def _grouped(rows: Sequence[int], least: int) -> list[RowGroups]:
+    """Neighbouring row groups of so many `rows` each, together as long as they have fewer than `least`."""
+    groups, first, held = [], 0, 0
+    for group, count in enumerate(rows):
+        held += count
+        if held >= least or group == len(rows) - 1:
+            groups.append(RowGroups(first=first, end=group + 1))
+            first, held = group + 1, 0
+    return groups
+
+
+def _piece(task: ShardTask, groups: RowGroups) -> ShardTask:
+    part = task.parts[0]
+    job = part.output.job.job.fingerprint
+    shard = replace(part.input.shard, row_groups=groups)
+    name = hashlib.blake2b(f"{job} {shard.fingerprint}".encode(), digest_size=12).hexdigest()
+    folder = Path(task.folder, f"piece-{name}")
+    folder.mkdir(exist_ok=True)
+    output = PartOutput(
+        target=Location.of_path(folder / f"{_FILE}.arrow"),
+        format="arrow",
+        folder=str(folder),
+        job=part.output.job,
+        name=part.output.name or part.output.target.name,
+        temporary=_FILE,
+    )
+    return replace(
+        task,
+        parts=(Part(input=replace(part.input, shard=shard), output=output),),
+        folder=str(folder),
+        # The folder is named after the work.
+        work={} if task.reuse else None,
+        cache=None,
+        known=task.known or task.cache,
+    )
+
+
+def _kept(piece: ShardTask) -> ShardOutcome | None:
+    """What an earlier run has finished of this very piece; None where it has not, or where it was damaged since."""
+    folder = WorkFolder(piece.folder)
+    try:
+        record = from_json(PartRecord, folder.kept(_RECEIPT).decode(), where=_RECEIPT)
+        if folder.hash_of(_FILE) != record.content:
+            return None
+    except (InputMissing, StorageError, DataError):
+        return None
+    return ShardOutcome((record,), {}, Pace(0.0, {}))
+
+
+@dataclass
+class _File:
+    """The only part of a `task` in `pieces`, and what came of them so far, by their places."""
+
+    task: ShardTask
+    number: int
+    pieces: list[ShardTask]
+    outcomes: dict[int, ShardOutcome] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """An interrupted run is gone on from, from here on."""
+        if self.task.work is not None:
+            begun = Beginning(WorkFolder(self.task.folder), self.task.work)
+            begun.remember(begun.run or 0)
+
+    def joined(self, profile: Profile | None) -> ShardOutcome:
+        """Write the part, whose pieces are finished; what came of it."""
+        outcomes = [self.outcomes[place] for place in range(len(self.pieces))]
+        whole = ShardOutcome(
+            records=(),
+            faults=next((outcome.faults for outcome in outcomes if outcome.faults), {}),
+            pace=Pace.of([outcome.pace for outcome in outcomes]),
+            rows_read=sum(outcome.rows_read for outcome in outcomes),
+            computed_tokens=sum(outcome.computed_tokens for outcome in outcomes),
+            reused=sum(outcome.reused for outcome in outcomes),
+            back_offs=sum(outcome.back_offs for outcome in outcomes),
+            concerns=tuple(dict.fromkeys(line for outcome in outcomes for line in outcome.concerns)),
+        )
+        if whole.faults:
+            return whole
+        self._keep_scores()
+        return replace(whole, records=(self._write([outcome.records[0] for outcome in outcomes], profile),))
+
+    def _write(self, records: Sequence[PartRecord], profile: Profile | None) -> PartRecord:
+        (part,) = self.task.parts
+        totals = Totals.of(records)
+        counts = Counts(rows=totals.rows, statuses=totals.statuses)
+        job = part.output.job.with_found(counts=counts, drift=compare(profile, totals.drift))
+        files = [Path(piece.folder, _FILE) for piece in self.pieces]
+        writer = part.output.writer(read_schema(files[0]))
+        try:
+            for path in files:
+                for table in read_tables(path):
+                    writer.write(table)
+            size = writer.finish(job)
+        finally:
+            writer.abort()
+        return PartRecord(
+            name=part.output.name or part.output.target.name,
+            shard=part.input.shard,
+            job=job.job.fingerprint,
+            rows=totals.rows,
+            size=size,
+            content=part.output.content() if part.output.name else None,
+            statuses=totals.statuses,
+            tokens=totals.tokens,
+            drift=totals.drift,
+        )
+
+    def _keep_scores(self) -> None:
+        """Add what the pieces computed to the scores that outlive them."""
+        if self.task.reuse and (self.task.known or self.task.cache):
+            for piece in self.pieces:
+                merge_scores(score_files(piece.folder), self.task.cache or self.task.folder)
