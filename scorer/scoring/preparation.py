@@ -22,7 +22,7 @@ from scorer.classifier.known_executions import library_version
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.long_text import LongText
 from scorer.config import WINDOW_TEXT_BYTES, FileFormat, FrameConfig, ScoreConfig, identity
-from scorer.errors import UsageError
+from scorer.errors import DeviceError, UsageError
 from scorer.records.job import JobSpec, ModelRecord
 from scorer.records.lineage import Lineage
 from scorer.scoring.columns import appended_names, refuse_clash
@@ -257,6 +257,23 @@ def logit_fingerprint(config: FrameConfig, directory: ModelDirectory, engine: Ex
         "versions": {"scorer": __version__} | _versions(_INPUT_LIBRARIES, engine),
     }
     return hashlib.blake2b(json.dumps(decisive, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def check_engine(job: JobSpec, engine: Execution) -> None:
+    """DeviceError where logits that are computed by `engine` are not those that the `job` is known by."""
+    asked = {name: value for name, value in _engine_settings(engine).items() if name in job.options}
+    other = [f"{name} {value}, not {job.options[name]}" for name, value in asked.items() if value != job.options[name]]
+    versions = {name: version for name, version in _versions((), engine).items() if name in job.versions}
+    other += [
+        f"{name} {version}, not {job.versions[name]}"
+        for name, version in versions.items()
+        if version != job.versions[name]
+    ]
+    if other:
+        raise DeviceError(
+            f"a worker would compute otherwise than the job says ({', '.join(other)}); give --device and --precision, "
+            "or have workers of one kind"
+        )
 
 
 def _engine_settings(engine: Execution) -> dict[str, Any]:

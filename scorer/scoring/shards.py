@@ -24,6 +24,7 @@ from scorer.scoring.cache import ScoreCache, open_cache
 from scorer.scoring.drift import compare
 from scorer.scoring.outputs import Beginning, PartWriter
 from scorer.scoring.pipeline import Pace, Pipeline
+from scorer.scoring.preparation import check_engine
 from scorer.scoring.scorer import Scorer
 from scorer.scoring.tasks import Part, PartRows, ShardOutcome, ShardTask, Watch
 from scorer.scoring.windows import ClassifiedWindow, RowCounts, ScoredWindow, Window
@@ -59,6 +60,7 @@ def run_shard(
     all of them. What goes wrong is raised as a ScorerError; then the same task goes on from the
     scores that were kept. Where the task passes over files that are at fault, its other parts are made all the same.
     """
+    check_engine(task.parts[0].output.job.job, scorer.engine)
     left = dict(enumerate(task.parts))
     faults: dict[int, ScorerError] = {}
     done = ShardOutcome((), faults, Pace(0.0, {}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -216,6 +217,19 @@ def test_a_lease_is_given_up_after_three_deaths(tmp_path):
     with pytest.raises(DeviceError, match=r"out-1\.parquet: the worker that scored it ended 3 times \(by itself\)"):
         list(leases.run_shards([task(tmp_path, number) for number in range(2)], crew, stop=Watch()))
     assert sorted(crew.ended) == list(range(1, crew.started + 1))
+
+
+@pytest.mark.parametrize(
+    ("options", "versions", "told"),
+    [({"precision": "bf16"}, {}, "precision .*, not bf16"), ({}, {"torch": "1.0"}, r"torch .*, not 1\.0")],
+)
+def test_a_worker_that_computes_otherwise_is_refused(tmp_path, options, versions, told):
+    one = task(tmp_path)
+    (part,) = one.parts
+    job = replace(part.output.job, job=replace(part.output.job.job, options=options, versions=versions))
+    other = replace(one, parts=(replace(part, output=replace(part.output, job=job)),))
+    with pytest.raises(DeviceError, match=told):
+        run_shard(other, FakeScorer(), Watch())
 
 
 def test_tasks_of_pieces_say_where_they_are_read(tmp_path):

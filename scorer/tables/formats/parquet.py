@@ -102,11 +102,11 @@ class ParquetReader(Reader):
 
     def pieces_of(self, stamp: Stamp) -> Iterator[pa.Table]:
         with _damage(stamp.path), _open(stamp.path, int96=self._int96) as file:
-            groups = range(file.num_row_groups)
+            groups, rows, before = range(file.num_row_groups), file.metadata.num_rows, 0
             if self._groups is not None:
                 groups = groups[self._groups.first : self._groups.end]
-            rows = sum(file.metadata.row_group(number).num_rows for number in groups)
-            before = sum(file.metadata.row_group(number).num_rows for number in range(groups.start))
+                rows = sum(file.metadata.row_group(number).num_rows for number in groups)
+                before = sum(file.metadata.row_group(number).num_rows for number in range(groups.start))
             for row_group in groups:
                 # One at a time: pyarrow cannot join nested dictionaries across row groups.
                 _refuse_bomb(stamp.path, file, row_group)

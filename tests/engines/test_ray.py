@@ -1,0 +1,160 @@
+"""Shards on a real Ray of this machine: the bytes of one process, whoever is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import scorer
+from scorer.errors import ConfigError, DeviceError
+from tests.engines.test_folder_job import ALONE, seen
+from tests.models import sentences
+
+ray = pytest.importorskip("ray", reason="Ray is not installed (make test-ray)")
+
+pytestmark = pytest.mark.ray
+
+ROOT = Path(__file__).parents[2]
+OPTIONS = ALONE | {"window_rows": 12}
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(30):
+        texts = [f"{text} {number}" for text in sentences(60, seed=number)]
+        pq.write_table(pa.table({"text": texts}), folder / f"{number:02}.parquet")
+    return folder
+
+
+@pytest.fixture
+def fresh(source, tmp_path, tiny_model) -> dict:
+    scorer.score(source, f"{tmp_path}/fresh/", model=tiny_model("bert"), **OPTIONS)
+    return seen(tmp_path / "fresh")
+
+
+def start(source: Path, target: Path, model: Path) -> subprocess.Popen[bytes]:
+    arguments = ["score", str(source), f"{target}/", "-m", str(model), "--engine", "ray", "--workers", "2"]
+    arguments += ["--window-rows", "12", "--precision", "fp32", "--batch-tokens", "1"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "scorer", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=ROOT
+    )
+
+
+def named(pid: int, what: str) -> list[int]:
+    """The processes below `pid` whose command begins with `what`."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            parents = _parents(int(path.name))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if what in command and pid in parents:
+            found.append(int(path.name))
+    return found
+
+
+def _parents(pid: int) -> set[int]:
+    found: set[int] = set()
+    while pid > 1 and pid not in found:
+        found.add(pid)
+        pid = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    return found
+
+
+def until_published(process: subprocess.Popen[bytes], target: Path, seconds: float = 240) -> None:
+    journal, deadline = target / ".scorer" / "journal", time.monotonic() + seconds
+    while process.poll() is None and not (journal.exists() and b"published" in journal.read_bytes()):
+        assert time.monotonic() < deadline, "nothing was ever published"
+        time.sleep(0.02)
+    assert process.poll() is None, process.stderr.read().decode()
+
+
+def test_ray_writes_the_bytes_of_one_process_and_pieces_too(source, fresh, tmp_path, tiny_model):
+    options = {"model": tiny_model("bert"), "workers": 2, **OPTIONS}
+    summary = scorer.score(source, f"{tmp_path}/out/", engine="ray", **options)
+    assert summary.rows == 1800
+    assert seen(tmp_path / "out") == fresh
+    large = tmp_path / "large.parquet"
+    pq.write_table(pa.table({"text": sentences(400, seed=8)}), large, row_group_size=60)
+    scorer.score(large, tmp_path / "ray.parquet", engine="ray", **options)
+    scorer.score(large, tmp_path / "processes.parquet", **options)
+    assert (tmp_path / "ray.parquet").read_bytes() == (tmp_path / "processes.parquet").read_bytes()
+    assert not ray.is_initialized()
+
+
+def test_an_actor_that_is_killed_costs_its_shard_alone(source, fresh, tmp_path, tiny_model):
+    process = start(source, tmp_path / "out", tiny_model("bert"))
+    until_published(process, tmp_path / "out")
+    actors = named(process.pid, "ray::_Actor")
+    assert len(actors) == 2
+    os.kill(actors[0], signal.SIGKILL)
+    _, stderr = process.communicate(timeout=240)
+    assert process.returncode == 0, stderr
+    assert seen(tmp_path / "out") == fresh
+
+
+def test_without_its_raylet_a_run_ends_and_the_next_goes_on(source, fresh, tmp_path, tiny_model):
+    process = start(source, tmp_path / "out", tiny_model("bert"))
+    until_published(process, tmp_path / "out")
+    for pid in named(process.pid, "raylet/raylet"):
+        os.kill(pid, signal.SIGKILL)
+    _, stderr = process.communicate(timeout=240)
+    assert process.returncode not in (0, 70), stderr
+    assert b"Traceback" not in stderr
+    scorer.score(source, f"{tmp_path}/out/", model=tiny_model("bert"), **OPTIONS)
+    assert seen(tmp_path / "out") == fresh
+
+
+def test_a_cluster_that_is_not_there_is_named(source, tmp_path, tiny_model):
+    with pytest.raises(DeviceError, match=r"--address 127\.0\.0\.1:1: no Ray cluster answers"):
+        scorer.score(
+            source, f"{tmp_path}/out/", model=tiny_model("bert"), engine="ray", address="127.0.0.1:1", **OPTIONS
+        )
+
+
+def test_an_actor_that_says_nothing_is_given_up():
+    from scorer.engines.ray import Actors, RayWorker, cluster
+
+    class Silent:
+        def lives(self):
+            return True
+
+        def score(self, _task):
+            time.sleep(600)
+
+    with cluster(None) as library:
+        crew = Actors(library, places=1, cores=0, gpu=False, patience=1.0)
+        actor = library.remote(max_concurrency=1)(Silent).remote()
+        library.get(actor.lives.remote())
+        worker = RayWorker(actor, lives=True)
+        crew.give(worker, None)
+        deadline = time.monotonic() + 60
+        while not (came := crew.answers([worker], 0.2)):
+            assert time.monotonic() < deadline
+        assert came == [(worker, None)]
+        assert crew.bury(worker) == "no answer for 1 s"
+
+
+def test_what_is_wrong_with_a_file_is_said_as_ever(source, tmp_path, tiny_model):
+    (source / "00.parquet").write_bytes(b"PAR1 and nothing else")
+    with pytest.raises(scorer.errors.DataError, match=r"00\.parquet"):
+        scorer.score(source, f"{tmp_path}/out/", model=tiny_model("bert"), engine="ray", **OPTIONS)
+
+
+def test_ray_is_named_where_it_is_missing(monkeypatch):
+    from scorer.engines.ray import ray_library
+
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ConfigError, match=r"pip install 'scorer\[ray\]'"):
+        ray_library()
