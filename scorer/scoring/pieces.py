@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Final
 
 from scorer.classifier.profile import Profile
@@ -84,7 +83,7 @@ def piece_tasks(task: ShardTask) -> list[ShardTask]:
     if len(task.parts) > 1 or len(asked.shard.files) > 1 or asked.format != "parquet" or asked.limit is not None:
         return [task]
     try:
-        rows = rows_of_row_groups(Path(asked.shard.files[0].location))
+        rows = rows_of_row_groups(Location.of_path(asked.shard.files[0].location).path)
     except DataError:
         return [task]  # whoever reads it says what is wrong with it
     groups = _grouped(rows, _WINDOWS * asked.window_rows)
@@ -107,12 +106,11 @@ def _piece(task: ShardTask, groups: RowGroups) -> ShardTask:
     job = part.output.job.job.fingerprint
     shard = replace(part.input.shard, row_groups=groups)
     name = hashlib.blake2b(f"{job} {shard.fingerprint}".encode(), digest_size=12).hexdigest()
-    folder = Path(task.folder, f"piece-{name}")
-    folder.mkdir(exist_ok=True)
+    folder = WorkFolder(task.folder).subfolder(f"piece-{name}")
     output = PartOutput(
-        target=Location.of_path(folder / f"{_FILE}.arrow"),
+        target=Location.of_path(folder.path / f"{_FILE}.arrow"),
         format="arrow",
-        folder=str(folder),
+        folder=str(folder.path),
         job=part.output.job,
         name=part.output.name or part.output.target.name,
         temporary=_FILE,
@@ -120,7 +118,7 @@ def _piece(task: ShardTask, groups: RowGroups) -> ShardTask:
     return replace(
         task,
         parts=(Part(input=replace(part.input, shard=shard), output=output),),
-        folder=str(folder),
+        folder=str(folder.path),
         # The folder is named after the work.
         work={} if task.reuse else None,
         cache=None,
@@ -178,7 +176,7 @@ class _File:
         totals = Totals.of(records)
         counts = Counts(rows=totals.rows, statuses=totals.statuses)
         job = part.output.job.with_found(counts=counts, drift=compare(profile, totals.drift))
-        files = [Path(piece.folder, _FILE) for piece in self.pieces]
+        files = [WorkFolder(piece.folder).path / _FILE for piece in self.pieces]
         writer = part.output.writer(read_schema(files[0]))
         try:
             for path in files:

@@ -62,6 +62,15 @@ class WorkFolder:
         except OutputRefused as error:
             raise OutputRefused(f"{self.path}: removed while a run worked in it; run the same command again") from error
 
+    def subfolder(self, name: str) -> WorkFolder:
+        """The folder `name` in this one, made when missing."""
+        folder = WorkFolder(self.path / name)
+        try:
+            folder.path.mkdir(exist_ok=True)
+        except OSError as error:
+            raise from_os_error(error) from error
+        return folder
+
     def kept(self, name: str) -> bytes:
         """The bytes of the small file `name`."""
         try:
