@@ -24,6 +24,7 @@ from scorer.scoring.outputs import Beginning, PartOutput
 from scorer.scoring.pipeline import Pace
 from scorer.scoring.tasks import Part, ShardOutcome, ShardTask
 from scorer.stores.location import Location
+from scorer.stores.object_path import path_of
 from scorer.stores.workspace import WorkFolder
 from scorer.tables.formats.arrow import read_schema, read_tables
 from scorer.tables.formats.parquet import rows_of_row_groups
@@ -83,7 +84,7 @@ def piece_tasks(task: ShardTask) -> list[ShardTask]:
     if len(task.parts) > 1 or len(asked.shard.files) > 1 or asked.format != "parquet" or asked.limit is not None:
         return [task]
     try:
-        rows = rows_of_row_groups(Location.of_path(asked.shard.files[0].location).path)
+        rows = rows_of_row_groups(path_of(asked.shard.files[0].location))
     except DataError:
         return [task]  # whoever reads it says what is wrong with it
     groups = _grouped(rows, _WINDOWS * asked.window_rows)
