@@ -23,6 +23,7 @@ from scorer.scoring.preparation import dialect_of, job_spec
 from scorer.stores.parts_folder import FileStamp
 from scorer.tables.part_names import PartFile
 from scorer.tables.reader import check_names
+from scorer.tables.rejects import CountedRejects
 from scorer.tables.source import Source
 from scorer.tables.texts import find_text_columns
 
@@ -132,13 +133,16 @@ def _why(file: PartFile, identity: str, output: FolderOutput, jobs: _Jobs) -> Re
     columns = jobs.columns_then(known.job)
     if columns is None or jobs.of(file, columns)[1] != known.job:
         return "another job"
+    if known.record.get("rejected") and not jobs.lenient:
+        return "another job"
     return None if output.stands(file.name) else "the part is gone or changed"
 
 
 def _text_columns(file: PartFile, decisive: Decisive) -> tuple[str, ...]:
     """The text columns of `file`, which is refused where it can be told at once that something is wrong with it."""
     config, metadata = decisive.config, decisive.directory.metadata
-    source = Source.open(str(file.path), dialect=dialect_of(config))
+    rejects = CountedRejects() if config.rejects is not None else None
+    source = Source.open(str(file.path), dialect=dialect_of(config), rejects=rejects)
     refuse_clash(source.names, config)
     with source.doubting_header():
         fitted = metadata.text_columns if metadata else ()
@@ -155,6 +159,11 @@ class _Jobs:
         self._decisive = decisive
         self._earlier = earlier
         self._found: dict[tuple[str, str, tuple[str, ...]], tuple[JobSpec, str]] = {}
+
+    @property
+    def lenient(self) -> bool:
+        """Whether a part may be made of a file with malformed records."""
+        return self._decisive.config.rejects is not None
 
     def of(self, file: PartFile, columns: tuple[str, ...]) -> tuple[JobSpec, str]:
         key = (file.format, file.output_format, columns)

@@ -68,6 +68,8 @@ def score_folder(
         folders = sorted({file.path.parent for file in files})
         inputs = Inputs([config.source], models=[config.model], files=folders)
         check_parts_folder(target, inputs)
+        if config.rejects is not None and config.rejects.resolve().is_relative_to(target.path.resolve()):
+            raise UsageError(f"{config.rejects}: would lie among the parts; name a file outside of {target.said}")
         if config.cache is not None:
             check_folder(config.cache, inputs, replaced=False)
         directory = open_model(config.model, by_times=True)
@@ -229,10 +231,18 @@ class _Run:
         if self._config.mirror:
             for name in found.deleted:
                 output.drop(name)
+        self._write_rejects()
         failed = {name: str(error) for name, error in sorted(found.failed.items())}
         whole = not failed and self._config.limit is None
         output.conclude(totals=to_document(totals), failed=failed, deleted=gone, whole=whole)
         self._keep_scores()
+
+    def _write_rejects(self) -> None:
+        """All malformed records of the files that the parts were made of, in the file that was asked for."""
+        target = self._config.rejects
+        if target is not None:
+            self._output.folder.write_rejects(target, self._output.with_rejects())
+            self._console.warn(f"{target}: {self._tally.rejected:,} malformed records were set aside here")
 
     def parts(self, found: Assessment) -> dict[str, Any]:
         """How many parts there are, and what this run did with them."""
@@ -257,9 +267,12 @@ class _Run:
     def _finish(self, shard: PlannedShard, task: ShardTask, records: Sequence[PartRecord], *, stage: bool) -> None:
         if not records:
             return
+        from scorer.engines.shard_tasks import rejects_of
+
         jobs = [part.output.job.job for part in task.parts]
         temporary = {part.output.name: part.output.temporary for part in task.parts}
-        self._output.finish(shard.name, records, temporary=temporary, jobs=jobs)
+        rejects = {part.output.name: rejects_of(place) for place, part in enumerate(task.parts)}
+        self._output.finish(shard.name, records, temporary=temporary, rejects=rejects, jobs=jobs)
         self._scored += len(records)
         if not stage:
             self._output.publish(shard.name, inputs={one.file.name: one.stamp for one in shard.stale})
@@ -301,5 +314,3 @@ def _refuse(config: ScoreConfig) -> None:
     """UsageError for what makes no sense of a folder."""
     if Location.of_input(config.source).is_stream:
         raise UsageError(f"{config.target}: a folder, and a stream has no name for a part in it; name a file in it")
-    if config.rejects is not None:
-        raise UsageError("--rejects: is for an output of one file; score the files with malformed records on their own")

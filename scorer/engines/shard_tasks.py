@@ -23,6 +23,11 @@ from scorer.stores.location import Location
 from scorer.tables.formats.registry import format_named
 
 
+def rejects_of(place: int) -> str:
+    """What the malformed records of the part at this place in its shard are called in the shard's folder."""
+    return f"rejects-{place}"
+
+
 @dataclass(frozen=True)
 class TaskMaker:
     """Makes the tasks of one run: `scorer` is what scores them with `engine` and so many `labels`, `cache` the folder
@@ -63,8 +68,9 @@ class TaskMaker:
                 appended=appended_names(config) if file.output_format == "jsonl" else None,
                 window_rows=window_rows(config.window_rows, labels=self.labels),
                 limit=config.limit,
-                lenient=False,
+                lenient=config.rejects is not None,
                 spelt=format_named(file.output_format).text,
+                rejects=f"{folder}/{rejects_of(place)}" if config.rejects is not None else None,
             ),
             output=PartOutput(
                 target=Location.of_path(self.output.folder.part(file.name)),

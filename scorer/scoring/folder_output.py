@@ -98,7 +98,7 @@ class FolderOutput:
         """Whether the part is there, with the bytes that were written."""
         known = self.known[name]
         stamp = self.folder.stamp(name)
-        if stamp is None:
+        if stamp is None or (known.record.get("rejected") and not self.folder.has_rejects(name, known.identity)):
             return False
         if stamp == known.output:
             return True
@@ -138,14 +138,21 @@ class FolderOutput:
             self.planned = groups
 
     def finish(
-        self, shard: str, records: Iterable[PartRecord], *, temporary: Mapping[str, str], jobs: Iterable[JobSpec]
+        self,
+        shard: str,
+        records: Iterable[PartRecord],
+        *,
+        temporary: Mapping[str, str],
+        rejects: Mapping[str, str],
+        jobs: Iterable[JobSpec],
     ) -> None:
         """Note durably that the shard's parts are finished, so that they can be published; `temporary` is what each is
-        called until then."""
+        called until then, `rejects` what its malformed records are in, if there are some."""
         entry = {
             "finished": shard,
             "records": [to_document(record) for record in records],
             "temporary": dict(temporary),
+            "rejects": dict(rejects),
             "jobs": {job.fingerprint: to_document(job) for job in jobs},
         }
         self.folder.append(entry)
@@ -188,14 +195,24 @@ class FolderOutput:
             if moved:
                 self.folder.publish(temporary, name, content=record["content"])
             stamps[name] = (inputs.get(name), self.folder.stamp(name) if moved else None)
-            self.known[name] = Known(record, *stamps[name])
+            now, before = Known(record, *stamps[name]), self.known.get(name)
+            if before is not None and before.identity != now.identity:
+                self.folder.forget_rejects(name, before.identity)
+            if record.get("rejected") and name in entry.get("rejects", {}):
+                self.folder.keep_rejects(name, now.identity, folder / entry["rejects"][name])
+            self.known[name] = now
         self.folder.append({"published": shard, "stamps": stamps})
 
     def drop(self, name: str) -> None:
         """Delete a part, which no input stands for any more."""
         self.changed = True
         self.folder.delete(name)
+        self.folder.forget_rejects(name, self.known[name].identity)
         del self.known[name]
+
+    def with_rejects(self) -> list[tuple[str, str]]:
+        """The parts whose files have malformed records, in order, each with the fingerprint of the content."""
+        return sorted((name, known.identity) for name, known in self.known.items() if known.record.get("rejected"))
 
     def conclude(
         self, *, totals: Mapping[str, Any], failed: Mapping[str, str], deleted: Iterable[str], whole: bool

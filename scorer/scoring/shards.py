@@ -141,6 +141,9 @@ class _Attempt:
         if self._writer is not None:
             self._writer.abort()
             self._writer = None
+        for rows in self._rows.values():
+            if rows.input.rejects is not None and rows.rejects is not None:
+                rows.rejects.discard()
 
     def _open_cache(self, stack: ExitStack) -> ScoreCache | None:
         """The scores to look into and to add to; a run that is interrupted from here on is gone on from."""
@@ -257,6 +260,8 @@ class _Attempt:
         job = part.output.job
         size = writer.finish(job.with_found(counts=counts.counts, drift=compare(self._scorer.profile, counts.stats)))
         rows = self._rows.pop(place)
+        if rows.input.rejects is not None and rows.rejects is not None and rows.rejected:
+            rows.rejects.commit()
         return PartRecord(
             name=part.output.name or part.output.target.name,
             shard=part.input.shard,

@@ -18,6 +18,7 @@ from scorer.scoring.pipeline import Pace
 from scorer.scoring.preparation import PreparedJob, dialect_of
 from scorer.scoring.scorer import ScorerSpec
 from scorer.scoring.windows import ScoredWindow
+from scorer.stores.location import Location
 from scorer.tables.dialect import Dialect
 from scorer.tables.formats.registry import format_named
 from scorer.tables.reader import Reader, nothing
@@ -35,7 +36,7 @@ class PartInput:
     appended      the names of the columns that an output of JSON lines gets, None for any other output
     window_rows   most rows of a window
     limit         read the first rows only
-    lenient       pass malformed records over, which somebody else sets aside
+    lenient       pass malformed records over, which somebody else sets aside unless they go into the file `rejects`
     spelt         have texts in columns of bytes as the texts that were read, for an output of text
     """
 
@@ -48,10 +49,13 @@ class PartInput:
     limit: int | None
     lenient: bool
     spelt: bool
+    rejects: str | None = None
 
     def read(self) -> PartRows:
         """The rows, to be read here. DataError when a file is not what it was when the task was made."""
-        rejects = CountedRejects(rows=self.limit) if self.lenient else None
+        rejects: Rejects | None = CountedRejects(rows=self.limit) if self.lenient else None
+        if self.rejects is not None:
+            rejects = Rejects(Location.of_path(self.rejects).path, rows=self.limit)
         source = Source.of_shard(self.shard, self.format, rejects=rejects, dialect=self.dialect)
         return PartRows(self, source.read(self.text_columns, appended=self.appended), rejects)
 

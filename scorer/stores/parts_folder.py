@@ -7,23 +7,25 @@ hidden folder `.scorer/` in it, under names without a data ending:
     journal        what was finished and published since the manifest was written: a line each, durable
     stamps         sizes and times of inputs and parts, so that what did not change is not read again
     shards/N/      where the parts of a shard are written, with the scores that it computed
+    rejects/...    the malformed records of each input
     scores...      the scores that are known
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from scorer.errors import DataError, InputMissing, NotPermitted, OutputRefused, ScorerError, from_os_error
-from scorer.stores.atomic import publish, put, sync_folder
+from scorer.stores.atomic import AtomicFile, publish, put, sync_folder
 from scorer.stores.fingerprints import (
     SETTLED_SECONDS,
     KnownHashes,
@@ -42,6 +44,7 @@ _JOURNAL: Final = "journal"
 _STAMPS: Final = "stamps"
 _LOCK: Final = "lock"
 _SHARDS: Final = "shards"
+_REJECTS: Final = "rejects"
 
 FileStamp = tuple[int, int, int, int, int]
 """Device, inode, size, modification and change time (ns) of a file: every ordinary change alters one of them. Of an
@@ -253,6 +256,46 @@ class PartsFolder:
         except OSError as error:
             raise from_os_error(error) from error
         publish(temporary, target)
+
+    def has_rejects(self, name: str, identity: str) -> bool:
+        """Whether the malformed records are here that the input of a part had when its content was `identity`; a run
+        of another machine may have scored another content since."""
+        return self._rejects(name, identity).exists()
+
+    def keep_rejects(self, name: str, identity: str, temporary: Path) -> None:
+        """Keep the malformed records that are in the file `temporary`, unless that was done."""
+        kept = self._rejects(name, identity)
+        try:
+            if temporary.exists():
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                publish(temporary, kept)
+        except OSError as error:
+            raise from_os_error(error) from error
+
+    def forget_rejects(self, name: str, identity: str) -> None:
+        try:
+            self._rejects(name, identity).unlink(missing_ok=True)
+        except OSError as error:
+            raise from_os_error(error) from error
+
+    def write_rejects(self, target: Path, parts: Iterable[tuple[str, str]]) -> None:
+        """Write the malformed records of the inputs of `parts`, by name and content, into the file `target`."""
+        file = AtomicFile(target, temporary=target.with_name(target.name + ".partial"))
+        try:
+            for name, identity in parts:
+                kept = self._rejects(name, identity)
+                if kept.exists():  # else another machine has them, of a part that could not be made anew
+                    with kept.open("rb") as stream:
+                        shutil.copyfileobj(stream, file.stream)
+            file.commit()
+        except OSError as error:
+            raise from_os_error(error) from error
+        finally:
+            file.discard()
+
+    def _rejects(self, name: str, identity: str) -> Path:
+        told = hashlib.blake2b(f"{name}\n{identity}".encode(errors="surrogateescape"), digest_size=16)
+        return self.hidden / _REJECTS / told.hexdigest()
 
     def delete(self, name: str) -> None:
         """Delete a part, and the folders that it leaves empty."""

@@ -307,11 +307,6 @@ def test_parts_are_called_as_their_files_but_for_what_is_not_written(tmp_path, m
         scorer.score(f"{tmp_path}/in/b*", f"{tmp_path}/d/", model=model, output_format="parquet", **ALONE)
 
 
-def test_what_makes_no_sense_of_a_folder_is_refused(run):
-    with pytest.raises(UsageError, match="output of one file"):
-        run(rejects="r.jsonl")
-
-
 def test_an_output_among_the_inputs_is_refused(source, model):
     with pytest.raises(UsageError, match="part of the input"):
         scorer.score(source, f"{source}/out/", model=model, **ALONE)
