@@ -25,6 +25,9 @@ DOORS = {
         "_linear_pointwise",
         "_is_avx512_bf16_supported",
         "_is_amx_tile_supported",
+        "_addmm_activation",
+        "_scaled_dot_product_efficient_attention",
+        "_flash_attention_forward",
     }
 }
 # Documented, for all their underscores (a named tuple has `_replace`); two endings of words; two names of files.

@@ -189,8 +189,4 @@ def _load_again(directory: ModelDirectory, stamp: list[FileStamp], *, max_length
 
 def _padded_fp32(loaded: LoadedModel, device: torch.device) -> Forward:
     with memory_errors():
-        forward = PaddedForward(loaded, device=device, dtype=torch.float32)
-        if device.type == "cuda":
-            # Other workers will use it on streams of their own.
-            torch.cuda.synchronize(device)
-    return forward
+        return PaddedForward(loaded, device=device, dtype=torch.float32)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -173,3 +175,29 @@ def to_device(array: NDArray[Any], device: torch.device) -> Tensor:
     """
     tensor = torch.from_numpy(array)
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
+class DeviceQueue:
+    """The work of one batch after another on `device`, of threads that prepare and fetch side by side.
+
+    A GPU's kernels are issued to one stream, those of a batch together: it is then done before the next, whose threads
+    need not wait. What a thread copied to the device before is there, since it was copied on the same stream.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._on_gpu = device.type == "cuda"
+        self._turn = Lock()
+
+    def run(self, issue: Callable[[], Tensor]) -> NDArray[np.float32]:
+        """What `issue` gives, as float32 in memory. It computes here, or issues to a GPU while no other thread does."""
+        if not self._on_gpu:
+            computed: NDArray[np.float32] = issue().float().numpy()
+            return computed
+        with self._turn:
+            # The copy lies in pinned memory, and is whole when the event has come.
+            result = issue().float().to("cpu", non_blocking=True)
+            done = torch.cuda.Event(blocking=True)
+            done.record()
+        done.synchronize()
+        fetched: NDArray[np.float32] = result.numpy()
+        return fetched

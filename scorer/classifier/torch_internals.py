@@ -7,6 +7,7 @@ A version of torch that lacks one of them, or in which it computes something els
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ from scorer.classifier.execution import Machine
 
 # The number of rows that weights are packed for; other numbers are multiplied correctly, and as fast.
 _PACKED_FOR_ROWS = 4096
+# Queries come multiplied by log2(e); see forward/attention.py.
+_LN_2 = math.log(2.0)
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,79 @@ def packs_weights(dtype: torch.dtype) -> bool:
         found = (*(packed.product(name)(x) for name in ("none", "gelu", "relu")), packed.product_onto()(x, base))
         return all(torch.allclose(*pair, rtol=0.0, atol=0.05) for pair in zip(found, expected, strict=True))
     except (AttributeError, RuntimeError, TypeError):  # not there, not for this processor, or other arguments
+        return False
+
+
+def gelu_product(weight: Tensor, bias: Tensor) -> Callable[[Tensor], Tensor]:
+    """x (rows, in) to gelu(x weight^T + bias) (rows, out): on a GPU one kernel, with the tanh form of gelu."""
+    transposed = weight.t()
+    operator: Any = torch._addmm_activation
+    return lambda x: operator(bias, x, transposed, use_gelu=True)
+
+
+def efficient_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """softmax(ln(2) query key^T) value over (rows, heads, positions, width), with the memory-efficient kernel of a GPU.
+
+    Its tiles are smaller than those of flash attention, which torch would take, so fewer places of short texts are
+    computed in vain. The public way to ask for it, `torch.nn.attention.sdpa_kernel`, is a switch of all threads.
+    """
+    operator: Any = torch.ops.aten._scaled_dot_product_efficient_attention
+    result: Tensor = operator(query, key, value, None, False, 0.0, False, scale=_LN_2)[0]
+    return result
+
+
+def ragged_attention(query: Tensor, key: Tensor, value: Tensor, offsets: Tensor, longest: int) -> Tensor:
+    """The same over sequences one behind the other: three times (tokens, heads, width) to (tokens, heads, width), in
+    half precision on a GPU. Sequence i is offsets[i]:offsets[i + 1], int32 on the device, at most `longest` tokens."""
+    operator: Any = torch.ops.aten._flash_attention_forward
+    sizes = (offsets, offsets, longest, longest)
+    result: Tensor = operator(query, key, value, *sizes, 0.0, False, False, scale=_LN_2)[0]
+    return result
+
+
+@functools.cache
+def fuses_gelu(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether `gelu_product` works in this torch on `device`: a small product is compared."""
+    numbers = torch.linspace(-2.0, 2.0, 3 * 16 * 16, device=device).view(3, 16, 16)
+    weight, x, bias = (part.to(dtype) for part in (numbers[0], numbers[1], numbers[2, 0]))
+    expected = functional.gelu(functional.linear(x, weight, bias), approximate="tanh")
+    return _gives(lambda: gelu_product(weight, bias)(x), expected)
+
+
+@functools.cache
+def attends_efficiently(device: torch.device, dtype: torch.dtype, width: int) -> bool:
+    """Whether `efficient_attention` works in this torch on `device`, for heads of `width`."""
+    query, key, value = _heads(device, dtype, (3, 2, 2, 5, width)).unbind()
+    expected = functional.scaled_dot_product_attention(query, key, value, scale=_LN_2)
+    return _gives(lambda: efficient_attention(query, key, value), expected)
+
+
+@functools.cache
+def attends_ragged(device: torch.device, dtype: torch.dtype, width: int) -> bool:
+    """Whether `ragged_attention` works in this torch on `device` (from compute capability 8.0 on), for heads of
+    `width`."""
+    lengths = (5, 1, 9)
+    query, key, value = _heads(device, dtype, (3, sum(lengths), 2, width)).unbind()
+    offsets = torch.tensor([0, 5, 6, 15], dtype=torch.int32, device=device)
+    expected = torch.empty_like(query)
+    for first, stop in ((0, 5), (5, 6), (6, 15)):
+        row = [whole[first:stop].transpose(0, 1) for whole in (query, key, value)]
+        alone = functional.scaled_dot_product_attention(row[0], row[1], row[2], scale=_LN_2)
+        expected[first:stop] = alone.transpose(0, 1)
+    return _gives(lambda: ragged_attention(query, key, value, offsets, max(lengths)), expected)
+
+
+def _heads(device: torch.device, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
+    """Numbers between -1 and 1 for a trial of attention, no two rows alike."""
+    return torch.arange(math.prod(shape), device=device).mul(0.7).sin().view(shape).to(dtype)
+
+
+def _gives(trial: Callable[[], Tensor], expected: Tensor) -> bool:
+    """Whether `trial` gives about what is `expected`, and neither is refused nor missing."""
+    try:
+        found = trial()
+        return found.shape == expected.shape and torch.allclose(found.float(), expected.float(), rtol=0.0, atol=0.05)
+    except (AttributeError, RuntimeError, TypeError):  # not there, not for this device, or other arguments
         return False
 
 

@@ -1,4 +1,4 @@
-"""Batches side by side: on a CPU one a core, beside a GPU one that is prepared while another is computed.
+"""Batches side by side: on a CPU one a core; of those for a GPU one is prepared while others are computed and fetched.
 
 Threads that share a batch wait for each other at every operation. Threads that have a batch each never do. Here are
 their number, the threads themselves and the order of results; what a batch is, is not known here.
@@ -22,7 +22,8 @@ import torch
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_ON_GPU = 2
+# One is prepared, one computed, one fetched; their work on the GPU is one behind the other (see DeviceQueue).
+_ON_GPU = 3
 # Batches that wait for each worker, so that none is idle while results are being kept.
 _AHEAD = 2
 _default_threads = threading.Lock()
@@ -112,7 +113,7 @@ CORES = Cores()
 
 
 class Workers:
-    """`count` threads, each of which computes on one core, or issues work to a stream of its own on `device`.
+    """`count` threads, each of which computes on one core, or issues work to `device`.
 
     Several threads may call `map` at once. On a CPU, workers that fill the machine are kept on a core each while the
     `cores` are lent to them; see `Cores`.
@@ -155,17 +156,12 @@ class Workers:
         return work(item)
 
     def _settle(self, device: torch.device) -> None:
-        """Make the calling thread a worker.
-
-        A copy from a GPU waits for whatever was issued to its stream before: on a stream that workers share, for the
-        batch of another, too.
-        """
+        """Make the calling thread a worker. Each thread has a current GPU; all use its default stream, on which the
+        weights were brought there."""
         self._own.number, self._own.kept = next(self._numbers), False
         compute_alone()
         if device.type == "cuda":
-            # The weights were brought there on another stream.
-            torch.cuda.synchronize(device)
-            torch.cuda.set_stream(torch.cuda.Stream(device))
+            torch.cuda.set_device(device)
 
 
 def _usable_cores(device: torch.device) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import types
 
 import numpy as np
@@ -12,15 +13,24 @@ from scorer.classifier import torch_internals
 from scorer.classifier.classifier import Classifier
 from scorer.classifier.directory import open_model
 from scorer.classifier.execution import Machine
-from scorer.classifier.torch_internals import cpu_has_bf16, packs_weights
+from scorer.classifier.torch_internals import (
+    attends_efficiently,
+    attends_ragged,
+    cpu_has_bf16,
+    fuses_gelu,
+    packs_weights,
+)
 from tests.models import sentences
 
 
 @pytest.fixture(autouse=True)
 def _asked_anew():
-    packs_weights.cache_clear()
+    doors = (packs_weights, fuses_gelu, attends_efficiently, attends_ragged)
+    for door in doors:
+        door.cache_clear()
     yield
-    packs_weights.cache_clear()
+    for door in doors:
+        door.cache_clear()
 
 
 class Without:
@@ -148,3 +158,60 @@ def test_all_who_know_of_this_processor_agree(monkeypatch):
     for lacking in ({"get_capabilities": None}, {"get_capabilities": None, "_is_amx_tile_supported": None}):
         monkeypatch.setattr(torch_internals, "torch", Without(torch, cpu=Without(torch.cpu, **lacking)))
         assert cpu_has_bf16() is expected
+
+
+def attention(query, key, value, scale):
+    return torch.nn.functional.scaled_dot_product_attention(query, key, value, scale=scale)
+
+
+def flash(query, key, value, cum_q, cum_k, max_q, max_k, dropout, causal, debug, *, scale=None):  # noqa: ARG001
+    """As torch 2.11 and 2.13 have it, but for what is optional."""
+    assert cum_q.dtype == torch.int32
+    assert (dropout, causal, debug) == (0.0, False, False)
+    found = torch.empty_like(query)
+    for start, stop in zip(cum_q.tolist(), cum_q.tolist()[1:], strict=False):
+        row = [part[start:stop].transpose(0, 1) for part in (query, key, value)]
+        found[start:stop] = attention(*row, scale).transpose(0, 1)
+    return found, None, None, None, None
+
+
+def efficient(query, key, value, bias, logsumexp, dropout, causal, *, scale=None):
+    assert (bias, logsumexp, dropout, causal) == (None, False, 0.0, False)
+    return attention(query, key, value, scale), None, None, None
+
+
+def fused(bias, x, weight, *, use_gelu):
+    assert use_gelu
+    return torch.nn.functional.gelu(torch.addmm(bias, x, weight), approximate="tanh")
+
+
+CPU = torch.device("cpu")
+DOORS = {
+    "_addmm_activation": (lambda: fuses_gelu(CPU, torch.float32), fused),
+    "_scaled_dot_product_efficient_attention": (lambda: attends_efficiently(CPU, torch.float32, 8), efficient),
+    "_flash_attention_forward": (lambda: attends_ragged(CPU, torch.float32, 8), flash),
+}
+
+
+def nonsense(*arguments, **options):
+    found = DOORS[options.pop("name")][1](*arguments, **options)
+    return (found[0] + 1.0,) if isinstance(found, tuple) else found + 1.0
+
+
+@pytest.mark.parametrize("name", DOORS)
+def test_what_a_gpu_computes_with_is_tried_before(monkeypatch, name):
+    works, right = DOORS[name]
+
+    def found(operator):
+        for door in (fuses_gelu, attends_efficiently, attends_ragged):
+            door.cache_clear()
+        aten = Without(torch.ops.aten, **{name: operator})
+        lacking = Without(torch, ops=Without(torch.ops, aten=aten), **{name: operator})
+        monkeypatch.setattr(torch_internals, "torch", lacking)
+        return works()
+
+    assert found(right)
+    assert not found(None)
+    assert not found(refuse)
+    assert not found(lambda x: x)
+    assert not found(functools.partial(nonsense, name=name))

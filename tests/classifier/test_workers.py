@@ -85,7 +85,7 @@ def test_a_cpu_has_as_many_workers_as_torch_has_threads_and_no_more_than_it_is_g
         assert worker_count(CPU, granted=2.0) == 4
     finally:
         torch.set_num_threads(before)
-    assert worker_count(torch.device("cuda")) == 2
+    assert worker_count(torch.device("cuda")) == 3
 
 
 @pytest.mark.parametrize(

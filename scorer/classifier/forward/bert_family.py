@@ -24,10 +24,10 @@ _PREFIXES = {
 
 @dataclass(frozen=True)
 class Dense:
-    """y = x weight^T + bias, weight (out, in), bias (out,)."""
+    """y = x weight^T + bias, weight (out, in), bias (out,), which may be missing."""
 
     weight: Tensor
-    bias: Tensor
+    bias: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,10 @@ class BertFamily:
     heads: int
     activation: str
     head: nn.Module
+
+    @property
+    def head_width(self) -> int:
+        return len(self.layers[0].query.weight) // self.heads
 
     @classmethod
     def of(cls, model: PreTrainedModel) -> BertFamily:

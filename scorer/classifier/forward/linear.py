@@ -6,17 +6,30 @@ On a CPU a matrix is packed for oneDNN where this torch can do that; everywhere 
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from scorer.classifier.forward.bert_family import Dense
-from scorer.classifier.torch_internals import PackedWeight, packs_weights
+from scorer.classifier.torch_internals import (
+    PackedWeight,
+    attends_ragged,
+    fuses_gelu,
+    gelu_product,
+    packs_weights,
+    ragged_attention,
+)
 
 Module = TypeVar("Module", bound=nn.Module)
+RaggedAttention = Callable[[Tensor, Tensor, Tensor, Tensor, int], Tensor]
+"""Attention over sequences one behind the other, as `torch_internals.ragged_attention` computes it."""
+
+# Kernels of a GPU that take a mask, and flash attention, want heads as wide as a multiple of this.
+_HEADS_ON_GPU = 8
 
 
 class Linear(Protocol):
@@ -26,27 +39,49 @@ class Linear(Protocol):
 
 
 class LinearOnto(Protocol):
-    """x (rows, in) to base + x weight^T + bias, `base` and result (rows, out)."""
+    """x (rows, in) to base + x weight^T + bias, `base` and result (rows, out); the result may take the place of
+    `base`."""
 
     def __call__(self, x: Tensor, base: Tensor, /) -> Tensor: ...
 
 
 @dataclass(frozen=True)
 class DeviceDtype:
-    """A device and a dtype, to which copies of weights are brought."""
+    """A device and a dtype, to which copies of weights are brought, and how products and attention are computed there.
+
+    head_multiple  the width of attention heads is filled up to a multiple of this
+    folds          biases of products that are added to something belong to the norms before (see `folding`)
+    gelu           its exact form, or the one by tanh, which a GPU computes with the product before it
+    ragged         attention without padding, or None where sequences are padded to one length
+    """
 
     device: torch.device
     dtype: torch.dtype
+    head_multiple: int = 1
+    folds: bool = False
+    gelu: Literal["exact", "tanh"] = "exact"
+    ragged: RaggedAttention | None = None
+
+    @classmethod
+    def best(cls, device: torch.device, dtype: torch.dtype, *, head_width: int) -> DeviceDtype:
+        """What is fastest on `device` for attention heads of `head_width`, as far as this torch has it."""
+        if device.type != "cuda":
+            return cls(device, dtype)
+        multiple, half = _HEADS_ON_GPU, dtype != torch.float32
+        width = -(-head_width // multiple) * multiple
+        return cls(
+            device,
+            dtype,
+            head_multiple=multiple,
+            folds=True,
+            gelu="tanh" if half and fuses_gelu(device, dtype) else "exact",
+            ragged=ragged_attention if half and attends_ragged(device, dtype, width) else None,
+        )
 
     @property
     def exact(self) -> DeviceDtype:
         """The same device in fp32."""
-        return DeviceDtype(self.device, torch.float32)
-
-    @property
-    def head_multiple(self) -> int:
-        """What the width of an attention head should be a multiple of: on a GPU, kernels that take a mask need 8."""
-        return 8 if self.device.type == "cuda" else 1
+        return replace(self, dtype=torch.float32, gelu="exact", ragged=None)
 
     def tensor(self, tensor: Tensor) -> Tensor:
         return tensor.detach().to(device=self.device, dtype=self.dtype).contiguous()
@@ -61,7 +96,11 @@ class DeviceDtype:
 
     def linear(self, dense: Dense, *, activation: str = "none") -> Linear:
         """`dense`, followed by `activation` (none, gelu or relu)."""
-        weight, bias = self.tensor(dense.weight), self.tensor(dense.bias)
+        weight, bias = self.tensor(dense.weight), self.tensor(_bias_of(dense))
+        if self.gelu == "tanh" and activation == "gelu":
+            if self.device.type == "cuda":
+                return gelu_product(weight, bias)
+            return lambda x: functional.gelu(functional.linear(x, weight, bias), approximate="tanh")
         if self._packs:
             return PackedWeight.of(weight, bias).product(activation)
         if activation == "gelu":
@@ -71,8 +110,13 @@ class DeviceDtype:
         return lambda x: functional.linear(x, weight, bias)
 
     def linear_onto(self, dense: Dense) -> LinearOnto:
-        """`dense`, added to something; where oneDNN multiplies, before the sum is rounded."""
-        weight, bias = self.tensor(dense.weight), self.tensor(dense.bias)
+        """`dense`, added to something: where oneDNN multiplies, or where the bias is folded, before the sum is
+        rounded."""
+        weight = self.tensor(dense.weight)
+        if dense.bias is None:
+            transposed = weight.t()
+            return lambda x, base: base.addmm_(x, transposed)
+        bias = self.tensor(dense.bias)
         if self._packs:
             return PackedWeight.of(weight, bias).product_onto()
         return lambda x, base: base + functional.linear(x, weight, bias)
@@ -84,24 +128,28 @@ class DeviceDtype:
 
 def side_by_side(*parts: Dense) -> Dense:
     """One product that computes several of the same input side by side."""
-    return Dense(torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts]))
+    return Dense(torch.cat([part.weight for part in parts]), torch.cat([_bias_of(part) for part in parts]))
 
 
 def multiplied(dense: Dense, factor: float) -> Dense:
     """`dense` with its output multiplied by `factor`."""
-    return Dense(dense.weight * factor, dense.bias * factor)
+    return Dense(dense.weight * factor, _bias_of(dense) * factor)
 
 
 def with_wider_heads(dense: Dense, heads: int, *, multiple: int) -> Dense:
     """`dense` (heads * width, in) with every head's width filled up with zeros to a multiple."""
     weight = _widened(dense.weight.view(heads, -1, dense.weight.shape[1]), 1, multiple).flatten(0, 1)
-    return Dense(weight, _widened(dense.bias.view(heads, -1), 1, multiple).flatten())
+    return Dense(weight, _widened(_bias_of(dense).view(heads, -1), 1, multiple).flatten())
 
 
 def from_wider_heads(dense: Dense, heads: int, *, multiple: int) -> Dense:
     """`dense` (out, heads * width) for inputs whose heads were filled up to a multiple, with zeros for what is new."""
     weight = _widened(dense.weight.view(dense.weight.shape[0], heads, -1), 2, multiple).flatten(1, 2)
     return Dense(weight, dense.bias)
+
+
+def _bias_of(dense: Dense) -> Tensor:
+    return dense.weight.new_zeros(len(dense.weight)) if dense.bias is None else dense.bias
 
 
 def _widened(tensor: Tensor, axis: int, multiple: int) -> Tensor:

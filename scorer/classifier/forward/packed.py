@@ -6,12 +6,16 @@ output and feed-forward for first tokens alone. Layers hold hidden states in the
 embeddings and head are computed in fp32. Where oneDNN multiplies, a product is added to the layer's input before the
 sum is rounded: with two roundings twice as many labels flip in bf16.
 
+On a GPU the same is done by `folding`. Texts of unlike lengths that are long enough are not padded there at all, as its
+attention takes them one behind the other.
+
 The order of operations stands here; `bert_family` has the weights' names, `linear` and `attention` the kernels.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,9 +23,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from scorer.classifier.device import DTYPES, memory_errors, to_device
-from scorer.classifier.forward.attention import PaddedShape, attend, attend_first, query_scale
+from scorer.classifier.device import DTYPES, DeviceQueue, memory_errors, to_device
+from scorer.classifier.forward.attention import PaddedShape, RaggedShape, attend, attend_first, query_scale
 from scorer.classifier.forward.bert_family import BertFamily, Dense, Layer, why_not_of_the_family
+from scorer.classifier.forward.folding import with_folded_biases
 from scorer.classifier.forward.linear import DeviceDtype, from_wider_heads, multiplied, side_by_side, with_wider_heads
 from scorer.classifier.forward.spec import ForwardSpec, Work
 from scorer.classifier.loading import LoadedModel
@@ -33,33 +38,47 @@ _FIRST_TOKENS = 16
 
 
 class PackedForward:
-    """`family`, copied to `device` in `dtype`. The width of its attention heads becomes a multiple of `head_multiple`,
-    by default of what the device needs."""
+    """`family`, copied to where and computed as `target` says."""
 
-    def __init__(
-        self, family: BertFamily, *, device: torch.device, dtype: torch.dtype, head_multiple: int | None = None
-    ) -> None:
-        target = DeviceDtype(device, dtype)
-        multiple = head_multiple or target.head_multiple
-        self._device = device
+    def __init__(self, family: BertFamily, target: DeviceDtype) -> None:
+        family = with_folded_biases(family) if target.folds else family
+        self._device = target.device
+        self._queue = DeviceQueue(target.device)
+        self._ragged = target.ragged is not None
         self._embed = _Embeddings(family, target)
-        self._layers = [_EncoderLayer(family, layer, target, multiple) for layer in family.layers[:-1]]
+        self._layers = [_EncoderLayer(family, layer, target) for layer in family.layers[:-1]]
         self._last = _LastLayer(family, family.layers[-1], target)
         self._head = target.exact.module(family.head)
 
     @torch.inference_mode()
     def __call__(self, batch: TokenSequences) -> NDArray[np.float32]:
         with memory_errors():
-            logits: NDArray[np.float32] = self._logits(batch).float().cpu().numpy()
-        return logits
+            shape: PaddedShape | RaggedShape
+            if self._ragged and RaggedShape.suits(batch):
+                shape = RaggedShape.of(batch, device=self._device)
+            else:
+                shape = PaddedShape.of(batch.lengths, device=self._device)
+            tokens = self._embed.tokens(batch, ragged=isinstance(shape, RaggedShape))
+            return self._queue.run(lambda: self._logits(tokens, shape))
 
-    def _logits(self, batch: TokenSequences) -> Tensor:
-        shape = PaddedShape.of(batch.lengths, device=self._device)
-        hidden = self._embed(batch)
+    def _logits(self, tokens: _Tokens, shape: PaddedShape | RaggedShape) -> Tensor:
+        hidden = self._embed(tokens)
         for layer in self._layers:
             hidden = layer(hidden, shape)
+        if isinstance(shape, RaggedShape):
+            hidden, shape = hidden.index_select(0, shape.places), shape.padded
         logits: Tensor = self._head(self._last(hidden, shape).float())
         return logits
+
+
+@dataclass(frozen=True)
+class _Tokens:
+    """The tokens of a batch on the device, ids (n, length), or (t,) where nothing is padded. `positions` has their
+    shape and is None where sequences count from 0 to length; `types` is None where all have type 0."""
+
+    ids: Tensor
+    positions: Tensor | None
+    types: Tensor | None
 
 
 class _Embeddings:
@@ -78,40 +97,72 @@ class _Embeddings:
         self._dtype = target.dtype
         self._project = target.linear(family.projection) if family.projection else None
 
-    def __call__(self, batch: TokenSequences) -> Tensor:
-        device = self._words.device
+    def tokens(self, batch: TokenSequences, *, ragged: bool) -> _Tokens:
+        """The tokens of `batch`, padded to one length or `ragged`, on their way to the device."""
+        if ragged:
+            return self._brought(batch.ids, self._ragged_positions(batch), batch.types)
         ids, _, types = batch.padded(0)
-        hidden = functional.embedding(to_device(ids, device), self._words)
-        hidden += self._positions_of(ids)
-        if self._second is not None and types.any():
-            hidden.addcmul_(to_device(types, device).to(hidden.dtype).unsqueeze(-1), self._second)
-        hidden = self._norm(hidden.flatten(0, 1)).to(self._dtype)
+        return self._brought(ids, self._padded_positions(ids), types)
+
+    def _brought(self, ids: NDArray[Any], positions: NDArray[Any] | None, types: NDArray[Any]) -> _Tokens:
+        device = self._words.device
+        return _Tokens(
+            to_device(ids, device),
+            None if positions is None else to_device(positions, device),
+            to_device(types, device) if self._second is not None and types.any() else None,
+        )
+
+    def __call__(self, tokens: _Tokens) -> Tensor:
+        hidden = functional.embedding(tokens.ids, self._words)
+        if tokens.positions is None:
+            first = 0 if self._padding is None else 1
+            hidden += self._positions[first : first + tokens.ids.shape[1]]
+        else:
+            hidden += functional.embedding(tokens.positions, self._positions)
+        if self._second is not None and tokens.types is not None:
+            hidden.addcmul_(tokens.types.to(hidden.dtype).unsqueeze(-1), self._second)
+        hidden = self._norm(hidden.view(-1, hidden.shape[-1])).to(self._dtype)
         return hidden if self._project is None else self._project(hidden)
 
-    def _positions_of(self, ids: NDArray[np.int64]) -> Tensor:
-        """The embedded positions of tokens `ids` (n, length): (length, width), or (n, length, width)."""
+    def _padded_positions(self, ids: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """The positions of tokens `ids` (n, length); None where they are the same in every row."""
         if self._padding is None:
-            return self._positions[: ids.shape[1]]
+            return None
         counted = ids != self._padding
-        if counted.all():
-            return self._positions[1 : ids.shape[1] + 1]
-        numbers = np.cumsum(counted, axis=1) * counted
-        return functional.embedding(to_device(numbers, self._positions.device), self._positions)
+        return None if counted.all() else np.cumsum(counted, axis=1) * counted
+
+    def _ragged_positions(self, batch: TokenSequences) -> NDArray[np.int64]:
+        """The positions (t,) of all tokens."""
+        if self._padding is None:
+            return np.arange(len(batch.ids)) - np.repeat(batch.offsets[:-1], batch.lengths)
+        counted = batch.ids != self._padding
+        before = np.concatenate(([0], np.cumsum(counted)))
+        numbers: NDArray[np.int64] = (before[1:] - np.repeat(before[batch.offsets[:-1]], batch.lengths)) * counted
+        return numbers
 
 
 class _EncoderLayer:
-    """Hidden states (tokens, hidden) to hidden states (tokens, hidden); heads are as wide as a `multiple`."""
+    """Hidden states (tokens, hidden) to hidden states (tokens, hidden), perhaps in their place."""
 
-    def __init__(self, family: BertFamily, layer: Layer, target: DeviceDtype, multiple: int) -> None:
+    def __init__(self, family: BertFamily, layer: Layer, target: DeviceDtype) -> None:
+        multiple = target.head_multiple
         self._heads = family.heads
+        self._ragged = target.ragged
         parts = (_scaled_query(family, layer), layer.key, layer.value)
         wider = (with_wider_heads(part, family.heads, multiple=multiple) for part in parts)
         output = from_wider_heads(layer.attention_output, family.heads, multiple=multiple)
         self._qkv = target.linear(side_by_side(*wider))
         self._rest = _RestOfLayer(family, replace(layer, attention_output=output), target)
 
-    def __call__(self, hidden: Tensor, shape: PaddedShape) -> Tensor:
-        return self._rest(hidden, attend(self._qkv(hidden), shape, heads=self._heads))
+    def __call__(self, hidden: Tensor, shape: PaddedShape | RaggedShape) -> Tensor:
+        return self._rest(hidden, self._attend(self._qkv(hidden), shape))
+
+    def _attend(self, qkv: Tensor, shape: PaddedShape | RaggedShape) -> Tensor:
+        if isinstance(shape, PaddedShape):
+            return attend(qkv, shape, heads=self._heads)
+        assert self._ragged is not None, "nobody made a ragged shape; this is a bug"
+        query, key, value = qkv.view(len(qkv), 3, self._heads, -1).unbind(1)
+        return self._ragged(query, key, value, shape.offsets, shape.longest).reshape(len(qkv), -1)
 
 
 class _LastLayer:
@@ -128,6 +179,7 @@ class _LastLayer:
         self._query = target.linear(_scaled_query(family, layer))
         self._key = target.tensor(layer.key.weight.view(self._by_head))
         self._value = target.tensor(layer.value.weight.view(self._by_head).transpose(1, 2))
+        assert layer.value.bias is not None, "the last layer is not folded; this is a bug"
         self._value_bias = target.tensor(layer.value.bias)
         self._rest = _RestOfLayer(family, layer, target)
 
@@ -165,11 +217,12 @@ def _filled_up(rows: Tensor) -> Tensor:
 
 
 def _scaled_query(family: BertFamily, layer: Layer) -> Dense:
-    return multiplied(layer.query, query_scale(layer.query.weight.shape[0] // family.heads))
+    return multiplied(layer.query, query_scale(family.head_width))
 
 
 def _make(loaded: LoadedModel, work: Work) -> PackedForward:
-    return PackedForward(BertFamily.of(loaded.model), device=work.device, dtype=DTYPES[work.precision])
+    family = BertFamily.of(loaded.model)
+    return PackedForward(family, DeviceDtype.best(work.device, DTYPES[work.precision], head_width=family.head_width))
 
 
 SPEC = ForwardSpec(

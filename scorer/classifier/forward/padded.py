@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from scorer.classifier.device import DTYPES, memory_errors, to_device
+from scorer.classifier.device import DTYPES, DeviceQueue, memory_errors, to_device
 from scorer.classifier.forward.spec import ForwardSpec, Work
 from scorer.classifier.loading import LoadedModel, output_layer
 from scorer.classifier.sequences import TokenSequences
@@ -30,6 +30,7 @@ class PaddedForward:
             exact.float().load_state_dict(kept)
             exact.register_forward_pre_hook(lambda _layer, inputs: (inputs[0].float(),))
         self._device = device
+        self._queue = DeviceQueue(device)
         self._feed = loaded.feed
 
     @torch.inference_mode()
@@ -47,9 +48,7 @@ class PaddedForward:
         with memory_errors():
             arrays = self._feed.arguments(batch)
             inputs = {name: to_device(array, self._device) for name, array in arrays.items()}
-            output = self._model(**inputs, **self._feed.options)
-            logits: NDArray[np.float32] = output.logits.float().cpu().numpy()
-        return logits
+            return self._queue.run(lambda: self._model(**inputs, **self._feed.options).logits)
 
 
 def _make(loaded: LoadedModel, work: Work) -> PaddedForward:

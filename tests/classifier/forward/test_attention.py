@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from scorer.classifier.forward.attention import PaddedShape, attend, attend_first, query_scale
+from scorer.classifier.forward.attention import PaddedShape, RaggedShape, attend, attend_first, query_scale
+from tests.classifier.forward.wide import random_tokens
 
 HEADS, WIDTH = 2, 8
 
@@ -91,3 +92,35 @@ def test_the_mask_of_a_whole_batch_is_made_once():
     shape = padded([5, 3])
     assert shape.take(slice(0, 9)).whole_mask is shape.whole_mask
     assert shape.take(slice(1, 9)).whole_mask.tolist() == [[[[True, True, True, False, False]]]]
+
+
+@pytest.mark.parametrize("lengths", [[7, 7, 7], [7, 7, 3, 1], [60, 47, 60], [33, 16]])
+def test_the_mask_of_a_gpu_is_added_to_the_scores_and_aligned(lengths):
+    torch.manual_seed(0)
+    shape, longest = padded(lengths), max(lengths)
+    bias = shape.bias(torch.float32)
+    if len(set(lengths)) == 1:
+        assert bias is None
+        return
+    assert bias is shape.bias(torch.float32)
+    assert bias.shape == (len(lengths), 1, 1, longest)
+    assert bias.stride(0) % 16 == 0
+    assert bias.dtype == torch.float32
+    assert shape.bias(torch.float16).dtype == torch.float16
+    query, key, value = torch.randn(3, len(lengths), HEADS, longest, WIDTH)
+    by_mask, by_bias = (
+        torch.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        for mask in (shape.whole_mask, bias)
+    )
+    torch.testing.assert_close(by_bias, by_mask)
+
+
+def test_sequences_one_behind_the_other_find_their_places_when_they_are_padded():
+    batch = random_tokens([4, 1, 3])
+    shape = RaggedShape.of(batch, device=torch.device("cpu"))
+    assert shape.offsets.tolist() == [0, 4, 5, 8]
+    assert shape.offsets.dtype == torch.int32
+    assert shape.longest == 4
+    filled = batch.ids[shape.places.numpy()].reshape(3, 4)
+    for row, (start, stop) in enumerate([(0, 4), (4, 5), (5, 8)]):
+        assert filled[row, : stop - start].tolist() == batch.ids[start:stop].tolist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 
 import numpy as np
@@ -12,7 +13,9 @@ from scorer.classifier.classifier import Classifier
 from scorer.classifier.device import to_device
 from scorer.classifier.directory import open_model
 from scorer.classifier.forward.attention import PaddedShape, attend_first, query_scale
+from scorer.classifier.forward.linear import DeviceDtype
 from scorer.classifier.forward.packed import PackedForward
+from scorer.classifier.torch_internals import attends_efficiently
 from tests.classifier.forward.oracle import oracle, probabilities
 from tests.classifier.forward.wide import family_of, logits_alone, random_tokens, wide_network
 from tests.engines.faults import FaultyForward, inject, share_of_rows
@@ -43,7 +46,7 @@ def test_mixed_lengths_have_the_probabilities_of_rows_alone(tiny_model, backend,
     np.testing.assert_allclose(probabilities(logits), probabilities(oracle(directory, *columns)), atol=tolerance)
 
 
-def test_workers_on_streams_of_their_own_agree_from_run_to_run(tiny_model):
+def test_workers_on_one_stream_agree_from_run_to_run(tiny_model):
     classifier = Classifier(open_model(str(tiny_model("bert"))), precision="fp16", backend="packed", batch_tokens=600)
     encoded = classifier.encode(texts())
     first, _ = classifier.logits(encoded)
@@ -85,8 +88,31 @@ def test_networks_as_wide_as_real_ones(hidden, heads, lengths, dtype, tolerance)
     """The last layer attends with heads as wide as the hidden states, which takes other kernels than those of 64."""
     network, batch = wide_network(hidden, heads), random_tokens(lengths)
     expected = probabilities(logits_alone(network, batch))
-    forward = PackedForward(family_of(network), device=torch.device("cuda", 0), dtype=dtype)
+    family = family_of(network)
+    forward = PackedForward(family, DeviceDtype.best(torch.device("cuda", 0), dtype, head_width=family.head_width))
     np.testing.assert_allclose(probabilities(forward(batch)), expected, atol=tolerance)
+
+
+@pytest.mark.parametrize("lengths", [[70, 64, 70, 66, 1], [200, 199], [9, 8, 9], [9] * 64], ids=str)
+@pytest.mark.parametrize("way", ["folds", "gelu", "ragged"])
+def test_each_way_of_computing_gives_what_it_gives_without(way, lengths):
+    network, batch = wide_network(768, 12), random_tokens(lengths)
+    family, device = family_of(network), torch.device("cuda", 0)
+    plain = DeviceDtype(device, torch.float16, head_multiple=8)
+    best = DeviceDtype.best(device, torch.float16, head_width=family.head_width)
+    found = PackedForward(family, dataclasses.replace(plain, **{way: getattr(best, way)}))(batch)
+    np.testing.assert_allclose(probabilities(found), probabilities(PackedForward(family, plain)(batch)), atol=1e-2)
+
+
+def test_this_gpu_has_what_is_fast():
+    """From compute capability 8.0 on: without any of it the answers are the same, and later."""
+    device = torch.device("cuda", 0)
+    if torch.cuda.get_device_capability(device) < (8, 0):
+        pytest.skip("an old GPU")
+    for dtype in (torch.float16, torch.bfloat16):
+        best = DeviceDtype.best(device, dtype, head_width=64)
+        assert (best.gelu, best.folds, best.ragged is not None) == ("tanh", True, True)
+        assert attends_efficiently(device, dtype, 64)
 
 
 @pytest.mark.parametrize("width", [26, 32, 64, 384, 768, 1024])

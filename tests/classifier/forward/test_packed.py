@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import json
+import math
 import random
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 
+from scorer.classifier import batches
 from scorer.classifier.classifier import Classifier
 from scorer.classifier.directory import open_model
+from scorer.classifier.forward.attention import RaggedShape
+from scorer.classifier.forward.bert_family import BertFamily
+from scorer.classifier.forward.folding import with_folded_biases
 from scorer.classifier.forward.linear import DeviceDtype, with_wider_heads
 from scorer.classifier.forward.packed import PackedForward
+from scorer.classifier.loading import load
 from scorer.errors import UsageError
 from tests.classifier.forward.oracle import oracle, probabilities
 from tests.classifier.forward.wide import family_of, logits_alone, random_tokens, wide_network
 from tests.models import sentences
 
+CPU = torch.device("cpu")
 FAMILY = ("bert", "distilbert", "roberta", "xlm-roberta", "electra")
 
 
@@ -113,7 +121,7 @@ WIDTHS = [(384, 12), (768, 12), (1024, 16), (312, 12)]
 @pytest.mark.parametrize("lengths", [MASKED, EQUAL], ids=["masked", "equal"])
 def test_networks_as_wide_as_real_ones(hidden, heads, lengths):
     network, batch = wide_network(hidden, heads), random_tokens(lengths)
-    forward = PackedForward(family_of(network), device=torch.device("cpu"), dtype=torch.float32)
+    forward = PackedForward(family_of(network), DeviceDtype(CPU, torch.float32))
     np.testing.assert_allclose(probabilities(forward(batch)), probabilities(logits_alone(network, batch)), atol=1e-5)
 
 
@@ -123,10 +131,101 @@ def test_heads_that_are_filled_up_compute_the_same(lengths):
     network, batch = wide_network(312, 12), random_tokens(lengths)
     family = family_of(network)
     assert with_wider_heads(family.layers[0].query, 12, multiple=8).weight.shape == (12 * 32, 312)
-    forward = PackedForward(family, device=torch.device("cpu"), dtype=torch.float32, head_multiple=8)
+    forward = PackedForward(family, DeviceDtype(CPU, torch.float32, head_multiple=8))
     np.testing.assert_allclose(probabilities(forward(batch)), probabilities(logits_alone(network, batch)), atol=1e-5)
 
 
-def test_heads_are_filled_up_on_a_gpu_alone():
-    multiples = {kind: DeviceDtype(torch.device(kind), torch.float32).head_multiple for kind in ("cpu", "cuda")}
-    assert multiples == {"cpu": 1, "cuda": 8}
+def slow_ragged(query, key, value, offsets, longest):
+    """Attention one sequence after the other."""
+    found = torch.empty_like(query)
+    bounds = offsets.tolist()
+    assert longest == max(stop - start for start, stop in pairwise(bounds))
+    for start, stop in pairwise(bounds):
+        row = [part[start:stop].transpose(0, 1) for part in (query, key, value)]
+        weights = torch.softmax(math.log(2.0) * row[0] @ row[1].transpose(1, 2), dim=-1)
+        found[start:stop] = (weights @ row[2]).transpose(0, 1)
+    return found
+
+
+WAYS = {
+    "folded": {"folds": True},
+    "ragged": {"ragged": slow_ragged},
+    "as on a GPU": {"folds": True, "ragged": slow_ragged, "head_multiple": 8},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("lengths", [MASKED, EQUAL, [9, 3, 9]], ids=["masked", "equal", "short"])
+def test_what_a_gpu_does_gives_the_same_on_a_cpu(way, lengths):
+    network, batch = wide_network(312, 12), random_tokens(lengths)
+    forward = PackedForward(family_of(network), DeviceDtype(CPU, torch.float32, **WAYS[way]))
+    np.testing.assert_allclose(probabilities(forward(batch)), probabilities(logits_alone(network, batch)), atol=1e-5)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("architecture", FAMILY)
+def test_every_architecture_gives_the_same_as_a_gpu_does_it(tiny_model, architecture, way):
+    directory = tiny_model(architecture)
+    padding = "[PAD]" if architecture in ("bert", "distilbert", "electra") else "<pad>"
+    columns = [["a", f"good {padding} room {padding}", *sentences(40, seed=21, shortest=1, longest=70)]]
+    columns.append(random.Random(1).sample(columns[0], 42))
+    loaded = load(open_model(str(directory)))
+    classifier = Classifier(open_model(str(directory)), precision="fp32", backend="packed")
+    inputs = classifier.encode(*columns)
+    forward = PackedForward(BertFamily.of(loaded.model), DeviceDtype(CPU, torch.float32, **WAYS[way]))
+    for rows in batches.plan(inputs.lengths, budget=900):
+        expected = oracle(directory, *([column[row] for row in rows] for column in columns))
+        found = forward(inputs.sequences.take(rows))
+        np.testing.assert_allclose(probabilities(found), probabilities(expected), atol=1e-5)
+
+
+def by_hand(layer, hidden):
+    """One sequence (tokens, hidden) through a layer of 12 heads."""
+
+    def product(dense, x):
+        return torch.nn.functional.linear(x, dense.weight, dense.bias)
+
+    query, key, value = (
+        product(part, hidden).view(len(hidden), 12, -1).transpose(0, 1)
+        for part in (layer.query, layer.key, layer.value)
+    )
+    weights = torch.softmax(query @ key.transpose(1, 2) / query.shape[-1] ** 0.5, dim=-1)
+    hidden = hidden + product(layer.attention_output, (weights @ value).transpose(0, 1).flatten(1))
+    hidden = layer.attention_norm(hidden)
+    inner = torch.nn.functional.gelu(product(layer.feed_forward_in, hidden))
+    return layer.output_norm(hidden + product(layer.feed_forward_out, inner))
+
+
+@torch.no_grad()
+def test_folded_biases_are_exact_in_double_precision():
+    family = family_of(wide_network(312, 12).double())
+    folded = with_folded_biases(family)
+    hidden = torch.randn(9, 312, dtype=torch.float64)
+    [layer, _], [found, last] = family.layers, folded.layers
+    assert found.attention_output.bias is found.feed_forward_out.bias is None
+    assert last is family.layers[1]
+    before = layer.attention_output.bias
+    torch.testing.assert_close(by_hand(found, hidden + before), by_hand(layer, hidden), atol=1e-12, rtol=0.0)
+    shifted = family.embedding_norm(hidden) + before
+    torch.testing.assert_close(folded.embedding_norm(hidden), shifted, atol=1e-12, rtol=0.0)
+
+
+def test_gelu_by_tanh_changes_probabilities_by_little():
+    """Which a GPU computes with the product before it, in half precision alone: what rounds more."""
+    network, batch = wide_network(384, 12), random_tokens([30] * 40)
+    both = [
+        probabilities(PackedForward(family_of(network), DeviceDtype(CPU, torch.float32, gelu=gelu))(batch))
+        for gelu in ("exact", "tanh")
+    ]
+    assert 1e-7 < np.abs(both[0] - both[1]).max() < 3e-3
+
+
+def test_texts_of_one_length_and_short_ones_are_padded_on_a_gpu():
+    suited = [RaggedShape.suits(random_tokens(lengths)) for lengths in (MASKED, EQUAL, [9, 3, 9])]
+    assert suited == [True, False, False]
+
+
+def test_in_fp32_a_gpu_folds_biases_and_fills_heads_up_a_cpu_does_neither():
+    found = {kind: DeviceDtype.best(torch.device(kind), torch.float32, head_width=26) for kind in ("cpu", "cuda")}
+    assert found["cpu"] == DeviceDtype(CPU, torch.float32)
+    assert found["cuda"] == DeviceDtype(torch.device("cuda"), torch.float32, head_multiple=8, folds=True)
