@@ -7,8 +7,10 @@
 The model has random weights of the shape that is asked for: its speed is that of trained ones, its scores mean nothing.
 Texts are generated (`data/make_reviews.py`), joined to the lengths of the mixed workload; the tokenizer is that of the
 installed base model, else one of its kind made for these texts. On the rows that both score, both must see the
-same token ids; how many labels differ there, and by how much a probability at most, is told. Needs torch, transformers
-and pyarrow, nothing else: scorer is taken from this checkout where it is not installed.
+same token ids; how many labels differ there, and by how much a probability at most, is told; and so for scorer in fp32.
+Besides: the job as it is by default, with reuse, on texts of which none comes twice; and `scorer fit` beside the plain
+Trainer script, which needs accelerate. The rest needs torch, transformers and pyarrow, nothing else: scorer is taken
+from this checkout where it is not installed.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ sys.path.append(str(Path(__file__).parents[2]))
 
 from harness.answers import compare, read_answers
 from harness.ceiling import Ceiling
+from harness.device_fit import compare_fits, missing
 from harness.device_time import busy_time
 from harness.expected import check_ids
 from harness.peers import Setup
@@ -46,12 +49,15 @@ PIPELINE_SIZES = (8, 32, 64, 128, 256)
 
 def main() -> None:
     options = _options()
+    folder = options.cache / "gpu"
+    if options.only_make:
+        for shape in options.only_make:
+            _made(shape, options.rows, folder)
+        return
     if options.device == "cuda" and not torch.cuda.is_available():
         sys.exit("score_gpu.py: this machine has no CUDA device; --device cpu --shape tiny --rows 200 tries the code")
     os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "true", "TRANSFORMERS_VERBOSITY": "error"}
-    folder = options.cache / "gpu"
-    source = _rows(options.rows, folder)
-    model = make_random_model(options.shape, texts=_texts(source)[:5_000], folder=folder)
+    source, model = _made(options.shape, options.rows, folder)
     setup = Setup(
         model=model,
         exports=folder,
@@ -72,6 +78,21 @@ def main() -> None:
     scored = folder / "scored.parquet"
     result |= {"scorer": _scorer(setup, source, scored, options, rate)}
     _say(result["scorer"])
+    if options.fp32_rows and options.precision != "fp32":
+        result |= {"fp32": _fp32(setup, source, scored, options)}
+        _say(result["fp32"])
+    if options.default_rows:
+        result |= {"default": _default(setup, source, options)}
+        _say(result["default"])
+    if options.fit_rows:
+        lacking = missing()
+        fit = (
+            {"missing": lacking}
+            if lacking
+            else compare_fits(model, rows=options.fit_rows, folder=folder, device=options.device)
+        )
+        result |= {"fit": fit}
+        _say(fit)
     if options.pipeline_rows:
         result |= {"pipeline": _pipeline(setup, source, scored, options)}
         result["times_pipeline"] = result["scorer"]["tokens_per_second"] / result["pipeline"]["tokens_per_second"]
@@ -127,6 +148,34 @@ def _pipeline(setup: Setup, source: Path, scored: Path, options: argparse.Namesp
     return found | asdict(agreements[best])
 
 
+def _default(setup: Setup, source: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """The job as it is by default: scores are kept, and equal texts scored once, of which there are none."""
+    table = _head(source, options.default_rows)
+    texts = [f"{text} {number}" for number, text in enumerate(_texts(table))]
+    distinct, target = source.with_name("distinct.parquet"), source.with_name("distinct-scored.parquet")
+    pq.write_table(pa.table({"id": range(len(texts)), "text": texts}), distinct)
+    job = Job(setup, reuse=True, precision=options.precision, batch_tokens=options.batch_tokens)
+    job.score(distinct, target)
+    assert job.summary is not None
+    speed = job.summary.tokens / job.summary.stream_seconds
+    return {"rows": len(texts), "tokens_per_second": speed, "stages_busy": job.summary.busy}
+
+
+def _fp32(setup: Setup, source: Path, scored: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """How far the answers in `scored` lie from scorer's in fp32, on the first rows."""
+    target = source.with_name("fp32.parquet")
+    Job(setup, reuse=False, precision="fp32").score(_head(source, options.fp32_rows), target)
+    _, answers = read_answers(_head(scored, options.fp32_rows))
+    names = [field.name for field in pq.read_schema(target).field("probabilities").type]
+    return asdict(compare(target, answers, names))
+
+
+def _made(shape: str, rows: int, folder: Path) -> tuple[Path, Path]:
+    """The file of texts and the model of this `shape`."""
+    source = _rows(rows, folder)
+    return source, make_random_model(shape, texts=_texts(source)[:5_000], folder=folder)
+
+
 def _rows(count: int, folder: Path) -> Path:
     path = folder / f"mixed-{count}.parquet"
     if not path.exists():
@@ -162,6 +211,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--pipeline-rows", type=int, default=20_000, help="rows for the pipeline; 0 leaves it out")
     parser.add_argument("--watched-rows", type=int, default=300_000, help="rows of the pass for the idle share")
+    parser.add_argument("--fp32-rows", type=int, default=20_000, help="rows to compare with fp32; 0 leaves it out")
+    parser.add_argument("--default-rows", type=int, default=300_000, help="rows of the job with reuse; 0 leaves it out")
+    parser.add_argument("--fit-rows", type=int, default=2_000, help="rows to fit on; 0 leaves it out")
+    parser.add_argument("--only-make", nargs="+", choices=list(SHAPES), help="make texts and models, measure nothing")
     parser.add_argument("--precision", choices=("fp16", "bf16", "fp32"), default="fp16")
     parser.add_argument("--batch-tokens", type=int, help="tokens a batch (default: scorer's own)")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")

@@ -21,7 +21,7 @@ def run(script, *arguments):
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=1200,
         env=environment | {"HF_HUB_OFFLINE": "1"},
     )
 
@@ -47,7 +47,20 @@ def test_forward_speed_measures_every_budget(tmp_path, tiny_model):
 
 
 def test_score_gpu_runs_on_a_cpu_with_few_rows(tmp_path):
-    few = ["--shape", "tiny", "--rows", 40, "--pipeline-rows", 10, "--cache", tmp_path]
+    few = [
+        "--shape",
+        "tiny",
+        "--rows",
+        40,
+        "--pipeline-rows",
+        10,
+        "--default-rows",
+        0,
+        "--fit-rows",
+        0,
+        "--cache",
+        tmp_path,
+    ]
     done = run("score_gpu.py", "--device", "cpu", "--precision", "fp32", *few)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -57,6 +70,68 @@ def test_score_gpu_runs_on_a_cpu_with_few_rows(tmp_path):
     assert (found["pipeline"]["rows"], found["pipeline"]["flips"]) == (10, 0)
     assert found["pipeline"]["largest_difference"] < 1e-5
     assert found["matrix_tflops"] > 0
+
+
+def test_what_a_gpu_is_asked_for_runs_on_a_cpu_and_writes_one_table(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SCORER_")}
+    environment |= {"DEVICE": "cpu", "OUT": str(tmp_path / "out"), "PYTHON": sys.executable, "CACHE": str(tmp_path)}
+    for part in ("1", "2"):
+        done = subprocess.run(
+            ["bash", str(BENCH / "gpu" / "plan.sh"), part],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=3000,
+            env=environment,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    rows = [line.strip("| ").split(" | ") for line in (tmp_path / "out" / "table.md").read_text().splitlines()]
+    steps = {row[0] for row in rows[2:]}
+    assert {"score", "of the matrix rate", "times the pipeline", "same labels as fp32", "forward"} <= steps
+    assert {"score, reuse on, no text twice", "fit, times the plain script"} <= steps
+    assert not any("failed" in row[2] for row in rows[2:])
+    errors = [float(row[2].partition("error ")[2]) for row in rows[2:] if row[0] == "forward"]
+    assert errors
+    assert max(errors) < 1e-5
+    assert "# tiny, as it is, 256 tokens" in (tmp_path / "out" / "profile.txt").read_text()
+
+
+def test_a_plan_that_is_not_there_is_a_usage_error(tmp_path):
+    command = ["bash", str(BENCH / "gpu" / "plan.sh"), "3"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"OUT": str(tmp_path)})
+    assert done.returncode == 2
+    assert "plan.sh 1|2" in done.stderr
+
+
+def test_the_table_says_what_is_wanted_and_what_failed(tmp_path):
+    scored = {
+        "shape": "bert-base",
+        "precision": "fp16",
+        "scorer": {
+            "tokens_per_second": 2.8e6,
+            "of_matrix_rate": 0.61,
+            "device_idle_share": 0.02,
+            "engine": {"batch_tokens": 32768},
+        },
+        "fit": {"missing": "accelerate"},
+    }
+    lines = ["{'no': json}", json.dumps(scored, indent=2), "{", "rest"]
+    (tmp_path / "score.txt").write_text("\n".join(lines))
+    (tmp_path / "forward.txt").write_text(
+        json.dumps({"shape": "tiny", "length": 9, "spread": 1, "way": "folded", "failed": "a | b"})
+    )
+    (tmp_path / "tests.txt").write_text("...\n==== 89 passed in 3 s ====\n")
+    subprocess.run([sys.executable, str(BENCH / "gpu" / "table.py"), str(tmp_path)], check=True, capture_output=True)
+    found = (tmp_path / "table.md").read_text().splitlines()
+    of = "bert-base in fp16, 32,768 tokens a batch"
+    assert found[2:] == [
+        "| tests | pytest -m gpu | 89 passed in 3 s | all passed |",
+        f"| score | {of} | 2,800,000 tokens/s | at least 2,700,000 tokens/s |",
+        f"| of the matrix rate | {of} | 0.61 | at least 0.60 |",
+        f"| idle | {of} | 2.0% | at most 3% |",
+        f"| fit, times the plain script | {of} | lacks accelerate | at least 2 |",
+        "| forward | tiny, 9 tokens, 1 fewer at most: folded | failed: a / b | no failure |",
+    ]
 
 
 @pytest.mark.parametrize("script", ["overhead_speed.py", "cache_speed.py"])
