@@ -33,7 +33,7 @@ _MASK_ALIGNMENT = 16
 _SCORES_AT_ONCE = 3 << 20
 # Where the sum of a row's powers lies between these, no power has overflowed, and those that became 0 were smaller than
 # a rounding error.
-_SAFE_SUMS = (1e-25, 1e37)
+SAFE_SUMS = (1e-25, 1e37)
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, shape: PaddedShape) ->
             weights[..., shape.shortest :].mul_(shape.mask)
         sums = weights.sum(dim=-1, keepdim=True)
         smallest, largest = torch.aminmax(sums)
-        if smallest > _SAFE_SUMS[0] and largest < _SAFE_SUMS[1]:
+        if smallest > SAFE_SUMS[0] and largest < SAFE_SUMS[1]:
             return torch.matmul(weights, value).div_(sums)
     if query.device.type == "cuda":
         return _attention_on_gpu(query, key, value, shape.bias(query.dtype))

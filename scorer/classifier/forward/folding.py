@@ -35,7 +35,8 @@ def with_folded_biases(family: BertFamily) -> BertFamily:
 def _folded(layer: Layer, before: Tensor, behind: Tensor) -> Layer:
     """`layer`, whose input holds `before` too much, and whose output is to hold `behind` too much."""
     inner = _bias(layer.feed_forward_out)
-    return Layer(
+    return replace(
+        layer,
         query=_without(layer.query, before),
         key=_without(layer.key, before),
         value=_without(layer.value, before),

@@ -28,6 +28,7 @@ from scorer.classifier.forward.attention import PaddedShape, RaggedShape, attend
 from scorer.classifier.forward.bert_family import BertFamily, Dense, Layer, why_not_of_the_family
 from scorer.classifier.forward.folding import with_folded_biases
 from scorer.classifier.forward.linear import DeviceDtype, from_wider_heads, multiplied, side_by_side, with_wider_heads
+from scorer.classifier.forward.relative import RelativeAttention
 from scorer.classifier.forward.spec import ForwardSpec, Work
 from scorer.classifier.loading import LoadedModel
 from scorer.classifier.sequences import TokenSequences
@@ -42,12 +43,15 @@ class PackedForward:
 
     def __init__(self, family: BertFamily, target: DeviceDtype) -> None:
         family = with_folded_biases(family) if target.folds else family
+        if family.distances is not None:
+            target = replace(target, ragged=None)
         self._device = target.device
         self._queue = DeviceQueue(target.device)
         self._ragged = target.ragged is not None
         self._embed = _Embeddings(family, target)
         self._layers = [_EncoderLayer(family, layer, target) for layer in family.layers[:-1]]
-        self._last = _LastLayer(family, family.layers[-1], target)
+        last = _LastLayer if family.distances is None else _LastRelativeLayer
+        self._last = last(family, family.layers[-1], target)
         self._head = target.exact.module(family.head)
 
     @torch.inference_mode()
@@ -92,7 +96,8 @@ class _Embeddings:
         self._second = None if second is None else target.exact.tensor(second)
         # Where positions are counted from 1 on, 0 is that of padding, also of such a token in the midst of a text.
         self._padding = family.first_position - 1 if family.first_position else None
-        self._positions = target.exact.tensor(family.positions[max(family.first_position - 1, 0) :])
+        positions = None if family.positions is None else family.positions[max(family.first_position - 1, 0) :]
+        self._positions = None if positions is None else target.exact.tensor(positions)
         self._norm = target.exact.module(family.embedding_norm)
         self._dtype = target.dtype
         self._project = target.linear(family.projection) if family.projection else None
@@ -114,7 +119,9 @@ class _Embeddings:
 
     def __call__(self, tokens: _Tokens) -> Tensor:
         hidden = functional.embedding(tokens.ids, self._words)
-        if tokens.positions is None:
+        if self._positions is None:
+            pass
+        elif tokens.positions is None:
             first = 0 if self._padding is None else 1
             hidden += self._positions[first : first + tokens.ids.shape[1]]
         else:
@@ -148,6 +155,7 @@ class _EncoderLayer:
         multiple = target.head_multiple
         self._heads = family.heads
         self._ragged = target.ragged
+        self._relative = _relative_attention(family, layer, target)
         parts = (_scaled_query(family, layer), layer.key, layer.value)
         wider = (with_wider_heads(part, family.heads, multiple=multiple) for part in parts)
         output = from_wider_heads(layer.attention_output, family.heads, multiple=multiple)
@@ -159,6 +167,8 @@ class _EncoderLayer:
 
     def _attend(self, qkv: Tensor, shape: PaddedShape | RaggedShape) -> Tensor:
         if isinstance(shape, PaddedShape):
+            if self._relative is not None:
+                return self._relative.attend(qkv, shape)
             return attend(qkv, shape, heads=self._heads)
         assert self._ragged is not None, "nobody made a ragged shape; this is a bug"
         query, key, value = qkv.view(len(qkv), 3, self._heads, -1).unbind(1)
@@ -193,6 +203,24 @@ class _LastLayer:
         return self._rest(own, context + self._value_bias)[: shape.rows]
 
 
+class _LastRelativeLayer:
+    """The same for a family that adds to the scores what keys say to distances, so that keys are needed."""
+
+    def __init__(self, family: BertFamily, layer: Layer, target: DeviceDtype) -> None:
+        target = replace(target, head_multiple=1)
+        attention = _relative_attention(family, layer, target)
+        assert attention is not None, "a family without distances; this is a bug"
+        self._attention = attention
+        self._query = target.linear(_scaled_query(family, layer))
+        self._kv = target.linear(side_by_side(layer.key, layer.value))
+        self._rest = _RestOfLayer(family, layer, target)
+
+    def __call__(self, hidden: Tensor, shape: PaddedShape) -> Tensor:
+        own = _filled_up(hidden.view(shape.rows, shape.length, -1)[:, 0])
+        context = self._attention.attend_first(self._query(own)[: shape.rows], self._kv(hidden), shape)
+        return self._rest(own, _filled_up(context))[: shape.rows]
+
+
 class _RestOfLayer:
     """What follows attention: output projection and feed-forward, each added to its input and normed."""
 
@@ -217,7 +245,24 @@ def _filled_up(rows: Tensor) -> Tensor:
 
 
 def _scaled_query(family: BertFamily, layer: Layer) -> Dense:
-    return multiplied(layer.query, query_scale(family.head_width))
+    return multiplied(layer.query, query_scale(family.head_width * family.score_terms))
+
+
+def _relative_attention(family: BertFamily, layer: Layer, target: DeviceDtype) -> RelativeAttention | None:
+    if family.distances is None or layer.distances is None:
+        return None
+
+    def by_head(table: Tensor | None, factor: float = 1.0) -> Tensor | None:
+        """(distances, hidden) as (heads, distances, width)."""
+        if table is None:
+            return None
+        heads = (table * factor).view(len(table), family.heads, -1)
+        wider = functional.pad(heads, (0, -family.head_width % target.head_multiple))
+        return target.tensor(wider.transpose(0, 1))
+
+    scale = query_scale(family.head_width * family.score_terms)
+    keys, queries = by_head(layer.distances.keys), by_head(layer.distances.queries, scale)
+    return RelativeAttention(family.distances, keys, queries, family.heads)
 
 
 def _make(loaded: LoadedModel, work: Work) -> PackedForward:
