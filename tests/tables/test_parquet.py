@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scorer.errors import ConfigError, DataError, StorageError, UsageError
+from scorer.stores.fingerprints import Stamp
 from scorer.tables.dictionaries import fitting_parts
 from scorer.tables.formats.parquet import ParquetReader, read_footer, verify_footer
 from scorer.tables.sink import open_sink
@@ -297,3 +298,28 @@ def test_a_table_without_dictionaries_is_one_part() -> None:
     (part,) = fitting_parts(table)
     assert part.equals(table)
     assert [part.num_rows for part in fitting_parts(table.slice(0, 0))] == [0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "characters", "expected"),
+    [
+        pytest.param(10_000, 20, [4096, 4096, 1808], id="small rows"),
+        pytest.param(4096, 20, [4096], id="one piece"),
+        pytest.param(600, 30_000, [256, 256, 88], id="middling rows"),
+        pytest.param(12, 6 << 20, [2] * 6, id="large rows"),
+    ],
+)
+def test_small_rows_are_read_many_at_a_time_and_large_ones_few(tmp_path: Path, rows, characters, expected) -> None:
+    path = tmp_path / "in.parquet"
+    pq.write_table(pa.table({"text": [f"{row}".ljust(characters, "x") for row in range(rows)]}), path)
+    reader = Source.open(str(path)).read(("text",))
+    pieces = list(reader.pieces_of(Stamp.of(path)))
+    assert [piece.num_rows for piece in pieces] == expected
+    assert pa.concat_tables(pieces)["text"].to_pylist() == pq.read_table(path)["text"].to_pylist()
+
+
+def test_pieces_do_not_reach_over_a_row_group(tmp_path: Path) -> None:
+    path = tmp_path / "in.parquet"
+    pq.write_table(sample(1000), path, row_group_size=300)
+    reader = Source.open(str(path)).read(("text",))
+    assert [piece.num_rows for piece in reader.pieces_of(Stamp.of(path))] == [300, 300, 300, 100]

@@ -30,6 +30,9 @@ from scorer.tables.texts import check_utf8, is_text
 BATCH_ROWS: Final = 256
 _BATCH_BYTES: Final = 16 << 20
 _PROBED_ROWS: Final = 4
+# Where rows are small, that few would cost more than to read them: they go on together, up to so many rows or bytes.
+_TOGETHER_ROWS: Final = 4096
+_TOGETHER_BYTES: Final = 4 << 20
 _BUFFER_BYTES: Final = 1 << 20
 # So many characters of a type tell which it is.
 _SHOWN: Final = 80
@@ -110,11 +113,10 @@ class ParquetReader(Reader):
             for row_group in groups:
                 # One at a time: pyarrow cannot join nested dictionaries across row groups.
                 _refuse_bomb(stamp.path, file, row_group)
-                for batch in _batches(file, row_group, _fitting_rows(file, row_group)):
-                    piece = pa.Table.from_arrays(batch.columns, schema=self.schema)
+                for piece in _together(_batches(file, row_group, _fitting_rows(file, row_group)), self.schema):
                     check_utf8(piece, self.text_columns, where=str(stamp.path), before=before)
-                    before += batch.num_rows
-                    rows -= batch.num_rows
+                    before += piece.num_rows
+                    rows -= piece.num_rows
                     yield piece
             if rows:
                 raise DataError(f"{stamp.path}: damaged: it holds other rows than its footer counts; copy it again")
@@ -180,6 +182,20 @@ def _batches(
         rows, row_groups=[row_group], columns=columns, use_threads=False
     )
     return batches
+
+
+def _together(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
+    """The rows of `batches` in tables of several batches, where these are small; nothing is copied."""
+    held: list[pa.Table] = []
+    rows = size = 0
+    for batch in batches:
+        held.append(pa.Table.from_arrays(batch.columns, schema=schema))
+        rows, size = rows + batch.num_rows, size + batch.nbytes
+        if rows >= _TOGETHER_ROWS or size >= _TOGETHER_BYTES:
+            yield pa.concat_tables(held)
+            held, rows, size = [], 0, 0
+    if held:
+        yield pa.concat_tables(held)
 
 
 def _fitting_rows(file: pq.ParquetFile, row_group: int) -> int:
