@@ -128,18 +128,34 @@ def query_scale(width: int) -> float:
 def attend(qkv: Tensor, shape: PaddedShape, *, heads: int, scores_at_once: int = _SCORES_AT_ONCE) -> Tensor:
     """Every position attends to the tokens of its sequence: qkv (rows * length, 3 * hidden) to context (rows * length,
     hidden). On a CPU as many rows are computed together as have `scores_at_once`."""
-    parts = qkv.view(shape.rows, shape.length, 3, heads, -1).permute(2, 0, 3, 1, 4)
-    at_once = max(scores_at_once // (heads * shape.length**2), 1) if qkv.device.type == "cpu" else shape.rows
-    if at_once >= shape.rows:
-        # A kernel gives this the order of `qkv`: nothing is copied.
-        query, key, value = parts
-        return _attention(query, key, value, shape).transpose(1, 2).reshape(len(qkv), -1)
-    context = qkv.new_empty(shape.rows, shape.length, heads, parts.shape[-1])
-    for first in range(0, shape.rows, at_once):
-        rows = slice(first, first + at_once)
-        query, key, value = parts[:, rows]
-        context[rows] = _attention(query, key, value, shape.take(rows)).transpose(1, 2)
-    return context.view(qkv.shape[0], -1)
+    query, key, value = qkv.view(shape.rows, shape.length, 3, heads, -1).permute(2, 0, 3, 1, 4)
+    return attend_heads(query, key, value, shape, scores_at_once=scores_at_once)
+
+
+def attend_heads(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    shape: PaddedShape,
+    *,
+    seen: Tensor | None = None,
+    scores_at_once: int = _SCORES_AT_ONCE,
+) -> Tensor:
+    """The same of query (rows, heads, positions, width), key and value (rows, heads, length, width), to (rows *
+    positions, hidden). With `seen` (rows or 1, 1, positions, length) bool, positions attend to what it says alone."""
+    rows, heads, positions, _ = query.shape
+    if seen is not None:
+        found = functional.scaled_dot_product_attention(query, key, value, attn_mask=seen, scale=math.log(2.0))
+        return found.transpose(1, 2).reshape(rows * positions, -1)
+    at_once = max(scores_at_once // (heads * positions * shape.length), 1) if query.device.type == "cpu" else rows
+    if at_once >= rows:
+        # A kernel gives this the order of what came: nothing is copied.
+        return _attention(query, key, value, shape).transpose(1, 2).reshape(rows * positions, -1)
+    context = query.new_empty(rows, positions, heads, value.shape[-1])
+    for first in range(0, rows, at_once):
+        part = slice(first, first + at_once)
+        context[part] = _attention(query[part], key[part], value[part], shape.take(part)).transpose(1, 2)
+    return context.view(rows * positions, -1)
 
 
 def attend_first(query: Tensor, hidden: Tensor, shape: PaddedShape) -> Tensor:

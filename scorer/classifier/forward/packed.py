@@ -22,12 +22,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
+from transformers import PreTrainedConfig
 
 from scorer.classifier.device import DTYPES, DeviceQueue, memory_errors, to_device
+from scorer.classifier.forward import Forward
 from scorer.classifier.forward.attention import PaddedShape, RaggedShape, attend, attend_first, query_scale
 from scorer.classifier.forward.bert_family import BertFamily, Dense, Layer, why_not_of_the_family
 from scorer.classifier.forward.folding import with_folded_biases
 from scorer.classifier.forward.linear import DeviceDtype, from_wider_heads, multiplied, side_by_side, with_wider_heads
+from scorer.classifier.forward.modern_bert import ModernBertForward, why_not_modern_bert
 from scorer.classifier.forward.relative import RelativeAttention
 from scorer.classifier.forward.spec import ForwardSpec, Work
 from scorer.classifier.loading import LoadedModel
@@ -265,7 +268,15 @@ def _relative_attention(family: BertFamily, layer: Layer, target: DeviceDtype) -
     return RelativeAttention(family.distances, keys, queries, family.heads)
 
 
-def _make(loaded: LoadedModel, work: Work) -> PackedForward:
+def _why_not(config: PreTrainedConfig, _work: Work) -> str | None:
+    return why_not_modern_bert(config) if config.model_type == "modernbert" else why_not_of_the_family(config)
+
+
+def _make(loaded: LoadedModel, work: Work) -> Forward:
+    if loaded.model.config.model_type == "modernbert":
+        width = loaded.model.config.hidden_size // loaded.model.config.num_attention_heads
+        target = DeviceDtype.best(work.device, DTYPES[work.precision], head_width=width)
+        return ModernBertForward(loaded.model, target)
     family = BertFamily.of(loaded.model)
     return PackedForward(family, DeviceDtype.best(work.device, DTYPES[work.precision], head_width=family.head_width))
 
@@ -273,7 +284,7 @@ def _make(loaded: LoadedModel, work: Work) -> PackedForward:
 SPEC = ForwardSpec(
     name="packed",
     why="{kind} models need no padding",
-    why_not=lambda config, _work: why_not_of_the_family(config),
+    why_not=_why_not,
     shapes="any",
     libraries=("torch", "transformers"),
     make=_make,

@@ -78,10 +78,10 @@ def test_rows_of_a_batch_may_come_in_any_order(tiny_model):
 def test_auto_packs_the_family_only(tiny_model):
     engines = {
         architecture: Classifier(open_model(str(tiny_model(architecture)))).engine
-        for architecture in (*FAMILY, "albert", "modernbert")
+        for architecture in (*FAMILY, "albert")
     }
     assert [engines[name].backend for name in FAMILY] == ["packed"] * len(FAMILY)
-    assert not {"packed"} & {engines[name].backend for name in ("albert", "modernbert")}
+    assert engines["albert"].backend != "packed"
     assert "albert" in engines["albert"].reason
 
 

@@ -1,0 +1,106 @@
+"""ModernBERT packed, against transformers' own model, one row at a time: with and without biases, far and near."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from transformers import ModernBertConfig, ModernBertForSequenceClassification
+
+from scorer.classifier.classifier import Classifier
+from scorer.classifier.directory import open_model
+from scorer.classifier.forward.linear import DeviceDtype
+from scorer.classifier.forward.modern_bert import ModernBertForward, why_not_modern_bert
+from tests.classifier.forward.oracle import oracle, probabilities
+from tests.classifier.forward.wide import VOCABULARY, logits_alone, random_tokens
+from tests.models import sentences
+
+CPU = torch.device("cpu")
+KINDS = {
+    "as published": {},
+    "mean of all tokens": {"classifier_pooling": "mean"},
+    "biases": {"attention_bias": True, "mlp_bias": True, "norm_bias": True, "classifier_bias": True},
+    "relu": {"hidden_activation": "relu"},
+    "the last layer sees what is near": {"num_hidden_layers": 3},
+    "far places alone": {"layer_types": ["full_attention"] * 4},
+    "one layer": {"num_hidden_layers": 1},
+}
+
+
+def network_of(**options) -> ModernBertForSequenceClassification:
+    sizes = {"hidden_size": 48, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 64}
+    ends = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2}
+    config = ModernBertConfig(
+        vocab_size=VOCABULARY, max_position_embeddings=300, num_labels=3, local_attention=16, **ends, **sizes | options
+    )
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        network = ModernBertForSequenceClassification(config).eval()
+        for name, parameter in network.named_parameters():
+            if parameter.ndim == 2:
+                parameter.normal_(0.0, 1.0 if "embeddings" in name else 1.5 / parameter.shape[1] ** 0.5)
+            elif name.endswith("bias"):
+                parameter.normal_(0.0, 0.1)
+    return network
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_packed_rows_have_the_probabilities_of_rows_alone(kind):
+    network = network_of(**KINDS[kind])
+    assert why_not_modern_bert(network.config) is None
+    forward = ModernBertForward(network, DeviceDtype(CPU, torch.float32))
+    for lengths in ([1], [2, 1], [8, 9, 10], [9] * 5, [70, 64, 70, 66, 1], [130, 129]):
+        batch = random_tokens(lengths)
+        alone = probabilities(logits_alone(network, batch))
+        np.testing.assert_allclose(probabilities(forward(batch)), alone, atol=1e-5)
+    assert np.ptp(probabilities(forward(random_tokens([20] * 8))), axis=0).max() > 0.1, "the rows are alike"
+
+
+@pytest.mark.parametrize("pair", [False, True], ids=["single", "pair"])
+def test_auto_packs_it(tiny_model, pair):
+    directory = tiny_model("modernbert")
+    columns = [["a", "", *sentences(40, seed=21, shortest=1, longest=70)]]
+    if pair:
+        columns.append(random.Random(1).sample(columns[0], 42))
+    classifier = Classifier(open_model(str(directory)), precision="fp32", batch_tokens=900)
+    assert classifier.engine.backend == "packed"
+    logits, outcomes = classifier.logits(classifier.encode(*columns))
+    assert not outcomes.any()
+    np.testing.assert_allclose(probabilities(logits), probabilities(oracle(directory, *columns)), atol=1e-5)
+
+
+def test_residuals_are_added_in_place_where_there_is_no_bias():
+    """As on a GPU."""
+    network, batch = network_of(), random_tokens([30, 29, 3])
+    forward = ModernBertForward(network, DeviceDtype(CPU, torch.float32, folds=True))
+    np.testing.assert_allclose(probabilities(forward(batch)), probabilities(logits_alone(network, batch)), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"hidden_activation": "silu"}, "the activation silu"),
+        (
+            {
+                "rope_parameters": {
+                    "full_attention": {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e4},
+                    "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+                }
+            },
+            "rotary embeddings of the type linear",
+        ),
+    ],
+)
+def test_what_is_not_computed_here(options, reason):
+    assert reason in why_not_modern_bert(ModernBertConfig(**options))
+
+
+def test_half_precision_stays_close():
+    network, batch = network_of(), random_tokens([40, 39, 38, 40])
+    exact, half = (
+        probabilities(ModernBertForward(network, DeviceDtype(CPU, dtype))(batch))
+        for dtype in (torch.float32, torch.bfloat16)
+    )
+    assert np.abs(half - exact).max() < 0.1
