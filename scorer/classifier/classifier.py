@@ -7,6 +7,7 @@ Files of data, windows and the score cache stay with the caller.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from scorer.classifier.device import (
     bound_kernel_caches,
     choose_device,
     choose_precision,
+    gpu_count,
     memory_errors,
     use_kernels_without_plans,
 )
@@ -31,8 +33,9 @@ from scorer.classifier.labels import LabelSet
 from scorer.classifier.loading import LoadedModel, load
 from scorer.classifier.long_text import LongText
 from scorer.classifier.sequences import EncodedInputs
+from scorer.classifier.token_processes import ProcessEncoder, process_count
 from scorer.classifier.tokenization import TextEncoder
-from scorer.classifier.workers import Workers, worker_count
+from scorer.classifier.workers import Workers, usable_cores, worker_count
 from scorer.config import Backend, FrameConfig, Precision
 from scorer.errors import DeviceError, ModelError
 
@@ -78,14 +81,7 @@ class Classifier:
         self.directory = directory
         self.labels: LabelSet = loaded.labels
         self.decision = loaded.decision
-        self.encode = TextEncoder(
-            loaded.tokenizer,
-            max_length=loaded.max_length,
-            token_types=loaded.token_types,
-            long_text=directory.metadata.long_text if directory.metadata else LongText(),
-            truncation_side=loaded.truncation_side,
-            why_no_pairs=loaded.why_no_pairs,
-        )
+        self.encode = _encoder(loaded, where)
         self.engine = Execution(
             device=str(where),
             precision=exact,
@@ -169,6 +165,21 @@ class Classifier:
                 f"{self.engine.precision} and were computed again in fp32, which is slow; try --precision bf16 or fp32"
             )
         return found
+
+
+def _encoder(loaded: LoadedModel, device: torch.device) -> TextEncoder | ProcessEncoder:
+    """What makes token sequences: in processes of their own where a GPU waits for them and cores are many."""
+    metadata = loaded.directory.metadata
+    options: dict[str, Any] = {
+        "max_length": loaded.max_length,
+        "token_types": loaded.token_types,
+        "long_text": metadata.long_text if metadata else LongText(),
+        "truncation_side": loaded.truncation_side,
+        "why_no_pairs": loaded.why_no_pairs,
+    }
+    encoder = TextEncoder(loaded.tokenizer, **options)
+    count = process_count(usable_cores(), gpus=gpu_count()) if device.type == "cuda" else 0
+    return ProcessEncoder(encoder, count=count, options=options) if count else encoder
 
 
 def _most_squares(loaded: LoadedModel) -> int | None:

@@ -76,6 +76,7 @@ class TextEncoder:
         self._longest_text = max(_LONGEST_TEXT, self._beginning)
         tokenizer.no_padding()
         without_dropout(tokenizer)
+        self.tokenizer = tokenizer
         self._tokenize = BatchTokenizer(tokenizer)
         self._special = self._measure_special()
 

@@ -40,6 +40,12 @@ def worker_count(device: torch.device, *, granted: float | None = None) -> int:
     return math.ceil(min(threads, max(granted_cores() if granted is None else granted, 1)))
 
 
+def usable_cores() -> float:
+    """How many cores this process may use, and its control groups grant."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(usable, granted_cores())
+
+
 def granted_cores(groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> float:
     """As many cores as have the CPU time that the control groups (version 2) of this process leave it; infinity where
     they set no limit. A container that has such a quota sees all cores of the machine, as torch does.
