@@ -39,7 +39,7 @@ def choose_forward(loaded: LoadedModel, backend: Backend, work: Work) -> Choice:
         return _made(spec, loaded, work, reason="asked for")
     passed_over: list[str] = []
     for spec in registered():
-        refusal = spec.why_not(config, work)
+        refusal = spec.why_not(config, work) or spec.yields(config, work)
         if refusal is None:
             reason = spec.why.format(kind=config.model_type) or "; ".join(passed_over)
             return _made(spec, loaded, work, reason=reason)

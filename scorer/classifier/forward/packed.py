@@ -31,6 +31,7 @@ from scorer.classifier.forward.bert_family import BertFamily, Dense, Layer, why_
 from scorer.classifier.forward.folding import with_folded_biases
 from scorer.classifier.forward.linear import DeviceDtype, from_wider_heads, multiplied, side_by_side, with_wider_heads
 from scorer.classifier.forward.modern_bert import ModernBertForward, why_not_modern_bert
+from scorer.classifier.forward.openvino import SPEC as OPENVINO
 from scorer.classifier.forward.relative import RelativeAttention
 from scorer.classifier.forward.spec import ForwardSpec, Work
 from scorer.classifier.loading import LoadedModel
@@ -272,6 +273,13 @@ def _why_not(config: PreTrainedConfig, _work: Work) -> str | None:
     return why_not_modern_bert(config) if config.model_type == "modernbert" else why_not_of_the_family(config)
 
 
+def _yields(config: PreTrainedConfig, work: Work) -> str | None:
+    """OpenVINO is measured to be faster with ModernBERT (jobs/bench/LOG.md)."""
+    if config.model_type != "modernbert" or OPENVINO.why_not(config, work) is not None:
+        return None
+    return "openvino is faster with modernbert models on a CPU"
+
+
 def _make(loaded: LoadedModel, work: Work) -> Forward:
     if loaded.model.config.model_type == "modernbert":
         width = loaded.model.config.hidden_size // loaded.model.config.num_attention_heads
@@ -288,4 +296,5 @@ SPEC = ForwardSpec(
     shapes="any",
     libraries=("torch", "transformers"),
     make=_make,
+    yields=_yields,
 )

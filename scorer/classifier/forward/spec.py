@@ -32,6 +32,7 @@ class ForwardSpec:
 
     why        why `auto` takes it, with `{kind}` for the architecture; empty for the one that takes what is left
     why_not    from config.json alone, and from this machine: why it cannot compute a model, or None
+    yields     why `auto` leaves a model to another one though this one can compute it, or None
     shapes     the batches that give every row the logits that it has alone; None: those of transformers' own forward
     libraries  packages whose version can change a logit
     make       the pass of a loaded model
@@ -43,3 +44,4 @@ class ForwardSpec:
     shapes: Shapes | None
     libraries: tuple[str, ...]
     make: Callable[[LoadedModel, Work], Forward]
+    yields: Callable[[PreTrainedConfig, Work], str | None] = lambda _config, _work: None

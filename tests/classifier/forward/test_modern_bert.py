@@ -13,6 +13,9 @@ from scorer.classifier.classifier import Classifier
 from scorer.classifier.directory import open_model
 from scorer.classifier.forward.linear import DeviceDtype
 from scorer.classifier.forward.modern_bert import ModernBertForward, why_not_modern_bert
+from scorer.classifier.forward.openvino import is_installed
+from scorer.classifier.forward.packed import SPEC
+from scorer.classifier.forward.spec import Work
 from tests.classifier.forward.oracle import oracle, probabilities
 from tests.classifier.forward.wide import VOCABULARY, logits_alone, random_tokens
 from tests.models import sentences
@@ -59,16 +62,25 @@ def test_packed_rows_have_the_probabilities_of_rows_alone(kind):
 
 
 @pytest.mark.parametrize("pair", [False, True], ids=["single", "pair"])
-def test_auto_packs_it(tiny_model, pair):
+def test_a_directory_of_it_is_scored_the_same(tiny_model, pair):
     directory = tiny_model("modernbert")
     columns = [["a", "", *sentences(40, seed=21, shortest=1, longest=70)]]
     if pair:
         columns.append(random.Random(1).sample(columns[0], 42))
-    classifier = Classifier(open_model(str(directory)), precision="fp32", batch_tokens=900)
-    assert classifier.engine.backend == "packed"
+    classifier = Classifier(open_model(str(directory)), precision="fp32", backend="packed", batch_tokens=900)
     logits, outcomes = classifier.logits(classifier.encode(*columns))
     assert not outcomes.any()
     np.testing.assert_allclose(probabilities(logits), probabilities(oracle(directory, *columns)), atol=1e-5)
+
+
+def test_auto_leaves_it_to_what_is_faster(tiny_model):
+    engine = Classifier(open_model(str(tiny_model("modernbert"))), precision="fp32").engine
+    assert engine.backend == ("openvino" if is_installed() else "packed")
+    if is_installed():
+        on_gpu = Work(device=torch.device("cuda", 0), precision="fp16", streams=1)
+        config = ModernBertConfig()
+        assert SPEC.yields(config, Work(device=CPU, precision="fp32", streams=1)) is not None
+        assert SPEC.yields(config, on_gpu) is SPEC.why_not(config, on_gpu) is None
 
 
 def test_residuals_are_added_in_place_where_there_is_no_bias():
