@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -19,13 +20,14 @@ from scorer.engines.leases import Answer
 from scorer.engines.processes import Share, build
 from scorer.engines.reporting import Unwatched
 from scorer.errors import ConfigError, DeviceError, ScorerError
-from scorer.runs.runtime import claim_cores, keep_to
+from scorer.runs.runtime import claim_cores, keep_to, kept_handlers
 from scorer.scoring.shards import run_shard
 from scorer.scoring.tasks import ShardOutcome, ShardTask
 
 # How often an actor at work is asked whether it is alive, and how long it may take to say so.
 _ASKED_SECONDS = 5.0
 _PATIENCE = 120.0
+_CONNECT_SECONDS = 10.0
 
 
 def ray_library() -> Any:
@@ -47,15 +49,25 @@ def cluster(address: str | None) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
+    where = f"--address {address}" if address else "--engine ray"
     try:
-        ray.init(address=address or "local", include_dashboard=False if address is None else None, **_QUIET)
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-        where = f"--address {address}" if address else "--engine ray"
+        if address is not None:
+            _check_answers(address)
+        with kept_handlers():  # Ray would end this process at a SIGTERM, whatever it is at
+            ray.init(address=address or "local", include_dashboard=False if address is None else None, **_QUIET)
+    except (OSError, ValueError, RuntimeError) as error:
         raise DeviceError(f"{where}: no Ray cluster answers ({str(error).splitlines()[0]})") from error
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """OSError where nobody listens at an address; Ray itself would try for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
 
 
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
@@ -83,6 +95,7 @@ class Actors:
     gpu: bool
     patience: float = _PATIENCE
     _kind: Any = field(init=False)
+    _looked: float = 0.0
 
     def __post_init__(self) -> None:
         # One thread scores, another one says that it is alive. A dead actor stays dead: its shard is leased anew.
@@ -109,10 +122,18 @@ class Actors:
         worker.answer = worker.actor.score.remote(task)
 
     def answers(self, workers: Sequence[RayWorker], seconds: float) -> list[tuple[RayWorker, Answer]]:
+        self._check_nodes()
         by_answer = {worker.answer: worker for worker in workers}
         ready, _ = self.ray.wait(list(by_answer), num_returns=1, timeout=seconds)
         came = [(by_answer[answer], self._answer(by_answer[answer])) for answer in ready]
         return came + [(worker, None) for worker in workers if worker.answer not in ready and self._is_dead(worker)]
+
+    def _check_nodes(self) -> None:
+        """DeviceError where no node is alive any more: Ray would wait for one for ever."""
+        if time.monotonic() - self._looked > _ASKED_SECONDS:
+            self._looked = time.monotonic()
+            if not any(node["Alive"] for node in self.ray.nodes()):
+                raise DeviceError("--engine ray: no node of the cluster is alive; run the same command again")
 
     def _answer(self, worker: RayWorker) -> Answer:
         gone = self.ray.exceptions

@@ -10,7 +10,9 @@ import getpass
 import os
 import signal
 import tempfile
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -61,6 +63,20 @@ def claim_cores(count: int, *, folder: Path | None = None) -> Claim:
             claimed.close()
         return Claim(())
     return Claim(tuple(cores), tuple(locks))
+
+
+@contextmanager
+def kept_handlers() -> Iterator[None]:
+    """After the block, signals that stop a run do what they did before, whatever a library has set in it."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in handlers.items():
+                if handler is not None:
+                    signal.signal(number, handler)
 
 
 def leave_signals_to_parent() -> None:
