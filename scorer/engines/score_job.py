@@ -94,7 +94,7 @@ def _score(
         engine = to_document(scorer.engine)
         console.detail("  ".join(f"{name} {value}" for name, value in engine.items()))
         tally.profile = scorer.profile
-        rows = PartRows.of(prepared)
+        rows = PartRows.of(prepared, device=scorer.engine.device)
         fingerprint = logit_fingerprint(config, prepared.directory, scorer.engine)
         task = ShardTask.of(rows, prepared, job=job, folder=output.folder, scorer=spec, fingerprint=fingerprint)
         receipt, pace = _run(

@@ -17,7 +17,7 @@ from scorer.scoring.outputs import PartOutput
 from scorer.scoring.preparation import dialect_of, logit_fingerprint
 from scorer.scoring.scorer import ScorerSpec
 from scorer.scoring.tasks import Part, PartInput, ShardTask
-from scorer.scoring.windows import window_rows
+from scorer.scoring.windows import first_rows, window_rows
 from scorer.stores.fingerprints import combined
 from scorer.stores.location import Location
 from scorer.tables.formats.registry import format_named
@@ -67,6 +67,7 @@ class TaskMaker:
                 text_columns=one.text_columns,
                 appended=appended_names(config) if file.output_format == "jsonl" else None,
                 window_rows=window_rows(config.window_rows, labels=self.labels),
+                first_rows=first_rows(self.engine.device),
                 limit=config.limit,
                 lenient=config.rejects is not None,
                 spelt=format_named(file.output_format).text,

@@ -17,7 +17,7 @@ from scorer.scoring.outputs import PartOutput, work_of
 from scorer.scoring.pipeline import Pace
 from scorer.scoring.preparation import PreparedJob, dialect_of
 from scorer.scoring.scorer import ScorerSpec
-from scorer.scoring.windows import ScoredWindow
+from scorer.scoring.windows import ScoredWindow, first_rows, growing
 from scorer.stores.location import Location
 from scorer.tables.dialect import Dialect
 from scorer.tables.formats.registry import format_named
@@ -35,6 +35,7 @@ class PartInput:
     text_columns  where the texts are
     appended      the names of the columns that an output of JSON lines gets, None for any other output
     window_rows   most rows of a window
+    first_rows    rows of the first window, where these are to grow from there
     limit         read the first rows only
     lenient       pass malformed records over, which somebody else sets aside unless they go into the file `rejects`
     spelt         have texts in columns of bytes as the texts that were read, for an output of text
@@ -46,6 +47,7 @@ class PartInput:
     text_columns: tuple[str, ...]
     appended: tuple[str, ...] | None
     window_rows: int
+    first_rows: int | None = None
     limit: int | None
     lenient: bool
     spelt: bool
@@ -69,8 +71,8 @@ class PartRows:
     rejects: Rejects | None
 
     @classmethod
-    def of(cls, prepared: PreparedJob) -> PartRows:
-        """All rows of a job, which has opened them, as those of one part."""
+    def of(cls, prepared: PreparedJob, *, device: str) -> PartRows:
+        """All rows of a job, which has opened them, as those of one part whose logits are computed on `device`."""
         config = prepared.config
         asked = PartInput(
             shard=prepared.source.shard,
@@ -79,6 +81,7 @@ class PartRows:
             text_columns=prepared.text_columns,
             appended=prepared.appended,
             window_rows=prepared.window_rows,
+            first_rows=first_rows(device),
             limit=config.limit,
             lenient=prepared.rejects is not None,
             spelt=format_named(prepared.output_format).text,
@@ -101,6 +104,8 @@ class PartRows:
         tables = self.reader.windows(
             max_rows=asked.window_rows, max_bytes=WINDOW_TEXT_BYTES, limit=asked.limit, check=check
         )
+        if asked.first_rows is not None:
+            tables = growing(tables, asked.first_rows)
         return (spelt_out(table, self._spelt) for table in tables)
 
     @property

@@ -5,7 +5,9 @@ A window's rows never change their order. Rows that have a text point to a disti
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -21,11 +23,31 @@ from scorer.scoring.answers import Answers
 
 # The most logits of a window: float64 copies of them would else be what fills the memory.
 _WINDOW_LOGITS = 8 << 20
+_FIRST_ROWS = 4096
 
 
 def window_rows(asked: int, *, labels: int) -> int:
     """The most rows of a window when `asked` are wanted and each row has a logit for each of the `labels`."""
     return max(min(asked, _WINDOW_LOGITS // max(labels, 1)), 1)
+
+
+def first_rows(device: str) -> int | None:
+    """The rows of a part's first window where logits are computed on `device`: few beside a GPU, which would else wait
+    until a whole window is tokenized. None where windows are all alike."""
+    return _FIRST_ROWS if device.startswith("cuda") else None
+
+
+def growing(tables: Iterable[pa.Table], first: int) -> Iterator[pa.Table]:
+    """The `tables`, whose first one is divided: into `first` rows, twice as many, and so on, and the rest of it, which
+    is no smaller than what came before."""
+    rest = iter(tables)
+    for table in itertools.islice(rest, 1):
+        begin, count = 0, first
+        while table.num_rows - begin > 2 * count:
+            yield table.slice(begin, count)
+            begin, count = begin + count, 2 * count
+        yield table.slice(begin)
+    yield from rest
 
 
 @dataclass(frozen=True)

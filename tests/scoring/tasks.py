@@ -50,6 +50,7 @@ def task(
         "dialect": Dialect(),
         "appended": None,
         "window_rows": WINDOW,
+        "first_rows": None,
         "limit": None,
         "lenient": False,
         "spelt": False,

@@ -76,7 +76,7 @@ def job_of(source: object, target: Path, model: str, **options: Any) -> Iterator
     output = open_output(prepared.target, prepared.output_format, force=False)
     fingerprint = logit_fingerprint(prepared.config, prepared.directory, scorer.engine)
     try:
-        rows = PartRows.of(prepared)
+        rows = PartRows.of(prepared, device=scorer.engine.device)
         yield (
             ShardTask.of(rows, prepared, job=job, folder=output.folder, scorer=spec, fingerprint=fingerprint),
             output,
@@ -212,6 +212,15 @@ def test_the_footer_tells_what_the_receipt_tells(tmp_path):
     assert (receipt.rows, receipt.name, receipt.shard) == (40, "out-0.parquet", one.parts[0].input.shard)
     assert receipt.size == (tmp_path / "out-0.parquet").stat().st_size
     assert set(outcome.pace.busy) == {"read", "encode", "classify", "append", "write"}
+
+
+def test_a_first_window_of_few_rows_changes_no_row(tmp_path):
+    one = task(tmp_path, first_rows=2)
+    watch = Watch()
+    (receipt,) = run_shard(one, FakeScorer(), watch).records
+    assert [window.table.num_rows for window in watch.windows] == [2, 8, 10, 10, 10]
+    assert receipt.rows == 40
+    assert pq.read_table(publish(one)).select(["text", "n"]) == rows(0)
 
 
 def test_tasks_are_plain_data(tmp_path):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pyarrow as pa
 import pytest
 
 from scorer.errors import ScorerError
-from scorer.scoring.windows import RowCounts, window_rows
+from scorer.scoring.windows import RowCounts, first_rows, growing, window_rows
 
 
 @pytest.mark.parametrize(
@@ -25,3 +26,24 @@ def test_rows_that_do_not_add_up_are_a_bug_and_no_output(read, written, counted)
         counts.check()
     assert caught.value.exit_code == 70
     RowCounts(rows_read=read, rows=read, statuses=Counter(ok=read)).check()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "found"),
+    [
+        ([65_536, 65_536, 7], [4_096, 8_192, 16_384, 36_864, 65_536, 7]),
+        ([9_000], [4_096, 4_904]),
+        ([8_192], [8_192]),
+        ([3, 65_536], [3, 65_536]),
+        ([], []),
+    ],
+)
+def test_windows_grow_from_few_rows_and_lose_none(sizes, found):
+    tables = [pa.table({"n": range(size)}) for size in sizes]
+    grown = list(growing(tables, 4_096))
+    assert [table.num_rows for table in grown] == found
+    assert not tables or pa.concat_tables(grown) == pa.concat_tables(tables)
+
+
+def test_only_beside_a_gpu_the_first_window_is_small():
+    assert (first_rows("cuda"), first_rows("cuda:1"), first_rows("cpu")) == (4_096, 4_096, None)
