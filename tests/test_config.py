@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scorer.config import DiffConfig, FitConfig, FrameConfig, ScoreConfig
+from scorer.config import Data, DiffConfig, FitConfig, FrameConfig, ScoreConfig
 from scorer.errors import UsageError
 
 
@@ -55,7 +55,7 @@ def test_no_choice_is_one_where_it_is_the_default():
 
 def test_a_name_is_a_path_and_a_single_value_a_tuple():
     config = FitConfig(train="a.csv", valid="b.csv", text_column="review")
-    assert (config.train, config.valid, config.text_column) == (Path("a.csv"), Path("b.csv"), ("review",))
+    assert (config.train, config.valid, config.text_column) == (Data("a.csv"), Path("b.csv"), ("review",))
     assert FitConfig(train=Path("a"), text_column=["a", "b"]).text_column == ("a", "b")
     assert ScoreConfig(source="a", target="b", cache="c").cache == Path("c")
     assert ScoreConfig(source="a", target="b").source == "a"

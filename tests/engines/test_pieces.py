@@ -68,6 +68,7 @@ def test_text_comes_out_of_pieces_too(source, tmp_path, tiny_model):
     assert (tmp_path / "1.csv.gz").read_bytes() == (tmp_path / "2.csv.gz").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_large_file_of_a_folder_is_in_pieces_and_its_scores_are_kept(source, tmp_path, tiny_model):
     folder = tmp_path / "in"
     folder.mkdir()

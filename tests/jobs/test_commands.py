@@ -72,6 +72,7 @@ def test_score_gpu_runs_on_a_cpu_with_few_rows(tmp_path):
     assert found["matrix_tflops"] > 0
 
 
+@pytest.mark.slow
 def test_what_a_gpu_is_asked_for_runs_on_a_cpu_and_writes_one_table(tmp_path):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SCORER_")}
     environment |= {"DEVICE": "cpu", "OUT": str(tmp_path / "out"), "PYTHON": sys.executable, "CACHE": str(tmp_path)}

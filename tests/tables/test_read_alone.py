@@ -127,8 +127,14 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 """
 
 
-@pytest.mark.parametrize("ending", PACKED)
-@pytest.mark.parametrize("name", ["a.csv", "a.json"])
+@pytest.mark.parametrize(
+    ("name", "ending"),
+    [
+        *(("a.csv", ending) for ending in PACKED),
+        # A document takes twenty seconds until its memory is bounded; what unpacks it has been tried with CSV.
+        *(pytest.param("a.json", ending, marks=[pytest.mark.slow] * (ending != "xz")) for ending in PACKED),
+    ],
+)
 def test_30_a_bomb_is_refused_in_bounded_memory(tmp_path: Path, ending: str, name: str) -> None:
     begin = b'"' if name == "a.csv" else b'[{"a": "'
     (tmp_path / f"{name}.{ending}").write_bytes(PACKED[ending](begin + b"x" * (66 << 20)))
