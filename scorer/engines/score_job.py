@@ -211,11 +211,11 @@ def _run(
 def _wants_crew(config: ScoreConfig, task: ShardTask) -> bool:
     """Whether others are to score the file: because a cluster was asked for, or because there are several pieces of it
     for several workers."""
-    from scorer.scoring.pieces import piece_tasks
+    from scorer.scoring.pieces import divisions
 
     if config.engine == "local" and (config.workers or 1) == 1:
         return False
-    return config.engine != "local" or len(piece_tasks(task)) > 1
+    return config.engine != "local" or bool(divisions(task))
 
 
 @contextmanager

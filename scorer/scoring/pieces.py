@@ -15,11 +15,9 @@ from typing import Final
 from scorer.classifier.profile import Profile
 from scorer.errors import DataError, InputMissing, StorageError
 from scorer.records.document import from_json, to_json
-from scorer.records.lineage import Counts
 from scorer.records.part import PartRecord, Totals
 from scorer.records.shard import RowGroups
 from scorer.runs.score_store import merge_scores, score_files
-from scorer.scoring.drift import compare
 from scorer.scoring.outputs import Beginning, PartOutput
 from scorer.scoring.pipeline import Pace
 from scorer.scoring.tasks import Part, ShardOutcome, ShardTask
@@ -49,7 +47,7 @@ def run_in_pieces(
 
     `profile` is what the model says of its training data. `told` is called with what came of each piece, too.
     """
-    files = [_File(task, number, piece_tasks(task)) for number, task in enumerate(tasks)]
+    files = [_File(task, piece_tasks(task)) for task in tasks]
     owners: dict[int, tuple[_File, int]] = {}
     asked: list[ShardTask] = []
     for file in files:
@@ -78,17 +76,22 @@ def run_in_pieces(
 
 
 def piece_tasks(task: ShardTask) -> list[ShardTask]:
-    """The pieces of the only file of a `task`, each of a few windows; the task itself where it is small, or of several
-    files, or no Parquet. DataError for a file that cannot be read."""
+    """The pieces of a `task`, each with a folder in the task's; the task itself where it stays whole."""
+    return [_piece(task, groups) for groups in divisions(task)] or [task]
+
+
+def divisions(task: ShardTask) -> list[RowGroups]:
+    """The row groups of each piece of the only file of a `task`; none where that is small, or no Parquet, and where
+    there are several files."""
     asked = task.parts[0].input
     if len(task.parts) > 1 or len(asked.shard.files) > 1 or asked.format != "parquet" or asked.limit is not None:
-        return [task]
+        return []
     try:
         rows = rows_of_row_groups(path_of(asked.shard.files[0].location))
     except DataError:
-        return [task]  # whoever reads it says what is wrong with it
+        return []  # whoever reads it says what is wrong with it
     groups = _grouped(rows, _WINDOWS * asked.window_rows)
-    return [_piece(task, group) for group in groups] if len(groups) > 1 else [task]
+    return groups if len(groups) > 1 else []
 
 
 def _grouped(rows: Sequence[int], least: int) -> list[RowGroups]:
@@ -144,7 +147,6 @@ class _File:
     """The only part of a `task` in `pieces`, and what came of them so far, by their places."""
 
     task: ShardTask
-    number: int
     pieces: list[ShardTask]
     outcomes: dict[int, ShardOutcome] = field(default_factory=dict)
 
@@ -174,29 +176,15 @@ class _File:
 
     def _write(self, records: Sequence[PartRecord], profile: Profile | None) -> PartRecord:
         (part,) = self.task.parts
-        totals = Totals.of(records)
-        counts = Counts(rows=totals.rows, statuses=totals.statuses)
-        job = part.output.job.with_found(counts=counts, drift=compare(profile, totals.drift))
         files = [WorkFolder(piece.folder).path / _FILE for piece in self.pieces]
         writer = part.output.writer(read_schema(files[0]))
         try:
             for path in files:
                 for table in read_tables(path):
                     writer.write(table)
-            size = writer.finish(job)
+            return part.finished(writer, Totals.of(records), profile=profile)
         finally:
             writer.abort()
-        return PartRecord(
-            name=part.output.name or part.output.target.name,
-            shard=part.input.shard,
-            job=job.job.fingerprint,
-            rows=totals.rows,
-            size=size,
-            content=part.output.content() if part.output.name else None,
-            statuses=totals.statuses,
-            tokens=totals.tokens,
-            drift=totals.drift,
-        )
 
     def _keep_scores(self) -> None:
         """Add what the pieces computed to the scores that outlive them."""

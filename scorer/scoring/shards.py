@@ -19,9 +19,8 @@ import pyarrow as pa
 
 from scorer.config import WINDOW_TEXT_BYTES
 from scorer.errors import FILE_FAULTS, ScorerError
-from scorer.records.part import PartRecord
+from scorer.records.part import PartRecord, Totals
 from scorer.scoring.cache import ScoreCache, open_cache
-from scorer.scoring.drift import compare
 from scorer.scoring.outputs import Beginning, PartWriter
 from scorer.scoring.pipeline import Pace, Pipeline
 from scorer.scoring.preparation import check_engine
@@ -255,25 +254,20 @@ class _Attempt:
             self._writer = None
 
     def _finished(self, place: int, writer: PartWriter) -> PartRecord:
-        part, counts = self._parts[place], self.counts[place]
+        counts, rows = self.counts[place], self._rows[place]
         counts.check()
-        job = part.output.job
-        size = writer.finish(job.with_found(counts=counts.counts, drift=compare(self._scorer.profile, counts.stats)))
-        rows = self._rows.pop(place)
-        if rows.input.rejects is not None and rows.rejects is not None and rows.rejected:
-            rows.rejects.commit()
-        return PartRecord(
-            name=part.output.name or part.output.target.name,
-            shard=part.input.shard,
-            job=job.job.fingerprint,
+        totals = Totals(
             rows=counts.rows,
-            size=size,
-            content=part.output.content() if part.output.name else None,
             statuses=counts.counts.statuses,
             rejected=rows.rejected,
             tokens=counts.tokens,
             drift=counts.stats,
         )
+        record = self._parts[place].finished(writer, totals, profile=self._scorer.profile)
+        del self._rows[place]
+        if rows.input.rejects is not None and rows.rejects is not None and rows.rejected:
+            rows.rejects.commit()
+        return record
 
 
 def divided(

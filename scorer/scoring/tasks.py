@@ -8,12 +8,14 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from scorer.classifier.profile import Profile
 from scorer.config import WINDOW_TEXT_BYTES, FileFormat
 from scorer.errors import ScorerError
-from scorer.records.lineage import Lineage
-from scorer.records.part import PartRecord
+from scorer.records.lineage import Counts, Lineage
+from scorer.records.part import PartRecord, Totals
 from scorer.records.shard import Shard
-from scorer.scoring.outputs import PartOutput, work_of
+from scorer.scoring.drift import compare
+from scorer.scoring.outputs import PartOutput, PartWriter, work_of
 from scorer.scoring.pipeline import Pace
 from scorer.scoring.preparation import PreparedJob, dialect_of
 from scorer.scoring.scorer import ScorerSpec
@@ -119,6 +121,25 @@ class Part:
 
     input: PartInput
     output: PartOutput
+
+    def finished(self, writer: PartWriter, totals: Totals, *, profile: Profile | None) -> PartRecord:
+        """Complete what `writer` wrote, in whose rows `totals` were counted; the receipt. `profile` is what the model
+        says of its training data."""
+        job = self.output.job
+        counts = Counts(rows=totals.rows, statuses=totals.statuses)
+        size = writer.finish(job.with_found(counts=counts, drift=compare(profile, totals.drift)))
+        return PartRecord(
+            name=self.output.name or self.output.target.name,
+            shard=self.input.shard,
+            job=job.job.fingerprint,
+            rows=totals.rows,
+            size=size,
+            content=self.output.content() if self.output.name else None,
+            statuses=totals.statuses,
+            rejected=totals.rejected,
+            tokens=totals.tokens,
+            drift=totals.drift,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

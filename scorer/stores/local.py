@@ -13,13 +13,12 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Final, Self
+from typing import BinaryIO, Final
 
 from scorer.errors import from_os_error
 from scorer.stores.atomic import AtomicFile, sync_folder
 from scorer.stores.fingerprints import Stamp
-from scorer.stores.store import Version, check_key
+from scorer.stores.store import Lease, Version, check_key
 from scorer.stores.workspace import FileLease
 
 _PART: Final = ".part"
@@ -150,7 +149,7 @@ class LocalPart:
         self._file.discard()
 
 
-class LocalLease:
+class LocalLease(Lease):
     """A lock file that is deleted when it is let go."""
 
     def __init__(self, lease: FileLease) -> None:
@@ -164,14 +163,6 @@ class LocalLease:
             with contextlib.suppress(FileNotFoundError):
                 self._lease.path.unlink()
         self._lease.let_go()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.release()
 
 
 def _visible(name: str) -> bool:

@@ -7,11 +7,10 @@ import itertools
 import threading
 import weakref
 from collections.abc import Iterator
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 from scorer.errors import Busy, InputMissing, OutputRefused
-from scorer.stores.store import Version, check_key
+from scorer.stores.store import Lease, Version, check_key
 
 
 class MemoryStore:
@@ -116,7 +115,7 @@ class MemoryPart:
         self._store.end_part(self, replace=None)
 
 
-class MemoryLease:
+class MemoryLease(Lease):
     """A key that one holder has."""
 
     def __init__(self, store: MemoryStore, key: str) -> None:
@@ -129,11 +128,3 @@ class MemoryLease:
     def release(self) -> None:
         if self.held():
             self._store.end_lease(self._key)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.release()

@@ -13,19 +13,19 @@ import socket
 import threading
 import time
 import uuid
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from scorer.errors import Busy, ScorerError
 from scorer.stores.object_path import ObjectPath
 from scorer.stores.objects import Bucket, ObjectInfo, Tag
+from scorer.stores.store import Lease
 
 _MOMENT_SECONDS: Final = 2.0
 LEASE_SECONDS: Final = 60.0
 """How long a lease counts after its holder was last heard of."""
 
 
-class ObjectLease:
+class ObjectLease(Lease):
     """The lease `key` of a bucket, held from construction until `release`. Busy, naming `what`, when another has it."""
 
     def __init__(self, bucket: Bucket, key: str, *, what: str, seconds: float = LEASE_SECONDS) -> None:
@@ -57,14 +57,6 @@ class ObjectLease:
         if self.held():
             self._bucket.delete(self._key)
         self._tag = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.release()
 
     def _take(self, what: str) -> None:
         found = self._bucket.look(self._key)

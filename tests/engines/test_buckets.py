@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pyarrow as pa
@@ -24,7 +23,7 @@ from scorer.stores.object_path import ObjectPath
 from scorer.stores.workspace import Workspace
 from tests.models import sentences
 from tests.scoring.files import write
-from tests.stores.buckets import Bucket
+from tests.stores.buckets import Bucket, serving
 
 ROWS = 40
 # A row is computed alone, so that its logits do not depend on who is with it.
@@ -258,12 +257,5 @@ def served(folder: Path) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Ranges)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Ranges)) as address:
+        yield address

@@ -24,7 +24,11 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    folder = tmp_path / "in"
+    return thirty_files(tmp_path / "in")
+
+
+def thirty_files(folder: Path) -> Path:
+    """`folder`, made with as many files of different texts."""
     folder.mkdir()
     for number in range(30):
         texts = [f"{text} {number}" for text in sentences(60, seed=number)]
@@ -38,9 +42,9 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in listed if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
-def start(source: Path, target: Path, model: Path) -> subprocess.Popen[bytes]:
+def start(source: Path, target: Path, model: Path, *more: str) -> subprocess.Popen[bytes]:
     arguments = ["score", str(source), f"{target}/", "-m", str(model), "--workers", "2", "--window-rows", "12"]
-    arguments += ["--precision", "fp32", "--batch-tokens", "1"]
+    arguments += ["--precision", "fp32", "--batch-tokens", "1", *more]
     return subprocess.Popen(
         [sys.executable, "-m", "scorer", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=ROOT
     )

@@ -16,38 +16,25 @@ import pytest
 import scorer
 from scorer.errors import ConfigError, DeviceError
 from tests.engines.test_folder_job import ALONE, seen
+from tests.engines.test_processes import start, thirty_files
 from tests.models import sentences
 
 ray = pytest.importorskip("ray", reason="Ray is not installed (make test-ray)")
 
 pytestmark = pytest.mark.ray
 
-ROOT = Path(__file__).parents[2]
 OPTIONS = ALONE | {"window_rows": 12}
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    folder = tmp_path / "in"
-    folder.mkdir()
-    for number in range(30):
-        texts = [f"{text} {number}" for text in sentences(60, seed=number)]
-        pq.write_table(pa.table({"text": texts}), folder / f"{number:02}.parquet")
-    return folder
+    return thirty_files(tmp_path / "in")
 
 
 @pytest.fixture
 def fresh(source, tmp_path, tiny_model) -> dict:
     scorer.score(source, f"{tmp_path}/fresh/", model=tiny_model("bert"), **OPTIONS)
     return seen(tmp_path / "fresh")
-
-
-def start(source: Path, target: Path, model: Path) -> subprocess.Popen[bytes]:
-    arguments = ["score", str(source), f"{target}/", "-m", str(model), "--engine", "ray", "--workers", "2"]
-    arguments += ["--window-rows", "12", "--precision", "fp32", "--batch-tokens", "1"]
-    return subprocess.Popen(
-        [sys.executable, "-m", "scorer", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=ROOT
-    )
 
 
 def named(pid: int, what: str) -> list[int]:
@@ -94,7 +81,7 @@ def test_ray_writes_the_bytes_of_one_process_and_pieces_too(source, fresh, tmp_p
 
 
 def test_an_actor_that_is_killed_costs_its_shard_alone(source, fresh, tmp_path, tiny_model):
-    process = start(source, tmp_path / "out", tiny_model("bert"))
+    process = start(source, tmp_path / "out", tiny_model("bert"), "--engine", "ray")
     until_published(process, tmp_path / "out")
     actors = named(process.pid, "ray::_Actor")
     assert len(actors) == 2
@@ -105,7 +92,7 @@ def test_an_actor_that_is_killed_costs_its_shard_alone(source, fresh, tmp_path, 
 
 
 def test_without_its_raylet_a_run_ends_and_the_next_goes_on(source, fresh, tmp_path, tiny_model):
-    process = start(source, tmp_path / "out", tiny_model("bert"))
+    process = start(source, tmp_path / "out", tiny_model("bert"), "--engine", "ray")
     deadline = time.monotonic() + 240
     while process.poll() is None and len(named(process.pid, "ray::_Actor")) < 2:
         assert time.monotonic() < deadline, "no actor ever began"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-
 import numpy as np
 import pytest
 import torch
@@ -16,9 +14,8 @@ from scorer.classifier.forward.modern_bert import ModernBertForward, why_not_mod
 from scorer.classifier.forward.openvino import is_installed
 from scorer.classifier.forward.packed import SPEC
 from scorer.classifier.forward.spec import Work
-from tests.classifier.forward.oracle import oracle, probabilities
-from tests.classifier.forward.wide import VOCABULARY, logits_alone, random_tokens
-from tests.models import sentences
+from tests.classifier.forward.oracle import probabilities
+from tests.classifier.forward.wide import VOCABULARY, logits_alone, peaked, random_tokens
 
 CPU = torch.device("cpu")
 KINDS = {
@@ -38,15 +35,7 @@ def network_of(**options) -> ModernBertForSequenceClassification:
     config = ModernBertConfig(
         vocab_size=VOCABULARY, max_position_embeddings=300, num_labels=3, local_attention=16, **ends, **sizes | options
     )
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(0)
-        network = ModernBertForSequenceClassification(config).eval()
-        for name, parameter in network.named_parameters():
-            if parameter.ndim == 2:
-                parameter.normal_(0.0, 1.0 if "embeddings" in name else 1.5 / parameter.shape[1] ** 0.5)
-            elif name.endswith("bias"):
-                parameter.normal_(0.0, 0.1)
-    return network
+    return peaked(ModernBertForSequenceClassification, config)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -59,18 +48,6 @@ def test_packed_rows_have_the_probabilities_of_rows_alone(kind):
         alone = probabilities(logits_alone(network, batch))
         np.testing.assert_allclose(probabilities(forward(batch)), alone, atol=1e-5)
     assert np.ptp(probabilities(forward(random_tokens([20] * 8))), axis=0).max() > 0.1, "the rows are alike"
-
-
-@pytest.mark.parametrize("pair", [False, True], ids=["single", "pair"])
-def test_a_directory_of_it_is_scored_the_same(tiny_model, pair):
-    directory = tiny_model("modernbert")
-    columns = [["a", "", *sentences(40, seed=21, shortest=1, longest=70)]]
-    if pair:
-        columns.append(random.Random(1).sample(columns[0], 42))
-    classifier = Classifier(open_model(str(directory)), precision="fp32", backend="packed", batch_tokens=900)
-    logits, outcomes = classifier.logits(classifier.encode(*columns))
-    assert not outcomes.any()
-    np.testing.assert_allclose(probabilities(logits), probabilities(oracle(directory, *columns)), atol=1e-5)
 
 
 def test_auto_leaves_it_to_what_is_faster(tiny_model):

@@ -30,7 +30,7 @@ CPU = torch.device("cpu")
 FAMILY = ("bert", "distilbert", "roberta", "xlm-roberta", "electra", "deberta-v2")
 
 
-@pytest.mark.parametrize("architecture", FAMILY)
+@pytest.mark.parametrize("architecture", [*FAMILY, "modernbert"])
 @pytest.mark.parametrize("pair", [False, True], ids=["single", "pair"])
 def test_packed_rows_have_the_probabilities_of_rows_alone(tiny_model, architecture, pair):
     directory = tiny_model(architecture)

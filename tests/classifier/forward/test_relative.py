@@ -16,7 +16,7 @@ from scorer.classifier.forward.linear import DeviceDtype
 from scorer.classifier.forward.packed import PackedForward
 from scorer.classifier.forward.relative import RelativeAttention, _attention
 from tests.classifier.forward.oracle import probabilities
-from tests.classifier.forward.wide import VOCABULARY, logits_alone, random_tokens
+from tests.classifier.forward.wide import VOCABULARY, logits_alone, peaked, random_tokens
 
 CPU = torch.device("cpu")
 SHARED = {
@@ -51,15 +51,7 @@ def network_of(**options) -> DebertaV2ForSequenceClassification:
         pooler_hidden_size=48,
         **SHARED | options,
     )
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(0)
-        network = DebertaV2ForSequenceClassification(config).eval()
-        for name, parameter in network.named_parameters():
-            if parameter.ndim == 2:
-                parameter.normal_(0.0, 1.0 if "embeddings" in name else 1.5 / parameter.shape[1] ** 0.5)
-            elif name.endswith("bias"):
-                parameter.normal_(0.0, 0.1)
-    return network
+    return peaked(DebertaV2ForSequenceClassification, config)
 
 
 @pytest.mark.parametrize("kind", KINDS)

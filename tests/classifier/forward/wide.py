@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from transformers import BertConfig, BertForSequenceClassification
+from torch import nn
+from transformers import BertConfig, BertForSequenceClassification, PreTrainedConfig
 
 from scorer.classifier.forward.bert_family import BertFamily
 from scorer.classifier.sequences import TokenSequences
+
+Network = TypeVar("Network", bound=nn.Module)
 
 VOCABULARY = 50
 
 
 def wide_network(hidden: int, heads: int, *, activation: str = "gelu") -> BertForSequenceClassification:
-    """A BERT of two layers whose attention is peaked: with the usual weights every token would be alike."""
+    """A BERT of two layers, `peaked`."""
     config = BertConfig(
         vocab_size=VOCABULARY,
         hidden_size=hidden,
@@ -26,9 +30,14 @@ def wide_network(hidden: int, heads: int, *, activation: str = "gelu") -> BertFo
         num_labels=3,
         hidden_act=activation,
     )
+    return peaked(BertForSequenceClassification, config)
+
+
+def peaked(kind: Callable[[Any], Network], config: PreTrainedConfig) -> Network:
+    """A network of the `kind` whose attention is peaked: with the usual weights every token would be alike."""
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
-        network = BertForSequenceClassification(config).eval()
+        network = kind(config).eval()
         for name, parameter in network.named_parameters():
             if parameter.ndim == 2:
                 parameter.normal_(0.0, 1.0 if "embeddings" in name else 1.5 / parameter.shape[1] ** 0.5)
