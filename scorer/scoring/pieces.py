@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from scorer.classifier.profile import Profile
-from scorer.errors import DataError, InputMissing, StorageError
+from scorer.errors import DataError, InputMissing, ScorerError, StorageError
 from scorer.records.document import from_json, to_json
 from scorer.records.part import PartRecord, Totals
 from scorer.records.shard import RowGroups
@@ -179,9 +179,16 @@ class _File:
         files = [WorkFolder(piece.folder).path / _FILE for piece in self.pieces]
         writer = part.output.writer(read_schema(files[0]))
         try:
-            for path in files:
+            for path, record in zip(files, records, strict=True):
+                rows = 0
                 for table in read_tables(path):
                     writer.write(table)
+                    rows += table.num_rows
+                if rows != record.rows:
+                    raise ScorerError(
+                        f"{record.name}: a piece has {rows} rows, and {record.rows} were scored; nothing was "
+                        "published; this is a bug: report it"
+                    )
             return part.finished(writer, Totals.of(records), profile=profile)
         finally:
             writer.abort()

@@ -14,7 +14,7 @@ import pytest
 import scorer
 from scorer.engines import leases
 from scorer.engines.in_process import run_shards
-from scorer.errors import DataError, DeviceError, UsageError
+from scorer.errors import DataError, DeviceError, ScorerError, UsageError
 from scorer.scoring.pieces import piece_tasks, run_in_pieces
 from scorer.scoring.shards import run_shard
 from scorer.scoring.tasks import ShardTask
@@ -150,6 +150,20 @@ def test_pieces_that_end_in_another_order_are_put_together_in_theirs(tmp_path):
     ((_, outcome),) = run_in_pieces([one], backwards, profile=None)
     assert outcome.records[0].statuses == {"ok": 200}
     assert pq.read_table(publish(one)).select(["text", "n"]) == rows(0, 200)
+
+
+def test_a_piece_with_other_rows_than_were_scored_is_not_published(tmp_path):
+    one = piece_of(tmp_path)
+
+    def mixed_up(asked) -> Iterator:
+        done = list(run_shards(asked, watch=Watch(), load=lambda _: FakeScorer()))
+        files = [Path(piece.folder, "piece") for piece, _ in done]
+        files[0].write_bytes(files[-1].read_bytes())
+        yield from done
+
+    with pytest.raises(ScorerError, match="a piece has 20 rows, and 60 were scored"):
+        list(run_in_pieces([one], mixed_up, profile=None))
+    assert not one.parts[0].output.target.exists
 
 
 def test_a_file_that_changes_meanwhile_is_at_fault_once(tmp_path):
