@@ -19,7 +19,8 @@ def evaluate(data: tuple[str, ...], **settings: Any) -> None:
 
     Metrics before and after calibration, slices by length and by any column, the accuracy that is left at each
     confidence, the hardest rows and the labels that are probably wrong: in words on stderr, as JSON on stdout, as a
-    page with --report and as a ranked table with --rows.
+    page with --report and as a ranked table with --rows. With --min-metric or --max-metric the exit code is 65 when the
+    model is worth less than that.
     """
     config = EvaluateConfig(data=Data(*data), **settings)
     from scorer.stores.checks import require
@@ -28,4 +29,6 @@ def evaluate(data: tuple[str, ...], **settings: Any) -> None:
     from scorer.evaluation.evaluate_job import evaluate as evaluate_job
     from scorer.runs.console import Console
 
-    print_summary(evaluate_job(config, Console(quiet=config.quiet)).as_dict(), quiet=config.quiet)
+    summary = evaluate_job(config, Console(quiet=config.quiet))
+    print_summary(summary.as_dict(), quiet=config.quiet)
+    summary.refuse_unmet()

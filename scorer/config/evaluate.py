@@ -99,7 +99,23 @@ class EvaluateConfig(Checked):
         ),
     ] = 20
 
-    # what is written
+    # what is refused, what is written
+    min_metric: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Exit with 65 when a metric is less than X, such as macro_f1=0.85; may be given several times.",
+            affects="nothing",
+            metavar="NAME=X",
+        ),
+    ] = ()
+    max_metric: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Exit with 65 when a metric is more than X, such as ece=0.05; may be given several times.",
+            affects="nothing",
+            metavar="NAME=X",
+        ),
+    ] = ()
     report: Annotated[
         Path | None, Setting("Write a page with everything here (HTML).", affects="nothing", metavar="FILE")
     ] = None

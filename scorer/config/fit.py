@@ -16,6 +16,7 @@ from scorer.config.choices import (
     LABEL_FORM,
     LABEL_NAMES,
     LABEL_SEPARATOR,
+    LATEST_MODEL,
     NO_HEADER,
     NULL_LABELS,
     PRECISION,
@@ -366,6 +367,9 @@ class FitConfig(Checked):
             aliases=("output_dir",),
         ),
     ] = None
+    latest: Annotated[
+        bool, Setting(f"Let {LATEST_MODEL} point to the new model; --no-latest leaves it.", affects="nothing")
+    ] = True
     resume: Annotated[bool, Setting("Continue from the last checkpoint of an interrupted fit.", affects="nothing")] = (
         False
     )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from scorer.config import WINDOW_ROWS, EvaluateConfig
 from scorer.errors import Interrupted
 from scorer.evaluation.evaluate_preparation import PreparedEvaluation, prepare_evaluation
+from scorer.evaluation.requirements import Requirement, refuse_unmet, told
 from scorer.records.job import JobSpec, ModelRecord
 from scorer.records.lineage import Lineage
 from scorer.runs.console import Console
@@ -61,6 +62,10 @@ class EvaluationSummary:
     labels: dict[str, Any]
     seconds: float
 
+    def refuse_unmet(self) -> None:
+        """DataError when a metric is less or more than --min-metric and --max-metric ask for."""
+        refuse_unmet(Requirement.all_of(self.config), self.findings.metrics.headline(), model=self.model)
+
     def as_dict(self) -> dict[str, Any]:
         """JSON types only; no texts."""
         config = self.config
@@ -76,6 +81,7 @@ class EvaluationSummary:
             "temperature": list(self.temperature),
             "exponent": self.exponent,
             **self.findings.as_dict(show=config.show),
+            "requirements": told(Requirement.all_of(config), self.findings.metrics.headline()),
             "report": str(config.report) if config.report is not None else None,
             "rows_file": str(config.rows) if config.rows is not None else None,
             "engine": self.engine,
@@ -93,12 +99,16 @@ def evaluate(
     Interrupted (nothing is kept: an evaluation begins anew).
     """
     started = time.monotonic()
+    requirements = Requirement.all_of(config)
     try:
         with StopSignals() as signals, kept_rejects(config.rejects, tell=console.warn) as rejects:
             with signals.at_once():
                 prepared = prepare_evaluation(config, console, rejects)
                 predicted = _predict(prepared, console)
                 findings = _find(prepared, predicted)
+                told(
+                    requirements, findings.metrics.headline()
+                )  # a name that no metric has is told before a file is written
             # Not at once: both files or none.
             _write(prepared, predicted, findings, table_file)
     except Interrupted as error:

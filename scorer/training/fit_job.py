@@ -89,14 +89,14 @@ def fit(config: FitConfig, console: Console) -> FitSummary:
     else:
         output = default_output(config.train.places[0], now=datetime.now())
     inputs = Inputs([*config.train.places, config.valid], models=[config.base_model])
-    refuse_output(output, inputs, force=config.force)
+    refuse_output(output, inputs, force=config.force, latest=config.latest)
     check_files({"--rejects": config.rejects}, inputs, force=True)
     with kept_rejects(config.rejects, tell=console.warn) as rejects:
         data = load_data(config, console, rejects)
         LongText.of(config).refuse_pair(data.train.columns.texts)
         from scorer.training.fitting import fit_and_write
 
-        fitted = fit_and_write(config, data, output, console)
+        fitted = fit_and_write(config, data, output, console, latest=config.latest)
     summary = _summary(fitted, data, seconds=time.monotonic() - started)
     _conclude(summary, fitted, console)
     return summary
@@ -113,13 +113,14 @@ def default_output(train: str, *, now: datetime) -> Location:
     return Location.of_output(next(free).path)
 
 
-def refuse_output(output: Location, inputs: Inputs, *, force: bool) -> None:
-    """OutputRefused when something stands at `output`, unless `force` may replace it: a model or an empty folder.
+def refuse_output(output: Location, inputs: Inputs, *, force: bool, latest: bool = True) -> None:
+    """OutputRefused when something stands at `output`, unless `force` may replace it: a model or an empty folder; or
+    where models/latest stands and is no link, if the model is to be the `latest`.
     UsageError when it is a stream or one of the `inputs`, holds one or lies in the base model."""
-    place, latest = Folder.of(output.said), Folder.of(LATEST_MODEL)
+    place, link = Folder.of(output.said), Folder.of(LATEST_MODEL)
     check_folder(place.path, inputs, replaced=True)
-    if latest.exists and not latest.is_link:
-        raise OutputRefused(f"{latest}: not a symbolic link, so it cannot be moved to the new model; rename it")
+    if latest and link.exists and not link.is_link:
+        raise OutputRefused(f"{link}: not a symbolic link, so it cannot be moved to the new model; rename it")
     if place.is_link:
         raise OutputRefused(f"{place}: a symbolic link; name the directory itself")
     if not place.exists:
