@@ -11,6 +11,7 @@
     ├── NotPermitted          77   the operating system says no
     ├── ModelError            78   the model directory is wrong
     │   └── ConfigError       78   the configuration is wrong
+    ├── StepFailed            that of the step   a step of a job file ended so
     └── Interrupted           130, 143 or 129   a signal stopped the run
 
 An exception that is none of these is a bug of ours and ends with 70. A message is one line: what, which file, row and
@@ -28,6 +29,8 @@ from typing import Final
 
 # What Python's tempfile says, as of an input that is missing.
 _NO_TEMPORARY_FOLDER = "No usable temporary directory"
+REASON: Final = "SCORER_REASON"
+"""The variable that names a file into which a command that fails writes why, for whoever started it."""
 _LONGEST_NAME = 40
 _MOST_WORDS = 4
 
@@ -102,6 +105,14 @@ class Interrupted(ScorerError):
         super().__init__(message)
         self.signal_number = signal_number
         self.exit_code = 128 + signal_number
+
+
+class StepFailed(ScorerError):
+    """A step of a job ended with `exit_code`, after it had said why."""
+
+    def __init__(self, exit_code: int, message: str) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 def exit_code_of(error: BaseException) -> int:

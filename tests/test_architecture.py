@@ -29,6 +29,7 @@ FLOORS = (
     {"checking"},
     {"training"},
     {"evaluation"},
+    {"automation"},
     {"cli", "testing"},
 )
 

@@ -40,7 +40,14 @@ def pages() -> list[str]:
 PAGES = pages()
 SCRIPTS = [*(ROOT / "jobs").rglob("*.py"), ROOT / "data/make_reviews.py"]
 # What the commands on the pages make.
-MADE = {"data/reviews.parquet", "data/reviews.scored.parquet", "models/latest", "models/current", "models/candidate"}
+MADE = {
+    "data/reviews.parquet",
+    "data/reviews.scored.parquet",
+    "models/latest",
+    "models/latest-previous",
+    "models/current",
+    "models/candidate",
+}
 
 
 def read(page: str) -> str:

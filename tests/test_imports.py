@@ -21,7 +21,7 @@ RUNS = 15
 # Our own files: the command line, the settings, the error tree. Beneath `scorer.cli` every
 # module is light.
 OWN = {"scorer", "scorer.__main__", "scorer.config", "scorer.errors", "scorer.version"}
-OWN |= {f"scorer.config.{name}" for name in ("check", "choices", "data", "diff", "evaluate", "fit", "score")}
+OWN |= {f"scorer.config.{name}" for name in ("check", "choices", "data", "diff", "evaluate", "fit", "job", "score")}
 OWN |= {"scorer.config.presets", "scorer.config.reading", "scorer.config.settings"}
 # What those need of the standard library beyond what click loads anyway.
 STANDARD = {
@@ -70,7 +70,8 @@ def click_modules() -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["fit", "--help"], ["evaluate", "--help"], ["score", "--help"], ["--version"]]
+    "arguments",
+    [["--help"], ["fit", "--help"], ["evaluate", "--help"], ["run", "--help"], ["score", "--help"], ["--version"]],
 )
 def test_help_loads_little_beyond_click(click_modules, arguments):
     loaded = modules_after(RUN_SCORER, *arguments) - click_modules
@@ -94,6 +95,7 @@ def test_importing_the_package_loads_nothing_heavy():
         ["fit", "missing.csv"],
         ["check", "missing.csv"],
         ["evaluate", "missing.csv"],
+        ["run", "missing.toml"],
         ["nonsense"],
     ],
 )

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 import click
 
 from scorer.cli.command import HELP_FLAGS, Command
-from scorer.errors import DeviceError, ScorerError, exit_code_of, from_os_error
+from scorer.errors import REASON, DeviceError, ScorerError, exit_code_of, from_os_error
 from scorer.version import __version__
 
 # What `--help` says of each command. It has a file of its name in this folder, imported when the command is called for.
@@ -27,6 +27,7 @@ _COMMANDS = {
     "fit": "Fine-tune a classifier on a file of texts and labels.",
     "inspect": "Show what a model directory or a scored file says of itself.",
     "predict": "Score texts given as arguments or lines.",
+    "run": "Do the steps of a job file: check, fit, evaluate, compare, score.",
     "score": "Put a score and a confidence beside every row of a file.",
 }
 # Of the options there are, those that let a command need less memory.
@@ -145,7 +146,10 @@ def _failed(error: BaseException, message: str, code: int) -> int:
             import traceback
 
             traceback.print_exception(error)
-        print(f"scorer: error: {printable(' '.join(message.split()))}", file=sys.stderr)  # noqa: T201
+        line = printable(" ".join(message.split()))
+        print(f"scorer: error: {line}", file=sys.stderr)  # noqa: T201
+        if reason := os.environ.get(REASON):
+            Path(reason).write_text(line, encoding="utf-8", errors="backslashreplace")
     return code
 
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 import click
 from click.core import ParameterSource
 
-from scorer.config import FitConfig, Setting, settings_of
+from scorer.config import FitConfig, Setting, flag_of, settings_of
 from scorer.config.reading import preset_values, read_file, variable_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -29,26 +29,30 @@ class _Lines(click.types.StringParamType):
         return [line for line in rv.split("\n") if line]
 
 
-def config_options(config: type, *, without: Container[str] = ()) -> Callable[[Command], Command]:
+def config_options(config: type, *, without: Container[str] = (), file: bool = True) -> Callable[[Command], Command]:
     """A decorator: one option for each setting of `config` but those `without` a meaning for the command, besides
-    `--config FILE` and `--debug`."""
+    `--debug` and, where there may be a `file` of them, `--config FILE`."""
 
     def decorate(command: Command) -> Command:
         command = click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")(command)
-        command = click.option(
-            "--config",
-            type=click.Path(path_type=Path),
-            is_eager=True,
-            expose_value=False,
-            callback=lambda context, _, path: _read_config_file(context, path, config),
-            help="JSON or TOML file with any of these settings.",
-        )(command)
+        command = _config_file(config)(command) if file else command
         for field, setting, kind in reversed(list(settings_of(config))):
             if field.name not in without:
                 command = _option(field, setting, kind)(command)
         return command
 
     return decorate
+
+
+def _config_file(config: type) -> Callable[[Command], Command]:
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        is_eager=True,
+        expose_value=False,
+        callback=lambda context, _, path: _read_config_file(context, path, config),
+        help="JSON or TOML file with any of these settings.",
+    )
 
 
 def with_preset(context: click.Context, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,7 +75,7 @@ def _read_config_file(context: click.Context, path: Path | None, config: type) -
 
 
 def _option(field: dataclasses.Field[Any], setting: Setting, kind: Any) -> Callable[[Command], Command]:
-    name = field.name.replace("_", "-")
+    flag = flag_of(field.name)
     names = [field.name, *([setting.short] if setting.short else [])]
     shared: dict[str, Any] = {
         "default": field.default,
@@ -80,11 +84,11 @@ def _option(field: dataclasses.Field[Any], setting: Setting, kind: Any) -> Calla
         "show_default": field.default not in (None, (), False, ""),
     }
     if kind is bool:
-        flag = f"--{name}/--no-{name}" if field.default else f"--{name}"
+        flag = f"{flag}/--no-{flag[2:]}" if field.default else flag
         return click.option(flag, *names, is_flag=True, **shared)
     multiple = get_origin(kind) is tuple
     return click.option(
-        f"--{name}", *names, type=_click_type(kind, setting), multiple=multiple, metavar=setting.metavar, **shared
+        flag, *names, type=_click_type(kind, setting), multiple=multiple, metavar=setting.metavar, **shared
     )
 
 

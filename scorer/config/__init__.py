@@ -23,6 +23,7 @@ from scorer.config.data import Data
 from scorer.config.diff import DiffConfig
 from scorer.config.evaluate import EvaluateConfig
 from scorer.config.fit import BestMetric, FitConfig
+from scorer.config.job import STEPS, GateConfig, JobConfig, RunConfig
 from scorer.config.presets import PRESETS, Preset
 from scorer.config.score import FrameConfig, PredictConfig, ScoreConfig
 from scorer.config.settings import (
@@ -33,6 +34,7 @@ from scorer.config.settings import (
     affecting,
     check_utf8,
     declared_of,
+    flag_of,
     identity,
     material,
     settings_of,
@@ -41,6 +43,7 @@ from scorer.config.settings import (
 __all__ = [
     "LATEST_MODEL",
     "PRESETS",
+    "STEPS",
     "UNFINISHED",
     "WINDOW_ROWS",
     "WINDOW_TEXT_BYTES",
@@ -56,17 +59,21 @@ __all__ = [
     "FileFormat",
     "FitConfig",
     "FrameConfig",
+    "GateConfig",
+    "JobConfig",
     "LabelForm",
     "LongTextStrategy",
     "Pooling",
     "Precision",
     "PredictConfig",
     "Preset",
+    "RunConfig",
     "ScoreConfig",
     "Setting",
     "affecting",
     "check_utf8",
     "declared_of",
+    "flag_of",
     "identity",
     "material",
     "settings_of",

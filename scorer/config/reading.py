@@ -59,16 +59,16 @@ def read_file(path: Path, config: type) -> dict[str, Any]:
 
     InputMissing when there is no such file; ConfigError when it cannot be read, has an unknown key or a wrong value.
     """
-    return read_mapping(_parse(path), config, where=str(path))
+    return read_mapping(parse_file(path), config, where=str(path))
 
 
-def read_mapping(document: Mapping[str, Any], config: type, *, where: str) -> dict[str, Any]:
-    """What `document`, which `where` names, says of the settings of `config`, by their fields' names. Null says
-    nothing.
+def read_mapping(document: Mapping[str, Any], config: type, *, where: str, arguments: bool = False) -> dict[str, Any]:
+    """What `document`, which `where` names, says of the settings of `config`, by their fields' names; with `arguments`
+    of what its command takes by place, too. Null says nothing.
 
     ConfigError, which begins with `where`, for an unknown key, one setting under two keys, and a wrong value.
     """
-    return _read(document, config, arguments=False, where=where)
+    return _read(document, config, arguments=arguments, where=where)
 
 
 def read_environment(environment: Mapping[str, str], config: type) -> dict[str, Any]:
@@ -84,10 +84,11 @@ def read_environment(environment: Mapping[str, str], config: type) -> dict[str, 
 
 def variable_of(name: str) -> str:
     """The variable of the environment that says the setting `name`."""
-    return f"SCORER_{name.upper()}"
+    return f"SCORER_{name.rstrip('_').upper()}"
 
 
-def _parse(path: Path) -> dict[str, Any]:
+def parse_file(path: Path) -> dict[str, Any]:
+    """The object in the JSON or TOML file `path`; InputMissing and ConfigError as of `read_file`."""
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:

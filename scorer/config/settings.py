@@ -69,6 +69,11 @@ def settings_of(config: type) -> Iterator[tuple[Field[Any], Setting, Any]]:
             yield field, declared, kind
 
 
+def flag_of(name: str) -> str:
+    """The flag of the setting `name`, which may end with _ where it would be a word of Python."""
+    return f"--{name.rstrip('_').replace('_', '-')}"
+
+
 def declared_of(config: type) -> Iterator[tuple[Field[Any], Argument, Any]]:
     """The fields of the dataclass `config`, each with what it says of itself and its type; every field must say it."""
     hints = get_type_hints(config, include_extras=True)
@@ -91,7 +96,7 @@ class Checked:
             check_utf8(getattr(self, name))
         for field, setting, kind in settings_of(type(self)):
             value, choices = getattr(self, field.name), _choices(kind)
-            given = f"--{field.name.replace('_', '-')} {value}"
+            given = f"{flag_of(field.name)} {value}"
             if setting.minimum is not None and value is not None and not value >= setting.minimum:
                 raise UsageError(f"{given}: {setting.minimum:g} is the least")
             if isinstance(value, float) and not math.isfinite(value):

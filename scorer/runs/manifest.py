@@ -63,7 +63,7 @@ class Manifest:
         `before` is what the metrics' file held, from which a run that failed keeps the time of the last success.
         """
         assert self.ended is not None, "the run goes on; this is a bug"
-        label = f'output="{_escaped(output)}"'
+        label = f'output="{escaped(output)}"'
         lines: list[str] = []
         for name, meaning, value in (
             ("scorer_exit_code", "Exit code of the last run.", self.exit_code),
@@ -101,7 +101,7 @@ def _iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
-def _escaped(value: str) -> str:
+def escaped(value: str) -> str:
     """`value` as Prometheus writes it between the quotes of a label."""
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 

@@ -242,10 +242,11 @@ class FileLease:
         self._handle: int | None = handle
 
     @classmethod
-    def take(cls, path: Path, *, what: Path) -> FileLease | None:
+    def take(cls, path: Path, *, what: Path, doing: str = "writing this output") -> FileLease | None:
         """Make the file and lock it; None when its last holder removed it before we had the lock: try again.
 
-        Busy, naming `what` is locked by it, when another holds it; OSError when the file cannot be opened.
+        Busy, naming `what` is locked by it and what its holder is `doing`, when another holds it; OSError when the
+        file cannot be opened.
         """
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
         try:
@@ -253,19 +254,24 @@ class FileLease:
         except BlockingIOError:
             holder = _holder(handle)
             os.close(handle)
-            raise Busy(f"{what}: process {holder} is writing this output; try again later") from None
+            raise Busy(f"{what}: process {holder} is {doing}; try again later") from None
         lease = cls(path, handle)
         if not lease.held():
             lease.let_go()
             return None
         return lease
 
-    def sign(self) -> None:
-        """Write our number into the file."""
+    @property
+    def handle(self) -> int:
+        """The open file: a child that inherits it holds the lock, too, and keeps it should this process die."""
         assert self._handle is not None, "the lease was let go; this is a bug"
+        return self._handle
+
+    def sign(self, number: int | None = None) -> None:
+        """Write the `number` of a process into the file, by default ours."""
         try:
-            os.truncate(self._handle, 0)
-            os.pwrite(self._handle, f"{os.getpid()}\n".encode(), 0)
+            os.truncate(self.handle, 0)
+            os.pwrite(self.handle, f"{number or os.getpid()}\n".encode(), 0)
         except OSError as error:
             error.filename = str(self.path)
             raise from_os_error(error) from error
@@ -284,6 +290,16 @@ class FileLease:
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
+
+
+def holder_of(path: Path) -> str | None:
+    """The number of the process that holds the lock file `path`, as far as it can be told without taking the lock; None
+    when nobody does."""
+    try:
+        written = path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return None
+    return written if _is_running(written) else None
 
 
 def _holder(handle: int) -> str:

@@ -17,7 +17,10 @@ from scorer.config import (
     EvaluateConfig,
     FitConfig,
     FrameConfig,
+    GateConfig,
+    JobConfig,
     PredictConfig,
+    RunConfig,
     ScoreConfig,
     declared_of,
 )
@@ -29,7 +32,10 @@ FIRSTS: dict[type, Any] = {
     EvaluateConfig: EvaluateConfig(data="first.csv"),
     FitConfig: FitConfig(train="first.csv"),
     FrameConfig: FrameConfig(),
+    GateConfig: GateConfig(model="first"),
+    JobConfig: JobConfig(),
     PredictConfig: PredictConfig(),
+    RunConfig: RunConfig(job=Path("first.toml")),
     ScoreConfig: ScoreConfig(source="first.csv", target="first.parquet"),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +67,9 @@ def test_every_setting_is_read_from_everywhere_as_click_reads_it(config, name, s
         assert read_mapping({key: plain}, config, where="here") == {name: second}
     assert read_environment({variable_of(name): as_text(second)}, config) == {name: second}
     given = {
-        field: getattr(FIRSTS[config], field)
-        for field in ("data", "old", "new", "train", "source", "target")
-        if hasattr(FIRSTS[config], field)
+        field.name: getattr(FIRSTS[config], field.name)
+        for field in dataclasses.fields(config)
+        if field.default is dataclasses.MISSING
     }
     assert getattr(configure(config, {**given, name: value}), name) == second
 

@@ -1,0 +1,168 @@
+"""A job file from its first check to its summary: which days, the lock, one run a day, and what is told of each.
+
+Everything that the file alone shows to be wrong is found before anything is done, for all days. A day is a run of its
+own, with its own manifest. The days that `--from` and `--to` name go on behind a day whose data is wrong or missing.
+Behind anything else, such as a full disk, they do not, since it would be the same for the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+from scorer.automation.dates import days_between, parse_day
+from scorer.automation.day_run import DayRun, Surroundings
+from scorer.automation.job_file import Job, Plan, read_job
+from scorer.automation.job_metrics import job_metrics
+from scorer.automation.run_folder import RunFolder
+from scorer.automation.run_record import RunRecord
+from scorer.automation.step_process import PROGRAM, PassedSignals, run_hook
+from scorer.config import RunConfig
+from scorer.errors import DataError, InputMissing, Interrupted, StepFailed, UsageError, near
+from scorer.runs.console import Console
+from scorer.stores.atomic import read_if_there, write_whole
+
+# What may be wrong with one day and right with the next.
+_OF_THE_DAY: Final = (DataError.exit_code, InputMissing.exit_code)
+
+
+@dataclass
+class JobSummary:
+    """What a call of a job came to: the record of each day that was run, with the path of its manifest, and the days
+    that were left since they had ended well before."""
+
+    job: str
+    runs: list[tuple[RunRecord, Path]] = field(default_factory=list)
+    left: list[date] = field(default_factory=list)
+    hook_code: int = 0
+
+    @property
+    def failed(self) -> RunRecord | None:
+        """The first run that did not end well."""
+        return next((record for record, _ in self.runs if record.exit_code), None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON types."""
+        return {
+            "job": self.job,
+            "exit_code": self.failed.exit_code if self.failed else self.hook_code,
+            "days": {
+                record.day.isoformat(): {
+                    "exit_code": record.exit_code,
+                    "reason": record.reason,
+                    "steps": {step.name: step.outcome for step in record.steps},
+                    "manifest": str(manifest),
+                }
+                for record, manifest in self.runs
+            },
+            "done_before": [day.isoformat() for day in self.left],
+        }
+
+    def refuse_failure(self) -> None:
+        """StepFailed with the exit code of the first step that failed; Interrupted when a signal ended the call."""
+        if (failed := self.failed) is None:
+            if self.hook_code:
+                raise StepFailed(self.hook_code, f"--on-success ended with {self.hook_code}; all steps ended well")
+            return
+        assert failed.exit_code is not None, "the run goes on; this is a bug"
+        step = next(step for step in failed.steps if step.outcome in ("failed", "interrupted"))
+        if step.outcome == "interrupted":
+            raise Interrupted(
+                failed.exit_code - 128, f"{failed.day}: interrupted in step {step.name}; the same command goes on there"
+            )
+        raise StepFailed(
+            failed.exit_code,
+            f"{failed.file}: step {step.name} of {failed.day} ended with {step.exit_code}; --status says why",
+        )
+
+
+def run_job(config: RunConfig, console: Console, *, today: date, program: Sequence[str] = PROGRAM) -> JobSummary:
+    """Do the steps of `config.job` for the days that `config` names; each step is started as `program` with arguments.
+
+    Raises ConfigError, InputMissing or UsageError for a wrong file or call, Busy when another run holds the job. How
+    steps ended is in the summary.
+    """
+    job = read_job(config.job)
+    days, several = days_of(config, today=today)
+    plans = plans_of(job, config, days)
+    folder = RunFolder(runs_of(config))
+    summary = JobSummary(job.name)
+    with folder.held(config.job) as lease, PassedSignals() as signals:
+        around = Surroundings(folder=folder, lease=lease, signals=signals, console=console, program=program)
+        for plan in plans:
+            run = DayRun(job, plan, config, around)
+            if several and not config.force and run.is_done():
+                summary.left.append(plan.day)
+                continue
+            manifest = run.run()
+            summary.runs.append((run.record, manifest))
+            _tell(run.record, manifest, config, summary, console)
+            folder.keep(config.keep)
+            if signals.received is not None or run.record.exit_code not in (0, *_OF_THE_DAY):
+                break
+    return summary
+
+
+def days_of(config: RunConfig, *, today: date) -> tuple[list[date], bool]:
+    """The days of a call, and whether they are those that --from and --to name."""
+    if config.from_ is None:
+        if config.to is not None:
+            raise UsageError(f"--to {config.to}: has no --from; say both, or --date for one day")
+        return [parse_day(config.date, flag="--date") if config.date is not None else today], False
+    if config.date is not None:
+        raise UsageError(f"--date {config.date}: one day, and --from names several; leave one of the two out")
+    first = parse_day(config.from_, flag="--from")
+    last = parse_day(config.to, flag="--to") if config.to is not None else today
+    if first > last:
+        raise UsageError(f"--from {first}: behind the last day, {last}; say the earlier one first")
+    return list(days_between(first, last)), True
+
+
+def plans_of(job: Job, config: RunConfig, days: Sequence[date]) -> list[Plan]:
+    """What is done on each of the `days`. ConfigError for what is wrong; UsageError for a step that there is not."""
+    plans = [job.on(day) for day in days]
+    if config.step is None:
+        return plans
+    names = [step.name for step in job.steps]
+    if config.step not in names:
+        close = near(config.step, names)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
+        raise UsageError(f"--step {config.step}: no step of {job.path} is called so; {hint}")
+    return [plan.only(config.step) for plan in plans]
+
+
+def runs_of(config: RunConfig) -> Path:
+    """The folder of what the job keeps."""
+    return config.runs or config.job.parent / "runs" / config.job.stem
+
+
+def preview(config: RunConfig, *, today: date) -> dict[str, Any]:
+    """`--check`: the commands of each day, when nothing is wrong with the file; errors as of `run_job`."""
+    job = read_job(config.job)
+    days, _ = days_of(config, today=today)
+    return {"job": job.name, "days": dict(_commands(plans_of(job, config, days)))}
+
+
+def _commands(plans: Sequence[Plan]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for plan in plans:
+        steps = {step.name: {"needs": list(step.needs), "arguments": step.arguments()} for step in plan.steps}
+        yield plan.day.isoformat(), steps
+
+
+def _tell(record: RunRecord, manifest: Path, config: RunConfig, summary: JobSummary, console: Console) -> None:
+    """Let Prometheus and the hook know how a run ended. A run that was interrupted has no hook: it goes on later."""
+    assert record.exit_code is not None, "the run goes on; this is a bug"
+    if config.metrics is not None:
+        write_whole(config.metrics, job_metrics(record, before=read_if_there(config.metrics)))
+    if any(step.outcome == "interrupted" for step in record.steps):
+        return
+    command, flag = (config.on_failure, "--on-failure") if record.exit_code else (config.on_success, "--on-success")
+    if command is None:
+        return
+    if code := run_hook(command, manifest=manifest, exit_code=record.exit_code):
+        console.warn(f"{flag}: the command ended with {code}")
+        if not record.exit_code:
+            summary.hook_code = summary.hook_code or code

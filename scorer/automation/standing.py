@@ -1,0 +1,66 @@
+"""Whether what a step did for a day still stands, and if not, with which flags it is to be done.
+
+Pure decisions, but for looking whether files are there. A step of `check`, `evaluate`, `diff` or `fit` stands when it
+ended well with the same settings and inputs, and what it wrote is there. What this job itself wrote for the day may be
+replaced, but for a model: that somebody may use. What a killed fit left is gone on from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from scorer.automation.planned_step import PlannedStep
+from scorer.automation.run_folder import StepMemory
+from scorer.stores.folder import Folder
+from scorer.stores.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The step `stands`, or is done with these `flags` besides its own."""
+
+    stands: bool
+    flags: tuple[str, ...] = ()
+
+
+def decide(step: PlannedStep, known: StepMemory | None, identity: str | None, *, force: bool) -> Decision:
+    """What is to be done of `step`, of which `known` is what the job remembers, and which now has this `identity`."""
+    if force:
+        return Decision(False, ("--force",) if step.takes_force else ())
+    if not step.can_stand or known is None:
+        return Decision(False)
+    same = identity is not None and identity == known.identity
+    there = all(path.exists() for path in step.outputs)
+    if same and there and (known.state == "done" or _was_finished(step, known)):
+        return Decision(True)
+    if step.command == "fit":
+        return Decision(False, _flags_of_fit(step, same=same))
+    ours = set(map(str, step.outputs)) <= set(known.outputs)
+    return Decision(False, ("--force",) if ours and step.takes_force else ())
+
+
+def memory_of(step: PlannedStep, identity: str | None, *, force: bool) -> StepMemory:
+    """What is remembered of `step` when it is begun."""
+    return StepMemory(
+        state="begun",
+        settings=step.settings,
+        identity=identity,
+        outputs=tuple(map(str, step.outputs)),
+        stood=tuple(str(path) for path in step.outputs if path.exists()),
+        force=force,
+    )
+
+
+def _was_finished(step: PlannedStep, known: StepMemory) -> bool:
+    """Whether a fit was killed when its model had appeared, which is the last thing that it does."""
+    return step.command == "fit" and known.state == "begun" and not known.force and not known.stood
+
+
+def _flags_of_fit(step: PlannedStep, *, same: bool) -> tuple[str, ...]:
+    """--resume for a fit that left checkpoints, --force for one that left those of another job; a model that stands is
+    refused by the fit itself."""
+    output: Path = step.config.output
+    if output.exists() or not Folder(Workspace.path_of(output)).has("job.json"):
+        return ()
+    return ("--resume",) if same else ("--force",)

@@ -1,0 +1,136 @@
+"""A step of a job as a child process: `python -m scorer COMMAND ...`.
+
+Why not in this process: what a step has used (torch's memory, the GPU, threads) is given back for certain when it ends,
+a step that is killed for want of memory or by a broken driver does not take the job with it, and exit codes and signals
+mean what they mean for the same command in a shell. The price is a start for each step: seconds of imports, which a
+night does not notice.
+
+A child is in a process group of its own, so that Ctrl-C in a terminal reaches it once, from here. It inherits the lock
+of the job: should this process be killed, the step goes on to its end, and no other run begins before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, Final, Self
+
+from scorer.errors import REASON
+from scorer.runs.runtime import how_it_ended
+from scorer.stores.workspace import FileLease
+
+PROGRAM: Final = (sys.executable, "-m", "scorer")
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a step ended: its exit code, the JSON summary that it printed and, when it failed, the reason that it
+    gave."""
+
+    exit_code: int
+    summary: dict[str, Any] | None = None
+    reason: str | None = None
+
+
+class PassedSignals:
+    """Within the `with` block SIGINT, SIGTERM and SIGHUP go to the step that is at work, which knows its safe places.
+    `received` is the first that came. One that the caller ignores stays ignored."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._child: subprocess.Popen[bytes] | None = None
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in _SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def watch(self, child: subprocess.Popen[bytes]) -> None:
+        """From now on signals go to `child`, and so does one that came while it was started."""
+        self._child = child
+        if self.received is not None:
+            child.send_signal(self.received)
+
+    def leave(self) -> None:
+        """The child has ended."""
+        self._child = None
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        self.received = self.received or number
+        if self._child is not None:
+            self._child.send_signal(number)
+
+
+def run_step(
+    arguments: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    lease: FileLease,
+    reason: Path,
+    signals: PassedSignals,
+    program: Sequence[str] = PROGRAM,
+) -> Ended:
+    """Do the step whose command line is `arguments`, behind `program`; it holds the `lease`, too, and writes into the
+    file `reason` why it fails."""
+    reason.unlink(missing_ok=True)
+    child = subprocess.Popen(
+        [*program, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        env={**environment, REASON: str(reason.absolute())},
+        pass_fds=[lease.handle],
+        process_group=0,
+    )
+    signals.watch(child)
+    lease.sign(child.pid)
+    printed, _ = child.communicate()
+    signals.leave()
+    lease.sign()
+    why = _reason(reason, child.returncode)
+    reason.unlink(missing_ok=True)
+    return Ended(_exit_code(child.returncode), _summary(printed), why)
+
+
+def run_hook(command: str, *, manifest: Path, exit_code: int) -> int:
+    """Let the shell run `command`; its exit code. What it prints goes to stderr, since stdout is for our summary."""
+    told = {"SCORER_MANIFEST": str(manifest.absolute()), "SCORER_EXIT_CODE": str(exit_code)}
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], stdin=subprocess.DEVNULL, stdout=2, env={**os.environ, **told}, check=False
+    )
+    return _exit_code(done.returncode)
+
+
+def _exit_code(returned: int) -> int:
+    """What a shell says of a child that ended with `returned`, which is negative for a signal."""
+    return returned if returned >= 0 else 128 - returned
+
+
+def _summary(printed: bytes) -> dict[str, Any] | None:
+    lines = printed.decode(errors="replace").splitlines()
+    try:
+        found = json.loads(lines[-1]) if lines else None
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _reason(path: Path, returned: int) -> str | None:
+    if returned == 0:
+        return None
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else how_it_ended(returned)
