@@ -29,7 +29,7 @@ FLOORS = (
     {"checking"},
     {"training"},
     {"evaluation"},
-    {"automation"},
+    {"serving", "automation"},
     {"cli", "testing"},
 )
 
@@ -50,8 +50,11 @@ DOORS = {
     "peft": {"training"},
     "click": {"cli"},
     "obstore": {"stores"},
+    "starlette": {"serving"},
+    "uvicorn": {"serving"},
+    "prometheus_client": {"serving"},
 }
-ONE_FILE_ONLY = {"obstore", "peft", "ray"}
+ONE_FILE_ONLY = {"obstore", "peft", "prometheus_client", "ray", "uvicorn"}
 COMPUTED = "(computed)"
 
 

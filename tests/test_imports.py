@@ -21,7 +21,9 @@ RUNS = 15
 # Our own files: the command line, the settings, the error tree. Beneath `scorer.cli` every
 # module is light.
 OWN = {"scorer", "scorer.__main__", "scorer.config", "scorer.errors", "scorer.version"}
-OWN |= {f"scorer.config.{name}" for name in ("check", "choices", "data", "diff", "evaluate", "fit", "job", "score")}
+OWN |= {
+    f"scorer.config.{name}" for name in ("check", "choices", "data", "diff", "evaluate", "fit", "job", "score", "serve")
+}
 OWN |= {"scorer.config.presets", "scorer.config.reading", "scorer.config.settings"}
 # What those need of the standard library beyond what click loads anyway.
 STANDARD = {

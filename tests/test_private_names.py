@@ -60,7 +60,7 @@ def _is_private(name: str) -> bool:
 def _defined(tree: ast.Module) -> Iterator[str]:
     """Names of functions, classes, constants, fields and attributes that this module makes."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]

@@ -29,6 +29,7 @@ _COMMANDS = {
     "predict": "Score texts given as arguments or lines.",
     "run": "Do the steps of a job file: check, fit, evaluate, compare, score.",
     "score": "Put a score and a confidence beside every row of a file.",
+    "serve": "Answer over HTTP from a model in memory.",
 }
 # Of the options there are, those that let a command need less memory.
 _SPARING = ("--batch-tokens", "--batch-size", "--window-rows")

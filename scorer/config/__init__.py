@@ -26,6 +26,7 @@ from scorer.config.fit import BestMetric, FitConfig
 from scorer.config.job import STEPS, GateConfig, JobConfig, RunConfig
 from scorer.config.presets import PRESETS, Preset
 from scorer.config.score import FrameConfig, PredictConfig, ScoreConfig
+from scorer.config.serve import ServeConfig
 from scorer.config.settings import (
     Argument,
     Checked,
@@ -69,6 +70,7 @@ __all__ = [
     "Preset",
     "RunConfig",
     "ScoreConfig",
+    "ServeConfig",
     "Setting",
     "affecting",
     "check_utf8",

@@ -30,6 +30,22 @@ from scorer.config.choices import (
 )
 from scorer.config.settings import Argument, Checked, Setting
 
+MaxLengthSetting = Annotated[
+    int | None,
+    Setting(
+        "Longest input in tokens; the default is the model's own.", affects="logits", known_by="resolved", minimum=3
+    ),
+]
+ProbabilitiesSetting = Annotated[
+    bool, Setting("Append a struct with the probability of every label.", affects="output")
+]
+ExpectedSetting = Annotated[bool, Setting("Append the probability-weighted mean of numeric labels.", affects="output")]
+TopKSetting = Annotated[
+    int | None,
+    Setting("Append the K likeliest labels with their probabilities.", affects="output", metavar="K", minimum=1),
+]
+TokenCountSetting = Annotated[bool, Setting("Append the number of tokens that the model saw.", affects="output")]
+
 
 @dataclass(frozen=True, kw_only=True)
 class FrameConfig(Checked):
@@ -38,26 +54,14 @@ class FrameConfig(Checked):
     # what is scored, by what
     model: ModelSetting = LATEST_MODEL
     text_column: ModelTextColumns = ()
-    max_length: Annotated[
-        int | None,
-        Setting(
-            "Longest input in tokens; the default is the model's own.", affects="logits", known_by="resolved", minimum=3
-        ),
-    ] = None
+    max_length: MaxLengthSetting = None
 
     # what comes out
     prefix: Annotated[str, Setting("Put before the names of the appended columns.", affects="output", metavar="P")] = ""
-    probabilities: Annotated[
-        bool, Setting("Append a struct with the probability of every label.", affects="output")
-    ] = False
-    expected: Annotated[bool, Setting("Append the probability-weighted mean of numeric labels.", affects="output")] = (
-        False
-    )
-    top_k: Annotated[
-        int | None,
-        Setting("Append the K likeliest labels with their probabilities.", affects="output", metavar="K", minimum=1),
-    ] = None
-    token_count: Annotated[bool, Setting("Append the number of tokens that the model saw.", affects="output")] = False
+    probabilities: ProbabilitiesSetting = False
+    expected: ExpectedSetting = False
+    top_k: TopKSetting = None
+    token_count: TokenCountSetting = False
 
     # how it is computed
     precision: PrecisionSetting = "auto"

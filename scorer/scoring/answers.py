@@ -95,6 +95,26 @@ class Answers:
         status[scored & decision.abstains(probability)] = Status.ABSTAIN
         return cls(status, probability, decision.chosen(probability) & scored[:, None], tokens)
 
+    @classmethod
+    def blank(cls, rows: int, *, labels: int, numbers: bool) -> Answers:
+        """Answers to so many `rows` that are yet to be put in: until then none of them has a text."""
+        return cls(
+            np.full(rows, Status.NULL, np.int8),
+            np.zeros((rows, labels), np.float32),
+            np.zeros((rows, labels), np.bool_),
+            np.zeros(rows, np.int32),
+            np.zeros(rows, np.float64) if numbers else None,
+        )
+
+    def put(self, rows: NDArray[np.int64], others: Answers) -> None:
+        """Put the answers of `others` (m,), of the same model, in at the places `rows` (m,)."""
+        self.status[rows] = others.status
+        self.probability[rows] = others.probability
+        self.chosen[rows] = others.chosen
+        self.tokens[rows] = others.tokens
+        if self.number is not None and others.number is not None:
+            self.number[rows] = others.number
+
     def __len__(self) -> int:
         return len(self.status)
 

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from scorer.classifier.decision import Decision
 from scorer.classifier.directory import ModelDirectory, open_model
@@ -132,6 +134,10 @@ class Scorer:
     def concerns(self) -> list[str]:
         """What a person should be told about the device, and about the rows that it computed so far."""
         return self.model.concerns
+
+    def plan(self, lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Which inputs of `lengths` (n,) tokens the device should see together: batches of rows, longest first."""
+        return self.model.plan(lengths)
 
     def encode(self, window: Window, cache: ScoreCache | None = None) -> EncodedWindow:
         """The texts of `window` as token sequences; with a `cache` equal texts once, and known ones not at all."""

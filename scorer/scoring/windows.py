@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -86,6 +86,25 @@ class EncodedWindow:
     fresh: EncodedInputs
     replayed: NDArray[np.bool_]
     durable: int = 0
+
+
+def regrouped(pieces: Sequence[tuple[EncodedWindow, NDArray[np.int64]]]) -> EncodedWindow:
+    """Some inputs of several windows as one window with a row for each, in the order given: for whoever keeps the rows
+    himself, since its table has nothing in it. A piece is a window that was encoded without a cache, and the places
+    (n,) of its `scorable` rows that are wanted."""
+    scores = np.concatenate([window.scores[places] for window, places in pieces])
+    rows = np.arange(len(scores))
+    return EncodedWindow(
+        window=Window(0, pa.table({"row": pa.nulls(len(rows))}), ()),
+        status=np.zeros(len(rows), np.int8),
+        scorable=rows,
+        inputs=rows,
+        keys=None,
+        scores=scores,
+        known=np.zeros(len(rows), np.bool_),
+        fresh=EncodedInputs.concatenate([window.fresh.take(places) for window, places in pieces]),
+        replayed=np.zeros(len(rows), np.bool_),
+    )
 
 
 @dataclass(frozen=True)

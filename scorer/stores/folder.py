@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,6 +74,15 @@ class Folder:
     def has(self, name: str) -> bool:
         """Whether it has a file of that name."""
         return (self.path / name).is_file()
+
+    def sight(self) -> tuple[object, ...] | None:
+        """What tells whether anything in it was changed or replaced, or whether its links lead elsewhere: two are equal
+        when nothing was. None while there is no such folder."""
+        with suppress(OSError):
+            home = self.path.resolve(strict=True)
+            found = [(path.name, path.stat()) for path in sorted(home.iterdir())]
+            return (str(home), *((name, s.st_size, s.st_mtime_ns, s.st_ino) for name, s in found))
+        return None
 
     def is_beside(self, other: Folder) -> bool:
         """Whether both have one parent, links followed."""

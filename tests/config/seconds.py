@@ -22,6 +22,7 @@ from scorer.config import (
     PredictConfig,
     RunConfig,
     ScoreConfig,
+    ServeConfig,
     declared_of,
 )
 
@@ -37,6 +38,7 @@ FIRSTS: dict[type, Any] = {
     PredictConfig: PredictConfig(),
     RunConfig: RunConfig(job=Path("first.toml")),
     ScoreConfig: ScoreConfig(source="first.csv", target="first.parquet"),
+    ServeConfig: ServeConfig(),
 }
 
 

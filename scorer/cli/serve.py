@@ -1,0 +1,35 @@
+"""`scorer serve`: parse, serve until a signal comes, report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from scorer.cli.command import Command, print_summary
+from scorer.cli.options import config_options
+from scorer.config import ServeConfig
+from scorer.errors import ConfigError
+
+# What the extra of this name installs.
+_EXTRA = ("prometheus_client", "starlette", "uvicorn")
+
+
+@click.command(cls=Command)
+@config_options(ServeConfig)
+def serve(**settings: Any) -> None:
+    """Answer over HTTP from one model or from several, until SIGTERM or Ctrl-C; what has arrived by then is answered.
+
+    POST /predict, /v1/classify and /v2/models/NAME/infer; /info, /metrics, /ready; / is a page to try a text on. A
+    model whose directory changes, as models/latest does after a fit, is taken without a pause.
+    """
+    config = ServeConfig(**settings)
+    try:
+        from scorer.serving.server import serve as serve_until_signal
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRA:
+            raise
+        raise ConfigError(f"serve needs {error.name}, which is not installed; pip install 'scorer[serve]'") from error
+    from scorer.runs.console import Console
+
+    print_summary(serve_until_signal(config, Console(quiet=config.quiet)), quiet=config.quiet)

@@ -1,0 +1,157 @@
+"""Texts of many requests through one Scorer: what waits is made into batches, and each request gets its own answers.
+
+Owns the threads that do it. Knows no HTTP and no event loop: whoever made the batcher is told which tickets are done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from threading import Thread
+
+import numpy as np
+import pyarrow as pa
+
+from scorer.scoring.answers import Answers
+from scorer.scoring.scorer import Scorer
+from scorer.scoring.windows import EncodedWindow, Window, regrouped
+from scorer.serving.waiting import Place, Task, Ticket, Waiting
+
+Deliver = Callable[[list[Ticket]], None]
+# What is beside the batches that are computed: one is encoded or answered meanwhile.
+_BESIDE = 1
+
+
+class Batcher:
+    """`scorer`, which answers at most `most_texts` at a time; `deliver` is called by its threads with the tickets that
+    are done, each of them once."""
+
+    def __init__(self, scorer: Scorer, *, most_texts: int, deliver: Deliver) -> None:
+        self._scorer = scorer
+        self._deliver = deliver
+        workers = scorer.engine.workers
+        # A GPU has all of a batch at once; on a CPU each worker has one core.
+        spread = 1 if scorer.engine.device.startswith("cuda") else workers
+        self._waiting = Waiting(scorer.plan, most_texts=most_texts, spread=spread)
+        self._threads = [Thread(target=self._work, name=f"scorer-serve-{n}") for n in range(workers + _BESIDE)]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many texts have no answer yet."""
+        return self._waiting.texts
+
+    def submit(self, ticket: Ticket) -> None:
+        """Answer `ticket` as soon as can be. Full when there is no room for it, Closed after `close`."""
+        labels = self._scorer.labels
+        ticket.answers = Answers.blank(len(ticket.texts), labels=len(labels), numbers=labels.is_number)
+        self._waiting.add(ticket)
+
+    def drop(self, ticket: Ticket) -> None:
+        """Nobody waits for `ticket` any more; it will not be delivered."""
+        self._waiting.drop(ticket)
+
+    def close(self) -> None:
+        """Answer what waits, take nothing more, and end the threads."""
+        self._waiting.close()
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        while (task := self._waiting.next()) is not None:
+            self._do(task)
+
+    def _do(self, task: Task) -> None:
+        tickets, places = task
+        if tickets:
+            found: list[Place] = []
+            try:
+                for group in ([t for t in tickets if t.seconds is None], [t for t in tickets if t.seconds is not None]):
+                    found += self._encode(group)
+            finally:
+                self._waiting.encoded(found)
+        else:
+            try:
+                self._score(places)
+            finally:
+                self._waiting.scored()
+
+    def _encode(self, tickets: list[Ticket]) -> list[Place]:
+        """The places of all texts of `tickets` that can be scored; what cannot is answered."""
+        if not tickets:
+            return []
+        try:
+            window = self._scorer.encode(_window(tickets))
+        except BaseException as error:  # noqa: BLE001  whoever sent it is told; a panic in a library of Rust is no Exception
+            return self._apart(tickets, error, self._encode)
+        places, done, start = [], [], 0
+        for ticket in tickets:
+            stop = start + len(ticket.texts)
+            begin, end = np.searchsorted(window.scorable, (start, stop)).tolist()
+            assert ticket.answers is not None, "a ticket that was not submitted; this is a bug"
+            ticket.answers.status[:] = window.status[start:stop]
+            rows = (window.scorable[begin:end] - start).tolist()
+            tokens = window.fresh.lengths[begin:end].tolist()
+            places += [
+                Place(ticket, row, window, place, length)
+                for row, place, length in zip(rows, range(begin, end), tokens, strict=True)
+            ]
+            if self._waiting.settle(ticket, rows=len(ticket.texts) - len(rows)):
+                done.append(ticket)
+            start = stop
+        self._tell(done)
+        return places
+
+    def _score(self, places: list[Place]) -> None:
+        by_ticket: dict[Ticket, list[int]] = {}
+        for number, place in enumerate(places):
+            by_ticket.setdefault(place.ticket, []).append(number)
+        try:
+            answers = self._scorer.answer(self._scorer.classify(_together(places))).answers
+        except BaseException as error:  # noqa: BLE001  as above
+            self._apart(
+                list(by_ticket), error, lambda one: self._score([place for place in places if place.ticket is one[0]])
+            )
+            return
+        done = []
+        for ticket, numbers in by_ticket.items():
+            assert ticket.answers is not None, "a ticket that was not submitted; this is a bug"
+            rows = np.array([places[number].row for number in numbers])
+            ticket.answers.put(rows, answers.take(np.array(numbers)))
+            if self._waiting.settle(ticket, rows=len(numbers)):
+                done.append(ticket)
+        self._tell(done)
+
+    def _apart(
+        self, tickets: list[Ticket], error: BaseException, again: Callable[[list[Ticket]], list[Place] | None]
+    ) -> list[Place]:
+        """What failed with `error` for several tickets is tried `again` for each by itself; one alone has failed."""
+        if len(tickets) == 1:
+            if self._waiting.settle(tickets[0], error=error):
+                self._tell(tickets)
+            return []
+        return [place for ticket in tickets for place in again([ticket]) or ()]
+
+    def _tell(self, tickets: list[Ticket]) -> None:
+        if tickets:
+            self._deliver(tickets)
+
+
+def _window(tickets: Iterable[Ticket]) -> Window:
+    """The texts of all `tickets`, which are all pairs or all single texts, as rows."""
+    tickets = list(tickets)
+    columns = {"first": [text for ticket in tickets for text in ticket.texts]}
+    if tickets[0].seconds is not None:
+        columns["second"] = [text for ticket in tickets for text in ticket.seconds or ()]
+    table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
+    return Window(0, table, tuple(columns))
+
+
+def _together(places: Sequence[Place]) -> EncodedWindow:
+    """The texts at `places` as one window, row for row."""
+    pieces: list[tuple[EncodedWindow, list[int]]] = []
+    for place in places:
+        if not pieces or pieces[-1][0] is not place.window:
+            pieces.append((place.window, []))
+        pieces[-1][1].append(place.place)
+    return regrouped([(window, np.array(found)) for window, found in pieces])

@@ -1,0 +1,161 @@
+"""The server as a process: it listens, answers until a signal comes, answers what has arrived, and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import math
+import resource
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import uvicorn
+
+from scorer.config import ServeConfig
+from scorer.errors import Busy, Interrupted, UsageError
+from scorer.runs.console import Console
+from scorer.runs.signals import StopSignals
+from scorer.serving.app import make_app
+from scorer.serving.desk import Desk, deliver
+from scorer.serving.guard import read_token
+from scorer.serving.measures import Measures
+from scorer.serving.model_list import ModelList
+
+_BACKLOG = 2048
+# A connection without a request is kept so long: longer than what stands before servers keeps its own.
+_KEEP_ALIVE_SECONDS = 75
+
+
+def serve(config: ServeConfig, console: Console, *, signals: StopSignals | None = None) -> dict[str, Any]:
+    """Answer requests until a signal asks to stop; how many requests and texts there were, by status.
+
+    Busy when the port is taken, Interrupted when `drain_seconds` were too few for all that had arrived.
+    """
+    begun = time.monotonic()
+    token = read_token(config.token) if config.token else None
+    measures = Measures()
+    _allow_many_connections()
+    with (
+        _listening(config) as listener,
+        _loaded(config, measures, console) as models,
+        signals or StopSignals() as heard,
+    ):
+        desk = Desk(models, config, measures=measures)
+        server = _Server(_uvicorn(desk, config, token=token, console=console), desk, heard, console)
+        asyncio.run(server.serve([listener]))
+    if desk.unanswered:
+        raise Interrupted(server.stopped_by, f"{desk.unanswered} requests were not answered in --drain-seconds")
+    return {"seconds": round(time.monotonic() - begun, 3), **measures.totals()}
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn's server, which stops when a signal has come, and closes connections on which nothing comes."""
+
+    def __init__(self, config: uvicorn.Config, desk: Desk, signals: StopSignals, console: Console) -> None:
+        super().__init__(config)
+        self.stopped_by = 0
+        self._desk = desk
+        self._signals = signals
+        self._console = console
+        self._silent_since: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
+
+    def capture_signals(self) -> Any:
+        """Signals are ours: see `StopSignals`."""
+        return nullcontext()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or ():
+            _say(listener, self._desk.config, self._console)
+
+    async def on_tick(self, counter: int) -> bool:
+        try:
+            self._signals.check()
+        except Interrupted as stop:
+            self.stopped_by = stop.signal_number
+            self.should_exit = self._desk.stopping = True
+        if counter % 10 == 0:
+            self._close_silent(time.monotonic())
+        return await super().on_tick(counter)
+
+    def _close_silent(self, now: float) -> None:
+        """Uvicorn waits for ever for a request that was begun, or for the first one."""
+        for connection in list(self.server_state.connections):
+            cycle = getattr(connection, "cycle", None)
+            if cycle is not None and not cycle.response_complete:
+                self._silent_since.pop(connection, None)
+                continue
+            patience = self._desk.config.body_seconds + (0 if cycle is None else _KEEP_ALIVE_SECONDS)
+            if now - self._silent_since.setdefault(connection, now) > patience:
+                connection.transport.close()
+
+
+def _uvicorn(desk: Desk, config: ServeConfig, *, token: bytes | None, console: Console) -> uvicorn.Config:
+    return uvicorn.Config(
+        make_app(desk, token=token, console=console),
+        # What it logs may hold an address with a query, and a traceback the text of a request.
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        proxy_headers=False,
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=math.ceil(config.drain_seconds),
+    )
+
+
+@contextmanager
+def _loaded(config: ServeConfig, measures: Measures, console: Console) -> Iterator[ModelList]:
+    models = ModelList(config, deliver=deliver, measures=measures, console=console)
+    try:
+        yield models
+    finally:
+        models.close()
+
+
+@contextmanager
+def _listening(config: ServeConfig) -> Iterator[socket.socket]:
+    """A socket that has the address, and takes no connection yet: whoever comes before the models is refused.
+
+    UsageError for an address that there is not, Busy for one that is taken.
+    """
+    where = f"{config.host}:{config.port}"
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror as error:
+        raise UsageError(f"--host {config.host}: no such address ({error.strerror})") from error
+    with socket.socket(family, kind, protocol) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(address)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise Busy(f"{where}: in use already; stop what listens there, or choose another --port") from error
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise UsageError(f"--host {config.host}: not an address of this machine") from error
+            raise OSError(error.errno, error.strerror, where) from error
+        yield listener
+
+
+def _say(listener: socket.socket, config: ServeConfig, console: Console) -> None:
+    """Where the server is; a port that was to be chosen is known only now."""
+    host, port = listener.getsockname()[:2]
+    console.say(f"serving at http://{f'[{host}]' if ':' in host else host}:{port}")
+    local = host in ("::1",) or host.startswith("127.")
+    if config.token is None and not local:
+        console.warn("everybody who reaches this address may ask; --token FILE lets only those who have the token")
+
+
+def _allow_many_connections() -> None:
+    """As many open files as this process may have: each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with suppress(OSError, ValueError):  # then there are as many as there were
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
