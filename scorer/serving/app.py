@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +23,7 @@ from scorer.serving.guard import Guard
 from scorer.serving.information import describe_server, model_metadata, server_metadata
 from scorer.serving.measures import CONTENT_TYPE
 from scorer.serving.refusals import Refused, refusal_of
+from scorer.serving.replies import PatientResponse, json_response
 
 # What shows nothing of a model, and must be there for whoever looks after the server.
 _OPEN = frozenset(("/health", "/ready", "/v2/health/live", "/v2/health/ready"))
@@ -66,8 +66,11 @@ class Answering:
         return response
 
     async def _response(self, request: Request) -> Response:
+        read = False
         try:
-            document, answered = await self._desk.answer(request, self._form)
+            body = await self._desk.bodies.read(request)
+            read = True
+            document, answered = await self._desk.answer(request, body, self._form)
             return json_response(document, headers={"X-Scorer-Model": f"{answered.model}@{answered.version}"})
         except ClientDisconnect:
             return Response(status_code=_GONE)
@@ -75,13 +78,9 @@ class Answering:
             refused = refusal_of(error)
             if refused.status >= 500:
                 self._console.warn(f"{self._route}: {refused.reason}{_where(error)}")
-            return json_response(self._form.refusal(refused), status=refused.status, headers=refused.headers)
-
-
-def json_response(document: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """`document` as the body of a response."""
-    body = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    return Response(body, status, headers=headers, media_type="application/json")
+            said = self._form.refusal(refused)
+            kind = Response if read else PatientResponse
+            return json_response(said, status=refused.status, headers=refused.headers, kind=kind)
 
 
 def _where(error: BaseException) -> str:
@@ -137,7 +136,9 @@ def _quick(tell: Callable[[Request], Response]) -> Callable[[Request], Any]:
 
 async def _no_such_route(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return json_response({"error": error.detail}, status=error.status_code, headers=dict(error.headers or {}))
+    return json_response(
+        {"error": error.detail}, status=error.status_code, headers=dict(error.headers or {}), kind=PatientResponse
+    )
 
 
 async def _unknown(scope: Scope, receive: Receive, send: Send) -> None:
@@ -145,5 +146,6 @@ async def _unknown(scope: Scope, receive: Receive, send: Send) -> None:
         {"error": "no token, or a wrong one; send Authorization: Bearer TOKEN"},
         status=401,
         headers={"WWW-Authenticate": "Bearer"},
+        kind=PatientResponse,
     )
     await response(scope, receive, send)

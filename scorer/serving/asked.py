@@ -43,13 +43,20 @@ class Asked:
 def read_document(body: bytes) -> dict[str, Any]:
     """The JSON object in `body`; Refused when there is none."""
     try:
-        document = json.loads(body)
+        document = json.loads(body, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         where = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
         raise wrong(f"the body is not JSON in UTF-8{where}") from error
     if not isinstance(document, dict):
         raise wrong(f"the body is {_kind(document)}; an object is expected")
     return document
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise wrong("a key stands twice in one object; keep one of them")
+    return found
 
 
 def refuse_unknown(document: Mapping[str, Any], known: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ Owns the threads that do it. Knows no HTTP and no event loop: whoever made the b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import Thread
 
 import numpy as np
@@ -14,7 +14,7 @@ import pyarrow as pa
 from scorer.scoring.answers import Answers
 from scorer.scoring.scorer import Scorer
 from scorer.scoring.windows import EncodedWindow, Window, regrouped
-from scorer.serving.waiting import Place, Task, Ticket, Waiting
+from scorer.serving.waiting import Place, Ticket, Waiting
 
 Deliver = Callable[[list[Ticket]], None]
 # What is beside the batches that are computed: one is encoded or answered meanwhile.
@@ -59,87 +59,78 @@ class Batcher:
 
     def _work(self) -> None:
         while (task := self._waiting.next()) is not None:
-            self._do(task)
+            tickets, places = task
+            if tickets:
+                self._encode_all(tickets)
+            else:
+                self._score_all(places)
 
-    def _do(self, task: Task) -> None:
-        tickets, places = task
-        if tickets:
-            found: list[Place] = []
-            try:
-                for group in ([t for t in tickets if t.seconds is None], [t for t in tickets if t.seconds is not None]):
-                    found += self._encode(group)
-            finally:
-                self._waiting.encoded(found)
-        else:
-            try:
-                self._score(places)
-            finally:
-                self._waiting.scored()
+    def _encode_all(self, tickets: list[Ticket]) -> None:
+        found: list[Place] = []
+        single = [ticket for ticket in tickets if ticket.seconds is None]
+        pairs = [ticket for ticket in tickets if ticket.seconds is not None]
+        for group in (single, pairs):
+            if group:
+                self._attempt(group, lambda some: found.extend(self._encode(some)))
+        self._waiting.encoded(found)
+
+    def _score_all(self, places: list[Place]) -> None:
+        by_ticket: dict[Ticket, list[Place]] = {}
+        for place in places:
+            by_ticket.setdefault(place.ticket, []).append(place)
+        self._attempt(list(by_ticket), lambda some: self._score({ticket: by_ticket[ticket] for ticket in some}))
+        self._waiting.scored()
+
+    def _attempt(self, tickets: list[Ticket], step: Callable[[list[Ticket]], None]) -> None:
+        """One `step` for `tickets`. What fails for several is tried for each by itself; one alone has failed."""
+        try:
+            step(tickets)
+        except BaseException as error:  # noqa: BLE001  whoever sent it is told; a panic in a library of Rust is no Exception
+            if len(tickets) > 1:
+                for ticket in tickets:
+                    self._attempt([ticket], step)
+            elif self._waiting.settle(tickets[0], error=error):
+                self._deliver(tickets)
 
     def _encode(self, tickets: list[Ticket]) -> list[Place]:
         """The places of all texts of `tickets` that can be scored; what cannot is answered."""
-        if not tickets:
-            return []
-        try:
-            window = self._scorer.encode(_window(tickets))
-        except BaseException as error:  # noqa: BLE001  whoever sent it is told; a panic in a library of Rust is no Exception
-            return self._apart(tickets, error, self._encode)
+        window = self._scorer.encode(_window(tickets))
+        lengths = window.fresh.lengths
         places, done, start = [], [], 0
         for ticket in tickets:
             stop = start + len(ticket.texts)
-            begin, end = np.searchsorted(window.scorable, (start, stop)).tolist()
+            first, last = np.searchsorted(window.scorable, (start, stop)).tolist()
             assert ticket.answers is not None, "a ticket that was not submitted; this is a bug"
             ticket.answers.status[:] = window.status[start:stop]
-            rows = (window.scorable[begin:end] - start).tolist()
-            tokens = window.fresh.lengths[begin:end].tolist()
-            places += [
-                Place(ticket, row, window, place, length)
-                for row, place, length in zip(rows, range(begin, end), tokens, strict=True)
-            ]
-            if self._waiting.settle(ticket, rows=len(ticket.texts) - len(rows)):
+            for place in range(first, last):
+                row = int(window.scorable[place]) - start
+                places.append(Place(ticket, row, window, place, int(lengths[place])))
+            if self._waiting.settle(ticket, rows=len(ticket.texts) - (last - first)):
                 done.append(ticket)
             start = stop
         self._tell(done)
         return places
 
-    def _score(self, places: list[Place]) -> None:
-        by_ticket: dict[Ticket, list[int]] = {}
-        for number, place in enumerate(places):
-            by_ticket.setdefault(place.ticket, []).append(number)
-        try:
-            answers = self._scorer.answer(self._scorer.classify(_together(places))).answers
-        except BaseException as error:  # noqa: BLE001  as above
-            self._apart(
-                list(by_ticket), error, lambda one: self._score([place for place in places if place.ticket is one[0]])
-            )
-            return
-        done = []
-        for ticket, numbers in by_ticket.items():
+    def _score(self, places: Mapping[Ticket, list[Place]]) -> None:
+        window = _together([place for found in places.values() for place in found])
+        answers = self._scorer.answer(self._scorer.classify(window)).answers
+        done, start = [], 0
+        for ticket, found in places.items():
             assert ticket.answers is not None, "a ticket that was not submitted; this is a bug"
-            rows = np.array([places[number].row for number in numbers])
-            ticket.answers.put(rows, answers.take(np.array(numbers)))
-            if self._waiting.settle(ticket, rows=len(numbers)):
+            own = answers.take(np.arange(start, start + len(found)))
+            ticket.answers.put(np.array([place.row for place in found]), own)
+            if self._waiting.settle(ticket, rows=len(found)):
                 done.append(ticket)
+            start += len(found)
         self._tell(done)
-
-    def _apart(
-        self, tickets: list[Ticket], error: BaseException, again: Callable[[list[Ticket]], list[Place] | None]
-    ) -> list[Place]:
-        """What failed with `error` for several tickets is tried `again` for each by itself; one alone has failed."""
-        if len(tickets) == 1:
-            if self._waiting.settle(tickets[0], error=error):
-                self._tell(tickets)
-            return []
-        return [place for ticket in tickets for place in again([ticket]) or ()]
 
     def _tell(self, tickets: list[Ticket]) -> None:
         if tickets:
             self._deliver(tickets)
 
 
-def _window(tickets: Iterable[Ticket]) -> Window:
+def _window(tickets: Sequence[Ticket]) -> Window:
     """The texts of all `tickets`, which are all pairs or all single texts, as rows."""
-    tickets = list(tickets)
     columns = {"first": [text for ticket in tickets for text in ticket.texts]}
     if tickets[0].seconds is not None:
         columns["second"] = [text for ticket in tickets for text in ticket.seconds or ()]

@@ -45,13 +45,13 @@ class Desk:
         self.config = config
         self.stopping = False
         self.unanswered = 0
-        self._bodies = Bodies(most=config.max_body, seconds=config.body_seconds)
+        self.bodies = Bodies(most=config.max_body, seconds=config.body_seconds)
         self._limits = TextLimits(texts=config.max_texts, characters=config.max_characters)
 
-    async def answer(self, request: Request, form: Form) -> tuple[dict[str, Any], Answered]:
-        """The document that answers `request`, which is in this `form`, and what is in it. Refused when there is none,
-        ClientDisconnect when nobody waits for it any more."""
-        document = read_document(await self._bodies.read(request))
+    async def answer(self, request: Request, body: bytes, form: Form) -> tuple[dict[str, Any], Answered]:
+        """The document that answers `request`, whose `body` is in this `form`, and what is in it. Refused when there is
+        none, ClientDisconnect when nobody waits for it any more."""
+        document = read_document(body)
         path = request.path_params
         served = self.models.find(path.get("model") or read_name(document), version=path.get("version"))
         asked = form.read(document, self._limits)

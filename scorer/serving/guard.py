@@ -62,6 +62,8 @@ class Bodies:
 
     async def read(self, request: Request) -> bytes:
         """The body of `request`. Refused when it is too large, too slow, or too much arrives already."""
+        if request.headers.get("content-encoding", "identity") != "identity":
+            raise Refused(415, "a body that is compressed is not read; send it as it is")
         said = request.headers.get("content-length", "")
         if said.isdecimal() and int(said) > self._most:
             raise too_large(f"a body of {said} bytes; a request may have {self._most}")

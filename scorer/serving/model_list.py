@@ -16,8 +16,8 @@ from scorer.serving.served_model import ServedModel
 
 # How often the directories of models are looked at. What is seen twice in this time is taken for finished.
 LOOK_SECONDS = 1.0
-_NAMED = re.compile(r"([A-Za-z0-9][\w.-]*)=(.+)")
-_NO_NAME = re.compile(r"[^\w.-]+")
+_NAMED = re.compile(r"([A-Za-z0-9][\w.-]*)=(.+)", re.ASCII)
+_NO_NAME = re.compile(r"[^\w.-]+", re.ASCII)
 
 
 class ModelList:

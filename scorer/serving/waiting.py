@@ -154,7 +154,7 @@ class Waiting:
         it waited for: true once for each ticket that nobody dropped."""
         with self._changed:
             ticket.left -= rows
-            if ticket.over or (ticket.left and error is None):
+            if ticket.over or (ticket.left > 0 and error is None):
                 return False
             ticket.error = error
             self._end(ticket)

@@ -30,7 +30,7 @@ class KServeForm:
         inputs = document.get("inputs")
         if not isinstance(inputs, list) or not all(isinstance(one, dict) for one in inputs):
             raise wrong("inputs: a list of tensors is expected")
-        found = {one.get("name"): one for one in inputs}
+        found = {str(one.get("name")): one for one in inputs}
         if len(found) != len(inputs) or not set(found) <= set(INPUTS) or "text" not in found:
             raise wrong("inputs: a tensor called text is expected, and for pairs one called pair")
         _wanted(document)
@@ -71,15 +71,14 @@ def _wanted(document: Mapping[str, Any]) -> list[str]:
     outputs = document.get("outputs") or []
     if not isinstance(outputs, list) or not all(isinstance(one, dict) for one in outputs):
         raise wrong("outputs: a list of objects with a name is expected")
-    if any((one.get("parameters") or {}).get("binary_data") for one in outputs) or (
-        (document.get("parameters") or {}).get("binary_data_output")
-    ):
+    binary = [_parameters(one).get("binary_data") for one in outputs]
+    if any(binary) or _parameters(document).get("binary_data_output"):
         raise wrong(_BINARY)
     return [str(one.get("name")) for one in outputs]
 
 
 def _texts(tensor: Mapping[str, Any], name: str, limits: TextLimits) -> list[str | None]:
-    if (tensor.get("parameters") or {}).get("binary_data_size") is not None:
+    if _parameters(tensor).get("binary_data_size") is not None:
         raise wrong(_BINARY)
     if tensor.get("datatype") != "BYTES":
         raise wrong(f"{name}: its datatype must be BYTES")
@@ -87,11 +86,18 @@ def _texts(tensor: Mapping[str, Any], name: str, limits: TextLimits) -> list[str
     if not isinstance(data, list):
         raise wrong(f"{name}: data must be a list of strings")
     flat = list(_flat(data))
-    if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
-        raise wrong(f"{name}: shape must be a list of whole numbers")
+    if not isinstance(shape, list) or len(shape) > 2 or not all(type(size) is int and size >= 0 for size in shape):
+        raise wrong(f"{name}: shape must be a list of one whole number, or of two")
     if math.prod(shape) != len(flat):
         raise wrong(f"{name}: a shape of {math.prod(shape)} and {len(flat)} strings")
     return read_texts(flat, name, limits)
+
+
+def _parameters(owner: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = owner.get("parameters") or {}
+    if not isinstance(found, dict):
+        raise wrong("parameters: an object is expected")
+    return found
 
 
 def _flat(data: list[Any]) -> Iterator[Any]:
