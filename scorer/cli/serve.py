@@ -27,9 +27,10 @@ def serve(**settings: Any) -> None:
     try:
         from scorer.serving.server import serve as serve_until_signal
     except ModuleNotFoundError as error:
-        if error.name not in _EXTRA:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in _EXTRA:
             raise
-        raise ConfigError(f"serve needs {error.name}, which is not installed; pip install 'scorer[serve]'") from error
+        raise ConfigError(f"serve needs {missing}, which is not installed; pip install 'scorer[serve]'") from error
     from scorer.runs.console import Console
 
     print_summary(serve_until_signal(config, Console(quiet=config.quiet)), quiet=config.quiet)
