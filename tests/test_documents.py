@@ -41,12 +41,8 @@ PAGES = pages()
 SCRIPTS = [*(ROOT / "jobs").rglob("*.py"), ROOT / "data/make_reviews.py"]
 # What the commands on the pages make.
 MADE = {
-    "data/reviews.parquet",
-    "data/reviews.scored.parquet",
-    "models/latest",
-    "models/latest-previous",
-    "models/current",
-    "models/candidate",
+    *("data/reviews.parquet", "data/reviews.scored.parquet", "data/held-out.csv"),
+    *("models/latest", "models/latest-previous", "models/current", "models/candidate", "models/moderation"),
 }
 
 

@@ -90,7 +90,7 @@ class DayRun:
     def _do(self, step: PlannedStep, flags: Sequence[str]) -> StepRecord:
         started = time.monotonic()
         if isinstance(step.config, GateConfig):
-            ended, arguments = _through(step.config), []
+            ended, arguments = self._let_through(step.config), []
         else:
             arguments = step.arguments(*flags)
             ended = self._start(step, arguments)
@@ -107,6 +107,10 @@ class DayRun:
         )
 
     def _start(self, step: PlannedStep, arguments: Sequence[str]) -> Ended:
+        try:
+            step.make_folders()
+        except ScorerError as error:
+            return self._refused(error)
         inherited = {**os.environ, **({"SCORER_QUIET": "1"} if self._config.quiet else {})}
         return run_step(
             arguments,
@@ -116,6 +120,20 @@ class DayRun:
             signals=self._around.signals,
             program=self._around.program,
         )
+
+    def _let_through(self, gate: GateConfig) -> Ended:
+        try:
+            moved = promote(gate)
+        except ScorerError as error:
+            return self._refused(error)
+        return Ended(
+            0, {"link": str(gate.link), "model": gate.model, "previous": str(gate.link_before), "moved": moved}
+        )
+
+    def _refused(self, error: ScorerError) -> Ended:
+        """The end of a step that this process itself could not do."""
+        self._around.console.warn(str(error))
+        return Ended(exit_code_of(error), reason=str(error))
 
     def _has_no_rival(self, step: PlannedStep) -> bool:
         """Whether `step` compares a new model with the one in use, and there is none yet."""
@@ -133,15 +151,6 @@ class DayRun:
 
     def _write(self) -> Path:
         return self._around.folder.write(self.record.name, self.record.as_document())
-
-
-def _through(gate: GateConfig) -> Ended:
-    """Let the model through the gate."""
-    try:
-        moved = promote(gate)
-    except ScorerError as error:
-        return Ended(exit_code_of(error), reason=str(error))
-    return Ended(0, {"link": str(gate.link), "model": gate.model, "previous": str(gate.link_before), "moved": moved})
 
 
 def _interrupted(step: PlannedStep, number: int) -> StepRecord:

@@ -12,11 +12,13 @@ from typing import Any, Final
 from scorer.config import Data, Setting, declared_of, flag_of
 from scorer.config.reading import variable_of
 from scorer.errors import ScorerError
+from scorer.stores.atomic import make_folder
 from scorer.stores.fingerprints import Stamp, combined, content_hashes
 from scorer.stores.object_path import ObjectPath, path_of
 
 _STANDING: Final = ("check", "fit", "evaluate", "diff")
 _OUTPUTS: Final = ("output", "report", "rows")
+_OTHER_OUTPUTS: Final = ("target", "textfile", "rejects", "cache")
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,13 @@ class PlannedStep:
         """The files and folders that it writes under names of its own."""
         paths = (getattr(self.config, name, None) for name in _OUTPUTS)
         return tuple(path for path in paths if path is not None)
+
+    def make_folders(self) -> None:
+        """Make the folders in which it writes, which may have the day in their names; those of this machine."""
+        others = (getattr(self.config, name, None) for name in _OTHER_OUTPUTS)
+        for place in (*self.outputs, *(path_of(said) for said in others if said is not None)):
+            if not isinstance(place, ObjectPath):
+                make_folder(place.parent)
 
     @property
     def settings(self) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from scorer.errors import ConfigError, from_os_error
-from scorer.stores.atomic import write_whole
+from scorer.stores.atomic import make_folder, write_whole
 from scorer.stores.workspace import FileLease, holder_of
 
 _LOCK: Final = "lock"
@@ -49,8 +49,8 @@ class RunFolder:
     @contextmanager
     def held(self, job: Path) -> Iterator[FileLease]:
         """Hold the lock of the `job` in the block. Busy when another run does."""
+        make_folder(self.path / _DAYS)
         try:
-            (self.path / _DAYS).mkdir(parents=True, exist_ok=True)
             lease = FileLease.take(self.path / _LOCK, what=job, doing="running this job")
         except OSError as error:
             raise from_os_error(error) from error

@@ -24,6 +24,7 @@ from scorer.config import RunConfig
 from scorer.errors import DataError, InputMissing, Interrupted, StepFailed, UsageError, near
 from scorer.runs.console import Console
 from scorer.stores.atomic import read_if_there, write_whole
+from scorer.stores.checks import Inputs, check_files
 
 # What may be wrong with one day and right with the next.
 _OF_THE_DAY: Final = (DataError.exit_code, InputMissing.exit_code)
@@ -88,6 +89,7 @@ def run_job(config: RunConfig, console: Console, *, today: date, program: Sequen
     job = read_job(config.job)
     days, several = days_of(config, today=today)
     plans = plans_of(job, config, days)
+    check_files({"--metrics": config.metrics}, Inputs([config.job]), force=True)
     folder = RunFolder(runs_of(config))
     summary = JobSummary(job.name)
     with folder.held(config.job) as lease, PassedSignals() as signals:

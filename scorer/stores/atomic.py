@@ -158,6 +158,17 @@ def _rename(temporary: Path, target: Path) -> None:
     temporary.replace(target)
 
 
+def make_folder(folder: Path) -> None:
+    """Make `folder` and what is missing above it, durably."""
+    try:
+        if not folder.is_dir():
+            make_folder(folder.parent)
+            folder.mkdir(exist_ok=True)
+            sync_folder(folder.parent)
+    except OSError as error:
+        raise from_os_error(error) from error
+
+
 def sync_folder(folder: Path) -> None:
     """Bring the names in `folder` to the disk."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from scorer.errors import from_os_error
-from scorer.stores.atomic import AtomicFile, sync_folder
+from scorer.stores.atomic import AtomicFile, make_folder, sync_folder
 from scorer.stores.fingerprints import Stamp
 from scorer.stores.store import Lease, Version, check_key
 from scorer.stores.workspace import FileLease
@@ -57,7 +57,7 @@ class LocalStore:
     def begin(self, key: str) -> LocalPart:
         path = self.path(key)
         while True:
-            _make_folder(path.parent)
+            make_folder(path.parent)
             name = f".{path.name}.{os.getpid()}-{next(_COUNTER)}{_PART}"
             part = LocalPart(AtomicFile(path, temporary=path.with_name(name)))
             if part.lock():
@@ -77,7 +77,7 @@ class LocalStore:
         lock = path.with_name(f".{path.name}.lock")
         try:
             while True:
-                _make_folder(lock.parent)
+                make_folder(lock.parent)
                 if (lease := FileLease.take(lock, what=path)) is not None:
                     lease.sign()
                     return LocalLease(lease)
@@ -167,17 +167,6 @@ class LocalLease(Lease):
 
 def _visible(name: str) -> bool:
     return not name.startswith(".")
-
-
-def _make_folder(folder: Path) -> None:
-    """Make `folder` and what is missing above it, durably."""
-    try:
-        if not folder.is_dir():
-            _make_folder(folder.parent)
-            folder.mkdir(exist_ok=True)
-            sync_folder(folder.parent)
-    except OSError as error:
-        raise from_os_error(error) from error
 
 
 def _sweep(path: Path) -> bool:
