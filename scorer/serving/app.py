@@ -22,11 +22,13 @@ from scorer.serving.forms.predict import PredictForm
 from scorer.serving.guard import Guard
 from scorer.serving.information import describe_server, model_metadata, server_metadata
 from scorer.serving.measures import CONTENT_TYPE
+from scorer.serving.openapi import openapi
+from scorer.serving.pages import docs_page, try_page
 from scorer.serving.refusals import Refused, refusal_of
 from scorer.serving.replies import PatientResponse, json_response
 
-# What shows nothing of a model, and must be there for whoever looks after the server.
-_OPEN = frozenset(("/health", "/ready", "/v2/health/live", "/v2/health/ready"))
+# What shows nothing of a model, and must be there for whoever looks after the server or has yet to give a token.
+_OPEN = frozenset(("/health", "/ready", "/v2/health/live", "/v2/health/ready", "/", "/docs", "/openapi.json"))
 _GONE = 499
 _MODEL = "/v2/models/{model}"
 _VERSION = _MODEL + "/versions/{version}"
@@ -107,6 +109,9 @@ def _telling(desk: Desk) -> list[Route]:
         return json_response(model_metadata(models.find(path["model"], version=path.get("version"))))
 
     told: dict[str, Callable[[Request], Response]] = {
+        "/": lambda _: try_page(),
+        "/docs": lambda _: docs_page(openapi()),
+        "/openapi.json": lambda _: json_response(openapi()),
         "/health": lambda _: json_response({"status": "ok"}),
         "/ready": ready,
         "/info": lambda _: json_response(describe_server(models, desk.config)),

@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -120,6 +121,18 @@ class Browser:
         """Show a page, from no address at all."""
         frame = self.call("Page.getFrameTree")["frameTree"]["frame"]["id"]
         self.call("Page.setDocumentContent", frameId=frame, html=html)
+
+    def visit(self, address: str) -> None:
+        """Show the page at an address, once it is there."""
+        self.call("Page.navigate", url=address)
+        self.wait_for(f"location.href === {json.dumps(address)} && document.readyState === 'complete'")
+
+    def wait_for(self, condition: str, *, seconds: float = 20) -> None:
+        """Until an expression is true on the page."""
+        end = time.monotonic() + seconds
+        while not self.run(condition):
+            assert time.monotonic() < end, condition
+            time.sleep(0.02)
 
     def run(self, script: str) -> Any:
         """The value of an expression on the page; a promise is awaited."""
