@@ -27,7 +27,7 @@ OWN |= {
 OWN |= {"scorer.config.presets", "scorer.config.reading", "scorer.config.settings"}
 # What those need of the standard library beyond what click loads anyway.
 STANDARD = {
-    *("copy", "dataclasses"),
+    *("copy", "dataclasses", "gc"),
     *("difflib", "heapq", "_heapq"),
     *("glob", "pathlib", "ntpath", "ipaddress", "urllib", "urllib.parse"),
 }

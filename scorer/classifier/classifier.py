@@ -184,7 +184,7 @@ def _encoder(loaded: LoadedModel, device: torch.device) -> TextEncoder | Process
 
 def _most_squares(loaded: LoadedModel) -> int | None:
     """The most rows times length squared of a batch, where a model keeps all scores of its attention; else None."""
-    config = loaded.model.config
+    config = loaded.config
     if config.model_type not in _KEEP_SCORES:
         return None
     return max(_SCORES_OF_A_BATCH // max(int(config.num_attention_heads), 1), 1)
@@ -192,7 +192,7 @@ def _most_squares(loaded: LoadedModel) -> int | None:
 
 def _load_again(directory: ModelDirectory, stamp: list[FileStamp], *, max_length: int | None) -> LoadedModel:
     """`directory`, which had this `stamp` when it was loaded first. ModelError when it is no longer the same."""
-    loaded = load(directory, max_length=max_length)
+    loaded = load(directory, max_length=max_length, plain=False)
     if directory.stamp() != stamp:
         raise ModelError(f"{directory.name}: another model took its place while it was at work; run again")
     return loaded

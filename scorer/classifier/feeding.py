@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
-from torch import nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from scorer.classifier.model_config import ModelConfig
 from scorer.classifier.sequences import TokenSequences
 
-# As an id of padding it stands in no row: the head of a decoder that looks for the last other token takes the last.
-_NO_TOKEN = -1
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 _MOST_SHOWN = 9
 
 
@@ -75,55 +75,13 @@ class Feed:
         return [part for part in (rows[usual], *(rows[[row]] for row in rows[~usual])) if len(part)]
 
 
-def settle_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tuple[int, bool]:
-    """What fills a row, and whether the model knows it for padding.
-
-    A decoder's head takes the last token that is no padding. To one that names none every token is a text's own, so the
-    last place is read, and rows of several lengths cannot be together; that is what the model is told here.
-    """
-    config = model.config.get_text_config()
-    tokens = token_count(model)
-    known = getattr(config, "pad_token_id", None)
-    if known is not None and 0 <= known < tokens:
-        return known, True
-    config.pad_token_id = _NO_TOKEN
-    own = tokenizer.pad_token_id
-    return (own if own is not None and 0 <= own < tokens else 0), False
-
-
-def token_count(model: PreTrainedModel) -> int:
-    """The rows of the table of token embeddings."""
-    embeddings = model.get_input_embeddings()
-    if isinstance(embeddings, nn.Embedding):
-        return embeddings.num_embeddings
-    # What Perceiver gives for it holds no tokens.
-    return int(model.config.get_text_config().vocab_size)
-
-
-def settle_attention(model: PreTrainedModel, max_length: int) -> int | None:
-    """Let every token of a text see every other, where the model does so with each text of `max_length` alone.
-
-    BigBird looks at blocks of long texts only, until a short one comes: from then on it sees the whole of every text.
-    None, or the longest text in tokens that it sees the whole of, where `max_length` is more.
-    """
-    config = model.config
-    if getattr(config, "attention_type", None) != "block_sparse":
-        return None
-    most = (5 + 2 * int(config.num_random_blocks)) * int(config.block_size)
-    if max_length > most:
-        return most
-    switched: Any = next(module for module in model.modules() if hasattr(module, "set_attention_type"))
-    switched.set_attention_type("original_full")
-    return None
-
-
-def why_no_pairs(name: str, model: PreTrainedModel, tokenizer: Tokenizer, feed: Feed) -> str | None:
+def why_no_pairs(name: str, config: ModelConfig, tokenizer: Tokenizer, *, token_types: bool) -> str | None:
     """Why the model `name` cannot score pairs, or None: its tokenizer gives other types of token than 0 at first and
-    then 1, or a second one though the model has no embedding of it."""
-    types = tokenizer.encode("a", "b").type_ids if feed.token_types else []
+    then 1, or a second one though the model, if it is told `token_types`, has no embedding of it."""
+    types = tokenizer.encode("a", "b").type_ids if token_types else []
     if types != sorted(types) or max(types, default=0) > 1:
         return f"{name}: scores single texts only: its tokenizer gives a pair the types of token {_shown(types)}"
-    if getattr(model.config, "type_vocab_size", None) != 1 or max(types, default=0) == 0:
+    if getattr(config, "type_vocab_size", None) != 1 or max(types, default=0) == 0:
         return None
     return f"{name}: scores single texts only: its tokenizer gives two types of token, it knows one"
 

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import PreTrainedModel
 
 from scorer.classifier.batches import Shapes
 from scorer.classifier.feeding import Feed
 from scorer.classifier.sequences import TokenSequences
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 # Padded on the right and masked, the rows of these have the logits that they have alone.
 _MASKED = """

@@ -26,10 +26,10 @@ from scorer.errors import ModelError
 from scorer.stores.fingerprints import KnownHashes
 
 METADATA_FILE = "scorer.json"
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 MOST_EXPONENT = 4.0
 # Version 1 had one `temperature` in the place of `decision`.
-_READABLE = (1, 2, 3, 4, 5, 6)
+_READABLE = (1, 2, 3, 4, 5, 6, 7)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,9 @@ class ModelMetadata:
     `label_columns` are the columns of 0 and 1 whose names are the labels, where it had those (`label_column` names them
     all, for people), `label_names` the names of a vector's places, `label_form` what was said a label is, and
     `null_labels` what said that there is none.
-    `new_tokens` is how many tokens the vocabulary has beyond that of the base model. `long_text` says how texts beyond
+    `new_tokens` is how many tokens the vocabulary has beyond that of the base model. `token_types` says whether the
+    tokenizer tells which text of a pair a token is of, where tokenizer.json is the whole tokenizer; None where that is
+    not known, as in documents that an earlier version wrote. `long_text` says how texts beyond
     `max_length` are read (truncated, where the file says nothing of it). `decision` is what stands between logits and
     labels, `profile` what the training data looked like (None in documents that an earlier version wrote). `metrics`
     are those of the validation rows, `uncalibrated` the same before calibration (empty in documents that an earlier
@@ -59,6 +61,7 @@ class ModelMetadata:
     label_names: tuple[str, ...] = ()
     null_labels: tuple[str, ...] = ()
     new_tokens: int = 0
+    token_types: bool | None = None
     long_text: LongText = field(default_factory=LongText)
     decision: Decision = field(default_factory=Decision)
     training: dict[str, Any] = field(default_factory=dict)
@@ -124,6 +127,8 @@ class ModelMetadata:
             raise ValueError("max_length")
         if type(self.new_tokens) is not int or self.new_tokens < 0:
             raise ValueError("new_tokens")
+        if not isinstance(self.token_types, bool | None):
+            raise ValueError("token_types")
         self.long_text.check(max_length=self.max_length)
         if len(self.text_columns) not in (1, 2):
             raise ValueError("text_columns")

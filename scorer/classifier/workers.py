@@ -133,6 +133,11 @@ class Workers:
         self._numbers = itertools.count()
         self._kept = False
         self._pool = ThreadPoolExecutor(count, "scorer-worker", initializer=self._settle, initargs=(device,))
+        # All begin here and now: for a moment, each changes what other new threads would begin with.
+        begun = threading.Barrier(count + 1)
+        for _ in range(count):
+            self._pool.submit(begun.wait)
+        begun.wait()
 
     def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Generator[Result]:
         """`work` of each item, in order. An error is raised in its item's place. After that, and when the generator is

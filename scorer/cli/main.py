@@ -6,6 +6,7 @@ An error that nobody handled ends here. Imports nothing heavy: a subcommand impo
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import os
 import sys
@@ -31,6 +32,9 @@ _COMMANDS = {
     "score": "Put a score and a confidence beside every row of a file.",
     "serve": "Answer over HTTP from a model in memory.",
 }
+# So many new objects make Python look for those that nobody needs. The default is 700, and what the imports of a start
+# made, which stays to the end, is looked through again and again.
+_NEW_OBJECTS = 50_000
 # Of the options there are, those that let a command need less memory.
 _SPARING = ("--batch-tokens", "--batch-size", "--window-rows")
 
@@ -81,6 +85,7 @@ def main() -> None:
 
 def run() -> None:
     """Run the command line of this process and exit."""
+    gc.set_threshold(_NEW_OBJECTS)
     if "--debug" in sys.argv:
         os.environ["SCORER_DEBUG"] = "1"
     _open_closed_streams()

@@ -10,7 +10,6 @@ that the store does not take, StorageError where it cannot be reached, ConfigErr
 
 from __future__ import annotations
 
-import configparser
 import os
 import re
 import time
@@ -292,6 +291,8 @@ def _client(url: str, process: int, environment: tuple[str | None, ...]) -> Clie
 def _from_aws_files() -> dict[str, Any]:
     """Key, region and endpoint of the profile in ~/.aws/credentials and ~/.aws/config, which obstore does not read.
     What the environment says goes before."""
+    import configparser
+
     if os.environ.get("AWS_ACCESS_KEY_ID") and "AWS_PROFILE" not in os.environ:
         return {}
     profile = os.environ.get("AWS_PROFILE", "default")

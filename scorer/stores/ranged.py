@@ -9,11 +9,13 @@ from __future__ import annotations
 import io
 import os
 from collections import OrderedDict
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from scorer.stores.objects import Bucket, ObjectInfo
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 _BLOCK_BYTES: Final = 1 << 20
 _KEPT_BLOCKS: Final = 16
@@ -124,4 +126,6 @@ class RangedReader(io.RawIOBase):
 @lru_cache(maxsize=1)
 def _pool(process: int) -> ThreadPoolExecutor:  # noqa: ARG001 - a fork has no threads
     """The threads that read ahead, for all objects of a process; Python joins them when it ends."""
+    from concurrent.futures import ThreadPoolExecutor
+
     return ThreadPoolExecutor(_THREADS, thread_name_prefix="read ahead")

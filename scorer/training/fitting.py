@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from transformers import TrainerState
 
-from scorer.classifier.loading import quietly
 from scorer.classifier.long_text import LongText
 from scorer.classifier.tokenization import TextEncoder
+from scorer.classifier.transformers_parts import quietly
 from scorer.classifier.vocabulary import lacking_tokens
 from scorer.config import LATEST_MODEL, FitConfig
 from scorer.errors import ConfigError, DeviceError, from_os_error

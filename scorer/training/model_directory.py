@@ -16,10 +16,13 @@ import numpy as np
 import tokenizers
 import torch
 import transformers
+from transformers import AutoTokenizer
 
 from scorer.classifier.labels import LabelSet, Targets
 from scorer.classifier.long_text import LongText
 from scorer.classifier.metadata import ModelMetadata
+from scorer.classifier.plain_tokenizer import is_whole
+from scorer.classifier.transformers_parts import quietly
 from scorer.config import FitConfig, material
 from scorer.examples.targets import label_counts
 from scorer.metrics.judged_rows import Judged, slices
@@ -54,7 +57,7 @@ def write_model_directory(
         # safetensors makes its files readable by their owner alone; a model is as public as its configuration.
         if weights.endswith(".safetensors"):
             directory.copy_mode(weights, of="config.json")
-    metadata = _metadata(base, config, data, verdict, precision)
+    metadata = _metadata(base, config, data, verdict, precision, token_types=_token_types(directory))
     # The order in which threads add up changes the last bits of every weight.
     figures = verdict.as_dict() | {"threads": torch.get_num_threads()}
     metrics = json.dumps(figures, indent=2, ensure_ascii=False, allow_nan=False)
@@ -77,8 +80,21 @@ def versions() -> dict[str, str]:
     }
 
 
+def _token_types(directory: Folder) -> bool | None:
+    """Whether the tokenizer tells types of tokens, if the file that stands in `directory` is the whole of it."""
+    with quietly():
+        again = AutoTokenizer.from_pretrained(directory.path, trust_remote_code=False, local_files_only=True)
+    return "token_type_ids" in again.model_input_names if is_whole(directory.path, again.backend_tokenizer) else None
+
+
 def _metadata(
-    base: BaseModel, config: FitConfig, data: TrainingData, verdict: Verdict, precision: str
+    base: BaseModel,
+    config: FitConfig,
+    data: TrainingData,
+    verdict: Verdict,
+    precision: str,
+    *,
+    token_types: bool | None,
 ) -> ModelMetadata:
     return ModelMetadata(
         base_model=base.name,
@@ -91,6 +107,7 @@ def _metadata(
         label_names=data.train.form.names,
         null_labels=tuple(sorted(data.train.form.aside)),
         new_tokens=len(base.new_tokens),
+        token_types=token_types,
         max_length=config.max_length,
         long_text=LongText.of(config),
         decision=verdict.measured.decision,

@@ -19,11 +19,11 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 from scorer.classifier.base_model import resolve_base_model, unavailable
 from scorer.classifier.batches import Shapes
 from scorer.classifier.directory import ModelDirectory, open_model
-from scorer.classifier.feeding import Feed, settle_attention, why_no_pairs, why_no_texts
+from scorer.classifier.feeding import Feed, why_no_pairs, why_no_texts
 from scorer.classifier.independence import TESTED
 from scorer.classifier.labels import LabelSet, Targets
-from scorer.classifier.loading import max_positions, output_layer
 from scorer.classifier.long_text import LongText
+from scorer.classifier.network import max_positions, output_layer, settle_attention
 from scorer.classifier.remedies import install_sentencepiece
 from scorer.classifier.tokenization import TextEncoder, without_dropout
 from scorer.classifier.vocabulary import Vocabulary, extend
@@ -54,7 +54,7 @@ class BaseModel:
     def encoder(self, *, max_length: int, long_text: LongText) -> TextEncoder:
         """The encoder of scoring, on a copy of the tokenizer, so that truncation is not saved with the model."""
         tokenizer = self._copied()
-        refusal = why_no_pairs(self.name, self.model, tokenizer, self.feed)
+        refusal = why_no_pairs(self.name, self.model.config, tokenizer, token_types=self.feed.token_types)
         return TextEncoder(
             tokenizer,
             max_length=max_length,

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet, RowTargets, Targets
-from scorer.classifier.loading import output_layer
+from scorer.classifier.network import output_layer
 from scorer.config import FitConfig
 from scorer.errors import DataError, ModelError
 from scorer.examples.targets import trouble_with

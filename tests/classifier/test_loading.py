@@ -15,8 +15,9 @@ from transformers import AutoModel, AutoModelForSequenceClassification, AutoToke
 from scorer.classifier.classifier import Classifier
 from scorer.classifier.directory import open_model
 from scorer.classifier.labels import LabelSet
-from scorer.classifier.loading import load, max_positions
+from scorer.classifier.loading import load
 from scorer.classifier.metadata import ModelMetadata
+from scorer.classifier.network import max_positions
 from scorer.errors import ModelError
 from tests.models import ARCHITECTURES
 

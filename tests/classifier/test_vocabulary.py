@@ -11,7 +11,7 @@ import pytest
 from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from scorer.classifier.loading import max_positions
+from scorer.classifier.network import max_positions
 from scorer.classifier.vocabulary import Vocabulary, lacking_tokens
 from scorer.errors import ModelError
 from tests.conftest import TinyModel

@@ -66,9 +66,9 @@ def texts() -> list[str]:
 
 @cache
 def windows_alone(directory: Path, text: str) -> tuple[np.ndarray, int]:
-    """The logits of each window of `text`, computed alone, (windows, labels), and the tokens of all of them."""
+    """The logits of each window of `text`, computed alone in fp64, (windows, labels), and the tokens of all of them."""
     tokenizer = AutoTokenizer.from_pretrained(directory)
-    network = AutoModelForSequenceClassification.from_pretrained(directory).eval()
+    network = AutoModelForSequenceClassification.from_pretrained(directory).double().eval()
     rows = tokenizer(text, truncation=True, max_length=MAX_LENGTH, stride=STRIDE, return_overflowing_tokens=True)
     with torch.no_grad():
         logits = [network(input_ids=torch.tensor([ids])).logits[0].numpy() for ids in rows["input_ids"]]

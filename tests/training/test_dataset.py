@@ -12,10 +12,10 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer, DataCollatorWithPadding
 
 from scorer.classifier.labels import LabelSet
-from scorer.classifier.loading import quietly
 from scorer.classifier.long_text import LongText
 from scorer.classifier.sequences import TokenSequences
 from scorer.classifier.tokenization import TextEncoder
+from scorer.classifier.transformers_parts import quietly
 from scorer.config import FitConfig
 from scorer.examples.reading import Examples
 from scorer.training.dataset import Collator, EpochOrder, TextPooling, TokenRows, evaluation_rows, tokenize

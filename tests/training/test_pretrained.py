@@ -12,8 +12,8 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
 from scorer.classifier.labels import LabelSet
-from scorer.classifier.loading import quietly
 from scorer.classifier.long_text import LongText
+from scorer.classifier.transformers_parts import quietly
 from scorer.config import FitConfig
 from scorer.training.pretrained import load_base_model, start_from_frequencies
 from tests.conftest import TinyModel

@@ -12,7 +12,7 @@ import torch
 from transformers import TrainerState
 
 from scorer.classifier.labels import LabelSet
-from scorer.classifier.loading import quietly
+from scorer.classifier.transformers_parts import quietly
 from scorer.config import FitConfig
 from scorer.stores.folder import Folder
 from scorer.training.arguments import training_arguments

@@ -1,29 +1,36 @@
 """The parts of BERT-like models under one set of names: BERT, RoBERTa, XLM-R, ELECTRA, DistilBERT and DeBERTa-v2.
 
-What transformers calls each weight, and where these models differ, stands here only. Computes nothing.
+Which of a file's weights is which part, and where these models differ, stands here and in `bert_weights`. Computes
+nothing but the tables that layers look distances up in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TypeVar
 
-import torch
 from torch import Tensor, nn
-from transformers import PreTrainedConfig, PreTrainedModel
+from torch.nn import functional
+
+from scorer.classifier.forward.bert_weights import (
+    PREFIXES,
+    WeightNames,
+    bucket_count,
+    distance_kinds,
+    farthest_distance,
+    norms_distances,
+    shares_projections,
+)
+from scorer.classifier.forward.relative import distance_rows
+from scorer.classifier.model_config import ModelConfig
 
 # The activations that the packed pass computes; a model with another one takes the padded pass.
 ACTIVATIONS = ("gelu", "relu")
-_PREFIXES = {
-    "bert": "bert",
-    "roberta": "roberta",
-    "xlm-roberta": "roberta",
-    "electra": "electra",
-    "distilbert": "distilbert",
-    "deberta-v2": "deberta",
-}
+_HEAD_ACTIVATIONS: Mapping[str, type[nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU, "tanh": nn.Tanh}
+
+Module = TypeVar("Module", nn.LayerNorm, nn.Linear)
 
 
 @dataclass(frozen=True)
@@ -86,35 +93,29 @@ class BertFamily:
         return len(self.layers[0].query.weight) // self.heads
 
     @classmethod
-    def of(cls, model: PreTrainedModel) -> BertFamily:
-        """The parts of `model`, which is of this family."""
-        config = model.config
-        prefix = _PREFIXES[config.model_type]
-        body: Any = getattr(model, prefix)
-        if prefix == "deberta":
-            return _deberta(cls, model)
-        embeddings = body.embeddings
-        reserved = embeddings.position_embeddings.padding_idx
-        types = getattr(embeddings, "token_type_embeddings", None)
-        project = getattr(body, "embeddings_project", None)
-        layers = body.transformer.layer if prefix == "distilbert" else body.encoder.layer
+    def of(cls, config: ModelConfig, weights: Mapping[str, Tensor]) -> BertFamily:
+        """The model of this family with `config` that is made of `weights`, called as `weight_shapes` calls them."""
+        names, parts = WeightNames(config), _Parts(weights, _variance_floor(config))
+        table = _distance_table(config, names, parts)
         return cls(
-            words=embeddings.word_embeddings.weight,
-            positions=embeddings.position_embeddings.weight,
-            types=None if types is None else types.weight,
-            first_position=0 if reserved is None else reserved + 1,
-            embedding_norm=embeddings.LayerNorm,
-            projection=None if project is None else _dense(project),
-            layers=tuple(_distilbert_layer(layer) if prefix == "distilbert" else _layer(layer) for layer in layers),
+            words=weights[names.words],
+            positions=weights.get(names.positions),
+            types=weights.get(names.types),
+            first_position=first_position(config),
+            embedding_norm=parts.norm(names.embedding_norm),
+            projection=parts.dense(names.projection) if f"{names.projection}.weight" in weights else None,
+            layers=tuple(_layer(config, names, parts, number, table) for number in range(config.num_hidden_layers)),
             heads=config.num_attention_heads,
             activation=_activation(config),
-            head=_head(model, prefix),
+            head=_head(config, names, parts),
+            score_terms=1 if table is None else 1 + len(distance_kinds(config)),
+            distances=None if table is None else _distances_in(table, config),
         )
 
 
-def why_not_of_the_family(config: PreTrainedConfig) -> str | None:
+def why_not_of_the_family(config: ModelConfig) -> str | None:
     """Why a model with this `config` is not of the family, or has a part that is not computed here; else None."""
-    if config.model_type not in _PREFIXES:
+    if config.model_type not in PREFIXES:
         return f"does not compute {config.model_type} models"
     if _activation(config) not in ACTIVATIONS:
         return f"does not compute the activation {_activation(config)}"
@@ -123,122 +124,114 @@ def why_not_of_the_family(config: PreTrainedConfig) -> str | None:
     return "does not compute decoders" if getattr(config, "is_decoder", False) else None
 
 
-def _activation(config: PreTrainedConfig) -> str:
+def first_position(config: ModelConfig) -> int:
+    """The position of a text's first token: RoBERTa and its kin count from behind that of padding."""
+    return int(config.pad_token_id) + 1 if PREFIXES[config.model_type] == "roberta" else 0
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Weights by their names, as parts of a network. A norm adds `floor` to the variance."""
+
+    weights: Mapping[str, Tensor]
+    floor: float
+
+    def dense(self, name: str) -> Dense:
+        return Dense(self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
+
+    def norm(self, name: str) -> nn.LayerNorm:
+        dense = self.dense(name)
+        return _filled(nn.LayerNorm(len(dense.weight), eps=self.floor, device="meta"), dense)
+
+    def linear(self, name: str) -> nn.Linear:
+        dense = self.dense(name)
+        out, into = dense.weight.shape
+        return _filled(nn.Linear(into, out, device="meta"), dense)
+
+
+def _filled(module: Module, dense: Dense) -> Module:
+    assert dense.bias is not None, "nothing of the family lacks one; this is a bug"
+    module.weight = nn.Parameter(dense.weight, requires_grad=False)
+    module.bias = nn.Parameter(dense.bias, requires_grad=False)
+    return module
+
+
+def _variance_floor(config: ModelConfig) -> float:
+    return 1e-12 if config.model_type == "distilbert" else float(config.layer_norm_eps)
+
+
+def _activation(config: ModelConfig) -> str:
     activation: str = getattr(config, "activation" if config.model_type == "distilbert" else "hidden_act")
     return activation
 
 
-def _dense(linear: nn.Linear) -> Dense:
-    return Dense(linear.weight, linear.bias)
+def _layer(config: ModelConfig, names: WeightNames, parts: _Parts, number: int, table: Tensor | None) -> Layer:
+    def dense(part: str) -> Dense:
+        return parts.dense(names.of_layer(number, part))
 
+    def of_distances(kind: str, own: str, shared: str) -> Tensor | None:
+        if table is None or kind not in distance_kinds(config):
+            return None
+        by = dense(shared if shares_projections(config) else own)
+        return functional.linear(table, by.weight, by.bias)
 
-def _layer(layer: Any) -> Layer:
-    attention = layer.attention
     return Layer(
-        query=_dense(attention.self.query),
-        key=_dense(attention.self.key),
-        value=_dense(attention.self.value),
-        attention_output=_dense(attention.output.dense),
-        attention_norm=attention.output.LayerNorm,
-        feed_forward_in=_dense(layer.intermediate.dense),
-        feed_forward_out=_dense(layer.output.dense),
-        output_norm=layer.output.LayerNorm,
+        query=dense("query"),
+        key=dense("key"),
+        value=dense("value"),
+        attention_output=dense("attention_output"),
+        attention_norm=parts.norm(names.of_layer(number, "attention_norm")),
+        feed_forward_in=dense("feed_forward_in"),
+        feed_forward_out=dense("feed_forward_out"),
+        output_norm=parts.norm(names.of_layer(number, "output_norm")),
+        distances=None
+        if table is None
+        else Distances(
+            keys=of_distances("c2p", "distance_key", "key"), queries=of_distances("p2c", "distance_query", "query")
+        ),
     )
 
 
-def _distilbert_layer(layer: Any) -> Layer:
-    attention = layer.attention
-    return Layer(
-        query=_dense(attention.q_lin),
-        key=_dense(attention.k_lin),
-        value=_dense(attention.v_lin),
-        attention_output=_dense(attention.out_lin),
-        attention_norm=layer.sa_layer_norm,
-        feed_forward_in=_dense(layer.ffn.lin1),
-        feed_forward_out=_dense(layer.ffn.lin2),
-        output_norm=layer.output_layer_norm,
-    )
+def _head(config: ModelConfig, names: WeightNames, parts: _Parts) -> nn.Module:
+    """What is behind the encoder, for first tokens (n, hidden)."""
+    inside, out = names.head
+    return nn.Sequential(parts.linear(inside), _HEAD_ACTIVATIONS[_head_activation(config)](), parts.linear(out))
 
 
-class _OneToken(nn.Module):
-    """First tokens (n, hidden) as sequences of one token (n, 1, hidden), which heads expect."""
+def _head_activation(config: ModelConfig) -> str:
+    if config.model_type == "deberta-v2":
+        return str(config.pooler_hidden_act)
+    return {"electra": "gelu", "distilbert": "relu"}.get(config.model_type, "tanh")
 
-    def forward(self, first: Tensor) -> Tensor:
-        return first.unsqueeze(1)
 
-
-def _why_not_deberta(config: Any) -> str | None:
+def _why_not_deberta(config: ModelConfig) -> str | None:
     """Why a DeBERTa-v2 or v3 with this `config` is not computed here, or None."""
-    if not getattr(config, "relative_attention", False):
+    if not config.relative_attention:
         return "does not compute deberta-v2 models without relative attention"
     if getattr(config, "conv_kernel_size", 0) > 0:
         return "does not compute deberta-v2 models with convolutions"
     if getattr(config, "embedding_size", config.hidden_size) != config.hidden_size:
         return "does not compute deberta-v2 models with narrow embeddings"
+    if _head_activation(config) not in _HEAD_ACTIVATIONS:
+        return f"does not compute the activation {_head_activation(config)}"
     return None
 
 
-def _deberta(cls: type[BertFamily], model: Any) -> BertFamily:
-    config, embeddings, encoder = model.config, model.deberta.embeddings, model.deberta.encoder
-    types, positions = embeddings.token_type_embeddings, embeddings.position_embeddings
-    kinds = [kind for kind in ("c2p", "p2c") if kind in (config.pos_att_type or ())]
-    table = encoder.get_rel_embedding().detach()
-    return cls(
-        words=embeddings.word_embeddings.weight,
-        positions=None if positions is None else positions.weight,
-        types=None if types is None else types.weight,
-        first_position=0,
-        embedding_norm=embeddings.LayerNorm,
-        projection=None,
-        layers=tuple(_deberta_layer(layer, table, kinds) for layer in encoder.layer),
-        heads=config.num_attention_heads,
-        activation=_activation(config),
-        head=nn.Sequential(_OneToken(), model.pooler, model.classifier),
-        score_terms=1 + len(kinds),
-        distances=partial(
-            _deberta_distances,
-            buckets=encoder.position_buckets,
-            farthest=encoder.max_relative_positions,
-            rows=len(table),
-        ),
+def _distance_table(config: ModelConfig, names: WeightNames, parts: _Parts) -> Tensor | None:
+    """What layers know of distances, (rows, hidden), or None where they know none."""
+    if config.model_type != "deberta-v2":
+        return None
+    table = parts.weights[names.distances]
+    if not norms_distances(config):
+        return table
+    found: Tensor = parts.norm(names.distance_norm)(table)
+    return found.detach()
+
+
+def _distances_in(table: Tensor, config: ModelConfig) -> Callable[[int], Tensor]:
+    return partial(
+        distance_rows,
+        buckets=bucket_count(config),
+        farthest=farthest_distance(config),
+        rows=len(table),
     )
-
-
-def _deberta_layer(layer: Any, table: Tensor, kinds: list[str]) -> Layer:
-    attention = layer.attention.self
-    shared = attention.share_att_key
-    by_key = (attention.key_proj if shared else attention.pos_key_proj) if "c2p" in kinds else None
-    by_query = (attention.query_proj if shared else attention.pos_query_proj) if "p2c" in kinds else None
-    return Layer(
-        query=_dense(attention.query_proj),
-        key=_dense(attention.key_proj),
-        value=_dense(attention.value_proj),
-        attention_output=_dense(layer.attention.output.dense),
-        attention_norm=layer.attention.output.LayerNorm,
-        feed_forward_in=_dense(layer.intermediate.dense),
-        feed_forward_out=_dense(layer.output.dense),
-        output_norm=layer.output.LayerNorm,
-        distances=Distances(
-            keys=None if by_key is None else by_key(table).detach(),
-            queries=None if by_query is None else by_query(table).detach(),
-        ),
-    )
-
-
-def _deberta_distances(length: int, *, buckets: int, farthest: int, rows: int) -> Tensor:
-    """The rows that distances of -(length - 1) to length - 1 have in a table of so many `rows`; far ones share some."""
-    # With this model it is loaded already.
-    from transformers.models.deberta_v2.modeling_deberta_v2 import build_relative_position
-
-    places = torch.empty(length, 1)
-    found = build_relative_position(places, places, bucket_size=buckets, max_position=farthest)[0]
-    return torch.cat((found[0].flip(0), found[1:, 0])).add(rows // 2).clamp(0, rows - 1)
-
-
-def _head(model: Any, prefix: str) -> nn.Module:
-    """The part of `model` behind the encoder, for first tokens (n, hidden)."""
-    if prefix == "bert":
-        return nn.Sequential(_OneToken(), model.bert.pooler, model.classifier)
-    if prefix == "distilbert":
-        return nn.Sequential(model.pre_classifier, nn.ReLU(), model.classifier)
-    return nn.Sequential(_OneToken(), model.classifier)

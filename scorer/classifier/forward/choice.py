@@ -31,7 +31,7 @@ class Choice:
 def choose_forward(loaded: LoadedModel, backend: Backend, work: Work) -> Choice:
     """The forward pass `backend` of `loaded`; UsageError when it cannot compute this model here. `auto` takes the first
     that can."""
-    config = loaded.model.config
+    config = loaded.config
     if backend != "auto":
         spec = spec_of(backend)
         if (refusal := spec.why_not(config, work)) is not None:
@@ -50,7 +50,7 @@ def choose_forward(loaded: LoadedModel, backend: Backend, work: Work) -> Choice:
 def _made(spec: ForwardSpec, loaded: LoadedModel, work: Work, *, reason: str) -> Choice:
     shapes = spec.shapes or loaded.shapes
     if shapes != "any":
-        because = mixing(loaded.model.config.model_type) or "a row's score would change with the rows beside it"
+        because = mixing(loaded.config.model_type) or "a row's score would change with the rows beside it"
         reason += f"; batches: {'one row' if shapes == 'alone' else shapes}, as {because}"
     return Choice(spec, spec.make(loaded, work), reason, shapes)
 

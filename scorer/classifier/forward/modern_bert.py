@@ -16,12 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import PreTrainedConfig
 
 from scorer.classifier.device import DeviceQueue, memory_errors, to_device
 from scorer.classifier.forward.attention import PaddedShape, attend_heads, query_scale
 from scorer.classifier.forward.bert_family import ACTIVATIONS, Dense
 from scorer.classifier.forward.linear import DeviceDtype, multiplied, side_by_side
+from scorer.classifier.model_config import ModelConfig
 from scorer.classifier.sequences import TokenSequences
 
 _LOCAL = "sliding_attention"
@@ -113,7 +113,7 @@ class _Places:
 class _Layer:
     """Hidden states (tokens, hidden) to hidden states (tokens, hidden), perhaps in their place."""
 
-    def __init__(self, layer: Any, config: PreTrainedConfig, target: DeviceDtype) -> None:
+    def __init__(self, layer: Any, config: ModelConfig, target: DeviceDtype) -> None:
         self._kind = layer.attention_type
         self._heads = int(config.num_attention_heads)
         self._attention_norm = _norm(layer.attn_norm, target)
@@ -133,7 +133,7 @@ class _Layer:
 class _LastLayer:
     """Hidden states (tokens, hidden) to those of the first tokens (n, hidden), which are all that the head reads."""
 
-    def __init__(self, layer: Any, config: PreTrainedConfig, target: DeviceDtype) -> None:
+    def __init__(self, layer: Any, config: ModelConfig, target: DeviceDtype) -> None:
         self._kind = layer.attention_type
         self._heads = int(config.num_attention_heads)
         self._attention_norm = _norm(layer.attn_norm, target)
@@ -159,7 +159,7 @@ class _LastLayer:
 class _RestOfLayer:
     """What follows attention: output projection and feed-forward, each added to its input."""
 
-    def __init__(self, layer: Any, config: PreTrainedConfig, target: DeviceDtype) -> None:
+    def __init__(self, layer: Any, config: ModelConfig, target: DeviceDtype) -> None:
         inner = layer.mlp.Wi.out_features // 2
         weight, bias = layer.mlp.Wi.weight, layer.mlp.Wi.bias
         halves = [

@@ -8,19 +8,22 @@ from __future__ import annotations
 import importlib.util
 import threading
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import PreTrainedConfig, PreTrainedModel
 
 from scorer.classifier.device import memory_errors
 from scorer.classifier.feeding import Feed
 from scorer.classifier.forward.spec import ForwardSpec, Work
-from scorer.classifier.loading import LoadedModel, quietly
+from scorer.classifier.loading import LoadedModel
+from scorer.classifier.model_config import ModelConfig
 from scorer.classifier.one_output import REGRESSION
 from scorer.classifier.sequences import TokenSequences
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 # Architectures whose conversion is tested to give the same logits for every shape of a batch.
 CONVERTIBLE = ("albert", "bert", "deberta-v2", "distilbert", "electra", "modernbert", "roberta", "xlm-roberta")
@@ -61,6 +64,9 @@ def _compile(model: PreTrainedModel, takes_types: bool, *, precision: str, strea
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
+    # Who has a model of transformers has imported it.
+    from scorer.classifier.transformers_parts import quietly
+
     example = {name: torch.ones(2, 8, dtype=torch.long) for name in ("input_ids", "attention_mask")}
     if takes_types:
         example["token_type_ids"] = torch.zeros(2, 8, dtype=torch.long)
@@ -74,7 +80,7 @@ def _compile(model: PreTrainedModel, takes_types: bool, *, precision: str, strea
     return Core().compile_model(converted, "CPU", hints)
 
 
-def _why_not(config: PreTrainedConfig, work: Work) -> str | None:
+def _why_not(config: ModelConfig, work: Work) -> str | None:
     if work.device.type != "cpu":
         return "it is for the CPU"
     if work.precision not in _PRECISIONS:

@@ -22,7 +22,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
-from transformers import PreTrainedConfig
 
 from scorer.classifier.device import DTYPES, DeviceQueue, memory_errors, to_device
 from scorer.classifier.forward import Forward
@@ -35,6 +34,7 @@ from scorer.classifier.forward.openvino import SPEC as OPENVINO
 from scorer.classifier.forward.relative import RelativeAttention
 from scorer.classifier.forward.spec import ForwardSpec, Work
 from scorer.classifier.loading import LoadedModel
+from scorer.classifier.model_config import ModelConfig
 from scorer.classifier.sequences import TokenSequences
 
 # First tokens are multiplied so many at a time: a CPU makes a kernel for each number of rows, and there are hundreds of
@@ -269,11 +269,11 @@ def _relative_attention(family: BertFamily, layer: Layer, target: DeviceDtype) -
     return RelativeAttention(family.distances, keys, queries, family.heads)
 
 
-def _why_not(config: PreTrainedConfig, _work: Work) -> str | None:
+def _why_not(config: ModelConfig, _work: Work) -> str | None:
     return why_not_modern_bert(config) if config.model_type == "modernbert" else why_not_of_the_family(config)
 
 
-def _yields(config: PreTrainedConfig, work: Work) -> str | None:
+def _yields(config: ModelConfig, work: Work) -> str | None:
     """OpenVINO is measured to be faster with ModernBERT (jobs/bench/LOG.md)."""
     if config.model_type != "modernbert" or OPENVINO.why_not(config, work) is not None:
         return None
@@ -281,11 +281,12 @@ def _yields(config: PreTrainedConfig, work: Work) -> str | None:
 
 
 def _make(loaded: LoadedModel, work: Work) -> Forward:
-    if loaded.model.config.model_type == "modernbert":
-        width = loaded.model.config.hidden_size // loaded.model.config.num_attention_heads
+    config = loaded.config
+    if config.model_type == "modernbert":
+        width = config.hidden_size // config.num_attention_heads
         target = DeviceDtype.best(work.device, DTYPES[work.precision], head_width=width)
         return ModernBertForward(loaded.model, target)
-    family = BertFamily.of(loaded.model)
+    family = BertFamily.of(config, loaded.weights)
     return PackedForward(family, DeviceDtype.best(work.device, DTYPES[work.precision], head_width=family.head_width))
 
 

@@ -11,7 +11,8 @@ from torch import nn
 
 from scorer.classifier.device import DTYPES, DeviceQueue, memory_errors, to_device
 from scorer.classifier.forward.spec import ForwardSpec, Work
-from scorer.classifier.loading import LoadedModel, output_layer
+from scorer.classifier.loading import LoadedModel
+from scorer.classifier.network import output_layer
 from scorer.classifier.sequences import TokenSequences
 
 

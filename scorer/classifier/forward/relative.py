@@ -119,3 +119,19 @@ def _askew(x: Tensor, table: Tensor) -> Tensor:
     wide = 2 * n - 1
     products = torch.bmm(x.flatten(1, 2), table.transpose(1, 2))
     return products.as_strided((heads, rows, n, n), (rows * n * wide, n * wide, wide - 1, 1), n - 1)
+
+
+def distance_rows(length: int, *, buckets: int, farthest: int, rows: int) -> Tensor:
+    """The rows that distances of -(length - 1) to length - 1 have in a table of so many `rows`, the smallest first.
+
+    With `buckets`, near distances have a row each, and far ones up to `farthest` share some, the more the farther: half
+    of the rows are spaced by logarithms, as DeBERTa-v2 was trained.
+    """
+    distances = torch.arange(1 - length, length)
+    if buckets > 0 and farthest > 0:
+        near = buckets // 2
+        size = distances.abs().clamp(min=near - 1)
+        steps = torch.log(size / near) / torch.log(torch.tensor((farthest - 1) / near)) * (near - 1)
+        far = (torch.ceil(steps) + near) * distances.sign()
+        distances = torch.where(size <= near, distances.to(far.dtype), far).to(torch.long)
+    return distances.add(rows // 2).clamp(0, rows - 1)

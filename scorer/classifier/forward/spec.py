@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from transformers import PreTrainedConfig
 
 from scorer.classifier.batches import Shapes
 from scorer.classifier.forward import Forward
 from scorer.classifier.loading import LoadedModel
+from scorer.classifier.model_config import ModelConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +40,8 @@ class ForwardSpec:
 
     name: str
     why: str
-    why_not: Callable[[PreTrainedConfig, Work], str | None]
+    why_not: Callable[[ModelConfig, Work], str | None]
     shapes: Shapes | None
     libraries: tuple[str, ...]
     make: Callable[[LoadedModel, Work], Forward]
-    yields: Callable[[PreTrainedConfig, Work], str | None] = lambda _config, _work: None
+    yields: Callable[[ModelConfig, Work], str | None] = lambda _config, _work: None

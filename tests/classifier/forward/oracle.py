@@ -1,4 +1,4 @@
-"""The slow, obvious way to score: transformers itself, one row at a time, unpadded, in fp32."""
+"""The slow, obvious way to score: transformers itself, one row at a time, unpadded, in fp64."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 def oracle(directory, *columns) -> np.ndarray:
     """Logits (n, labels): each row alone through the model that save_pretrained wrote."""
     tokenizer = AutoTokenizer.from_pretrained(directory)
-    model = AutoModelForSequenceClassification.from_pretrained(directory).eval()
+    model = AutoModelForSequenceClassification.from_pretrained(directory).double().eval()
     with torch.no_grad():
         rows = [
             model(**tokenizer(*([text] for text in row), truncation=True, max_length=128, return_tensors="pt")).logits

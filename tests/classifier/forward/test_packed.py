@@ -173,7 +173,7 @@ def test_every_architecture_gives_the_same_as_a_gpu_does_it(tiny_model, architec
     loaded = load(open_model(str(directory)))
     inputs = TextEncoder(loaded.tokenizer, max_length=128, token_types=loaded.token_types)(*columns)
     expected = probabilities(oracle(directory, *columns))
-    forward = PackedForward(BertFamily.of(loaded.model), DeviceDtype(CPU, torch.float32, **WAYS[way]))
+    forward = PackedForward(BertFamily.of(loaded.config, loaded.weights), DeviceDtype(CPU, torch.float32, **WAYS[way]))
     for rows in batches.plan(inputs.lengths, budget=900):
         found = forward(inputs.sequences.take(rows))
         np.testing.assert_allclose(probabilities(found), expected[rows], atol=1e-5)

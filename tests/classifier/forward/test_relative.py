@@ -59,7 +59,7 @@ def network_of(**options) -> DebertaV2ForSequenceClassification:
 def test_packed_rows_have_the_probabilities_of_rows_alone(kind, way):
     network = network_of(**KINDS[kind])
     assert why_not_of_the_family(network.config) is None
-    forward = PackedForward(BertFamily.of(network), DeviceDtype(CPU, torch.float32, **way))
+    forward = PackedForward(BertFamily.of(network.config, network.state_dict()), DeviceDtype(CPU, torch.float32, **way))
     for lengths in ([1], [2, 1], [9] * 5, [70, 64, 70, 66, 1], [130, 129]):
         batch = random_tokens(lengths)
         alone = probabilities(logits_alone(network, batch))
@@ -72,7 +72,9 @@ def test_no_padding_is_left_out_where_scores_are_added_to():
         raise AssertionError("distances are not seen here")
 
     network, batch = network_of(), random_tokens([70, 64, 1])
-    forward = PackedForward(BertFamily.of(network), DeviceDtype(CPU, torch.float32, ragged=refuse))
+    forward = PackedForward(
+        BertFamily.of(network.config, network.state_dict()), DeviceDtype(CPU, torch.float32, ragged=refuse)
+    )
     np.testing.assert_allclose(probabilities(forward(batch)), probabilities(logits_alone(network, batch)), atol=1e-5)
 
 
@@ -123,7 +125,7 @@ def test_what_is_not_computed_here(options, reason):
 
 def test_half_precision_stays_close():
     network, batch = network_of(), random_tokens([40, 39, 38, 40])
-    family = BertFamily.of(network)
+    family = BertFamily.of(network.config, network.state_dict())
     exact = PackedForward(family, DeviceDtype(CPU, torch.float32))(batch)
     half = PackedForward(family, dataclasses.replace(DeviceDtype(CPU, torch.float32), dtype=torch.bfloat16))(batch)
     assert np.abs(probabilities(half) - probabilities(exact)).max() < 0.1

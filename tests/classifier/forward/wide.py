@@ -47,7 +47,7 @@ def peaked(kind: Callable[[Any], Network], config: PreTrainedConfig) -> Network:
 
 
 def family_of(network: BertForSequenceClassification) -> BertFamily:
-    family = BertFamily.of(network)
+    family = BertFamily.of(network.config, network.state_dict())
     assert family is not None
     return family
 
