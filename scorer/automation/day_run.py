@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from scorer.automation.gate import is_first, promote
+from scorer.automation.gate import no_rival, promote, refuse_in_use
 from scorer.automation.job_file import Job, Plan
 from scorer.automation.planned_step import PlannedStep
 from scorer.automation.run_folder import RunFolder, StepMemory
 from scorer.automation.run_record import RunRecord, StepRecord
 from scorer.automation.standing import decide, memory_of
 from scorer.automation.step_process import PROGRAM, Ended, PassedSignals, run_step
-from scorer.config import DiffConfig, GateConfig, RunConfig
+from scorer.config import GateConfig, RunConfig
 from scorer.errors import ScorerError, exit_code_of
 from scorer.runs.console import Console
 from scorer.stores.workspace import FileLease
@@ -41,6 +41,7 @@ class DayRun:
 
     def __init__(self, job: Job, plan: Plan, config: RunConfig, around: Surroundings) -> None:
         self._plan = plan
+        self._gates = tuple(gate for _, gate in job.on(plan.day).gates)  # those of other steps count, too
         self._config = config
         self._around = around
         self._memory = around.folder.recall(plan.day)
@@ -71,11 +72,9 @@ class DayRun:
             return StepRecord(
                 name=step.name, command=step.command, outcome="skipped", reason=f"needs {', '.join(unwell)}"
             )
-        if self._has_no_rival(step):
+        if reason := self._no_rival(step):
             self._remember(step, replace(memory_of(step, None, force=False), state="done"))
-            return StepRecord(
-                name=step.name, command=step.command, outcome="stood", reason="no model is in use to compare with"
-            )
+            return StepRecord(name=step.name, command=step.command, outcome="stood", reason=reason)
         identity = step.identity() if step.can_stand else None
         decision = decide(step, self._memory.get(step.name), identity, force=self._config.force)
         begun = memory_of(step, identity, force=self._config.force)
@@ -94,7 +93,7 @@ class DayRun:
         else:
             arguments = step.arguments(*flags)
             ended = self._start(step, arguments)
-        stopped = self._around.signals.received is not None and ended.exit_code != 0
+        stopped = self._around.signals.received is not None and ended.exit_code > 128
         return StepRecord(
             name=step.name,
             command=step.command,
@@ -108,6 +107,8 @@ class DayRun:
 
     def _start(self, step: PlannedStep, arguments: Sequence[str]) -> Ended:
         try:
+            for gate in self._gates:
+                refuse_in_use(gate, step)
             step.make_folders()
         except ScorerError as error:
             return self._refused(error)
@@ -135,10 +136,9 @@ class DayRun:
         self._around.console.warn(str(error))
         return Ended(exit_code_of(error), reason=str(error))
 
-    def _has_no_rival(self, step: PlannedStep) -> bool:
-        """Whether `step` compares a new model with the one in use, and there is none yet."""
-        links = [gate.link for _, gate in self._plan.gates if is_first(gate)]
-        return isinstance(step.config, DiffConfig) and Path(step.config.old) in links
+    def _no_rival(self, step: PlannedStep) -> str | None:
+        """Why `step` has no two models to compare; None when it has, or does something else."""
+        return next((reason for gate in self._gates if (reason := no_rival(gate, step))), None)
 
     def _remember(self, step: PlannedStep, known: StepMemory) -> None:
         self._memory[step.name] = known

@@ -21,15 +21,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from scorer.automation.dates import filled
+from scorer.automation.gate import same
 from scorer.automation.planned_step import PlannedStep
 from scorer.config import STEPS, DiffConfig, EvaluateConfig, FitConfig, GateConfig, JobConfig, ScoreConfig
-from scorer.config.reading import parse_file, read_mapping
-from scorer.errors import ConfigError, ScorerError, near
+from scorer.config.reading import parse_file, read_environment, read_mapping
+from scorer.errors import ConfigError, ScorerError, UsageError, near
 from scorer.evaluation.requirements import Requirement
+from scorer.stores.location import Location
 
 _STEPS: Final = "steps"
 _OWN: Final = ("command", "needs")
-_STREAM: Final = "-"
+_WITHOUT_DAY: Final = ("folder", "runs", "metrics")
 
 
 @dataclass(frozen=True)
@@ -50,14 +52,16 @@ class Step:
         values = read_mapping(filled_in, kind, where=self.where, arguments=True)
         if kind is FitConfig:
             values |= _fit_of_a_job(values, self.where)
+        # The step's process will read the environment, too; here it counts for what the step is known by.
+        surrounding = read_environment(os.environ, kind)
         if lacking := _lacking(kind, values):
             raise ConfigError(f"{self.where}: lacks {', '.join(lacking)}")
         try:
-            config = kind(**values)
+            config = kind(**{**surrounding, **values})
             _refuse_values(config)
+            _refuse_streams(config)
         except ScorerError as error:
             raise ConfigError(f"{self.where}: {error}") from error
-        _refuse_streams(config, self.where)
         return PlannedStep(self.name, self.command, self.needs, config, frozenset(values))
 
 
@@ -116,6 +120,9 @@ def read_job(path: Path) -> Job:
     if not isinstance(tables, dict) or not tables:
         raise ConfigError(f"{path}: no steps; a job has at least one, such as [steps.score]")
     said = read_mapping(document, JobConfig, where=str(path))
+    for key in _WITHOUT_DAY:
+        if "{" in str(said.get(key, "")):
+            raise ConfigError(f"{path}: {key}: belongs to the whole job, of which all days are; leave {{date}} out")
     steps: list[Step] = []
     before: tuple[str, ...] = ()
     for name, table in tables.items():
@@ -177,35 +184,36 @@ def _fit_of_a_job(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     """What is otherwise with a fit in a job: other steps must know where its model is, and a gate lets it in."""
     if values.get("output") is None:
         raise ConfigError(f"{where}: lacks output: the model directory, such as models/reviews-{{date}}")
+    if values.get("resume"):
+        raise ConfigError(f"{where}: resume: a job goes on by itself; leave it out")
     if values.get("latest"):
         raise ConfigError(f'{where}: latest: a fit in a job moves no link; add a step with command = "gate"')
     return {"latest": False}
 
 
-def _refuse_streams(config: Any, where: str) -> None:
-    places = (config.source, config.target) if isinstance(config, ScoreConfig) else ()
-    for data in (getattr(config, "data", None), getattr(config, "train", None)):
-        places += data.places if data is not None else ()
-    if _STREAM in places:
-        raise ConfigError(f"{where}: - is a stream, and a job has none; name a file or a folder")
+def _refuse_streams(config: Any) -> None:
+    """UsageError for a standard stream, or whatever else can be read or written once."""
+    data = [getattr(config, name).places for name in ("data", "train") if hasattr(config, name)]
+    inputs = [place for places in data for place in places]
+    outputs = []
+    if isinstance(config, ScoreConfig):
+        inputs, outputs = [config.source], [config.target]
+    places = [*map(Location.of_input, inputs), *map(Location.of_output, outputs)]
+    if streams := [place.said for place in places if place.is_stream]:
+        raise UsageError(f"{streams[0]} is a stream, and a job has none; name a file or a folder")
 
 
 def _check_gate(where: str, step: PlannedStep, gate: GateConfig, plan: Plan) -> None:
     """ConfigError unless the gate needs an evaluation of its model that can fail, and a comparison of it with the one
     in use."""
-    judged = {_same(gate.model)}
+    judged = {same(gate.model)}
     needed = [other.config for other in plan.needed_by(step)]
-    evaluations = [one for one in needed if isinstance(one, EvaluateConfig) and _same(one.model) in judged]
+    evaluations = [one for one in needed if isinstance(one, EvaluateConfig) and same(one.model) in judged]
     if not any(one.min_metric or one.max_metric for one in evaluations):
         raise ConfigError(
             f"{where}: needs no step that evaluates {gate.model} with min_metric or max_metric, so it would let any "
             "model through"
         )
     comparisons = [one for one in needed if isinstance(one, DiffConfig)]
-    if not any(_same(one.new) in judged and _same(one.old) == _same(str(gate.link)) for one in comparisons):
+    if not any(same(one.new) in judged and same(one.old) == same(gate.link) for one in comparisons):
         raise ConfigError(f"{where}: needs no diff step with old = {str(gate.link)!r} and new = {gate.model!r}")
-
-
-def _same(place: str) -> str:
-    """`place`, spelt in one way."""
-    return os.path.normpath(place)

@@ -18,6 +18,8 @@ from scorer.stores.object_path import ObjectPath, path_of
 
 _STANDING: Final = ("check", "fit", "evaluate", "diff")
 _OUTPUTS: Final = ("output", "report", "rows")
+# Whatever these say, the same is done.
+_HOW: Final = ("force", "quiet", "resume")
 _OTHER_OUTPUTS: Final = ("target", "textfile", "rejects", "cache")
 
 
@@ -72,8 +74,10 @@ class PlannedStep:
 
     @property
     def settings(self) -> str:
-        """BLAKE2b of the command and all its settings (hexadecimal): as they are for this day."""
-        return _hash([self.command, repr(self.config)])
+        """BLAKE2b of the command and its settings as they are for this day (hexadecimal)."""
+        declared = declared_of(type(self.config))
+        names = (field.name for field, _, _ in declared if field.name not in _HOW)
+        return _hash([self.command, {name: repr(getattr(self.config, name)) for name in names}])
 
     def identity(self) -> str | None:
         """The same with the content of what it reads; None when that cannot be looked at, which the step will tell."""

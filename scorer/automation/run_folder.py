@@ -24,6 +24,7 @@ from scorer.stores.workspace import FileLease, holder_of
 _LOCK: Final = "lock"
 _REASON: Final = ".reason"
 _DAYS: Final = "days"
+_MANIFESTS: Final = "????????T??????.??????Z-????????.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +50,13 @@ class RunFolder:
     @contextmanager
     def held(self, job: Path) -> Iterator[FileLease]:
         """Hold the lock of the `job` in the block. Busy when another run does."""
-        make_folder(self.path / _DAYS)
-        try:
-            lease = FileLease.take(self.path / _LOCK, what=job, doing="running this job")
-        except OSError as error:
-            raise from_os_error(error) from error
-        assert lease is not None, "nobody deletes the lock of a job; this is a bug"
+        lease = None
+        while lease is None:  # somebody deletes the folder just now
+            make_folder(self.path / _DAYS)
+            try:
+                lease = FileLease.take(self.path / _LOCK, what=job, doing="running this job")
+            except OSError as error:
+                raise from_os_error(error) from error
         try:
             lease.sign()
             yield lease
@@ -96,7 +98,7 @@ class RunFolder:
 
     def manifests(self) -> list[Path]:
         """Those that there are, oldest first."""
-        return sorted(self.path.glob("*.json"))
+        return sorted(self.path.glob(_MANIFESTS))
 
     def keep(self, count: int) -> None:
         """Delete all manifests but the newest `count`."""

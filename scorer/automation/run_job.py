@@ -33,11 +33,12 @@ _OF_THE_DAY: Final = (DataError.exit_code, InputMissing.exit_code)
 @dataclass
 class JobSummary:
     """What a call of a job came to: the record of each day that was run, with the path of its manifest, and the days
-    that were left since they had ended well before."""
+    that were left since they had ended well before. `stopped` is the signal that came between two days."""
 
     job: str
     runs: list[tuple[RunRecord, Path]] = field(default_factory=list)
     left: list[date] = field(default_factory=list)
+    stopped: int | None = None
     hook_code: int = 0
 
     @property
@@ -45,11 +46,18 @@ class JobSummary:
         """The first run that did not end well."""
         return next((record for record, _ in self.runs if record.exit_code), None)
 
+    @property
+    def exit_code(self) -> int | None:
+        """That of the first step that failed; else that of a signal; else that of a hook that failed."""
+        if self.failed is not None:
+            return self.failed.exit_code
+        return self.hook_code if self.stopped is None else 128 + self.stopped
+
     def as_dict(self) -> dict[str, Any]:
         """JSON types."""
         return {
             "job": self.job,
-            "exit_code": self.failed.exit_code if self.failed else self.hook_code,
+            "exit_code": self.exit_code,
             "days": {
                 record.day.isoformat(): {
                     "exit_code": record.exit_code,
@@ -65,6 +73,8 @@ class JobSummary:
     def refuse_failure(self) -> None:
         """StepFailed with the exit code of the first step that failed; Interrupted when a signal ended the call."""
         if (failed := self.failed) is None:
+            if self.stopped is not None:
+                raise Interrupted(self.stopped, "interrupted between two days; the same command does the others")
             if self.hook_code:
                 raise StepFailed(self.hook_code, f"--on-success ended with {self.hook_code}; all steps ended well")
             return
@@ -95,6 +105,9 @@ def run_job(config: RunConfig, console: Console, *, today: date, program: Sequen
     with folder.held(config.job) as lease, PassedSignals() as signals:
         around = Surroundings(folder=folder, lease=lease, signals=signals, console=console, program=program)
         for plan in plans:
+            if signals.received is not None and summary.runs:
+                summary.stopped = signals.received
+                break
             run = DayRun(job, plan, config, around)
             if several and not config.force and run.is_done():
                 summary.left.append(plan.day)
@@ -103,7 +116,7 @@ def run_job(config: RunConfig, console: Console, *, today: date, program: Sequen
             summary.runs.append((run.record, manifest))
             _tell(run.record, manifest, config, summary, console)
             folder.keep(config.keep)
-            if signals.received is not None or run.record.exit_code not in (0, *_OF_THE_DAY):
+            if run.record.exit_code not in (0, *_OF_THE_DAY):
                 break
     return summary
 

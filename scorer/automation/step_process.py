@@ -16,6 +16,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,7 @@ class Ended:
 
 class PassedSignals:
     """Within the `with` block SIGINT, SIGTERM and SIGHUP go to the step that is at work, which knows its safe places.
-    `received` is the first that came. One that the caller ignores stays ignored."""
+    `received` is the first that came. One that the caller ignores stays ignored; only the main thread receives any."""
 
     def __init__(self) -> None:
         self.received: int | None = None
@@ -50,7 +51,7 @@ class PassedSignals:
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        for number in _SIGNALS:
+        for number in _SIGNALS if threading.current_thread() is threading.main_thread() else ():
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._previous[number] = signal.signal(number, self._handle)
         return self
@@ -97,11 +98,16 @@ def run_step(
         pass_fds=[lease.handle],
         process_group=0,
     )
-    signals.watch(child)
-    lease.sign(child.pid)
-    printed, _ = child.communicate()
-    signals.leave()
-    lease.sign()
+    try:
+        signals.watch(child)
+        lease.sign(child.pid)
+        printed, _ = child.communicate()
+        signals.leave()
+        lease.sign()
+    except BaseException:  # a disk that is full: no step is left behind that nobody waits for
+        child.terminate()
+        child.wait()
+        raise
     why = _reason(reason, child.returncode)
     reason.unlink(missing_ok=True)
     return Ended(_exit_code(child.returncode), _summary(printed), why)

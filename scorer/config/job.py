@@ -23,7 +23,8 @@ class JobConfig(Checked):
     folder: Annotated[
         Path | None,
         Setting(
-            "Folder in which the steps work, seen from the job file; where the command is called when not given.",
+            "Folder in which the steps work; a key of the file is seen from the file. Where the command is called when "
+            "not given.",
             affects="nothing",
             metavar="DIR",
         ),

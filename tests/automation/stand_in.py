@@ -1,8 +1,8 @@
 """A program in the place of `scorer`, that starts in milliseconds and does what the folder it runs in tells it.
 
 It writes its arguments into `calls` and looks into `told.json` for its command: `exit` is its exit code, `reason` what
-it says of that, `kill` a signal that it ends by; `wait` lets it stand still until a signal comes or the file `go` does.
-What a command writes, it makes: the model of a fit, a report.
+it says of that, `kill` a signal that it ends by; `wait` lets it stand still until a signal comes (then it ends as
+scorer does, or with `stop`) or the file `go` does. What a command writes, it makes: the model of a fit, a report.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def stand_still() -> None:
     while not stopped and not Path("go").exists():
         time.sleep(0.005)
     if stopped:
-        sys.exit(128 + stopped[0])
+        sys.exit(told.get("stop", 128 + stopped[0]))
 
 
 def fail(code: int, reason: str) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from scorer.automation.gate import is_first, promote
-from scorer.config import GateConfig
+from scorer.automation.gate import no_rival, promote, refuse_in_use
+from scorer.automation.planned_step import PlannedStep
+from scorer.config import CheckConfig, DiffConfig, FitConfig, GateConfig
 from scorer.errors import InputMissing, OutputRefused
 from scorer.stores.folder import Folder
 
@@ -24,10 +25,8 @@ def links() -> dict[str, str]:
 
 
 def test_the_new_model_takes_the_place_and_the_old_one_is_kept():
-    assert is_first(GateConfig(model="models/a"))
     assert promote(GateConfig(model="models/a"))
     assert links() == {"latest": "a"}
-    assert not is_first(GateConfig(model="models/b"))
     assert promote(GateConfig(model="models/b"))
     assert links() == {"latest": "b", "latest-previous": "a"}
     assert not promote(GateConfig(model="models/b"))
@@ -73,3 +72,34 @@ def test_what_is_no_link_is_not_replaced():
 def test_a_model_that_is_not_there_is_missing():
     with pytest.raises(InputMissing, match="models/none: no such model"):
         promote(GateConfig(model="models/none"))
+
+
+def step(command: str, config: object) -> PlannedStep:
+    return PlannedStep(command, command, (), config, frozenset())
+
+
+def test_two_models_are_compared_where_there_are_two():
+    gate = GateConfig(model="models/a/")
+    diff = step("diff", DiffConfig(old="./models/latest", new="models/a", data="x"))
+    assert no_rival(gate, diff) == "no model is in use to compare with"
+    promote(GateConfig(model="models/b"))
+    assert no_rival(gate, diff) is None
+    promote(gate)
+    assert no_rival(gate, diff) == "the model is in use already"
+    assert no_rival(gate, step("diff", DiffConfig(old="models/latest", new="models/c", data="x"))) is None
+    assert no_rival(gate, step("diff", DiffConfig(old="models/b", new="models/a", data="x"))) is None
+    assert no_rival(gate, step("check", CheckConfig(data="x"))) is None
+    Path("models/latest").unlink()
+    Path("models/latest").symlink_to("gone")
+    assert no_rival(gate, diff) is None  # a link to nothing is for the step to refuse
+
+
+def test_a_fit_does_not_replace_the_model_in_use():
+    gate = GateConfig(model="models/a")
+    fit = step("fit", FitConfig(train="x", output="models/a"))
+    refuse_in_use(gate, fit)
+    promote(gate)
+    with pytest.raises(OutputRefused, match=r"models/a: is in use \(models/latest points to it\)"):
+        refuse_in_use(gate, fit)
+    refuse_in_use(gate, step("fit", FitConfig(train="x", output="models/new")))
+    refuse_in_use(gate, step("check", CheckConfig(data="x")))

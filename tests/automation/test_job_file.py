@@ -113,6 +113,10 @@ def test_steps_need_the_one_before_unless_they_say_otherwise(job):
         ("[steps.fit]\ntrain = 'a'\n", "step fit: lacks output"),
         ("[steps.fit]\ntrain = 'a'\noutput = 'b'\nlatest = true\n", "latest: a fit in a job moves no link"),
         ("[steps.evaluate]\ndata = 'a'\nmin_metric = '0.8'\n", "--min-metric 0.8: a metric and a number are needed"),
+        ("[steps.score]\nsource = 'a'\ntarget = '/dev/stdout'\n", "/dev/stdout is a stream"),
+        ("[steps.score]\nsource = 'hdfs://a'\ntarget = 'b'\n", "step score: hdfs://a: inputs are local or in"),
+        ("[steps.fit]\ntrain = 'a'\noutput = 'b'\nresume = true\n", "resume: a job goes on by itself"),
+        ("metrics = '{date}.prom'\n" + SCORE, "metrics: belongs to the whole job"),
         ("[steps.score\n", "not valid TOML"),
     ],
 )

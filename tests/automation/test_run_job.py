@@ -207,10 +207,31 @@ def test_a_second_run_of_a_day_does_what_has_changed(gated):
     gated.calls()
     (gated.path / "held-out.csv").write_text("text,score\nb,2\n")
     outcomes = gated.outcomes()
-    assert (outcomes["fit"], outcomes["evaluate"], outcomes["diff"]) == ("stood", "done", "done")
+    assert (outcomes["fit"], outcomes["evaluate"], outcomes["diff"]) == ("stood", "done", "stood")
     called = gated.calls()
     assert any(call.startswith("evaluate") and " --force " in call for call in called)
     assert not any(call.startswith("fit") for call in called)
+
+
+def test_force_does_not_replace_the_model_in_use_before_it_is_judged(gated):
+    gated.run()
+    gated.calls()
+    outcomes = gated.outcomes(force=True)
+    assert (outcomes["fit"], outcomes["gate"]) == ("failed", "skipped")
+    assert not any(call.startswith("fit") for call in gated.calls())
+    assert gated.outcomes(force=True, step="fit") == {"fit": "failed"}
+
+
+def test_variables_count_for_what_a_step_is_known_by(gated, monkeypatch):
+    gated.run()
+    monkeypatch.setenv("SCORER_SLICE", "word")  # of evaluate alone
+    outcomes = gated.outcomes()
+    assert (outcomes["fit"], outcomes["evaluate"]) == ("stood", "done")
+    monkeypatch.setenv("SCORER_QUIET", "1")
+    outcomes = gated.outcomes()
+    assert (outcomes["fit"], outcomes["evaluate"]) == ("stood", "stood")
+    monkeypatch.setenv("SCORER_SEED", "7")  # of fit, whose model is in use
+    assert gated.outcomes()["fit"] == "failed"
 
 
 def test_a_run_that_was_interrupted_goes_on_in_its_step(gated):
@@ -339,6 +360,36 @@ def test_quiet_is_passed_on(desk):
     desk.write(THREE)
     ((record, _),) = desk.run(quiet=True).runs
     assert record.steps[0].summary == {"command": "check", "quiet": "1"}
+
+
+def test_a_signal_between_two_days_is_told(desk):
+    desk.write(THREE)
+    summary = desk.run(from_="2026-03-29", on_success="kill -TERM $PPID; sleep 0.2")
+    assert [str(record.day) for record, _ in summary.runs] == ["2026-03-29"]
+    assert summary.as_dict()["exit_code"] == 143
+    with pytest.raises(Interrupted, match="the same command does the others"):
+        summary.refuse_failure()
+    summary = desk.run(on_success="kill -TERM $PPID; sleep 0.2")
+    assert summary.as_dict()["exit_code"] == 0  # nothing was left to do
+
+
+def test_a_step_that_fails_while_a_signal_comes_has_failed(desk):
+    desk.write(THREE)
+    desk.tell(check={"wait": True, "stop": 65})
+    process = desk.start()
+    desk.wait_for("waiting")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 65
+
+
+def test_a_file_beside_the_manifests_is_nobody_elses(desk):
+    desk.write(THREE)
+    desk.run()
+    (desk.path / "runs/job/0000.json").write_text("mine")
+    desk.run(keep=1)
+    names = sorted(path.name for path in (desk.path / "runs/job").glob("*.json"))
+    assert (names[0], len(names)) == ("0000.json", 2)
 
 
 def test_a_signal_between_two_steps_begins_no_other(desk, monkeypatch):
