@@ -61,6 +61,7 @@ class RunFolder:
             lease.sign()
             yield lease
         finally:
+            lease.unsign()
             lease.let_go()
 
     @property

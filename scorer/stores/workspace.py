@@ -276,6 +276,11 @@ class FileLease:
             error.filename = str(self.path)
             raise from_os_error(error) from error
 
+    def unsign(self) -> None:
+        """Take the number out of the file: another process may have it one day."""
+        with contextlib.suppress(OSError):  # a number that stays misleads at most whoever asks `holder_of`
+            os.truncate(self.handle, 0)
+
     def held(self) -> bool:
         """Whether the file under our name is still the one we opened: folders are deleted and made anew."""
         if self._handle is None:
