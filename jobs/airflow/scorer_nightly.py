@@ -21,6 +21,7 @@ with DAG(
 ):
     BashOperator(
         task_id="run",
+        # {{ ds }} is the day of the run; of Airflow 2 it is the day before.
         # exec: a task that is cleared sends its signal to scorer, not to a shell
         bash_command="exec /opt/scorer/bin/scorer run jobs/nightly.toml --date {{ ds }}",
         cwd="/srv/reviews",

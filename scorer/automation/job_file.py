@@ -136,13 +136,13 @@ def _step(name: str, table: Any, *, where: str, before: tuple[str, ...]) -> Step
         raise ConfigError(f"{where}: a table of settings is expected, not {type(table).__name__}")
     if not name.replace("-", "").replace("_", "").isalnum():
         raise ConfigError(f"{where}: the name of a step is made of letters, digits, - and _")
-    command = table.get("command", name)
+    command = name if table.get("command") is None else table["command"]
     if command not in STEPS:
         close = near(str(command), STEPS)
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(STEPS)}"
         how = "command" if "command" in table else "a step's name is its command where no command is named;"
         raise ConfigError(f"{where}: {how} {command!r} is none; {hint}")
-    needs = table.get("needs", list(before))
+    needs = list(before) if table.get("needs") is None else table["needs"]
     if not isinstance(needs, list) or not all(isinstance(other, str) for other in needs):
         raise ConfigError(f"{where}: needs: a list of names of steps is expected")
     said = {key: value for key, value in table.items() if key not in _OWN}

@@ -58,7 +58,7 @@ def test_a_step_has_the_settings_and_arguments_of_its_command(job):
 
 def test_json_says_the_same(tmp_path):
     path = tmp_path / "nightly.json"
-    path.write_text(json.dumps({"keep": 3, "steps": {"score": {"source": "{date}", "target": "out/"}}}))
+    path.write_text(json.dumps({"keep": 3, "steps": {"score": {"source": "{date}", "target": "out/", "needs": None}}}))
     (step,) = read_job(path).on(DAY).steps
     assert step.config.source == "2026-03-31"
 
