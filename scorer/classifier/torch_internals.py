@@ -92,12 +92,16 @@ def efficient_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     return result
 
 
-def ragged_attention(query: Tensor, key: Tensor, value: Tensor, offsets: Tensor, longest: int) -> Tensor:
+def ragged_attention(
+    query: Tensor, key: Tensor, value: Tensor, offsets: Tensor, longest: int, window: int | None = None
+) -> Tensor:
     """The same over sequences one behind the other: three times (tokens, heads, width) to (tokens, heads, width), in
-    half precision on a GPU. Sequence i is offsets[i]:offsets[i + 1], int32 on the device, at most `longest` tokens."""
+    half precision on a GPU. Sequence i is offsets[i]:offsets[i + 1], int32 on the device, at most `longest` tokens.
+    With a `window`, a place sees those alone that are no farther away."""
     operator: Any = torch.ops.aten._flash_attention_forward
     sizes = (offsets, offsets, longest, longest)
-    result: Tensor = operator(query, key, value, *sizes, 0.0, False, False, scale=_LN_2)[0]
+    sides = {} if window is None else {"window_size_left": window, "window_size_right": window}
+    result: Tensor = operator(query, key, value, *sizes, 0.0, False, False, scale=_LN_2, **sides)[0]
     return result
 
 
@@ -119,18 +123,20 @@ def attends_efficiently(device: torch.device, dtype: torch.dtype, width: int) ->
 
 
 @functools.cache
-def attends_ragged(device: torch.device, dtype: torch.dtype, width: int) -> bool:
+def attends_ragged(device: torch.device, dtype: torch.dtype, width: int, window: int | None = None) -> bool:
     """Whether `ragged_attention` works in this torch on `device` (from compute capability 8.0 on), for heads of
-    `width`."""
+    `width`, with a `window` if one is given."""
     lengths = (5, 1, 9)
     query, key, value = _heads(device, dtype, (3, sum(lengths), 2, width)).unbind()
     offsets = torch.tensor([0, 5, 6, 15], dtype=torch.int32, device=device)
     expected = torch.empty_like(query)
     for first, stop in ((0, 5), (5, 6), (6, 15)):
         row = [whole[first:stop].transpose(0, 1) for whole in (query, key, value)]
-        alone = functional.scaled_dot_product_attention(row[0], row[1], row[2], scale=_LN_2)
+        places = torch.arange(stop - first, device=device)
+        seen = None if window is None else (places[:, None] - places).abs() <= window
+        alone = functional.scaled_dot_product_attention(row[0], row[1], row[2], attn_mask=seen, scale=_LN_2)
         expected[first:stop] = alone.transpose(0, 1)
-    return _gives(lambda: ragged_attention(query, key, value, offsets, max(lengths)), expected)
+    return _gives(lambda: ragged_attention(query, key, value, offsets, max(lengths), window), expected)
 
 
 def _heads(device: torch.device, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:

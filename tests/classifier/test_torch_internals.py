@@ -20,6 +20,7 @@ from scorer.classifier.torch_internals import (
     fuses_gelu,
     packs_weights,
 )
+from tests.classifier.forward.wide import slow_ragged
 from tests.models import sentences
 
 
@@ -215,3 +216,24 @@ def test_what_a_gpu_computes_with_is_tried_before(monkeypatch, name):
     assert not found(refuse)
     assert not found(lambda x: x)
     assert not found(functools.partial(nonsense, name=name))
+
+
+def flash_nearby(*arguments, scale=None, window_size_left=None, window_size_right=None, **sides):
+    """The same, with windows."""
+    if window_size_left is None:
+        return flash(*arguments, scale=scale, **sides)
+    assert window_size_left == window_size_right
+    query, key, value, offsets, *_ = arguments
+    return (slow_ragged(query, key, value, offsets, arguments[5], window_size_left), None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("operator", "works"),
+    [(flash_nearby, True), (flash, False), (lambda *a, scale, **_: flash(*a, scale=scale), False)],
+)
+def test_windows_are_asked_of_flash_attention_that_has_them(monkeypatch, operator, works):
+    """One that does not know them refuses them, or sees everything."""
+    aten = Without(torch.ops.aten, _flash_attention_forward=operator)
+    monkeypatch.setattr(torch_internals, "torch", Without(torch, ops=Without(torch.ops, aten=aten)))
+    assert attends_ragged(CPU, torch.float32, 8)
+    assert attends_ragged(CPU, torch.float32, 8, window=2) is works

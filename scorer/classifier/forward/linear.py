@@ -6,7 +6,6 @@ On a CPU a matrix is packed for oneDNN where this torch can do that; everywhere 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeVar
 
@@ -25,8 +24,15 @@ from scorer.classifier.torch_internals import (
 )
 
 Module = TypeVar("Module", bound=nn.Module)
-RaggedAttention = Callable[[Tensor, Tensor, Tensor, Tensor, int], Tensor]
-"""Attention over sequences one behind the other, as `torch_internals.ragged_attention` computes it."""
+
+
+class RaggedAttention(Protocol):
+    """Attention over sequences one behind the other, as `torch_internals.ragged_attention` computes it."""
+
+    def __call__(
+        self, query: Tensor, key: Tensor, value: Tensor, offsets: Tensor, longest: int, window: int | None = None
+    ) -> Tensor: ...
+
 
 # Kernels of a GPU that take a mask, and flash attention, want heads as wide as a multiple of this.
 _HEADS_ON_GPU = 8
@@ -53,6 +59,7 @@ class DeviceDtype:
     folds          biases of products that are added to something belong to the norms before (see `folding`)
     gelu           its exact form, or the one by tanh, which a GPU computes with the product before it
     ragged         attention without padding, or None where sequences are padded to one length
+    nearby         the same of places that see those near them alone
     """
 
     device: torch.device
@@ -61,6 +68,7 @@ class DeviceDtype:
     folds: bool = False
     gelu: Literal["exact", "tanh"] = "exact"
     ragged: RaggedAttention | None = None
+    nearby: RaggedAttention | None = None
 
     @classmethod
     def best(cls, device: torch.device, dtype: torch.dtype, *, head_width: int) -> DeviceDtype:
@@ -76,12 +84,13 @@ class DeviceDtype:
             folds=True,
             gelu="tanh" if half and fuses_gelu(device, dtype) else "exact",
             ragged=ragged_attention if half and attends_ragged(device, dtype, width) else None,
+            nearby=ragged_attention if half and attends_ragged(device, dtype, width, window=2) else None,
         )
 
     @property
     def exact(self) -> DeviceDtype:
         """The same device in fp32."""
-        return replace(self, dtype=torch.float32, gelu="exact", ragged=None)
+        return replace(self, dtype=torch.float32, gelu="exact", ragged=None, nearby=None)
 
     def tensor(self, tensor: Tensor) -> Tensor:
         return tensor.detach().to(device=self.device, dtype=self.dtype).contiguous()

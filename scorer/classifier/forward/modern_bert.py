@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from scorer.classifier.device import DeviceQueue, memory_errors, to_device
-from scorer.classifier.forward.attention import PaddedShape, attend_heads, query_scale
+from scorer.classifier.forward.attention import PaddedShape, RaggedShape, attend_heads, query_scale
 from scorer.classifier.forward.bert_family import ACTIVATIONS, Dense
 from scorer.classifier.forward.linear import DeviceDtype, multiplied, side_by_side
 from scorer.classifier.model_config import ModelConfig
@@ -48,6 +48,7 @@ class ModernBertForward:
         self._norm = target.exact.module(body.embeddings.norm)
         self._rotary = target.exact.module(body.rotary_emb)
         self._window = int(config.sliding_window)
+        self._ragged = target.ragged is not None and target.nearby is not None
         self._first_alone = config.classifier_pooling == "cls"
         *layers, last = body.layers
         self._layers = [_Layer(layer, config, target) for layer in (layers if self._first_alone else body.layers)]
@@ -58,19 +59,28 @@ class ModernBertForward:
     @torch.inference_mode()
     def __call__(self, batch: TokenSequences) -> NDArray[np.float32]:
         with memory_errors():
+            ragged = RaggedShape.of(batch, device=self._device) if self._ragged and RaggedShape.suits(batch) else None
             ids, mask, _ = batch.padded(0)
             lengths = batch.lengths
             whole = PaddedShape.of(lengths, device=self._device)
             near = PaddedShape.of(np.minimum(lengths, self._window + 1), device=self._device)
-            tokens, holds = to_device(ids, self._device), to_device(mask, self._device)
-            return self._queue.run(lambda: self._logits(tokens, holds, whole, near))
+            holds = to_device(mask, self._device)
+            tokens = to_device(ids if ragged is None else batch.ids, self._device)
+            return self._queue.run(lambda: self._logits(tokens, holds, whole, near, ragged))
 
-    def _logits(self, ids: Tensor, holds: Tensor, shape: PaddedShape, near: PaddedShape) -> Tensor:
+    def _logits(
+        self, ids: Tensor, holds: Tensor, shape: PaddedShape, near: PaddedShape, ragged: RaggedShape | None
+    ) -> Tensor:
         places = _Places(self._turns(shape.length), self._nearby(shape), shape, near)
-        hidden = functional.embedding(ids, self._words)
-        hidden = self._norm(hidden).to(self._dtype).flatten(0, 1)
-        for layer in self._layers:
-            hidden = layer(hidden, places)
+        hidden = self._norm(functional.embedding(ids.flatten(), self._words)).to(self._dtype)
+        if ragged is None:
+            for layer in self._layers:
+                hidden = layer(hidden, places)
+        else:
+            behind = _BehindEachOther.of(ragged, places.turns, tokens=len(ids), window=self._window)
+            for layer in self._layers:
+                hidden = layer.ragged(hidden, behind)
+            hidden = hidden.index_select(0, ragged.places)
         if self._last is not None:
             pooled = self._final_norm(self._last(hidden, places)).float()
         else:
@@ -110,6 +120,25 @@ class _Places:
     near: PaddedShape
 
 
+@dataclass(frozen=True)
+class _BehindEachOther:
+    """The same where nothing is padded: how far each token turns, cosine and sine (t, 1, 1, width / 2), the `shape`,
+    and the `window` of places that are nearby."""
+
+    turns: Mapping[str, tuple[Tensor, Tensor]]
+    shape: RaggedShape
+    window: int
+
+    @classmethod
+    def of(
+        cls, shape: RaggedShape, turns: Mapping[str, tuple[Tensor, Tensor]], *, tokens: int, window: int
+    ) -> _BehindEachOther:
+        """Of so many `tokens` together; `turns` are those of each place."""
+        numbers = torch.arange(tokens, device=shape.offsets.device)
+        numbers -= torch.repeat_interleave(shape.offsets[:-1], shape.offsets.diff(), output_size=tokens)
+        return cls({kind: (cos[numbers], sin[numbers]) for kind, (cos, sin) in turns.items()}, shape, window)
+
+
 class _Layer:
     """Hidden states (tokens, hidden) to hidden states (tokens, hidden), perhaps in their place."""
 
@@ -119,6 +148,16 @@ class _Layer:
         self._attention_norm = _norm(layer.attn_norm, target)
         self._qkv = target.linear(side_by_side(*_query_key_value(layer.attn)))
         self._rest = _RestOfLayer(layer, config, target)
+        self._ragged = target.nearby if self._kind == _LOCAL else target.ragged
+
+    def ragged(self, hidden: Tensor, behind: _BehindEachOther) -> Tensor:
+        """The same of sequences one behind the other."""
+        assert self._ragged is not None, "nobody made a ragged shape; this is a bug"
+        qkv = self._qkv(self._attention_norm(hidden)).view(len(hidden), 3, self._heads, -1)
+        query, key = _turned(qkv[:, :2], *behind.turns[self._kind]).unbind(1)
+        window = behind.window if self._kind == _LOCAL else None
+        context = self._ragged(query, key, qkv[:, 2], behind.shape.offsets, behind.shape.longest, window)
+        return self._rest(hidden, context.reshape(len(hidden), -1))
 
     def __call__(self, hidden: Tensor, places: _Places) -> Tensor:
         shape = places.shape
@@ -197,7 +236,7 @@ def _added(linear: Any, target: DeviceDtype) -> Dense:
 
 
 def _turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """x (rows, length, kinds, heads, width) with each pair of its halves turned, computed in fp32."""
+    """x (..., kinds, heads, width) with each pair of its halves turned, computed in fp32."""
     one, other = x.float().chunk(2, dim=-1)
     turned = torch.empty(x.shape, dtype=torch.float32, device=x.device)
     first, second = turned.chunk(2, dim=-1)

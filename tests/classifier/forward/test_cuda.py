@@ -14,9 +14,11 @@ from scorer.classifier.device import to_device
 from scorer.classifier.directory import open_model
 from scorer.classifier.forward.attention import PaddedShape, attend_first, query_scale
 from scorer.classifier.forward.linear import DeviceDtype
+from scorer.classifier.forward.modern_bert import ModernBertForward
 from scorer.classifier.forward.packed import PackedForward
 from scorer.classifier.torch_internals import attends_efficiently
 from tests.classifier.forward.oracle import oracle, probabilities
+from tests.classifier.forward.test_modern_bert import network_of as modern_network
 from tests.classifier.forward.wide import family_of, logits_alone, random_tokens, wide_network
 from tests.engines.faults import FaultyForward, inject, share_of_rows
 from tests.models import sentences
@@ -104,6 +106,15 @@ def test_each_way_of_computing_gives_what_it_gives_without(way, lengths):
     np.testing.assert_allclose(probabilities(found), probabilities(PackedForward(family, plain)(batch)), atol=1e-2)
 
 
+@pytest.mark.parametrize("lengths", [[70, 64, 70, 66, 1], [200, 199]], ids=str)
+def test_places_nearby_are_seen_without_padding_as_with_it(lengths):
+    network, batch = modern_network(hidden_size=64), random_tokens(lengths)
+    best = DeviceDtype.best(torch.device("cuda", 0), torch.float16, head_width=16)
+    padded = dataclasses.replace(best, ragged=None, nearby=None)
+    found, expected = (probabilities(ModernBertForward(network, target)(batch)) for target in (best, padded))
+    np.testing.assert_allclose(found, expected, atol=1e-2)
+
+
 def test_this_gpu_has_what_is_fast():
     """From compute capability 8.0 on: without any of it the answers are the same, and later."""
     device = torch.device("cuda", 0)
@@ -112,6 +123,7 @@ def test_this_gpu_has_what_is_fast():
     for dtype in (torch.float16, torch.bfloat16):
         best = DeviceDtype.best(device, dtype, head_width=64)
         assert (best.gelu, best.folds, best.ragged is not None) == ("tanh", True, True)
+        assert best.nearby is not None
         assert attends_efficiently(device, dtype, 64)
 
 

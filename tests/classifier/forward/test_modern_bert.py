@@ -15,7 +15,7 @@ from scorer.classifier.forward.openvino import is_installed
 from scorer.classifier.forward.packed import SPEC
 from scorer.classifier.forward.spec import Work
 from tests.classifier.forward.oracle import probabilities
-from tests.classifier.forward.wide import VOCABULARY, logits_alone, peaked, random_tokens
+from tests.classifier.forward.wide import VOCABULARY, logits_alone, peaked, random_tokens, slow_ragged
 
 CPU = torch.device("cpu")
 KINDS = {
@@ -48,6 +48,26 @@ def test_packed_rows_have_the_probabilities_of_rows_alone(kind):
         alone = probabilities(logits_alone(network, batch))
         np.testing.assert_allclose(probabilities(forward(batch)), alone, atol=1e-5)
     assert np.ptp(probabilities(forward(random_tokens([20] * 8))), axis=0).max() > 0.1, "the rows are alike"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_gpu_leaves_unpadded_has_the_same_probabilities(kind):
+    network = network_of(**KINDS[kind])
+    seen = []
+
+    def counted(*arguments):
+        seen.append(arguments[5])
+        return slow_ragged(*arguments)
+
+    target = DeviceDtype(CPU, torch.float32, folds=True, ragged=counted, nearby=counted)
+    forward = ModernBertForward(network, target)
+    for lengths in ([70, 64, 70, 66, 1], [130, 129], [9, 3, 9]):
+        batch = random_tokens(lengths)
+        alone = probabilities(logits_alone(network, batch))
+        np.testing.assert_allclose(probabilities(forward(batch)), alone, atol=1e-5)
+    # Layers, but for the last one of first tokens alone: of two batches, as the third is too short to gain by it.
+    layers = [None if kind == "full_attention" else 8 for kind in network.config.layer_types]
+    assert seen == 2 * (layers if network.config.classifier_pooling == "mean" else layers[:-1])
 
 
 def test_auto_leaves_it_to_what_is_faster(tiny_model):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
 import random
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -23,7 +21,7 @@ from scorer.classifier.loading import load
 from scorer.classifier.tokenization import TextEncoder
 from scorer.errors import UsageError
 from tests.classifier.forward.oracle import oracle, probabilities
-from tests.classifier.forward.wide import family_of, logits_alone, random_tokens, wide_network
+from tests.classifier.forward.wide import family_of, logits_alone, random_tokens, slow_ragged, wide_network
 from tests.models import sentences
 
 CPU = torch.device("cpu")
@@ -134,18 +132,6 @@ def test_heads_that_are_filled_up_compute_the_same(lengths):
     assert with_wider_heads(family.layers[0].query, 12, multiple=8).weight.shape == (12 * 32, 312)
     forward = PackedForward(family, DeviceDtype(CPU, torch.float32, head_multiple=8))
     np.testing.assert_allclose(probabilities(forward(batch)), probabilities(logits_alone(network, batch)), atol=1e-5)
-
-
-def slow_ragged(query, key, value, offsets, longest):
-    """Attention one sequence after the other."""
-    found = torch.empty_like(query)
-    bounds = offsets.tolist()
-    assert longest == max(stop - start for start, stop in pairwise(bounds))
-    for start, stop in pairwise(bounds):
-        row = [part[start:stop].transpose(0, 1) for part in (query, key, value)]
-        weights = torch.softmax(math.log(2.0) * row[0] @ row[1].transpose(1, 2), dim=-1)
-        found[start:stop] = (weights @ row[2]).transpose(0, 1)
-    return found
 
 
 WAYS = {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
@@ -63,3 +65,18 @@ def logits_alone(network: BertForSequenceClassification, batch: TokenSequences) 
     """Each sequence alone, unpadded, in fp32 on the CPU."""
     rows = [torch.from_numpy(batch.take(np.array([row])).ids.astype(np.int64))[None] for row in range(len(batch))]
     return torch.cat([network(ids).logits for ids in rows]).numpy()
+
+
+def slow_ragged(query, key, value, offsets, longest, window=None):
+    """Attention one sequence after the other."""
+    found = torch.empty_like(query)
+    bounds = offsets.tolist()
+    assert longest == max(stop - start for start, stop in pairwise(bounds))
+    for start, stop in pairwise(bounds):
+        row = [part[start:stop].transpose(0, 1) for part in (query, key, value)]
+        scores = math.log(2.0) * row[0] @ row[1].transpose(1, 2)
+        if window is not None:
+            places = torch.arange(stop - start)
+            scores.masked_fill_((places[:, None] - places).abs() > window, -torch.inf)
+        found[start:stop] = (torch.softmax(scores, dim=-1) @ row[2]).transpose(0, 1)
+    return found
