@@ -27,7 +27,8 @@ from scorer.errors import REASON
 from scorer.runs.runtime import how_it_ended
 from scorer.stores.workspace import FileLease
 
-PROGRAM: Final = (sys.executable, "-m", "scorer")
+# -P: a file of the working folder that is called like a module is not imported.
+PROGRAM: Final = (sys.executable, "-P", "-m", "scorer")
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

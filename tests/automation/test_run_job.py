@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
 
+from scorer.automation.step_process import PROGRAM
 from scorer.errors import Busy, ConfigError, Interrupted, StepFailed, UsageError
 from tests.automation.conftest import TODAY, Desk, kill
 
@@ -354,6 +356,15 @@ def test_a_damaged_memory_of_a_day_is_told(desk):
         path.write_text(text)
         with pytest.raises(ConfigError, match="not what a run wrote; delete it"):
             desk.run()
+
+
+def test_nothing_in_the_folder_of_the_data_is_run(desk):
+    """A real step, which ends at once."""
+    for name in ("json", "click", "scorer"):
+        (desk.path / f"{name}.py").write_text("raise SystemExit(99)")
+    desk.write(THREE)
+    record = replace(desk, program=PROGRAM).run().failed
+    assert (record.exit_code, record.reason) == (66, "check: train.csv: no such file or folder")
 
 
 def test_quiet_is_passed_on(desk):

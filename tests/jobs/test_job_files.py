@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import sys
 from datetime import date
@@ -19,6 +20,7 @@ from scorer.classifier.metadata import ModelMetadata
 from tests.jobs.conftest import JOBS
 from tests.jobs.nights import run
 from tests.models import make_model, sentences
+from tests.test_documents import PAGES, ROOT, wrong_with
 
 
 @pytest.mark.parametrize("path", sorted(JOBS.glob("*.toml")), ids=lambda path: path.name)
@@ -26,7 +28,19 @@ def test_a_job_file_can_be_read_and_says_how_it_is_called(path):
     read_job(path).on(date(2026, 3, 31))
     text = path.read_text(encoding="utf-8")
     assert text.startswith("# Every ")
+    for command in re.findall(r"^#   (scorer .*?)(?:  .*)?$", text, re.MULTILINE):
+        words = command.split()
+        assert wrong_with(words) is None
+        assert words[2] == f"jobs/{path.name}"
     assert 'folder = ".."' in text
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_job_on_a_page_can_be_read(page, tmp_path):
+    blocks = re.findall(r"^```toml\n(.*?)^```$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    for block in (block for block in blocks if "[steps." in block):
+        (tmp_path / "job.toml").write_text(block)
+        read_job(tmp_path / "job.toml").on(date(2026, 3, 31))
 
 
 def label(folder: Path, *, right: bool) -> None:
