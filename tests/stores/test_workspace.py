@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scorer.errors import Busy, OutputRefused
-from scorer.stores.workspace import TemporaryFolder, WorkFolder, Workspace, newest_left
+from scorer.stores.workspace import FileLease, TemporaryFolder, WorkFolder, Workspace, holder_of, newest_left
 
 ROOT = Path(__file__).parents[2]
 _HOLDER = f"""
@@ -195,3 +195,33 @@ def test_a_temporary_folder_goes_with_everything_in_it():
     folder.keep("scores", b"1")
     folder.remove()
     assert not folder.path.exists()
+
+
+def test_a_lock_says_who_holds_it_until_it_is_unsigned(tmp_path):
+    path = tmp_path / "lock"
+    assert holder_of(path) is None
+    lease = FileLease.take(path, what=tmp_path)
+    assert holder_of(path) is None
+    lease.sign()
+    assert holder_of(path) == str(os.getpid())
+    lease.sign(2**22 + 1)  # the number of no process
+    assert holder_of(path) is None
+    lease.sign()
+    with pytest.raises(Busy, match=rf"process {os.getpid()} is asleep; try again later"):
+        FileLease.take(path, what=tmp_path, doing="asleep")
+    lease.unsign()
+    assert path.read_text() == ""
+    lease.let_go()
+
+
+def test_a_child_that_inherits_a_lock_holds_it(tmp_path):
+    path = tmp_path / "lock"
+    lease = FileLease.take(path, what=tmp_path)
+    child = subprocess.Popen(["cat"], stdin=subprocess.PIPE, pass_fds=[lease.handle])
+    lease.sign(child.pid)
+    lease.let_go()
+    with pytest.raises(Busy, match=f"process {child.pid} is"):
+        FileLease.take(path, what=tmp_path)
+    child.communicate()
+    again = FileLease.take(path, what=tmp_path)
+    again.let_go()

@@ -78,3 +78,10 @@ def test_a_real_folder_in_the_place_of_the_link_is_refused() -> None:
     Path("models/latest").mkdir(parents=True)
     with pytest.raises(OutputRefused, match="not a symbolic link"):
         refuse("out")
+
+
+def test_what_stands_at_models_latest_matters_only_to_a_model_that_is_to_take_its_place() -> None:
+    model(Path("models/latest"))
+    with pytest.raises(OutputRefused, match="models/latest: not a symbolic link"):
+        refuse("new")
+    refuse_output(Location.of_output("new"), Inputs([]), force=False, latest=False)
