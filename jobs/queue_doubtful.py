@@ -3,7 +3,7 @@
     python jobs/queue_doubtful.py MANIFEST FOLDER
 
 Reads the manifest of a `scorer run`, and of what its score steps wrote the rows whose `score_status` is `abstain`. They
-become FOLDER/DATE.csv, least sure first. A row that is in a file of FOLDER already does not come again.
+become a file of FOLDER that is called as the manifest, by the time of the run, least sure first. A row that is in a file of FOLDER already does not come again.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def main() -> None:
     if not rows.num_rows:
         print("nothing to look at")
         return
-    target = asked.folder / f"{manifest['date']}-{manifest['run_id'][:8]}.csv"
+    target = asked.folder / f"{asked.manifest.stem}.csv"
     beside = target.with_name(f".{target.name}")
     pa.csv.write_csv(rows.sort_by("confidence"), beside)
     beside.replace(target)
