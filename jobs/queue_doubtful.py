@@ -3,7 +3,8 @@
     python jobs/queue_doubtful.py MANIFEST FOLDER
 
 Reads the manifest of a `scorer run`, and of what its score steps wrote the rows whose `score_status` is `abstain`. They
-become a file of FOLDER that is called as the manifest, by the time of the run, least sure first. A row that is in a file of FOLDER already does not come again.
+become a file of FOLDER that is called as the manifest is, by the time of the run; the least sure come first. A row that
+is in a file of FOLDER already does not come again.
 """
 
 from __future__ import annotations

@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import threading
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +24,11 @@ from typing import Any, Final, Self
 
 from scorer.errors import REASON
 from scorer.runs.runtime import how_it_ended
+from scorer.runs.signals import give_back, take_signals
 from scorer.stores.workspace import FileLease
 
 # -P: a file of the working folder that is called like a module is not imported.
 PROGRAM: Final = (sys.executable, "-P", "-m", "scorer")
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -48,26 +47,23 @@ class PassedSignals:
 
     def __init__(self) -> None:
         self.received: int | None = None
+        self._waiting: deque[int] = deque()
         self._child: subprocess.Popen[bytes] | None = None
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        for number in _SIGNALS if threading.current_thread() is threading.main_thread() else ():
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                self._previous[number] = signal.signal(number, self._handle)
+        self._previous = take_signals(self._handle)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
+        give_back(self._previous)
 
     def watch(self, child: subprocess.Popen[bytes]) -> None:
         """From now on signals go to `child`, and so does one that came while it was started."""
         self._child = child
-        if self.received is not None:
-            child.send_signal(self.received)
+        self._deliver()
 
     def leave(self) -> None:
         """The child has ended."""
@@ -75,7 +71,16 @@ class PassedSignals:
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self.received = self.received or number
-        if self._child is not None:
+        self._waiting.append(number)
+        self._deliver()
+
+    def _deliver(self) -> None:
+        """Send what waits, each signal once: a second one means "at once". This may be interrupted by itself."""
+        while self._child is not None:
+            try:
+                number = self._waiting.popleft()
+            except IndexError:
+                return
             self._child.send_signal(number)
 
 

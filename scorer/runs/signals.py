@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -16,6 +16,21 @@ from typing import Any, Self
 from scorer.errors import Interrupted
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def take_signals(handler: Callable[[int, FrameType | None], None]) -> dict[int, Any]:
+    """Let `handler` have SIGINT, SIGTERM and SIGHUP, all but those that the caller ignores; the handlers before, for
+    `give_back`. Only the main thread can receive signals; in any other nothing changes."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    wanted = (number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN)
+    return {number: signal.signal(number, handler) for number in wanted}
+
+
+def give_back(previous: Mapping[int, Any]) -> None:
+    """Let those have the signals that had them before `take_signals`."""
+    for number, handler in previous.items():
+        signal.signal(number, handler)
 
 
 class StopSignals:
@@ -54,18 +69,14 @@ class StopSignals:
             self._at_once = False
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            for number in _SIGNALS:
-                if signal.getsignal(number) is not signal.SIG_IGN:
-                    self._previous[number] = signal.signal(number, self._handle)
+        self._previous = take_signals(self._handle)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         previous, self._previous = self._previous, {}
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        give_back(previous)
         if error is None and self._received is not None:
             outer = getattr(previous[self._received], "__self__", None)
             if isinstance(outer, StopSignals):
