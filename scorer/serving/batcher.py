@@ -28,11 +28,16 @@ class Batcher:
     def __init__(self, scorer: Scorer, *, most_texts: int, deliver: Deliver) -> None:
         self._scorer = scorer
         self._deliver = deliver
-        workers = scorer.engine.workers
-        # A GPU has all of a batch at once; on a CPU each worker has one core.
-        spread = 1 if scorer.engine.device.startswith("cuda") else workers
-        self._waiting = Waiting(scorer.plan, most_texts=most_texts, spread=spread)
-        self._threads = [Thread(target=self._work, name=f"scorer-serve-{n}") for n in range(workers + _BESIDE)]
+        engine = scorer.engine
+        self._waiting = Waiting(
+            scorer.plan,
+            most_texts=most_texts,
+            batch_tokens=engine.batch_tokens,
+            workers=engine.workers,
+            # A GPU computes all of a batch at once; on a CPU each worker has one core.
+            divided=not engine.device.startswith("cuda"),
+        )
+        self._threads = [Thread(target=self._work, name=f"scorer-serve-{n}") for n in range(engine.workers + _BESIDE)]
         for thread in self._threads:
             thread.start()
 

@@ -69,8 +69,9 @@ Task = tuple[list[Ticket], list[Place]]
 
 
 class Waiting:
-    """Room for `most_texts`, and for `most_characters` in them. `plan` makes batches of lengths; with `spread`, a batch
-    is no larger than its share among so many that compute at once."""
+    """Room for `most_texts`, and for `most_characters` in them. `plan` makes batches of lengths, of at most
+    `batch_tokens` tokens. So many `workers` compute one each at once: what waits is divided among those that are free
+    where it should be `divided`."""
 
     def __init__(
         self,
@@ -78,18 +79,21 @@ class Waiting:
         *,
         most_texts: int,
         most_characters: int = WINDOW_TEXT_BYTES,
-        spread: int = 1,
+        batch_tokens: int,
+        workers: int,
+        divided: bool,
     ) -> None:
         self._plan = plan
         self._most_texts, self._most_characters = most_texts, most_characters
-        self._spread = spread
+        self._batch_tokens = batch_tokens
+        self._workers, self._divided = workers, divided
         self._changed = Condition()
         self._arrived: deque[Ticket] = deque()
         self._places: list[Place] = []
         self._encoding = False
         self._scoring = 0
         self._closed = False
-        self._texts = self._characters = 0
+        self._texts = self._characters = self._tokens = 0
 
     @property
     def texts(self) -> int:
@@ -128,11 +132,11 @@ class Waiting:
                     if tickets := self._take_arrived():
                         self._encoding = True
                         return tickets, []
-                elif self._places:
+                elif self._places and self._may_score:
                     if places := self._take_places():
                         self._scoring += 1
                         return [], places
-                elif self._closed and not self._encoding:
+                elif self._closed and not (self._arrived or self._places or self._encoding):
                     return None
                 else:
                     self._changed.wait()
@@ -142,12 +146,14 @@ class Waiting:
         with self._changed:
             self._encoding = False
             self._places += places
+            self._tokens += sum(place.tokens for place in places)
             self._changed.notify_all()
 
     def scored(self) -> None:
         """A batch that was taken is done with."""
         with self._changed:
             self._scoring -= 1
+            self._changed.notify_all()
 
     def settle(self, ticket: Ticket, *, rows: int = 0, error: BaseException | None = None) -> bool:
         """So many `rows` more of `ticket` are answered, or there are none because of `error`. Whether that was what
@@ -166,6 +172,11 @@ class Waiting:
             self._texts -= len(ticket.texts)
             self._characters -= ticket.characters
 
+    @property
+    def _may_score(self) -> bool:
+        """While every worker has a batch, the next one grows until it is full."""
+        return self._scoring < self._workers or self._tokens >= self._batch_tokens
+
     def _take_arrived(self) -> list[Ticket]:
         taken: list[Ticket] = []
         texts = characters = 0
@@ -177,23 +188,25 @@ class Waiting:
         return taken
 
     def _take_places(self) -> list[Place]:
-        oldest = [place for place in self._places[:_LOOK] if not place.ticket.over]
-        rest = self._places[_LOOK:]
-        if not oldest:
-            self._places = rest
-            return []
-        lengths = np.array([place.tokens for place in oldest], np.int64)
-        idle = max(self._spread - self._scoring, 1)
-        rows = batch_of_oldest(lengths, self._plan(lengths), share=-(-int(lengths.sum()) // idle))
-        taken = set(rows.tolist())
-        self._places = [place for row, place in enumerate(oldest) if row not in taken] + rest
-        return [oldest[row] for row in rows.tolist()]
+        oldest, rest = self._places[:_LOOK], self._places[_LOOK:]
+        there = [place for place in oldest if not place.ticket.over]
+        rows = self._choose(there) if len(there) > 1 else range(len(there))
+        taken = set(rows)
+        self._places = [place for row, place in enumerate(there) if row not in taken] + rest
+        self._tokens = sum(place.tokens for place in self._places)
+        return [there[row] for row in rows]
+
+    def _choose(self, places: Sequence[Place]) -> list[int]:
+        lengths = np.array([place.tokens for place in places], np.int64)
+        free = max(self._workers - self._scoring, 1) if self._divided else 1
+        return batch_of_oldest(lengths, self._plan(lengths), share=-(-int(lengths.sum()) // free))
 
 
-def batch_of_oldest(lengths: NDArray[np.int64], plan: Sequence[NDArray[np.int64]], *, share: int) -> NDArray[np.int64]:
+def batch_of_oldest(lengths: NDArray[np.int64], plan: Sequence[NDArray[np.int64]], *, share: int) -> list[int]:
     """The rows of that batch of `plan` in which the oldest is, row 0; of them the oldest whose `lengths` (n,) come to
     no more than `share` tokens, one at least. Nobody is overtaken for ever, and nobody idles beside a large batch."""
     batch = next(rows for rows in plan if (rows == 0).any())
     by_age = np.sort(batch)
     most = int(np.searchsorted(np.cumsum(lengths[by_age]), share, side="right"))
-    return by_age[: max(most, 1)]
+    found: list[int] = by_age[: max(most, 1)].tolist()
+    return found

@@ -199,9 +199,9 @@ def test_close_answers_what_waits_and_takes_no_more():
 def test_the_oldest_text_is_in_the_batch_with_the_oldest_of_like_length():
     lengths = np.array([10, 90, 12, 11, 88, 10])
     plan = [np.array([1, 4]), np.array([2, 3, 0, 5])]
-    assert batch_of_oldest(lengths, plan, share=1000).tolist() == [0, 2, 3, 5]
-    assert batch_of_oldest(lengths, plan, share=33).tolist() == [0, 2, 3]
-    assert batch_of_oldest(lengths, plan, share=1).tolist() == [0]
+    assert batch_of_oldest(lengths, plan, share=1000) == [0, 2, 3, 5]
+    assert batch_of_oldest(lengths, plan, share=33) == [0, 2, 3]
+    assert batch_of_oldest(lengths, plan, share=1) == [0]
 
 
 def test_answers_begin_without_a_text():
