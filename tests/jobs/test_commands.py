@@ -143,6 +143,18 @@ def test_what_a_job_costs_beside_its_model_is_measured_without_real_data(tmp_pat
     assert done.stdout.startswith("40 rows") if script == "overhead_speed.py" else "38 of them known" in done.stdout
 
 
+@pytest.mark.slow
+def test_the_server_is_measured(tmp_path, tiny_model):
+    options = ["--cache", tmp_path, "--rows", 300, "--rounds", 1, "--clients", 8, "--idle", 5]
+    done = run("serve_speed.py", "--model", tiny_model(max_positions=256), *options)
+    assert done.returncode == 0, done.stderr
+    assert [line.partition(":")[0] for line in done.stdout.splitlines()[1:]] == [
+        "8 clients, 1 a request",
+        "8 clients, 16 a request",
+        "idle, one text",
+    ]
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
 def test_score_gpu_says_so_where_there_is_no_gpu(tmp_path):
     done = run("score_gpu.py", "--cache", tmp_path)

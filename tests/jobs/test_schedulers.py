@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from scorer.automation.job_file import read_job
+from scorer.cli.serve import serve
 from tests.jobs.conftest import JOBS
 from tests.test_documents import wrong_with
 
@@ -135,15 +136,29 @@ def test_the_compose_file_builds_the_stages_and_reserves_a_gpu():
     services = yaml.safe_load(read("containers/compose.yaml"))["services"]
     stages = re.findall(r"^FROM \S+ AS (\w+)$", read("containers/Dockerfile"), re.MULTILINE)
     assert stages == ["base", "cpu", "cuda"]
-    for service, target in (("nightly", "cpu"), ("nightly-gpu", "cuda")):
+    for service, target in (("nightly", "cpu"), ("nightly-gpu", "cuda"), ("server", "cpu"), ("server-gpu", "cuda")):
         build = services[service]["build"]
         assert (build["target"], services[service]["image"]) == (target, f"scorer:{target}")
         assert (JOBS / "containers" / build["context"]).resolve() == JOBS.parent
         assert (JOBS.parent / build["dockerfile"]).is_file()
-        assert (JOBS.parent / services[service]["command"][1]).is_file()
-    (device,) = services["nightly-gpu"]["deploy"]["resources"]["reservations"]["devices"]
-    assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
-    assert "deploy" not in services["nightly"]
+    for name in ("nightly", "server"):
+        (device,) = services[f"{name}-gpu"]["deploy"]["resources"]["reservations"]["devices"]
+        assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
+        assert "deploy" not in services[name]
+    assert (JOBS.parent / services["nightly"]["command"][1]).is_file()
+
+
+def test_the_server_of_the_compose_file_is_one_that_there_is():
+    """Its command is taken, and only whoever has the token reaches it from outside."""
+    server = yaml.safe_load(read("containers/compose.yaml"))["services"]["server"]
+    command, *arguments = server["command"]
+    context = serve.make_context(command, arguments)
+    assert context.params["host"] == "0.0.0.0"
+    assert str(context.params["token"]) == "/run/secrets/token"
+    assert server["secrets"] == ["token"]
+    assert server["ports"] == [f"127.0.0.1:{context.params['port']}:{context.params['port']}"]
+    # The container is given more time than the server takes to answer what has arrived.
+    assert (server["stop_grace_period"], context.params["drain_seconds"]) == ("2m", 30.0)
 
 
 def test_the_image_is_made_of_files_that_there_are():
