@@ -114,6 +114,18 @@ class ScoreConfig(FrameConfig):
     output_format: Annotated[
         FileFormat | None, Setting("Format of OUT when its ending does not say.", affects="output", known_by="resolved")
     ] = None
+    rows_per_file: Annotated[
+        int | None,
+        Setting("In a folder OUT, at most N rows in a file.", affects="output", metavar="N", minimum=1),
+    ] = None
+    partition_by: Annotated[
+        tuple[str, ...],
+        Setting(
+            "In a folder OUT, a folder C=VALUE for each value of this column, input's or new; once for each column.",
+            affects="output",
+            metavar="C",
+        ),
+    ] = ()
     window_rows: Annotated[
         int, Setting("Most rows read, tokenized and ordered together.", affects="nothing", metavar="N", minimum=1)
     ] = WINDOW_ROWS

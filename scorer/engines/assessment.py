@@ -17,7 +17,7 @@ from scorer.classifier.labels import LabelSet
 from scorer.config import ScoreConfig
 from scorer.errors import FILE_FAULTS, ScorerError, UsageError
 from scorer.records.job import JobSpec
-from scorer.scoring.columns import refuse_clash
+from scorer.scoring.columns import appended_names, refuse_clash
 from scorer.scoring.folder_output import FolderOutput
 from scorer.scoring.preparation import dialect_of, job_spec
 from scorer.stores.parts_folder import FileStamp
@@ -149,6 +149,7 @@ def _text_columns(file: PartFile, decisive: Decisive) -> tuple[str, ...]:
         found = find_text_columns(source.names, config.text_column, fitted, where=str(file.path))
         if source.format not in ("json", "jsonl"):  # of which only reading tells all names
             check_names(source.names, found, where=str(file.path))
+            check_names((*source.names, *appended_names(config)), config.partition_by, where=str(file.path))
         return found
 
 

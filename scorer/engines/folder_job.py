@@ -32,6 +32,7 @@ from scorer.scoring.limits import Limits
 from scorer.scoring.preparation import dialect_of
 from scorer.stores.checks import Inputs, check_folder, check_parts_folder
 from scorer.stores.location import Location
+from scorer.tables.layouts import Layout
 from scorer.tables.part_names import is_several, part_files
 
 if TYPE_CHECKING:
@@ -64,10 +65,13 @@ def score_folder(
     limits, target = Limits.of(config), Location.of_output(config.target)
     with signals.at_once():
         _refuse(config)
+        layout = Layout.of(config)
         files, unread = part_files(config.source, dialect_of(config), output_format=config.output_format)
         folders = sorted({file.path.parent for file in files})
         inputs = Inputs([config.source], models=[config.model], files=folders)
         check_parts_folder(target, inputs)
+        if layout is not None:
+            layout.refuse_parts([file.name for file in files])
         if config.rejects is not None and config.rejects.resolve().is_relative_to(target.path.resolve()):
             raise UsageError(f"{config.rejects}: would lie among the parts; name a file outside of {target.said}")
         if config.cache is not None:
@@ -79,11 +83,12 @@ def score_folder(
         console.warn(warning)
     with closing(FolderOutput.open(target)) as output:
         run = _Run(config, console, signals, tally, directory, output)
-        output.refuse_strangers((file.name for file in files), force=config.force)
+        output.refuse_strangers((file.name for file in files), layout, force=config.force)
         with signals.at_once():
             decisive = run.decisive()
             run.take_up()
             found = assess(files, output, decisive, passed_over=run.pass_over)
+            output.refuse_mixture(run.staying(found), layout)
         engine = to_document(decisive.engine)
         manifest.facts |= {"output": config.target, "engine": engine, "stale": found.reasons}
         pace = run.score(found, limits) if found.stale else None
@@ -97,17 +102,22 @@ def score_folder(
 def preview(config: ScoreConfig, console: Console) -> dict[str, Any]:
     """`--dry-run`: what a run would do, and why. Writes nothing. Errors as of `score_folder`, as far as they show."""
     _refuse(config)
-    target = Location.of_output(config.target)
+    target, layout = Location.of_output(config.target), Layout.of(config)
     files, unread = part_files(config.source, dialect_of(config), output_format=config.output_format)
     check_parts_folder(target, Inputs([config.source], models=[config.model]))
+    if layout is not None:
+        layout.refuse_parts([file.name for file in files])
     for warning in unread.warnings():
         console.warn(warning)
     output = FolderOutput.look(target)
+    output.refuse_strangers((file.name for file in files), layout, force=config.force)
     with StopSignals() as signals:
         run = _Run(config, console, signals, Tally(), open_model(config.model, by_times=True), output)
         found = assess(files, output, run.decisive(), passed_over=lambda error: console.warn(f"{error}"))
+    output.refuse_mixture(run.staying(found), layout)
     return {
         "output": config.target,
+        **(vars(layout) if layout is not None else {}),
         "parts": run.parts(found),
         "bytes": sum(one.file.size for one in found.stale),
         "first": {why: [one.file.name for one in found.stale if one.why == why][:_SHOWN] for why in found.reasons},
@@ -253,6 +263,10 @@ class _Run:
             "input_deleted": len(found.deleted),
             "stale": found.reasons,
         }
+
+    def staying(self, found: Assessment) -> list[str]:
+        """The parts that this run leaves as they are, since their files are gone or at fault."""
+        return [*([] if self._config.mirror else found.deleted), *found.failed]
 
     def _loaded(self) -> Scorer:
         if self._scorer is None:

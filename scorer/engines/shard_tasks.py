@@ -21,6 +21,7 @@ from scorer.scoring.windows import first_rows, window_rows
 from scorer.stores.fingerprints import combined
 from scorer.stores.location import Location
 from scorer.tables.formats.registry import format_named
+from scorer.tables.layouts import Layout
 
 
 def rejects_of(place: int) -> str:
@@ -65,7 +66,8 @@ class TaskMaker:
                 format=file.format,
                 dialect=dialect_of(config),
                 text_columns=one.text_columns,
-                appended=appended_names(config) if file.output_format == "jsonl" else None,
+                # Lines that come out as they are have their columns in them.
+                appended=appended_names(config) if file.output_format == "jsonl" and not config.partition_by else None,
                 window_rows=window_rows(config.window_rows, labels=self.labels),
                 first_rows=first_rows(self.engine.device),
                 limit=config.limit,
@@ -80,5 +82,6 @@ class TaskMaker:
                 job=Lineage(job=one.job, input=combined([one.identity])),
                 name=file.name,
                 temporary=f"part-{place}",
+                layout=Layout.of(config),
             ),
         )

@@ -34,10 +34,20 @@ class DriftSums:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OutputFile:
+    """One of several files that a part is laid out in: its `name` within the output, its rows, bytes and hash."""
+
+    name: str
+    rows: int
+    size: int
+    content: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class PartRecord:
     """One part: what it was made of, and what is in it.
 
-    name      of the part within the output
+    name      of the part within the output: that of its file, unless it is laid out in several
     shard     the input
     job       the fingerprint of the `JobSpec`
     rows      in all; `statuses` has them by `score_status`
@@ -45,6 +55,7 @@ class PartRecord:
     size      bytes of the part; None of a stream
     content   the hash of these bytes (hexadecimal), where somebody took it while they were written
     drift     what the rows looked like; None where the model has no profile
+    files     which the part is laid out in, in order, and perhaps none; None for a part that is one file
     """
 
     name: str
@@ -57,6 +68,7 @@ class PartRecord:
     rejected: int = 0
     tokens: int = 0
     drift: DriftSums | None = None
+    files: tuple[OutputFile, ...] | None = None
 
     def is_current(self, *, job: str, shard: Shard) -> bool:
         """Whether the part is what this `job`, a fingerprint, would make of `shard`."""

@@ -8,30 +8,46 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from scorer.errors import DataError, OutputRefused, ScorerError
 from scorer.records.document import from_document, to_document
 from scorer.records.job import JobSpec
 from scorer.records.part import PartRecord, Totals
+from scorer.scoring.outputs import temporary_of
 from scorer.stores.location import Location
 from scorer.stores.object_path import path_of
 from scorer.stores.parts_bucket import parts_folder
 from scorer.stores.parts_folder import FileStamp, PartsFolder, identities_of, stamp_of
+from scorer.tables.layouts import Layout
 from scorer.tables.part_names import PartFile
 from scorer.version import __version__
 
 MANIFEST_VERSION = 1
 
+FileStamps = tuple[FileStamp | None, ...]
+"""Those of a part's files, in order."""
+
+
+def files_of(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The files of the part that a record, as JSON has it, tells of: itself, unless it is laid out in several."""
+    files: list[Mapping[str, Any]] | None = record.get("files")
+    return [record] if files is None else files
+
 
 @dataclass(frozen=True)
 class Known:
-    """A part that an earlier run wrote: its record as JSON has it, and what input and part looked like then, as far as
-    that is known."""
+    """A part that an earlier run wrote: its record as JSON has it, and what the input and the part's files looked like
+    then, as far as that is known."""
 
     record: Mapping[str, Any]
     input: FileStamp | None = None
-    output: FileStamp | None = None
+    output: FileStamps | None = None
+
+    @property
+    def files(self) -> list[Mapping[str, Any]]:
+        """The part's files, each with its name, size and content."""
+        return files_of(self.record)
 
     @property
     def job(self) -> str:
@@ -56,8 +72,10 @@ class FolderOutput:
     _manifest: dict[str, Any] | None = None
     _stamps: dict[str, Any] = field(default_factory=dict)
     _finished: dict[str, dict[str, Any]] = field(default_factory=dict)
-    # Parts that a run has begun to publish, since the manifest was written.
-    _begun: set[str] = field(default_factory=set)
+    # Files that runs have begun to publish since the manifest was written, with what was in them.
+    _begun: dict[str, set[str]] = field(default_factory=dict)
+    # Which part each file belongs to.
+    _owners: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def open(cls, target: Location) -> FolderOutput:
@@ -97,15 +115,24 @@ class FolderOutput:
     def stands(self, name: str) -> bool:
         """Whether the part is there, with the bytes that were written."""
         known = self.known[name]
-        stamp = self.folder.stamp(name)
-        if stamp is None or (known.record.get("rejected") and not self.folder.has_rejects(name, known.identity)):
+        stamps = tuple(self.folder.stamp(file["name"]) for file in known.files)
+        if None in stamps or (known.record.get("rejected") and not self.folder.has_rejects(name, known.identity)):
             return False
-        if stamp == known.output:
+        if stamps == known.output:
             return True
-        if stamp[2] != known.record["size"] or self.folder.content(name) != known.record["content"]:
-            return False
-        self.known[name] = replace(known, output=stamp)
+        before = known.output or (None,) * len(stamps)
+        for file, stamp, then in zip(known.files, stamps, before, strict=True):
+            if stamp != then and not self._is(file, stamp):
+                return False
+        self.known[name] = replace(known, output=stamps)
         return True
+
+    def _is(self, file: Mapping[str, Any], stamp: FileStamp | None) -> bool:
+        """Whether the `file`, which has this `stamp`, has the bytes that were written."""
+        if stamp is None or stamp[2] != file["size"]:
+            return False
+        content: str = file["content"]
+        return self.folder.content(file["name"]) == content
 
     def changed_inputs(self) -> dict[str, str]:
         """The parts whose input is not what it was when they were made, as far as that is seen without reading it, and
@@ -119,11 +146,25 @@ class FolderOutput:
                 found[name] = "changed, or only touched"
         return found
 
-    def refuse_strangers(self, names: Iterable[str], *, force: bool) -> None:
-        """OutputRefused where a part would replace a file that no run of ours wrote, unless `force` is set. A run that
-        was killed while it published may have left parts that only the journal knows."""
-        ours = self.known.keys() | self._begun
-        for name in names:
+    def refuse_mixture(self, parts: Iterable[str], layout: Layout | None) -> None:
+        """OutputRefused where one of the `parts`, which stay as they are, is laid out otherwise: nobody could read the
+        folder as one."""
+        for name in parts:
+            known = self.known.get(name)
+            if known is not None and Layout.of_options(self.jobs[known.job].options) != layout:
+                raise OutputRefused(
+                    f"{self.folder.path}: {name} was laid out by other --rows-per-file and --partition-by, and its "
+                    "input is gone or cannot be read; delete what is gone with --mirror, or name another folder"
+                )
+
+    def refuse_strangers(self, parts: Iterable[str], layout: Layout | None, *, force: bool) -> None:
+        """OutputRefused where one of the `parts`, laid out so, would replace a file that no run of ours wrote, unless
+        `force` is set. A run that was killed while it published may have left files that only the journal knows."""
+        ours = self._owners.keys() | self._begun.keys()
+        names = set(parts)
+        if layout is not None:
+            names = {name for name in self.folder.strangers(ours) if layout.part_of(name) in names}
+        for name in sorted(names):
             if name in ours or force or self.folder.stamp(name) is None:
                 continue
             if not self.folder.is_ours(name):
@@ -190,25 +231,55 @@ class FolderOutput:
         stamps = {}
         for record in entry["records"]:
             name = record["name"]
-            temporary = folder / entry["temporary"][name]
-            moved = temporary.exists()
-            if moved:
-                self.folder.publish(temporary, name, content=record["content"])
-            stamps[name] = (inputs.get(name), self.folder.stamp(name) if moved else None)
+            outputs = self._publish_files(shard, record, entry["temporary"][name])
+            stamps[name] = (inputs.get(name), outputs)
             now, before = Known(record, *stamps[name]), self.known.get(name)
             if before is not None and before.identity != now.identity:
                 self.folder.forget_rejects(name, before.identity)
             if record.get("rejected") and name in entry.get("rejects", {}):
                 self.folder.keep_rejects(name, now.identity, folder / entry["rejects"][name])
-            self.known[name] = now
+            for file in self._enter(now):
+                self.folder.delete(file)
         self.folder.append({"published": shard, "stamps": stamps})
+
+    def _publish_files(self, shard: str, record: Mapping[str, Any], temporary: str) -> FileStamps:
+        """Publish the part's files, which are called as `temporary` says until then; what they look like, as far as
+        this run has moved them."""
+        folder = self.folder.shard(shard)
+        stamps: list[FileStamp | None] = []
+        for file in files_of(record):
+            name = file["name"]
+            waiting = folder / (temporary if file is record else temporary_of(temporary, name))
+            moved = waiting.exists()
+            if moved:
+                self.folder.publish(waiting, name, content=file["content"])
+            stamps.append(self.folder.stamp(name) if moved else None)
+        return tuple(stamps)
+
+    def _enter(self, now: Known) -> list[str]:
+        """The part is `now` this; the names of files that it had before, and nobody has any more."""
+        part = now.record["name"]
+        left = self._let_go(part)
+        self.known[part] = now
+        self._owners |= {file["name"]: part for file in now.files}
+        return sorted(left - self._owners.keys())
+
+    def _let_go(self, part: str) -> set[str]:
+        """The part is no more; the names of the files that it had."""
+        known = self.known.pop(part, None)
+        names = {file["name"] for file in known.files} if known is not None else set()
+        had = {name for name in names if self._owners.get(name) == part}
+        for name in had:
+            del self._owners[name]
+        return had
 
     def drop(self, name: str) -> None:
         """Delete a part, which no input stands for any more."""
         self.changed = True
-        self.folder.delete(name)
-        self.folder.forget_rejects(name, self.known[name].identity)
-        del self.known[name]
+        identity = self.known[name].identity
+        for file in sorted(self._let_go(name)):
+            self.folder.delete(file)
+        self.folder.forget_rejects(name, identity)
 
     def with_rejects(self) -> list[tuple[str, str]]:
         """The parts whose files have malformed records, in order, each with the fingerprint of the content."""
@@ -217,7 +288,11 @@ class FolderOutput:
     def conclude(
         self, *, totals: Mapping[str, Any], failed: Mapping[str, str], deleted: Iterable[str], whole: bool
     ) -> None:
-        """Write the manifest, when something changed: parts, what wrote them, what is wrong."""
+        """Write the manifest, when something changed: parts, what wrote them, what is wrong. What a run has published
+        that was killed, and no part has any more, is deleted before."""
+        for name in sorted(self._begun.keys() - self._owners.keys()):
+            if self.folder.stamp(name) is not None and self.folder.content(name) in self._begun[name]:
+                self.folder.delete(name)
         used = {known.job for known in self.known.values()}
         document = {
             "manifest_version": MANIFEST_VERSION,
@@ -248,7 +323,8 @@ class FolderOutput:
     def _remember(self, entry: dict[str, Any]) -> None:
         """A shard is finished."""
         self._finished[entry["finished"]] = entry
-        self._begun |= {record["name"] for record in entry["records"]}
+        for file in (file for record in entry["records"] for file in files_of(record)):
+            self._begun.setdefault(file["name"], set()).add(file["content"])
 
     def _record(self, document: Mapping[str, Any]) -> PartRecord:
         return from_document(PartRecord, document, where=f"{self.folder.path}: manifest")
@@ -261,7 +337,7 @@ class FolderOutput:
                 raise DataError(f"{self.folder.path}: its manifest is of a version that this scorer does not read")
             self.jobs = {fingerprint: _job(job) for fingerprint, job in manifest["jobs"].items()}
             for record in manifest["parts"]:
-                self.known[record["name"]] = Known(record, *_pair(stamps.get(record["name"])))
+                self._enter(Known(record, *_pair(stamps.get(record["name"]))))
         for entry in self.folder.read_journal():
             if "plan" in entry:
                 self.planned = entry["plan"]
@@ -273,19 +349,33 @@ class FolderOutput:
                 self.changed = True
                 self.jobs |= {name: _job(job) for name, job in done["jobs"].items()}
                 for record in done["records"]:
-                    self.known[record["name"]] = Known(record, *_pair(entry["stamps"].get(record["name"])))
+                    self._enter(Known(record, *_pair(entry["stamps"].get(record["name"]))))
 
 
 def _job(document: Any) -> JobSpec:
     return from_document(JobSpec, document, where="manifest: jobs")
 
 
-def _pair(found: Any) -> tuple[FileStamp | None, FileStamp | None]:
-    if found is None:
-        return None, None
-    first, second = (None if stamp is None else tuple(stamp) for stamp in found)
-    return first, second
+def _pair(found: Any) -> tuple[FileStamp | None, FileStamps | None]:
+    """What was kept of an input and of the files of its part; an earlier version had a part's only file in its
+    place."""
+    first, second = found or (None, None)
+    if second and isinstance(second[0], int):
+        second = [second]
+    outputs = None if second is None else tuple(_stamp(one) for one in second)
+    return _stamp(first), outputs
+
+
+def _stamp(found: Any) -> FileStamp | None:
+    return None if found is None else cast(FileStamp, tuple(found))
 
 
 def _lists(stamps: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: [None if one is None else list(one) for one in pair] for name, pair in stamps.items()}
+    return {
+        name: [_list(first), None if second is None else [_list(one) for one in second]]
+        for name, (first, second) in stamps.items()
+    }
+
+
+def _list(stamp: FileStamp | None) -> list[int] | None:
+    return None if stamp is None else list(stamp)

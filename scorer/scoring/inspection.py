@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -87,6 +87,7 @@ def inspect_folder(path: Location) -> dict[str, Any]:
         "kind": "folder",
         "path": path.said,
         "parts": len(names),
+        "files": sum(len(output.known[name].files) for name in names),
         "totals": to_document(output.totals(names, ())),
         "jobs": [{"parts": jobs[fingerprint], **to_document(output.jobs[fingerprint])} for fingerprint in sorted(jobs)],
         "input": output.changed_inputs(),
@@ -94,6 +95,9 @@ def inspect_folder(path: Location) -> dict[str, Any]:
         "failed": output.failed,
         "under_way": bool(output.planned),
     }
+
+
+_OTHER_COUNTS: Final = "its lineage counts other rows or statuses than were read ({} rows)"
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,7 @@ def _recount(path: Location, document: dict[str, Any]) -> tuple[list[str], dict[
     lineage = Lineage.of_document(document["lineage"], where=path.said) if document["scored"] else None
     reader = Source.open(path).read()
     columns = _appended(lineage, reader.schema) if lineage is not None else None
-    if lineage is not None and columns is None:
+    if lineage is not None and columns is None and not _is_in_folders(lineage):
         return ["the columns that its lineage tells of are not in it"], {}
     rows, unlike, statuses = 0, 0, Counter[str]()
     for window in reader.windows(max_rows=WINDOW_ROWS, max_bytes=WINDOW_TEXT_BYTES):
@@ -162,8 +166,9 @@ def _recount(path: Location, document: dict[str, Any]) -> tuple[list[str], dict[
             unlike += _contradictions(window, columns)
     reader.check_unchanged()
     counts = {"rows": rows, "statuses": dict(sorted(statuses.items()))}
-    if lineage is None:
-        return [], {"rows": rows}
+    if lineage is None or columns is None:
+        counted = lineage.counts.rows if lineage is not None and lineage.counts is not None else rows
+        return [_OTHER_COUNTS.format(rows)] if counted != rows else [], {"rows": rows}
     return _problems(lineage, counts, unlike), counts
 
 
@@ -180,6 +185,12 @@ def _appended(lineage: Lineage, schema: pa.Schema) -> tuple[str, str, str] | Non
     prefix = lineage.job.prefix
     names = (f"{prefix}score_status", f"{prefix}score", f"{prefix}confidence")
     return names if set(names) <= set(schema.names) and is_text(schema.field(names[0]).type) else None
+
+
+def _is_in_folders(lineage: Lineage) -> bool:
+    """Whether the names of folders say one of status, score and confidence."""
+    prefix, names = lineage.job.prefix, lineage.job.options.get("partition_by") or ()
+    return any(f"{prefix}{name}" in names for name in ("score_status", "score"))
 
 
 def _names(column: pa.ChunkedArray) -> list[str]:
@@ -202,7 +213,7 @@ def _contradictions(window: pa.Table, columns: tuple[str, str, str]) -> int:
 def _problems(lineage: Lineage, counts: dict[str, Any], unlike: int) -> list[str]:
     problems = []
     if lineage.counts is None or to_document(lineage.counts) != counts:
-        problems.append(f"its lineage counts other rows or statuses than were read ({counts['rows']} rows)")
+        problems.append(_OTHER_COUNTS.format(counts["rows"]))
     if unlike:
         problems.append(f"{unlike} rows whose score and status contradict each other")
     return problems

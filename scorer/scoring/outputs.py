@@ -8,42 +8,25 @@ by whoever holds the set.
 from __future__ import annotations
 
 import contextlib
-import io
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Protocol, cast
+from typing import Any, Protocol
 
 import pyarrow as pa
 
 from scorer.config import FileFormat
 from scorer.errors import DataError, OutputRefused, ScorerError
 from scorer.records.lineage import Lineage
+from scorer.scoring.part_writers import TAIL, FilePart, LaidOutPart, PartWriter, StreamPart
 from scorer.stores.location import Location
 from scorer.stores.object_lease import lease_of
 from scorer.stores.object_path import ObjectPath
 from scorer.stores.store import Lease
 from scorer.stores.workspace import TemporaryFolder, WorkFolder, Workspace
-from scorer.tables.sink import Sink, lineage_metadata, open_sink, read_lineage
-from scorer.tables.streams import Output, compression_of, named
-
-_TAIL = "tail"
-
-
-class PartWriter(Protocol):
-    """Where the rows of one part go, in order."""
-
-    def write(self, table: pa.Table) -> None:
-        """Append the rows of `table`."""
-        ...
-
-    def finish(self, record: Lineage) -> int | None:
-        """Complete the part with the `record` of its job, input and rows, durably; its bytes, as far as anybody counts
-        them. It is seen when its set publishes it."""
-        ...
-
-    def abort(self) -> None:
-        """Forget what was written. Does nothing after `finish`."""
-        ...
+from scorer.tables.layouts import Layout
+from scorer.tables.sink import read_lineage
+from scorer.tables.streams import Output
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +38,7 @@ class PartOutput:
     job        which the part belongs to, with its input
     name       of the part within its output; empty for an output of one part
     temporary  what the part is called in `folder` until then; empty for a name that is made of the target's
+    layout     in which files the part is laid out; None for one
     """
 
     target: Location
@@ -63,14 +47,40 @@ class PartOutput:
     job: Lineage
     name: str = ""
     temporary: str = ""
+    layout: Layout | None = None
 
     def writer(self, schema: pa.Schema) -> PartWriter:
         """A writer of tables of `schema`."""
-        return _StreamPart(self, schema) if self.target.is_stream else _FilePart(self, schema)
+        folder = WorkFolder(self.folder)
+        if self.target.is_stream:
+            return StreamPart(folder, self.target, self.format, schema)
+        if self.layout is None:
+            return FilePart(folder, self.target, self.format, schema, temporary=self.temporary)
+        return LaidOutPart(
+            self.layout,
+            self.name,
+            self.job,
+            schema,
+            begin=lambda name, schema: FilePart(
+                folder, self.target, self.format, schema, temporary=temporary_of(self.temporary, name)
+            ),
+            content=lambda name: folder.hash_of(temporary_of(self.temporary, name)),
+        )
+
+    def check(self, schema: pa.Schema) -> None:
+        """UsageError where rows of `schema` cannot be laid out so."""
+        if self.layout is not None:
+            self.layout.check(schema, where=self.name)
 
     def content(self) -> str:
         """BLAKE2b (256 bits, hexadecimal) of a file's part that is finished and not yet published."""
         return WorkFolder(self.folder).hash_of(self.temporary)
+
+
+def temporary_of(part: str, file: str) -> str:
+    """What the `file` of that name, one of several of a `part`, is called until it is published."""
+    told = hashlib.blake2b(file.encode(errors="surrogateescape"), digest_size=12).hexdigest()
+    return f"{part}.{told}"
 
 
 class OutputSet(Protocol):
@@ -167,38 +177,6 @@ class _FileSet:
             self._workspace.release()
 
 
-class _FilePart:
-    """A file that is written in the folder of the run."""
-
-    def __init__(self, output: PartOutput, schema: pa.Schema) -> None:
-        self._file = WorkFolder(output.folder).begin(output.target.path, temporary=output.temporary)
-        self._sink: Sink | None = None
-        try:
-            # The compression goes by the ending that the part will have.
-            compression = compression_of(output.target.path)
-            self._sink = open_sink(self._file.temporary, format=output.format, schema=schema, compression=compression)
-        except BaseException:
-            self._file.discard()
-            raise
-
-    def write(self, table: pa.Table) -> None:
-        assert self._sink is not None, "the part was ended; this is a bug"
-        self._sink.write(table)
-
-    def finish(self, record: Lineage) -> int | None:
-        assert self._sink is not None, "the part was ended; this is a bug"
-        self._file.check()
-        self._sink.close(lineage_metadata(record))
-        self._sink = None
-        return self._file.finish()
-
-    def abort(self) -> None:
-        if self._sink is not None:
-            self._sink.abort()
-            self._sink = None
-        self._file.discard()
-
-
 class _StreamSet:
     """A standard stream: what has been written cannot be taken back, so nothing is kept for a later run."""
 
@@ -213,64 +191,11 @@ class _StreamSet:
     def publish(self) -> None:
         output = Output(self._stream)
         with output.errors():
-            output.watched.write(self._temporary.kept(_TAIL))
+            output.watched.write(self._temporary.kept(TAIL))
             output.finish()
 
     def close(self) -> None:
         self._temporary.remove()
-
-
-class _StreamPart:
-    """The one part of a stream. What is written is seen at once, but for what ends a file of the format."""
-
-    def __init__(self, output: PartOutput, schema: pa.Schema) -> None:
-        self._folder = WorkFolder(output.folder)
-        self._stream = _HeldBack(output.target.stream)
-        self._sink: Sink | None = open_sink(cast(BinaryIO, self._stream), format=output.format, schema=schema)
-        self._send()
-
-    def write(self, table: pa.Table) -> None:
-        assert self._sink is not None, "the part was ended; this is a bug"
-        self._sink.write(table)
-        self._send()
-
-    def finish(self, record: Lineage) -> int | None:
-        assert self._sink is not None, "the part was ended; this is a bug"
-        self._stream.held = io.BytesIO()
-        self._sink.close(lineage_metadata(record))
-        self._sink = None
-        self._folder.keep(_TAIL, self._stream.held.getvalue())
-        return None
-
-    def abort(self) -> None:
-        if self._sink is not None:
-            self._sink.abort()
-            self._sink = None
-
-    def _send(self) -> None:
-        """Let whoever reads the stream have what was written."""
-        try:
-            self._stream.flush()
-        except OSError as error:
-            raise named(error) from error
-
-
-class _HeldBack:
-    """A `stream` to write to. Once there is `held`, what is written goes into that."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self.held: io.BytesIO | None = None
-
-    @property
-    def closed(self) -> bool:
-        return self._stream.closed
-
-    def write(self, data: bytes) -> int:
-        return (self.held or self._stream).write(data)
-
-    def flush(self) -> None:
-        self._stream.flush()
 
 
 def work_of(job: Lineage) -> dict[str, Any]:

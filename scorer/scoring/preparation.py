@@ -32,6 +32,7 @@ from scorer.stores.checks import Inputs, check_file, check_folder, check_free_sp
 from scorer.stores.location import Location
 from scorer.tables.dialect import Dialect
 from scorer.tables.formats.registry import format_named, output_format, stream_format
+from scorer.tables.layouts import Layout
 from scorer.tables.live_source import Incoming, LiveSource
 from scorer.tables.reader import Reader
 from scorer.tables.rejects import Rejects
@@ -114,6 +115,11 @@ def check(config: ScoreConfig) -> CheckedJob:
     """Check `config`, cheapest first; what is wrong is raised as a ScorerError. A stream is read to its end here, or to
     its first line where its rows can be scored while they arrive."""
     target = Location.of_output(config.target)
+    if Layout.of(config) is not None:
+        raise UsageError(
+            f"{config.target}: --rows-per-file and --partition-by are for a folder; end its name with /, or leave them "
+            "out"
+        )
     asked = _output_format(config, target)
     rejects = Rejects(config.rejects, rows=config.limit) if config.rejects is not None else None
     source = _open(config, target, asked, rejects)

@@ -21,7 +21,8 @@ from scorer.config import WINDOW_TEXT_BYTES
 from scorer.errors import FILE_FAULTS, ScorerError
 from scorer.records.part import PartRecord, Totals
 from scorer.scoring.cache import ScoreCache, open_cache
-from scorer.scoring.outputs import Beginning, PartWriter
+from scorer.scoring.outputs import Beginning
+from scorer.scoring.part_writers import PartWriter
 from scorer.scoring.pipeline import Pace, Pipeline
 from scorer.scoring.preparation import check_engine
 from scorer.scoring.scorer import Scorer
@@ -191,6 +192,7 @@ class _Attempt:
                 output = format_named(part.output.format)
                 output.check_schema(rows.reader.schema)
                 output.check_rows(rows.reader, rows.windows)
+                part.output.check(self._scorer.columns.schema(rows.schema))
             rows = self._rows[place]
             for table in rows.windows(check):
                 self.counts[place].rows_read += table.num_rows
@@ -232,7 +234,10 @@ class _Attempt:
             if self._writer is None:
                 self._begin(place)
             assert self._writer is not None
-            self._writer.write(piece.table)
+            try:
+                self._writer.write(piece.table)
+            except FILE_FAULTS as error:
+                raise _FileFault(place, error) from error
             self.counts[place].add(piece)
             self.computed_tokens += piece.computed_tokens
             self.reused += piece.reused

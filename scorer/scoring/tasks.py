@@ -15,7 +15,8 @@ from scorer.records.lineage import Counts, Lineage
 from scorer.records.part import PartRecord, Totals
 from scorer.records.shard import Shard
 from scorer.scoring.drift import compare
-from scorer.scoring.outputs import PartOutput, PartWriter, work_of
+from scorer.scoring.outputs import PartOutput, work_of
+from scorer.scoring.part_writers import PartWriter
 from scorer.scoring.pipeline import Pace
 from scorer.scoring.preparation import PreparedJob, dialect_of
 from scorer.scoring.scorer import ScorerSpec
@@ -128,17 +129,19 @@ class Part:
         job = self.output.job
         counts = Counts(rows=totals.rows, statuses=totals.statuses)
         size = writer.finish(job.with_found(counts=counts, drift=compare(profile, totals.drift)))
+        one = self.output.name and writer.files is None
         return PartRecord(
             name=self.output.name or self.output.target.name,
             shard=self.input.shard,
             job=job.job.fingerprint,
             rows=totals.rows,
             size=size,
-            content=self.output.content() if self.output.name else None,
+            content=self.output.content() if one else None,
             statuses=totals.statuses,
             rejected=totals.rejected,
             tokens=totals.tokens,
             drift=totals.drift,
+            files=writer.files,
         )
 
 

@@ -303,9 +303,11 @@ class PartsFolder:
         try:
             target.unlink(missing_ok=True)
             for folder in target.parents:
-                if folder == self.path or next(folder.iterdir(), None) is not None:
+                # A run that was killed may have come to any of them.
+                if folder == self.path or (folder.is_dir() and next(folder.iterdir(), None) is not None):
                     break
-                folder.rmdir()
+                if folder.is_dir():
+                    folder.rmdir()
         except OSError as error:
             raise from_os_error(error) from error
 

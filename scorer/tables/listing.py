@@ -20,7 +20,7 @@ from scorer.errors import DataError, InputMissing, UsageError, from_os_error
 from scorer.stores.object_path import ObjectPath, path_of
 from scorer.tables.formats.registry import endings, format_of, is_read_alone
 
-_NULL: Final = "__HIVE_DEFAULT_PARTITION__"
+NULL_PARTITION: Final = "__HIVE_DEFAULT_PARTITION__"
 _SHOWN: Final = 5
 
 Partition = tuple[tuple[str, str | None], ...]
@@ -284,7 +284,7 @@ def _partition(file: Path, root: Path) -> Partition:
     for folder in file.relative_to(root).parts[:-1]:
         name, equals, value = folder.partition("=")
         if equals and name:
-            found.append((_decoded(name, file), None if value == _NULL else _decoded(value, file)))
+            found.append((_decoded(name, file), None if value == NULL_PARTITION else _decoded(value, file)))
     return tuple(found)
 
 

@@ -157,7 +157,7 @@ def regroup(
     for piece in pieces:
         if piece is None:
             if held:
-                yield _joined(held)
+                yield joined(held)
                 held, rows, size = [], 0, 0
             continue
         ends = np.cumsum(np.maximum(_text_bytes(piece, text_columns), _row_bytes(piece) // others))
@@ -174,10 +174,10 @@ def regroup(
                 rows += take
                 size += int(ends[begin - 1]) - done
             if begin < piece.num_rows or rows >= max_rows:
-                yield _joined(held)
+                yield joined(held)
                 held, rows, size = [], 0, 0
     if held:
-        yield _joined(held)
+        yield joined(held)
 
 
 def _row_bytes(piece: pa.Table) -> float:
@@ -186,7 +186,8 @@ def _row_bytes(piece: pa.Table) -> float:
     return float(sum(column.nbytes for column in columns) / max(piece.num_rows, 1))
 
 
-def _joined(pieces: list[pa.Table]) -> pa.Table:
+def joined(pieces: list[pa.Table]) -> pa.Table:
+    """The rows of `pieces`, in one chunk where that is possible."""
     table = pa.concat_tables(pieces) if len(pieces) > 1 else pieces[0]
     try:
         return table.unify_dictionaries().combine_chunks()

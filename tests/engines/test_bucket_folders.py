@@ -237,3 +237,28 @@ def test_a_second_implementation_of_s3(rclone: Bucket, tiny_model: Any, tmp_path
     assert parts(scorer.score(f"{rclone.url}/in", f"{rclone.url}/out/", **options))["stale"] == {"another input": 1}
     assert texts_of("two.csv", rclone.get("out/two.csv")) == table(2)["text"].to_pylist()
     assert scorer.score(f"{rclone.url}/in/two.csv", f"{rclone.url}/alone.parquet", **options).rows == ROWS
+
+
+def test_parts_in_several_objects_are_those_of_a_folder(bucket, names, run, tmp_path):
+    layout = {"partition_by": "tag", "rows_per_file": 2}
+
+    def fill(tags: list[str | None]) -> None:
+        for number, name in enumerate(names):
+            rows = table(number)
+            made = content(
+                name, rows.append_column("tag", pa.array([tags[row % len(tags)] for row in range(len(rows))]))
+            )
+            (tmp_path / "in" / name).write_bytes(made)
+            bucket.put(f"in/{name}", made)
+
+    for tags in (["a/b", "50% ü", "x=y", None], ["a/b", "z"]):
+        fill(tags)
+        run(**layout)
+        run(str(tmp_path / "in"), f"{tmp_path}/out/", **layout)
+        files = (path for path in (tmp_path / "out").rglob("[!._]*") if path.is_file() and ".scorer" not in path.parts)
+        here = {path.relative_to(tmp_path / "out").as_posix(): path.read_bytes() for path in files}
+        found = data(bucket)
+        assert {name: texts_of(name, found[name]) for name in found} == {
+            name: texts_of(name, here[name]) for name in here
+        }
+        assert parts(run(**layout))["stale"] == {}

@@ -16,7 +16,8 @@ from scorer.config import FileFormat
 from scorer.errors import Busy, OutputRefused
 from scorer.records.job import JobSpec, ModelRecord
 from scorer.records.lineage import Counts, Lineage
-from scorer.scoring.outputs import Beginning, OutputSet, PartOutput, PartWriter, open_output, work_of
+from scorer.scoring.outputs import Beginning, OutputSet, PartOutput, open_output, work_of
+from scorer.scoring.part_writers import PartWriter
 from scorer.stores.location import Location
 from scorer.stores.workspace import WorkFolder
 from scorer.tables.sink import lineage_metadata, open_sink, read_lineage
