@@ -30,7 +30,7 @@ def reject_a_model(nights: Nights, tiny: Path, monkeypatch: pytest.MonkeyPatch) 
     assert Path("models/latest").readlink() == before
 
 
-@pytest.mark.parametrize(("count", "late"), [(6, range(3, 5)), pytest.param(30, range(12, 22), marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("count", "late"), [(5, range(3, 5)), pytest.param(30, range(12, 22), marks=pytest.mark.slow)])
 def test_a_month_ends_with_the_folder_of_a_fresh_run(count, late, site, tmp_path, tiny_model, forked, monkeypatch):
     """`late` are the days whose files come behind all others, and are done by one backfill."""
     tiny = tiny_model("bert")
