@@ -137,7 +137,7 @@ def _step(name: str, table: Any, *, where: str, before: tuple[str, ...]) -> Step
     if not name.replace("-", "").replace("_", "").isalnum():
         raise ConfigError(f"{where}: the name of a step is made of letters, digits, - and _")
     command = name if table.get("command") is None else table["command"]
-    if command not in STEPS:
+    if not isinstance(command, str) or command not in STEPS:
         close = near(str(command), STEPS)
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(STEPS)}"
         how = "command" if "command" in table else "a step's name is its command where no command is named;"

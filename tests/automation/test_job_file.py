@@ -100,6 +100,7 @@ def test_steps_need_the_one_before_unless_they_say_otherwise(job):
         ("keep = 0\n" + SCORE, "keep: 0 is not in the range"),
         ("[steps.scor]\n", "'scor' is none; did you mean 'score'?"),
         ("[steps.night]\ncommand = 'predict'\n", "command 'predict' is none; there are check, fit"),
+        ("[steps.night]\ncommand = ['score']\n", "command ['score'] is none; did you mean 'score'?"),
         ("[steps.'a b']\ncommand = 'score'\n", "the name of a step is made of letters"),
         (SCORE + "trget = 'x'\n", "step score: unknown key 'trget'; did you mean 'target'?"),
         (SCORE + "top_k = 'many'\n", "step score: top_k: 'many' is not a valid integer"),
