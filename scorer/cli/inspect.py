@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
-from scorer.cli.command import Command
+from scorer.cli.command import Command, print_document
 
 
 @click.command(cls=Command)
@@ -20,8 +18,6 @@ def inspect(what: str, verify: bool) -> None:
     The document is JSON on standard output, indented on a terminal. With --verify it tells what was found as well, and
     the exit code is 78 for a model and 65 for a file that is not what it says.
     """
-    import json
-
     from scorer.stores.checks import require
     from scorer.stores.location import Location
     from scorer.stores.object_path import path_of
@@ -43,6 +39,6 @@ def inspect(what: str, verify: bool) -> None:
     else:
         document = inspect_file(place) if path.is_file() else inspect_model(what)
         error = None
-    click.echo(json.dumps(document, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
+    print_document(document)
     if error is not None:
         raise error

@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 import click
 from click.core import ParameterSource
 
+from scorer.cli.command import json_option
 from scorer.config import FitConfig, Setting, flag_of, settings_of
 from scorer.config.reading import preset_values, read_file, variable_of
 
@@ -29,12 +30,15 @@ class _Lines(click.types.StringParamType):
         return [line for line in rv.split("\n") if line]
 
 
-def config_options(config: type, *, without: Container[str] = (), file: bool = True) -> Callable[[Command], Command]:
+def config_options(
+    config: type, *, without: Container[str] = (), file: bool = True, summary: bool = True
+) -> Callable[[Command], Command]:
     """A decorator: one option for each setting of `config` but those `without` a meaning for the command, besides
-    `--debug` and, where there may be a `file` of them, `--config FILE`."""
+    `--debug`, where there may be a `file` of them `--config FILE`, and where a `summary` is printed `--json`."""
 
     def decorate(command: Command) -> Command:
         command = click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")(command)
+        command = json_option(command) if summary else command
         command = _config_file(config)(command) if file else command
         for field, setting, kind in reversed(list(settings_of(config))):
             if field.name not in without:

@@ -22,7 +22,7 @@ _READ_BYTES = 1 << 16
 
 @click.command(cls=Command)
 @click.argument("text", nargs=-1)
-@config_options(PredictConfig, without=("text_column",))
+@config_options(PredictConfig, without=("text_column",), summary=False)
 def predict(text: tuple[str, ...], **settings: Any) -> None:
     """Score each TEXT, or each line of standard input when there is none, and print one line of JSON for it.
 

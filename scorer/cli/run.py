@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from scorer.cli.command import Command, print_summary
+from scorer.cli.command import Command, asks_for_json, print_document, print_summary
 from scorer.cli.options import config_options
 from scorer.config import RunConfig
 
@@ -43,17 +43,17 @@ def run(job: Path, **settings: Any) -> None:
     if config.folder is not None:
         os.chdir(config.folder)  # this process is the run's own
     if config.check:
-        print_summary(preview(config, today=date.today()), quiet=config.quiet)
+        print_document(preview(config, today=date.today()))
         return
     if config.status:
         from scorer.automation.run_folder import RunFolder
         from scorer.automation.status import status_of, status_table
 
         status = status_of(job.stem, RunFolder(runs_of(config)))
-        if sys.stdout.isatty():
+        if sys.stdout.isatty() and not asks_for_json():
             click.echo("\n".join(status_table(status)))
         else:
-            print_summary(status)
+            print_document(status)
         return
     summary = run_job(config, Console(quiet=config.quiet), today=date.today())
     print_summary(summary.as_dict(), quiet=config.quiet)

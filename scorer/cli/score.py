@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
-from scorer.cli.command import Command, print_summary
+from scorer.cli.command import Command, asks_for_json, print_document, print_summary
 from scorer.cli.options import config_options
 from scorer.config import ScoreConfig
+from scorer.errors import UsageError
 
 
 @click.command(cls=Command)
@@ -26,6 +27,9 @@ def score(source: str, target: str, **settings: Any) -> None:
     arrive, all columns of CSV as text.
     """
     config = ScoreConfig(source=source, target=target, **settings)
+    streams = target == "-" and not config.dry_run
+    if streams and asks_for_json():
+        raise UsageError("--json: stdout carries the table; write OUT to a file, or leave --json out")
     from scorer.stores.checks import require
     from scorer.stores.location import Location
 
@@ -37,7 +41,7 @@ def score(source: str, target: str, **settings: Any) -> None:
     from scorer.engines.folder_job import preview, wants_folder
 
     if config.dry_run and wants_folder(config):
-        print_summary(preview(config, console), quiet=config.quiet)
+        print_document(preview(config, console))
         return
     if config.dry_run:
         started = time.monotonic()

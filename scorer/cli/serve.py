@@ -16,7 +16,7 @@ _EXTRA = ("prometheus_client", "starlette", "uvicorn")
 
 
 @click.command(cls=Command)
-@config_options(ServeConfig)
+@config_options(ServeConfig, summary=False)
 def serve(**settings: Any) -> None:
     """Answer over HTTP from one model or from several, until SIGTERM or Ctrl-C; what has arrived by then is answered.
 

@@ -17,7 +17,7 @@ from scorer.classifier.known_executions import KnownExecution
 from scorer.config import ScoreConfig
 from scorer.engines.assessment import Assessment, Decisive, assess
 from scorer.engines.planned_shards import PlannedShard, shards_of
-from scorer.engines.reporting import Unwatched, check_limits, warn_of_drift
+from scorer.engines.reporting import Unwatched, check_limits, tell, warn_of_drift
 from scorer.engines.summary import ScoreSummary, Tally, summarize
 from scorer.errors import DataError, NotPermitted, ScorerError, UsageError
 from scorer.records.document import to_document
@@ -96,7 +96,9 @@ def score_folder(
         manifest.facts |= {"parts": run.parts(found)}
     if found.failed:
         raise _failure(config, found)
-    return replace(summarize(tally, output=config.target, engine=engine, pace=pace), parts=run.parts(found))
+    summary = summarize(tally, output=config.target, engine=engine, pace=pace)
+    tell(summary, console)
+    return replace(summary, parts=run.parts(found))
 
 
 def preview(config: ScoreConfig, console: Console) -> dict[str, Any]:
@@ -180,7 +182,7 @@ class _Run:
         from scorer.scoring.scorer import ScorerSpec
 
         scorer = self._loaded()
-        self._tally.profile = scorer.profile
+        self._tally.profile, self._tally.labels = scorer.profile, scorer.labels
         shards = shards_of(found.stale, earlier=self._output.planned, window_rows=self._config.window_rows)
         self._output.keep_finished({shard.name for shard in shards})
         self._output.plan([shard.names for shard in shards])

@@ -18,7 +18,7 @@ from scorer.classifier.known_executions import KnownExecution
 from scorer.config import ScoreConfig
 from scorer.engines.folder_job import score_folder, wants_folder
 from scorer.engines.manifest_files import kept_manifest
-from scorer.engines.reporting import Watching, check_limits, warn_of_drift
+from scorer.engines.reporting import Watching, check_limits, tell, warn_of_drift
 from scorer.engines.summary import ScoreSummary, Tally, summarize
 from scorer.errors import UsageError
 from scorer.records.document import to_document
@@ -93,7 +93,7 @@ def _score(
             return _as_it_stands(written, described, limits, tally=tally, console=console)
         engine = to_document(scorer.engine)
         console.detail("  ".join(f"{name} {value}" for name, value in engine.items()))
-        tally.profile = scorer.profile
+        tally.profile, tally.labels = scorer.profile, scorer.labels
         rows = PartRows.of(prepared, device=scorer.engine.device)
         fingerprint = logit_fingerprint(config, prepared.directory, scorer.engine)
         task = ShardTask.of(rows, prepared, job=job, folder=output.folder, scorer=spec, fingerprint=fingerprint)
@@ -111,7 +111,9 @@ def _score(
         # Before the output: whoever finds that finds what is not in it, too.
         keep_rejects()
         output.publish()
-    return summarize(tally, output=config.target, engine=engine, pace=pace)
+    summary = summarize(tally, output=config.target, engine=engine, pace=pace)
+    tell(summary, console)
+    return summary
 
 
 def _refuse(config: ScoreConfig) -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from scorer.classifier.labels import LabelSet
 from scorer.classifier.profile import Profile
 from scorer.records.document import to_document
 from scorer.records.lineage import Drift, Lineage
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 @dataclass
 class Tally(RowCounts):
     """What a run did so far: windows while they are written, or receipts once parts are finished; `started` is when the
-    run began, `profile` what the model says of its training data."""
+    run began, `profile` what the model says of its training data, and `labels` are its labels."""
 
     rejected: int = 0
     blank_lines: int = 0
@@ -35,6 +36,7 @@ class Tally(RowCounts):
     reused: int = 0
     back_offs: int = 0
     profile: Profile | None = None
+    labels: LabelSet | None = None
     recalled: Drift | None = None
     started: float = field(default_factory=time.monotonic)
 
@@ -78,8 +80,17 @@ class Tally(RowCounts):
             "reused_rows": self.reused,
             "back_offs": self.back_offs,
             "peak_memory_mib": peak_memory_mib(),
+            "labels": self.by_label,
             "drift": self.drift.as_dict() if self.drift else None,
         }
+
+    @property
+    def by_label(self) -> dict[str, int] | None:
+        """How many rows have each label, where the model knows what its training data looked like: then they are
+        counted. None where rows have numbers."""
+        if self.stats is None or self.labels is None or self.labels.is_number:
+            return None
+        return dict(zip(map(str, self.labels.names), self.stats.labels, strict=True))
 
     @property
     def drift(self) -> Drift | None:
@@ -97,8 +108,8 @@ class ScoreSummary:
     made for; the score of `reused_rows` was known: from an equal text, the cache or the run that was interrupted;
     `back_offs` counts batches that were halved for want of memory. `busy` is each stage's busy share of the stream's
     time. `seconds` and `peak_memory_mib` (resident, MiB) are those of the whole run, `stream_seconds` those between the
-    first row read and the last row written. `drift` is a `scorer.records.lineage.Drift`, None for a model without a
-    profile of its training data.
+    first row read and the last row written. `labels` counts rows by label (see `Tally.by_label`). `drift` is a
+    `scorer.records.lineage.Drift`, None for a model without a profile of its training data.
     When an earlier run had written the same output already, `finished_before` is true, rows, statuses and drift are
     those that it wrote, and nothing was computed.
     Of a folder, `rows`, `statuses` and `drift` are those of all its parts, and `parts` says how many are `current`,
@@ -121,6 +132,7 @@ class ScoreSummary:
     seconds: float = 0.0
     stream_seconds: float = 0.0
     peak_memory_mib: int = 0
+    labels: dict[str, int] | None = None
     drift: dict[str, Any] | None = None
     parts: dict[str, Any] | None = None
 

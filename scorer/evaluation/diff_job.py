@@ -206,7 +206,7 @@ def _compare(
 
         def answer(encoded: list[EncodedWindow]) -> _Answered:
             classified = [
-                model.scorer.classify(window, between_batches=read.check)
+                model.scorer.classify(window, after_batch=lambda _share: read.check())
                 for model, window in zip(models, encoded, strict=True)
             ]
             answered = [model.scorer.answer(window) for model, window in zip(models, classified, strict=True)]

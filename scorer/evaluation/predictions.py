@@ -122,7 +122,7 @@ def _logits(scorer: Scorer, examples: Examples, console: Console) -> NDArray[np.
             counter.update(len(classified.scores))
 
         read = Pipeline.of(_windows(examples, labels=len(scorer.labels)))
-        classify = partial(scorer.classify, between_batches=read.check)
+        classify = partial(scorer.classify, after_batch=lambda _share: read.check())
         read.then("encode", scorer.encode).then("classify", classify).into("keep", keep)
     return np.concatenate(parts)
 

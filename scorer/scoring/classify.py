@@ -20,6 +20,9 @@ from scorer.classifier.sequences import EncodedInputs
 from scorer.scoring.cache import ScoreCache
 from scorer.scoring.windows import ClassifiedWindow, EncodedWindow
 
+AfterBatch = Callable[[float], None]
+"""What is called after a batch, with its share of a window's inputs that are to be computed."""
+
 # What a crash may cost: scores younger than this are computed again.
 _COMMIT_SECONDS = 2.0
 
@@ -46,14 +49,14 @@ class Classify:
         encoded: EncodedWindow,
         cache: ScoreCache | None = None,
         *,
-        between_batches: Callable[[], None] = lambda: None,
+        after_batch: AfterBatch = lambda _share: None,
     ) -> ClassifiedWindow:
-        """Score `encoded`, which was encoded with the same `cache`. `between_batches` is called after every batch; it
-        may raise to stop the run."""
+        """Score `encoded`, which was encoded with the same `cache`. `after_batch` is called with each batch's share of
+        the window; it may raise to stop the run."""
         scores = encoded.scores.copy()
         todo = np.flatnonzero(~encoded.known)
         keeping = None if cache is None or encoded.keys is None else _Keeping(cache, encoded, scores)
-        computed = self._compute(encoded, scores, todo, keeping=keeping, between_batches=between_batches)
+        computed = self._compute(encoded, scores, todo, keeping=keeping, after_batch=after_batch)
         return ClassifiedWindow(
             window=encoded.window,
             status=encoded.status,
@@ -71,7 +74,7 @@ class Classify:
         todo: NDArray[np.int64],
         *,
         keeping: _Keeping | None,
-        between_batches: Callable[[], None],
+        after_batch: AfterBatch,
     ) -> NDArray[np.bool_]:
         """Fill `scores[todo]`; which of `todo` a forward pass was made for, (len(todo),) bool."""
         planned, replayed = np.arange(len(todo)), encoded.replayed[todo]
@@ -84,7 +87,7 @@ class Classify:
         plan = [rows for rows in plan if not replayed[rows].all()]
         with closing(self._classifier.forward(encoded.fresh, plan)) as batches:
             for rows, (logits, outcomes) in zip(plan, batches, strict=True):
-                between_batches()
+                after_batch(len(rows) / len(todo))
                 scores["logits"][todo[rows]] = logits
                 scores["outcome"][todo[rows]] = outcomes
                 computed[rows] = True

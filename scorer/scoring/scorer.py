@@ -8,7 +8,7 @@ Reading rows and putting answers somewhere is left to the caller. So any process
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
@@ -25,7 +25,7 @@ from scorer.config import WINDOW_ROWS, FrameConfig
 from scorer.errors import ModelError
 from scorer.scoring.answers import Answers, count_statuses
 from scorer.scoring.cache import ScoreCache
-from scorer.scoring.classify import Batches, Classify
+from scorer.scoring.classify import AfterBatch, Batches, Classify
 from scorer.scoring.columns import AnswerColumns
 from scorer.scoring.drift import Observer
 from scorer.scoring.encode import Encode, Encoder
@@ -148,11 +148,11 @@ class Scorer:
         encoded: EncodedWindow,
         cache: ScoreCache | None = None,
         *,
-        between_batches: Callable[[], None] = lambda: None,
+        after_batch: AfterBatch = lambda _share: None,
     ) -> ClassifiedWindow:
-        """Logits of what was `encoded` with the same `cache`. `between_batches` is called after every batch; it may
-        raise to stop."""
-        return self._classify(encoded, cache, between_batches=between_batches)
+        """Logits of what was `encoded` with the same `cache`. `after_batch` is called with each batch's share of
+        the window; it may raise to stop."""
+        return self._classify(encoded, cache, after_batch=after_batch)
 
     def answer(self, classified: ClassifiedWindow) -> AnsweredWindow:
         """The answers to all rows of a window, as arrays.

@@ -27,7 +27,7 @@ from scorer.scoring.pipeline import Pace, Pipeline
 from scorer.scoring.preparation import check_engine
 from scorer.scoring.scorer import Scorer
 from scorer.scoring.tasks import Part, PartRows, ShardOutcome, ShardTask, Watch
-from scorer.scoring.windows import ClassifiedWindow, RowCounts, ScoredWindow, Window
+from scorer.scoring.windows import ClassifiedWindow, EncodedWindow, RowCounts, ScoredWindow, Window
 from scorer.stores.workspace import WorkFolder
 from scorer.tables.formats.registry import format_named
 from scorer.tables.texts import texts
@@ -115,21 +115,24 @@ class _Attempt:
             cache = self._open_cache(stack)
             if 0 in self._rows:
                 self._begin(0)
-            read = Pipeline.of(self._windows(lambda: between_batches()))
+            read = Pipeline.of(self._windows(lambda: check()))
 
-            def between_batches() -> None:
+            def check() -> None:
                 self._watch.check()
                 read.check()
 
+            def classify(item: tuple[_Shared, EncodedWindow]) -> tuple[_Shared, ClassifiedWindow]:
+                rows = item[0].window.table.num_rows
+
+                def after_batch(share: float) -> None:
+                    check()
+                    self._watch.computed(share * rows)
+
+                return item[0], self._scorer.classify(item[1], cache, after_batch=after_batch)
+
             pace = (
                 read.then("encode", lambda shared: (shared, self._scorer.encode(shared.window, cache)))
-                .then(
-                    "classify",
-                    lambda item: (
-                        item[0],
-                        self._scorer.classify(item[1], cache, between_batches=between_batches),
-                    ),
-                )
+                .then("classify", classify)
                 .then("append", lambda item: self._appended(*item))
                 .into("write", self._write)
             )

@@ -218,6 +218,10 @@ class Watch(Protocol):
         """So many more rows were read."""
         ...
 
+    def computed(self, rows: float) -> None:
+        """The logits of so many more rows are there; called by another thread than `wrote`."""
+        ...
+
     def wrote(self, window: ScoredWindow) -> None:
         """The `window` was written."""
         ...

@@ -51,7 +51,8 @@ def test_every_setting_is_a_flag_a_variable_and_has_help(command, config, argume
     assert set(settings) == {field.name for field in dataclasses.fields(config)} - set(given)
     if command is predict:  # it reads texts, not columns
         del settings["text_column"]
-    assert set(options) == set(settings) | {"config", "debug"}
+    own = {"config", "debug"} if command is predict else {"config", "debug", "json"}
+    assert set(options) == set(settings) | own
     for name, (field, setting) in settings.items():
         option = options[name]
         assert "--" + name.replace("_", "-") in option.opts

@@ -86,6 +86,7 @@ class Watch:
 
     stop_after: int = 1 << 30
     rows: int = 0
+    computed_rows: float = 0.0
     windows: list = field(default_factory=list)
 
     def check(self) -> None:
@@ -94,6 +95,9 @@ class Watch:
 
     def read(self, rows: int) -> None:
         self.rows += rows
+
+    def computed(self, rows: float) -> None:
+        self.computed_rows += rows
 
     def wrote(self, window) -> None:
         self.windows.append(window)

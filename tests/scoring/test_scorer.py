@@ -208,12 +208,12 @@ def test_a_stop_between_batches_is_raised(built, table):
     class Stop(Exception):
         pass
 
-    def stop() -> None:
+    def stop(_share: float) -> None:
         raise Stop
 
     (window,) = built.windows(table, ("text",))
     with pytest.raises(Stop):
-        built.classify(built.encode(window), between_batches=stop)
+        built.classify(built.encode(window), after_batch=stop)
 
 
 # What the fake alone can be asked for.

@@ -201,7 +201,7 @@ def test_a_window_that_is_stopped_makes_the_same_batches_again(classifier, tmp_p
                 raise Stopped
             yield computed
 
-    def stop():
+    def stop(_share):
         if by == "a signal" and len(calls) == 4:
             raise Stopped
 
@@ -211,7 +211,7 @@ def test_a_window_that_is_stopped_makes_the_same_batches_again(classifier, tmp_p
 
     broken = Classify(Dying(), commit_seconds=-1.0)
     with pytest.raises(Stopped):
-        broken(stages.encode(0, table), stages.cache, between_batches=stop)
+        broken(stages.encode(0, table), stages.cache, after_batch=stop)
     stages.close()
 
     again = Stages(classifier, path)
@@ -242,7 +242,7 @@ def test_scores_that_cannot_be_kept_end_the_run(classifier, tmp_path, seconds):
     batches = []
     encoded = stages.encode(0, pa.table({"text": some_texts()}))
     with pytest.raises(StorageError, match=r"scores\.segments: no room"):
-        stages.append(stages.classify(encoded, between_batches=lambda: batches.append(1)))
+        stages.append(stages.classify(encoded, after_batch=batches.append))
     stages.close()
     assert len(batches) > 1
 
