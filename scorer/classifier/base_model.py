@@ -10,9 +10,11 @@ import importlib.util
 import os
 from pathlib import Path
 
+from scorer.classifier.directory import copy_from_store
 from scorer.classifier.metadata import sha256
 from scorer.classifier.remedies import ADAPTER_FILE, merge_adapter
 from scorer.errors import ModelError
+from scorer.stores.object_path import is_object
 
 DEFAULT_BASE_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 BUNDLED_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -24,13 +26,14 @@ def resolve_base_model(name: str | None) -> tuple[str, str]:
     """What `from_pretrained` gets for the base model `name`, and the name that is recorded for it.
 
     None is the default model: the files of the installed package where there is one (the extra `bundled`), else its
-    name on the hub. A name that can only be a path must be a model directory. ModelError otherwise.
+    name on the hub. A name that can only be a path must be a model directory, and one of an object store is copied to
+    this machine. ModelError otherwise.
     """
     if name is None:
         bundled = bundled_directory()
         return (DEFAULT_BASE_MODEL if bundled is None else str(bundled)), DEFAULT_BASE_MODEL
     # Of pathlib's own, which raises where nobody tells a home: then "~" is a name like any other.
-    path = Path(os.path.expanduser(name))  # noqa: PTH111
+    path = copy_from_store(name) if is_object(name) else Path(os.path.expanduser(name))  # noqa: PTH111
     if path.is_dir():
         if (path / ADAPTER_FILE).is_file():
             raise ModelError(merge_adapter(path))

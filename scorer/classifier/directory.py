@@ -146,7 +146,7 @@ def find_model(name: str) -> Path:
 
     Raises ModelError as `open_model` does.
     """
-    path = _from_store(name) if is_object(name) else Path(name)
+    path = copy_from_store(name) if is_object(name) else Path(name)
     if path.is_dir():
         # models/latest may mean another model before this one is loaded.
         path = path.resolve()
@@ -163,8 +163,8 @@ def find_model(name: str) -> Path:
     return path
 
 
-def _from_store(name: str) -> Path:
-    """The copy on this machine of a model in an object store."""
+def copy_from_store(name: str) -> Path:
+    """The copy on this machine of a model in an object store; ModelError where nothing lies there."""
     try:
         return local_copy(ObjectPath.of(name))
     except InputMissing as error:
