@@ -1,6 +1,7 @@
 """A place in an object store as a path, so that whatever reads files by `open`, `stat` and their names reads objects.
 
     s3://bucket/folder/day=1/part.parquet        gs://bucket/key       az://container/key       https://host/data.csv
+    hf://datasets/owner/name/folder/part.parquet
 
 A bucket has no folders: one is there while an object lies beneath it. What cannot be said of an object (a link, a lock,
 an empty folder) cannot be asked here; nothing is changed in place.
@@ -20,6 +21,7 @@ from types import MappingProxyType
 from typing import Any, BinaryIO, Final, Self, cast
 
 from scorer.errors import InputMissing, UsageError
+from scorer.stores.hub import HubDataset
 from scorer.stores.objects import SCHEMES, Bucket, ObjectInfo
 from scorer.stores.ranged import RangedReader
 
@@ -45,7 +47,9 @@ class ObjectPath(PosixPath):
             raise UsageError(f"{said}: no place in a store: {scheme}://BUCKET/KEY, without empty parts, . and ..")
         if scheme in ("http", "https") and re.search(r"[?#]", rest):
             raise UsageError(f"{said}: an address with a query is not read; fetch it (curl -O) or pipe it in and say -")
-        return cls(f"{scheme}:", *parts)
+        place = cls(f"{scheme}:", *parts)
+        _ = place.bucket  # of the hub, which refuses what is no data set
+        return place
 
     def __str__(self) -> str:
         text = super().__str__()
@@ -56,12 +60,15 @@ class ObjectPath(PosixPath):
 
     @property
     def bucket(self) -> Bucket:
-        return Bucket(self.parts[0].removesuffix(":"), self.parts[1])  # type: ignore[arg-type]
+        name = "/".join(self.parts[1 : self._depth])
+        if self.parts[0] == "hf:":
+            return HubDataset("hf", name)
+        return Bucket(self.parts[0].removesuffix(":"), name)  # type: ignore[arg-type]
 
     @property
     def key(self) -> str:
         """The object's key in its bucket; empty for the bucket itself."""
-        return "/".join(self.parts[2:])
+        return "/".join(self.parts[self._depth :])
 
     def look(self) -> ObjectInfo | None:
         """The object as it is now; None where there is none."""
@@ -73,7 +80,7 @@ class ObjectPath(PosixPath):
 
     def beneath(self) -> Iterator[Self]:
         """All objects beneath this name, sorted. InputMissing where there is no such bucket."""
-        root = type(self)(*self.parts[:2])
+        root = type(self)(*self.parts[: self._depth])
         for info in sorted(self.bucket.list(self.key), key=lambda one: one.key):
             path = root.joinpath(*info.key.split("/"))
             # What is called like a folder is a mark that some tools leave.
@@ -144,6 +151,11 @@ class ObjectPath(PosixPath):
 
     def unlink(self, missing_ok: bool = False) -> None:  # noqa: ARG002 - as Path has it
         self.bucket.delete(self.key)
+
+    @property
+    def _depth(self) -> int:
+        """How many parts name the bucket: hf:, datasets, the owner and the name; or the scheme and the name."""
+        return 4 if self.parts[0] == "hf:" else 2
 
     @property
     def _is_whole(self) -> bool:

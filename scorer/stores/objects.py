@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore as Client
 
 T = TypeVar("T")
-Scheme = Literal["s3", "gs", "az", "http", "https"]
+Scheme = Literal["s3", "gs", "az", "hf", "http", "https"]
 
-SCHEMES: Final[tuple[Scheme, ...]] = ("s3", "gs", "az", "http", "https")
+SCHEMES: Final[tuple[Scheme, ...]] = ("s3", "gs", "az", "hf", "http", "https")
 WRITABLE: Final[tuple[Scheme, ...]] = ("s3", "gs", "az")
 
 _EXTRA: Final = "pip install 'scorer[object-stores]'"
@@ -256,6 +256,7 @@ _ADVICE: Final[dict[Scheme, str]] = {
     "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE; for a public bucket AWS_SKIP_SIGNATURE=true",
     "gs": "name the key file in GOOGLE_APPLICATION_CREDENTIALS",
     "az": "set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
+    "hf": "set HF_TOKEN",
     "http": "fetch it with a tool that can log in, and pipe it",
     "https": "fetch it with a tool that can log in, and pipe it",
 }

@@ -169,10 +169,15 @@ def _common(roots: list[Path]) -> Path:
     """The folder that all lie in. UsageError where there is none."""
     level = zip(*(root.parts for root in roots), strict=False)
     parts = [parts[0] for parts in takewhile(lambda parts: len(set(parts)) == 1, level)]
-    if not parts or (isinstance(roots[0], ObjectPath) and len(parts) == 1):
-        other = next(root for root in roots if root.parts[:2] != roots[0].parts[:2])
+    if not parts or (isinstance(roots[0], ObjectPath) and len({_store(root) for root in roots}) > 1):
+        other = next(root for root in roots if _store(root) != _store(roots[0]))
         raise UsageError(f"{roots[0]} and {other}: lie in different places; name what lies in one bucket, or here")
     return type(roots[0])(*parts)
+
+
+def _store(root: Path) -> object:
+    """The bucket that a place lies in; of a path of this machine its root."""
+    return root.bucket if isinstance(root, ObjectPath) else root.anchor
 
 
 def _files_of(location: str, *, any_ending: bool) -> _Found:
