@@ -52,7 +52,8 @@ _PAUSE_SECONDS: Final = 0.2
 _CHUNK_BYTES: Final = 8 << 20
 _MOST_CHUNKS: Final = 9000
 _UPLOADS: Final = 3
-_PUT: Final = "scorer-put"
+# Azure takes names of metadata that are identifiers alone, and some proxies drop those with _.
+_PUT: Final = "scorerput"
 # What a store says where trying again would not help.
 _NO_KEY: Final = (
     *("InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "ExpiredToken", "InvalidToken"),
@@ -264,7 +265,8 @@ _ADVICE: Final[dict[Scheme, str]] = {
 _ENVIRONMENT: Final = (
     *("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE", "AWS_REGION", "AWS_ACCESS_KEY_ID"),
     *("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_TIMEOUT", "AWS_MAX_ATTEMPTS", "AWS_SKIP_SIGNATURE"),
-    *("GOOGLE_APPLICATION_CREDENTIALS", "AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT_KEY"),
+    *("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SERVICE_ACCOUNT", "AWS_ALLOW_HTTP"),
+    *("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT_KEY", "AZURITE_BLOB_STORAGE_URL"),
 )
 
 

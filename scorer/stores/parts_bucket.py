@@ -24,7 +24,7 @@ from scorer.stores.objects import Tag
 from scorer.stores.parts_folder import MANIFEST, SUCCESS, FileStamp, PartsFolder, manifest_text, read_json, stamp_of
 from scorer.stores.workspace import workplace
 
-_CONTENT: Final = "scorer-content"
+_CONTENT: Final = "scorercontent"
 # The store is asked so often at most whether the run still holds the lease.
 _ASKED_SECONDS: Final = 1.0
 
