@@ -22,7 +22,8 @@ RUNS = 15
 # module is light.
 OWN = {"scorer", "scorer.__main__", "scorer.config", "scorer.errors", "scorer.version"}
 OWN |= {
-    f"scorer.config.{name}" for name in ("check", "choices", "data", "diff", "evaluate", "fit", "job", "score", "serve")
+    f"scorer.config.{name}"
+    for name in ("check", "choices", "data", "diff", "doctor", "evaluate", "fit", "job", "score", "serve")
 }
 OWN |= {"scorer.config.presets", "scorer.config.reading", "scorer.config.settings"}
 # What those need of the standard library beyond what click loads anyway.
@@ -73,7 +74,15 @@ def click_modules() -> set[str]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["fit", "--help"], ["evaluate", "--help"], ["run", "--help"], ["score", "--help"], ["--version"]],
+    [
+        ["--help"],
+        ["doctor", "--help"],
+        ["fit", "--help"],
+        ["evaluate", "--help"],
+        ["run", "--help"],
+        ["score", "--help"],
+        ["--version"],
+    ],
 )
 def test_help_loads_little_beyond_click(click_modules, arguments):
     loaded = modules_after(RUN_SCORER, *arguments) - click_modules
@@ -96,6 +105,7 @@ def test_importing_the_package_loads_nothing_heavy():
         ["score", "--no-such-flag"],
         ["fit", "missing.csv"],
         ["check", "missing.csv"],
+        ["doctor", "unexpected"],
         ["evaluate", "missing.csv"],
         ["run", "missing.toml"],
         ["nonsense"],

@@ -45,11 +45,26 @@ class Machine:
 
     root: Path = Path("/")
 
-    @cached_property
+    @property
     def has_bf16(self) -> bool | None:
         """Whether the processor multiplies bf16 matrices in hardware; None where the system does not say."""
+        return None if self._flags is None else bool(_BF16_FLAGS & self._flags)
+
+    @property
+    def has_amx(self) -> bool | None:
+        """Whether the processor has the tiles of AMX; None where the system does not say."""
+        return None if self._flags is None else "amx_tile" in self._flags
+
+    @property
+    def name(self) -> str | None:
+        """What the processor is called, where the system says it."""
+        names = (line.partition(":")[2].strip() for line in self._processor if line.startswith("model name"))
+        return next(names, platform.processor() or None)
+
+    @cached_property
+    def _flags(self) -> frozenset[str] | None:
         flags = [line.partition(":")[2].split() for line in self._processor if line.startswith(_FLAGS)]
-        return bool(_BF16_FLAGS.intersection(flags[0])) if flags else None
+        return frozenset(flags[0]) if flags else None
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from scorer.version import __version__
 _COMMANDS = {
     "check": "Say what is wrong with a training file.",
     "diff": "Say what changes when a new model takes an old one's place.",
+    "doctor": "Look at this machine and installation, and say what to do.",
     "evaluate": "Tell how good a model is on labelled data, and where it fails.",
     "fit": "Fine-tune a classifier on a file of texts and labels.",
     "inspect": "Show what a model directory or a scored file says of itself.",

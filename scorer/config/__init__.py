@@ -21,6 +21,7 @@ from scorer.config.choices import (
 )
 from scorer.config.data import Data
 from scorer.config.diff import DiffConfig
+from scorer.config.doctor import DoctorConfig
 from scorer.config.evaluate import EvaluateConfig
 from scorer.config.fit import BestMetric, FitConfig
 from scorer.config.job import STEPS, GateConfig, JobConfig, RunConfig
@@ -55,6 +56,7 @@ __all__ = [
     "Checked",
     "Data",
     "DiffConfig",
+    "DoctorConfig",
     "Effect",
     "EvaluateConfig",
     "FileFormat",

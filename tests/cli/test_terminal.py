@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import re
-import subprocess
-from collections.abc import Callable
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,30 +13,6 @@ from scorer.engines.reporting import Watching
 from scorer.engines.summary import Tally
 from scorer.runs.signals import StopSignals
 from tests.models import sentences
-
-
-@pytest.fixture
-def on_terminal(forked, tmp_path) -> Callable[..., tuple[int, str]]:
-    """`on_terminal("score", ...)`: the exit code, and what stands on the terminal of 100 columns afterwards."""
-
-    def run(*arguments: str) -> tuple[int, str]:
-        ours, theirs = pty.openpty()
-        streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
-        process = subprocess.Popen([*forked, *arguments], cwd=tmp_path, env=os.environ | {"COLUMNS": "100"}, **streams)
-        os.close(theirs)
-        seen = b""
-        while True:
-            try:
-                more = os.read(ours, 1 << 16)
-            except OSError:  # the other side is closed
-                break
-            if not more:
-                break
-            seen += more
-        os.close(ours)
-        return process.wait(), seen.decode()
-
-    return run
 
 
 @pytest.fixture

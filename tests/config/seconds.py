@@ -14,6 +14,7 @@ from scorer.config import (
     Argument,
     CheckConfig,
     DiffConfig,
+    DoctorConfig,
     EvaluateConfig,
     FitConfig,
     FrameConfig,
@@ -30,6 +31,7 @@ from scorer.config import (
 FIRSTS: dict[type, Any] = {
     CheckConfig: CheckConfig(data="first.csv"),
     DiffConfig: DiffConfig(old="old", new="new", data="first.csv"),
+    DoctorConfig: DoctorConfig(),
     EvaluateConfig: EvaluateConfig(data="first.csv"),
     FitConfig: FitConfig(train="first.csv"),
     FrameConfig: FrameConfig(),

@@ -1,0 +1,60 @@
+"""A trial of a model: whether it is what it says, and scores a text here."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Final
+
+from scorer.classifier.directory import find_model
+from scorer.config import LATEST_MODEL, FrameConfig
+from scorer.errors import ModelError, ScorerError
+from scorer.records.condition import Condition
+from scorer.scoring.frames import FrameScorer
+from scorer.scoring.inspection import verify_model
+from scorer.stores.object_path import is_object
+
+_TEXT: Final = "A text that says little."
+
+
+def try_model(name: str | None, *, device: str, network: bool) -> tuple[Condition, ScorerError | None]:
+    """How the model `name` is, by default models/latest, and the error where it is named and broken.
+
+    Without `network` a model in an object store is not looked at; one of the hub is what the environment allows.
+    """
+    model = name or LATEST_MODEL
+    if is_object(model) and not network:
+        return Condition("model", "note", f"{model} lies in an object store; --network looks at it"), None
+    if name is None and not Path(model).exists() and not Path(model).is_symlink():
+        advice = "fit a model: scorer fit TRAIN; or name one: scorer score IN OUT -m MODEL"
+        return Condition("model", "note", f"no {model} here yet", (advice,), {"model": model, "there": False}), None
+    try:
+        return _tried(model, device), None
+    except ScorerError as error:
+        advice = "" if isinstance(error, ModelError) else "look at the lines above"
+        broken = Condition("model", "wrong", str(error), (advice,) if advice else (), {"model": model})
+        return broken, error if name is not None else None
+
+
+def _tried(model: str, device: str) -> Condition:
+    verified = verify_model(model)
+    if verified.error is not None:
+        raise verified.error
+    scorer = FrameScorer(FrameConfig(model=model, device=device))
+    started = time.monotonic()
+    pairs = [_TEXT] if len(scorer.fitted_columns) == 2 else None
+    (answer,) = scorer.score_texts([_TEXT], pairs)
+    seconds = time.monotonic() - started
+    engine, path = scorer.engine, str(find_model(model))
+    said = (
+        f"{model} ({path}): every file and weight is sound; a text is scored with {engine.backend}, {engine.precision}"
+    )
+    details = {
+        "model": model,
+        "path": path,
+        "labels": len(scorer.labels.names),
+        "backend": engine.backend,
+        "status": answer["score_status"],
+        "seconds": round(seconds, 3),
+    }
+    return Condition("model", "ok", said, details=details)
