@@ -23,7 +23,7 @@ RUNS = 15
 OWN = {"scorer", "scorer.__main__", "scorer.config", "scorer.errors", "scorer.version"}
 OWN |= {
     f"scorer.config.{name}"
-    for name in ("check", "choices", "data", "diff", "doctor", "evaluate", "fit", "job", "score", "serve")
+    for name in ("check", "choices", "data", "diff", "doctor", "evaluate", "fit", "groups", "job", "score", "serve")
 }
 OWN |= {"scorer.config.presets", "scorer.config.reading", "scorer.config.settings"}
 # What those need of the standard library beyond what click loads anyway.

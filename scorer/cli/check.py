@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -11,8 +11,14 @@ from scorer.cli.options import config_options
 from scorer.config import CheckConfig, Data
 from scorer.errors import DataError
 
+_EXAMPLES: Final = (
+    "scorer check train.csv",
+    "scorer check train.csv --valid held-out.csv --report check.html",
+    "scorer check reviews.parquet --text-column body --label-column stars --strict",
+)
 
-@click.command(cls=Command)
+
+@click.command(cls=Command, examples=_EXAMPLES)
 @click.argument("data", nargs=-1, required=True)
 @config_options(CheckConfig)
 def check(data: tuple[str, ...], **settings: Any) -> None:

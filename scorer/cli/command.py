@@ -1,12 +1,14 @@
-"""What every command has: its flags for help, and the one JSON summary that it prints on stdout."""
+"""What every command has: its page of help, in groups and with examples, and the one JSON summary on stdout."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 import click
+
+from scorer.config.groups import GENERAL, GROUP_OF, GROUPS
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -15,14 +17,40 @@ HELP_FLAGS: Final = ("-h", "--help")
 
 
 class Command(click.Command):
-    """A command that knows its flags for help by itself.
+    """A command whose help shows its options in groups, and `examples` (whole lines of a shell) at the end.
 
-    Click asks a command's group for them, the first time only: a command that was first asked without its group would
-    lack -h from then on.
+    It knows its flags for help by itself. Click asks a command's group for them, the first time only: a command that
+    was first asked without its group would lack -h from then on.
     """
+
+    def __init__(self, *arguments: Any, examples: Sequence[str] = (), **extra: Any) -> None:
+        super().__init__(*arguments, **extra)
+        self.examples = tuple(examples)
 
     def get_help_option_names(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  the same in every context
         return list(HELP_FLAGS)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, those of each group below its name."""
+        groups = {group: rows for group, rows in self.grouped(ctx).items() if rows}
+        for group, rows in groups.items():
+            with formatter.section(group if len(groups) > 1 else "Options"):
+                formatter.write_dl(rows)
+
+    def grouped(self, ctx: click.Context) -> dict[str, list[tuple[str, str]]]:
+        """Of each group of options, the flags of each with its help."""
+        rows: dict[str, list[tuple[str, str]]] = {group: [] for group in GROUPS}
+        for option in self.get_params(ctx):
+            if isinstance(option, click.Option) and (record := option.get_help_record(ctx)) is not None:
+                rows[GROUP_OF.get(option.name or "", GENERAL)].append(record)
+        return rows
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_epilog(ctx, formatter)
+        if self.examples:
+            with formatter.section("Examples"):
+                for line in self.examples:
+                    formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
 
 
 def json_option(command: Decorated) -> Decorated:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -10,8 +10,13 @@ from scorer.cli.command import Command, print_summary
 from scorer.cli.options import config_options
 from scorer.config import Data, DiffConfig
 
+_EXAMPLES: Final = (
+    "scorer diff models/latest-previous models/latest reviews.parquet",
+    "scorer diff models/old models/new reviews.csv --max-flips 2% --rows changed.csv",
+)
 
-@click.command(cls=Command)
+
+@click.command(cls=Command, examples=_EXAMPLES)
 @click.argument("old")
 @click.argument("new")
 @click.argument("data", nargs=-1, required=True)

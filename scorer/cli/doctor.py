@@ -26,7 +26,14 @@ _NEEDED: Final = ("python", "libraries", "processor", "torch", "device", "backen
 _NAME_WIDTH, _MARK_WIDTH, _LEAST_WIDTH = 20, 7, 60
 
 
-@click.command(cls=Command)
+_EXAMPLES: Final = (
+    "scorer doctor",
+    "scorer doctor -m models/latest --json   # for a scheduler: exits 78 when the model is broken",
+    "scorer doctor --network",
+)
+
+
+@click.command(cls=Command, examples=_EXAMPLES)
 @config_options(DoctorConfig, file=False)
 def doctor(**settings: Any) -> None:
     """Look at what a command would find here, and say what to do: Python and libraries, extras, processor and GPU,
@@ -100,10 +107,17 @@ def _directory(config: DoctorConfig) -> Path | None:
 
 
 def _model(config: DoctorConfig, refusals: list[ScorerError]) -> list[Condition]:
+    """How the named model is, or models/latest, which need not be there."""
+    from scorer.records.condition import Condition
     from scorer.scoring.trial import try_model
 
-    condition, refusal = try_model(config.model, device=config.device, network=config.network)
-    refusals += [refusal] if refusal is not None else []
+    latest = Path(LATEST_MODEL)
+    if config.model is None and not latest.exists() and not latest.is_symlink():
+        advice = "fit a model: scorer fit TRAIN; or name one: scorer score IN OUT -m MODEL"
+        return [Condition("model", "note", f"no {latest} here yet", (advice,), {"model": LATEST_MODEL})]
+    condition, refusal = try_model(config.model or LATEST_MODEL, device=config.device, network=config.network)
+    if config.model is not None and refusal is not None:
+        refusals.append(refusal)
     return [condition]
 
 

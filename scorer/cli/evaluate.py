@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -10,8 +10,14 @@ from scorer.cli.command import Command, print_summary
 from scorer.cli.options import config_options
 from scorer.config import Data, EvaluateConfig
 
+_EXAMPLES: Final = (
+    "scorer evaluate held-out.csv --report evaluate.html",
+    "scorer evaluate held-out.parquet -m models/new --slice country --rows ranked.csv",
+    "scorer evaluate held-out.csv --min-metric macro_f1=0.85   # a gate: exits 65 below it",
+)
 
-@click.command(cls=Command)
+
+@click.command(cls=Command, examples=_EXAMPLES)
 @click.argument("data", nargs=-1, required=True)
 @config_options(EvaluateConfig)
 def evaluate(data: tuple[str, ...], **settings: Any) -> None:

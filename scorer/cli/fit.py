@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -10,8 +10,14 @@ from scorer.cli.command import Command, print_summary
 from scorer.cli.options import config_options, with_preset
 from scorer.config import Data, FitConfig
 
+_EXAMPLES: Final = (
+    "scorer fit train.csv",
+    "scorer fit train.csv --valid held-out.csv --preset best -o models/reviews",
+    "scorer fit tickets.parquet --text-column body --label-column team --base-model distilbert-base-uncased",
+)
 
-@click.command(cls=Command)
+
+@click.command(cls=Command, examples=_EXAMPLES)
 @click.argument("train", nargs=-1, required=True)
 @config_options(FitConfig)
 def fit(train: tuple[str, ...], **settings: Any) -> None:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import click
 
 from scorer.cli.command import Command, print_document
 
+_EXAMPLES: Final = (
+    "scorer inspect models/latest",
+    "scorer inspect reviews.scored.parquet --verify",
+    "scorer inspect scored/",
+)
 
-@click.command(cls=Command)
+
+@click.command(cls=Command, examples=_EXAMPLES)
 @click.argument("what", metavar="MODEL|FILE|FOLDER")
 @click.option("--verify", is_flag=True, help="Look at every byte: hashes and weights, or checksums, rows and statuses.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")

@@ -33,6 +33,11 @@ _COMMANDS = {
     "score": "Put a score and a confidence beside every row of a file.",
     "serve": "Answer over HTTP from a model in memory.",
 }
+_EXAMPLES = (
+    "scorer fit data/train.csv                                   # a model directory; models/latest points to it",
+    "scorer score data/reviews.parquet data/reviews.scored.parquet",
+    "scorer doctor                                               # what this machine can do, and what is missing",
+)
 # So many new objects make Python look for those that nobody needs. The default is 700, and what the imports of a start
 # made, which stays to the end, is looked through again and again.
 _NEW_OBJECTS = 50_000
@@ -55,6 +60,10 @@ class _Commands(Command, click.Group):
                 self.add_command(getattr(import_module(f"scorer.cli.{name}"), name))
         return super().get_command(ctx, cmd_name)
 
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
@@ -76,6 +85,7 @@ class _Commands(Command, click.Group):
 
 @click.group(
     cls=_Commands,
+    examples=_EXAMPLES,
     no_args_is_help=False,
     context_settings={"help_option_names": list(HELP_FLAGS), "max_content_width": 110},
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 _READ_BYTES = 1 << 16
 
 
-@click.command(cls=Command)
+_EXAMPLES: Final = (
+    'scorer predict "Lovely room, but the night was loud."',
+    "scorer predict -m models/reviews --top-k 3 < texts.txt",
+)
+
+
+@click.command(cls=Command, examples=_EXAMPLES)
 @click.argument("text", nargs=-1)
 @config_options(PredictConfig, without=("text_column",), summary=False)
 def predict(text: tuple[str, ...], **settings: Any) -> None:

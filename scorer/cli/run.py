@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -25,7 +25,14 @@ def _read_job(context: click.Context, _parameter: click.Parameter, path: Path) -
     return path.absolute()
 
 
-@click.command(cls=Command)
+_EXAMPLES: Final = (
+    "scorer run jobs/nightly.toml",
+    "scorer run jobs/nightly.toml --from 2026-03-01 --to 2026-03-10   # a backfill",
+    "scorer run jobs/nightly.toml --status",
+)
+
+
+@click.command(cls=Command, examples=_EXAMPLES)
 @click.argument("job", type=click.Path(path_type=Path), is_eager=True, callback=_read_job)
 @config_options(RunConfig, file=False)
 def run(job: Path, **settings: Any) -> None:

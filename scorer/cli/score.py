@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -13,8 +13,14 @@ from scorer.cli.options import config_options
 from scorer.config import ScoreConfig
 from scorer.errors import UsageError
 
+_EXAMPLES: Final = (
+    "scorer score reviews.parquet reviews.scored.parquet",
+    "scorer score incoming/ scored/ --workers 2 --max-flagged 1%   # a folder: only what is new is scored",
+    "zcat reviews.csv.gz | scorer score - - > scored.csv",
+)
 
-@click.command(cls=Command)
+
+@click.command(cls=Command, examples=_EXAMPLES)
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="OUT")
 @config_options(ScoreConfig)

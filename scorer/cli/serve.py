@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -15,7 +15,13 @@ from scorer.errors import ConfigError
 _EXTRA = ("prometheus_client", "starlette", "uvicorn")
 
 
-@click.command(cls=Command)
+_EXAMPLES: Final = (
+    "scorer serve",
+    "scorer serve -m en=models/english -m de=models/german --port 9000 --token token.txt",
+)
+
+
+@click.command(cls=Command, examples=_EXAMPLES)
 @config_options(ServeConfig, summary=False)
 def serve(**settings: Any) -> None:
     """Answer over HTTP from one model or from several, until SIGTERM or Ctrl-C; what has arrived by then is answered.

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Final
 
 from scorer.classifier.directory import find_model
-from scorer.config import LATEST_MODEL, FrameConfig
-from scorer.errors import ModelError, ScorerError
+from scorer.config import FrameConfig
+from scorer.errors import ScorerError
 from scorer.records.condition import Condition
 from scorer.scoring.frames import FrameScorer
 from scorer.scoring.inspection import verify_model
@@ -17,23 +16,17 @@ from scorer.stores.object_path import is_object
 _TEXT: Final = "A text that says little."
 
 
-def try_model(name: str | None, *, device: str, network: bool) -> tuple[Condition, ScorerError | None]:
-    """How the model `name` is, by default models/latest, and the error where it is named and broken.
+def try_model(name: str, *, device: str, network: bool) -> tuple[Condition, ScorerError | None]:
+    """How the model `name` is, and the error where it is broken or cannot be used on `device`.
 
     Without `network` a model in an object store is not looked at; one of the hub is what the environment allows.
     """
-    model = name or LATEST_MODEL
-    if is_object(model) and not network:
-        return Condition("model", "note", f"{model} lies in an object store; --network looks at it"), None
-    if name is None and not Path(model).exists() and not Path(model).is_symlink():
-        advice = "fit a model: scorer fit TRAIN; or name one: scorer score IN OUT -m MODEL"
-        return Condition("model", "note", f"no {model} here yet", (advice,), {"model": model, "there": False}), None
+    if is_object(name) and not network:
+        return Condition("model", "note", f"{name} lies in an object store; --network looks at it"), None
     try:
-        return _tried(model, device), None
+        return _tried(name, device), None
     except ScorerError as error:
-        advice = "" if isinstance(error, ModelError) else "look at the lines above"
-        broken = Condition("model", "wrong", str(error), (advice,) if advice else (), {"model": model})
-        return broken, error if name is not None else None
+        return Condition("model", "wrong", str(error), details={"model": name}), error
 
 
 def _tried(model: str, device: str) -> Condition:
