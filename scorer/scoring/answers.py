@@ -106,6 +106,18 @@ class Answers:
             np.zeros(rows, np.float64) if numbers else None,
         )
 
+    @classmethod
+    def concatenate(cls, parts: Sequence[Answers]) -> Answers:
+        """The answers of all `parts`, one at least, which are of the same model."""
+        numbers = [part.number for part in parts if part.number is not None]
+        return cls(
+            np.concatenate([part.status for part in parts]),
+            np.concatenate([part.probability for part in parts]),
+            np.concatenate([part.chosen for part in parts]),
+            np.concatenate([part.tokens for part in parts]),
+            np.concatenate(numbers) if numbers else None,
+        )
+
     def put(self, rows: NDArray[np.int64], others: Answers) -> None:
         """Put the answers of `others` (m,), of the same model, in at the places `rows` (m,)."""
         self.status[rows] = others.status

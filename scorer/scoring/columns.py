@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -97,6 +98,12 @@ class AnswerColumns:
         if self.token_count:
             columns.append(pa.array(answers.tokens, pa.int32(), mask=missing))
         return columns
+
+    def rows(self, answers: Answers) -> list[dict[str, Any]]:
+        """One dictionary for each row of `answers`, whose keys are the names of the `fields`."""
+        names = [field.name for field in self.fields]
+        values = (array.to_pylist() for array in self.arrays(answers))
+        return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
 
     def _scores(self, answers: Answers, missing: NDArray[np.bool_]) -> list[pa.Array]:
         """Score and confidence: of the one label, or of all that a row has, in the labels' order; of a number there is

@@ -55,24 +55,24 @@ class Desk:
         path = request.path_params
         served = self.models.find(path.get("model") or read_name(document), version=path.get("version"))
         asked = form.read(document, self._limits)
-        answered = await self._answered(request, served, asked)
+        answered = await self._answered(request, served, asked, rows=form.from_rows)
         return form.write(document, answered), answered
 
-    async def _answered(self, request: Request, served: ServedModel, asked: Asked) -> Answered:
-        first = served.current
-        check_pairs(asked, reads_pairs=first.reads_pairs)
-        columns = _columns(first, asked)
-        ticket = Ticket(asked.texts, asked.seconds, owner=asyncio.get_running_loop().create_future())
-        loaded = served.submit(ticket)
+    async def _answered(self, request: Request, served: ServedModel, asked: Asked, *, rows: bool) -> Answered:
+        future = asyncio.get_running_loop().create_future()
+
+        def prepare(loaded: LoadedModel) -> Ticket:
+            check_pairs(asked, reads_pairs=loaded.reads_pairs)
+            return Ticket(asked.texts, asked.seconds, owner=future, columns=_columns(loaded, asked) if rows else None)
+
+        loaded, ticket = served.submit(prepare)
         await self._wait(request, ticket, loaded)
         if ticket.error is not None:
             raise ticket.error
-        assert ticket.answers is not None, "a ticket without answers and without an error; this is a bug"
-        if loaded is not first:
-            columns = _columns(loaded, asked)
         answers = ticket.answers
+        assert answers is not None, "a ticket without answers and without an error; this is a bug"
         self.measures.count_answers(served.name, count_statuses(answers.status), tokens=int(answers.tokens.sum()))
-        return Answered(asked, answers, columns, served.name, loaded.version)
+        return Answered(asked, answers, ticket.rows, loaded.scorer.labels, served.name, loaded.version)
 
     async def _wait(self, request: Request, ticket: Ticket, loaded: LoadedModel) -> None:
         """Until `ticket` is done, or its client has gone."""

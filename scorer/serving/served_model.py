@@ -5,6 +5,7 @@ A request is answered by one model from beginning to end. The one before answers
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -74,13 +75,15 @@ class ServedModel:
         self._settled = self._seen
         self.current = self._load()
 
-    def submit(self, ticket: Ticket) -> LoadedModel:
-        """Let the current model answer `ticket`; which one that is. Full when there is no room for it."""
+    def submit(self, prepare: Callable[[LoadedModel], Ticket]) -> tuple[LoadedModel, Ticket]:
+        """Let the current model answer the ticket that is `prepare`d for it; both of them. Full when there is no room,
+        Refused as `prepare` raises it."""
         while True:
             loaded = self.current
+            ticket = prepare(loaded)
             try:
                 loaded.batcher.submit(ticket)
-                return loaded
+                return loaded, ticket
             except Closed:  # between the two lines another one took its place
                 continue
 

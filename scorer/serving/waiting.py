@@ -10,12 +10,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Condition
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scorer.config import WINDOW_TEXT_BYTES
 from scorer.scoring.answers import Answers
+from scorer.scoring.columns import AnswerColumns
 from scorer.scoring.windows import EncodedWindow
 
 # Of the texts that wait, so many of the oldest are looked at for a batch.
@@ -36,11 +38,13 @@ class Closed(Exception):
 @dataclass(eq=False)
 class Ticket:
     """The texts of one request, of pairs the second ones too; later their `answers`, or the `error` that there are
-    none. `owner` is whoever waits for it."""
+    none. With `columns` the answers are also made `rows` of these. `owner` is whoever waits for it."""
 
     texts: Sequence[str | None]
     seconds: Sequence[str | None] | None = None
     owner: object = None
+    columns: AnswerColumns | None = None
+    rows: list[dict[str, Any]] | None = None
     answers: Answers | None = None
     error: BaseException | None = None
     left: int = 0

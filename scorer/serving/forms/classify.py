@@ -30,6 +30,8 @@ _AS_IT_IS: dict[str, tuple[Any, ...]] = {
 class ClassifyForm:
     """See above."""
 
+    from_rows = False
+
     def read(self, document: Mapping[str, Any], limits: TextLimits) -> Asked:
         for key, values in _AS_IT_IS.items():
             if not any(document.get(key) is value or document.get(key) == value for value in values):
@@ -69,7 +71,7 @@ class ClassifyForm:
 
 
 def _data(answered: Answered) -> list[dict[str, Any]]:
-    answers, labels = answered.answers, answered.columns.labels
+    answers, labels = answered.answers, answered.labels
     numbers = answers.number[:, None] if answers.number is not None else answers.probability
     likeliest = answers.probability.argmax(axis=1)
     return [

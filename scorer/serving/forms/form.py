@@ -5,25 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
+from scorer.classifier.labels import LabelSet
 from scorer.scoring.answers import Answers
-from scorer.scoring.columns import AnswerColumns
 from scorer.serving.asked import Asked, TextLimits
 from scorer.serving.refusals import Refused
 
 
 class Answered(NamedTuple):
-    """What was `asked`, the `answers` in its order, and the `columns` that they have; `model` and `version` are whose
-    they are."""
+    """What was `asked`, the `answers` in its order, and the same as `rows` for a form that is written from those;
+    `labels`, `model` and `version` are whose they are."""
 
     asked: Asked
     answers: Answers
-    columns: AnswerColumns
+    rows: list[dict[str, Any]] | None
+    labels: LabelSet
     model: str
     version: str
 
 
 class Form(Protocol):
-    """One way to ask for scores over HTTP."""
+    """One way to ask for scores over HTTP. `from_rows` says whether answers are written from rows with the columns that
+    were asked for."""
+
+    from_rows: bool
 
     def read(self, document: Mapping[str, Any], limits: TextLimits) -> Asked:
         """What the request asks; Refused when it is not in this form."""

@@ -26,6 +26,8 @@ _BINARY = "tensors in binary are not read; send data as JSON (binary_data=False)
 class KServeForm:
     """See above."""
 
+    from_rows = False
+
     def read(self, document: Mapping[str, Any], limits: TextLimits) -> Asked:
         inputs = document.get("inputs")
         if not isinstance(inputs, list) or not all(isinstance(one, dict) for one in inputs):
@@ -110,7 +112,7 @@ def _flat(data: list[Any]) -> Iterator[Any]:
 
 
 def _outputs(answered: Answered) -> dict[str, dict[str, Any]]:
-    answers, labels = answered.answers, answered.columns.labels
+    answers, labels = answered.answers, answered.labels
     scored, rows = answers.scored.tolist(), len(answers)
     data: dict[str, list[Any]] = {"score_status": [STATUS_NAMES[code] for code in answers.status]}
     if answers.number is not None:

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scorer.scoring.answers import Answers
-from scorer.scoring.columns import AnswerColumns
 from scorer.serving.asked import COLUMN_KEYS, Asked, TextLimits, read_columns, read_text, read_texts, refuse_unknown
 from scorer.serving.forms.form import Answered
 from scorer.serving.refusals import Refused, wrong
@@ -21,6 +19,8 @@ KEYS = ("text", "texts", "pair", "pairs", "model", *COLUMN_KEYS)
 
 class PredictForm:
     """See above."""
+
+    from_rows = True
 
     def read(self, document: Mapping[str, Any], limits: TextLimits) -> Asked:
         refuse_unknown(document, KEYS)
@@ -38,18 +38,12 @@ class PredictForm:
         )
 
     def write(self, document: Mapping[str, Any], answered: Answered) -> dict[str, Any]:  # noqa: ARG002  asked says it
-        rows = answer_rows(answered.columns, answered.answers)
+        rows = answered.rows
+        assert rows is not None, "answers without rows; this is a bug"
         return rows[0] if answered.asked.single else {"predictions": rows}
 
     def refusal(self, refused: Refused) -> dict[str, Any]:
         return {"error": refused.reason}
-
-
-def answer_rows(columns: AnswerColumns, answers: Answers) -> list[dict[str, Any]]:
-    """One dictionary for each row of `answers`, with the names of `columns` as its keys."""
-    names = [field.name for field in columns.fields]
-    values = (array.to_pylist() for array in columns.arrays(answers))
-    return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
 
 
 def _read(document: Mapping[str, Any], key: str, limits: TextLimits) -> list[str | None]:
