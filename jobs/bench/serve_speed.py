@@ -2,10 +2,12 @@
 
     python jobs/bench/serve_speed.py [--rows 4096] [--rounds 3] [--clients 64] [--idle 200] [--precision auto]
 
-In each round a file is scored (its stream, without loading), then clients ask the server for the same texts: each with
-one text a request, then with 16. Then single texts go in turns to a `scorer predict` that is warm, through its pipes,
-and to the server, when nobody else asks. The clients run on the same cores as the server, and the file has those alone.
-Texts are those of the workload `mixed`, numbered so that no two are equal; the model is that of score_speed.py.
+In each round a file is read, scored by a model in memory and written, then clients ask the server for the same texts:
+each with one text a request, then with 16. Told is the server's speed as a share of the file's, by the clock and by the
+CPU time of server and clients together, which counts on a machine that has other work. Then single texts go in turns to
+a `scorer predict` that is warm, through its pipes, and to the server, when nobody else asks. The clients run on the
+same cores as the server, and the file has those alone. Texts are those of the workload `mixed`, numbered so that no two
+are equal; the model is that of score_speed.py.
 """
 
 from __future__ import annotations
@@ -42,9 +44,10 @@ def main() -> None:
     texts = mixed(options.rows, options)
     model = options.model or fitted_model(options.cache, options.realdata)
     settings = ("-m", model, "--max-length", MAX_LENGTH, "--precision", options.precision)
-    ratios = throughput(texts, model, settings, options)
-    for name, values in ratios.items():
-        print(f"{name}: {statistics.median(values):.3f} of the file's speed ({min(values):.3f} to {max(values):.3f})")
+    for name, shares in throughput(texts, model, settings, options).items():
+        clock, cpu = zip(*shares, strict=True)
+        told = f"{statistics.median(clock):.3f} of the file's speed ({min(clock):.3f} to {max(clock):.3f})"
+        print(f"{name}: {told}; by CPU time {statistics.median(cpu):.3f} ({min(cpu):.3f} to {max(cpu):.3f})")
     predict, served = idle(texts[: options.idle + _UNTIMED], settings)
     share = statistics.median(served) / statistics.median(predict)
     print(
@@ -55,34 +58,32 @@ def main() -> None:
 
 def throughput(
     texts: list[str], model: Path, settings: tuple[object, ...], options: argparse.Namespace
-) -> dict[str, list[float]]:
-    """Rows a second of the server as a share of the file's, for each way to ask and each round."""
-    ratios: dict[str, list[float]] = {}
+) -> dict[str, list[tuple[float, float]]]:
+    """The server's speed as a share of the file's, by the clock and by CPU time, for each way to ask and each round."""
+    shares: dict[str, list[tuple[float, float]]] = {}
+    loaded = scorer.load(model, max_length=MAX_LENGTH, precision=options.precision)
     with tempfile.TemporaryDirectory() as folder, ServerProcess(*map(str, settings)) as server:
-        source = Path(folder) / "in.parquet"
+        source, target = Path(folder) / "in.parquet", Path(folder) / "out.parquet"
         pq.write_table(pa.table({"text": texts}), source)
         load(server.port, bodies(texts[:256], 1), clients=options.clients)
-        for number in range(options.rounds):
-            summary = scorer.score(
-                source,
-                Path(folder) / f"{number}.parquet",
-                model=str(model),
-                max_length=MAX_LENGTH,
-                precision=options.precision,
-                reuse=False,
-            )
-            told = [f"file {len(texts) / summary.stream_seconds:.0f} rows/s"]
+        for _ in range(options.rounds):
+            begun, used = time.perf_counter(), time.process_time()
+            pq.write_table(loaded.score_frame(pq.read_table(source)), target)
+            file, file_cpu = time.perf_counter() - begun, time.process_time() - used
+            told = [f"file {len(texts) / file:.0f} rows/s"]
             for size in (1, TOGETHER):
+                used = time.process_time() + server.cpu_seconds
                 found = load(server.port, bodies(texts, size), clients=options.clients)
+                cpu = time.process_time() + server.cpu_seconds - used
                 name = f"{options.clients} clients, {size} a request"
-                ratios.setdefault(name, []).append(summary.stream_seconds / found.seconds)
+                shares.setdefault(name, []).append((file / found.seconds, file_cpu / cpu))
                 slowest = sorted(found.latencies)[int(0.99 * len(found.latencies))]
                 told.append(
                     f"{size} a request {len(texts) / found.seconds:.0f} rows/s, "
                     f"median {statistics.median(found.latencies) * 1e3:.0f} ms, p99 {slowest * 1e3:.0f} ms"
                 )
             print("; ".join(told), flush=True)
-    return ratios
+    return shares
 
 
 def bodies(texts: list[str], size: int) -> list[bytes]:

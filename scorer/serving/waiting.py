@@ -196,8 +196,9 @@ class Waiting:
         there = [place for place in oldest if not place.ticket.over]
         rows = self._choose(there) if len(there) > 1 else range(len(there))
         taken = set(rows)
-        self._places = [place for row, place in enumerate(there) if row not in taken] + rest
-        self._tokens = sum(place.tokens for place in self._places)
+        kept = [place for row, place in enumerate(there) if row not in taken]
+        self._tokens -= sum(place.tokens for place in oldest) - sum(place.tokens for place in kept)
+        self._places = kept + rest
         return [there[row] for row in rows]
 
     def _choose(self, places: Sequence[Place]) -> list[int]:

@@ -6,6 +6,7 @@ work. `python jobs/bench/serve_speed.py` measures the same with a real model.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import statistics
@@ -13,6 +14,7 @@ import statistics
 import pytest
 
 import scorer
+import serve_speed
 from harness.http_load import Client, ServerProcess, load
 from tests.models import sentences
 
@@ -98,3 +100,19 @@ def test_clients_with_many_texts_get_all_of_them(serving, tiny_model):
     answers = [row for reply in found.replies for row in json.loads(reply)["predictions"]]
     expected = scorer.load(tiny_model("bert"), precision="fp32").score_texts(texts)
     assert [row["score"] for row in answers] == [row["score"] for row in expected]
+
+
+def test_the_server_beside_a_file_and_beside_predict(real_model, capsys):
+    """By CPU time under load, since the clock of a busy machine says little; a request with few texts costs more."""
+    options = argparse.Namespace(precision="auto", clients=64, rounds=2)
+    settings = ("-m", real_model, "--max-length", 256)
+    shares = serve_speed.throughput(texts_of(1_024), real_model, settings, options)
+    told = {name: statistics.median(cpu for _, cpu in found) for name, found in shares.items()}
+    predict, served = serve_speed.idle(texts_of(120), settings)
+    # The quicker quarter: what else the machine does makes single texts slow now and then.
+    idle = statistics.quantiles(served, n=4)[0] / statistics.quantiles(predict, n=4)[0]
+    with capsys.disabled():
+        print(f"shares of the file's speed by CPU time: {told}; idle, of a warm predict's time: {idle:.2f}")  # noqa: T201
+    assert told["64 clients, 16 a request"] > 0.85
+    assert told["64 clients, 1 a request"] > 0.6
+    assert idle < 1.2
