@@ -34,7 +34,10 @@ def evaluate(data: tuple[str, ...], **settings: Any) -> None:
     require(*data)
     from scorer.evaluation.evaluate_job import evaluate as evaluate_job
     from scorer.runs.console import Console
+    from scorer.runs.runtime import wait_passively
 
+    if config.folds is not None:
+        wait_passively()
     summary = evaluate_job(config, Console(quiet=config.quiet))
     print_summary(summary.as_dict(), quiet=config.quiet)
     summary.refuse_unmet()

@@ -27,8 +27,10 @@ def fit(train: tuple[str, ...], **settings: Any) -> None:
     held out for validation, and models/latest points to the new model.
     """
     config = FitConfig(train=Data(*train), **with_preset(click.get_current_context(), settings))
+    from scorer.runs.runtime import wait_passively
     from scorer.stores.checks import require
 
+    wait_passively()
     require(*train, config.valid)
     from scorer.runs.console import Console
     from scorer.training.fit_job import fit as fit_job

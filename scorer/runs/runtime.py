@@ -85,6 +85,15 @@ def leave_signals_to_parent() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+def wait_passively() -> None:
+    """Let threads that share an operation sleep, and not spin, while they wait for one another; before torch is loaded.
+
+    Where another process has one of the cores, spinning threads wait for one that is not running: a fit took three
+    times as long (jobs/bench/LOG.md). A policy that somebody has chosen stays.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
 def end_at_once() -> None:
     """End this process without any further step of it."""
     os._exit(0)

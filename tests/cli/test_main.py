@@ -44,6 +44,12 @@ def folder(tmp_path, tiny_model) -> Path:
     return tmp_path
 
 
+def test_a_fit_chooses_how_threads_wait_before_torch_is_loaded(cli, monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    assert cli("fit", "gone.csv").code == 66
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
