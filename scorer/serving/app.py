@@ -50,6 +50,7 @@ def make_app(desk: Desk, *, token: bytes | None, console: Console) -> ASGIApp:
         for path, form in forms.items()
     ]
     app = Starlette(routes=[*answering, *_telling(desk)], exception_handlers={HTTPException: _no_such_route})
+    app.router.redirect_slashes = False
     return Guard(app, token=token, open_paths=_OPEN, refuse=_unknown)
 
 

@@ -7,8 +7,9 @@ import errno
 import math
 import resource
 import socket
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -28,6 +29,9 @@ from scorer.serving.model_list import ModelList
 _BACKLOG = 2048
 # A connection without a request is kept so long: longer than what stands before servers keeps its own.
 _KEEP_ALIVE_SECONDS = 75
+# Of the files that a process may have, so many are for other things than connections.
+_OTHER_FILES = 256
+_NO_ROOM = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 def serve(config: ServeConfig, console: Console, *, signals: StopSignals | None = None) -> dict[str, Any]:
@@ -38,7 +42,7 @@ def serve(config: ServeConfig, console: Console, *, signals: StopSignals | None 
     begun = time.monotonic()
     token = read_token(config.token) if config.token else None
     measures = Measures()
-    _allow_many_connections()
+    most = most_connections()
     with (
         _listening(config) as listener,
         _loaded(config, measures, console) as models,
@@ -46,10 +50,27 @@ def serve(config: ServeConfig, console: Console, *, signals: StopSignals | None 
     ):
         desk = Desk(models, config, measures=measures)
         server = _Server(_uvicorn(desk, config, token=token, console=console), desk, heard, console)
+        listener.has_room = lambda: len(server.server_state.connections) < most
         asyncio.run(server.serve([listener]))
     if desk.unanswered:
         raise Interrupted(server.stopped_by, f"{desk.unanswered} requests were not answered in --drain-seconds")
     return {"seconds": round(time.monotonic() - begun, 3), **measures.totals()}
+
+
+class _Listener(socket.socket):
+    """A listening socket that answers for itself while there is no room for a connection more: a process that has no
+    files left could accept none, and would try for ever."""
+
+    has_room: Callable[[], bool] = staticmethod(lambda: True)
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        while True:
+            connection, address = super().accept()
+            if self.has_room():
+                return connection, address
+            with connection, suppress(OSError):
+                connection.setblocking(False)
+                connection.send(_NO_ROOM)
 
 
 class _Server(uvicorn.Server):
@@ -68,6 +89,7 @@ class _Server(uvicorn.Server):
         return nullcontext()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        asyncio.get_running_loop().set_exception_handler(self._warn)
         await super().startup(sockets)
         for listener in sockets or ():
             _say(listener, self._desk.config, self._console)
@@ -81,6 +103,10 @@ class _Server(uvicorn.Server):
         if counter % 10 == 0:
             self._close_silent(time.monotonic())
         return await super().on_tick(counter)
+
+    def _warn(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What nobody caught: its kind, since its message may quote a text."""
+        self._console.warn(f"{context['message']} ({type(context.get('exception')).__name__})")
 
     def _close_silent(self, now: float) -> None:
         """Uvicorn waits for ever for a request that was begun, or for the first one."""
@@ -121,7 +147,7 @@ def _loaded(config: ServeConfig, measures: Measures, console: Console) -> Iterat
 
 
 @contextmanager
-def _listening(config: ServeConfig) -> Iterator[socket.socket]:
+def _listening(config: ServeConfig) -> Iterator[_Listener]:
     """A socket that has the address, and takes no connection yet: whoever comes before the models is refused.
 
     UsageError for an address that there is not, Busy for one that is taken.
@@ -131,7 +157,7 @@ def _listening(config: ServeConfig) -> Iterator[socket.socket]:
         family, kind, protocol, _, address = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)[0]
     except socket.gaierror as error:
         raise UsageError(f"--host {config.host}: no such address ({error.strerror})") from error
-    with socket.socket(family, kind, protocol) as listener:
+    with _Listener(family, kind, protocol) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(address)
@@ -153,9 +179,13 @@ def _say(listener: socket.socket, config: ServeConfig, console: Console) -> None
         console.warn("everybody who reaches this address may ask; --token FILE lets only those who have the token")
 
 
-def _allow_many_connections() -> None:
-    """As many open files as this process may have: each connection is one."""
+def most_connections() -> int:
+    """How many connections there may be: each is a file, and from now on this process may have as many as it could."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         with suppress(OSError, ValueError):  # then there are as many as there were
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+    if soft == resource.RLIM_INFINITY:
+        return sys.maxsize
+    return max(soft - _OTHER_FILES, soft // 2)

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from scorer.serving import server as server_process
 from tests.serving.served import Served
 
 SECRET = "zyzzyva"  # in every text, and in nothing that the server says
@@ -111,6 +112,7 @@ def test_each_form_says_it_as_its_clients_expect(server, path, document, said):
 def test_paths_that_are_none(server):
     assert server.get("/nothing").status == 404
     assert server.get("/predict").status == 405
+    assert server.post("/predict/", {"text": "a"}).status == 404
     assert server.post("/health", {}).status == 405
     assert server.post("/v1/classify", {"model": "nix", "input": "a"}).document["error"]["type"] == "NotFoundError"
     assert server.get("/v2/models/nix").document == {"error": "no such model; there are stars"}
@@ -223,6 +225,21 @@ def test_many_open_sockets_leave_room_for_others(server):
     assert server.post("/predict", {"text": "a good room"}).status == 200
     for one in sockets:
         one.close()
+
+
+def test_connections_beyond_what_the_process_can_have_are_told_to_come_again(tiny_model, monkeypatch):
+    monkeypatch.setattr(server_process, "most_connections", lambda: 4)
+    with Served(tiny_model("bert")) as served:
+        kept = [served.connect() for _ in range(4)]
+        for one in kept:
+            one.sendall(b"POST /predict HT")
+        time.sleep(0.2)
+        with served.connect() as beyond:
+            assert read_all(beyond).startswith(b"HTTP/1.1 503 ")
+        for one in kept:
+            one.close()
+        time.sleep(0.2)
+        assert served.post("/predict", {"text": "a good room"}).status == 200
 
 
 def test_nothing_of_a_text_is_said(server):
