@@ -22,7 +22,7 @@ export SHOW
 UNIT := not gpu and not ray and not slow and not torture
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit format bench bench-gpu quality test-gpu test-ray test-slow torture pictures clean
+.PHONY: help demo test check lint types unit format bench bench-gpu quality test-gpu test-ray test-slow torture reference pictures clean
 .DELETE_ON_ERROR:
 
 help: ## Show what can be made
@@ -88,6 +88,9 @@ bench-gpu: $(ENV) ## Measure scoring on a CUDA device
 
 quality: $(ENV) ## Measure fitted models beside the plain Trainer script: hours; needs SCORER_REALDATA
 	$(BIN)/python jobs/bench/fit_quality.py --write $(QUALITY)
+
+reference: $(ENV) ## Make the reference of the command line again, from the commands
+	$(BIN)/python -m jobs.make_reference > scorer/cli/REFERENCE.md
 
 pictures: demo ## Make the pictures of the front page again; needs Chromium or Chrome
 	$(BIN)/python -m jobs.pictures.make_pictures

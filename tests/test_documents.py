@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from click import Command, Context, Group, Option
 
+from jobs.make_reference import reference
 from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.long_text import LongText
@@ -219,6 +220,10 @@ def test_every_command_is_listed():
     assert isinstance(main, Group)
     listed = {words[1] for words in commands(read("scorer/cli/README.md")) if words[0] == "scorer"}
     assert listed - {"COMMAND"} == set(commands_of(main))
+
+
+def test_the_reference_is_that_of_the_commands():
+    assert read("scorer/cli/REFERENCE.md") == reference(), "run make reference"
 
 
 def test_the_exit_codes_are_those_of_the_error_tree():

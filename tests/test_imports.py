@@ -105,6 +105,7 @@ def test_importing_the_package_loads_nothing_heavy():
         ["score", "--no-such-flag"],
         ["fit", "missing.csv"],
         ["check", "missing.csv"],
+        ["completion", "csh"],
         ["doctor", "unexpected"],
         ["evaluate", "missing.csv"],
         ["run", "missing.toml"],

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from scorer.cli.command import Command, print_summary
+from scorer.cli.command import Command, Place, print_summary
 from scorer.cli.options import config_options
 from scorer.config import CheckConfig, Data
 from scorer.errors import DataError
@@ -19,7 +19,7 @@ _EXAMPLES: Final = (
 
 
 @click.command(cls=Command, examples=_EXAMPLES)
-@click.argument("data", nargs=-1, required=True)
+@click.argument("data", type=Place(), nargs=-1, required=True)
 @config_options(CheckConfig)
 def check(data: tuple[str, ...], **settings: Any) -> None:
     """Look for what is wrong with DATA, files of texts and labels, before a model is fitted on it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import click
 
@@ -14,6 +14,21 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 _JSON: Final = "scorer.json"
 HELP_FLAGS: Final = ("-h", "--help")
+COMPLETE: Final = "_SCORER_COMPLETE"
+"""The variable with which a shell asks click what the word at the cursor may become."""
+
+
+class Place(click.types.StringParamType):
+    """A text that names files or a folder, or what is none, such as `-`, a pattern or an address; a shell completes
+    `kind`, file or dir."""
+
+    def __init__(self, kind: Literal["file", "dir"] = "file") -> None:
+        self.kind = kind
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:  # noqa: ARG002
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(incomplete, type=self.kind)]
 
 
 class Command(click.Command):
@@ -32,18 +47,19 @@ class Command(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, those of each group below its name."""
-        groups = {group: rows for group, rows in self.grouped(ctx).items() if rows}
-        for group, rows in groups.items():
+        groups = self.grouped(ctx)
+        for group, options in groups.items():
             with formatter.section(group if len(groups) > 1 else "Options"):
-                formatter.write_dl(rows)
+                records = (option.get_help_record(ctx) for option in options)
+                formatter.write_dl([record for record in records if record is not None])
 
-    def grouped(self, ctx: click.Context) -> dict[str, list[tuple[str, str]]]:
-        """Of each group of options, the flags of each with its help."""
-        rows: dict[str, list[tuple[str, str]]] = {group: [] for group in GROUPS}
+    def grouped(self, ctx: click.Context) -> dict[str, list[click.Option]]:
+        """The options of each group that has any."""
+        found: dict[str, list[click.Option]] = {group: [] for group in GROUPS}
         for option in self.get_params(ctx):
-            if isinstance(option, click.Option) and (record := option.get_help_record(ctx)) is not None:
-                rows[GROUP_OF.get(option.name or "", GENERAL)].append(record)
-        return rows
+            if isinstance(option, click.Option):
+                found[GROUP_OF.get(option.name or "", GENERAL)].append(option)
+        return {group: options for group, options in found.items() if options}
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_epilog(ctx, formatter)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from scorer.cli.command import Command, print_summary
+from scorer.cli.command import Command, Place, print_summary
 from scorer.cli.options import config_options
 from scorer.config import Data, DiffConfig
 
@@ -17,9 +17,9 @@ _EXAMPLES: Final = (
 
 
 @click.command(cls=Command, examples=_EXAMPLES)
-@click.argument("old")
-@click.argument("new")
-@click.argument("data", nargs=-1, required=True)
+@click.argument("old", type=Place("dir"))
+@click.argument("new", type=Place("dir"))
+@click.argument("data", type=Place(), nargs=-1, required=True)
 @config_options(DiffConfig)
 def diff(old: str, new: str, data: tuple[str, ...], **settings: Any) -> None:
     """Score DATA with the models OLD and NEW and say which labels change.

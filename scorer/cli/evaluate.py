@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from scorer.cli.command import Command, print_summary
+from scorer.cli.command import Command, Place, print_summary
 from scorer.cli.options import config_options
 from scorer.config import Data, EvaluateConfig
 
@@ -18,7 +18,7 @@ _EXAMPLES: Final = (
 
 
 @click.command(cls=Command, examples=_EXAMPLES)
-@click.argument("data", nargs=-1, required=True)
+@click.argument("data", type=Place(), nargs=-1, required=True)
 @config_options(EvaluateConfig)
 def evaluate(data: tuple[str, ...], **settings: Any) -> None:
     """Score DATA, which has labels, and tell how good the model is on it and where it fails.

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from scorer.cli.command import Command, print_summary
+from scorer.cli.command import Command, Place, print_summary
 from scorer.cli.options import config_options, with_preset
 from scorer.config import Data, FitConfig
 
@@ -18,7 +18,7 @@ _EXAMPLES: Final = (
 
 
 @click.command(cls=Command, examples=_EXAMPLES)
-@click.argument("train", nargs=-1, required=True)
+@click.argument("train", type=Place(), nargs=-1, required=True)
 @config_options(FitConfig)
 def fit(train: tuple[str, ...], **settings: Any) -> None:
     """Fine-tune a classifier on TRAIN, files of texts and labels, and write a model directory.

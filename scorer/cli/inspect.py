@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from scorer.cli.command import Command, print_document
+from scorer.cli.command import Command, Place, print_document
 
 _EXAMPLES: Final = (
     "scorer inspect models/latest",
@@ -16,7 +16,7 @@ _EXAMPLES: Final = (
 
 
 @click.command(cls=Command, examples=_EXAMPLES)
-@click.argument("what", metavar="MODEL|FILE|FOLDER")
+@click.argument("what", type=Place(), metavar="MODEL|FILE|FOLDER")
 @click.option("--verify", is_flag=True, help="Look at every byte: hashes and weights, or checksums, rows and statuses.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")
 def inspect(what: str, verify: bool) -> None:

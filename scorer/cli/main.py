@@ -16,13 +16,14 @@ from typing import Any, TextIO
 
 import click
 
-from scorer.cli.command import HELP_FLAGS, Command
+from scorer.cli.command import COMPLETE, HELP_FLAGS, Command
 from scorer.errors import REASON, DeviceError, ScorerError, exit_code_of, from_os_error
 from scorer.version import __version__
 
 # What `--help` says of each command. It has a file of its name in this folder, imported when the command is called for.
-_COMMANDS = {
+COMMANDS = {
     "check": "Say what is wrong with a training file.",
+    "completion": "Print the script that completes commands and flags in a shell.",
     "diff": "Say what changes when a new model takes an old one's place.",
     "doctor": "Look at this machine and installation, and say what to do.",
     "evaluate": "Tell how good a model is on labelled data, and where it fails.",
@@ -51,13 +52,13 @@ class _PipeBroken(Exception):
 
 class _Commands(Command, click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  the same in every context
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         # For a name that is none, click looks among all commands for one that is like it.
-        for name in (cmd_name,) if cmd_name in _COMMANDS else _COMMANDS:
+        for name in (cmd_name,) if cmd_name in COMMANDS else COMMANDS:
             if name not in self.commands:
-                self.add_command(getattr(import_module(f"scorer.cli.{name}"), name))
+                self.add_command(import_command(name))
         return super().get_command(ctx, cmd_name)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -66,7 +67,7 @@ class _Commands(Command, click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+            formatter.write_dl(list(COMMANDS.items()))
 
     def make_context(self, *arguments: Any, **extra: Any) -> click.Context:
         try:
@@ -81,6 +82,12 @@ class _Commands(Command, click.Group):
             raise _PipeBroken from error
         except MemoryError as error:
             raise DeviceError(_out_of_memory(self.commands.get(ctx.invoked_subcommand or ""))) from error
+
+
+def import_command(name: str) -> Command:
+    """The command `name`, of the file of its name in this folder."""
+    command: Command = getattr(import_module(f"scorer.cli.{name}"), name)
+    return command
 
 
 @click.group(
@@ -101,7 +108,7 @@ def run() -> None:
         os.environ["SCORER_DEBUG"] = "1"
     _open_closed_streams()
     _write_utf8()
-    code = _exit_code()
+    code = _completed() if COMPLETE in os.environ else _exit_code()
     for stream in (sys.stdout, sys.stderr):
         _empty(stream)
     sys.exit(code)
@@ -129,6 +136,18 @@ def _empty(stream: TextIO) -> None:
         stream.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _completed() -> int:
+    """Let click tell a shell what the word at its cursor may become; nothing is said of what is wrong with the line, as
+    somebody is typing it."""
+    try:
+        main(prog_name="scorer", complete_var=COMPLETE)
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else 1
+    except Exception:  # noqa: BLE001
+        return 1
+    return 0
 
 
 def _exit_code() -> int:

@@ -16,11 +16,15 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 import click
 from click.core import ParameterSource
 
-from scorer.cli.command import json_option
+from scorer.cli.command import Place, json_option
 from scorer.config import FitConfig, Setting, flag_of, settings_of
 from scorer.config.reading import preset_values, read_file, variable_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+# What settings are called in help that name a model, which is a folder as a rule.
+_MODELS = ("M", "MODEL")
 
 
 class _Lines(click.types.StringParamType):
@@ -111,4 +115,4 @@ def _click_type(kind: Any, setting: Setting) -> click.ParamType[Any]:
     if kind is Path:
         return click.Path(path_type=Path)
     assert kind is str, f"no click type for {kind}; this is a bug"
-    return click.STRING
+    return Place("dir") if setting.metavar in _MODELS else click.STRING

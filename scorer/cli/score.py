@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import click
 
-from scorer.cli.command import Command, asks_for_json, print_document, print_summary
+from scorer.cli.command import Command, Place, asks_for_json, print_document, print_summary
 from scorer.cli.options import config_options
 from scorer.config import ScoreConfig
 from scorer.errors import UsageError
@@ -21,8 +21,8 @@ _EXAMPLES: Final = (
 
 
 @click.command(cls=Command, examples=_EXAMPLES)
-@click.argument("source", metavar="IN")
-@click.argument("target", metavar="OUT")
+@click.argument("source", type=Place(), metavar="IN")
+@click.argument("target", type=Place(), metavar="OUT")
 @config_options(ScoreConfig)
 def score(source: str, target: str, **settings: Any) -> None:
     """Score every row of IN with a model and write all columns, the score and its confidence to OUT.

@@ -64,9 +64,9 @@ def test_examples_are_on_the_page_and_can_be_typed(name, monkeypatch):
     assert page_of(name).endswith("\n".join(f"  {line}" for line in command.examples))
     for line in command.examples:
         assert len(line) <= 110
-        (words,) = [words for words in map(typed, line.split(" | ")) if words[0] == "scorer"]
-        assert words[1] == name
-        assert command.make_context(name, words[2:]).args == []
+        program, called, *arguments = typed(line)
+        assert (program, called) == ("scorer", name)
+        assert command.make_context(name, arguments).args == []
 
 
 def test_the_examples_of_all_commands_are_commands():
@@ -79,12 +79,16 @@ def test_the_examples_of_all_commands_are_commands():
 
 
 def typed(line: str) -> list[str]:
-    """The words that the program gets: without comments and without where its streams lead."""
-    return shlex.split(re.sub(r" [<>] \S+", "", line), comments=True)
+    """The words of the command in a line of a shell: without what it is piped with, its streams and a comment."""
+    (found,) = re.findall(r"(?:^|[(|] ?)(scorer [^()|<>#]+)", line)
+    return shlex.split(found)
 
 
-def test_no_colour_is_written(on_terminal, monkeypatch):
+def test_nothing_is_written_in_colour(on_terminal, monkeypatch, tmp_path, tiny_model):
     monkeypatch.setenv("TERM", "xterm-256color")
-    for arguments in (("score", "--help"), ("score", "none.csv", "out.csv"), ("nonsense",)):
+    (tmp_path / "in.csv").write_text("text\n" + "a good room\n" * 50)
+    score = ("score", "in.csv", "out.csv", "-m", str(tiny_model("bert")))
+    for arguments in (("score", "--help"), ("score", "none.csv", "out.csv"), score):
         _, seen = on_terminal(*arguments)
-        assert "\x1b" not in seen
+        assert not re.search(r"\x1b\[[\d;]*m", seen)
+        assert seen
