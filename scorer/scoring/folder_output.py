@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any
 
 from scorer.errors import DataError, OutputRefused, ScorerError
 from scorer.records.document import from_document, to_document
 from scorer.records.job import JobSpec
 from scorer.records.part import PartRecord, Totals
+from scorer.scoring.known_parts import FileStamps, Known, KnownParts, files_of
 from scorer.scoring.outputs import temporary_of
 from scorer.stores.location import Location
 from scorer.stores.object_path import path_of
@@ -25,47 +26,13 @@ from scorer.version import __version__
 
 MANIFEST_VERSION = 1
 
-FileStamps = tuple[FileStamp | None, ...]
-"""Those of a part's files, in order."""
-
-
-def files_of(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The files of the part that a record, as JSON has it, tells of: itself, unless it is laid out in several."""
-    files: list[Mapping[str, Any]] | None = record.get("files")
-    return [record] if files is None else files
-
-
-@dataclass(frozen=True)
-class Known:
-    """A part that an earlier run wrote: its record as JSON has it, and what the input and the part's files looked like
-    then, as far as that is known."""
-
-    record: Mapping[str, Any]
-    input: FileStamp | None = None
-    output: FileStamps | None = None
-
-    @property
-    def files(self) -> list[Mapping[str, Any]]:
-        """The part's files, each with its name, size and content."""
-        return files_of(self.record)
-
-    @property
-    def job(self) -> str:
-        return str(self.record["job"])
-
-    @property
-    def identity(self) -> str:
-        """The fingerprint of the input's content."""
-        return str(self.record["shard"]["files"][0]["identity"])
-
 
 @dataclass
 class FolderOutput:
-    """What a job writes into `folder`, held by this run; `known` are the parts by name, `jobs` what wrote them by
-    fingerprint, `planned` the groups in which an interrupted run made them."""
+    """What a job writes into `folder`, held by this run; `jobs` are what wrote its parts by fingerprint, `planned` the
+    groups in which an interrupted run made them."""
 
     folder: PartsFolder
-    known: dict[str, Known] = field(default_factory=dict)
     jobs: dict[str, JobSpec] = field(default_factory=dict)
     planned: list[list[str]] = field(default_factory=list)
     changed: bool = False
@@ -74,8 +41,7 @@ class FolderOutput:
     _finished: dict[str, dict[str, Any]] = field(default_factory=dict)
     # Files that runs have begun to publish since the manifest was written, with what was in them.
     _begun: dict[str, set[str]] = field(default_factory=dict)
-    # Which part each file belongs to.
-    _owners: dict[str, str] = field(default_factory=dict)
+    _parts: KnownParts = field(default_factory=KnownParts)
 
     @classmethod
     def open(cls, target: Location) -> FolderOutput:
@@ -99,6 +65,11 @@ class FolderOutput:
     def close(self) -> None:
         """Let go."""
         self.folder.let_go()
+
+    @property
+    def known(self) -> dict[str, Known]:
+        """The parts by name."""
+        return self._parts.parts
 
     @property
     def store(self) -> str:
@@ -160,7 +131,7 @@ class FolderOutput:
     def refuse_strangers(self, parts: Iterable[str], layout: Layout | None, *, force: bool) -> None:
         """OutputRefused where one of the `parts`, laid out so, would replace a file that no run of ours wrote, unless
         `force` is set. A run that was killed while it published may have left files that only the journal knows."""
-        ours = self._owners.keys() | self._begun.keys()
+        ours = self._parts.files | self._begun.keys()
         names = set(parts)
         if layout is not None:
             names = {name for name in self.folder.strangers(ours) if layout.part_of(name) in names}
@@ -232,13 +203,13 @@ class FolderOutput:
         for record in entry["records"]:
             name = record["name"]
             outputs = self._publish_files(shard, record, entry["temporary"][name])
-            stamps[name] = (inputs.get(name), outputs)
-            now, before = Known(record, *stamps[name]), self.known.get(name)
+            now, before = Known(record, inputs.get(name), outputs), self.known.get(name)
+            stamps[name] = now.stamps_document
             if before is not None and before.identity != now.identity:
                 self.folder.forget_rejects(name, before.identity)
             if record.get("rejected") and name in entry.get("rejects", {}):
                 self.folder.keep_rejects(name, now.identity, folder / entry["rejects"][name])
-            for file in self._enter(now):
+            for file in self._parts.enter(now):
                 self.folder.delete(file)
         self.folder.append({"published": shard, "stamps": stamps})
 
@@ -256,28 +227,11 @@ class FolderOutput:
             stamps.append(self.folder.stamp(name) if moved else None)
         return tuple(stamps)
 
-    def _enter(self, now: Known) -> list[str]:
-        """The part is `now` this; the names of files that it had before, and nobody has any more."""
-        part = now.record["name"]
-        left = self._let_go(part)
-        self.known[part] = now
-        self._owners |= {file["name"]: part for file in now.files}
-        return sorted(left - self._owners.keys())
-
-    def _let_go(self, part: str) -> set[str]:
-        """The part is no more; the names of the files that it had."""
-        known = self.known.pop(part, None)
-        names = {file["name"] for file in known.files} if known is not None else set()
-        had = {name for name in names if self._owners.get(name) == part}
-        for name in had:
-            del self._owners[name]
-        return had
-
     def drop(self, name: str) -> None:
         """Delete a part, which no input stands for any more."""
         self.changed = True
         identity = self.known[name].identity
-        for file in sorted(self._let_go(name)):
+        for file in self._parts.leave(name):
             self.folder.delete(file)
         self.folder.forget_rejects(name, identity)
 
@@ -290,7 +244,7 @@ class FolderOutput:
     ) -> None:
         """Write the manifest, when something changed: parts, what wrote them, what is wrong. What a run has published
         that was killed, and no part has any more, is deleted before."""
-        for name in sorted(self._begun.keys() - self._owners.keys()):
+        for name in sorted(self._begun.keys() - self._parts.files):
             if self.folder.stamp(name) is not None and self.folder.content(name) in self._begun[name]:
                 self.folder.delete(name)
         used = {known.job for known in self.known.values()}
@@ -306,7 +260,7 @@ class FolderOutput:
         }
         if self._manifest != document:
             self.folder.write_manifest(document)
-        stamps = _lists({name: (known.input, known.output) for name, known in self.known.items()})
+        stamps = {name: known.stamps_document for name, known in self.known.items()}
         if self._stamps != stamps:
             self.folder.write_stamps(stamps)
         self.folder.end_journal()
@@ -337,7 +291,7 @@ class FolderOutput:
                 raise DataError(f"{self.folder.path}: its manifest is of a version that this scorer does not read")
             self.jobs = {fingerprint: _job(job) for fingerprint, job in manifest["jobs"].items()}
             for record in manifest["parts"]:
-                self._enter(Known(record, *_pair(stamps.get(record["name"]))))
+                self._parts.enter(Known.of(record, stamps.get(record["name"])))
         for entry in self.folder.read_journal():
             if "plan" in entry:
                 self.planned = entry["plan"]
@@ -349,33 +303,8 @@ class FolderOutput:
                 self.changed = True
                 self.jobs |= {name: _job(job) for name, job in done["jobs"].items()}
                 for record in done["records"]:
-                    self._enter(Known(record, *_pair(entry["stamps"].get(record["name"]))))
+                    self._parts.enter(Known.of(record, entry["stamps"].get(record["name"])))
 
 
 def _job(document: Any) -> JobSpec:
     return from_document(JobSpec, document, where="manifest: jobs")
-
-
-def _pair(found: Any) -> tuple[FileStamp | None, FileStamps | None]:
-    """What was kept of an input and of the files of its part; an earlier version had a part's only file in its
-    place."""
-    first, second = found or (None, None)
-    if second and isinstance(second[0], int):
-        second = [second]
-    outputs = None if second is None else tuple(_stamp(one) for one in second)
-    return _stamp(first), outputs
-
-
-def _stamp(found: Any) -> FileStamp | None:
-    return None if found is None else cast(FileStamp, tuple(found))
-
-
-def _lists(stamps: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: [_list(first), None if second is None else [_list(one) for one in second]]
-        for name, (first, second) in stamps.items()
-    }
-
-
-def _list(stamp: FileStamp | None) -> list[int] | None:
-    return None if stamp is None else list(stamp)

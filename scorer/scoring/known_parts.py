@@ -1,0 +1,99 @@
+"""What earlier runs left in a folder of parts: the parts, what their inputs and files looked like, whose each file is.
+
+A part may have several files, and two layouts may call files of different parts alike: a file belongs to the part that
+was published last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import KeysView, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self, cast
+
+from scorer.stores.parts_folder import FileStamp
+
+FileStamps = tuple[FileStamp | None, ...]
+"""Those of a part's files, in order."""
+
+
+def files_of(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The files of the part that a record, as JSON has it, tells of: itself, unless it is laid out in several."""
+    files: list[Mapping[str, Any]] | None = record.get("files")
+    return [record] if files is None else files
+
+
+@dataclass(frozen=True)
+class Known:
+    """A part that an earlier run wrote: its record as JSON has it, and what the input and the part's files looked like
+    then, as far as that is known."""
+
+    record: Mapping[str, Any]
+    input: FileStamp | None = None
+    output: FileStamps | None = None
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any], stamps: Any) -> Self:
+        """With `stamps` as `stamps_document` has them, or None; an earlier version had that of a part's only file in
+        the place of all."""
+        first, second = stamps or (None, None)
+        if second and isinstance(second[0], int):
+            second = [second]
+        return cls(record, _stamp(first), None if second is None else tuple(map(_stamp, second)))
+
+    @property
+    def stamps_document(self) -> list[Any]:
+        """What input and files looked like, as JSON has it."""
+        output = self.output
+        return [_list(self.input), None if output is None else [_list(stamp) for stamp in output]]
+
+    @property
+    def files(self) -> list[Mapping[str, Any]]:
+        """The part's files, each with its name, size and content."""
+        return files_of(self.record)
+
+    @property
+    def job(self) -> str:
+        return str(self.record["job"])
+
+    @property
+    def identity(self) -> str:
+        """The fingerprint of the input's content."""
+        return str(self.record["shard"]["files"][0]["identity"])
+
+
+@dataclass
+class KnownParts:
+    """The `parts` by name."""
+
+    parts: dict[str, Known] = field(default_factory=dict)
+    _owners: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def files(self) -> KeysView[str]:
+        """The names of all files."""
+        return self._owners.keys()
+
+    def enter(self, now: Known) -> list[str]:
+        """The part is `now` this; the names of files that it had before, and nobody has any more."""
+        part = now.record["name"]
+        left = self.leave(part)
+        self.parts[part] = now
+        self._owners |= {file["name"]: part for file in now.files}
+        return [name for name in left if name not in self._owners]
+
+    def leave(self, part: str) -> list[str]:
+        """The part is no more, if it ever was; the names of the files that it had, sorted."""
+        known = self.parts.pop(part, None)
+        names = {file["name"] for file in known.files} if known is not None else set()
+        had = sorted(name for name in names if self._owners.get(name) == part)
+        for name in had:
+            del self._owners[name]
+        return had
+
+
+def _stamp(found: Any) -> FileStamp | None:
+    return None if found is None else cast(FileStamp, tuple(found))
+
+
+def _list(stamp: FileStamp | None) -> list[int] | None:
+    return None if stamp is None else list(stamp)
