@@ -220,7 +220,7 @@ class LaidOutPart:
                 self._flush()
                 continue
             end = max(end, begin + 1)
-            for folder, rows in self._layout.divided(table.slice(begin, end - begin)):
+            for folder, rows in self._layout.divided(table.slice(begin, end - begin), where=self._name):
                 self._add(folder, rows)
             self._held_bytes += int(ends[end - 1]) - before
             begin = end

@@ -121,12 +121,13 @@ class Layout:
             schema = schema.remove(schema.get_field_index(name))
         return schema
 
-    def divided(self, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
-        """The rows of `table` by the folder of their values, in order, and the folders as their first rows come."""
+    def divided(self, table: pa.Table, *, where: str) -> Iterator[tuple[str, pa.Table]]:
+        """The rows of `table` by the folder of their values, in order, and the folders as their first rows come.
+        DataError, which begins with `where`, for a value that names no folder."""
         if not self.partition_by:
             yield "", table
             return
-        named, codes = zip(*(_coded(table, name) for name in self.partition_by), strict=True)
+        named, codes = zip(*(_coded(table, name, where) for name in self.partition_by), strict=True)
         found, first, which = np.unique(np.stack(codes, axis=1), axis=0, return_index=True, return_inverse=True)
         for number in np.argsort(first).tolist():
             folders = [texts[code] for texts, code in zip(named, found[number].tolist(), strict=True)]
@@ -142,7 +143,7 @@ def _taken(table: pa.Table, places: NDArray[np.int64]) -> pa.Table:
         return pa.concat_tables([table.slice(int(run[0]), len(run)) for run in runs])
 
 
-def _coded(table: pa.Table, name: str) -> tuple[list[str], NDArray[np.int64]]:
+def _coded(table: pa.Table, name: str, where: str) -> tuple[list[str], NDArray[np.int64]]:
     """The folders of the column's values, and which of them each row has (rows,)."""
     column = table.column(name)
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
@@ -152,17 +153,19 @@ def _coded(table: pa.Table, name: str) -> tuple[list[str], NDArray[np.int64]]:
     try:
         values = encoded.dictionary.to_pylist()
     except UnicodeDecodeError as error:
-        raise DataError(f"column {shown(name)}: a text is not UTF-8, and names no folder; write it as UTF-8") from error
-    return [_folder(name, value) for value in values], encoded.indices.to_numpy().astype(np.int64)
+        raise DataError(
+            f"{where}: column {shown(name)}: a text is not UTF-8, and names no folder; write it so"
+        ) from error
+    return [_folder(name, value, where) for value in values], encoded.indices.to_numpy().astype(np.int64)
 
 
-def _folder(name: str, value: Any) -> str:
+def _folder(name: str, value: Any, where: str) -> str:
     """The folder of a `value`, such as language=de. DataError where a file system has no names that long."""
     said = f"{_escaped_name(name)}={_escaped_value(value)}"
     if len(said.encode()) > _LONGEST_NAME:
         raise DataError(
-            f"column {shown(name)}: a text of {len(str(value)):,} characters names no folder; partition by a column "
-            "of short texts"
+            f"{where}: column {shown(name)}: a text of {len(str(value)):,} characters names no folder; partition by a "
+            "column of short texts"
         )
     return said
 

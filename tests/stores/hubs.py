@@ -67,6 +67,9 @@ def hub_server(hub: Hub) -> Iterator[str]:
             parts = path.strip("/").split("/")
             api = parts[0] == "api"
             parts = parts[1:] if api else parts
+            if len(parts) < 5:  # the library asks for more than data sets
+                self.answer(404, b"")
+                return
             name, kind, revision, rest = "/".join(parts[1:3]), parts[3], parts[4], "/".join(parts[5:])
             if name not in hub.commits:
                 self.answer(404, b"", {"X-Error-Code": "RepoNotFound"})
