@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -27,10 +28,13 @@ from scorer.serving.measures import Measures
 from scorer.serving.model_list import ModelList
 
 _BACKLOG = 2048
+# Connections are counted only after the event loop has taken so many.
+_ACCEPTED_AT_ONCE = 64
 # A connection without a request is kept so long: longer than what stands before servers keeps its own.
 _KEEP_ALIVE_SECONDS = 75
-# Of the files that a process may have, so many are for other things than connections.
+# Of the files that a process may have, so many are kept for new models and the like, and so many are open anyway.
 _OTHER_FILES = 256
+_USUAL_FILES = 64
 _NO_ROOM = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -42,7 +46,6 @@ def serve(config: ServeConfig, console: Console, *, signals: StopSignals | None 
     begun = time.monotonic()
     token = read_token(config.token) if config.token else None
     measures = Measures()
-    most = most_connections()
     with (
         _listening(config) as listener,
         _loaded(config, measures, console) as models,
@@ -50,6 +53,7 @@ def serve(config: ServeConfig, console: Console, *, signals: StopSignals | None 
     ):
         desk = Desk(models, config, measures=measures)
         server = _Server(_uvicorn(desk, config, token=token, console=console), desk, heard, console)
+        most = most_connections()
         listener.has_room = lambda: len(server.server_state.connections) < most
         asyncio.run(server.serve([listener]))
     if desk.unanswered:
@@ -62,6 +66,10 @@ class _Listener(socket.socket):
     files left could accept none, and would try for ever."""
 
     has_room: Callable[[], bool] = staticmethod(lambda: True)
+
+    def listen(self, backlog: int = _BACKLOG, /) -> None:
+        """As many may wait as can, however few the event loop takes at a time."""
+        super().listen(max(backlog, _BACKLOG))
 
     def accept(self) -> tuple[socket.socket, Any]:
         while True:
@@ -131,7 +139,7 @@ def _uvicorn(desk: Desk, config: ServeConfig, *, token: bytes | None, console: C
         ws="none",
         proxy_headers=False,
         server_header=False,
-        backlog=_BACKLOG,
+        backlog=_ACCEPTED_AT_ONCE,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=math.ceil(config.drain_seconds),
     )
@@ -188,4 +196,10 @@ def most_connections() -> int:
             soft = hard
     if soft == resource.RLIM_INFINITY:
         return sys.maxsize
-    return max(soft - _OTHER_FILES, soft // 2)
+    return max(soft - _open_files() - min(_OTHER_FILES, soft // 2), 1)
+
+
+def _open_files() -> int:
+    """How many files this process has open, as Linux tells; elsewhere as many as it usually has."""
+    listed = Path("/proc/self/fd")
+    return len(list(listed.iterdir())) if listed.is_dir() else _USUAL_FILES
