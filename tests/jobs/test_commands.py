@@ -26,6 +26,7 @@ def run(script, *arguments):
     )
 
 
+@pytest.mark.slow
 def test_score_speed_measures_and_prints_a_page(tmp_path, tiny_model):
     model = tiny_model(max_positions=256)
     common = ["--model", model, "--cache", tmp_path, "--limit", 16, "--rounds", 1, "--threads", 1]
@@ -38,6 +39,7 @@ def test_score_speed_measures_and_prints_a_page(tmp_path, tiny_model):
     assert not (BENCH / "RESULTS.md").exists() or "16 rows" not in (BENCH / "RESULTS.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_forward_speed_measures_every_budget(tmp_path, tiny_model):
     model = tiny_model(max_positions=256)
     options = ["--backends", "packed", "--precisions", "fp32", "--budgets", 256, 512, "--rounds", 1, "--threads", 1]
@@ -46,6 +48,7 @@ def test_forward_speed_measures_every_budget(tmp_path, tiny_model):
     assert [line.split()[2] for line in done.stdout.splitlines() if line.startswith("packed")] == ["256", "512"]
 
 
+@pytest.mark.slow
 def test_score_gpu_runs_on_a_cpu_with_few_rows(tmp_path):
     few = [
         "--shape",
@@ -135,6 +138,7 @@ def test_the_table_says_what_is_wanted_and_what_failed(tmp_path):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", ["overhead_speed.py", "cache_speed.py"])
 def test_what_a_job_costs_beside_its_model_is_measured_without_real_data(tmp_path, tiny_model, script):
     model = tiny_model(max_positions=256)
