@@ -78,14 +78,14 @@ def _looks(
     from scorer.classifier import abilities
     from scorer.runs import installation
 
-    here, offline = Path.cwd(), abilities.is_offline()
+    offline = abilities.is_offline()
     if not config.network:  # before anything reads it, as a look at the base model and at a model of the hub do
         os.environ["HF_HUB_OFFLINE"] = "1"
     yield "python", installation.look_at_python
     yield "libraries", installation.look_at_libraries
     yield "extras", installation.look_at_extras
-    yield "disk", lambda: _places().look_at_disks(here, cache=config.cache)
-    yield "scores", lambda: _places().look_at_caches(here, cache=config.cache)
+    yield "disk", lambda: _places().look_at_disks(Path.cwd(), cache=config.cache)
+    yield "scores", lambda: _places().look_at_caches(Path.cwd(), cache=config.cache)
     yield "hub", lambda: abilities.look_at_hub(offline=offline, network=config.network)
     yield "base model", lambda: abilities.look_at_base_model(offline=offline)
     yield "processor", abilities.look_at_processor
@@ -102,7 +102,7 @@ def _places() -> Any:
 
 def _directory(config: DoctorConfig) -> Path | None:
     """Where the model's configuration is, if that is on this machine."""
-    place = Path(config.model or LATEST_MODEL)
+    place = Path(LATEST_MODEL if config.model is None else config.model)
     return place if (place / "config.json").is_file() else None
 
 
@@ -115,7 +115,8 @@ def _model(config: DoctorConfig, refusals: list[ScorerError]) -> list[Condition]
     if config.model is None and not latest.exists() and not latest.is_symlink():
         advice = "fit a model: scorer fit TRAIN; or name one: scorer score IN OUT -m MODEL"
         return [Condition("model", "note", f"no {latest} here yet", (advice,), {"model": LATEST_MODEL})]
-    condition, refusal = try_model(config.model or LATEST_MODEL, device=config.device, network=config.network)
+    name = LATEST_MODEL if config.model is None else config.model
+    condition, refusal = try_model(name, device=config.device, network=config.network)
     if config.model is not None and refusal is not None:
         refusals.append(refusal)
     return [condition]

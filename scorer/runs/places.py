@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
@@ -18,9 +19,9 @@ from scorer.stores.parts_folder import HIDDEN
 LITTLE: Final = 2 << 30
 """Less room than so many bytes is worth a word: a fit keeps checkpoints, a score job sorts on disk."""
 _LARGE_CACHE: Final = 20 << 30
-# Folders OUT of this place, and in the folders below it: they keep scores of their own.
-_OUTPUTS: Final = (HIDDEN, f"*/{HIDDEN}", f"*/*/{HIDDEN}")
-# A cache of more files is measured no further: a look must not take minutes.
+# A look must not take minutes: so many folders are searched for scores.
+_MOST_FOLDERS: Final = 2000
+# Nor is a cache of more files measured to its end.
 _MOST_FILES: Final = 100_000
 
 
@@ -64,9 +65,10 @@ def look_at_caches(here: Path, *, cache: Path | None = None) -> list[Condition]:
 
 def _score_caches(here: Path, cache: Path | None) -> Iterator[Condition]:
     if cache is not None and not cache.is_dir():
-        yield Condition("scores", "note", f"no folder {cache} yet", details={"path": str(cache), "bytes": 0})
-    folders = [folder for pattern in _OUTPUTS for folder in sorted(here.glob(pattern)) if folder.is_dir()]
-    for folder in [cache, *folders] if cache is not None and cache.is_dir() else folders:
+        said = f"{cache} is no folder" if cache.exists() else f"{cache} is not there yet"
+        yield Condition("scores", "note", said, details={"path": str(cache), "bytes": 0})
+    named = [cache] if cache is not None and cache.is_dir() else []
+    for folder in (*named, *(output / HIDDEN for output in _near(here))):
         if not (stores := score_files(folder)):
             continue
         total = bytes_of(stores)
@@ -74,6 +76,19 @@ def _score_caches(here: Path, cache: Path | None) -> Iterator[Condition]:
         advice = (f"remove {folder} if its scores are not needed",) if total > _LARGE_CACHE else ()
         details = {"path": str(folder), "bytes": total, "stores": len(stores)}
         yield Condition("scores", "note" if advice else "ok", said, advice, details)
+
+
+def _near(here: Path) -> Iterator[Path]:
+    """This folder, those in it and those in them: each may be a folder OUT, which keeps scores of its own."""
+    below = list(_folders_in(here))
+    return islice(chain([here], below, chain.from_iterable(map(_folders_in, below))), _MOST_FOLDERS)
+
+
+def _folders_in(folder: Path) -> Iterator[Path]:
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in islice(entries, _MOST_FOLDERS):
+            if entry.is_dir(follow_symlinks=False):
+                yield Path(entry)
 
 
 def bytes_of(places: Iterable[Path]) -> int:

@@ -7,7 +7,7 @@ from typing import Final
 
 from scorer.classifier.directory import find_model
 from scorer.config import FrameConfig
-from scorer.errors import ScorerError
+from scorer.errors import ModelError, ScorerError
 from scorer.records.condition import Condition
 from scorer.scoring.frames import FrameScorer
 from scorer.scoring.inspection import verify_model
@@ -26,7 +26,8 @@ def try_model(name: str, *, device: str, network: bool) -> tuple[Condition, Scor
     try:
         return _tried(name, device), None
     except ScorerError as error:
-        return Condition("model", "wrong", str(error), details={"model": name}), error
+        advice = (f"fit or copy {name} again, or name another model with -m",) if isinstance(error, ModelError) else ()
+        return Condition("model", "wrong", str(error), advice, {"model": name}), error
 
 
 def _tried(model: str, device: str) -> Condition:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 WAIT = 20.0
+EMPTY_LINE = "\x15"
 
 
 @pytest.fixture
@@ -67,21 +68,22 @@ SETUP = {
 }
 
 
+LINES = {
+    "scorer sco": "scorer score ",
+    "scorer score --back": "scorer score --backend ",
+    "scorer score --precision bf": "scorer score --precision bf16 ",
+    "scorer score rev": "scorer score reviews.parquet ",
+    "scorer fit inc": "scorer fit incoming/",
+}
+
+
 @pytest.mark.parametrize("command", SETUP, ids=lambda command: command[0])
-@pytest.mark.parametrize(
-    ("typed", "completed"),
-    [
-        ("scorer sco", "scorer score "),
-        ("scorer score --back", "scorer score --backend "),
-        ("scorer score --precision bf", "scorer score --precision bf16 "),
-        ("scorer score rev", "scorer score reviews.parquet "),
-        ("scorer fit inc", "scorer fit incoming/"),
-    ],
-)
-def test_tab_at_a_terminal(home, command, typed, completed):
+def test_tab_at_a_terminal(home, command):
     with shell(home, *command) as type_:
         type_(SETUP[command], "ready")
-        assert "error" not in type_(f"{typed}\t", completed)
+        for typed, completed in LINES.items():
+            assert "error" not in type_(f"{typed}\t", completed)
+            type_(EMPTY_LINE + "echo ag''ain\n", "again")
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,15 @@ def test_a_part_that_fails_says_so_and_the_others_are_told(cli, monkeypatch):
     assert found["scores"]["state"] == "ok"
 
 
+def test_a_folder_that_is_gone_is_told(cli, tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    ran = cli("doctor")
+    found = parts(ran)
+    assert (ran.code, found["disk"]["state"], found["libraries"]["state"]) == (0, "wrong", "ok")
+
+
 def test_a_stop_is_no_finding():
     def stop():
         raise KeyboardInterrupt
@@ -111,6 +120,9 @@ def test_known_caches_are_measured(cli, tmp_path):
     sizes = {part["path"]: part["bytes"] for part in document["parts"] if part["part"] == "scores"}
     assert sizes == {"kept": 5000, str(tmp_path / "out/.scorer"): 5000}
     assert parts(cli("doctor", SCORER_CACHE="none"))["scores"]["state"] == "ok"
+    (tmp_path / "file").touch()
+    said = [part["said"] for part in json.loads(cli("doctor", "--cache", "file").out)["parts"]]
+    assert "file is no folder" in said
 
 
 @pytest.fixture
