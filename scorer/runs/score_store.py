@@ -15,7 +15,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,8 +61,10 @@ class ScoreStore:
             if path is not None and not only_read:
                 _remove_database(path)
                 self._kept = SegmentFolder.create(path)
-            elif path is not None and path.exists():
-                self._kept = SegmentFolder.of(path)
+            elif path is not None:
+                # One without its locks has nothing: who makes or deletes it was killed, or is doing so now.
+                with suppress(FileNotFoundError):
+                    self._kept = SegmentFolder.of(path)
 
     def another(self) -> ScoreStore:
         """The same store for another thread: the same folder, whatever has its name by now."""

@@ -235,6 +235,16 @@ def test_a_store_that_is_only_read_is_neither_made_nor_written(tmp_path, path):
         assert store.look_up([key(1)]).origins.tolist() == [3]
 
 
+def test_a_folder_that_is_being_made_or_deleted_has_nothing(store, path, tmp_path):
+    store.add([key(1)], records(1), 0)
+    (path / "naming").unlink()
+    (tmp_path / "scores.g.segments").mkdir()
+    for left in (path, tmp_path / "scores.g.segments"):
+        with closing(ScoreStore(left, width=WIDTH, only_read=True)) as nothing:
+            assert nothing.is_empty()
+            assert nothing.look_up([key(1)]).origins.tolist() == [NOWHERE]
+
+
 def test_what_is_made_anew_under_its_name_is_another_store(path):
     with closing(ScoreStore(path, width=WIDTH)) as old:
         path.rename(path.with_name("away"))
