@@ -112,6 +112,8 @@ class _Attempt:
 
     def run(self) -> tuple[list[PartRecord], Pace]:
         with ExitStack() as stack:
+            if self._task.work is not None:
+                stack.enter_context(WorkFolder(self._task.folder).alone())
             cache = self._open_cache(stack)
             if 0 in self._rows:
                 self._begin(0)

@@ -14,7 +14,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,10 @@ from scorer.stores.object_path import ObjectPath
 # A holder writes its number a moment after it has the lock.
 _NAMING_SECONDS = 0.5
 _LOCK = "lock"
+_WORKER = "worker"
+# How long a worker that was taken for dead may take to see that, and how often that is looked at.
+_PATIENCE_SECONDS = 10.0
+_LOOK_SECONDS = 0.2
 _JOB = "job.json"
 
 
@@ -55,12 +59,44 @@ class WorkFolder:
         """Keep `job`, durably, for the run that continues this one."""
         self.keep(_JOB, json.dumps(job, sort_keys=True).encode())
 
+    @contextlib.contextmanager
+    def alone(self, *, patience: float = _PATIENCE_SECONDS) -> Iterator[None]:
+        """Nobody else works here meanwhile: a worker that its driver lost sight of may be at work still. It has so many
+        seconds to end, then Busy is raised. OutputRefused when the folder is gone."""
+        lease = self._only_worker(time.monotonic() + patience)
+        try:
+            lease.sign()
+            yield
+        finally:
+            if lease.held():
+                lease.path.unlink(missing_ok=True)
+            lease.let_go()
+
+    def _only_worker(self, deadline: float) -> FileLease:
+        while True:
+            try:
+                lease = FileLease.take(self.path / _WORKER, what=self.path, doing="at work in this folder")
+            except Busy:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_LOOK_SECONDS)
+            except FileNotFoundError as error:
+                raise self._gone() from error
+            except OSError as error:
+                raise from_os_error(error) from error
+            else:
+                if lease is not None:
+                    return lease
+
     def keep(self, name: str, content: bytes) -> None:
         """Write the small file `name` whole and durably."""
         try:
             put(self.path / name, content, temporary=self.path / f"{name}.new")
         except OutputRefused as error:
-            raise OutputRefused(f"{self.path}: removed while a run worked in it; run the same command again") from error
+            raise self._gone() from error
+
+    def _gone(self) -> OutputRefused:
+        return OutputRefused(f"{self.path}: removed while a run worked in it; run the same command again")
 
     def subfolder(self, name: str) -> WorkFolder:
         """The folder `name` in this one, made when missing."""

@@ -153,7 +153,7 @@ def test_a_folder_that_is_deleted_and_taken_by_another_run(tmp_path, launcher, j
     """The first run must not publish, or tidy away, what the second one is writing under the same names."""
     scene, figures = Scene(tmp_path / "folder", jobs(".csv", rows=1_500, window_rows=25)), Figures("folder deleted")
     first = start_writing(launcher, scene, 0.2)
-    shutil.rmtree(scene.folder)
+    scene.vanish()
     scene.renew()
     second = launcher.start(scene.arguments)
     ended = {one.pid: one for one in launcher.wait()}

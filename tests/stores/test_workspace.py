@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -225,3 +227,38 @@ def test_a_child_that_inherits_a_lock_holds_it(tmp_path):
     child.communicate()
     again = FileLease.take(path, what=tmp_path)
     again.let_go()
+
+
+def test_a_folder_has_one_worker_at_a_time(tmp_path):
+    folder = WorkFolder(tmp_path)
+
+    def another() -> None:
+        with WorkFolder(tmp_path).alone(patience=0.1):
+            raise AssertionError("two are at work")
+
+    with folder.alone(), pytest.raises(Busy, match=f"process {os.getpid()} is at work in this folder"):
+        another()
+    with folder.alone():
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_waits_for_one_that_is_about_to_end(tmp_path):
+    entered = threading.Event()
+
+    def work() -> None:
+        with WorkFolder(tmp_path).alone():
+            entered.set()
+            time.sleep(0.3)
+
+    other = threading.Thread(target=work)
+    other.start()
+    assert entered.wait(10)
+    with WorkFolder(tmp_path).alone(patience=30):
+        assert not other.is_alive() or other.join(10) is None
+    other.join()
+
+
+def test_no_worker_works_in_a_folder_that_is_gone(tmp_path):
+    with pytest.raises(OutputRefused, match="removed while a run worked in it"), WorkFolder(tmp_path / "gone").alone():
+        pass

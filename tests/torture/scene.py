@@ -185,6 +185,11 @@ class Scene:
         figures.left_behind += self.workspace.exists()
         return again
 
+    def vanish(self) -> None:
+        """Delete the folder while a run works in it, which may add files meanwhile."""
+        while self.folder.exists():
+            shutil.rmtree(self.folder, ignore_errors=True)
+
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
         if self.cache is not None:

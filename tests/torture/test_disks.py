@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 
 import pytest
 
@@ -90,7 +89,7 @@ def test_a_folder_that_may_only_be_read(tmp_path, launcher, jobs, old):
 def test_a_folder_that_is_deleted_meanwhile(tmp_path, launcher, jobs, ending, share):
     scene = Scene(tmp_path / "folder", jobs(ending, rows=3_000, window_rows=100), old=True)
     start_writing(launcher, scene, share)
-    shutil.rmtree(scene.folder)
+    scene.vanish()
     (ended,) = launcher.wait()
     assert ended.code in (73, 74), ended
     assert one_line(ended.stderr)
@@ -103,7 +102,7 @@ def test_a_folder_that_is_deleted_and_taken_by_another_run(tmp_path, launcher, j
     figures = Figures(f"folder deleted, then a second run, {ending[1:]}")
     scene = Scene(tmp_path / "folder", jobs(ending, rows=3_000, window_rows=100))
     first = start_writing(launcher, scene, 0.3)
-    shutil.rmtree(scene.folder)
+    scene.vanish()
     scene.renew()
     second = launcher.start(scene.arguments)
     ended = {one.pid: one for one in launcher.wait()}
