@@ -169,38 +169,41 @@ class TestEveryLayout:
         run("plain/")
         assert seen(tmp_path / "out") == seen(tmp_path / "plain")
 
-    def test_a_run_that_ends_while_it_publishes_is_gone_on_from(self, run, source, tmp_path, layout, monkeypatch):
-        run(**layout)
-        for number in range(FILES):
-            write(source, number, table(number + 40, ROWS, ["de", "it"]))
-        published = PartsFolder.publish
-        deleted = PartsFolder.delete
-        left = [0]
 
-        def counted(work: Callable[..., None]) -> Callable[..., None]:
-            def one(*arguments: Any, **named: Any) -> None:
-                if not left[0]:
-                    raise StorageError("the disk is full")
-                left[0] -= 1
-                work(*arguments, **named)
+def test_a_run_that_ends_while_it_publishes_is_gone_on_from(run, source, tmp_path, monkeypatch):
+    layout = {"rows_per_file": 2, "partition_by": ["score", "language"]}
+    run(**layout)
+    for number in range(FILES):
+        write(source, number, table(number + 40, ROWS, ["de", "it"]))
+    published = PartsFolder.publish
+    deleted = PartsFolder.delete
+    left = [0]
 
-            return one
+    def counted(work: Callable[..., None]) -> Callable[..., None]:
+        def one(*arguments: Any, **named: Any) -> None:
+            if not left[0]:
+                raise StorageError("the disk is full")
+            left[0] -= 1
+            work(*arguments, **named)
 
-        monkeypatch.setattr(PartsFolder, "publish", counted(published))
-        monkeypatch.setattr(PartsFolder, "delete", counted(deleted))
-        for budget in (1, 3, 14, 1000):
-            left[0] = budget
-            try:
-                run(**layout, max_flagged="100%")
-            except StorageError:
-                assert budget < 1000
-                assert not (tmp_path / "out" / "_SUCCESS").exists()
-                # Then it is not what was published that is to be there in the end.
-                write(source, budget % 2, table(budget + 60, ROWS, ["es", "pt"]))
-        run("fresh/", **layout, max_flagged="100%")
-        assert seen(tmp_path / "out") == seen(tmp_path / "fresh")
+        return one
+
+    monkeypatch.setattr(PartsFolder, "publish", counted(published))
+    monkeypatch.setattr(PartsFolder, "delete", counted(deleted))
+    for budget in (1, 3, 14, 1000):
+        left[0] = budget
+        try:
+            run(**layout, max_flagged="100%")
+        except StorageError:
+            assert budget < 1000
+            assert not (tmp_path / "out" / "_SUCCESS").exists()
+            # Then it is not what was published that is to be there in the end.
+            write(source, budget % 2, table(budget + 60, ROWS, ["es", "pt"]))
+    run("fresh/", **layout, max_flagged="100%")
+    assert seen(tmp_path / "out") == seen(tmp_path / "fresh")
 
 
+@pytest.mark.slow
 def test_workers_and_windows_make_the_same_bytes(run, tmp_path):
     layout = {"rows_per_file": 3, "partition_by": "language"}
     run(**layout)
@@ -336,19 +339,27 @@ def test_it_is_inspected_and_previewed(run_scorer, run, source, tmp_path, tiny_m
     assert run_scorer(*asked, "--dry-run", "--mirror").returncode == 0
 
 
+@pytest.mark.slow
 def test_killed_runs_leave_no_row_twice(forked, run, source, tmp_path, tiny_model):
     command = [*forked, "score", str(source), f"{tmp_path}/out/", "-m", str(tiny_model("bert")), "--batch-tokens", "1"]
-    command += ["--precision", "fp32", "--partition-by", "language", "--rows-per-file", "1", "--mirror"]
-    chosen = random.Random(5)
-    for night in range(3):
-        for number in range(FILES):
-            write(source, number, table(night * 10 + number, ROWS, [f"l{night}", f"l{number}", None]))
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command += ["--precision", "fp32", "--mirror"]
+    values, numbers = ("--partition-by", "language"), ("--rows-per-file", "2")
+    chosen = random.Random(11)
+    for night in range(36):
+        if night % 3 == 0:
+            for number in range(FILES):
+                write(source, number, table(night * 10 + number, ROWS, [f"l{night % 5}", f"l{number}", None]))
+        layout = chosen.choice([(), values, numbers, (*values, *numbers)])
+        limits = chosen.choice([(), ("--max-flagged", "100%")])
+        process = subprocess.Popen(
+            [*command, *layout, *limits], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
         try:
-            process.wait(chosen.uniform(0.3, 1.5))
+            _, told = process.communicate(timeout=chosen.uniform(0.35, 1.8))
+            assert process.returncode in (0, Busy.exit_code), told
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait()
+            process.communicate()
     again(run)
     run("fresh/", partition_by="language", rows_per_file=1)
     assert seen(tmp_path / "out") == seen(tmp_path / "fresh")
