@@ -90,7 +90,8 @@ class Tally(RowCounts):
         counted. None where rows have numbers."""
         if self.stats is None or self.labels is None or self.labels.is_number:
             return None
-        return dict(zip(map(str, self.labels.names), self.stats.labels, strict=True))
+        # The last count is that of rows without any label.
+        return dict(zip(map(str, self.labels.names), self.stats.labels[:-1], strict=True))
 
     @property
     def drift(self) -> Drift | None:

@@ -211,7 +211,7 @@ def test_a_run_that_is_killed_leaves_whole_parts_and_is_gone_on_from(
     command += ["--precision", "fp32", "--batch-tokens", "1"]
     env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
     killed = 0
-    for delay in (1.0, 2.0, 3.0):
+    for delay in (0.2, 0.5, 1.0, 2.0):
         process = subprocess.Popen([*forked, *command], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(delay)
         process.kill()

@@ -82,7 +82,8 @@ def of_file(tmp_path: Path, tiny_model: Any) -> Callable[..., bytes]:
 
     def run(content: bytes, name: str, out: str, **options: Any) -> bytes:
         (tmp_path / name).write_bytes(content)
-        scorer.score(tmp_path / name, tmp_path / out, model=str(tiny_model("bert")), force=True, **options)
+        how = {"model": str(tiny_model("bert")), "precision": "fp32", "force": True} | options
+        scorer.score(tmp_path / name, tmp_path / out, **how)
         return (tmp_path / out).read_bytes()
 
     return run

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import shutil
+from collections import Counter
 
 import numpy as np
 import pyarrow as pa
@@ -164,6 +165,13 @@ def test_the_rows_of_the_profile_have_not_drifted(score, texts, tmp_path):
         f'scorer_drift_psi{{output="{tmp_path / "out.parquet"}",of="labels"}} 0.0'
         in (tmp_path / "run.prom").read_text()
     )
+
+
+def test_the_summary_counts_rows_by_label(score, texts, tmp_path):
+    summary = score(pa.table({"text": [*texts, None]}))
+    found = Counter(map(str, pq.read_table(tmp_path / "out.parquet")["score"].drop_null().to_pylist()))
+    assert summary.labels == {name: found[name] for name in summary.labels}
+    assert sum(summary.labels.values()) == len(texts)
 
 
 def test_other_rows_have_and_are_not_published(score, texts, tmp_path):
