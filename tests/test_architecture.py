@@ -108,7 +108,7 @@ def _imports(module: str, path: Path) -> Iterator[Import]:
         elif isinstance(node, ast.Call) and _called(node) in ("import_module", "__import__"):
             assert node.args, "import_module without arguments"
             target = node.args[0]
-            folder = f"{module.rpartition('.')[0]}."
+            folder = f"{module if path.stem == '__init__' else module.rpartition('.')[0]}."
             if isinstance(target, ast.JoinedStr) and _begins(target) == folder:  # a registry: any file beside it
                 names = {other.stem for other in path.parent.glob("*.py")} - {path.stem, "__init__"}
                 yield from (Import(module, folder + name, node.lineno) for name in sorted(names))

@@ -9,14 +9,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scorer.classifier.sequences import EncodedInputs, TokenSequences
-from scorer.config import FitConfig, LongTextStrategy, Pooling
+from scorer.config import LongTextStrategy, Pooling
 from scorer.errors import UsageError
+
+if TYPE_CHECKING:
+    from scorer.config import FitConfig
 
 # Of the longest input, what neighbouring windows share unless --stride says otherwise.
 _SHARED = 1 / 4

@@ -17,7 +17,7 @@ import click
 from click.core import ParameterSource
 
 from scorer.cli.command import Place, json_option
-from scorer.config import FitConfig, Setting, flag_of, settings_of
+from scorer.config import Setting, flag_of, settings_of
 from scorer.config.reading import preset_values, read_file, variable_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -65,6 +65,8 @@ def _config_file(config: type) -> Callable[[Command], Command]:
 
 def with_preset(context: click.Context, settings: Mapping[str, Any]) -> dict[str, Any]:
     """`settings` of the command in `context`, with the values of the preset among them where nobody gave others."""
+    from scorer.config import FitConfig
+
     said = {
         name: value
         for name, value in settings.items()

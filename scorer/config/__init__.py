@@ -6,7 +6,9 @@ environment (`SCORER_MAX_LENGTH`) and a key of the configuration file, where `al
 fields.
 """
 
-from scorer.config.check import CheckConfig
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from scorer.config.choices import (
     LATEST_MODEL,
     UNFINISHED,
@@ -20,14 +22,8 @@ from scorer.config.choices import (
     Precision,
 )
 from scorer.config.data import Data
-from scorer.config.diff import DiffConfig
-from scorer.config.doctor import DoctorConfig
-from scorer.config.evaluate import EvaluateConfig
-from scorer.config.fit import BestMetric, FitConfig
-from scorer.config.job import STEPS, GateConfig, JobConfig, RunConfig
 from scorer.config.presets import PRESETS, Preset
 from scorer.config.score import FrameConfig, PredictConfig, ScoreConfig
-from scorer.config.serve import ServeConfig
 from scorer.config.settings import (
     Argument,
     Checked,
@@ -41,6 +37,37 @@ from scorer.config.settings import (
     material,
     settings_of,
 )
+
+if TYPE_CHECKING:
+    from scorer.config.check import CheckConfig
+    from scorer.config.diff import DiffConfig
+    from scorer.config.doctor import DoctorConfig
+    from scorer.config.evaluate import EvaluateConfig
+    from scorer.config.fit import BestMetric, FitConfig
+    from scorer.config.job import STEPS, GateConfig, JobConfig, RunConfig
+    from scorer.config.serve import ServeConfig
+
+# Of a command that is not at work, nothing is made: a dataclass of many fields takes milliseconds.
+_MADE_WHEN_ASKED_FOR = {
+    "BestMetric": "fit",
+    "CheckConfig": "check",
+    "DiffConfig": "diff",
+    "DoctorConfig": "doctor",
+    "EvaluateConfig": "evaluate",
+    "FitConfig": "fit",
+    "GateConfig": "job",
+    "JobConfig": "job",
+    "RunConfig": "job",
+    "STEPS": "job",
+    "ServeConfig": "serve",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MADE_WHEN_ASKED_FOR:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"scorer.config.{_MADE_WHEN_ASKED_FOR[name]}"), name)
+
 
 __all__ = [
     "LATEST_MODEL",
