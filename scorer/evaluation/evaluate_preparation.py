@@ -96,7 +96,7 @@ def _refuse_outputs(config: EvaluateConfig, source: Source) -> None:
     check_files({"--report": config.report, "--rows": config.rows}, inputs, force=config.force)
     check_files({"--rejects": config.rejects}, inputs, force=True)
     if config.rows is not None and output_format(config.rows) is None:
-        raise UsageError(f"{config.rows}: no format has this ending; name a .parquet, .csv, .tsv or .jsonl file")
+        raise UsageError(f"{config.rows}: no format has this ending; say .parquet, .csv, .tsv, .jsonl or .arrow")
 
 
 def _chance(rows: int, labels: LabelSet) -> str:

@@ -1,4 +1,4 @@
-"""Both stores pass the contract; the local one also when it is killed at any moment."""
+"""Each store passes the contract; the local one also when it is killed at any moment."""
 
 from __future__ import annotations
 
