@@ -87,7 +87,7 @@ def random_family(shape: str) -> BertFamily:
     model = BertForSequenceClassification(BertConfig(vocab_size=vocabulary, **sizes)).eval()
     for name, parameter in model.named_parameters():
         parameter.data.add_(torch.randn_like(parameter), alpha=0.1 if name.endswith("bias") else 0.03)
-    return BertFamily.of(model)
+    return BertFamily.of(model.config, model.state_dict())
 
 
 def forwards(family: BertFamily, device: torch.device, dtype: torch.dtype) -> dict[str, PackedForward]:
