@@ -33,12 +33,11 @@ def score(source: str, target: str, **settings: Any) -> None:
     arrive, all columns of CSV as text.
     """
     config = ScoreConfig(source=source, target=target, **settings)
-    streams = target == "-" and not config.dry_run
-    if streams and asks_for_json():
-        raise UsageError("--json: stdout carries the table; write OUT to a file, or leave --json out")
     from scorer.stores.checks import require
     from scorer.stores.location import Location
 
+    if asks_for_json() and not config.dry_run and Location.of_output(target).scheme == "stdout":
+        raise UsageError("--json: stdout carries the table; write OUT to a file, or leave --json out")
     if config.report is None and config.textfile is None:  # else the job finds it missing, and records that
         require(source)
     from scorer.runs.console import Console

@@ -48,8 +48,9 @@ def test_elsewhere_json_comes_unless_quiet_and_then_too_if_it_is_asked_for(cli, 
     assert cli("score", source, "four.parquet", *model).err == ""
 
 
-def test_json_and_a_table_do_not_share_stdout(cli, source, tiny_model):
-    ran = cli("score", source, "-", "-m", str(tiny_model("bert")), "--json")
+@pytest.mark.parametrize("target", ["-", "/dev/stdout", "/proc/self/fd/1"])
+def test_json_and_a_table_do_not_share_stdout(cli, source, tiny_model, target):
+    ran = cli("score", source, target, "-m", str(tiny_model("bert")), "--json")
     assert (ran.code, ran.out) == (2, "")
     assert "--json: stdout carries the table" in ran.err
 
