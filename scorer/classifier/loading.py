@@ -47,15 +47,15 @@ _COLDEST = 1e-3
 class LoadedModel:
     """What a directory holds, in memory: fp32 weights on the CPU, the fast tokenizer, and what limits them.
 
-    `weights` have the names that they have in their file. `shapes` says which rows may be in a batch together, and
-    `pad_id` fills a row up. `token_types` says whether the tokenizer tells which text of a pair a token is of;
-    `truncation_side` where a long text is cut off; `why_no_pairs` why pairs cannot be scored, if they cannot.
+    `plain_weights` were read from their file, where that was enough. `shapes` says which rows may be in a batch
+    together, and `pad_id` fills a row up. `token_types` says whether the tokenizer tells which text of a pair a token
+    is of; `truncation_side` where a long text is cut off; `why_no_pairs` why pairs cannot be scored, if they cannot.
     `network` is what transformers makes of it all, for who needs it: it may have to be loaded for that.
     """
 
     directory: ModelDirectory
     config: ModelConfig
-    weights: Mapping[str, Tensor]
+    plain_weights: Mapping[str, Tensor] | None
     tokenizer: Tokenizer
     labels: LabelSet
     decision: Decision
@@ -66,6 +66,11 @@ class LoadedModel:
     truncation_side: TruncationSide
     why_no_pairs: str | None
     network: Callable[[], Network]
+
+    @property
+    def weights(self) -> Mapping[str, Tensor]:
+        """All of them, by the names that they have in their file."""
+        return self.plain_weights if self.plain_weights is not None else self.model.state_dict()
 
     @property
     def model(self) -> PreTrainedModel:
@@ -110,7 +115,7 @@ def load(
     return LoadedModel(
         directory=directory,
         config=config,
-        weights=parts.weights,
+        plain_weights=parts.weights,
         tokenizer=tokenizer,
         labels=labels,
         decision=directory.decision_for(labels),

@@ -24,7 +24,7 @@ from scorer.errors import ModelError
 class Parts:
     """The parts of a classifier, in fp32 on the CPU.
 
-    weights          by the names that they have in their file
+    weights          by the names that they have in their file; None where `made` holds them
     token_types      whether the tokenizer tells which text of a pair a token is of, and `sees_types` whether the model
                      is told
     longest          what the tokenizer's configuration says is the longest input in tokens
@@ -38,7 +38,7 @@ class Parts:
     """
 
     config: ModelConfig
-    weights: Mapping[str, Tensor]
+    weights: Mapping[str, Tensor] | None
     tokenizer: Tokenizer
     token_types: bool
     sees_types: bool

@@ -34,7 +34,7 @@ def transformers_parts(directory: ModelDirectory) -> Parts:
     network = Network(model, feed)
     return Parts(
         config=model.config,
-        weights=model.state_dict(),
+        weights=None,
         tokenizer=fast.backend_tokenizer,
         token_types=token_types,
         sees_types=feed.token_types,
