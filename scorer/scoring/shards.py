@@ -10,7 +10,7 @@ first. What was kept of an interrupted one is gone on from.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -61,6 +61,12 @@ def run_shard(
     scores that were kept. Where the task passes over files that are at fault, its other parts are made all the same.
     """
     check_engine(task.parts[0].output.job.job, scorer.engine)
+    with WorkFolder(task.folder).alone() if task.work is not None else nullcontext():
+        return _score_parts(task, scorer, watch, opened)
+
+
+def _score_parts(task: ShardTask, scorer: Scorer, watch: Watch, opened: Mapping[int, PartRows]) -> ShardOutcome:
+    """All parts until their end, with as many attempts as there are files at fault that are passed over."""
     left = dict(enumerate(task.parts))
     faults: dict[int, ScorerError] = {}
     done = ShardOutcome((), faults, Pace(0.0, {}))
@@ -112,8 +118,6 @@ class _Attempt:
 
     def run(self) -> tuple[list[PartRecord], Pace]:
         with ExitStack() as stack:
-            if self._task.work is not None:
-                stack.enter_context(WorkFolder(self._task.folder).alone())
             cache = self._open_cache(stack)
             if 0 in self._rows:
                 self._begin(0)

@@ -9,7 +9,7 @@ import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,14 @@ import pytest
 
 import scorer
 from scorer.config import ScoreConfig
-from scorer.errors import DataError, Interrupted
+from scorer.errors import Busy, DataError, Interrupted
 from scorer.records.document import from_json, to_json
 from scorer.records.part import PartRecord
 from scorer.scoring.outputs import Beginning, open_output, work_of
 from scorer.scoring.preparation import check, describe_job, logit_fingerprint
 from scorer.scoring.scorer import Scorer, ScorerSpec
 from scorer.scoring.shards import run_shard
-from scorer.scoring.tasks import PartRows, ShardTask
+from scorer.scoring.tasks import Part, PartRows, ShardTask
 from scorer.stores.workspace import WorkFolder
 from scorer.tables.sink import read_lineage
 from scorer.testing import FakeScorer
@@ -190,6 +190,25 @@ def test_an_unfinished_part_goes_on_as_the_same_run(tmp_path):
     run_shard(one, FakeScorer(), watch)
     assert sum(window.computed_tokens for window in watch.windows[:2]) == 0
     assert pq.read_table(publish(one)).select(["text", "n"]) == rows(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contested(Part):
+    """A part that another worker wants to work on just when it is finished."""
+
+    def finished(self, writer, totals, *, profile):
+        with pytest.raises(Busy), WorkFolder(self.output.folder).alone(patience=0.0):
+            pass
+        return super().finished(writer, totals, profile=profile)
+
+
+def test_a_folder_has_one_worker_until_its_parts_are_finished(tmp_path):
+    asked = task(tmp_path)
+    parts = tuple(Contested(**vars(part)) for part in asked.parts)
+    (record,) = run_shard(replace(asked, parts=parts), FakeScorer(), Watch()).records
+    assert record.rows == 40
+    with WorkFolder(asked.folder).alone(patience=0.0):
+        pass
 
 
 def test_a_file_that_is_another_by_now_is_not_read(tmp_path):
