@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from scorer.classifier.model_config import ModelConfig
 from scorer.classifier.sequences import TokenSequences
@@ -78,7 +78,7 @@ class Feed:
 def why_no_pairs(name: str, config: ModelConfig, tokenizer: Tokenizer, *, token_types: bool) -> str | None:
     """Why the model `name` cannot score pairs, or None: its tokenizer gives other types of token than 0 at first and
     then 1, or a second one though the model, if it is told `token_types`, has no embedding of it."""
-    types = tokenizer.encode("a", "b").type_ids if token_types else []
+    types = _types(tokenizer.encode("a", "b")) if token_types else []
     if types != sorted(types) or max(types, default=0) > 1:
         return f"{name}: scores single texts only: its tokenizer gives a pair the types of token {_shown(types)}"
     if getattr(config, "type_vocab_size", None) != 1 or max(types, default=0) == 0:
@@ -89,10 +89,15 @@ def why_no_pairs(name: str, config: ModelConfig, tokenizer: Tokenizer, *, token_
 def why_no_texts(name: str, tokenizer: Tokenizer) -> str | None:
     """Why the model `name` cannot score texts, or None: its tokenizer, which tells types of token, gives a single text
     others than 0, which alone are computed."""
-    types = tokenizer.encode("a").type_ids
+    types = _types(tokenizer.encode("a"))
     if not any(types):
         return None
     return f"{name}: its tokenizer gives a text the types of token {_shown(types)}; only type 0 is computed"
+
+
+def _types(encoded: Encoding) -> list[int]:
+    """The types of the tokens of a text, or of a pair; not those of the padding that the tokenizer may put beside."""
+    return [kind for kind, inside in zip(encoded.type_ids, encoded.attention_mask, strict=True) if inside]
 
 
 def _shown(types: list[int]) -> str:

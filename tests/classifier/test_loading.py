@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
+from tokenizers import Tokenizer
+from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, PretrainedConfig
 
 from scorer.classifier.classifier import Classifier
 from scorer.classifier.directory import open_model
+from scorer.classifier.feeding import why_no_pairs
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.loading import load
 from scorer.classifier.metadata import ModelMetadata
@@ -166,6 +168,16 @@ def test_types_of_token_that_are_not_computed(tiny_model, tmp_path):
     document["post_processor"]["single"][1]["Sequence"]["type_id"] = 1
     (model / "tokenizer.json").write_text(json.dumps(document))
     refused(model, "types of token 0, 1, 0; only type 0 is computed")
+
+
+def test_padding_that_a_tokenizer_adds_is_no_type_of_token(tiny_model, tmp_path):
+    """The default base model's own file pads every text to 128 tokens."""
+    model = Path(shutil.copytree(tiny_model("bert"), tmp_path / "model"))
+    tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
+    tokenizer.enable_padding(length=16, pad_type_id=0, pad_id=tokenizer.token_to_id("[PAD]"))
+    assert max(tokenizer.encode("a", "b").type_ids) == 1
+    config = json.loads((model / "config.json").read_text())
+    assert why_no_pairs("it", PretrainedConfig(**config), tokenizer, token_types=True) is None
 
 
 def test_a_bert_that_sees_only_what_stands_before_is_not_packed_or_compiled(tiny_model, tmp_path):
