@@ -17,6 +17,9 @@ from scorer.classifier.labels import LabelSet
 Activation = Literal["sigmoid", "identity"]
 """What makes the number of a model with one output: the logistic function of its logit, or the logit itself."""
 
+Points = tuple[tuple[float, float], ...]
+"""A rising, piecewise linear map by its points (from, to), both rising; beyond them its outer pieces go on."""
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -29,6 +32,8 @@ class Decision:
                    above 1 every row
     exponent       one label a row: before they are divided, each logit's distance from the row's mean is raised to this
                    power, which leaves their order; 1 leaves them as they are
+    odds_map       one label a row: what becomes of the log-odds of the confidence, log p / (1 - p), after scaling; the
+                   other labels share what is left as before; without points they stay as they are
     activation     one output: what makes a row's number of its logit; None means that rows have labels
     """
 
@@ -37,6 +42,7 @@ class Decision:
     abstain_below: float | None = None
     exponent: float = 1.0
     activation: Activation | None = None
+    odds_map: Points = ()
 
     @classmethod
     def uncalibrated(cls, labels: LabelSet) -> Decision:
@@ -45,15 +51,19 @@ class Decision:
         return cls(thresholds=(0.5,) * len(labels) if labels.multi else None)
 
     def as_document(self) -> dict[str, Any]:
-        """JSON types, as records and files have it; without the activation where rows have labels."""
+        """JSON types, as records and files have it; without the activation where rows have labels, and without a map
+        where there is none: an older description of the same decision stays equal."""
         document = asdict(self)
         if self.activation is None:
             del document["activation"]
+        document["odds_map"] = [list(point) for point in self.odds_map]
+        if not self.odds_map:
+            del document["odds_map"]
         return document
 
     def without_scaling(self) -> Decision:
         """The same, for logits that were scaled already."""
-        return replace(self, temperature=(1.0,), exponent=1.0)
+        return replace(self, temperature=(1.0,), exponent=1.0, odds_map=())
 
     @property
     def multi(self) -> bool:
@@ -75,7 +85,8 @@ class Decision:
 
     def scaled(self, logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Calibrated logits (n, labels) float64 of `logits` (n, labels)."""
-        return scaled(logits, temperature=np.array(self.temperature), exponent=self.exponent)
+        found = scaled(logits, temperature=np.array(self.temperature), exponent=self.exponent)
+        return with_odds(found, self.odds_map) if self.odds_map else found
 
     def chosen(self, probability: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Which labels (n, labels) bool each row has by its `probability` (n, labels)."""
@@ -105,6 +116,38 @@ def scaled(
         scores -= scores.mean(axis=1, keepdims=True)
         scores = np.sign(scores) * np.abs(scores) ** exponent
     return np.asarray(scores / temperature)
+
+
+def log_odds(scaled: NDArray[np.float64]) -> NDArray[np.float64]:
+    """log p / (1 - p) (n,) of each row's likeliest label by `scaled` logits (n, labels), of two labels or more: its
+    logit less the log of the sum of the others' exponentials."""
+    best = scaled.argmax(axis=1)[:, None]
+    others = scaled.copy()
+    np.put_along_axis(others, best, -np.inf, axis=1)
+    second = others.max(axis=1)
+    beyond = second + np.log(np.exp(others - second[:, None]).sum(axis=1))
+    return np.asarray(np.take_along_axis(scaled, best, axis=1)[:, 0] - beyond)
+
+
+def mapped(values: NDArray[np.float64], points: Points) -> NDArray[np.float64]:
+    """`values` (n,) by the map through `points`."""
+    before, after = np.array(points).T
+    piece = np.clip(np.searchsorted(before, values) - 1, 0, len(points) - 2)
+    slopes = np.diff(after) / np.diff(before)
+    return np.asarray(after[piece] + slopes[piece] * (values - before[piece]))
+
+
+def with_odds(scaled: NDArray[np.float64], points: Points) -> NDArray[np.float64]:
+    """`scaled` logits (n, labels) with another one for each row's likeliest label, so that its log-odds become those
+    which the map through `points` makes of them. It stays the likeliest, if only by the smallest step."""
+    odds = log_odds(scaled)
+    best = scaled.argmax(axis=1)[:, None]
+    found = scaled.copy()
+    np.put_along_axis(found, best, -np.inf, axis=1)
+    least = np.nextafter(found.max(axis=1), np.inf)
+    own = np.take_along_axis(scaled, best, axis=1)[:, 0] + mapped(odds, points) - odds
+    np.put_along_axis(found, best, np.maximum(own, least)[:, None], axis=1)
+    return found
 
 
 def probabilities(scaled: NDArray[np.float64]) -> NDArray[np.float32]:

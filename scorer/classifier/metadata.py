@@ -14,10 +14,11 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BufferedReader
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
-from scorer.classifier.decision import Activation, Decision
+from scorer.classifier.decision import Activation, Decision, Points
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.long_text import LongText
 from scorer.classifier.profile import Profile
@@ -26,10 +27,11 @@ from scorer.errors import ModelError
 from scorer.stores.fingerprints import KnownHashes
 
 METADATA_FILE = "scorer.json"
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 MOST_EXPONENT = 4.0
+STEEPEST = 100.0
 # Version 1 had one `temperature` in the place of `decision`.
-_READABLE = (1, 2, 3, 4, 5, 6, 7)
+_READABLE = (1, 2, 3, 4, 5, 6, 7, 8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +161,8 @@ class ModelMetadata:
             raise ValueError("temperature")
         if not _positive(decision.exponent) or decision.exponent > MOST_EXPONENT:
             raise ValueError("exponent")
+        if decision.odds_map and (self.labels.multi or len(self.labels) < 2 or not _is_rising(decision.odds_map)):
+            raise ValueError("odds_map")
         if decision.multi != self.labels.multi:
             raise ValueError("thresholds")
         if decision.activation not in ((*get_args(Activation),) if self.labels.is_number else (None,)):
@@ -222,7 +226,8 @@ def _decision(document: dict[str, Any]) -> Decision:
     temperature, thresholds, abstain_below = (found.pop(key) for key in ("temperature", "thresholds", "abstain_below"))
     thresholds = tuple(thresholds) if thresholds is not None else None
     exponent, activation = found.pop("exponent"), found.pop("activation", None)
-    decision = Decision(tuple(temperature), thresholds, abstain_below, exponent, activation)
+    odds_map = tuple((before, after) for before, after in found.pop("odds_map", ()))
+    decision = Decision(tuple(temperature), thresholds, abstain_below, exponent, activation, odds_map)
     if found:
         raise ValueError("decision")
     return decision
@@ -230,6 +235,17 @@ def _decision(document: dict[str, Any]) -> Decision:
 
 def _positive(value: Any) -> bool:
     return isinstance(value, float | int) and 0 < value < float("inf")
+
+
+def _is_rising(points: Points) -> bool:
+    """Whether these are the points of a map that a fit may write: rising, and nowhere nearly flat or steep."""
+    if not all(isinstance(value, float | int) and abs(value) < float("inf") for point in points for value in point):
+        return False
+    pieces = list(pairwise(points))
+    return bool(pieces) and all(
+        after[0] > before[0] and 1 / STEEPEST <= (after[1] - before[1]) / (after[0] - before[0]) <= STEEPEST
+        for before, after in pieces
+    )
 
 
 def _strings(values: Any) -> list[str]:

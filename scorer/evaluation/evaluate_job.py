@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from scorer.classifier.decision import Points
 from scorer.config import WINDOW_ROWS, EvaluateConfig
 from scorer.errors import Interrupted
 from scorer.evaluation.evaluate_preparation import PreparedEvaluation, prepare_evaluation
@@ -42,9 +43,9 @@ class EvaluationSummary:
     """What an evaluation found.
 
     Of `read` rows, `left_out` had no text and `unscored` no finite logits; `rejected` malformed records are no rows.
-    `labels` is how the labels were read (see `Examples.reading`). `temperature` and `exponent` are the model's
-    calibration (see `scorer.classifier.decision`), with folds the mean of their models'. `warnings` say why the figures
-    may mislead.
+    `labels` is how the labels were read (see `Examples.reading`). `temperature`, `exponent` and `odds_map` are the
+    model's calibration (see `scorer.classifier.decision`), with folds the mean of their models' and no map. `warnings`
+    say why the figures may mislead.
     """
 
     config: EvaluateConfig
@@ -53,6 +54,7 @@ class EvaluationSummary:
     findings: Findings
     temperature: tuple[float, ...]
     exponent: float
+    odds_map: Points | None
     engine: dict[str, Any]
     unread: Unread
     read: int
@@ -80,6 +82,7 @@ class EvaluationSummary:
             "warnings": list(self.warnings),
             "temperature": list(self.temperature),
             "exponent": self.exponent,
+            "odds_map": [list(point) for point in self.odds_map] if self.odds_map is not None else None,
             **self.findings.as_dict(show=config.show),
             "requirements": told(Requirement.all_of(config), self.findings.metrics.headline()),
             "report": str(config.report) if config.report is not None else None,
@@ -162,6 +165,7 @@ def _conclude(
         findings=findings,
         temperature=predicted.temperature,
         exponent=predicted.exponent,
+        odds_map=predicted.odds_map,
         engine=predicted.engine,
         unread=examples.unread,
         read=examples.rows,

@@ -165,6 +165,7 @@ def evaluate_page(prepared: PreparedEvaluation, predicted: Predicted, findings: 
             **configuration,
             "temperature": [round(value, 4) for value in predicted.temperature],
             "exponent": round(predicted.exponent, 4),
+            **({"map of the log-odds": f"{len(predicted.odds_map)} points"} if predicted.odds_map else {}),
             "suspected label errors": f"{int(errors.suspect.sum()):,}, an estimated {errors.share:.1%} of all labels",
         },
         lineage=lineage,

@@ -18,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from scorer.classifier.base_model import DEFAULT_BASE_MODEL
-from scorer.classifier.decision import Decision
+from scorer.classifier.decision import Decision, Points
 from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.classifier.forward.resilient import Outcome
 from scorer.classifier.metadata import ModelMetadata
@@ -76,12 +76,13 @@ class Predictions:
 @dataclass(frozen=True)
 class Predicted:
     """The predictions of one model, or of one for each fold: its calibration's `temperature` and `exponent` (of several
-    models the mean), and on what `engine` they were computed, as JSON types."""
+    models the mean) and `odds_map` (None of several), and on what `engine` they were computed, as JSON types."""
 
     predictions: Predictions
     temperature: tuple[float, ...]
     exponent: float
     engine: dict[str, Any]
+    odds_map: Points | None = None
 
 
 def predict(config: EvaluateConfig, directory: ModelDirectory, examples: Examples, console: Console) -> Predicted:
@@ -108,7 +109,8 @@ def predict(config: EvaluateConfig, directory: ModelDirectory, examples: Example
         found["outcome"] == Outcome.SCORED,
         decision.without_scaling(),
     )
-    return Predicted(predictions, decision.temperature, decision.exponent, dataclasses.asdict(scorer.engine))
+    engine = dataclasses.asdict(scorer.engine)
+    return Predicted(predictions, decision.temperature, decision.exponent, engine, decision.odds_map)
 
 
 def _logits(scorer: Scorer, examples: Examples, console: Console) -> NDArray[np.void]:

@@ -7,7 +7,7 @@ is also how far off an answer is. Pure functions on arrays.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -86,6 +86,10 @@ class Metrics:
             "ece": self.ece,
             "brier": self.brier,
         }
+
+    def with_confidences_of(self, other: Metrics) -> Metrics:
+        """These answers, with how honest confidences are from `other`, which is of the same rows."""
+        return replace(self, nll=other.nll, ece=other.ece, brier=other.brier, reliability=other.reliability)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON types only."""

@@ -114,7 +114,9 @@ def learning_section(history: Sequence[Evaluation], *, without: Collection[str] 
 class Report:
     """What the page shows.
 
-    metrics, raw    those of the validation rows with calibrated probabilities, and before calibration
+    metrics, raw    those of the validation rows with calibrated probabilities (confidences out of fold), and before
+                    calibration
+    calibrations    the ways to calibrate among which one was chosen, with the NLL of each on rows it had not seen
     train_labels    training rows of each label, in the order of `metrics.labels`; empty where nobody counted
     ordered         whether the labels are numbers, whose order says more than their frequencies
     profile         lengths of the training texts
@@ -137,6 +139,7 @@ class Report:
     seeds: Sequence[SeedFigures] = ()
     configuration: Mapping[str, Any]
     lineage: Mapping[str, Any]
+    calibrations: Mapping[str, float] = field(default_factory=dict)
     train_labels: Sequence[int] = ()
     ordered: bool = False
     profile: Profile | None = None
@@ -158,7 +161,9 @@ class Report:
                 confusion_section(self.metrics),
                 learning_section(self.history),
                 seed_section(self.seeds),
-                calibration_section(self.metrics, self.raw, note=calibration_note(self.decision)),
+                calibration_section(
+                    self.metrics, self.raw, note=calibration_note(self.decision), tried=self.calibrations
+                ),
                 threshold_section(self.thresholds, abstain_below=self.decision.abstain_below),
                 slice_section(self.slices, several=self.metrics.confusion is None),
                 hardest_section(self.hardest, of="wrong answers"),

@@ -62,9 +62,10 @@ def label_section(metrics: Metrics, thresholds: Sequence[float] | None = None) -
     )
 
 
-def calibration_section(metrics: Metrics, raw: Metrics, *, note: str) -> Html:
+def calibration_section(metrics: Metrics, raw: Metrics, *, note: str, tried: Mapping[str, float] | None = None) -> Html:
     """How honest confidences are, before (`raw`) and after calibration, of which `note` says what it was; and how good
-    the answers where a row may have several labels, which thresholds decide."""
+    the answers where a row may have several labels, which thresholds decide. `tried` are the ways among which it was
+    chosen, with the NLL of each."""
     before, after, several = raw.headline(), metrics.headline(), metrics.confusion is None
     names = list(after) if several else ["ece", "nll", "brier"]
     rows = ((_name(name, metrics), f"{before[name]:.4f}", f"{after[name]:.4f}") for name in names)
@@ -83,8 +84,13 @@ def calibration_section(metrics: Metrics, raw: Metrics, *, note: str) -> Html:
             ),
         ),
         table(("", "before", "after"), rows),
+        more("Ways to calibrate", _ways(tried)) if tried else Html(""),
         note=note + (" Before, a label is given from a probability of 0.5 on." if several else ""),
     )
+
+
+def _ways(tried: Mapping[str, float]) -> Html:
+    return table(("calibration", "NLL out of fold"), ((name, f"{loss:.4f}") for name, loss in tried.items()))
 
 
 def origin_sections(configuration: Mapping[str, Any], lineage: Mapping[str, Any]) -> Html:
@@ -96,7 +102,8 @@ def origin_sections(configuration: Mapping[str, Any], lineage: Mapping[str, Any]
 def calibration_note(decision: Decision) -> str:
     """What a fit did to the logits so that its confidences would be honest."""
     temperatures = decision.temperature
-    if decision.exponent == 1.0 and all(temperature == 1.0 for temperature in temperatures):
+    unscaled = decision.exponent == 1.0 and all(temperature == 1.0 for temperature in temperatures)
+    if unscaled and not decision.odds_map:
         return "No temperature made the confidences more honest, so the logits stay as they are."
     if len(temperatures) == 1:
         raised = f"raised to the power {decision.exponent:.2f} and " if decision.exponent != 1.0 else ""
@@ -104,7 +111,11 @@ def calibration_note(decision: Decision) -> str:
     else:
         ends = f"{min(temperatures):.2f} to {max(temperatures):.2f}"
         divided = f"Each label's logits are divided by its own temperature, {ends}"
-    return f"{divided}, which was fitted on the same validation rows: on new rows expect a little less."
+    if decision.odds_map:
+        divided += f", and the log-odds of the confidence bent by a map of {len(decision.odds_map)} points"
+    return (
+        f"{divided}. The confidences shown are out of fold: each is by a calibration that was fitted without its row."
+    )
 
 
 def _name(name: str, metrics: Metrics) -> str:

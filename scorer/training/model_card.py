@@ -215,7 +215,8 @@ def _evaluation(metadata: ModelMetadata) -> list[str]:
         lines.append("- The number is the output itself: there is no calibration, and no confidence.")
         return lines + _reading(metadata)
     raised = f"raised to the power {decision.exponent:.4g} and " if decision.exponent != 1.0 else ""
-    lines.append(f"- Calibration: logits are {raised}divided by a temperature of {shown}.")
+    bent = f", and the confidence bent by a map of {len(decision.odds_map)} points" if decision.odds_map else ""
+    lines.append(f"- Calibration: logits are {raised}divided by a temperature of {shown}{bent}.")
     if decision.thresholds is not None:
         unthresholded = "; before calibration, where it reaches 0.5" if before else ""
         lines.append(f"- A label is given where its probability reaches its threshold{unthresholded}.")

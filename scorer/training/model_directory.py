@@ -144,6 +144,7 @@ def fit_report(metadata: ModelMetadata, data: TrainingData, verdict: Verdict) ->
         metrics=measured.metrics,
         raw=measured.raw,
         decision=metadata.decision,
+        calibrations=measured.calibration.losses,
         train_labels=label_counts(data.train_targets, data.labels).tolist(),
         ordered=data.labels.ordinal,
         profile=metadata.profile,

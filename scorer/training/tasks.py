@@ -22,7 +22,6 @@ from scorer.config import FitConfig
 from scorer.errors import DataError, ModelError
 from scorer.examples.targets import trouble_with
 from scorer.metrics.classification import measure
-from scorer.metrics.judged_rows import judge
 from scorer.metrics.regression import JudgedNumbers, Numbers, measure_numbers
 from scorer.training.calibration import decide, in_training
 from scorer.training.dataset import Collator, TokenRows
@@ -113,10 +112,8 @@ class LabelTask:
         return figures["nll"]
 
     def measure(self, logits: NDArray[np.float32], targets: RowTargets) -> Measured:
-        decision = decide(logits, targets, labels=self.labels, abstain=self.config.abstain)
-        ways = Decision.uncalibrated(self.labels), decision
-        raw, calibrated = (measure(logits, targets, labels=self.labels, decision=way) for way in ways)
-        return MeasuredLabels(decision, raw, calibrated, judge(logits, targets, decision=decision))
+        calibration = decide(logits, targets, labels=self.labels, abstain=self.config.abstain)
+        return MeasuredLabels.of(logits, targets, labels=self.labels, calibration=calibration)
 
     def logits(self, logits: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
         return logits

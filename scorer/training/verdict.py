@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.classifier.decision import Decision
+from scorer.classifier.labels import LabelSet
 from scorer.classifier.profile import (
     CONFIDENCE_EDGES,
     LENGTH_EDGES,
@@ -23,10 +24,11 @@ from scorer.classifier.profile import (
 )
 from scorer.classifier.tokenization import TextEncoder
 from scorer.examples.reading import Examples
-from scorer.metrics.classification import Metrics, describe
-from scorer.metrics.judged_rows import Judged, wilson_interval
+from scorer.metrics.classification import Metrics, describe, measure
+from scorer.metrics.judged_rows import Judged, judge, wilson_interval
 from scorer.metrics.regression import JudgedNumbers, Numbers, RegressionMetrics, describe_numbers, number_edges
 from scorer.reports.fit_page import Evaluation
+from scorer.training.calibration_choice import Calibration
 
 # Texts whose tokens are counted: of a larger file, as many that are evenly spaced. A share of 20,000 rows is known to
 # within 0.7 points (two standard errors), and they take about a second to encode.
@@ -36,17 +38,42 @@ _NUMBER_BINS = 10
 
 @dataclass(frozen=True)
 class MeasuredLabels:
-    """How good the labels given to validation rows are: before calibration (`raw`), and by the `decision` that suits
-    these rows; each row beside its answer (`judged`)."""
+    """How good the labels given to validation rows are: before `calibration` (`raw`), and by the decision that suits
+    these rows; each row beside its answer (`judged`). Confidences are out of fold: none is by a calibration that knew
+    the row."""
 
-    decision: Decision
+    calibration: Calibration
     raw: Metrics
     metrics: Metrics
     judged: Judged
 
+    @classmethod
+    def of(
+        cls, logits: NDArray[np.float32], targets: NDArray[Any], *, labels: LabelSet, calibration: Calibration
+    ) -> MeasuredLabels:
+        """Of the `logits` (n, labels) that `calibration` was fitted on, against their `targets`."""
+        decision, unseen = calibration.decision, calibration.out_of_fold
+        raw = measure(logits, targets, labels=labels)
+        answers = measure(logits, targets, labels=labels, decision=decision)
+        confidences = measure(unseen, targets, labels=labels, decision=decision.without_scaling())
+        if labels.multi:
+            # Thresholds are for probabilities by all rows: which labels a row has is not to be told by others.
+            judged = judge(logits, targets, decision=decision)
+        else:
+            judged = judge(unseen, targets, decision=decision.without_scaling())
+        return cls(calibration, raw, answers.with_confidences_of(confidences), judged)
+
+    @property
+    def decision(self) -> Decision:
+        return self.calibration.decision
+
     def uncalibrated(self) -> dict[str, float]:
         """The figures before calibration, by their names."""
         return self.raw.headline()
+
+    def calibration_record(self) -> dict[str, Any]:
+        """How the calibration was chosen, as JSON types."""
+        return {"calibration": self.calibration.as_dict()}
 
     def lines(self) -> Iterator[str]:
         """The figures in words."""
@@ -72,6 +99,10 @@ class MeasuredNumbers:
     judged: JudgedNumbers
 
     def uncalibrated(self) -> dict[str, float]:
+        """Nothing."""
+        return {}
+
+    def calibration_record(self) -> dict[str, Any]:
         """Nothing."""
         return {}
 
@@ -107,6 +138,7 @@ class Verdict:
         """JSON types only."""
         return {
             **self.measured.metrics.as_dict(),
+            **self.measured.calibration_record(),
             "decision": self.measured.decision.as_document(),
             "uncalibrated": self.measured.uncalibrated(),
             "history": [point.as_dict() for point in self.history],

@@ -114,6 +114,13 @@ def _decided(**changes):
         _decided(exponent=0.0),
         _decided(exponent=5.0),
         _decided(exponent="high"),
+        _decided(odds_map=[[0.0, 0.0]]),
+        _decided(odds_map=[[0.0, 0.0], [0.0, 1.0]]),
+        _decided(odds_map=[[0.0, 1.0], [1.0, 1.0]]),
+        _decided(odds_map=[[0.0, 0.0], [1.0, 1e9]]),
+        _decided(odds_map=[[0.0, 0.0], [1.0, "high"]]),
+        _decided(odds_map=[[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]),
+        _decided(odds_map=7),
         _without("decision"),
         _with(long_text={"strategy": "skim", "stride": 0, "pooling": "mean"}),
         _with(long_text={"strategy": "window", "stride": 64, "pooling": "mean"}),
@@ -159,7 +166,7 @@ def test_a_temperature_that_is_no_number_is_a_model_error(directory, temperature
 def test_a_later_version_is_refused_with_those_that_are_read(directory):
     path = directory / METADATA_FILE
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 99}))
-    with pytest.raises(ModelError, match="schema version 99; this scorer reads versions up to 7"):
+    with pytest.raises(ModelError, match="schema version 99; this scorer reads versions up to 8"):
         ModelMetadata.read(directory)
 
 
@@ -172,6 +179,24 @@ def test_version_1_had_one_temperature(directory):
     assert found is not None
     assert found.decision == Decision((1.5,))
     assert found.labels == metadata().labels
+
+
+def test_version_7_had_no_map_of_the_log_odds(directory):
+    path = directory / METADATA_FILE
+    document = json.loads(path.read_text())
+    assert "odds_map" not in document["decision"]
+    path.write_text(json.dumps(document | {"schema_version": 7}))
+    found = ModelMetadata.read(directory)
+    assert found is not None
+    assert found.decision == metadata().decision
+
+
+def test_a_map_of_the_log_odds_is_kept(directory):
+    kept = Decision((1.25,), odds_map=((-1.0, -0.5), (2.0, 3.0)))
+    metadata(decision=kept).write(directory)
+    found = ModelMetadata.read(directory)
+    assert found is not None
+    assert found.decision == kept
 
 
 def test_that_integers_only_name_is_kept(tmp_path):

@@ -492,6 +492,25 @@ def test_a_fitted_model_brings_its_length_temperature_and_label_type(tmp_path, s
     assert pq.read_schema(tmp_path / "out.parquet").field("score").type == pa.int64()
 
 
+def test_another_calibration_of_a_model_computes_nothing_and_turns_no_label(tmp_path, source, score, model):
+    """The map of the log-odds: its confidences, probabilities and likeliest labels are one, and logits are reused."""
+    plain, cache = fitted(model, tmp_path / "plain"), tmp_path / "cache"
+    score(source, tmp_path / "plain.parquet", model=str(plain), probabilities=True, top_k=2, cache=cache)
+    bent = Decision((2.0,), odds_map=((-3.0, -5.0), (0.0, -1.0), (4.0, 4.5)))
+    mapped = fitted(model, tmp_path / "mapped", decision=bent)
+    summary = score(source, tmp_path / "mapped.parquet", model=str(mapped), probabilities=True, top_k=2, cache=cache)
+    assert summary.computed_tokens == 0
+    before, after = read(tmp_path / "plain.parquet"), read(tmp_path / "mapped.parquet")
+    assert [row["score"] for row in after] == [row["score"] for row in before]
+    assert [row["confidence"] for row in after] != [row["confidence"] for row in before]
+    for row in after:
+        if row["confidence"] is not None:
+            shares = list(row["probabilities"].values())
+            assert sum(shares) == pytest.approx(1.0, abs=1e-6)
+            assert row["confidence"] == max(shares) == row["top_k"][0]["probability"]
+            assert row["top_k"][0]["label"] == row["score"]
+
+
 def test_a_fitted_model_of_pairs_finds_both_columns(tmp_path, score, model, oracle):
     directory = fitted(model, tmp_path / "pairs", text_columns=("title", "body"), max_length=128, decision=Decision())
     titles, bodies = ["good room", "bad soup", None, " "], ["bad soup", "good room", "x", ""]

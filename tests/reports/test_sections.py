@@ -28,7 +28,7 @@ from tests.reports.samples import fit_report, names, outcome
     ("temperature", "said"),
     [
         ((1.0,), "stay as they are"),
-        ((1.25,), "a temperature of 1.2500,"),
+        ((1.25,), "a temperature of 1.2500. "),
         ((0.5, 1.0, 2.0), "its own temperature, 0.50 to 2.00"),
     ],
 )

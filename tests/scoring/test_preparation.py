@@ -87,6 +87,13 @@ def test_a_decision_changes_the_output_and_no_score_that_was_kept():
     assert scores == other_scores
 
 
+def test_a_map_of_the_log_odds_changes_the_output_and_no_score_that_was_kept():
+    bent = Decision(odds_map=((0.0, 0.0), (1.0, 2.0)))
+    (description, scores), (other_description, other_scores) = job(), job(decision=bent)
+    assert description != other_description
+    assert scores == other_scores
+
+
 def test_how_long_texts_are_read_changes_both():
     (description, scores), (other_description, other_scores) = job(), job(long_text=LongText("head-tail"))
     assert description != other_description
