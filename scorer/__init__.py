@@ -4,12 +4,16 @@
     scorer.score("in.parquet", "out.parquet")               # a file
     scorer.load("models/latest").score_frame(frame)         # a polars DataFrame or a pyarrow Table
 
+`scorer.polars`, `scorer.duckdb`, `scorer.datasets` and `scorer.pandas` are modules for these libraries.
+
 Importing this package loads nothing heavy; each function loads what it needs.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final
 
 from scorer.version import __version__
 
@@ -22,6 +26,15 @@ if TYPE_CHECKING:
     from scorer.training.fit_job import FitSummary
 
 __all__ = ["__version__", "fit", "load", "score"]
+
+_MODULES: Final = ("datasets", "duckdb", "pandas", "polars")
+
+
+def __getattr__(name: str) -> ModuleType:
+    """The modules for other libraries, when they are first asked for."""
+    if name in _MODULES:
+        return importlib.import_module(f"scorer.{name}")
+    raise AttributeError(f"module 'scorer' has no attribute {name!r}")
 
 
 def fit(train: str | Path | Sequence[str | Path], **options: Any) -> FitSummary:

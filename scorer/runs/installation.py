@@ -39,6 +39,10 @@ EXTRAS: Final[Mapping[str, Extra]] = {
     "excel": Extra("Excel workbooks as input", ("fastexcel>=0.14",)),
     "object-stores": Extra("s3://, gs://, az:// and https://", ("obstore>=0.8",)),
     "ray": Extra("scorer score --engine ray", ("ray>=2.40",)),
+    "polars": Extra("scorer.polars", ("polars>=1.30",)),
+    "duckdb": Extra("scorer.duckdb", ("duckdb>=1.2",)),
+    "datasets": Extra("scorer.datasets", ("datasets>=4",)),
+    "pandas": Extra("scorer.pandas", ("pandas>=2.2",)),
     "serve": Extra("scorer serve", ("prometheus-client>=0.21", "starlette>=0.46", "uvicorn>=0.34")),
 }
 """The extras for people who use scorer, but for those who develop it."""

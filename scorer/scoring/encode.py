@@ -44,16 +44,18 @@ class Encode:
         self._dtype = score_dtype(labels)
         self._count_unknown = count_unknown
 
-    def __call__(self, window: Window, cache: ScoreCache | None = None) -> EncodedWindow:
-        """Encode the texts of `window`; with a `cache` equal texts once, and those that it knows not at all."""
+    def __call__(self, window: Window, cache: ScoreCache | None = None, *, distinct: bool = False) -> EncodedWindow:
+        """Encode the texts of `window`; with a `cache` equal texts once, and those that it knows not at all; without
+        one each, or equal ones once if `distinct`."""
         columns = [texts(window.table, column) for column in window.text_columns]
         status = row_status(columns)
         scorable = np.flatnonzero(status == Status.OK)
         parts = [column.take(pa.array(scorable)).to_pylist() for column in columns]
         if cache is None:
-            keys, first = None, np.arange(len(scorable))
+            keys = None
+            first, inputs = _first_of_each(parts) if distinct else (np.arange(len(scorable)),) * 2
             nothing = np.zeros(len(first), np.bool_)
-            inputs, ahead = first, Ahead(np.zeros(len(first), self._dtype), nothing, nothing, 0)
+            ahead = Ahead(np.zeros(len(first), self._dtype), nothing, nothing, 0)
         else:
             keys, first, inputs = _distinct(parts, cache.fingerprint)
             ahead = cache.look_up(keys, self._dtype, window=window.number)
@@ -73,6 +75,13 @@ class Encode:
         if not parts[0]:
             return EncodedInputs.empty()
         return self._encoder(parts[0], parts[1] if len(parts) > 1 else None)
+
+
+def _first_of_each(parts: list[list[str]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The place where each distinct input comes first, and the input of each place."""
+    index: dict[tuple[str, ...], int] = {}
+    inputs = np.fromiter((index.setdefault(place, len(index)) for place in zip(*parts, strict=True)), np.int64)
+    return np.unique(inputs, return_index=True)[1].astype(np.int64), inputs
 
 
 def _distinct(parts: list[list[str]], fingerprint: str) -> tuple[list[bytes], NDArray[np.int64], NDArray[np.int64]]:

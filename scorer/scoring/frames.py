@@ -10,13 +10,15 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from scorer.classifier.directory import open_model
+from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.classifier.execution import Execution
 from scorer.classifier.labels import LabelSet
 from scorer.config import FrameConfig
 from scorer.errors import UsageError
 from scorer.scoring.columns import refuse_clash
+from scorer.scoring.pipeline import Pipeline
 from scorer.scoring.scorer import Scorer, ScorerSpec
+from scorer.scoring.windows import EncodedWindow, Window
 from scorer.tables.reader import check_names, check_types
 from scorer.tables.texts import check_utf8, find_text_columns, is_text
 
@@ -24,11 +26,12 @@ Frame = TypeVar("Frame")
 
 
 class FrameScorer:
-    """The model that `config` names, in memory."""
+    """The model that `config` names, in memory; or the one in the `directory` that was opened already. Several threads
+    may ask it at once."""
 
-    def __init__(self, config: FrameConfig) -> None:
+    def __init__(self, config: FrameConfig, directory: ModelDirectory | None = None) -> None:
         self._config = config
-        directory = open_model(config.model)
+        directory = directory.for_loading() if directory is not None else open_model(config.model)
         self._scorer = Scorer.build(ScorerSpec.of(config), directory)
         metadata = directory.metadata
         self._fitted_columns = metadata.text_columns if metadata else ()
@@ -58,7 +61,7 @@ class FrameScorer:
 
         table: pa.Table = frame.to_arrow()
         scored = self._score_table(table)
-        appended = polars.from_arrow(scored.select(range(table.num_columns, scored.num_columns)))
+        appended = polars.from_arrow(_appended(table, scored))
         result: Frame = frame.hstack(appended)  # type: ignore[attr-defined]
         return result
 
@@ -75,6 +78,17 @@ class FrameScorer:
         rows: list[dict[str, Any]] = scored.drop_columns(list(columns)).to_pylist()
         return rows
 
+    def score_columns(self, texts: pa.Table, *, where: str) -> pa.Table:
+        """The appended columns alone, for the texts (n,) in the one column of `texts`, or in two for pairs; equal texts
+        of a window are scored once.
+
+        ConfigError for a column that holds no texts, DataError for bytes that are not UTF-8; both begin with `where`.
+        """
+        names = tuple(texts.column_names)
+        check_types(texts.schema, names, where=where)
+        check_utf8(texts, [name for name in names if not is_text(texts.schema.field(name).type)], where=where)
+        return _appended(texts, self._run(texts, names, distinct=True))
+
     def _score_table(self, table: pa.Table) -> pa.Table:
         refuse_clash(table.column_names, self._config)
         names = find_text_columns(table.column_names, self._config.text_column, self.fitted_columns, where="the table")
@@ -85,6 +99,24 @@ class FrameScorer:
         check_utf8(table, [name for name in names if not is_text(table.schema.field(name).type)], where="the table")
         return self._run(table, names)
 
-    def _run(self, table: pa.Table, text_columns: tuple[str, ...]) -> pa.Table:
-        windows = self._scorer.windows(table, text_columns)
-        return pa.concat_tables([self._scorer.append(self._scorer.score(window)).table for window in windows])
+    def _run(self, table: pa.Table, text_columns: tuple[str, ...], *, distinct: bool = False) -> pa.Table:
+        """The next window is encoded while one is computed."""
+        scorer, scored = self._scorer, list[pa.Table]()
+
+        def encode(window: Window) -> EncodedWindow:
+            return scorer.encode(window, distinct=distinct)
+
+        def finish(encoded: EncodedWindow) -> None:
+            scored.append(scorer.append(scorer.answer(scorer.classify(encoded))).table)
+
+        windows = list(scorer.windows(table, text_columns))
+        if len(windows) == 1:
+            finish(encode(windows[0]))
+        else:
+            Pipeline.of(windows).then("encode", encode).into("classify", finish)
+        return pa.concat_tables(scored)
+
+
+def _appended(table: pa.Table, scored: pa.Table) -> pa.Table:
+    """The columns that `scored` has beyond those of `table`."""
+    return scored.select(range(table.num_columns, scored.num_columns))

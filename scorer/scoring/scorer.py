@@ -139,9 +139,10 @@ class Scorer:
         """Which inputs of `lengths` (n,) tokens the device should see together: batches of rows, longest first."""
         return self.model.plan(lengths)
 
-    def encode(self, window: Window, cache: ScoreCache | None = None) -> EncodedWindow:
-        """The texts of `window` as token sequences; with a `cache` equal texts once, and known ones not at all."""
-        return self._encode(window, cache)
+    def encode(self, window: Window, cache: ScoreCache | None = None, *, distinct: bool = False) -> EncodedWindow:
+        """The texts of `window` as token sequences; with a `cache` equal texts once, and known ones not at all, or
+        without one equal texts once if `distinct`."""
+        return self._encode(window, cache, distinct=distinct)
 
     def classify(
         self,

@@ -49,6 +49,14 @@ def test_forward_speed_measures_every_budget(tmp_path, tiny_model):
 
 
 @pytest.mark.slow
+def test_frames_speed_compares_every_way_with_a_file(tiny_model):
+    done = run("frames_speed.py", "--model", tiny_model(), "--rows", 300)
+    assert done.returncode == 0, done.stderr
+    ways = [line.split()[0] for line in done.stdout.splitlines()[1:]]
+    assert ways == ["file", "polars", "polars-streaming", "duckdb", "datasets", "pandas"]
+
+
+@pytest.mark.slow
 def test_score_gpu_runs_on_a_cpu_with_few_rows(tmp_path):
     few = [
         "--shape",
