@@ -44,6 +44,7 @@ SCRIPTS = [*(ROOT / "jobs").rglob("*.py"), ROOT / "data/make_reviews.py"]
 MADE = {
     *("data/reviews.parquet", "data/reviews.scored.parquet", "data/held-out.csv"),
     *("models/latest", "models/latest-previous", "models/current", "models/candidate", "models/moderation"),
+    "models/hotels",
 }
 
 

@@ -12,11 +12,14 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "scorer"
-ROOMS = ("scoring", "engines", "training", "checking", "evaluation")
+ROOMS = ("scoring", "engines", "training", "adapting", "checking", "evaluation")
 # Where inputs and outputs are locations and plain text, and what libraries need by its name is a folder of `stores`.
 WITHOUT_PATHS = ROOMS
 OPENING = {"open", "fdopen", "read_text", "read_bytes", "write_text", "write_bytes", "NamedTemporaryFile"}
-PATHS = {"training/fit_job.py": "what the Python function `fit` gives back says as a path where the model is"}
+PATHS = {
+    "training/fit_job.py": "what the Python function `fit` gives back says as a path where the model is",
+    "adapting/adapt_job.py": "what the Python function `adapt` gives back says as a path where the model is",
+}
 
 
 def opened(path: Path) -> list[str]:

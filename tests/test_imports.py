@@ -23,7 +23,20 @@ RUNS = 15
 OWN = {"scorer", "scorer.__main__", "scorer.config", "scorer.errors", "scorer.version"}
 OWN |= {
     f"scorer.config.{name}"
-    for name in ("check", "choices", "data", "diff", "doctor", "evaluate", "fit", "groups", "job", "score", "serve")
+    for name in (
+        "adapt",
+        "check",
+        "choices",
+        "data",
+        "diff",
+        "doctor",
+        "evaluate",
+        "fit",
+        "groups",
+        "job",
+        "score",
+        "serve",
+    )
 }
 OWN |= {"scorer.config.presets", "scorer.config.reading", "scorer.config.settings"}
 # What those need of the standard library beyond what click loads anyway.
@@ -77,6 +90,7 @@ def click_modules() -> set[str]:
     [
         ["--help"],
         ["doctor", "--help"],
+        ["adapt", "--help"],
         ["fit", "--help"],
         ["evaluate", "--help"],
         ["run", "--help"],
@@ -103,6 +117,7 @@ def test_importing_the_package_loads_nothing_heavy():
     [
         ["score", "missing.parquet", "out.parquet"],
         ["score", "--no-such-flag"],
+        ["adapt", "missing.csv"],
         ["fit", "missing.csv"],
         ["check", "missing.csv"],
         ["completion", "csh"],

@@ -27,6 +27,8 @@ from scorer.errors import ModelError
 from scorer.stores.fingerprints import KnownHashes
 
 METADATA_FILE = "scorer.json"
+# What a model directory has in its place that is no classifier yet: a base model that was adapted.
+ADAPTATION_FILE = "adapt.json"
 SCHEMA_VERSION = 8
 MOST_EXPONENT = 4.0
 STEEPEST = 100.0

@@ -39,6 +39,7 @@ from scorer.config.settings import (
 )
 
 if TYPE_CHECKING:
+    from scorer.config.adapt import AdaptConfig
     from scorer.config.check import CheckConfig
     from scorer.config.diff import DiffConfig
     from scorer.config.doctor import DoctorConfig
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
 # Of a command that is not at work, nothing is made: a dataclass of many fields takes milliseconds.
 _MADE_WHEN_ASKED_FOR = {
+    "AdaptConfig": "adapt",
     "BestMetric": "fit",
     "CheckConfig": "check",
     "DiffConfig": "diff",
@@ -76,6 +78,7 @@ __all__ = [
     "UNFINISHED",
     "WINDOW_ROWS",
     "WINDOW_TEXT_BYTES",
+    "AdaptConfig",
     "Argument",
     "Backend",
     "BestMetric",

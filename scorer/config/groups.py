@@ -16,11 +16,14 @@ _GROUPS: Final[Mapping[str, str]] = {
     "Labels": (
         "label_column label_separator label_form label_names regression nominal null_labels skip_unlabelled slice"
     ),
-    "Model": "model base_model max_length long_text stride pooling extend_vocabulary folds reload",
+    "Model": (
+        "model base_model max_length long_text stride pooling extend_vocabulary from_scratch vocab_size layers hidden "
+        "heads folds reload"
+    ),
     "Training": (
-        "preset epochs max_steps batch_size eval_batch_size gradient_accumulation learning_rate schedule warmup "
-        "weight_decay max_grad_norm class_weight label_smoothing focal_gamma layer_decay freeze_layers lora_rank "
-        "eval_steps best_metric patience patience_threshold seed seeds"
+        "preset whole_words nsp epochs max_steps minutes batch_size eval_batch_size gradient_accumulation "
+        "learning_rate schedule warmup weight_decay max_grad_norm class_weight label_smoothing focal_gamma "
+        "layer_decay freeze_layers lora_rank eval_steps best_metric patience patience_threshold seed seeds"
     ),
     "Server": "host port token",
     "Run": "date from_ to step check status folder runs keep on_success on_failure resume dry_run link previous",

@@ -12,8 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scorer.stores.atomic import sync_folder, write_whole
+from scorer.stores.number_file import NumberFile
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,10 @@ class Folder:
         yield str(beside)
         _sync(beside)
         beside.replace(self.path / name)
+
+    def numbers(self, name: str, kind: type[np.generic]) -> NumberFile:
+        """The file `name` of numbers of type `kind`, to be made anew."""
+        return NumberFile(self.path / name, kind)
 
     def make_anew(self) -> None:
         """Make it, empty, in the place of an earlier one."""

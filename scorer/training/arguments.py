@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any, Protocol
 
 import torch
 from transformers import TrainingArguments
@@ -14,7 +15,7 @@ from scorer.classifier.device import (
     has_bf16,
     use_kernels_without_plans,
 )
-from scorer.config import FitConfig
+from scorer.config import FitConfig, Precision
 from scorer.errors import ConfigError, UsageError
 from scorer.runs.console import Console
 from scorer.stores.folder import Folder
@@ -34,16 +35,66 @@ class OneDevice(TrainingArguments):
         return min(int(super().n_gpu), 1)
 
 
+class Schedule(Protocol):
+    """What a configuration says of any training; `peak_learning_rate` is that after the warm-up."""
+
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def gradient_accumulation(self) -> int: ...
+    @property
+    def epochs(self) -> float: ...
+    @property
+    def max_steps(self) -> int | None: ...
+    @property
+    def peak_learning_rate(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
+    @property
+    def warmup(self) -> float: ...
+    @property
+    def schedule(self) -> str: ...
+    @property
+    def max_grad_norm(self) -> float: ...
+    @property
+    def eval_steps(self) -> int | None: ...
+    @property
+    def seed(self) -> int: ...
+
+
+class Arithmetic(Protocol):
+    """Where a configuration wants to be computed, and in which precision."""
+
+    @property
+    def device(self) -> str: ...
+    @property
+    def precision(self) -> Precision: ...
+
+
 def training_arguments(
     config: FitConfig, *, checkpoints: Folder, device: torch.device, precision: str, evaluation_rows: int | None = None
 ) -> TrainingArguments:
     """TrainingArguments for `config`, silent, writing checkpoints to `checkpoints`, on one `device`; so many
     `evaluation_rows` at once replace those of `config`."""
+    return scheduled_arguments(
+        config,
+        checkpoints=checkpoints,
+        device=device,
+        precision=precision,
+        per_device_eval_batch_size=evaluation_rows or config.eval_batch_size,
+        metric_for_best_model=best_figure(config),
+        greater_is_better=is_more_better(config),
+    )
+
+
+def scheduled_arguments(
+    config: Schedule, *, checkpoints: Folder, device: torch.device, precision: str, **others: Any
+) -> TrainingArguments:
+    """The arguments of any training that goes as `config` says; those that are its own are the `others`."""
     strategy = "epoch" if config.eval_steps is None else "steps"
     return OneDevice(
         output_dir=checkpoints.resolved,
         per_device_train_batch_size=config.batch_size,
-        per_device_eval_batch_size=evaluation_rows or config.eval_batch_size,
         gradient_accumulation_steps=config.gradient_accumulation,
         num_train_epochs=config.epochs,
         max_steps=config.max_steps if config.max_steps is not None else -1,
@@ -59,8 +110,6 @@ def training_arguments(
         save_steps=config.eval_steps or 500,
         save_total_limit=2,
         load_best_model_at_end=True,
-        metric_for_best_model=best_figure(config),
-        greater_is_better=is_more_better(config),
         restore_callback_states_from_checkpoint=True,
         logging_strategy=strategy,
         logging_steps=config.eval_steps or 500,
@@ -72,6 +121,7 @@ def training_arguments(
         seed=config.seed,
         report_to="none",
         disable_tqdm=True,
+        **others,
     )
 
 
@@ -90,19 +140,19 @@ def is_more_better(config: FitConfig) -> bool:
     return config.chosen_metric not in _LESS_IS_BETTER
 
 
-def total_steps(config: FitConfig, rows: int) -> int:
-    """Optimizer steps of a whole fit on `rows` training rows."""
+def total_steps(config: Schedule, rows: int) -> int:
+    """Optimizer steps of a whole training on `rows` training rows."""
     if config.max_steps is not None:
         return config.max_steps
     batches = math.ceil(rows / config.batch_size)
     return math.ceil(config.epochs * math.ceil(batches / config.gradient_accumulation))
 
 
-def _schedule(config: FitConfig) -> str:
+def _schedule(config: Schedule) -> str:
     return "constant_with_warmup" if config.schedule == "constant" else config.schedule
 
 
-def device_and_precision(config: FitConfig) -> tuple[ChosenDevice, str]:
+def device_and_precision(config: Arithmetic) -> tuple[ChosenDevice, str]:
     """The device of a fit, and `fp32`, or `bf16` or `fp16` for autocast.
 
     `auto` on a GPU is bf16 where the GPU has it, since it needs no loss scaling, else fp16. Raises ConfigError for fp16
@@ -123,7 +173,7 @@ def device_and_precision(config: FitConfig) -> tuple[ChosenDevice, str]:
     return chosen, precision
 
 
-def settle_device(config: FitConfig, console: Console) -> tuple[torch.device, str]:
+def settle_device(config: Arithmetic, console: Console) -> tuple[torch.device, str]:
     """The device and the precision of a fit; `console` is told of a GPU that cannot be used."""
     chosen, precision = device_and_precision(config)
     if chosen.concern is not None:

@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from scorer.classifier.long_text import LongText
-from scorer.classifier.metadata import METADATA_FILE
+from scorer.classifier.metadata import ADAPTATION_FILE, METADATA_FILE
 from scorer.config import LATEST_MODEL, BestMetric, FitConfig
 from scorer.errors import OutputRefused, UsageError
 from scorer.examples.label_form import LabelOptions
@@ -127,7 +127,8 @@ def refuse_output(output: Location, inputs: Inputs, *, force: bool, latest: bool
         return
     if not force:
         raise OutputRefused(f"{place}: exists already; choose another directory or replace it with --force")
-    if not place.is_folder or (place.names() and not place.has(METADATA_FILE)):
+    ours = place.has(METADATA_FILE) or place.has(ADAPTATION_FILE)
+    if not place.is_folder or (place.names() and not ours):
         raise OutputRefused(f"{place}: no model that scorer wrote, so --force does not replace it; remove it yourself")
 
 

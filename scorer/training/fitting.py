@@ -32,6 +32,7 @@ from scorer.training.dataset import TokenRows, evaluation_rows, tokenize
 from scorer.training.model_directory import write_model_directory
 from scorer.training.parameters import merge
 from scorer.training.pretrained import BaseModel, load_base_model
+from scorer.training.resumable import ResumableTrainer
 from scorer.training.resume import job_of, keep_if_resumable, last_checkpoint, open_workspace, restore_ended
 from scorer.training.seeds import SeedLog, SeedResult, summarize
 from scorer.training.tasks import Task, task_of
@@ -92,7 +93,7 @@ class Fitting:
             narrator = Narrator(console=self.console, counter=counter, signals=self.signals, task=self.task)
             trainer = self._trainer(base, config, checkpoints, narrator)
             if not restore_ended(trainer, checkpoint, config.patience):
-                _run(trainer, checkpoint)
+                run_training(trainer, checkpoint)
         if stopped_early(trainer.state):
             self.console.say(_early_stop(trainer.state, config))
         merge(base.model)
@@ -209,7 +210,7 @@ def fit_and_write(
             verdict = fitting.verdict(base, trainer, seeds)
             task.finish(base)
             built, place = workspace.folder.folder("model"), Folder(output.path)
-            with _storage_errors():
+            with storage_errors():
                 write_model_directory(built, base=base, config=config, data=data, verdict=verdict, precision=precision)
                 built.publish(place)
                 if latest:
@@ -229,7 +230,7 @@ def fit_and_write(
             precision,
             _epochs(trainer.state),
             trainer.state.global_step,
-            _peak_memory(device),
+            peak_memory(device),
             verdict.measured,
             [finding.as_dict() for finding in data.check.findings],
             len(base.new_tokens),
@@ -268,7 +269,7 @@ def _encoder(base: BaseModel, config: FitConfig) -> TextEncoder:
 
 
 @contextmanager
-def _storage_errors() -> Iterator[None]:
+def storage_errors() -> Iterator[None]:
     """An OSError within becomes the error of ours that it is."""
     try:
         yield
@@ -276,9 +277,10 @@ def _storage_errors() -> Iterator[None]:
         raise from_os_error(error) from error
 
 
-def _run(trainer: FitTrainer, checkpoint: Folder | None) -> None:
+def run_training(trainer: ResumableTrainer, checkpoint: Folder | None) -> None:
+    """Train to the end, from `checkpoint` on. DeviceError when memory is exhausted."""
     try:
-        with _storage_errors():
+        with storage_errors():
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except torch.OutOfMemoryError as error:
         raise DeviceError(
@@ -306,7 +308,7 @@ def _epochs(state: TrainerState) -> float:
     return round(float(state.epoch or 0.0), 4)
 
 
-def _peak_memory(device: torch.device) -> int:
+def peak_memory(device: torch.device) -> int:
     """Bytes: of the GPU's memory, or of this process's resident memory."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))

@@ -16,7 +16,7 @@ import numpy as np
 import tokenizers
 import torch
 import transformers
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, PreTrainedModel
 
 from scorer.classifier.labels import LabelSet, Targets
 from scorer.classifier.long_text import LongText
@@ -48,15 +48,7 @@ def write_model_directory(
 ) -> None:
     """Write everything into `directory`, which is made anew, `scorer.json` last."""
     directory.make_anew()
-    base.model.save_pretrained(directory.path)
-    # Whatever calls of the tokenizer set before would be saved with it and surprise its next reader.
-    base.tokenizer.backend_tokenizer.no_truncation()
-    base.tokenizer.backend_tokenizer.no_padding()
-    base.tokenizer.save_pretrained(directory.path)
-    for weights in directory.names():
-        # safetensors makes its files readable by their owner alone; a model is as public as its configuration.
-        if weights.endswith(".safetensors"):
-            directory.copy_mode(weights, of="config.json")
+    save_network(directory, base.model, base.tokenizer)
     metadata = _metadata(base, config, data, verdict, precision, token_types=_token_types(directory))
     # The order in which threads add up changes the last bits of every weight.
     figures = verdict.as_dict() | {"threads": torch.get_num_threads()}
@@ -65,6 +57,19 @@ def write_model_directory(
     directory.write("report.html", fit_report(metadata, data, verdict).html())
     directory.write("README.md", model_card(metadata, from_hub=not Folder.of(base.name).exists))
     metadata.write(directory.path)
+
+
+def save_network(directory: Folder, model: PreTrainedModel, tokenizer: Any, **others: Any) -> None:
+    """Write weights, configuration and tokenizer into `directory`; `others` are for `save_pretrained`."""
+    model.save_pretrained(directory.path, **others)
+    # Whatever calls of the tokenizer set before would be saved with it and surprise its next reader.
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+    tokenizer.save_pretrained(directory.path)
+    for weights in directory.names():
+        # safetensors makes its files readable by their owner alone; a model is as public as its configuration.
+        if weights.endswith(".safetensors"):
+            directory.copy_mode(weights, of="config.json")
 
 
 def versions() -> dict[str, str]:

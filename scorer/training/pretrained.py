@@ -105,16 +105,11 @@ def load_base_model(config: FitConfig, labels: LabelSet) -> BaseModel:
     cannot be loaded or its parts do not fit, ConfigError when `max_length` is too long or an extra is not installed,
     UsageError when it has fewer layers than are to be frozen.
     """
-    location, name = resolve_base_model(config.base_model)
-    directory = _find(location, name)
-    tokenizer = _load_tokenizer(directory, name)
+    directory, name = find_base(config.base_model)
+    tokenizer = load_tokenizer(directory, name)
     model = _load_weights(directory, name, labels, seed=config.seed)
-    _refuse_tokenizer(model, tokenizer, name)
-    limit = max_positions(model)
-    if limit is not None and config.max_length > limit:
-        raise ConfigError(f"--max-length {config.max_length}: {name} has {limit} positions; try --max-length {limit}")
-    if (most := settle_attention(model, config.max_length)) is not None:
-        raise ConfigError(f"--max-length {config.max_length}: {name} sees the whole of {most} tokens at most; say that")
+    refuse_tokenizer(model, tokenizer, name)
+    settle_length(model, config.max_length, name)
     text_config = model.config.get_text_config()
     if getattr(text_config, "pad_token_id", None) is None:
         # A decoder looks for the last token that is no padding, and refuses several rows where none is named.
@@ -129,16 +124,20 @@ def load_base_model(config: FitConfig, labels: LabelSet) -> BaseModel:
     return base
 
 
-def _find(location: str, name: str) -> ModelDirectory:
+def find_base(asked: str | None) -> tuple[ModelDirectory, str]:
+    """The directory of the base model that was `asked` for, and the name that it is recorded under. ModelError when it
+    is none, or cannot be had."""
+    location, name = resolve_base_model(asked)
     try:
-        return open_model(location)
+        return open_model(location), name
     except ModelError as error:
         if Folder.of(location).is_folder:
             raise
         raise unavailable(name, error.__cause__ or error) from error
 
 
-def _load_tokenizer(directory: ModelDirectory, name: str) -> Any:
+def load_tokenizer(directory: ModelDirectory, name: str) -> Any:
+    """The fast tokenizer of the base model `name` as transformers has it. ModelError when there is none."""
     if (lacking := install_sentencepiece(name, directory.path)) is not None:
         raise ModelError(lacking)
     try:
@@ -179,7 +178,7 @@ def _load_weights(directory: ModelDirectory, name: str, labels: LabelSet, *, see
         reason = (str(error).strip().splitlines() or [""])[0][:200]
         raise ModelError(f"{name}: cannot be loaded as an encoder ({type(error).__name__}: {reason})") from error
     assert isinstance(model, PreTrainedModel)
-    _refuse_encoder(model, report, name)
+    refuse_encoder(model, report, name)
     encoder = {key: value for key, value in model.state_dict().items() if _of_encoder(key, model)}
     if all(_of_encoder(key, model) for key in report["missing_keys"]):
         # It has all of a head, as a classifier has; from here on it shall be what an encoder without one would be.
@@ -193,8 +192,8 @@ def _of_encoder(name: str, model: PreTrainedModel) -> bool:
     return name.startswith(f"{model.base_model_prefix}.")
 
 
-def _refuse_encoder(model: PreTrainedModel, report: dict[str, Any], name: str) -> None:
-    """Only the head and the pooler may be new; every weight of the encoder must be there, and finite."""
+def refuse_encoder(model: PreTrainedModel, report: dict[str, Any], name: str) -> None:
+    """ModelError: only the head and the pooler may be new; every weight of the encoder must be there, and finite."""
     encoder = model.base_model_prefix + "."
     absent = [key for key in report["missing_keys"] if key.startswith(encoder) and "pooler" not in key]
     absent += [key for key, *_ in report["mismatched_keys"] if key.startswith(encoder)]
@@ -205,7 +204,17 @@ def _refuse_encoder(model: PreTrainedModel, report: dict[str, Any], name: str) -
             raise ModelError(f"{name}: {key} holds non-finite weights; choose another base model")
 
 
-def _refuse_tokenizer(model: PreTrainedModel, tokenizer: Any, name: str) -> None:
+def settle_length(model: PreTrainedModel, max_length: int, name: str) -> None:
+    """Let the model see the whole of `max_length` tokens; ConfigError when it sees fewer."""
+    limit = max_positions(model)
+    if limit is not None and max_length > limit:
+        raise ConfigError(f"--max-length {max_length}: {name} has {limit} positions; try --max-length {limit}")
+    if (most := settle_attention(model, max_length)) is not None:
+        raise ConfigError(f"--max-length {max_length}: {name} sees the whole of {most} tokens at most; say that")
+
+
+def refuse_tokenizer(model: PreTrainedModel, tokenizer: Any, name: str) -> None:
+    """ModelError when the tokenizer knows more tokens than the model."""
     highest = max(tokenizer.get_vocab().values())
     rows = model.get_input_embeddings().num_embeddings
     if highest >= rows:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, Protocol
 
 import torch
 from safetensors import safe_open
@@ -21,8 +22,8 @@ from scorer.errors import ConfigError, ModelError, OutputRefused
 from scorer.stores.folder import Folder
 from scorer.stores.location import Location
 from scorer.stores.workspace import Workspace, newest_left
+from scorer.training.resumable import ResumableTrainer
 from scorer.training.seeds import LOG
-from scorer.training.trainer import FitTrainer
 
 _CHECKPOINT = re.compile(r"checkpoint-([0-9]+)")
 _STATE = "trainer_state.json"
@@ -47,13 +48,30 @@ def job_of(config: FitConfig, *, fingerprints: dict[str, str], precision: str, b
         "precision": precision,
         "base_model": base_model,
     }
+    return described_job(config, resolved, files=fingerprints)
+
+
+def described_job(config: Any, resolved: Mapping[str, Any], *, files: Collection[str]) -> dict[str, Any]:
+    """What the configuration `config` says of the model that comes of it, as JSON types; see `identity` for what is
+    `resolved`, among which are the fingerprints of `files`."""
     described = identity(config, "weights", "answers", "output", resolved=resolved)
-    described["files"] = {name: described.pop(name) for name in fingerprints}
+    described["files"] = {name: described.pop(name) for name in files}
     copied: dict[str, Any] = json.loads(json.dumps(described, default=str))
     return copied
 
 
-def open_workspace(config: FitConfig, output: Location, job: dict[str, Any]) -> tuple[Workspace, Location]:
+class Resumable(Protocol):
+    """What a configuration says of a training that may have been interrupted."""
+
+    @property
+    def output(self) -> object: ...
+    @property
+    def resume(self) -> bool: ...
+    @property
+    def force(self) -> bool: ...
+
+
+def open_workspace(config: Resumable, output: Location, job: dict[str, Any]) -> tuple[Workspace, Location]:
     """The workspace to train in, held, and the output it belongs to; with --resume that of the interrupted fit.
 
     Raises ConfigError when there is nothing to resume or what is there was another job, OutputRefused when an
@@ -180,7 +198,7 @@ def _has_ended(state: dict[str, Any], patience: int | None) -> bool:
     return bool(saved.get("attributes", {}).get("early_stopping_patience_counter", 0) >= patience)
 
 
-def restore_ended(trainer: FitTrainer, checkpoint: Folder | None, patience: int | None) -> bool:
+def restore_ended(trainer: ResumableTrainer, checkpoint: Folder | None, patience: int | None) -> bool:
     """Take over the best weights of a training that had ended when it was interrupted; False if it had not."""
     state = state_of(checkpoint) if checkpoint else None
     if checkpoint is None or state is None or not _has_ended(state, patience):
@@ -201,7 +219,7 @@ def keep_if_resumable(workspace: Workspace) -> bool:
     return True
 
 
-def _claim(workspace: Workspace, config: FitConfig, job: dict[str, Any]) -> None:
+def _claim(workspace: Workspace, config: Resumable, job: dict[str, Any]) -> None:
     left = workspace.recall()
     if config.resume:
         if left is None:

@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Sampler, SequentialSampler
+from torch.utils.data import DataLoader
 from transformers import (
     EarlyStoppingCallback,
     PreTrainedModel,
     PrinterCallback,
-    Trainer,
     TrainerCallback,
     TrainerControl,
     TrainerState,
@@ -30,13 +29,14 @@ from transformers import (
 from scorer.classifier.labels import RowTargets
 from scorer.classifier.long_text import LongText
 from scorer.config import FitConfig
-from scorer.errors import ConfigError, Interrupted
+from scorer.errors import ConfigError
 from scorer.reports.fit_page import Evaluation
 from scorer.runs.console import Console, Counter
 from scorer.runs.signals import StopSignals
 from scorer.training.dataset import Collator, EpochOrder, TextPooling, TokenRows
 from scorer.training.parameters import parameter_groups
 from scorer.training.pretrained import BaseModel
+from scorer.training.resumable import ResumableTrainer, StepCounter
 from scorer.training.tasks import Task
 
 
@@ -44,43 +44,7 @@ class Diverged(ConfigError):
     """The weights of a fit are no numbers any more."""
 
 
-class LossSinceLogging(TrainerCallback):
-    """Adds up the losses since the last logging, and saves the sum where a checkpoint comes before the next one.
-
-    The Trainer does not save that sum: a fit that goes on would log the mean of its own steps alone.
-    """
-
-    def __init__(self) -> None:
-        self._sum: torch.Tensor | float = 0.0
-        self._logged_at = 0
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        self._sum, self._logged_at = 0.0, state.global_step
-        left = state.log_history[-1] if state.log_history else {}
-        if "unlogged_loss" in left and left["step"] == state.global_step:
-            self._sum = left["unlogged_loss"]
-            self._logged_at -= int(left["unlogged_steps"])
-
-    def add(self, loss: torch.Tensor) -> None:
-        """Count the `loss` () of a step, or its part of it where gradients of several batches are added up."""
-        self._sum = self._sum + loss.detach()
-
-    def mean(self, step: int) -> float:
-        """The mean loss of the steps up to this one that had not been logged; from now on they have been."""
-        mean = float(self._sum) / (step - self._logged_at)
-        self._sum, self._logged_at = 0.0, step
-        return mean
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if control.should_save and not control.should_log:
-            steps = state.global_step - self._logged_at
-            unlogged = {"step": state.global_step, "unlogged_loss": float(self._sum), "unlogged_steps": steps}
-            state.log_history.append(unlogged)
-
-
-class FitTrainer(Trainer):
+class FitTrainer(ResumableTrainer):
     """A Trainer that orders examples by `EpochOrder` and evaluates them in the order in which they come."""
 
     def __init__(
@@ -94,15 +58,11 @@ class FitTrainer(Trainer):
         task: Task,
         **options: Any,
     ) -> None:
-        super().__init__(model=network, train_dataset=train, eval_dataset=valid, **options)
-        self.network = network
+        super().__init__(network=network, train=train, valid=valid, **options)
         self._config = config
         self._pooling = pooling
         self.task = task
         self._train, self._valid = train, valid
-        self._losses = LossSinceLogging()
-        # Behind all others, of which one may ask for a checkpoint.
-        self.add_callback(self._losses)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         groups = parameter_groups(
@@ -117,38 +77,7 @@ class FitTrainer(Trainer):
         size = self.args.train_batch_size
         lengths = self._train.tokens.lengths.tolist()
         order = EpochOrder(size * self.args.gradient_accumulation_steps, lengths, seed=self.args.seed)
-        return self._batches(self._train, size, order)
-
-    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
-        rows = self._valid if eval_dataset is None else eval_dataset
-        return self._batches(rows, self.args.eval_batch_size, SequentialSampler(rows))
-
-    def get_test_dataloader(self, test_dataset: Any) -> DataLoader[Any]:
-        return self.get_eval_dataloader(test_dataset)
-
-    def _batches(self, rows: TokenRows, size: int, order: Sampler[int]) -> DataLoader[Any]:
-        """Batches of `size` rows in `order`."""
-        batches: DataLoader[Any] = self.accelerator.prepare(
-            DataLoader(
-                rows,
-                batch_size=size,
-                sampler=order,
-                collate_fn=self.data_collator,
-                pin_memory=self.args.dataloader_pin_memory,
-            )
-        )
-        return batches
-
-    def training_step(self, *arguments: Any, **options: Any) -> torch.Tensor:
-        loss: torch.Tensor = super().training_step(*arguments, **options)
-        self._losses.add(loss)
-        return loss
-
-    def log(self, logs: dict[str, float], *arguments: Any, **options: Any) -> None:
-        """Log `logs`, their loss that of all steps since the last one, whichever process made them."""
-        if "loss" in logs:
-            logs = logs | {"loss": self._losses.mean(self.state.global_step)}
-        super().log(logs, *arguments, **options)
+        return self.batches(self._train, size, order)
 
     def validation(self) -> NDArray[np.float32]:
         """Logits (n, labels) float32 of the validation texts in the order of their file."""
@@ -168,32 +97,13 @@ class FitTrainer(Trainer):
         return curve
 
 
-class Narrator(TrainerCallback):
-    """Counts steps on the progress bar, says a line an evaluation, and stops at a signal once a checkpoint is saved."""
+class Narrator(StepCounter):
+    """Says a line an evaluation besides."""
 
     def __init__(self, *, console: Console, counter: Counter, signals: StopSignals, task: Task) -> None:
+        super().__init__(counter=counter, signals=signals)
         self._task = task
         self._console = console
-        self._counter = counter
-        self._signals = signals
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        self._counter.update(state.global_step)
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        self._counter.update(1)
-        try:
-            self._signals.check()
-        except Interrupted:
-            # First the checkpoint, then `on_save` raises it again. At the end of an epoch, and of the training, there
-            # will be a checkpoint anyway. It comes after an evaluation, which nobody would make later.
-            within = state.global_step < state.max_steps and (state.epoch or 0.0) % 1
-            control.should_save = control.should_save or bool(within)
-
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        self._signals.check()
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         figures, loss = _figures(kwargs["metrics"]), _train_losses(state).get(state.global_step)

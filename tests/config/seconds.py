@@ -11,6 +11,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from scorer.config import (
+    AdaptConfig,
     Argument,
     CheckConfig,
     DiffConfig,
@@ -29,6 +30,7 @@ from scorer.config import (
 
 # A configuration of each kind; where a field has no default, the value is the name of a file.
 FIRSTS: dict[type, Any] = {
+    AdaptConfig: AdaptConfig(data="first.csv"),
     CheckConfig: CheckConfig(data="first.csv"),
     DiffConfig: DiffConfig(old="old", new="new", data="first.csv"),
     DoctorConfig: DoctorConfig(),
