@@ -55,7 +55,7 @@ def cluster(address: str | None) -> Iterator[Any]:
             _check_answers(address)
         with kept_handlers():  # Ray would end this process at a SIGTERM, whatever it is at
             ray.init(address=address or "local", include_dashboard=False if address is None else None, **_QUIET)
-    except (OSError, ValueError, RuntimeError) as error:
+    except Exception as error:  # Ray raises bare ones, too, where a node dies while it starts
         raise DeviceError(f"{where}: no Ray cluster answers ({str(error).splitlines()[0]})") from error
     try:
         yield ray

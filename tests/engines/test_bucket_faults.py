@@ -24,7 +24,7 @@ from tests.stores.faulty_proxy import FAULTS, FaultyProxy
 
 FILES = 2
 ROWS = 40
-RUNS = int(os.environ.get("SCORER_FAULTED_RUNS", "500"))
+RUNS = int(os.environ.get("SCORER_FAULTED_RUNS", "125"))
 MOST_TRIES = 30
 
 
@@ -114,11 +114,17 @@ def test_faulted_runs_lose_nothing_and_show_nothing_half(
 
 
 @pytest.mark.torture
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
 def test_many_faulted_runs_lose_nothing_and_show_nothing_half(
-    bucket: Bucket, fill: Callable[[], None], tiny_model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bucket: Bucket,
+    fill: Callable[[], None],
+    tiny_model: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    seed: int,
 ) -> None:
     fill()
-    ended, met = faulted(bucket, RUNS, model=tiny_model("bert"), folder=tmp_path, monkeypatch=monkeypatch, seed=1)
+    ended, met = faulted(bucket, RUNS, model=tiny_model("bert"), folder=tmp_path, monkeypatch=monkeypatch, seed=seed)
     print(f"{RUNS} runs: {dict(ended)}; requests: {dict(met)}")  # noqa: T201
     assert all(met[fault] for fault in FAULTS)
 

@@ -150,3 +150,12 @@ def test_ray_is_named_where_it_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError, match=r"pip install 'scorer\[ray\]'"):
         ray_library()
+
+
+def test_ray_lays_parts_out_as_processes_do(source, tmp_path, tiny_model):
+    options = {"model": tiny_model("bert"), "rows_per_file": 25, "partition_by": "score", **OPTIONS}
+    scorer.score(source, f"{tmp_path}/here/", **options)
+    scorer.score(source, f"{tmp_path}/ray/", engine="ray", workers=2, **options)
+    found = seen(tmp_path / "ray")
+    assert len(found) > 60
+    assert found == seen(tmp_path / "here")
