@@ -30,7 +30,7 @@ FLOORS = (
     {"training"},
     {"adapting"},
     {"evaluation"},
-    {"serving", "automation", "frames"},
+    {"exporting", "serving", "automation", "frames"},
     {"cli", "testing", "datasets", "duckdb", "pandas", "polars"},
 )
 
@@ -45,7 +45,10 @@ DOORS = {
     "csv": {"tables"},
     "torch": {"classifier", "training", "adapting"},
     "transformers": {"classifier", "training", "adapting"},
-    "tokenizers": {"classifier", "training", "adapting"},
+    "tokenizers": {"classifier", "training", "adapting", "exporting"},
+    "onnxruntime": {"classifier", "exporting"},
+    "openvino": {"classifier"},
+    "nncf": {"exporting"},
     "safetensors": {"classifier", "training", "adapting"},
     "accelerate": {"classifier", "training"},
     "peft": {"training"},

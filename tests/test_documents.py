@@ -194,7 +194,7 @@ def test_flags_exist(page):
     known = flags_of(main)
     if not page.startswith("scorer/"):
         known = known.union(*map(flags_of_script, SCRIPTS))
-    mentioned = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", without_commands(read(page))))
+    mentioned = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", without_commands(read(page))))
     assert mentioned <= known
 
 

@@ -31,6 +31,7 @@ OWN |= {
         "diff",
         "doctor",
         "evaluate",
+        "export",
         "fit",
         "groups",
         "job",

@@ -79,7 +79,7 @@ def _measure(classifier: Classifier, workload: workloads.Workload, options: argp
 
 
 def _options() -> argparse.Namespace:
-    backends = [name for name in get_args(Backend) if name != "auto"]
+    backends = [name for name in get_args(Backend) if name not in ("auto", "onnx")]
     parser = argparse.ArgumentParser(description="The forward pass alone.")
     parser.add_argument("--workload", default="mixed", choices=workloads.names())
     parser.add_argument("--backends", nargs="+", default=backends, choices=backends)

@@ -169,9 +169,9 @@ def _in_order(steps: list[Step], path: Path) -> tuple[Step, ...]:
 
 
 def _lacking(kind: type, values: Mapping[str, Any]) -> list[str]:
-    """The fields of the configuration `kind` that must be said and are not."""
+    """The keys of the configuration `kind` that must be said and are not."""
     needed = (field for field in dataclasses.fields(kind) if field.default is dataclasses.MISSING)
-    return [field.name for field in needed if field.name not in values]
+    return [field.name.rstrip("_") for field in needed if field.name not in values]
 
 
 def _refuse_values(config: Any) -> None:

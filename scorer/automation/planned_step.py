@@ -16,7 +16,7 @@ from scorer.stores.atomic import make_folder
 from scorer.stores.fingerprints import Stamp, combined, content_hashes
 from scorer.stores.object_path import ObjectPath, path_of
 
-_STANDING: Final = ("check", "fit", "evaluate", "diff")
+_STANDING: Final = ("check", "fit", "evaluate", "diff", "export")
 _OUTPUTS: Final = ("output", "report", "rows")
 # Whatever these say, the same is done.
 _HOW: Final = ("force", "quiet", "resume")

@@ -1,8 +1,8 @@
 """Whether what a step did for a day still stands, and if not, with which flags it is to be done.
 
-Pure decisions, but for looking whether files are there. A step of `check`, `evaluate`, `diff` or `fit` stands when it
-ended well with the same settings and inputs, and what it wrote is there. What this job itself wrote for the day may be
-replaced, but for a model: that somebody may use. What a killed fit left is gone on from.
+Pure decisions, but for looking whether files are there. A step of `check`, `evaluate`, `diff`, `export` or `fit` stands
+when it ended well with the same settings and inputs, and what it wrote is there. What this job itself wrote for the
+day may be replaced, but for a model: that somebody may use. What a killed fit left is gone on from.
 """
 
 from __future__ import annotations

@@ -96,11 +96,11 @@ def look_at_backends(device: str, model: Path | None) -> list[Condition]:
     from scorer.classifier.model_config import PlainConfig
 
     chosen = choose_device(device).device
-    work = Work(device=chosen, precision=choose_precision("auto", chosen), streams=1)
     document = _configuration(model)
     config = PlainConfig(document)
     found, taken = [], False
     for spec in registered():
+        work = Work(device=chosen, precision=spec.precision or choose_precision("auto", chosen), streams=1)
         refusal = spec.why_not(config, work)
         yields = None if refusal else spec.yields(config, work)
         usable, auto = refusal is None, refusal is None and yields is None and not taken

@@ -25,7 +25,7 @@ from scorer.classifier.device import (
 from scorer.classifier.directory import FileStamp, ModelDirectory
 from scorer.classifier.execution import Execution
 from scorer.classifier.forward import DeviceOutOfMemory, Forward
-from scorer.classifier.forward.choice import choose_forward
+from scorer.classifier.forward.choice import choose_forward, precision_of
 from scorer.classifier.forward.padded import PaddedForward
 from scorer.classifier.forward.resilient import Outcome, ResilientForward
 from scorer.classifier.forward.spec import Work
@@ -69,7 +69,7 @@ class Classifier:
         use_kernels_without_plans(where)
         stamp = directory.stamp()
         loaded = load(directory, max_length=max_length)
-        exact = choose_precision(precision, where, own=directory.dtype)
+        exact = choose_precision(precision_of(backend, precision), where, own=directory.dtype)
         self._workers = Workers(worker_count(where), where)
         try:
             with memory_errors():

@@ -32,6 +32,8 @@ _HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.md", "*.html"]
 # Pickled weights in the names that trainers and exporters give them. Beside safetensors they stay unread, as does a
 # trainer's own state (training_args.bin, optimizer.pt), which is no weight of the model.
 _PICKLES = ("pytorch_model*.bin", "model*.bin", "model*.pt", "model*.pth", "*.pkl", "*.pickle", "*.ckpt")
+# What `scorer export` leaves, which is no model directory.
+EXPORT_FILE = "export.json"
 # What `problem_type` in a configuration says of a model whose rows may have any number of labels.
 MULTI_LABEL = "multi_label_classification"
 # Entries of a configuration that make transformers run or fetch code, unless they say no.
@@ -220,6 +222,11 @@ def _refuse_configuration(path: Path) -> None:
     # An adapter rarely has a configuration beside it.
     if (path / ADAPTER_FILE).exists():
         raise ModelError(merge_adapter(path))
+    if (path / EXPORT_FILE).is_file() and not (path / "config.json").exists():
+        raise ModelError(
+            f"{path}: an export for another runtime; score with the model that it was made of (--backend onnx computes "
+            "as it does), or run the program of its README.md"
+        )
     if not (path / "config.json").is_file():
         raise ModelError(f"{path}: no config.json; this is not a model directory")
     for file in sorted(path.glob("*.json")):

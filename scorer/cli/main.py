@@ -28,6 +28,7 @@ COMMANDS = {
     "diff": "Say what changes when a new model takes an old one's place.",
     "doctor": "Look at this machine and installation, and say what to do.",
     "evaluate": "Tell how good a model is on labelled data, and where it fails.",
+    "export": "Write a model for ONNX Runtime or OpenVINO.",
     "fit": "Fine-tune a classifier on a file of texts and labels.",
     "inspect": "Show what a model directory or a scored file says of itself.",
     "predict": "Score texts given as arguments or lines.",

@@ -88,11 +88,11 @@ def _option(field: dataclasses.Field[Any], setting: Setting, kind: Any) -> Calla
     flag = flag_of(field.name)
     names = [field.name, *([setting.short] if setting.short else [])]
     shared: dict[str, Any] = {
-        "default": field.default,
         "help": setting.help,
         "envvar": variable_of(field.name),
-        "show_default": field.default not in (None, (), False, ""),
+        "show_default": field.default not in (None, (), False, "", dataclasses.MISSING),
     }
+    shared |= {"required": True} if field.default is dataclasses.MISSING else {"default": field.default}
     if kind is bool:
         flag = f"{flag}/--no-{flag[2:]}" if field.default else flag
         return click.option(flag, *names, is_flag=True, **shared)

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from scorer.config.diff import DiffConfig
     from scorer.config.doctor import DoctorConfig
     from scorer.config.evaluate import EvaluateConfig
+    from scorer.config.export import ExportConfig
     from scorer.config.fit import BestMetric, FitConfig
     from scorer.config.job import STEPS, GateConfig, JobConfig, RunConfig
     from scorer.config.serve import ServeConfig
@@ -56,6 +57,7 @@ _MADE_WHEN_ASKED_FOR = {
     "DiffConfig": "diff",
     "DoctorConfig": "doctor",
     "EvaluateConfig": "evaluate",
+    "ExportConfig": "export",
     "FitConfig": "fit",
     "GateConfig": "job",
     "JobConfig": "job",
@@ -89,6 +91,7 @@ __all__ = [
     "DoctorConfig",
     "Effect",
     "EvaluateConfig",
+    "ExportConfig",
     "FileFormat",
     "FitConfig",
     "FrameConfig",

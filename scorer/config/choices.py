@@ -18,7 +18,7 @@ FLUSH_SECONDS = 1.0
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 # Each is a file in scorer/classifier/forward; auto takes the first of the others that can compute a model.
-Backend = Literal["auto", "packed", "openvino", "padded"]
+Backend = Literal["auto", "packed", "openvino", "onnx", "padded"]
 LongTextStrategy = Literal["truncate", "head-tail", "window"]
 Pooling = Literal["mean", "max"]
 LabelForm = Literal["auto", "name", "list"]
@@ -91,7 +91,7 @@ DeviceSetting = Annotated[str, DEVICE]
 BackendSetting = Annotated[
     Backend,
     Setting(
-        "Forward pass: packed (BERT family), openvino (CPU), padded (any model); auto chooses and says why.",
+        "Forward pass: packed (BERT family), openvino or onnx (CPU), padded (any model); auto chooses and says why.",
         affects="logits",
         known_by="resolved",
     ),

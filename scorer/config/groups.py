@@ -11,14 +11,14 @@ GENERAL: Final = "General"
 _GROUPS: Final[Mapping[str, str]] = {
     "Input": (
         "valid valid_fraction text_column pairs limit input_format delimiter quote encoding sheet no_header columns "
-        "types rejects"
+        "types rejects parity_data"
     ),
     "Labels": (
         "label_column label_separator label_form label_names regression nominal null_labels skip_unlabelled slice"
     ),
     "Model": (
         "model base_model max_length long_text stride pooling extend_vocabulary from_scratch vocab_size layers hidden "
-        "heads folds reload"
+        "heads folds reload int8"
     ),
     "Training": (
         "preset whole_words nsp epochs max_steps minutes batch_size eval_batch_size gradient_accumulation "
@@ -28,13 +28,13 @@ _GROUPS: Final[Mapping[str, str]] = {
     "Server": "host port token",
     "Run": "date from_ to step check status folder runs keep on_success on_failure resume dry_run link previous",
     "Output": (
-        "output latest abstain prefix probabilities expected top_k token_count output_format rows_per_file "
+        "output to_ latest abstain prefix probabilities expected top_k token_count output_format rows_per_file "
         "partition_by mirror rows show force"
     ),
     "Speed": ("precision device backend batch_tokens workers engine address window_rows flush_seconds cache reuse"),
     "Limits": (
-        "max_flagged min_rows fail_on_drift on_error min_metric max_metric max_flips strict max_body max_texts "
-        "max_characters queue body_seconds drain_seconds"
+        "max_flagged min_rows fail_on_drift on_error min_metric max_metric max_flips tolerance strict max_body "
+        "max_texts max_characters queue body_seconds drain_seconds"
     ),
     "Monitoring": "report textfile metrics quiet",
     GENERAL: "network",

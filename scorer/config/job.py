@@ -11,6 +11,7 @@ from scorer.config.check import CheckConfig
 from scorer.config.choices import LATEST_MODEL, QuietSetting
 from scorer.config.diff import DiffConfig
 from scorer.config.evaluate import EvaluateConfig
+from scorer.config.export import ExportConfig
 from scorer.config.fit import FitConfig
 from scorer.config.score import ScoreConfig
 from scorer.config.settings import Argument, Checked, Setting
@@ -131,5 +132,6 @@ STEPS: Final[Mapping[str, type]] = {
     "diff": DiffConfig,
     "gate": GateConfig,
     "score": ScoreConfig,
+    "export": ExportConfig,
 }
 """What a step of a job may be, each with its settings. All but the gate are commands."""

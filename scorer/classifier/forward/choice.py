@@ -14,7 +14,7 @@ from scorer.classifier.forward import Forward
 from scorer.classifier.forward.spec import ForwardSpec, Work
 from scorer.classifier.independence import mixing
 from scorer.classifier.loading import LoadedModel
-from scorer.config import Backend
+from scorer.config import Backend, Precision
 from scorer.errors import UsageError
 
 
@@ -58,6 +58,12 @@ def _made(spec: ForwardSpec, loaded: LoadedModel, work: Work, *, reason: str) ->
 def registered() -> list[ForwardSpec]:
     """Every forward pass, in the order in which `auto` tries them."""
     return [spec_of(name) for name in get_args(Backend) if name != "auto"]
+
+
+def precision_of(backend: Backend, asked: Precision) -> Precision:
+    """What precision is `asked` for: where that is `auto`, the only one that the `backend` computes in, if it is so."""
+    only = spec_of(backend).precision if backend != "auto" else None
+    return only if only is not None and asked == "auto" else asked
 
 
 def spec_of(name: str) -> ForwardSpec:

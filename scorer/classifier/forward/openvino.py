@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib.util
 import threading
 import warnings
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from scorer.classifier.loading import LoadedModel
 from scorer.classifier.model_config import ModelConfig
 from scorer.classifier.one_output import REGRESSION
 from scorer.classifier.sequences import TokenSequences
+from scorer.errors import StorageError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -36,16 +39,17 @@ def is_installed() -> bool:
 
 
 class OpenVinoForward:
-    """`model`, converted and compiled in `precision` (fp32 or bf16) for `streams` threads that use it at once; `feed`
-    says how it is called."""
+    """`converted`, a model of `convert` or the file of one, compiled in `precision` (fp32 or bf16) for `streams`
+    threads that use it at once, each batch computed by `threads`; `feed` says how it is called."""
 
-    def __init__(self, model: PreTrainedModel, *, feed: Feed, precision: str, streams: int) -> None:
+    def __init__(self, converted: Any, *, feed: Feed, precision: str, streams: int, threads: int = 1) -> None:
         self._feed = feed
-        self._compiled = _compile(model, feed.token_types, precision=_PRECISIONS[precision], streams=streams)
+        hints = {"INFERENCE_PRECISION_HINT": _PRECISIONS[precision], "NUM_STREAMS": streams}
+        self._compiled = _compile(converted, hints | {"INFERENCE_NUM_THREADS": streams * threads})
         self._own = threading.local()
 
     def __call__(self, batch: TokenSequences) -> NDArray[np.float32]:
-        arguments = list(self._feed.arguments(batch).values())
+        arguments = self._feed.arguments(batch)
         with memory_errors():
             outputs = self._request().infer(arguments)
         logits: NDArray[np.float32] = np.array(outputs[0], np.float32)
@@ -58,9 +62,10 @@ class OpenVinoForward:
         return self._own.request
 
 
-def _compile(model: PreTrainedModel, takes_types: bool, *, precision: str, streams: int) -> Any:
+def convert(model: PreTrainedModel, feed: Feed) -> Any:
+    """`model` as OpenVINO has it, in fp32, with any number of rows and tokens. Its inputs have the names that
+    transformers gives them, and the one output is called logits."""
     # Not openvino.convert_model, which reports its use to a server.
-    from openvino import Core
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
@@ -68,7 +73,7 @@ def _compile(model: PreTrainedModel, takes_types: bool, *, precision: str, strea
     from scorer.classifier.transformers_parts import quietly
 
     example = {name: torch.ones(2, 8, dtype=torch.long) for name in ("input_ids", "attention_mask")}
-    if takes_types:
+    if feed.token_types:
         example["token_type_ids"] = torch.zeros(2, 8, dtype=torch.long)
     with quietly(), warnings.catch_warnings():
         # Tracing warns of every shape that it takes for fixed; the tests compare logits over many shapes instead.
@@ -76,8 +81,35 @@ def _compile(model: PreTrainedModel, takes_types: bool, *, precision: str, strea
         decoder = TorchScriptPythonDecoder(model.eval(), example_input=example)
         frontend = FrontEndManager().load_by_framework(framework="pytorch")
         converted = frontend.convert(frontend.load(decoder))
-    hints = {"INFERENCE_PRECISION_HINT": precision, "NUM_STREAMS": streams, "INFERENCE_NUM_THREADS": streams}
-    return Core().compile_model(converted, "CPU", hints)
+    for name, taken in zip(example, converted.inputs, strict=True):
+        taken.get_tensor().set_names({name})
+    converted.outputs[0].get_tensor().set_names({"logits"})
+    return converted
+
+
+def save(converted: Any, path: Path) -> None:
+    """Write a model of `convert` to the file `path`, NAME.xml, and its weights to NAME.bin beside it. StorageError when
+    that fails."""
+    from openvino import save_model
+
+    try:
+        # Otherwise weights are rounded to fp16.
+        save_model(converted, path, compress_to_fp16=False)
+    except RuntimeError as error:
+        raise StorageError(f"{path}: OpenVINO could not write it; is there space left?") from error
+
+
+def read(path: Path) -> Any:
+    """The model in the file `path`, as `save` or another wrote it."""
+    from openvino import Core
+
+    return Core().read_model(path)
+
+
+def _compile(converted: Any, hints: Mapping[str, Any]) -> Any:
+    from openvino import Core
+
+    return Core().compile_model(converted, "CPU", dict(hints))
 
 
 def _why_not(config: ModelConfig, work: Work) -> str | None:
@@ -95,7 +127,8 @@ def _why_not(config: ModelConfig, work: Work) -> str | None:
 
 
 def _make(loaded: LoadedModel, work: Work) -> OpenVinoForward:
-    return OpenVinoForward(loaded.model, feed=loaded.feed, precision=work.precision, streams=work.streams)
+    converted = convert(loaded.model, loaded.feed)
+    return OpenVinoForward(converted, feed=loaded.feed, precision=work.precision, streams=work.streams)
 
 
 SPEC = ForwardSpec(

@@ -15,6 +15,7 @@ from scorer.classifier.batches import Shapes
 from scorer.classifier.forward import Forward
 from scorer.classifier.loading import LoadedModel
 from scorer.classifier.model_config import ModelConfig
+from scorer.config import Precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,7 @@ class ForwardSpec:
     shapes     the batches that give every row the logits that it has alone; None: those of transformers' own forward
     libraries  packages whose version can change a logit
     make       the pass of a loaded model
+    precision  the only one that it computes in, which `auto` means where it was asked for; None: there are several
     """
 
     name: str
@@ -45,3 +47,4 @@ class ForwardSpec:
     libraries: tuple[str, ...]
     make: Callable[[LoadedModel, Work], Forward]
     yields: Callable[[ModelConfig, Work], str | None] = lambda _config, _work: None
+    precision: Precision | None = None

@@ -51,7 +51,7 @@ for directory in sys.argv[1:]:
 
 
 def test_every_name_has_its_file_and_an_unknown_one_is_an_error():
-    assert [spec.name for spec in registered()] == ["packed", "openvino", "padded"]
+    assert [spec.name for spec in registered()] == ["packed", "openvino", "onnx", "padded"]
     for name in ("auto", "quick"):
         with pytest.raises(UsageError, match=f"--backend {name}: expected one of"):
             spec_of(name)

@@ -84,22 +84,25 @@ class Entry:
         return getattr(importlib.import_module(f"harness.peers.{module}"), name)
 
 
+_ONNX = ("onnx", "onnxscript", "onnxruntime")
+_NEEDS = {"openvino": ("openvino",), "onnx": _ONNX}
+
+
 def _scorers() -> dict[str, Entry]:
     """Every backend that scorer has, in bf16 and fp32, on a model that stays loaded; and the whole job."""
     found = {}
     for backend in get_args(Backend):
-        precisions = ("auto",) if backend == "auto" else ("bf16", "fp32")
+        precisions = {"auto": ("auto",), "onnx": ("fp32",)}.get(backend, ("bf16", "fp32"))
         for precision in precisions:
             name = "scorer" if backend == "auto" else f"scorer-{backend}-{precision}"
             options = {"backend": backend, "precision": precision}
-            needs = ("openvino",) if backend == "openvino" else ()
+            needs = _NEEDS.get(backend, ())
             found[name] = Entry("scorers:Loaded", options, needs, "scorer")
     found["scorer-job"] = Entry("scorers:Job", {"reuse": False}, (), "scorer")
     found["scorer-job-reuse"] = Entry("scorers:Job", {"reuse": True}, (), "scorer")
     return found
 
 
-_ONNX = ("onnx", "onnxscript", "onnxruntime")
 PEERS: dict[str, Entry] = {
     "pipeline-32-fp32": Entry("pipelines:Pipeline", {"batch_size": 32, "precision": "fp32"}, (), "documented"),
     "pipeline-1-fp32": Entry("pipelines:Pipeline", {"batch_size": 1, "precision": "fp32"}, (), "documented"),
