@@ -16,6 +16,7 @@ from scorer.errors import DataError
 from scorer.records.job import JobSpec
 from scorer.reports.sections import Remark
 from scorer.scoring.folder_output import FolderOutput
+from scorer.stores.location import Location
 from scorer.tables.formats.registry import format_of
 
 _SHOWN = 5
@@ -41,7 +42,7 @@ def page_of_folder(
     page = OutcomePage(
         config=config,
         files=files,
-        folder=output.folder.path,
+        folder=Location.of_path(output.folder.path),
         job=job,
         directory=directory,
         labels=labels,
@@ -58,7 +59,8 @@ def _files(output: FolderOutput) -> Iterator[Published]:
         for file in known.files:
             format = format_of(file["name"])
             assert format is not None, "a part whose name tells no format; this is a bug"
-            yield Published(file["name"], output.folder.part(file["name"]), format, output.jobs[known.job])
+            place = Location.of_path(output.folder.part(file["name"]))
+            yield Published(file["name"], place, format, output.jobs[known.job])
 
 
 def _kind(job: JobSpec) -> tuple[bool, bool]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from scorer.classifier.directory import ModelDirectory
@@ -25,7 +24,7 @@ from scorer.scoring.drift_figures import drift_figures
 from scorer.scoring.grouping_by_time import time_column
 from scorer.scoring.overview import Overview, answer_columns
 from scorer.stores.atomic import write_whole
-from scorer.stores.location import name_of
+from scorer.stores.location import Location, name_of
 from scorer.tables.listing import Listing, partition_of
 from scorer.tables.source import Source
 
@@ -39,7 +38,7 @@ class Published:
     that made it."""
 
     name: str
-    path: Path
+    place: Location
     format: FileFormat
     job: JobSpec
 
@@ -61,7 +60,7 @@ class OutcomePage:
 
     config: ScoreConfig
     files: Sequence[Published]
-    folder: Path | None
+    folder: Location | None
     job: JobSpec
     directory: ModelDirectory
     labels: LabelSet
@@ -112,8 +111,9 @@ class OutcomePage:
         reader.check_unchanged()
 
     def _source(self, file: Published) -> Source:
-        root = self.folder if self.folder is not None else file.path.parent
-        return Source(Listing((file.path,), (partition_of(file.path, root),)), file.format)
+        path = file.place.path
+        root = self.folder.path if self.folder is not None else path.parent
+        return Source(Listing((path,), (partition_of(path, root),)), file.format)
 
     @property
     def _profile(self) -> Profile | None:

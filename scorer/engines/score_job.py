@@ -132,7 +132,7 @@ def _write_page(checked: CheckedJob, job: Lineage, tally: Tally, console: Consol
     assert labels is not None, "a job is known by its labels; this is a bug"
     page = OutcomePage(
         config=checked.config,
-        files=[Published("", checked.target.path, checked.output_format, job.job)],
+        files=[Published("", checked.target, checked.output_format, job.job)],
         folder=None,
         job=job.job,
         directory=checked.directory,

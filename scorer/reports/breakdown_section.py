@@ -74,18 +74,18 @@ def _together(outcome: Outcome, groups: Sequence[Group], axis: Axis) -> Html:
 
 
 def _apart(outcome: Outcome, groups: Sequence[Group]) -> Html:
-    """The same, with a drawing for each label that any row has, the most frequent first."""
+    """The same, with a drawing for each label that any row has."""
     ends = groups[0].name, groups[-1].name
-    given = [number for number, label in enumerate(outcome.labels) if label.rows]
-    given.sort(key=lambda number: -outcome.labels[number].rows)
+    places = {label.name: number for number, label in enumerate(outcome.labels)}
     return multiples(
         [
             Panel(
-                outcome.labels[number].name,
-                small_line([_share(group, number) for group in groups], ends=ends),
-                f"{outcome.labels[number].rows:,} rows",
+                label.name,
+                small_line([_share(group, places[label.name]) for group in groups], ends=ends),
+                f"{label.rows:,} rows",
             )
-            for number in given
+            for label in outcome.listed()
+            if label.rows
         ]
     )
 

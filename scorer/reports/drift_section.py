@@ -33,7 +33,7 @@ def drift_section(figures: Sequence[DriftFigure]) -> Html:
     kinds = [[found for found in known if bool(found.names) == named] for named in (False, True)]
     note = (
         f"The population stability index of each figure: {_LITTLE:g} is little, {_MUCH:g} is much. Chance alone "
-        "exceeds the third column once in a thousand runs."
+        "explains what the column beside it says, but for once in a thousand runs."
     )
     return section(
         "Drift",

@@ -114,3 +114,7 @@ class Outcome:
     abstain_below: float | None = None
     breakdown: Breakdown | None = None
     drift: Sequence[DriftFigure] = field(default=())
+
+    def listed(self) -> list[LabelOutcome]:
+        """The labels as they are shown: numbers in their order, names by their frequency."""
+        return list(self.labels) if self.ordered else sorted(self.labels, key=lambda label: -label.rows)

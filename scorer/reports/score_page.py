@@ -36,16 +36,8 @@ from scorer.reports.page import (
     tiles,
 )
 from scorer.reports.sections import MOST_CHARACTERS, Remark, remark_section
+from scorer.reports.statuses import status_section
 
-STATUS_MEANINGS: Final[Mapping[str, str]] = {
-    "ok": "scored",
-    "truncated": "scored, and the text is longer than what the model reads",
-    "abstain": "scored, and the model is too unsure",
-    "null": "no score: there is no text",
-    "empty": "no score: the text is empty or blank",
-    "nonfinite": "no score: the model gave a number that is not finite",
-    "oom": "no score: too little memory for this row",
-}
 # Of more labels the others are folded away; of still more, only the most frequent have examples at all.
 _OPEN, _MOST = 8, 60
 _TABLE = 40
@@ -83,7 +75,7 @@ class ScorePage:
                 _numbers(outcome.numbers),
                 _confidence(outcome),
                 breakdown_section(outcome),
-                _statuses(outcome),
+                status_section(outcome.statuses, rows=outcome.rows),
                 drift_section(outcome.drift),
                 _examples(outcome),
                 section("Model", definitions(self.model)),
@@ -113,15 +105,11 @@ def _mean_confidence(outcome: Outcome) -> float | None:
     return sum(mean * count for mean, count in known) / rows if rows else None
 
 
-def _by_frequency(outcome: Outcome) -> list[LabelOutcome]:
-    return sorted(outcome.labels, key=lambda label: -label.rows)
-
-
 def _labels(outcome: Outcome) -> Html:
     """How many rows have each label, how sure the model was, and how many it gave it to when it was fitted."""
     if not outcome.labels:
         return Html("")
-    listed = list(outcome.labels) if outcome.ordered else _by_frequency(outcome)
+    listed = outcome.listed()
     parts = [_label_table(outcome, listed[:_TABLE])]
     if rest := listed[_TABLE:]:
         parts.append(more(f"{len(rest)} more labels", _label_table(outcome, rest)))
@@ -164,7 +152,7 @@ def _numbers(numbers: NumberOutcome | None) -> Html:
 
 def _confidence(outcome: Outcome) -> Html:
     """All rows by confidence, and the rows of each label."""
-    given = [label for label in _by_frequency(outcome) if label.rows and label.confidence is not None]
+    given = [label for label in outcome.listed() if label.rows and label.confidence is not None]
     if not given:
         return Html("")
     counts = np.sum([label.confidences for label in given], axis=0).tolist()
@@ -187,20 +175,6 @@ def _confidence(outcome: Outcome) -> Html:
     return section("Confidence", joined(shown), note=note)
 
 
-def _statuses(outcome: Outcome) -> Html:
-    rows = (
-        (
-            name,
-            STATUS_MEANINGS.get(name, ""),
-            f"{count:,}",
-            meter(count / max(outcome.rows, 1), percent(count / max(outcome.rows, 1))),
-        )
-        for name, count in sorted(outcome.statuses.items(), key=lambda item: -item[1])
-    )
-    shown = table(("score_status", "what it means", "rows", "share"), rows, words={1})
-    return section("Statuses", shown if outcome.statuses else "")
-
-
 def _examples(outcome: Outcome) -> Html:
     """Rows at each end, label by label."""
     if outcome.numbers is not None:
@@ -208,7 +182,7 @@ def _examples(outcome: Outcome) -> Html:
         ends = [("Highest numbers", numbers.highest, "number"), ("Lowest numbers", numbers.lowest, "number")]
         shown = beside(*(_end(*end) for end in ends if end[1]))
         return section("Examples", shown, note=_EXAMPLES) if numbers.highest else Html("")
-    listed = list(outcome.labels) if outcome.ordered else _by_frequency(outcome)
+    listed = outcome.listed()
     blocks = [_of_label(label) for label in listed[:_MOST] if label.sure]
     folded = [more(f"{len(blocks) - _OPEN} more labels", joined(blocks[_OPEN:]))] if len(blocks) > _OPEN else []
     return section("Examples", *blocks[:_OPEN], *folded, note=_EXAMPLES) if blocks else Html("")

@@ -9,13 +9,16 @@ from typing import Any, Literal
 from scorer.classifier.decision import Decision
 from scorer.metrics.classification import LabelMetrics, Metrics
 from scorer.metrics.regression import spelt
+from scorer.metrics.reliability import Bin, expected_calibration_error
 from scorer.reports.charts import reliability_diagram
+from scorer.reports.multiples import MANY, Panel, multiples, small_reliability
 from scorer.reports.page import (
     Html,
     beside,
     definitions,
     figure,
     figure_name,
+    joined,
     meter,
     more,
     percent,
@@ -83,6 +86,7 @@ def calibration_section(metrics: Metrics, raw: Metrics, *, note: str, tried: Map
                 caption="The paler a bin, the fewer rows it has.",
             ),
         ),
+        _by_label(metrics),
         table(("", "before", "after"), rows),
         more("Ways to calibrate", _ways(tried)) if tried else Html(""),
         note=note + (" Before, a label is given from a probability of 0.5 on." if several else ""),
@@ -91,6 +95,28 @@ def calibration_section(metrics: Metrics, raw: Metrics, *, note: str, tried: Map
 
 def _ways(tried: Mapping[str, float]) -> Html:
     return table(("calibration", "NLL out of fold"), ((name, f"{loss:.4f}") for name, loss in tried.items()))
+
+
+def _by_label(metrics: Metrics) -> Html:
+    """How honest the confidences of each label are, after calibration, where there are so many that one drawing of all
+    hides it; the most frequent first."""
+    listed = [(label, bins) for label, bins in zip(metrics.labels, metrics.by_label, strict=True) if _rows(bins)]
+    if len(listed) <= MANY:
+        return Html("")
+    listed.sort(key=lambda row: -row[0].support)
+    panels = [
+        Panel(
+            label.name,
+            small_reliability(bins),
+            f"{label.predicted:,} predicted, error {expected_calibration_error(bins):.3f}",
+        )
+        for label, bins in listed
+    ]
+    return joined([Html("<h3>Label by label, after calibration</h3>"), multiples(panels)])
+
+
+def _rows(bins: Sequence[Bin]) -> int:
+    return sum(bin_.rows for bin_ in bins)
 
 
 def origin_sections(configuration: Mapping[str, Any], lineage: Mapping[str, Any]) -> Html:

@@ -199,14 +199,20 @@ class Numbers(Grouping):
     def _named(self, number: float) -> str:
         if self._edges is None:
             return _written(number)
-        place, edges = int(number), [_written(edge) for edge in self._edges.tolist()]
+        place, edges = int(number), _told_apart(self._edges.tolist())
         if place == 0:
             return f"up to {edges[0]}"
-        return f"above {edges[-1]}" if place == len(edges) else f"above {edges[place - 1]}, up to {edges[place]}"
+        return f"above {edges[-1]}" if place == len(edges) else f"{edges[place - 1]} to {edges[place]}"
 
 
-def _written(number: float) -> str:
-    return f"{number:,.0f}" if number.is_integer() and abs(number) < 1e15 else f"{number:.6g}"
+def _written(number: float, digits: int = 15) -> str:
+    return f"{number:,.0f}" if number.is_integer() and abs(number) < 1e15 else f"{number:.{digits}g}"
+
+
+def _told_apart(edges: Sequence[float]) -> list[str]:
+    """Numbers with as few digits as tell them apart, four at least."""
+    written = ([_written(edge, digits) for edge in edges] for digits in range(4, 18))
+    return next(names for names in written if len(set(names)) == len(edges))
 
 
 def is_number(kind: pa.DataType) -> bool:

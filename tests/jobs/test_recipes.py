@@ -1,6 +1,6 @@
 """The commands of the front pages and of the recipes, run as they stand, one after the other, in a copy of a checkout.
 
-A tiny base model and a few steps make a fit cheap: the environment says them. Nothing of the commands is changed but the
+A tiny base model and a few steps make a fit cheap: the environment says so. Nothing of the commands is changed but the
 name of a model of the hub.
 """
 
