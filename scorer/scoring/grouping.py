@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from scorer.reports.outcome import Breakdown, Group
 from scorer.tables import compute as pc
 
-# So many categories or ranges are shown.
+# So many categories, ranges and files are shown.
 _SHOWN, _RANGES = 20, 10
+_SHOWN_PARTS: Final = 62
 # Values that are longer count as the same where they begin alike.
 _LONGEST: Final = 200
 _OTHERS: Final = "all others"
@@ -138,9 +139,17 @@ class Values(Grouping):
 
 
 class Parts(Values):
-    """The files of the output."""
+    """The files of the output, in order; of very many the last ones."""
 
     kind: Any = "part"
+
+    def breakdown(self, *, labels: int) -> Breakdown:
+        order = sorted(name for name in self._found if name != _OTHERS)
+        first = [self._found[name] for name in (*order[:-_SHOWN_PARTS], _OTHERS) if name in self._found]
+        groups = [self._found[name].group(name, labels) for name in order[-_SHOWN_PARTS:]]
+        if first:
+            groups.append(_sum(first).group(_OTHERS, labels))
+        return Breakdown(column=self.name, kind=self.kind, groups=groups, notes=self.notes)
 
 
 class Numbers(Grouping):

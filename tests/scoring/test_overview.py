@@ -177,6 +177,19 @@ def test_where_no_column_is_named_the_parts_are_told_apart() -> None:
     assert [(group.name, group.rows) for group in by_file.groups] == [("part-0.csv", ROWS), ("part-1.csv", ROWS)]
 
 
+def test_of_very_many_parts_the_last_are_shown() -> None:
+    parts = Overview(LABELS, profile=None, by=None, parts=True)
+    for number in range(100):
+        parts.add(output(rows=3), prefix="", text_columns=(), part=f"day={number:03}.csv")
+    found = parts.outcome(abstain_below=None, drift=()).breakdown
+    assert found is not None
+    assert [group.name for group in found.groups] == [
+        *(f"day={number:03}.csv" for number in range(38, 100)),
+        "all others",
+    ]
+    assert found.groups[-1].rows == 3 * 38
+
+
 def test_files_without_a_column() -> None:
     counted = Overview(LABELS, profile=None, by="shop", parts=False)
     with pytest.raises(UsageError, match="the output: no column 'score'"):
