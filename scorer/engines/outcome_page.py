@@ -25,6 +25,8 @@ from scorer.scoring.grouping_by_time import time_column
 from scorer.scoring.overview import Overview, answer_columns
 from scorer.stores.atomic import write_whole
 from scorer.stores.location import Location, name_of
+from scorer.tables.dialect import UNSAID, Dialect
+from scorer.tables.formats.registry import format_named
 from scorer.tables.listing import Listing, partition_of
 from scorer.tables.source import Source
 
@@ -113,7 +115,13 @@ class OutcomePage:
     def _source(self, file: Published) -> Source:
         path = file.place.path
         root = self.folder.path if self.folder is not None else path.parent
-        return Source(Listing((path,), (partition_of(path, root),)), file.format)
+        listing = Listing((path,), (partition_of(path, root),))
+        return Source(listing, file.format, dialect=self._dialect(file))
+
+    def _dialect(self, file: Published) -> Dialect:
+        """Labels are text, also where all of them look like numbers: 1.0 would come back as 1."""
+        inside = format_named(file.format).delimited and not file.job.options.get("partition_by")
+        return Dialect(types=((f"{file.job.prefix}score", None),)) if inside and not self.labels.is_number else UNSAID
 
     @property
     def _profile(self) -> Profile | None:

@@ -240,9 +240,11 @@ def _floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
 
 def _listed(column: pa.ChunkedArray) -> pa.Array:
     """Lists as lists, also where a format has them as text of JSON."""
+    if not len(column):
+        return pa.array([], pa.list_(pa.string()))
     if is_text(column.type):
         return pa.array([json.loads(text) for text in column.to_pylist()])
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+    return pa.concat_arrays(column.chunks)
 
 
 def _edges(profile: Profile | None) -> tuple[float, ...]:

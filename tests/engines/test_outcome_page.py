@@ -243,6 +243,21 @@ def test_several_labels_and_numbers(tmp_path: Path, run: Run, model: Path, tiny_
         assert "The model says nothing of its training data" in html
 
 
+def test_labels_that_look_like_numbers_are_those_of_the_model(tmp_path: Path, run: Run, tiny_model: Any) -> None:
+    write(tmp_path / "in.parquet", table())
+    for ending in ("csv", "jsonl", "parquet"):
+        run(target=f"out.{ending}", model=str(tiny_model("bert", labels=("1.0", "2.0", "true"))))
+        found = set(re.findall(r'<th scope="row"><bdi>(.*?)</bdi></th>', section(page(tmp_path), "labels")))
+        assert found == {"1.0", "2.0", "true"}
+
+
+def test_rows_without_any_score(tmp_path: Path, run: Run) -> None:
+    write(tmp_path / "in.parquet", pa.table({"text": pa.array(["", None], pa.string()), "day": ["2026-03-01"] * 2}))
+    for ending in ("csv", "jsonl", "parquet"):
+        run(target=f"out.{ending}")
+        assert labels_of(page(tmp_path)) == dict.fromkeys(FIVE_STARS, 0)
+
+
 def test_pairs_of_texts(tmp_path: Path, run: Run, tiny_model: Any) -> None:
     rows = table().append_column("answer", pa.array(sentences(ROWS, seed=9)))
     write(tmp_path / "in.parquet", rows)
