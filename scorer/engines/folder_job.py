@@ -97,7 +97,7 @@ def score_folder(
         pace = run.score(found, limits) if found.stale else None
         run.conclude(found, limits)
         manifest.facts |= {"parts": run.parts(found)}
-        if config.report_html is not None:
+        if config.report_html is not None and output.known:
             from scorer.engines.folder_page import page_of_folder
 
             page = page_of_folder(config, output, found, directory=directory, labels=decisive.labels, tally=tally)

@@ -12,7 +12,6 @@ from scorer.config import ScoreConfig
 from scorer.engines.assessment import Assessment
 from scorer.engines.outcome_page import OutcomePage, Published
 from scorer.engines.summary import Tally
-from scorer.errors import DataError
 from scorer.records.job import JobSpec
 from scorer.reports.sections import Remark
 from scorer.scoring.folder_output import FolderOutput
@@ -32,9 +31,7 @@ def page_of_folder(
     tally: Tally,
 ) -> OutcomePage:
     """The page about all parts that `output` has, whichever run made them. Parts whose rows have answers of another
-    kind, such as numbers among labels, are left out. DataError where there is no part at all."""
-    if not output.known:
-        raise DataError(f"{config.target}: no part stands, and so there is nothing to report; see what failed")
+    kind, such as numbers among labels, are left out."""
     jobs = Counter(known.job for known in output.known.values())
     # The newest job may have made no part yet; the one that most parts have says best what they are.
     job = output.jobs[max(sorted(jobs), key=lambda name: jobs[name])]
@@ -72,13 +69,13 @@ def _kind(job: JobSpec) -> tuple[bool, bool]:
 def _remarks(found: Assessment, *, jobs: int, left: int) -> Iterator[Remark]:
     if found.failed:
         names = sorted(found.failed)
-        yield Remark("error", f"{len(names)} files could not be scored: {_listed(names)}.", "Old parts of them count.")
+        yield Remark("error", f"Files that could not be scored: {_listed(names)}.", "Old parts of them count.")
     if left:
-        yield Remark("warning", f"{left} files have answers of another kind, by another model, and are left out.")
+        yield Remark("warning", f"Files left out, since another model gave answers of another kind: {left:,}.")
     if jobs > 1:
         yield Remark("note", f"The parts were made by {jobs} different jobs: other models, settings or columns.")
     if found.deleted:
-        yield Remark("note", f"The input of {len(found.deleted)} parts is gone: {_listed(found.deleted)}.")
+        yield Remark("note", f"Parts whose input is gone: {_listed(found.deleted)}.")
 
 
 def _listed(names: list[str]) -> str:

@@ -46,7 +46,7 @@ class Published:
 
     @property
     def text_columns(self) -> tuple[str, ...]:
-        return tuple(self.job.options["text_column"])
+        return tuple(self.job.options.get("text_column", ()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,12 +167,12 @@ class OutcomePage:
                 "Look at them, and at the drift below, before you trust the scores.",
             )
         if missing := overview.rows - overview.scored:
-            yield Remark("note", f"{missing:,} rows have no score; the statuses say why.")
+            yield Remark("note", f"Rows without a score: {missing:,}. The statuses say why.")
 
     def _model(self) -> dict[str, Any]:
         metadata, name = self.directory.metadata, self.config.model
         found: dict[str, Any] = {"model": name, "fingerprint": self.directory.fingerprint}
-        found |= {"gives": self.labels.counted, "text columns": self.job.options["text_column"]}
+        found |= {"gives": self.labels.counted, "text columns": self.job.options.get("text_column", [])}
         if metadata is None:
             return found | {"fitted by scorer": False}
         figures = {key: f"{metadata.metrics[key]:.4f}" for key in _VALIDATION if key in metadata.metrics}

@@ -16,7 +16,7 @@ from scorer.reports.page import Html, joined, more, quoted, safe
 
 MANY: Final = 6
 """With more labels than these, each has a drawing of its own."""
-_SHOWN: Final = 12
+_SHOWN, _MOST = 12, 120
 _WIDTH, _HEIGHT = 168, 96
 _LEFT, _RIGHT, _TOP, _BOTTOM = 4, 4, 20, 18
 
@@ -31,10 +31,13 @@ class Panel:
 
 
 def multiples(panels: Sequence[Panel], *, of: str = "labels") -> Html:
-    """The panels in a grid, those beyond the first 12 folded away; `of` says what there is one of each for."""
-    grid = _grid(panels[:_SHOWN])
-    rest = panels[_SHOWN:]
-    return joined([grid, more(f"{len(rest)} more {of}", _grid(rest))]) if rest else grid
+    """The panels in a grid, those beyond the first 12 folded away, and beyond 120 left out; `of` says what there is one
+    of each for."""
+    grid, rest = _grid(panels[:_SHOWN]), panels[_SHOWN:_MOST]
+    if not rest:
+        return grid
+    left = f", of {len(panels) - _SHOWN:,}" if len(panels) > _MOST else ""
+    return joined([grid, more(f"{len(rest)} more {of}{left}", _grid(rest))])
 
 
 def small_histogram(counts: Sequence[int], *, mark: float | None = None) -> Html:

@@ -59,8 +59,11 @@ def is_time(kind: pa.DataType) -> bool:
 
 
 def _are_dates(first: pa.ChunkedArray) -> bool:
-    texts = pc.cast(first, pa.large_string()).drop_null()
-    return bool(len(texts)) and pc.all(pc.match_substring_regex(texts, _DATE)).as_py() is True
+    try:
+        texts = pc.cast(first, pa.large_string()).drop_null()
+        return bool(len(texts)) and pc.all(pc.match_substring_regex(texts, _DATE)).as_py() is True
+    except pa.ArrowInvalid:  # bytes that are not UTF-8, in a column that nobody has asked for
+        return False
 
 
 class Times(Grouping):
@@ -115,7 +118,7 @@ class Times(Grouping):
     def breakdown(self, *, labels: int) -> Breakdown:
         missing = self._found.pop(None, None)
         if missing is not None:
-            self.notes.append(f"{missing.rows:,} rows have no time.")
+            self.notes.append(f"Rows without a time: {missing.rows:,}.")
         if self._zone:
             self.notes.append(f"Times are those of {self._zone}.")
         kept = self._without_far()
@@ -140,7 +143,7 @@ class Times(Grouping):
         room = max(high - low, 24)
         kept = {hour: found[hour] for hour in hours if low - room <= hour <= high + room}
         if left := int(ends[-1]) - sum(counted.rows for counted in kept.values()):
-            self.notes.append(f"{left:,} rows far from all others in time are left out.")
+            self.notes.append(f"Rows left out, since they are far from all others in time: {left:,}.")
         return kept
 
 

@@ -25,7 +25,7 @@ from scorer.scoring.grouping import Grouping, Parts, Scored
 from scorer.scoring.grouping_by_time import grouping_of
 from scorer.tables import compute as pc
 from scorer.tables.reader import check_names
-from scorer.tables.texts import is_text, type_name
+from scorer.tables.texts import check_utf8, is_text, type_name
 
 _MOST_NUMBERS: Final = 20_000
 _OF_NUMBERS: Final = 0
@@ -178,6 +178,8 @@ class Overview:
 
     def _group(self, window: pa.Table, found: Scored, part: str) -> None:
         """Count the rows by their column."""
+        if self._by is not None and self._by in window.schema.names and is_text(window.schema.field(self._by).type):
+            check_utf8(window, [self._by], where=part or "the output", before=self.rows)
         if self._grouping is None:
             self._grouping = self._begin(window, part)
         if self._grouping is None:

@@ -186,10 +186,18 @@ def test_a_folder_its_partitions_and_what_is_wrong_with_it(tmp_path: Path, run: 
     with pytest.raises(DataError, match="could not be scored"):
         run("in", "out/", on_error="quarantine", report_by="region")
     html = page(tmp_path)
-    assert "1 files could not be scored: region=0/part-0.csv." in html
-    assert "The input of 1 parts is gone: region=1/part-1.csv." in html
+    assert "Files that could not be scored: region=0/part-0.csv." in html
+    assert "Parts whose input is gone: region=1/part-1.csv." in html
     groups = re.findall(r'<th scope="row"><bdi>(\d)</bdi></th><td>(\d+)</td>', section(html, "labels-by-region"))
     assert groups == [("0", "24"), ("1", "24")]
+
+
+def test_a_folder_in_which_nothing_stands_has_no_page(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.csv").write_text('text\n"unclosed\n')
+    with pytest.raises(DataError, match=r"a\.csv could not be scored"):
+        run("in", "out/", on_error="quarantine")
+    assert not (tmp_path / "page.html").exists()
 
 
 def test_parts_in_files_of_their_own(tmp_path: Path, run: Run) -> None:

@@ -113,7 +113,7 @@ def _breakdown(kind: GroupKind, labels: int, texts: tuple[str, ...], draw: Any) 
         )
         for place, name in enumerate(names)
     ]
-    return Breakdown(column=texts[0], kind=kind, groups=groups, unit="day", notes=["3 rows have no time."])
+    return Breakdown(column=texts[0], kind=kind, groups=groups, unit="day", notes=["Rows without a time: 3."])
 
 
 def _drift(labels: tuple[str, ...], draw: Any) -> list[DriftFigure]:

@@ -148,14 +148,14 @@ def test_days_without_a_row_are_there_and_rows_without_a_day_are_told() -> None:
     result = grouped(pa.array(days), scored(3))
     assert [group.name for group in result.groups] == [f"2026-03-0{day}" for day in (1, 2, 3, 4)]
     assert [group.rows for group in result.groups] == [1, 0, 0, 1]
-    assert result.notes == ["1 rows have no time."]
+    assert result.notes == ["Rows without a time: 1."]
 
 
 def test_a_few_times_far_from_all_others_do_not_hide_them() -> None:
     days = [DAY + datetime.timedelta(days=i % 30) for i in range(1000)] + [datetime.date(1900, 1, 1)] * 3
     result = grouped(pa.array(days), scored(1003))
     assert (result.unit, len(result.groups)) == ("day", 30)
-    assert result.notes == ["3 rows far from all others in time are left out."]
+    assert result.notes == ["Rows left out, since they are far from all others in time: 3."]
 
 
 def test_times_that_no_calendar_has_are_no_times() -> None:
@@ -163,7 +163,7 @@ def test_times_that_no_calendar_has_are_no_times() -> None:
     for kind in (pa.timestamp("s"), pa.timestamp("us")):
         result = grouped(pa.array(numbers, kind), scored(4))
         assert sum(group.rows for group in result.groups) == 2
-        assert result.notes == ["2 rows have no time."]
+        assert result.notes == ["Rows without a time: 2."]
 
 
 def test_so_many_hours_that_days_and_months_are_counted() -> None:
@@ -190,7 +190,7 @@ def test_texts_that_are_no_dates_any_more() -> None:
     grouping = grouping_of("when", pa.string(), pa.chunked_array([texts[:2]]), where="in.csv")
     grouping.add(pa.chunked_array([texts]), scored(5), labels=LABELS)
     result = grouping.breakdown(labels=LABELS)
-    assert (result.kind, result.notes) == ("time", ["3 rows have no time."])
+    assert (result.kind, result.notes) == ("time", ["Rows without a time: 3."])
 
 
 def test_what_cannot_group_rows_is_refused() -> None:
@@ -205,3 +205,8 @@ def test_the_first_column_of_times() -> None:
     assert time_column(pa.table({"text": texts, "id": [1, 2], "said": texts}), besides=["text"]) == "said"
     assert time_column(pa.table({"text": texts, "id": [1, 2], "none": pa.nulls(2)}), besides=["text"]) is None
     assert time_column(pa.table({"when": pa.array(["2026-03-01", "soon"])}), besides=[]) is None
+
+
+def test_bytes_that_are_no_text_are_no_dates() -> None:
+    broken = pa.array([b"2026-03-01", b"\xff\xfe"]).view(pa.string())
+    assert time_column(pa.table({"when": broken}), besides=[]) is None

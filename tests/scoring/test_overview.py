@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pytest
 
 from scorer.classifier.labels import LabelSet
-from scorer.errors import UsageError
+from scorer.errors import DataError, UsageError
 from scorer.reports.outcome import CONFIDENCE_BINS, Outcome
 from scorer.scoring.overview import Overview
 
@@ -210,3 +210,9 @@ def test_lists_that_csv_has_as_text() -> None:
         texts = [None if value is None else json.dumps(value) for value in table[name].to_pylist()]
         written = written.set_column(place, name, pa.array(texts, pa.string()))
     assert overview(written, SEVERAL) == overview(table, SEVERAL)
+
+
+def test_a_column_that_is_no_utf8_is_said() -> None:
+    broken = pa.array([b"a"] * (ROWS - 1) + [b"\xff\xfe"]).view(pa.string())
+    with pytest.raises(DataError, match="the output: column 'shop', row 400: a text is not UTF-8"):
+        overview(output().set_column(1, "shop", broken), by="shop")
