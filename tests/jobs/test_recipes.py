@@ -127,7 +127,9 @@ def test_the_recipes(checkout: Path, run: Run) -> None:
     assert "Labels over time" in (checkout / "data/rated.html").read_text(encoding="utf-8")
     teams = {path.name for path in (checkout / "data/routed").iterdir() if path.name.startswith("score=")}
     assert teams <= {f"score={name}" for name in (*rated["domain"].unique(), "__HIVE_DEFAULT_PARTITION__")}
-    doubtful = pl.read_parquet(checkout / "data/moderated").filter(pl.col("score_status").cast(pl.String) == "abstain")
+    doubtful = pl.read_parquet(checkout / "data/moderated/*.parquet").filter(
+        pl.col("score_status").cast(pl.String) == "abstain"
+    )
     queued = [pl.read_csv(path) for path in (checkout / "data/queue").glob("*.csv")]
     assert sum(map(len, queued)) == len(doubtful)
     assert {path.parent.name for path in (checkout / "data/scored").rglob("*.parquet")} == {
