@@ -13,6 +13,7 @@ from scorer.reports.page import Html, beside, figure, joined, meter, more, parag
 
 # More columns than these are scrolled rather than read.
 _MOST_COLUMNS = 12
+_NAME_LENGTH = 60
 
 
 def breakdown_section(outcome: Outcome) -> Html:
@@ -20,21 +21,23 @@ def breakdown_section(outcome: Outcome) -> Html:
     found = outcome.breakdown
     if found is None or not found.groups:
         return Html("")
-    what = "numbers" if outcome.numbers is not None else "labels"
+    what = "Numbers" if outcome.numbers is not None else "Labels"
+    note: str
     if found.kind == "time":
-        heading, shown = f"{what.capitalize()} over time", _over_time(outcome, found)
-        note = f"By {found.column}, a point for each {found.unit}."
+        heading, shown = f"{what} over time", _over_time(outcome, found)
+        note = Html(f"By {quoted(found.column, 40)}, a point for each {found.unit}.")
     elif found.kind == "part":
-        heading, shown, note = (
-            f"{what.capitalize()} by file",
-            _table(outcome, found),
-            "A row for each file of the output.",
-        )
+        heading, shown = f"{what} by file", _table(outcome, found)
+        note = "A row for each file of the output."
     else:
-        heading, shown = f"{what.capitalize()} by {found.column}", _table(outcome, found)
+        heading, shown = f"{what} by {_short(found.column)}", _table(outcome, found)
         ranged = " Its numbers are in ranges of about equally many rows." if found.kind == "range" else ""
         note = f"A row for each value of the column.{ranged}"
     return section(heading, shown, *map(paragraph, found.notes), note=note)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _NAME_LENGTH else f"{name[: _NAME_LENGTH - 1]}…"
 
 
 def _over_time(outcome: Outcome, found: Breakdown) -> Html:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Final
 
 from scorer.classifier.profile import Profile
 from scorer.records.lineage import Drift
@@ -11,6 +12,7 @@ from scorer.records.part import DriftSums
 from scorer.reports.outcome import DriftFigure
 from scorer.reports.page import percent
 
+_ORDER: Final = ("length", "truncated", "labels", "numbers", "confidence", "unknown")
 Histograms = Mapping[str, Sequence[int]]
 
 
@@ -30,7 +32,8 @@ def drift_figures(
     ours = {**counted, **(_of_sums(sums, profile) if sums is not None else {})}
     theirs = _of_profile(profile)
     found = []
-    for name, psi in drift.psi.items():
+    # A record that was read again has them by their names.
+    for name, psi in sorted(drift.psi.items(), key=lambda figure: _ORDER.index(figure[0])):
         both = (ours[name], theirs[name]) if name in ours and name in theirs else ((), ())
         edges, names = _bins(name, profile, labels)
         if names and name == "labels" and not several:
