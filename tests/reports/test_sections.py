@@ -10,12 +10,11 @@ import pytest
 from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
 from scorer.metrics.classification import Metrics, measure
+from scorer.reports.calibration import calibration_note, calibration_section
 from scorer.reports.sections import (
     MOST_CHARACTERS,
     MOST_LABELS_IN_MATRIX,
     ShownRow,
-    calibration_note,
-    calibration_section,
     confusion_section,
     label_section,
     row_list,
