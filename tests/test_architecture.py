@@ -29,7 +29,7 @@ FLOORS = (
     {"checking"},
     {"training"},
     {"adapting"},
-    {"evaluation"},
+    {"evaluation", "advising"},
     {"exporting", "serving", "automation", "frames"},
     {"cli", "testing", "datasets", "duckdb", "pandas", "polars"},
 )
@@ -43,7 +43,7 @@ DOORS = {
     "pyarrow.dataset": {"tables"},
     "pyarrow.feather": {"tables"},
     "csv": {"tables"},
-    "torch": {"classifier", "training", "adapting"},
+    "torch": {"classifier", "training", "adapting", "advising"},
     "transformers": {"classifier", "training", "adapting"},
     "tokenizers": {"classifier", "training", "adapting", "exporting"},
     "onnxruntime": {"classifier", "exporting"},

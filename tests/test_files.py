@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "scorer"
-ROOMS = ("scoring", "engines", "training", "adapting", "checking", "evaluation")
+ROOMS = ("scoring", "engines", "training", "adapting", "advising", "checking", "evaluation")
 # Where inputs and outputs are locations and plain text, and what libraries need by its name is a folder of `stores`.
 WITHOUT_PATHS = ROOMS
 OPENING = {"open", "fdopen", "read_text", "read_bytes", "write_text", "write_bytes", "NamedTemporaryFile"}

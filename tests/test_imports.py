@@ -25,6 +25,7 @@ OWN |= {
     f"scorer.config.{name}"
     for name in (
         "adapt",
+        "advise",
         "check",
         "choices",
         "data",
@@ -35,6 +36,7 @@ OWN |= {
         "fit",
         "groups",
         "job",
+        "network",
         "score",
         "serve",
     )
@@ -119,6 +121,7 @@ def test_importing_the_package_loads_nothing_heavy():
         ["score", "missing.parquet", "out.parquet"],
         ["score", "--no-such-flag"],
         ["adapt", "missing.csv"],
+        ["advise", "missing.csv"],
         ["fit", "missing.csv"],
         ["check", "missing.csv"],
         ["completion", "csh"],

@@ -1,6 +1,6 @@
 """What texts without labels are worth: Chinese hotel reviews, and take-away reviews fitted after them.
 
-    python jobs/bench/adapt_gain.py OUT [--seeds 1 2 3] [--only adapt scratch fit-plain fit-adapted fit-scratch]
+    python jobs/bench/adapt_gain.py OUT [--seeds 1 2 3] [--rows N] [--only adapt scratch fit-adapted ...]
 
 Adapts the default base model, whose vocabulary is English, to the reviews of hotel_zh.parquet, and makes
 a model of four layers of nothing but them. Then waimai_train.csv is fitted on each, and on the default base model
@@ -21,14 +21,15 @@ from pathlib import Path
 from typing import Any
 
 STEPS = ("adapt", "scratch", "fit-plain", "fit-adapted", "fit-scratch")
-ADAPT = ("--batch-size", "16")
-SCRATCH = ("--from-scratch", "--epochs", "4")
+ADAPT = ("--batch-size", "16", "--max-steps", "240")
+SCRATCH = ("--from-scratch", "--epochs", "2")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="a fit on an adapted model, on one from nothing, and on the default")
     parser.add_argument("out", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--rows", type=int, help="fit on the first so many rows alone")
     parser.add_argument("--only", nargs="+", choices=STEPS, default=list(STEPS))
     options = parser.parse_args()
     data = Path(os.environ["SCORER_REALDATA"])
@@ -41,7 +42,7 @@ def main() -> None:
             told(step, done)
             continue
         base = {"plain": [], "adapted": ["adapt"], "scratch": ["scratch"]}[kind]
-        found = [_fitted(data, options.out, kind, base, seed) for seed in options.seeds]
+        found = [_fitted(data, options, kind, base, seed) for seed in options.seeds]
         print(
             f"{step}: test accuracy {statistics.mean(found):.4f} ({min(found):.4f} to {max(found):.4f}), seeds "
             f"{options.seeds}; the larger class alone {_larger_class(data):.4f}",
@@ -49,13 +50,15 @@ def main() -> None:
         )
 
 
-def _fitted(data: Path, out: Path, kind: str, base: Sequence[str], seed: int) -> float:
-    """The accuracy on the test file of a fit with `seed` on the model in `out` that `base` names."""
-    model = out / f"{kind}-{seed}"
-    on = ["--base-model", out / base[0]] if base else []
-    told(model.name, job("fit", [data / "waimai_train.csv", "--seed", seed, "--no-latest", *on], model))
+def _fitted(data: Path, options: argparse.Namespace, kind: str, base: Sequence[str], seed: int) -> float:
+    """The accuracy on the test file of a fit with `seed` on the model in the folder that `base` names."""
+    out = options.out
+    model = out / f"{kind}-{options.rows or 'all'}-{seed}"
+    extra = ["--base-model", out / base[0]] if base else []
+    extra += ["--limit", options.rows] if options.rows else []
+    told(model.name, job("fit", [data / "waimai_train.csv", "--seed", seed, "--no-latest", *extra], model))
     evaluated = command("evaluate", data / "waimai_test.csv", "-m", model)
-    return float(evaluated["accuracy"])
+    return float(evaluated["metrics"]["accuracy"])
 
 
 def job(name: str, arguments: Sequence[Any], out: Path) -> dict[str, Any]:

@@ -36,7 +36,8 @@ class AdaptSummary:
     """What an adaptation did; `seconds` is wall time, `peak_memory_mb` in MB of the device (CPU: of the process).
 
     `before` and `after` are of the same hidden tokens of texts held out; `new_head` says that before there was a head
-    that nobody had trained. `planned_steps` are more than `steps` where `minutes` were over. `unknown_share` is that of
+    that nobody had trained. `texts_left_out` are in the file that is measured on, too.
+    `planned_steps` are more than `steps` where `minutes` were over. `unknown_share` is that of
     tokens that the vocabulary cannot spell, `threads` on how many the CPU computed.
     """
 
@@ -47,6 +48,7 @@ class AdaptSummary:
     precision: str
     texts: int
     texts_measured_on: int
+    texts_left_out: int
     passed_over: int
     rejected: int
     tokens: int
@@ -145,6 +147,7 @@ def _summary(adapted: Adapted, corpus: Corpus, *, rejected: int, seconds: float)
         precision=adapted.precision,
         texts=packed.texts,
         texts_measured_on=packed.valid_texts,
+        texts_left_out=packed.left_out,
         passed_over=corpus.passed_over,
         rejected=rejected,
         tokens=packed.tokens,

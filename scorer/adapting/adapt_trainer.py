@@ -24,8 +24,6 @@ from scorer.runs.signals import StopSignals
 from scorer.training.resumable import ResumableTrainer, StepCounter
 from scorer.training.trainer import Diverged
 
-_TIMED = 3
-
 
 class AdaptTrainer(ResumableTrainer):
     """A Trainer whose loss is that of the hidden tokens, and of pairs that of telling what follows what besides."""
@@ -83,22 +81,6 @@ class AdaptTrainer(ResumableTrainer):
                 told += int((follows.argmax(-1) == there["next_sentence_label"]).sum())
                 pairs += len(follows)
         return MaskedFigures(tokens, loss / tokens, right / tokens, told / pairs if pairs else None)
-
-    def seconds_a_step(self) -> float:
-        """How long a step takes, without changing a weight: the fastest of three."""
-        took = []
-        network: Any = self.network
-        network.to(self.args.device)
-        for _, batch in zip(range(_TIMED), self.get_train_dataloader(), strict=False):
-            started = time.monotonic()
-            network.train()
-            with self.accelerator.autocast():
-                loss = self.compute_loss(self.network, {name: v.to(self.args.device) for name, v in batch.items()})
-            loss.backward()
-            float(loss.detach())
-            took.append(time.monotonic() - started)
-            self.network.zero_grad()
-        return min(took) * self.args.gradient_accumulation_steps
 
     def history(self) -> list[Evaluation]:
         """The learning curve so far, that of the interrupted run before a resume included."""

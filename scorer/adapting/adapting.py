@@ -42,6 +42,7 @@ _COPIES_ON_DISK = 3 * 3 + 1
 # Of the minutes of a training, what its steps may take; the rest is for measuring.
 _FOR_STEPS = 0.85
 _MOST_BETWEEN = 1_000
+_TIMED = 5
 _PLAN = "steps.json"
 
 
@@ -174,6 +175,9 @@ class _Run:
         for corpus in (self.corpus, self.valid):
             for remark in corpus.remarks() if corpus is not None else ():
                 self.console.say(remark)
+        if packed.left_out:
+            both = f"{packed.left_out:,} texts are in {self.config.valid}, too"
+            self.console.warn(f"{self.config.data}: {both}, and are not learned from")
         return packed
 
     def _steps(self, base: MaskedModel, packed: Packed) -> int:
@@ -183,7 +187,7 @@ class _Run:
             return total
         if (kept := self.workspace.folder.read(_PLAN)) is not None:
             return int(json.loads(kept))
-        seconds = self._trainer(base, packed, self.config, []).seconds_a_step()
+        seconds = self._trainer(base, packed, self.config, []).seconds_a_step(_TIMED)
         steps = min(total, max(1, int(60 * self.config.minutes * _FOR_STEPS / seconds)))
         self.console.say(f"a step takes {seconds:.2f} s: {steps} of {total} steps in {self.config.minutes:g} minutes")
         self.workspace.keep(_PLAN, json.dumps(steps).encode())

@@ -88,6 +88,11 @@ class HeldOut:
         self._share, self._seed = share, seed
         self._enough, self._tokens = enough, 0
         self._chosen: set[int] = set()
+        self._known: frozenset[int] = frozenset()
+
+    def know(self, other: HeldOut) -> None:
+        """What the `other` chose is chosen in any case."""
+        self._known = frozenset(other._chosen)
 
     def choose(self, texts: list[str], lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether each of the next `texts` (n,), which have `lengths` (n,) tokens, is held out."""
@@ -99,6 +104,8 @@ class HeldOut:
                 self._chosen.add(key)
                 self._tokens += int(lengths[place])
             wanted[place] = key in self._chosen
+        if self._known:
+            wanted |= np.array([key in self._known for key in keys.tolist()], np.bool_)
         return wanted
 
 

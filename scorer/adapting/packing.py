@@ -40,12 +40,14 @@ Rows = Blocks | DocumentParts
 
 @dataclass(frozen=True)
 class Packed:
-    """The rows to learn from and to measure on, and of how many texts and tokens they are made."""
+    """The rows to learn from and to measure on, and of how many texts and tokens they are made; `left_out` texts are
+    in the file that is measured on, too."""
 
     train: Rows
     valid: Rows
     texts: int
     valid_texts: int
+    left_out: int
     tokens: int
     unknown_share: float
 
@@ -88,20 +90,22 @@ def pack(
         train, held_out = _Side(file), _Side(_TokenList())
         packer = _Packer(tokenizer, marks, unknown, config)
         choice = HeldOut(config.held_out if valid is None else 0.0, seed=config.seed, enough=enough)
-        for texts in corpus.windows():
-            signals.check()
-            packer.add(texts, train, held_out, choice)
-            counter.update(len(texts))
+        named, left_out = HeldOut(1.0, seed=config.seed, enough=enough), 0
         for texts in valid.windows() if valid is not None else ():
             signals.check()
-            packer.add(texts, held_out, held_out, choice)
+            packer.add(texts, None, held_out, named)
             if held_out.tokens.size >= enough:
                 break
+        choice.know(named)
+        for texts in corpus.windows():
+            signals.check()
+            left_out += packer.add(texts, train, None if valid is not None else held_out, choice)
+            counter.update(len(texts))
     rows, rows_held_out = train.rows(marks, config, stream=TRAINING), held_out.rows(marks, config, stream=MEASURING)
     _refuse_few(train, rows, f"{config.data}: the texts to learn from", config)
     _refuse_few(held_out, rows_held_out, f"{config.valid or config.data}: the texts to measure on", config)
     share = packer.unknown / (train.tokens.size + held_out.tokens.size)
-    return Packed(rows, rows_held_out, train.texts, held_out.texts, train.tokens.size, share)
+    return Packed(rows, rows_held_out, train.texts, held_out.texts, left_out, train.tokens.size, share)
 
 
 def _refuse_few(side: _Side, rows: Rows, what: str, config: AdaptConfig) -> None:
@@ -123,8 +127,10 @@ class _Packer:
         self._documents = 0
         self.unknown = 0
 
-    def add(self, texts: list[str], train: _Side, held_out: _Side, choice: HeldOut) -> None:
-        """Put the tokens of each of the next `texts` to the side that `choice` gives it to."""
+    def add(self, texts: list[str], others: _Side | None, chosen: _Side | None, choice: HeldOut) -> int:
+        """Put the tokens of each of the next `texts` to the side `chosen` if it is of the `choice`, and else to the
+        `others`. How many belong to a side that is None, and were put nowhere."""
+        nowhere = 0
         for some in _together(texts):
             cut = [_sentences(text) if self._nsp else _pieces(text) for text in some]
             spelt = self._spell([piece for pieces in cut for piece in pieces])
@@ -132,7 +138,11 @@ class _Packer:
             of_text = [spelt[end - len(pieces) : end] for end, pieces in zip(ends.tolist(), cut, strict=True)]
             lengths = np.array([sum(map(len, ids)) for ids in of_text], np.int64)
             for ids, out in zip(of_text, choice.choose(some, lengths), strict=True):
-                self._put(ids, held_out if out else train)
+                side = chosen if out else others
+                nowhere += side is None
+                if side is not None:
+                    self._put(ids, side)
+        return nowhere
 
     def _spell(self, pieces: Sequence[str]) -> list[NDArray[np.uint32]]:
         found = []

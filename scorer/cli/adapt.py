@@ -13,7 +13,7 @@ from scorer.config import AdaptConfig, Data
 _EXAMPLES: Final = (
     "scorer adapt reviews.parquet -o models/hotels && scorer fit train.csv --base-model models/hotels",
     "scorer adapt 'archive/*.csv.gz' --text-column body --minutes 60 --whole-words",
-    "scorer adapt texts.txt --from-scratch --vocab-size 8000 --layers 4 -o models/small",
+    "scorer adapt texts.jsonl --from-scratch --vocab-size 8000 --layers 4 -o models/small",
 )
 
 

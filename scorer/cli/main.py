@@ -23,6 +23,7 @@ from scorer.version import __version__
 # What `--help` says of each command. It has a file of its name in this folder, imported when the command is called for.
 COMMANDS = {
     "adapt": "Train a base model on texts without labels, before a fit.",
+    "advise": "Say which base model, length and preset suit a training file.",
     "check": "Say what is wrong with a training file.",
     "completion": "Print the script that completes commands and flags in a shell.",
     "diff": "Say what changes when a new model takes an old one's place.",

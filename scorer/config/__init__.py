@@ -40,6 +40,7 @@ from scorer.config.settings import (
 
 if TYPE_CHECKING:
     from scorer.config.adapt import AdaptConfig
+    from scorer.config.advise import AdviseConfig
     from scorer.config.check import CheckConfig
     from scorer.config.diff import DiffConfig
     from scorer.config.doctor import DoctorConfig
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 # Of a command that is not at work, nothing is made: a dataclass of many fields takes milliseconds.
 _MADE_WHEN_ASKED_FOR = {
     "AdaptConfig": "adapt",
+    "AdviseConfig": "advise",
     "BestMetric": "fit",
     "CheckConfig": "check",
     "DiffConfig": "diff",
@@ -81,6 +83,7 @@ __all__ = [
     "WINDOW_ROWS",
     "WINDOW_TEXT_BYTES",
     "AdaptConfig",
+    "AdviseConfig",
     "Argument",
     "Backend",
     "BestMetric",

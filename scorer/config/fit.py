@@ -35,6 +35,12 @@ from scorer.config.choices import (
     Quote,
 )
 from scorer.config.data import Data
+from scorer.config.network import (
+    FREEZE_LAYERS,
+    LAYER_DECAY,
+    LAYERS,
+    LORA_RANK,
+)
 from scorer.config.presets import Preset, in_words
 from scorer.config.settings import Argument, Checked, Setting
 
@@ -125,6 +131,7 @@ class FitConfig(Checked):
             aliases=("model_name", "model_name_or_path"),
         ),
     ] = None
+    layers: Annotated[int | None, LAYERS] = None
     extend_vocabulary: Annotated[
         bool,
         Setting(
@@ -193,32 +200,9 @@ class FitConfig(Checked):
     ] = 0.0
 
     # what learns, and how much
-    layer_decay: Annotated[
-        float,
-        Setting(
-            "Learning rate of a layer over that of the one above; the head has the full rate.",
-            affects="weights",
-            minimum=0.0,
-        ),
-    ] = 1.0
-    freeze_layers: Annotated[
-        int,
-        Setting(
-            "Do not train the embeddings and the lowest N layers; 0 trains all.",
-            affects="weights",
-            metavar="N",
-            minimum=0,
-        ),
-    ] = 0
-    lora_rank: Annotated[
-        int | None,
-        Setting(
-            "Train low-rank adapters of rank R and the head alone (extra lora).",
-            affects="weights",
-            metavar="R",
-            minimum=1,
-        ),
-    ] = None
+    layer_decay: Annotated[float, LAYER_DECAY] = 1.0
+    freeze_layers: Annotated[int, FREEZE_LAYERS] = 0
+    lora_rank: Annotated[int | None, LORA_RANK] = None
 
     # the schedule
     epochs: Annotated[

@@ -17,8 +17,8 @@ _GROUPS: Final[Mapping[str, str]] = {
         "label_column label_separator label_form label_names regression nominal null_labels skip_unlabelled slice"
     ),
     "Model": (
-        "model base_model max_length long_text stride pooling extend_vocabulary from_scratch vocab_size layers hidden "
-        "heads folds reload int8"
+        "model base_model candidates layers max_length long_text stride pooling extend_vocabulary from_scratch "
+        "vocab_size hidden heads folds reload int8"
     ),
     "Training": (
         "preset whole_words nsp epochs max_steps minutes batch_size eval_batch_size gradient_accumulation "
@@ -36,7 +36,7 @@ _GROUPS: Final[Mapping[str, str]] = {
         "max_flagged min_rows fail_on_drift on_error min_metric max_metric max_flips tolerance strict max_body "
         "max_texts max_characters queue body_seconds drain_seconds"
     ),
-    "Monitoring": "report report_html report_by textfile metrics quiet",
+    "Monitoring": "report textfile metrics quiet",
     GENERAL: "network",
 }
 GROUPS: Final = tuple(_GROUPS)

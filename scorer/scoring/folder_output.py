@@ -110,11 +110,10 @@ class FolderOutput:
         what became of it."""
         found = {}
         for name, known in self.known.items():
-            file = known.record["shard"]["files"][0]
-            if (stamp := stamp_of(path_of(file["location"]))) is None:
+            location = known.record["shard"]["files"][0]["location"]
+            if (stamp := stamp_of(path_of(location))) is None:
                 found[name] = "gone"
-            # Of a file that was new when it was scored, the stamp tells nothing but the size.
-            elif stamp != known.input if known.input is not None else stamp[2] != file["size"]:
+            elif stamp != known.input:
                 found[name] = "changed, or only touched"
         return found
 

@@ -43,6 +43,11 @@ class Folder:
         return self.path.name
 
     @property
+    def parent(self) -> Folder:
+        """What it lies in."""
+        return Folder(self.path.parent)
+
+    @property
     def resolved(self) -> str:
         """The absolute path, its links followed."""
         return str(self.path.resolve())

@@ -91,7 +91,7 @@ class Fitting:
         self.console.say(self._introduction(base, checkpoint))
         with self.console.progress("training", total_steps(config, len(self.train)), "steps") as counter:
             narrator = Narrator(console=self.console, counter=counter, signals=self.signals, task=self.task)
-            trainer = self._trainer(base, config, checkpoints, narrator)
+            trainer = self.trainer(base, config, checkpoints, narrator)
             if not restore_ended(trainer, checkpoint, config.patience):
                 run_training(trainer, checkpoint)
         if stopped_early(trainer.state):
@@ -109,7 +109,7 @@ class Fitting:
             self.console.say(f"seed {seed}, {seed - config.seed + 1} of {config.seeds}")
             try:
                 trainer = self.fit(self._load(alone), alone, log.checkpoints(seed))
-                state, metrics = trainer.state, self._measure(trainer).metrics
+                state, metrics = trainer.state, self.measure(trainer).metrics
             except Diverged as error:
                 # Its traceback would hold the model and what trained it.
                 diverged = error.with_traceback(None)
@@ -122,7 +122,7 @@ class Fitting:
             raise diverged
         plain = dataclasses.replace(config, seed=log.best.seed, freeze_layers=0, lora_rank=None)
         base = self._load(plain)
-        trainer = self._trainer(base, plain, folder)
+        trainer = self.trainer(base, plain, folder)
         trainer.state = log.restore_best(base.model)
         return base, trainer, summarize(log.results, log.best)
 
@@ -146,9 +146,10 @@ class Fitting:
         """The base model as `config` wants it, with the vocabulary of all fits."""
         return load_base_model(config, self.data.labels).with_tokens(self.new_tokens, seed=config.seed)
 
-    def _trainer(
+    def trainer(
         self, base: BaseModel, config: FitConfig, checkpoints: Folder, narrator: Narrator | None = None
     ) -> FitTrainer:
+        """What trains `base` as `config` says."""
         return make_trainer(
             base,
             training_arguments(
@@ -165,7 +166,7 @@ class Fitting:
             narrator=narrator,
         )
 
-    def _measure(self, trainer: FitTrainer) -> Measured:
+    def measure(self, trainer: FitTrainer) -> Measured:
         """How good the trained network is on the validation rows."""
         return self.task.measure(trainer.validation(), self.data.valid_targets)
 
@@ -195,11 +196,10 @@ def fit_and_write(
         workspace, output = open_workspace(config, output, job)
         try:
             data = with_language(data, base.vocabulary(), config, console)
-            base = _extended(base, data, config, console)
+            base, fitting = prepared(
+                base, config, data, device=device, precision=precision, console=console, signals=signals
+            )
             check_free_space(output.path, _COPIES_ON_DISK * 4 * base.model.num_parameters())
-            task = task_of(config, data.labels, data.train_targets)
-            train, valid = _rows(base, data, task, config, console)
-            fitting = Fitting(config, data, task, train, valid, base.new_tokens, device, precision, console, signals)
             seeds: list[dict[str, Any]] = []
             if config.seeds == 1:
                 trainer = fitting.fit(base, config, workspace.folder)
@@ -208,7 +208,7 @@ def fit_and_write(
                 del base
                 base, trainer, seeds = fitting.fit_seeds(workspace.folder)
             verdict = fitting.verdict(base, trainer, seeds)
-            task.finish(base)
+            fitting.task.finish(base)
             built, place = workspace.folder.folder("model"), Folder(output.path)
             with storage_errors():
                 write_model_directory(built, base=base, config=config, data=data, verdict=verdict, precision=precision)
@@ -239,6 +239,23 @@ def fit_and_write(
             trainer.state.best_global_step or trainer.state.global_step,
             torch.get_num_threads(),
         )
+
+
+def prepared(
+    base: BaseModel,
+    config: FitConfig,
+    data: TrainingData,
+    *,
+    device: torch.device,
+    precision: str,
+    console: Console,
+    signals: StopSignals,
+) -> tuple[BaseModel, Fitting]:
+    """`base`, its vocabulary extended if `config` wants that, and what fits it on `data`."""
+    base = _extended(base, data, config, console)
+    task = task_of(config, data.labels, data.train_targets)
+    train, valid = _rows(base, data, task, config, console)
+    return base, Fitting(config, data, task, train, valid, base.new_tokens, device, precision, console, signals)
 
 
 def _extended(base: BaseModel, data: TrainingData, config: FitConfig, console: Console) -> BaseModel:

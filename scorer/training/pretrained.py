@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import nn
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, set_seed
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, set_seed
 
 from scorer.classifier.base_model import resolve_base_model, unavailable
 from scorer.classifier.batches import Shapes
@@ -28,7 +28,7 @@ from scorer.classifier.remedies import install_sentencepiece
 from scorer.classifier.tokenization import TextEncoder, without_dropout
 from scorer.classifier.vocabulary import Vocabulary, extend
 from scorer.config import FitConfig
-from scorer.errors import ConfigError, ModelError
+from scorer.errors import ConfigError, ModelError, UsageError
 from scorer.stores.folder import Folder
 from scorer.training.parameters import adapt, freeze
 
@@ -103,11 +103,12 @@ def load_base_model(config: FitConfig, labels: LabelSet) -> BaseModel:
 
     Only what `config` trains requires a gradient; with `lora_rank` there are adapters in it. Raises ModelError when it
     cannot be loaded or its parts do not fit, ConfigError when `max_length` is too long or an extra is not installed,
-    UsageError when it has fewer layers than are to be frozen.
+    UsageError when it has fewer layers than are to be kept or to be frozen.
     """
     directory, name = find_base(config.base_model)
     tokenizer = load_tokenizer(directory, name)
-    model = _load_weights(directory, name, labels, seed=config.seed)
+    fewer = _fewer_layers(directory, name, config.layers)
+    model = _load_weights(directory, name, labels, seed=config.seed, **fewer)
     refuse_tokenizer(model, tokenizer, name)
     settle_length(model, config.max_length, name)
     text_config = model.config.get_text_config()
@@ -156,7 +157,28 @@ def load_tokenizer(directory: ModelDirectory, name: str) -> Any:
     return tokenizer
 
 
-def _load_weights(directory: ModelDirectory, name: str, labels: LabelSet, *, seed: int) -> PreTrainedModel:
+def _fewer_layers(directory: ModelDirectory, name: str, layers: int | None) -> dict[str, Any]:
+    """What a configuration says otherwise where only the lowest `layers` are kept; UsageError where the model `name`
+    has no so many, or two stacks of them."""
+    if layers is None:
+        return {}
+    try:
+        config = AutoConfig.from_pretrained(directory.path, trust_remote_code=False, local_files_only=True)
+    except Exception as error:
+        raise ModelError(f"{name}: cannot be loaded as an encoder ({type(error).__name__})") from error
+    there = getattr(config, "num_hidden_layers", None)
+    if not isinstance(there, int) or config.is_encoder_decoder:
+        raise UsageError(f"--layers {layers}: {name} is no stack of layers; choose an encoder such as BERT")
+    if layers > there:
+        raise UsageError(f"--layers {layers}: {name} has {there} layers")
+    kinds = getattr(config, "layer_types", None)
+    return {"num_hidden_layers": layers} | ({"layer_types": kinds[:layers]} if kinds else {})
+
+
+def _load_weights(
+    directory: ModelDirectory, name: str, labels: LabelSet, *, seed: int, **changed: Any
+) -> PreTrainedModel:
+    """The weights in `directory`, with a configuration that is `changed`."""
     # Before the head is drawn: the same seed must give the same weights from the first step on.
     set_seed(seed)
     try:
@@ -166,6 +188,7 @@ def _load_weights(directory: ModelDirectory, name: str, labels: LabelSet, *, see
             id2label=dict(enumerate(labels.names)),
             label2id={label: index for index, label in enumerate(labels.names)},
             problem_type=labels.problem_type,
+            **changed,
             trust_remote_code=False,
             use_safetensors=True,
             local_files_only=True,

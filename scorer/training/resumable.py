@@ -8,6 +8,7 @@ its public methods alone.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import torch
@@ -97,6 +98,24 @@ class ResumableTrainer(Trainer):
         if "loss" in logs:
             logs = logs | {"loss": self._losses.mean(self.state.global_step)}
         super().log(logs, *arguments, **options)
+
+    def seconds_a_step(self, steps: int) -> float:
+        """How long one of `steps` steps takes, without changing a weight; the first two, in which much is done for the
+        first time, do not count."""
+        took = []
+        network: Any = self.network
+        network.to(self.args.device)
+        for _, batch in zip(range(steps), self.get_train_dataloader(), strict=False):
+            started = time.monotonic()
+            network.train()
+            with self.compute_loss_context_manager(), self.accelerator.autocast():
+                loss: Any = self.compute_loss(network, {name: v.to(self.args.device) for name, v in batch.items()})
+            loss.backward()
+            float(loss.detach())
+            took.append(time.monotonic() - started)
+            self.network.zero_grad()
+        counted = took[2:] or took
+        return sum(counted) / len(counted) * self.args.gradient_accumulation_steps
 
 
 class StepCounter(TrainerCallback):

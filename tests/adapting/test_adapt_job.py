@@ -78,6 +78,17 @@ def test_a_model_from_nothing(texts):
     assert weights(same.model) == weights(found.model)
 
 
+def test_what_is_measured_on_is_not_learned_from(tiny_model, texts):
+    some = write_texts(Path("some.csv"), 40)
+    lines = texts.read_text().splitlines() + some.read_text().splitlines()[1:]
+    texts.write_text("\n".join(lines))
+    console = Remembering()
+    found = run(texts, tiny_model("bert"), console, valid=some, valid_fraction=None, max_steps=1)
+    assert (found.texts_measured_on, found.texts + found.texts_left_out) == (40, 200)
+    assert found.texts_left_out >= 40
+    assert console.having("are not learned from")
+
+
 def test_next_parts_and_whole_words(tiny_model, texts):
     found = run(texts, tiny_model("bert"), nsp=True, whole_words=True, epochs=2.0)
     assert 0.0 <= found.after["next_accuracy"] <= 1.0

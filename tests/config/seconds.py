@@ -12,6 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from scorer.config import (
     AdaptConfig,
+    AdviseConfig,
     Argument,
     CheckConfig,
     DiffConfig,
@@ -32,6 +33,7 @@ from scorer.config import (
 # A configuration of each kind; where a field has no default, the value is the name of a file.
 FIRSTS: dict[type, Any] = {
     AdaptConfig: AdaptConfig(data="first.csv"),
+    AdviseConfig: AdviseConfig(train="first.csv"),
     CheckConfig: CheckConfig(data="first.csv"),
     DiffConfig: DiffConfig(old="old", new="new", data="first.csv"),
     DoctorConfig: DoctorConfig(),
