@@ -35,9 +35,10 @@ $(ENV): pyproject.toml constraints.txt
 
 demo: data/reviews.parquet ## Make the sample, fit a model on it, score 20,000 reviews, show the first
 	$(BIN)/scorer fit data/train.csv
-	$(BIN)/scorer score data/reviews.parquet data/reviews.scored.parquet --force
+	$(BIN)/scorer score data/reviews.parquet data/reviews.scored.parquet --force --report-html data/reviews.html
 	@$(BIN)/python -c "$$SHOW"
-	@echo "The report: $$(cd models/latest && pwd -P)/report.html"
+	@echo "How good the model is: $$(cd models/latest && pwd -P)/report.html"
+	@echo "What came out: $(CURDIR)/data/reviews.html"
 
 data/reviews.parquet: data/make_reviews.py data/grammar.py data/phrases.py data/table.py | $(ENV)
 	$(BIN)/python data/make_reviews.py

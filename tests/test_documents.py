@@ -24,6 +24,7 @@ from scorer.errors import Interrupted, ScorerError
 from tests.test_architecture import FLOORS
 
 ROOT = Path(__file__).parents[1]
+FRONT_PAGES = ("README.md", "README.zh.md")
 FRONT_PAGE_LINES = 120
 PICTURE_BYTES = 150_000
 # A line of fewer characters may stand on several pages, as heads of tables do.
@@ -32,7 +33,7 @@ SENTENCE = 60
 
 def pages() -> list[str]:
     """Every page that a person wrote, by its path from the root; model cards are none of them."""
-    found = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "models/README.md"]
+    found = [ROOT / "README.md", ROOT / "README.zh.md", ROOT / "CONTRIBUTING.md", ROOT / "models/README.md"]
     for folder in ("scorer", "jobs", "data", "tests"):
         found += (ROOT / folder).rglob("README.md")
     return sorted(str(path.relative_to(ROOT)) for path in found)
@@ -43,6 +44,7 @@ SCRIPTS = [*(ROOT / "jobs").rglob("*.py"), ROOT / "data/make_reviews.py"]
 # What the commands on the pages make.
 MADE = {
     *("data/reviews.parquet", "data/reviews.scored.parquet", "data/held-out.csv"),
+    *("data/rated.html", "data/takeaway.html"),
     *("models/latest", "models/latest-previous", "models/current", "models/candidate", "models/moderation"),
     "models/hotels",
 }
@@ -148,10 +150,12 @@ def errors_below(error: type[ScorerError]) -> set[type[ScorerError]]:
     return {error}.union(*(errors_below(child) for child in error.__subclasses__()))
 
 
-def test_the_front_page_is_short_and_its_pictures_are_small():
-    assert len(read("README.md").splitlines()) <= FRONT_PAGE_LINES
-    pictures = [path for path, _ in links("README.md") if path.suffix == ".png"]
+@pytest.mark.parametrize("page", FRONT_PAGES)
+def test_a_front_page_is_short_and_its_pictures_are_small(page):
+    assert len(read(page).splitlines()) <= FRONT_PAGE_LINES
+    pictures = [path for path, _ in links(page) if path.suffix == ".png"]
     assert all(path.stat().st_size < PICTURE_BYTES for path in pictures)
+    assert {ROOT / other for other in FRONT_PAGES} - {ROOT / page} <= {path for path, _ in links(page)}
 
 
 def test_every_page_is_found_from_the_front_page():
@@ -236,6 +240,16 @@ def test_the_exit_codes_are_those_of_the_error_tree():
     raised = {error.exit_code for error in errors_below(ScorerError)}
     signals = {Interrupted(number).exit_code for number in (1, 2, 15)}
     assert listed == raised | signals | {0, 141}
+
+
+def test_there_is_advice_for_every_exit_code():
+    text = read("scorer/cli/README.md")
+    rows = text.split("### What to do")[1].split("\n#")[0].splitlines()
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows if row.startswith("|")][2:]
+    advised = [int(number) for cell, *_ in cells for number in re.findall(r"\d+", cell)]
+    signals = {Interrupted(number).exit_code for number in (1, 2, 15)}
+    assert sorted(advised) == sorted({error.exit_code for error in errors_below(ScorerError)} | signals | {0, 141})
+    assert all(what and advice for _, what, advice in cells)
 
 
 def test_the_floors_are_those_that_the_imports_keep():

@@ -20,7 +20,7 @@ _STANDING: Final = ("check", "fit", "evaluate", "diff", "export")
 _OUTPUTS: Final = ("output", "report", "rows")
 # Whatever these say, the same is done.
 _HOW: Final = ("force", "quiet", "resume")
-_OTHER_OUTPUTS: Final = ("target", "textfile", "rejects", "cache")
+_OTHER_OUTPUTS: Final = ("target", "report_html", "textfile", "rejects", "cache")
 
 
 @dataclass(frozen=True)

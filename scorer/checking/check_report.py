@@ -14,8 +14,9 @@ from scorer.checking.findings import Finding
 from scorer.checking.label_counter import NumberCounter
 from scorer.checking.tokens import Lengths, TokenCheck
 from scorer.metrics.regression import spelt
+from scorer.reports.axes import Axis
 from scorer.reports.breakdowns import label_bars
-from scorer.reports.charts import Axis, Mark, histogram
+from scorer.reports.charts import Mark, histogram
 from scorer.reports.number_page import number_histogram
 from scorer.reports.page import Html, beside, figure, page, paragraph, section, tiles
 from scorer.reports.sections import Remark, remark_list

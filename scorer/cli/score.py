@@ -17,6 +17,7 @@ _EXAMPLES: Final = (
     "scorer score reviews.parquet reviews.scored.parquet",
     "scorer score incoming/ scored/ --workers 2 --max-flagged 1%   # a folder: only what is new is scored",
     "zcat reviews.csv.gz | scorer score - - > scored.csv",
+    "scorer score incoming/ scored/ --report-html scored.html   # a page about what came out",
 )
 
 

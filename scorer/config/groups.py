@@ -36,7 +36,7 @@ _GROUPS: Final[Mapping[str, str]] = {
         "max_flagged min_rows fail_on_drift on_error min_metric max_metric max_flips tolerance strict max_body "
         "max_texts max_characters queue body_seconds drain_seconds"
     ),
-    "Monitoring": "report textfile metrics quiet",
+    "Monitoring": "report report_html report_by textfile metrics quiet",
     GENERAL: "network",
 }
 GROUPS: Final = tuple(_GROUPS)

@@ -189,6 +189,24 @@ class ScoreConfig(FrameConfig):
         ),
     ] = None
 
+    report_html: Annotated[
+        Path | None,
+        Setting(
+            "Write a page here about what came out: labels, confidence, drift, examples. It shows texts of rows.",
+            affects="nothing",
+            metavar="FILE",
+        ),
+    ] = None
+    report_by: Annotated[
+        str | None,
+        Setting(
+            "On that page, show labels by this column: dates over time, else by value. The default is the first column "
+            "of dates, or the files of a folder.",
+            affects="nothing",
+            metavar="C",
+        ),
+    ] = None
+
     # who computes
     workers: Annotated[
         int | None,

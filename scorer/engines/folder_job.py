@@ -16,6 +16,7 @@ from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.classifier.known_executions import KnownExecution
 from scorer.config import ScoreConfig
 from scorer.engines.assessment import Assessment, Decisive, assess
+from scorer.engines.manifest_files import check_report_by
 from scorer.engines.planned_shards import PlannedShard, shards_of
 from scorer.engines.reporting import Unwatched, check_limits, tell, warn_of_drift
 from scorer.engines.summary import ScoreSummary, Tally, summarize
@@ -33,7 +34,7 @@ from scorer.scoring.preparation import dialect_of
 from scorer.stores.checks import Inputs, check_folder, check_parts_folder
 from scorer.stores.location import Location
 from scorer.tables.layouts import Layout
-from scorer.tables.part_names import is_several, part_files
+from scorer.tables.part_names import columns_of, is_several, part_files
 
 if TYPE_CHECKING:
     from scorer.scoring.pipeline import Pace
@@ -78,6 +79,8 @@ def score_folder(
             check_folder(config.cache, inputs, replaced=False)
         directory = open_model(config.model, by_times=True)
         require_profile(directory, config)
+        if config.report_by is not None:
+            check_report_by(config, columns_of(files[:1], dialect_of(config)), where=config.source)
     tally.unread = unread
     for warning in unread.warnings():
         console.warn(warning)
@@ -94,6 +97,12 @@ def score_folder(
         pace = run.score(found, limits) if found.stale else None
         run.conclude(found, limits)
         manifest.facts |= {"parts": run.parts(found)}
+        if config.report_html is not None and output.known:
+            from scorer.engines.folder_page import page_of_folder
+
+            page = page_of_folder(config, output, found, directory=directory, labels=decisive.labels, tally=tally)
+            with signals.at_once():
+                page.write(console, check=signals.check)
     if found.failed:
         raise _failure(config, found)
     summary = summarize(tally, output=config.target, engine=engine, pace=pace)

@@ -1,6 +1,7 @@
 """The files that hold the manifest of a score job: `--report` and `--textfile`, written however the job ends.
 
-Where and when they are written is decided here; `runs.manifest` makes what stands in them.
+Where and when they are written is decided here; `runs.manifest` makes what stands in them. All files that tell of a job
+are checked here, before it begins.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from scorer.config import ScoreConfig
-from scorer.errors import ScorerError
+from scorer.errors import ScorerError, UsageError
 from scorer.runs.console import Console
 from scorer.runs.manifest import Manifest
+from scorer.scoring.columns import appended_names
 from scorer.stores.atomic import read_if_there, write_whole
 from scorer.stores.checks import Inputs, check_files
 from scorer.stores.location import Location
+from scorer.tables.reader import check_names
 
 
 @contextmanager
@@ -39,12 +42,32 @@ def kept_manifest(config: ScoreConfig, console: Console, *, arguments: Sequence[
 
 
 def _check(config: ScoreConfig) -> None:
+    _check_page(config)
     check_files(
-        {"--rejects": config.rejects, "--report": config.report, "--textfile": config.textfile},
+        {
+            "--rejects": config.rejects,
+            "--report": config.report,
+            "--report-html": config.report_html,
+            "--textfile": config.textfile,
+        },
         Inputs([config.source], models=[config.model]),
         force=True,
         besides=[Location.of_output(config.target)],
     )
+
+
+def _check_page(config: ScoreConfig) -> None:
+    """UsageError for a page that makes no sense."""
+    if config.report_html is None and config.report_by is not None:
+        raise UsageError("--report-by: says what --report-html shows; name its file, or leave it out")
+    if config.report_html is not None and Location.of_output(config.target).is_stream:
+        raise UsageError("--report-html: OUT is read again for it, and a stream is gone then; write OUT to a file")
+
+
+def check_report_by(config: ScoreConfig, names: Sequence[str], *, where: str) -> None:
+    """UsageError where the output of rows with the columns `names` has no such column."""
+    if config.report_by is not None:
+        check_names([*names, *appended_names(config)], [config.report_by], where=f"--report-by: {where}")
 
 
 def _write(config: ScoreConfig, manifest: Manifest) -> None:

@@ -17,7 +17,7 @@ from scorer.classifier.execution import Execution
 from scorer.classifier.known_executions import KnownExecution
 from scorer.config import ScoreConfig
 from scorer.engines.folder_job import score_folder, wants_folder
-from scorer.engines.manifest_files import kept_manifest
+from scorer.engines.manifest_files import check_report_by, kept_manifest
 from scorer.engines.reporting import Watching, check_limits, tell, warn_of_drift
 from scorer.engines.summary import ScoreSummary, Tally, summarize
 from scorer.errors import UsageError
@@ -61,6 +61,7 @@ def _score(
     _refuse(config)
     with signals.at_once():
         checked = check(config)
+        check_report_by(config, checked.source.names, where=config.source)
     tally.unread = checked.source.unread
     for warning in tally.unread.warnings():
         console.warn(warning)
@@ -72,7 +73,9 @@ def _score(
             if known is not None:
                 manifest.facts |= known.facts
                 if (written := output.finished(known.job)) is not None:
-                    return _as_it_stands(written, known, limits, tally=tally, console=console)
+                    summary = _as_it_stands(written, known, limits, tally=tally, console=console)
+                    _write_page(checked, written, tally, console, signals)
+                    return summary
             prepared = checked.read()
         warned = prepared.reader.warnings
         for warning in warned:
@@ -85,15 +88,17 @@ def _score(
         spec = ScorerSpec.of(config, prepared.directory, observe=True)
         scorer = Scorer.build(spec, prepared.directory)
         known_execution.remember(scorer.engine)
+        tally.profile, tally.labels = scorer.profile, scorer.labels
         job = describe_job(prepared, scorer.engine, labels=scorer.labels, decision=scorer.decision)
         described = _Described(config.target, job, scorer.engine)
         manifest.facts |= described.facts
         if (written := output.finished(job)) is not None:
             keep_rejects()
-            return _as_it_stands(written, described, limits, tally=tally, console=console)
+            summary = _as_it_stands(written, described, limits, tally=tally, console=console)
+            _write_page(checked, written, tally, console, signals)
+            return summary
         engine = to_document(scorer.engine)
         console.detail("  ".join(f"{name} {value}" for name, value in engine.items()))
-        tally.profile, tally.labels = scorer.profile, scorer.labels
         rows = PartRows.of(prepared, device=scorer.engine.device)
         fingerprint = logit_fingerprint(config, prepared.directory, scorer.engine)
         task = ShardTask.of(rows, prepared, job=job, folder=output.folder, scorer=spec, fingerprint=fingerprint)
@@ -111,9 +116,32 @@ def _score(
         # Before the output: whoever finds that finds what is not in it, too.
         keep_rejects()
         output.publish()
+        _write_page(checked, job, tally, console, signals)
     summary = summarize(tally, output=config.target, engine=engine, pace=pace)
     tell(summary, console)
     return summary
+
+
+def _write_page(checked: CheckedJob, job: Lineage, tally: Tally, console: Console, signals: StopSignals) -> None:
+    """The page about the output, which stands, if one was asked for."""
+    if checked.config.report_html is None:
+        return
+    from scorer.engines.outcome_page import OutcomePage, Published
+
+    labels = tally.labels or checked.directory.labels
+    assert labels is not None, "a job is known by its labels; this is a bug"
+    page = OutcomePage(
+        config=checked.config,
+        files=[Published("", checked.target, checked.output_format, job.job)],
+        folder=None,
+        job=job.job,
+        directory=checked.directory,
+        labels=labels,
+        tally=tally,
+        input={"fingerprint of the input": job.input},
+    )
+    with signals.at_once():
+        page.write(console, check=signals.check)
 
 
 def _refuse(config: ScoreConfig) -> None:

@@ -62,6 +62,8 @@ class Metrics:
                  `ordinal_figures` (numbers), `coverage` and `selective_accuracy` (a decision that abstains)
     labels       each label against the rest
     reliability  the bins behind `ece`
+    by_label     the same of each label, for people: of the rows that are predicted to have it (multi-label: of its
+                 probability, over all rows)
     confusion    confusion[i][j] counts rows of class i that were predicted as class j; None for multi-label
     """
 
@@ -74,6 +76,7 @@ class Metrics:
     more: Mapping[str, float]
     labels: tuple[LabelMetrics, ...]
     reliability: tuple[Bin, ...]
+    by_label: tuple[tuple[Bin, ...], ...]
     confusion: tuple[tuple[int, ...], ...] | None
 
     def headline(self) -> dict[str, float]:
@@ -122,7 +125,8 @@ def measure(
     more = ordinal_figures(confusion, numbers) if labels.ordinal and numbers is not None else {}
     if decision.abstain_below is not None:
         more |= selective_figures(predicted == targets, ~decision.abstains(answered))
-    bins = reliability(probabilities.max(axis=1), predicted == targets)
+    confidence, correct = probabilities.max(axis=1), predicted == targets
+    bins = reliability(confidence, correct)
     return Metrics(
         rows=len(targets),
         accuracy=float(np.trace(confusion) / len(targets)),
@@ -133,6 +137,9 @@ def measure(
         more=more,
         labels=_label_metrics(labels, hits, predicted=said, support=support),
         reliability=bins,
+        by_label=tuple(
+            reliability(confidence[predicted == label], correct[predicted == label]) for label in range(len(labels))
+        ),
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
     )
 
@@ -156,6 +163,7 @@ def _measure_multi(
         more={"micro_f1": micro_f1(counts)},
         labels=measured,
         reliability=bins,
+        by_label=tuple(map(reliability, probabilities.T, targets.T > 0)),
         confusion=None,
     )
 

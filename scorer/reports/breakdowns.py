@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from scorer.classifier.long_text import LongText
 from scorer.metrics.judged_rows import Slice
 from scorer.metrics.reliability import LabelThreshold, Threshold
-from scorer.reports.charts import Axis, Curve, Mark, bars, histogram, line_chart
+from scorer.reports.axes import Axis
+from scorer.reports.charts import Curve, Mark, bars, histogram, line_chart
 from scorer.reports.page import Html, beside, figure, joined, meter, more, percent, quoted, section, table
 
 _MOST_LABELS = 40

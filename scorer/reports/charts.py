@@ -1,4 +1,4 @@
-"""Charts as inline SVG (lines, histograms, bars, reliability), and their axes: range, round ticks, spelling of numbers.
+"""Charts as inline SVG: lines, histograms, bars, reliability.
 
 They are drawn here and not by a library: inline SVG follows the width, the fonts and the dark mode of the page, and
 needs no dependency.
@@ -7,11 +7,11 @@ needs no dependency.
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from scorer.metrics.reliability import Bin
+from scorer.reports.axes import Axis, Scale
 from scorer.reports.page import Html, quoted, safe
 
 # In units of the drawing, which is shown at about one pixel each.
@@ -63,6 +63,23 @@ def histogram(edges: Sequence[float], counts: Sequence[float], *, x: Axis, y: Ax
         if count
     )
     return Html(_legend([], marks) + frame.svg(bars + frame.marks(marks)))
+
+
+def paired_histogram(
+    edges: Sequence[float], ours: tuple[str, Sequence[int]], theirs: tuple[str, Sequence[int]], *, x: Axis, y: str
+) -> Html:
+    """Bars of the shares that `ours` (name, counts (bins,)) have in the bins between `edges` (bins + 1,), and the
+    outline of those of `theirs`; both have rows."""
+    shares = [[count / (sum(counts) or 1) for count in counts] for _, counts in (ours, theirs)]
+    assert len(edges) == len(shares[0]) + 1 == len(shares[1]) + 1
+    frame = _Frame.around([edges[0], edges[-1]], [0.0, *shares[0], *shares[1]], x, Axis(y, low=0.0, percent=True))
+    bins = list(zip(edges, edges[1:], *shares, strict=False))
+    drawn = "".join(frame.bar(low, high, 0.0, share, "one faint") for low, high, share, _ in bins if share)
+    corners = [frame.at(place, share) for low, high, _, share in bins for place in (low, high)]
+    path = " ".join(f"{across},{up}" for across, up in corners)
+    outline = f'<polyline class="two stroke" points="{path}"/>'
+    keys = [("one faint", ours[0]), ("two stroke", theirs[0])]
+    return Html(_legend(keys, ()) + frame.svg(drawn + outline))
 
 
 def scatter(points: Sequence[tuple[float, float]], *, x: str, y: str) -> Html:
@@ -179,8 +196,11 @@ class _Frame:
         )
 
     def _column(self, value: float) -> str:
-        place = self.at(value, self.y.low)[0]
-        return f'<text x="{place}" y="{HEIGHT - _BOTTOM + 18}" text-anchor="middle">{self.x.label(value)}</text>'
+        place, label = self.at(value, self.y.low)[0], self.x.label(value)
+        # What is longer than a number must not stand out of the drawing.
+        half = _DIGIT * len(label) / 2
+        place = round(min(max(place, half), WIDTH - half), 1)
+        return f'<text x="{place}" y="{HEIGHT - _BOTTOM + 18}" text-anchor="middle">{safe(label)}</text>'
 
 
 def _line(frame: _Frame, line: Sequence[tuple[float, float]], colour: str) -> str:
@@ -231,99 +251,3 @@ def _swatch(look: str) -> str:
     lines = "stroke" in look or look.startswith(("mark", "diagonal"))
     shape = '<path class="{}" d="M1 6H23"/>' if lines else '<rect class="{}" x="4" y="1" width="16" height="10"/>'
     return f'<svg viewBox="0 0 24 12" aria-hidden="true">{shape.format(look)}</svg>'
-
-
-# More numbers than these would touch each other on the width of a phone.
-_MOST_STEPS = 10
-# What varies by less than this share of itself is shown as not varying.
-_FLAT = 0.001
-
-
-@dataclass(frozen=True)
-class Axis:
-    """What an axis is called, and its ends where they do not follow from the data.
-
-    percent  its values are shares, written as percentages
-    whole    its values are counts, so that no tick lies between two of them
-    steps    ascending numbers that stand at equal distances, however far apart they are
-    """
-
-    title: str
-    low: float | None = None
-    high: float | None = None
-    percent: bool = False
-    whole: bool = False
-    steps: tuple[float, ...] = ()
-
-    def scale(self, values: Sequence[float]) -> Scale:
-        """The scale that holds every one of `values`, from tick to tick unless an end is given."""
-        if self.steps:
-            return self._uneven()
-        low = min(values, default=0.0) if self.low is None else self.low
-        high = max(values, default=1.0) if self.high is None else self.high
-        size = max(abs(low), abs(high))
-        if high - low <= size * _FLAT:
-            # A flat line has a height too, and the ticks of an almost flat one few digits.
-            margin = max(size * 0.1, 1.0 if self.whole else 0.01)
-            # Nor does what is never negative become so.
-            below = low - margin if low < 0 else max(low - margin, 0.0)
-            low = low if self.low is not None else below
-            high = high if self.high is not None and high > low else high + margin
-        step = round_step((high - low) / 5, whole=self.whole)
-        low = low if self.low is not None else math.floor(low / step + 1e-9) * step
-        high = high if self.high is not None else math.ceil(high / step - 1e-9) * step
-        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-        ticks = tuple(number * step for number in range(first, last + 1))
-        return Scale(self.title, low, high, ticks, step, self.percent)
-
-    def _uneven(self) -> Scale:
-        apart = -(-len(self.steps) // _MOST_STEPS)
-        return Scale(self.title, self.steps[0], self.steps[-1], self.steps[::apart], 1.0, self.percent, self.steps)
-
-
-@dataclass(frozen=True)
-class Scale:
-    """An axis from `low` to `high` with round `ticks`, `step` apart."""
-
-    title: str
-    low: float
-    high: float
-    ticks: tuple[float, ...]
-    step: float
-    percent: bool
-    steps: tuple[float, ...] = ()
-
-    def share(self, value: float) -> float:
-        """How far along the axis `value` lies: 0 at `low`, 1 at `high`."""
-        if self.steps:
-            place = min(max(bisect_right(self.steps, value) - 1, 0), len(self.steps) - 2)
-            within = (value - self.steps[place]) / (self.steps[place + 1] - self.steps[place])
-            return (place + within) / (len(self.steps) - 1)
-        return (value - self.low) / (self.high - self.low)
-
-    def label(self, value: float) -> str:
-        """`value` with the digits that tell ticks apart: 0.25, 40 %, 1,500, 20k, 3M, 2.5e-5."""
-        if self.percent:
-            return f"{_written(value * 100, self.step * 100)} %"
-        largest = max(abs(self.low), abs(self.high))
-        if 0 < largest < 1e-3:
-            exponent = math.floor(math.log10(largest))
-            return f"{_written(value / 10.0**exponent, self.step / 10.0**exponent)}e{exponent}" if value else "0"
-        for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-            if largest >= 10 * size or (size > 1e3 and largest >= size):
-                return f"{_written(value / size, self.step / size)}{letter}" if value else "0"
-        return _written(value, self.step)
-
-
-def round_step(width: float, *, whole: bool = False) -> float:
-    """The smallest of 1, 2, 2.5 and 5 times a power of ten that is at least `width`; `whole` numbers from 1 on."""
-    power = 10.0 ** math.floor(math.log10(width))
-    factors = (1.0, 2.0, 5.0, 10.0) if whole else (1.0, 2.0, 2.5, 5.0, 10.0)
-    step = next(factor * power for factor in factors if factor * power >= width * (1 - 1e-9))
-    return max(1.0, step) if whole else step
-
-
-def _written(value: float, step: float) -> str:
-    digits = next((digits for digits in range(7) if abs(round(step, digits) - step) < step * 1e-6), 7)
-    text = f"{value:,.{digits}f}"
-    return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text

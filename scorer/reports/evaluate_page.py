@@ -11,12 +11,12 @@ from scorer.metrics.classification import Metrics
 from scorer.metrics.judged_rows import Slice
 from scorer.metrics.reliability import LabelThreshold, Threshold
 from scorer.reports.breakdowns import TextLengths, length_section, prediction_section, slice_section, threshold_section
+from scorer.reports.calibration import calibration_section
 from scorer.reports.fit_page import hardest_section
 from scorer.reports.page import Html, page, section
 from scorer.reports.sections import (
     Remark,
     ShownRow,
-    calibration_section,
     confusion_section,
     headline,
     label_section,

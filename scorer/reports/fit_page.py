@@ -13,14 +13,14 @@ from scorer.metrics.classification import Metrics
 from scorer.metrics.judged_rows import Slice
 from scorer.metrics.regression import spelt
 from scorer.metrics.reliability import LabelThreshold, Threshold
+from scorer.reports.axes import Axis
 from scorer.reports.breakdowns import TextLengths, frequency_section, length_section, slice_section, threshold_section
-from scorer.reports.charts import Axis, Curve, line_chart
+from scorer.reports.calibration import calibration_note, calibration_section
+from scorer.reports.charts import Curve, line_chart
 from scorer.reports.page import Html, beside, figure, figure_name, page, section, table
 from scorer.reports.sections import (
     Remark,
     ShownRow,
-    calibration_note,
-    calibration_section,
     confusion_section,
     headline,
     label_section,

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from scorer.metrics.regression import JudgedNumbers, Numbers, NumberSlice, RegressionMetrics, spelt
+from scorer.reports.axes import Axis
 from scorer.reports.breakdowns import TextLengths, length_section
-from scorer.reports.charts import Axis, Mark, histogram, scatter
+from scorer.reports.charts import Mark, histogram, scatter
 from scorer.reports.fit_page import Evaluation, SeedFigures, learning_section, seed_section
 from scorer.reports.page import Html, beside, figure, figure_name, joined, meter, page, quoted, section, table, tiles
 from scorer.reports.sections import Remark, ShownRow, origin_sections, remark_section, row_list

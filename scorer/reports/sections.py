@@ -6,15 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from scorer.classifier.decision import Decision
 from scorer.metrics.classification import LabelMetrics, Metrics
 from scorer.metrics.regression import spelt
-from scorer.reports.charts import reliability_diagram
 from scorer.reports.page import (
     Html,
-    beside,
     definitions,
-    figure,
     figure_name,
     meter,
     more,
@@ -38,7 +34,7 @@ _NAME_LENGTH = 24
 
 def headline(metrics: Metrics, *, rows: str = "rows") -> Html:
     """The figures that are one number for all rows."""
-    figures = [(_name(name, metrics), f"{value:.4f}") for name, value in metrics.headline().items()]
+    figures = [(headline_name(name, metrics), f"{value:.4f}") for name, value in metrics.headline().items()]
     return tiles([*figures, (rows, f"{metrics.rows:,}")])
 
 
@@ -62,63 +58,14 @@ def label_section(metrics: Metrics, thresholds: Sequence[float] | None = None) -
     )
 
 
-def calibration_section(metrics: Metrics, raw: Metrics, *, note: str, tried: Mapping[str, float] | None = None) -> Html:
-    """How honest confidences are, before (`raw`) and after calibration, of which `note` says what it was; and how good
-    the answers where a row may have several labels, which thresholds decide. `tried` are the ways among which it was
-    chosen, with the NLL of each."""
-    before, after, several = raw.headline(), metrics.headline(), metrics.confusion is None
-    names = list(after) if several else ["ece", "nll", "brier"]
-    rows = ((_name(name, metrics), f"{before[name]:.4f}", f"{after[name]:.4f}") for name in names)
-    # Of several labels a row, each is right or wrong on its own.
-    axes = {"x": "probability", "y": "share with the label"} if several else {}
-    what = "the share of its rows with the label" if axes else "its rows are accurate"
-    caption = f"A bar is as high as {what}; it ends on the dashed line where the model is honest."
-    return section(
-        "Calibration",
-        beside(
-            figure(reliability_diagram(raw.reliability, **axes), title="Before calibration", caption=caption),
-            figure(
-                reliability_diagram(metrics.reliability, **axes),
-                title="After calibration",
-                caption="The paler a bin, the fewer rows it has.",
-            ),
-        ),
-        table(("", "before", "after"), rows),
-        more("Ways to calibrate", _ways(tried)) if tried else Html(""),
-        note=note + (" Before, a label is given from a probability of 0.5 on." if several else ""),
-    )
-
-
-def _ways(tried: Mapping[str, float]) -> Html:
-    return table(("calibration", "NLL out of fold"), ((name, f"{loss:.4f}") for name, loss in tried.items()))
-
-
 def origin_sections(configuration: Mapping[str, Any], lineage: Mapping[str, Any]) -> Html:
     """How the figures came about."""
     parts = (("Configuration", configuration), ("Lineage", lineage))
     return Html("\n".join(section(heading, definitions(items)) for heading, items in parts if items))
 
 
-def calibration_note(decision: Decision) -> str:
-    """What a fit did to the logits so that its confidences would be honest."""
-    temperatures = decision.temperature
-    unscaled = decision.exponent == 1.0 and all(temperature == 1.0 for temperature in temperatures)
-    if unscaled and not decision.odds_map:
-        return "No temperature made the confidences more honest, so the logits stay as they are."
-    if len(temperatures) == 1:
-        raised = f"raised to the power {decision.exponent:.2f} and " if decision.exponent != 1.0 else ""
-        divided = f"Logits are {raised}divided by a temperature of {temperatures[0]:.4f}"
-    else:
-        ends = f"{min(temperatures):.2f} to {max(temperatures):.2f}"
-        divided = f"Each label's logits are divided by its own temperature, {ends}"
-    if decision.odds_map:
-        divided += f", and the log-odds of the confidence bent by a map of {len(decision.odds_map)} points"
-    return (
-        f"{divided}. The confidences shown are out of fold: each is by a calibration that was fitted without its row."
-    )
-
-
-def _name(name: str, metrics: Metrics) -> str:
+def headline_name(name: str, metrics: Metrics) -> str:
+    """What people call the figure `name` of `metrics`."""
     if name == "accuracy" and metrics.confusion is None:
         return "exact match"
     return figure_name(name)

@@ -110,10 +110,11 @@ class FolderOutput:
         what became of it."""
         found = {}
         for name, known in self.known.items():
-            location = known.record["shard"]["files"][0]["location"]
-            if (stamp := stamp_of(path_of(location))) is None:
+            file = known.record["shard"]["files"][0]
+            if (stamp := stamp_of(path_of(file["location"]))) is None:
                 found[name] = "gone"
-            elif stamp != known.input:
+            # Of a file that was new when it was scored, the stamp tells nothing but the size.
+            elif stamp != known.input if known.input is not None else stamp[2] != file["size"]:
                 found[name] = "changed, or only touched"
         return found
 

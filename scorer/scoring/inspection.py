@@ -20,9 +20,7 @@ from scorer.errors import DataError, ModelError, ScorerError
 from scorer.records.document import to_document
 from scorer.records.lineage import Lineage
 from scorer.scoring.answers import SCORED_NAMES, STATUS_NAMES
-from scorer.scoring.folder_output import FolderOutput
 from scorer.stores.location import Location
-from scorer.stores.parts_bucket import parts_folder
 from scorer.tables import compute as pc
 from scorer.tables.sink import read_lineage
 from scorer.tables.source import Source
@@ -70,30 +68,6 @@ def inspect_file(path: Location) -> dict[str, Any]:
         "scored": writer == "score",
         "written_by": writer,
         "lineage": lineage.as_document() if lineage is not None else None,
-    }
-
-
-def is_folder_of_parts(path: Location) -> bool:
-    """Whether a score job has filled the folder."""
-    return parts_folder(path.path).read_manifest() is not None
-
-
-def inspect_folder(path: Location) -> dict[str, Any]:
-    """Parts, rows by status, what made them; which inputs are not what they were, and which parts are not."""
-    output = FolderOutput.look(path)
-    names = sorted(output.known)
-    jobs = Counter(output.known[name].job for name in names)
-    return {
-        "kind": "folder",
-        "path": path.said,
-        "parts": len(names),
-        "files": sum(len(output.known[name].files) for name in names),
-        "totals": to_document(output.totals(names, ())),
-        "jobs": [{"parts": jobs[fingerprint], **to_document(output.jobs[fingerprint])} for fingerprint in sorted(jobs)],
-        "input": output.changed_inputs(),
-        "damaged": [name for name in names if not output.stands(name)],
-        "failed": output.failed,
-        "under_way": bool(output.planned),
     }
 
 

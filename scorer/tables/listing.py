@@ -11,7 +11,7 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress, takewhile
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Final, NoReturn
 from urllib.parse import unquote
 
@@ -270,7 +270,7 @@ def fixed_part(pattern: str) -> Path:
 
 
 def _partitions(files: list[Path], root: Path) -> tuple[Partition, ...]:
-    partitions = [_partition(file, root) for file in files]
+    partitions = [partition_of(file, root) for file in files]
     first = [name for name, _ in partitions[0]]
     for file, partition in zip(files, partitions, strict=True):
         names = [name for name, _ in partition]
@@ -284,7 +284,8 @@ def _partitions(files: list[Path], root: Path) -> tuple[Partition, ...]:
     return tuple(partitions)
 
 
-def _partition(file: Path, root: Path) -> Partition:
+def partition_of(file: PurePath, root: PurePath) -> Partition:
+    """What the names of the folders between `root` and the file say: columns and values."""
     found = []
     for folder in file.relative_to(root).parts[:-1]:
         name, equals, value = folder.partition("=")
@@ -293,7 +294,7 @@ def _partition(file: Path, root: Path) -> Partition:
     return tuple(found)
 
 
-def _decoded(text: str, file: Path) -> str:
+def _decoded(text: str, file: PurePath) -> str:
     """`text` without its percent signs' codes; DataError where it is not UTF-8 then."""
     try:
         decoded = unquote(text, errors="strict")

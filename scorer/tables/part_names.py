@@ -7,18 +7,19 @@ the format or the compression is another. Decides by names; opens what has no te
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from scorer.config import FileFormat
 from scorer.errors import UsageError
+from scorer.stores.location import Location
 from scorer.stores.object_path import path_of
 from scorer.tables.dialect import Dialect
 from scorer.tables.formats.registry import format_named, format_of
-from scorer.tables.listing import Unread, fixed_part, list_files
-from scorer.tables.source import format_of_file
+from scorer.tables.listing import Unread, fixed_part, list_files, partition_of
+from scorer.tables.source import Source, format_of_file
 from scorer.tables.streams import COMPRESSIONS, WRITTEN, compression_of
 
 _FORMAT_OTHERWISE: Final[FileFormat] = "parquet"
@@ -53,6 +54,15 @@ def part_files(location: str, dialect: Dialect, *, output_format: FileFormat | N
         if (other := by_name.setdefault(file.name, file.path)) is not file.path:
             raise UsageError(f"{file.path}: its part would be called as that of {other}; rename one of the files")
     return files, listing.unread
+
+
+def columns_of(files: Sequence[PartFile], dialect: Dialect) -> list[str]:
+    """The columns of the `files`, in order, those that the names of folders say among them."""
+    names: list[str] = []
+    for file in files:
+        names += Source.open(Location.of_path(file.path), dialect=dialect).names
+        names += [name for name, _ in partition_of(PurePosixPath(file.name), PurePosixPath())]
+    return list(dict.fromkeys(names))
 
 
 def is_several(location: str) -> bool:

@@ -111,3 +111,11 @@ def test_a_model_is_known_by_its_files_and_not_by_its_name(tmp_path, monkeypatch
     assert None not in (before, planned(config).identity())
     assert before != planned(config).identity()
     assert planned(dataclasses.replace(config, old="microsoft/none")).identity() is None
+
+
+def test_the_folders_of_everything_that_a_step_writes_are_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = ("report", "report_html", "textfile", "rejects")
+    said = {name: f"{name}/day/it" for name in names}
+    planned(ScoreConfig(source="a", target="out/day/b.parquet", **said)).make_folders()
+    assert {path.name for path in tmp_path.iterdir()} == {*names, "out"}

@@ -250,3 +250,21 @@ def test_a_hundred_labels_are_not_a_hundred_lines() -> None:
     _, lines = told(logits, np.arange(100), labels, Decision((2.0,)))
     assert sum(line.startswith("label ") for line in lines) == 30
     assert lines[30:-2] == ["and 70 labels with a higher F1"]
+
+
+@pytest.mark.parametrize("multi", [False, True])
+def test_the_bins_of_each_label_are_those_of_its_own_rows(multi: bool) -> None:
+    draw = np.random.default_rng(3)
+    logits = draw.normal(size=(300, 4)) * 2
+    labels = LabelSet(("a", "b", "c", "d"), "string", multi)
+    targets: Targets = (draw.random((300, 4)) < 0.3).astype(np.int8) if multi else draw.integers(0, 4, 300)
+    metrics = measure(logits, targets, labels=labels)
+    probabilities = Decision.uncalibrated(labels).probabilities(logits)
+    for label, bins in enumerate(metrics.by_label):
+        own = np.ones(300, bool) if multi else probabilities.argmax(axis=1) == label
+        right = (targets[:, label] > 0) if multi else targets == label
+        for one in bins:
+            inside = own & (probabilities[:, label] > one.low) & (probabilities[:, label] <= one.high)
+            assert one.rows == inside.sum()
+            assert one.accuracy == pytest.approx(right[inside].mean() if inside.any() else 0.0)
+    assert "by_label" not in metrics.as_dict()

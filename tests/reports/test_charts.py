@@ -8,18 +8,16 @@ import numpy as np
 import pytest
 
 from scorer.metrics.reliability import Bin, reliability
+from scorer.reports.axes import Axis, Scale, round_step
 from scorer.reports.charts import (
     HEIGHT,
     WIDTH,
-    Axis,
     Curve,
     Mark,
-    Scale,
     bars,
     histogram,
     line_chart,
     reliability_diagram,
-    round_step,
 )
 from tests.reports.markup import checked
 

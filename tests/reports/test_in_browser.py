@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scorer.reports.charts import Axis, Curve, histogram, line_chart
+from scorer.reports.axes import Axis
+from scorer.reports.charts import Curve, histogram, line_chart
 from scorer.reports.page import Html, beside, figure, page, section, table
 from tests.reports.browser import Browser
 from tests.reports.samples import HOSTILE, evaluate_page, fit_report, names

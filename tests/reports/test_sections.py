@@ -10,12 +10,11 @@ import pytest
 from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
 from scorer.metrics.classification import Metrics, measure
+from scorer.reports.calibration import calibration_note, calibration_section
 from scorer.reports.sections import (
     MOST_CHARACTERS,
     MOST_LABELS_IN_MATRIX,
     ShownRow,
-    calibration_note,
-    calibration_section,
     confusion_section,
     label_section,
     row_list,
@@ -145,3 +144,15 @@ def test_many_labels_have_their_most_frequent_confusions_instead() -> None:
 
 def test_many_labels_without_a_confusion_say_so() -> None:
     assert "No label is taken" in confusion_section(metrics(np.eye(MOST_LABELS_IN_MATRIX + 1, dtype=int).tolist()))
+
+
+@pytest.mark.parametrize("multi", [False, True])
+def test_of_many_labels_each_has_a_small_reliability_diagram(multi: bool) -> None:
+    logits, targets, labels, decision = outcome(names(28), multi=multi)
+    metrics = measure(logits, targets, labels=labels, decision=decision)
+    html = calibration_section(metrics, metrics, note="")
+    assert html.count('viewBox="0 0 168 96"') == sum(any(bin_.rows for bin_ in bins) for bins in metrics.by_label)
+    assert "16 more labels" in html
+    logits, targets, labels, decision = outcome(names(5), multi=multi)
+    metrics = measure(logits, targets, labels=labels, decision=decision)
+    assert 'viewBox="0 0 168 96"' not in calibration_section(metrics, metrics, note="")

@@ -323,3 +323,15 @@ def test_pieces_do_not_reach_over_a_row_group(tmp_path: Path) -> None:
     pq.write_table(sample(1000), path, row_group_size=300)
     reader = Source.open(str(path)).read(("text",))
     assert [piece.num_rows for piece in reader.pieces_of(Stamp.of(path))] == [300, 300, 300, 100]
+
+
+def test_some_columns_alone(tmp_path: Path) -> None:
+    rows = pa.table({"a": range(600), "b": [{"a": 1}] * 600, "c": ["x"] * 600})
+    pq.write_table(rows, tmp_path / "in.parquet", row_group_size=250)
+    reader = Source.open(tmp_path / "in.parquet").read(("c",))
+    (window,) = reader.only(["c", "a", "none"]).windows(max_rows=1000, max_bytes=1 << 20)
+    assert window.equals(rows.select(["a", "c"]))
+    pq.write_table(rows.rename_columns(["a", "a.b", "c"]), tmp_path / "dots.parquet")
+    reader = Source.open(tmp_path / "dots.parquet").read()
+    (window,) = reader.only(["a"]).windows(max_rows=1000, max_bytes=1 << 20)
+    assert window.num_columns == 3, "a name with a dot may mean a field within a column"

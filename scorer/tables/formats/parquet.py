@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
@@ -94,6 +94,16 @@ class ParquetReader(Reader):
         self.schema = schema if self._int96 == "ns" else read_footer(stamps[0].path, int96=self._int96)[0]
         self.rows = rows
         self._groups: RowGroups | None = None
+        self._only: list[str] | None = None
+
+    def only(self, names: Collection[str]) -> Reader:
+        # To pyarrow a name with a dot may mean a field within a column.
+        if any("." in name for name in self.schema.names) or not set(names) & set(self.schema.names):
+            return self
+        some = copy.copy(self)
+        some._only = [name for name in self.schema.names if name in names]
+        some.schema = pa.schema([self.schema.field(name) for name in some._only], self.schema.metadata)
+        return some
 
     def of_row_groups(self, groups: RowGroups) -> ParquetReader:
         """The rows of these row groups alone, of the only file."""
@@ -113,7 +123,8 @@ class ParquetReader(Reader):
             for row_group in groups:
                 # One at a time: pyarrow cannot join nested dictionaries across row groups.
                 _refuse_bomb(stamp.path, file, row_group)
-                for piece in _together(_batches(file, row_group, _fitting_rows(file, row_group)), self.schema):
+                batches = _batches(file, row_group, _fitting_rows(file, row_group, self._only), self._only)
+                for piece in _together(batches, self.schema):
                     check_utf8(piece, self.text_columns, where=str(stamp.path), before=before)
                     before += piece.num_rows
                     rows -= piece.num_rows
@@ -198,9 +209,9 @@ def _together(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[
         yield pa.concat_tables(held)
 
 
-def _fitting_rows(file: pq.ParquetFile, row_group: int) -> int:
+def _fitting_rows(file: pq.ParquetFile, row_group: int, columns: list[str] | None) -> int:
     """How many rows of a row group to read at a time, by the size of its first ones."""
-    first = next(_batches(file, row_group, _PROBED_ROWS), None)
+    first = next(_batches(file, row_group, _PROBED_ROWS, columns), None)
     if first is None or not first.num_rows:
         return BATCH_ROWS
     fitting = int(_BATCH_BYTES * first.num_rows // max(first.nbytes, 1))
