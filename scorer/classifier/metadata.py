@@ -29,11 +29,11 @@ from scorer.stores.fingerprints import KnownHashes
 METADATA_FILE = "scorer.json"
 # What a model directory has in its place that is no classifier yet: a base model that was adapted.
 ADAPTATION_FILE = "adapt.json"
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 MOST_EXPONENT = 4.0
 STEEPEST = 100.0
 # Version 1 had one `temperature` in the place of `decision`.
-_READABLE = (1, 2, 3, 4, 5, 6, 7, 8)
+_READABLE = (1, 2, 3, 4, 5, 6, 7, 8, 9)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +50,9 @@ class ModelMetadata:
     `max_length` are read (truncated, where the file says nothing of it). `decision` is what stands between logits and
     labels, `profile` what the training data looked like (None in documents that an earlier version wrote). `metrics`
     are those of the validation rows, `uncalibrated` the same before calibration (empty in documents that an earlier
-    version wrote), `seeds` what each seed came to where the fit was one of several, `training` the configuration of the
-    fit, `files` maps each file of the directory to the SHA-256 of its bytes (hexadecimal).
+    version wrote), `seeds` what each seed came to where the fit was one of several, `teacher` the
+    name and the fingerprint of the model whose answers were learned beside the labels (None without one), `training`
+    the configuration of the fit, `files` maps each file of the directory to the SHA-256 of its bytes (hexadecimal).
     """
 
     base_model: str
@@ -73,6 +74,7 @@ class ModelMetadata:
     metrics: dict[str, Any] = field(default_factory=dict)
     uncalibrated: dict[str, Any] = field(default_factory=dict)
     seeds: list[dict[str, Any]] = field(default_factory=list)
+    teacher: dict[str, Any] | None = None
     profile: Profile | None = None
     versions: dict[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
@@ -155,7 +157,9 @@ class ModelMetadata:
             raise ValueError("label_separator")
         if self.label_form not in get_args(LabelForm):
             raise ValueError("label_form")
-        _strings(list(self.files.values()))
+        if self.teacher is not None and self.teacher.keys() != {"name", "fingerprint"}:
+            raise ValueError("teacher")
+        _strings([*self.files.values(), *(self.teacher or {}).values()])
 
     def _check_decision(self) -> None:
         decision = self.decision

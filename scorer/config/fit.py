@@ -40,6 +40,9 @@ from scorer.config.network import (
     LAYER_DECAY,
     LAYERS,
     LORA_RANK,
+    TEACHER,
+    TEACHER_TEMPERATURE,
+    TEACHER_WEIGHT,
 )
 from scorer.config.presets import Preset, in_words
 from scorer.config.settings import Argument, Checked, Setting
@@ -198,6 +201,11 @@ class FitConfig(Checked):
             minimum=0.0,
         ),
     ] = 0.0
+
+    # a teacher
+    teacher: Annotated[str | None, TEACHER] = None
+    teacher_weight: Annotated[float, TEACHER_WEIGHT] = 0.5
+    teacher_temperature: Annotated[float, TEACHER_TEMPERATURE] = 2.0
 
     # what learns, and how much
     layer_decay: Annotated[float, LAYER_DECAY] = 1.0

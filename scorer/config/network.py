@@ -1,4 +1,4 @@
-"""The settings of a fit that say what of a network is kept, what of it learns and how fast."""
+"""The settings of a fit that say what of a network is kept, what of it learns and how fast, and who teaches it."""
 
 from __future__ import annotations
 
@@ -13,4 +13,17 @@ FREEZE_LAYERS = Setting(
 )
 LORA_RANK = Setting(
     "Train low-rank adapters of rank R and the head alone (extra lora).", affects="weights", metavar="R", minimum=1
+)
+TEACHER = Setting(
+    "A fitted model of the same labels, whose answers are learned beside them (distillation).",
+    affects="weights",
+    known_by="resolved",
+    kept_by_model=True,
+    metavar="DIR",
+)
+TEACHER_WEIGHT = Setting(
+    "Share of the loss that the teacher has; the labels have the rest.", affects="weights", minimum=0.0
+)
+TEACHER_TEMPERATURE = Setting(
+    "Divides the logits of both, so that unlikely labels count more.", affects="weights", minimum=0.0
 )

@@ -119,3 +119,5 @@ def _warnings(config: EvaluateConfig, directory: ModelDirectory, labels: LabelSe
     if sides and config.folds is None:
         how = "was fitted on" if "train" in sides else "was chosen and calibrated on"
         yield f"{config.data}: the model {how} this file, so the figures flatter it; --folds K does not"
+    if config.folds is not None and directory.metadata is not None and directory.metadata.teacher is not None:
+        yield "--folds: the model had a teacher, which may have seen these rows; the models of the folds have none"

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from scorer.classifier.base_model import DEFAULT_BASE_MODEL
@@ -22,15 +20,14 @@ from scorer.classifier.decision import Decision, Points
 from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.classifier.forward.resilient import Outcome
 from scorer.classifier.metadata import ModelMetadata
-from scorer.config import WINDOW_ROWS, EvaluateConfig, FitConfig, FrameConfig, material
+from scorer.config import EvaluateConfig, FitConfig, FrameConfig, material
 from scorer.errors import DataError, DeviceError
 from scorer.evaluation.evaluate_preparation import PreparedEvaluation
 from scorer.examples.reading import Examples
 from scorer.examples.targets import classes_of, stratified_folds, stratified_split
 from scorer.runs.console import Console
-from scorer.scoring.pipeline import Pipeline
 from scorer.scoring.scorer import Scorer, ScorerSpec
-from scorer.scoring.windows import ClassifiedWindow, Window, window_rows
+from scorer.scoring.texts import scores_of
 from scorer.stores.folder import temporary_folder
 from scorer.stores.location import Location
 from scorer.training.data import TrainingData
@@ -95,7 +92,7 @@ def predict(config: EvaluateConfig, directory: ModelDirectory, examples: Example
         batch_tokens=config.batch_tokens,
     )
     scorer = Scorer.build(ScorerSpec.of(options, directory), directory)
-    found = _logits(scorer, examples, console)
+    found = scores_of(scorer, examples.texts, console)
     for line in scorer.concerns:
         console.warn(line)
     if (found["outcome"] == Outcome.OUT_OF_MEMORY).any():
@@ -111,30 +108,6 @@ def predict(config: EvaluateConfig, directory: ModelDirectory, examples: Example
     )
     engine = dataclasses.asdict(scorer.engine)
     return Predicted(predictions, decision.temperature, decision.exponent, engine, decision.odds_map)
-
-
-def _logits(scorer: Scorer, examples: Examples, console: Console) -> NDArray[np.void]:
-    """The score of each example, (n,) of `score_dtype`."""
-    parts: list[NDArray[np.void]] = []
-    with console.progress("scoring", len(examples), "rows") as counter:
-
-        def keep(classified: ClassifiedWindow) -> None:
-            assert len(classified.scorable) == classified.window.table.num_rows, "examples have texts; this is a bug"
-            parts.append(classified.scores)
-            counter.update(len(classified.scores))
-
-        read = Pipeline.of(_windows(examples, labels=len(scorer.labels)))
-        classify = partial(scorer.classify, after_batch=lambda _share: read.check())
-        read.then("encode", scorer.encode).then("classify", classify).into("keep", keep)
-    return np.concatenate(parts)
-
-
-def _windows(examples: Examples, *, labels: int) -> Iterator[Window]:
-    names = ("text", "text_pair")[: len(examples.texts)]
-    rows = window_rows(WINDOW_ROWS, labels=labels)
-    for number, start in enumerate(range(0, len(examples), rows)):
-        columns = (pa.array(column[start : start + rows], pa.large_string()) for column in examples.texts)
-        yield Window(number, pa.table(dict(zip(names, columns, strict=True))), names)
 
 
 def predict_by_folds(

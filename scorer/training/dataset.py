@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,9 @@ from scorer.classifier.tokenization import TextEncoder
 from scorer.examples.reading import Examples
 from scorer.training.pretrained import BaseModel
 
+TAUGHT = "taught"
+"""The name in a batch under which a teacher's answers go to the loss. The network does not see them."""
+
 
 @dataclass(frozen=True)
 class TokenRows(Dataset["TokenRows"]):
@@ -33,12 +36,14 @@ class TokenRows(Dataset["TokenRows"]):
              of numbers (s,) float32
     example  (s,) int64, which example the row is of: a long text that is read in windows has several rows
     pairs    whether the examples are pairs of texts
+    taught   (s, labels) float32, what a teacher says of the example, in the network's terms; None without a teacher
     """
 
     tokens: TokenSequences
     labels: NDArray[Any]
     example: NDArray[np.int64]
     pairs: bool
+    taught: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -53,7 +58,12 @@ class TokenRows(Dataset["TokenRows"]):
     def take(self, rows: Sequence[int] | NDArray[np.int64]) -> TokenRows:
         """The rows at `rows` (m,), in that order."""
         places = np.asarray(rows, np.int64)
-        return TokenRows(self.tokens.take(places), self.labels[places], self.example[places], self.pairs)
+        taught = self.taught[places] if self.taught is not None else None
+        return TokenRows(self.tokens.take(places), self.labels[places], self.example[places], self.pairs, taught)
+
+    def with_teacher(self, answers: NDArray[np.float32]) -> TokenRows:
+        """The same rows, with what a teacher says of each example, (n, labels)."""
+        return replace(self, taught=answers[self.example])
 
     @property
     def cut_off(self) -> int:
@@ -92,7 +102,7 @@ class Collator:
         self._pad_id, self._pad_type = tokenizer.pad_token_id, tokenizer.pad_token_type_id
 
     def __call__(self, rows: TokenRows) -> dict[str, torch.Tensor]:
-        """What the network is called with, each (n, longest) int64, and the `labels` of `rows`."""
+        """What the network is called with, each (n, longest) int64, the `labels` of `rows`, and what a teacher says."""
         tokens = rows.tokens
         inside = self._inside(tokens.lengths)
         collated = {"input_ids": _padded(self._one_end_each(tokens), inside, fill=self._pad_id)}
@@ -100,6 +110,8 @@ class Collator:
             collated["token_type_ids"] = _padded(tokens.types, inside, fill=self._pad_type)
         if self._masked:
             collated["attention_mask"] = torch.from_numpy(inside.astype(np.int64))
+        if rows.taught is not None:
+            collated[TAUGHT] = torch.from_numpy(rows.taught)
         return collated | {"labels": torch.from_numpy(rows.labels)}
 
     def _inside(self, lengths: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from scorer.classifier.long_text import LongText
 from scorer.classifier.metadata import ADAPTATION_FILE, METADATA_FILE
-from scorer.config import LATEST_MODEL, BestMetric, FitConfig
+from scorer.config import LATEST_MODEL, BestMetric, FitConfig, flag_of
 from scorer.errors import OutputRefused, UsageError
 from scorer.examples.label_form import LabelOptions
 from scorer.metrics.judged_rows import FEW_ROWS
@@ -88,7 +88,7 @@ def fit(config: FitConfig, console: Console) -> FitSummary:
         output = Location.of_output(config.output)
     else:
         output = default_output(config.train.places[0], now=datetime.now())
-    inputs = Inputs([*config.train.places, config.valid], models=[config.base_model])
+    inputs = Inputs([*config.train.places, config.valid], models=[config.base_model, config.teacher])
     refuse_output(output, inputs, force=config.force, latest=config.latest)
     check_files({"--rejects": config.rejects}, inputs, force=True)
     with kept_rejects(config.rejects, tell=console.warn) as rejects:
@@ -150,11 +150,23 @@ def _refuse_values(config: FitConfig) -> None:
         raise UsageError(f"--layer-decay {config.layer_decay}: a factor above 0 and at most 1, such as 0.9")
     if config.patience_threshold and config.patience is None:
         raise UsageError("--patience-threshold: has no effect without --patience")
+    _refuse_teacher(config)
     if config.seed + config.seeds - 1 > _LAST_SEED:
         raise UsageError(
             f"--seed {config.seed}: with --seeds {config.seeds}, {_LAST_SEED - config.seeds + 1} is the most"
         )
     LongText.of(config)
+
+
+def _refuse_teacher(config: FitConfig) -> None:
+    """UsageError for a weight or a temperature of no teacher, or such as mean nothing."""
+    for name in ("teacher_weight", "teacher_temperature"):
+        if config.teacher is None and getattr(config, name) != FitConfig.__dataclass_fields__[name].default:
+            raise UsageError(f"{flag_of(name)}: has no effect without --teacher")
+    if not 0.0 < config.teacher_weight <= 1.0:
+        raise UsageError(f"--teacher-weight {config.teacher_weight}: a share above 0 and at most 1, such as 0.5")
+    if not config.teacher_temperature > 0.0:
+        raise UsageError(f"--teacher-temperature {config.teacher_temperature}: more than 0 is needed, such as 2")
 
 
 # What needs labels, or the confidence of one.

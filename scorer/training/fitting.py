@@ -26,6 +26,7 @@ from scorer.runs.signals import StopSignals
 from scorer.stores.checks import check_free_space
 from scorer.stores.folder import Folder
 from scorer.stores.location import Location
+from scorer.stores.workspace import Workspace
 from scorer.training.arguments import settle_device, total_steps, training_arguments
 from scorer.training.data import TrainingData, truncation_warnings, with_language
 from scorer.training.dataset import TokenRows, evaluation_rows, tokenize
@@ -36,6 +37,7 @@ from scorer.training.resumable import ResumableTrainer
 from scorer.training.resume import job_of, keep_if_resumable, last_checkpoint, open_workspace, restore_ended
 from scorer.training.seeds import SeedLog, SeedResult, summarize
 from scorer.training.tasks import Task, task_of
+from scorer.training.teacher import Teacher
 from scorer.training.trainer import Diverged, FitTrainer, Narrator, make_trainer
 from scorer.training.verdict import Measured, Verdict, profile_of
 
@@ -83,6 +85,18 @@ class Fitting:
     precision: str
     console: Console
     signals: StopSignals
+
+    def taught_by(self, teacher: Teacher, workspace: Workspace) -> Fitting:
+        """The same with the answers of `teacher`, which are kept in `workspace`, beside the labels to learn."""
+        answers = teacher.answers(
+            self.data.train,
+            workspace,
+            device=self.device,
+            precision=self.precision,
+            console=self.console,
+            check=self.signals.check,
+        )
+        return dataclasses.replace(self, train=self.train.with_teacher(self.task.taught(answers)))
 
     def fit(self, base: BaseModel, config: FitConfig, checkpoints: Folder) -> FitTrainer:
         """Train `base`, which is changed, as `config` says; a trainer whose model is that of the best checkpoint."""
@@ -192,7 +206,11 @@ def fit_and_write(
     with quietly(), StopSignals() as signals:
         device, precision = settle_device(config, console)
         base = load_base_model(config, data.labels)
-        job = job_of(config, fingerprints=data.fingerprints(), precision=precision, base_model=base.name)
+        teacher = Teacher.of(config.teacher, data.labels) if config.teacher is not None else None
+        record = teacher.record if teacher is not None else None
+        job = job_of(
+            config, fingerprints=data.fingerprints(), precision=precision, base_model=base.name, teacher=record
+        )
         workspace, output = open_workspace(config, output, job)
         try:
             data = with_language(data, base.vocabulary(), config, console)
@@ -200,6 +218,8 @@ def fit_and_write(
                 base, config, data, device=device, precision=precision, console=console, signals=signals
             )
             check_free_space(output.path, _COPIES_ON_DISK * 4 * base.model.num_parameters())
+            if teacher is not None:
+                fitting = fitting.taught_by(teacher, workspace)
             seeds: list[dict[str, Any]] = []
             if config.seeds == 1:
                 trainer = fitting.fit(base, config, workspace.folder)
@@ -211,7 +231,9 @@ def fit_and_write(
             fitting.task.finish(base)
             built, place = workspace.folder.folder("model"), Folder(output.path)
             with storage_errors():
-                write_model_directory(built, base=base, config=config, data=data, verdict=verdict, precision=precision)
+                write_model_directory(
+                    built, base=base, config=config, data=data, verdict=verdict, precision=precision, teacher=record
+                )
                 built.publish(place)
                 if latest:
                     Folder.of(LATEST_MODEL).point_to(place)

@@ -1,5 +1,5 @@
-"""What training minimises: cross entropy, what --class-weight, --label-smoothing and --focal-gamma make of it, and the
-squared error of numbers.
+"""What training minimises: cross entropy, what --class-weight, --label-smoothing and --focal-gamma make of it, the
+squared error of numbers, and beside them how far a teacher's answers are.
 
 The losses take logits and targets in the form in which the Trainer hands them over. Validation must not use them: its
 figures stay the plain likelihood.
@@ -7,6 +7,7 @@ figures stay the plain likelihood.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,12 +85,50 @@ class Loss:
         return (-torch.expm1(log_probabilities)).clamp_min(1e-12) ** self.gamma
 
 
+@dataclass(frozen=True)
+class SoftCrossEntropy:
+    """The cross entropy with a teacher's probabilities, of logits that are all divided by a `temperature` T (Hinton et
+    al. 2015, section 2), times T^2: so its gradients are of the size of those of the labels' loss, whatever T is."""
+
+    multi: bool
+    temperature: float
+
+    def __call__(self, outputs: Any, answers: Tensor, num_items_in_batch: Tensor | int | None = None) -> Tensor:
+        """A scalar, of logits and the teacher's logits `answers` (n, labels); `num_items_in_batch` is as for `Loss`."""
+        logits, said = (found.float() / self.temperature for found in (outputs["logits"], answers))
+        if self.multi:
+            each = functional.binary_cross_entropy_with_logits(logits, said.sigmoid(), reduction="none")
+        else:
+            each = functional.cross_entropy(logits, said.softmax(dim=1), reduction="none")
+        total = each.sum() * self.temperature**2
+        return total / (num_items_in_batch if num_items_in_batch is not None else each.numel())
+
+
+@dataclass(frozen=True)
+class Distilled:
+    """A loss of labels, and one of a teacher's answers, which has the share `weight` of both."""
+
+    hard: Callable[..., Tensor]
+    soft: Callable[..., Tensor]
+    weight: float
+
+    def of(self, answers: Tensor) -> Callable[..., Tensor]:
+        """The loss of rows to which the teacher gave these `answers` (n, labels)."""
+
+        def loss(outputs: Any, targets: Tensor, num_items_in_batch: Tensor | int | None = None) -> Tensor:
+            hard = self.hard(outputs, targets, num_items_in_batch)
+            return (1.0 - self.weight) * hard + self.weight * self.soft(outputs, answers, num_items_in_batch)
+
+        return loss
+
+
 class SquaredError:
     """The mean squared error over the rows of an optimizer step, of numbers."""
 
     def __call__(self, outputs: Any, targets: Tensor, num_items_in_batch: Tensor | int | None = None) -> Tensor:
-        """A scalar, of logits (n, 1) and `targets` (n,); `num_items_in_batch` is as for `Loss`."""
-        each: Tensor = (outputs["logits"].float().squeeze(-1) - targets.float()) ** 2
+        """A scalar, of logits (n, 1) and `targets` (n,), or (n, 1) of a teacher; `num_items_in_batch` is as for
+        `Loss`."""
+        each: Tensor = (outputs["logits"].float().view(-1) - targets.float().view(-1)) ** 2
         return each.sum() / (num_items_in_batch if num_items_in_batch is not None else each.numel())
 
 

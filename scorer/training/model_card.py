@@ -86,9 +86,17 @@ def _introduction(metadata: ModelMetadata) -> list[str]:
         f"# {plain(_title(metadata))}",
         "",
         f"Reads {texts} and gives each row {answer}. "
-        f"Fine-tuned from {plain(_base(metadata))} with `scorer fit`. `scorer.json` beside this page holds everything "
-        "that is said here, and the SHA-256 of every file.",
+        f"Fine-tuned from {plain(_origin(metadata))} with `scorer fit`. `scorer.json` beside this page holds all that "
+        "is said here, and the SHA-256 of every file.",
     ]
+
+
+def _origin(metadata: ModelMetadata) -> str:
+    """The base model, how much of it was kept, and who taught."""
+    layers, teacher = metadata.training.get("layers"), metadata.teacher
+    kept = "" if layers is None else " (its lowest layer)" if layers == 1 else f" (its lowest {layers} layers)"
+    taught = f", taught by {teacher['name']}" if teacher is not None else ""
+    return f"{_base(metadata)}{kept}{taught}"
 
 
 def _usage(metadata: ModelMetadata) -> list[str]:
@@ -312,6 +320,7 @@ def reproduction(metadata: ModelMetadata) -> str:
     words += ["--null-labels", ",".join(metadata.null_labels)] if metadata.null_labels else []
     words += ["--base-model", metadata.base_model, "--max-length", str(metadata.max_length)]
     words += metadata.long_text.flags()
+    words += ["--teacher", metadata.teacher["name"]] if metadata.teacher is not None else []
     for field, _, _ in settings_of(FitConfig):
         value = metadata.training.get(field.name)
         flag = "--" + field.name.replace("_", "-")

@@ -44,12 +44,21 @@ _HARDEST = 20
 
 
 def write_model_directory(
-    directory: Folder, *, base: BaseModel, config: FitConfig, data: TrainingData, verdict: Verdict, precision: str
+    directory: Folder,
+    *,
+    base: BaseModel,
+    config: FitConfig,
+    data: TrainingData,
+    verdict: Verdict,
+    precision: str,
+    teacher: dict[str, Any] | None = None,
 ) -> None:
-    """Write everything into `directory`, which is made anew, `scorer.json` last."""
+    """Write everything into `directory`, which is made anew, `scorer.json` last. `teacher` is the record of the model
+    that taught this one."""
     directory.make_anew()
     save_network(directory, base.model, base.tokenizer)
     metadata = _metadata(base, config, data, verdict, precision, token_types=_token_types(directory))
+    metadata = dataclasses.replace(metadata, teacher=teacher)
     # The order in which threads add up changes the last bits of every weight.
     figures = verdict.as_dict() | {"threads": torch.get_num_threads()}
     metrics = json.dumps(figures, indent=2, ensure_ascii=False, allow_nan=False)
@@ -204,6 +213,7 @@ def _shared_parts(metadata: ModelMetadata, data: TrainingData, verdict: Verdict)
         ],
         "configuration": {
             "base model": metadata.base_model,
+            **({"teacher": metadata.teacher["name"]} if metadata.teacher is not None else {}),
             "new tokens": metadata.new_tokens,
             "text columns": metadata.text_columns,
             "label column": metadata.label_column,

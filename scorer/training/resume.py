@@ -35,10 +35,17 @@ _UNREAD = "training_args.bin"
 _PICKLED = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt")
 
 
-def job_of(config: FitConfig, *, fingerprints: dict[str, str], precision: str, base_model: str) -> dict[str, Any]:
+def job_of(
+    config: FitConfig,
+    *,
+    fingerprints: dict[str, str],
+    precision: str,
+    base_model: str,
+    teacher: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """Everything that changes the model that a fit writes, as JSON types: equal descriptions, equal weights.
 
-    `fingerprints` are those of the contents that settings name.
+    `fingerprints` are those of the contents that settings name, `teacher` is the record of it.
     """
     resolved = {
         **fingerprints,
@@ -47,6 +54,7 @@ def job_of(config: FitConfig, *, fingerprints: dict[str, str], precision: str, b
         "best_metric": config.chosen_metric,
         "precision": precision,
         "base_model": base_model,
+        "teacher": teacher,
     }
     return described_job(config, resolved, files=fingerprints)
 

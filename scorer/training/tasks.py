@@ -25,7 +25,7 @@ from scorer.metrics.classification import measure
 from scorer.metrics.regression import JudgedNumbers, Numbers, measure_numbers
 from scorer.training.calibration import decide, in_training
 from scorer.training.dataset import Collator, TokenRows
-from scorer.training.losses import SquaredError, choose_loss
+from scorer.training.losses import SoftCrossEntropy, SquaredError, choose_loss
 from scorer.training.pretrained import BaseModel, start_from_frequencies
 from scorer.training.verdict import Measured, MeasuredLabels, MeasuredNumbers
 
@@ -48,6 +48,14 @@ class Task(Protocol):
 
     def loss(self) -> Callable[..., Tensor]:
         """What training minimises."""
+        ...
+
+    def taught(self, answers: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A teacher's `answers` (n, labels), in the network's terms."""
+        ...
+
+    def soft_loss(self, temperature: float) -> Callable[..., Tensor]:
+        """What training minimises of the distance to what was `taught`."""
         ...
 
     def start(self, base: BaseModel, rows: TokenRows) -> None:
@@ -101,6 +109,12 @@ class LabelTask:
     def loss(self) -> Callable[..., Tensor]:
         return choose_loss(self.config, self.targets, self.labels)
 
+    def taught(self, answers: NDArray[np.float32]) -> NDArray[np.float32]:
+        return answers
+
+    def soft_loss(self, temperature: float) -> Callable[..., Tensor]:
+        return SoftCrossEntropy(self.labels.multi, temperature)
+
     def start(self, base: BaseModel, rows: TokenRows) -> None:  # noqa: ARG002 (labels need no proof)
         start_from_frequencies(base.model, self.targets)
 
@@ -143,6 +157,12 @@ class NumberTask:
         return np.asarray((targets - self.mean) / self.deviation)
 
     def loss(self) -> Callable[..., Tensor]:
+        return SquaredError()
+
+    def taught(self, answers: NDArray[np.float32]) -> NDArray[np.float32]:
+        return ((answers - self.mean) / self.deviation).astype(np.float32)
+
+    def soft_loss(self, temperature: float) -> Callable[..., Tensor]:  # noqa: ARG002 (a number has none)
         return SquaredError()
 
     def start(self, base: BaseModel, rows: TokenRows) -> None:

@@ -33,7 +33,8 @@ from scorer.errors import ConfigError
 from scorer.reports.fit_page import Evaluation
 from scorer.runs.console import Console, Counter
 from scorer.runs.signals import StopSignals
-from scorer.training.dataset import Collator, EpochOrder, TextPooling, TokenRows
+from scorer.training.dataset import TAUGHT, Collator, EpochOrder, TextPooling, TokenRows
+from scorer.training.losses import Distilled
 from scorer.training.parameters import parameter_groups
 from scorer.training.pretrained import BaseModel
 from scorer.training.resumable import ResumableTrainer, StepCounter
@@ -58,7 +59,9 @@ class FitTrainer(ResumableTrainer):
         task: Task,
         **options: Any,
     ) -> None:
-        super().__init__(network=network, train=train, valid=valid, **options)
+        hard = task.loss()
+        super().__init__(network=network, train=train, valid=valid, compute_loss_func=hard, **options)
+        self._distilled = Distilled(hard, task.soft_loss(config.teacher_temperature), config.teacher_weight)
         self._config = config
         self._pooling = pooling
         self.task = task
@@ -78,6 +81,13 @@ class FitTrainer(ResumableTrainer):
         lengths = self._train.tokens.lengths.tolist()
         order = EpochOrder(size * self.args.gradient_accumulation_steps, lengths, seed=self.args.seed)
         return self.batches(self._train, size, order)
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *arguments: Any, **options: Any) -> Any:
+        """The loss of a batch, beside whose labels there may be a teacher's answers."""
+        said = inputs.pop(TAUGHT, None)
+        # The Trainer hands a loss the labels alone. Validation rows have no teacher.
+        self.compute_loss_func = self._distilled.hard if said is None else self._distilled.of(said)
+        return super().compute_loss(model, inputs, *arguments, **options)
 
     def validation(self) -> NDArray[np.float32]:
         """Logits (n, labels) float32 of the validation texts in the order of their file."""
@@ -141,7 +151,6 @@ def make_trainer(
         processing_class=base.tokenizer,
         data_collator=Collator(base),
         preprocess_logits_for_metrics=_logits_alone,
-        compute_loss_func=task.loss(),
         compute_metrics=lambda found: _headline(*pooling(found.predictions, _targets(found.label_ids)), task=task),
         callbacks=callbacks,
     )

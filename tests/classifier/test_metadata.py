@@ -166,7 +166,7 @@ def test_a_temperature_that_is_no_number_is_a_model_error(directory, temperature
 def test_a_later_version_is_refused_with_those_that_are_read(directory):
     path = directory / METADATA_FILE
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 99}))
-    with pytest.raises(ModelError, match="schema version 99; this scorer reads versions up to 8"):
+    with pytest.raises(ModelError, match="schema version 99; this scorer reads versions up to 9"):
         ModelMetadata.read(directory)
 
 

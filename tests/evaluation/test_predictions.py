@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 from pathlib import Path
@@ -144,3 +145,16 @@ def test_the_precision_of_a_fold_suits_this_device(recorded: str, asked: str, ex
     """A model that a GPU fitted in fp16 can be judged by folds on a CPU, which cannot train in it."""
     metadata = fitted_with({"precision": recorded})
     assert fit_config(metadata, EvaluateConfig(data="d.csv", precision=asked)).precision == expected
+
+
+def test_folds_of_a_model_that_had_a_teacher_are_told_to_have_none(tmp_path: Path) -> None:
+    model = make_fitted(tmp_path / "model", ("1", "5"))
+    rows = [(text, 1 + 4 * (number % 2)) for number, text in enumerate(texts(24))]
+    data = write_csv(tmp_path / "data.csv", ("sentence", "score"), rows)
+    metadata = ModelMetadata.read(model)
+    assert metadata is not None
+    dataclasses.replace(metadata, teacher={"name": "large", "fingerprint": "f"}).write(model)
+    for folds, told in ((2, True), (None, False)):
+        config = EvaluateConfig(data=str(data), model=str(model), folds=folds)
+        warnings = prepare_evaluation(config, Remembering()).warnings
+        assert any("had a teacher" in warning for warning in warnings) == told

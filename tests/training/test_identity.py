@@ -18,7 +18,7 @@ from tests.conftest import TinyModel
 from tests.training.fits import run, write_reviews
 
 # What a setting was resolved to is an argument of `job_of`, or a property of the configuration.
-ARGUMENTS = {"precision": "fp32", "base_model": "base"}
+ARGUMENTS = {"precision": "fp32", "base_model": "base", "teacher": "large"}
 FINGERPRINTS = {"train": "rows", "valid": "other rows"}
 
 
@@ -66,5 +66,5 @@ def test_the_model_says_each_setting_that_affects_it_once(
     assert metadata.training.keys() == (given | {"abstain", "learning_rate", "best_metric"}) - own
     assert (metadata.training["seed"], metadata.training["abstain"]) == (7, 0.9)
     kept = {"train", "valid", "text_column", "label_column", "label_separator", "base_model"}
-    kept |= {"label_form", "label_names", "null_labels"}
+    kept |= {"label_form", "label_names", "null_labels", "teacher"}
     assert own == kept | {"max_length", "long_text", "stride", "pooling"}, "each has a field of its own in scorer.json"

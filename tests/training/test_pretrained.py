@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
+from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.long_text import LongText
 from scorer.classifier.transformers_parts import quietly
 from scorer.config import FitConfig
+from scorer.errors import UsageError
 from scorer.training.pretrained import load_base_model, start_from_frequencies
 from tests.conftest import TinyModel
 from tests.models import ARCHITECTURES, FIVE_STARS
@@ -81,3 +82,30 @@ def test_a_special_token_that_a_text_spells_is_read_in_training_as_in_scoring(
     assert found.count(base.tokenizer.sep_token_id) == 1
     base.tokenizer.save_pretrained(tmp_path / "fitted")
     assert AutoTokenizer.from_pretrained(tmp_path / "fitted")(text)["input_ids"] == found
+
+
+@by_architecture
+def test_the_lowest_layers_are_those_of_the_base_model(
+    tiny_model: TinyModel, architecture: str, tmp_path: Path
+) -> None:
+    """Written and read again it has so many layers, and its first hidden states are those of the whole model."""
+    whole = AutoModel.from_pretrained(tiny_model(architecture)).eval()
+    labels = LabelSet.from_values(["a", "b"])
+    config = FitConfig(train="t.csv", base_model=str(tiny_model(architecture)), layers=1, max_length=16)
+    base = load_base_model(config, labels)
+    base.model.save_pretrained(tmp_path / "small")
+    again = AutoModel.from_pretrained(tmp_path / "small").eval()
+    assert again.config.num_hidden_layers == 1 < whole.config.num_hidden_layers
+    ids = torch.tensor([[5, 9, 11, 7]])
+    with torch.no_grad():
+        first, kept = (model(input_ids=ids, output_hidden_states=True).hidden_states[1] for model in (whole, again))
+    if architecture not in ("modernbert", "electra"):  # whose last hidden state has a norm, or whose names differ
+        torch.testing.assert_close(kept, first)
+    assert sum(parameter.numel() for parameter in again.parameters()) <= sum(p.numel() for p in whole.parameters())
+
+
+def test_layers_that_a_model_does_not_have_are_refused(tiny_model: TinyModel) -> None:
+    labels = LabelSet.from_values(["a", "b"])
+    config = FitConfig(train="t.csv", base_model=str(tiny_model("bert")), layers=9, max_length=16)
+    with pytest.raises(UsageError, match=r"--layers 9: .* has 2 layers"):
+        load_base_model(config, labels)
