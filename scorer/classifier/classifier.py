@@ -23,9 +23,12 @@ from scorer.classifier.device import (
     use_kernels_without_plans,
 )
 from scorer.classifier.directory import FileStamp, ModelDirectory
+from scorer.classifier.early import EarlyBatches
 from scorer.classifier.execution import Execution
 from scorer.classifier.forward import DeviceOutOfMemory, Forward
 from scorer.classifier.forward.choice import choose_forward, precision_of
+from scorer.classifier.forward.early import EarlyForward
+from scorer.classifier.forward.packed import PackedForward
 from scorer.classifier.forward.padded import PaddedForward
 from scorer.classifier.forward.resilient import Outcome, ResilientForward
 from scorer.classifier.forward.spec import Work
@@ -51,7 +54,8 @@ _MANY_NONFINITE = 0.01
 
 
 class Classifier:
-    """`directory`, loaded; the other arguments are those of `FrameConfig`."""
+    """`directory`, loaded; the other arguments are those of `FrameConfig`. `early` computes rows that may leave the
+    model early; where there is none, `why_not_early` says why."""
 
     def __init__(
         self,
@@ -100,6 +104,12 @@ class Classifier:
             in_fp32=lambda: _padded_fp32(_load_again(directory, stamp, max_length=max_length), where),
             labels=len(self.labels),
         )
+        self.why_not_early = _why_not_early(loaded, chosen.forward, where)
+        self.early: EarlyBatches | None = None
+        if self.why_not_early is None:
+            assert isinstance(chosen.forward, PackedForward), "only that has layers to leave behind; this is a bug"
+            early = EarlyForward(chosen.forward, self._forward, budget=self.engine.batch_tokens)
+            self.early = EarlyBatches(early, self._workers, self.plan, self.decision)
 
     @classmethod
     def of(cls, config: FrameConfig, directory: ModelDirectory) -> Classifier:
@@ -180,6 +190,20 @@ def _encoder(loaded: LoadedModel, device: torch.device) -> TextEncoder | Process
     encoder = TextEncoder(loaded.tokenizer, **options)
     count = process_count(usable_cores(), gpus=gpu_count()) if device.type == "cuda" else 0
     return ProcessEncoder(encoder, count=count, options=options) if count else encoder
+
+
+def _why_not_early(loaded: LoadedModel, forward: Forward, device: torch.device) -> str | None:
+    """Why no row can leave before the whole model has seen it, or None."""
+    if loaded.labels.is_number:
+        return "the model gives numbers, no labels"
+    if device.type != "cpu":
+        return f"rows leave early on a CPU only, not on {device}"
+    if not isinstance(forward, PackedForward):
+        return "rows leave early in the backend packed only, and not in modernbert models"
+    metadata = loaded.directory.metadata
+    if metadata is not None and metadata.long_text.strategy == "window":
+        return "the model reads long texts in windows"
+    return None
 
 
 def _most_squares(loaded: LoadedModel) -> int | None:

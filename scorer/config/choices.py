@@ -15,6 +15,8 @@ WINDOW_ROWS = 65_536
 WINDOW_TEXT_BYTES = 64 << 20
 # A row of a stream waits so long at most for its window to be full.
 FLUSH_SECONDS = 1.0
+# The bound of --max-flips holds in so many files of all.
+FLIP_CONFIDENCE = 0.95
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 # Each is a file in scorer/classifier/forward; auto takes the first of the others that can compute a model.

@@ -29,10 +29,14 @@ _GROUPS: Final[Mapping[str, str]] = {
     "Server": "host port token",
     "Run": "date from_ to step check status folder runs keep on_success on_failure resume dry_run link previous",
     "Output": (
-        "output to_ latest abstain prefix probabilities expected top_k token_count output_format rows_per_file "
+        "output to_ latest abstain prefix probabilities expected top_k token_count decided_by output_format "
+        "rows_per_file "
         "partition_by mirror rows show force"
     ),
-    "Speed": ("precision device backend batch_tokens workers engine address window_rows flush_seconds cache reuse"),
+    "Speed": (
+        "precision device backend batch_tokens workers engine address window_rows flush_seconds cache reuse "
+        "flip_confidence"
+    ),
     "Limits": (
         "max_flagged min_rows fail_on_drift on_error min_metric max_metric max_flips tolerance strict max_body "
         "max_texts max_characters queue body_seconds drain_seconds"

@@ -10,6 +10,7 @@ from scorer.config.choices import (
     COLUMNS,
     DELIMITER,
     ENCODING,
+    FLIP_CONFIDENCE,
     FLUSH_SECONDS,
     LATEST_MODEL,
     NO_HEADER,
@@ -233,6 +234,24 @@ class ScoreConfig(FrameConfig):
             metavar="A",
         ),
     ] = None
+
+    # how much may differ from the whole model
+    max_flips: Annotated[
+        str | None,
+        Setting(
+            "Faster: at most P% of the rows get another answer than the whole model gives, as a random sample of the "
+            "file certifies.",
+            affects="answers",
+            metavar="P%",
+        ),
+    ] = None
+    flip_confidence: Annotated[
+        float,
+        Setting("How sure the bound of --max-flips is to hold.", affects="answers", metavar="C", minimum=0.5),
+    ] = FLIP_CONFIDENCE
+    decided_by: Annotated[
+        bool, Setting("Append what decided each row: full, or the layer behind which it left.", affects="output")
+    ] = False
 
     # what is kept
     cache: Annotated[

@@ -28,6 +28,8 @@ from scorer.runs.manifest import Manifest
 from scorer.runs.score_store import merge_scores, score_files
 from scorer.runs.signals import StopSignals
 from scorer.scoring.drift import require_profile
+from scorer.scoring.flips.bound import FlipBound
+from scorer.scoring.flips.sample import LEAST_ROWS
 from scorer.scoring.folder_output import FolderOutput
 from scorer.scoring.limits import Limits
 from scorer.scoring.preparation import dialect_of
@@ -192,7 +194,9 @@ class _Run:
 
         scorer = self._loaded()
         self._tally.profile, self._tally.labels = scorer.profile, scorer.labels
-        shards = shards_of(found.stale, earlier=self._output.planned, window_rows=self._config.window_rows)
+        # Rows leave the model early where a file is scored alone.
+        together = self._config.window_rows if self._config.max_flips is None else LEAST_ROWS
+        shards = shards_of(found.stale, earlier=self._output.planned, window_rows=together)
         self._output.keep_finished({shard.name for shard in shards})
         self._output.plan([shard.names for shard in shards])
         left = [shard for shard in shards if shard.name not in self._output.finished()]
@@ -336,6 +340,7 @@ def _failure(config: ScoreConfig, found: Assessment) -> ScorerError:
 
 
 def _refuse(config: ScoreConfig) -> None:
-    """UsageError for what makes no sense of a folder."""
+    """UsageError for what makes no sense of a folder, and for a bound that is none."""
+    FlipBound.of(config)
     if Location.of_input(config.source).is_stream:
         raise UsageError(f"{config.target}: a folder, and a stream has no name for a part in it; name a file in it")

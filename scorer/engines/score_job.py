@@ -27,6 +27,7 @@ from scorer.records.part import PartRecord, Totals
 from scorer.runs.console import Console
 from scorer.runs.manifest import Manifest
 from scorer.runs.signals import StopSignals
+from scorer.scoring.flips.bound import FlipBound
 from scorer.scoring.limits import Limits
 from scorer.scoring.outputs import OutputSet, open_output
 from scorer.scoring.preparation import CheckedJob, check, describe_job, logit_fingerprint
@@ -145,7 +146,8 @@ def _write_page(checked: CheckedJob, job: Lineage, tally: Tally, console: Consol
 
 
 def _refuse(config: ScoreConfig) -> None:
-    """UsageError for what makes no sense of a stream."""
+    """UsageError for what makes no sense of a stream, and for a bound that is none."""
+    FlipBound.of(config)
     places = Location.of_input(config.source), Location.of_output(config.target)
     if any(place.is_stream for place in places) and (config.engine != "local" or (config.workers or 1) > 1):
         raise UsageError("--engine, --workers: a stream is scored by one process; name files")

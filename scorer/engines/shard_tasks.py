@@ -12,6 +12,7 @@ from scorer.engines.planned_shards import PlannedShard
 from scorer.records.lineage import Lineage
 from scorer.records.shard import InputFile, Shard
 from scorer.scoring.columns import appended_names
+from scorer.scoring.flips.bound import FlipBound
 from scorer.scoring.folder_output import FolderOutput
 from scorer.scoring.outputs import PartOutput
 from scorer.scoring.preparation import dialect_of, logit_fingerprint
@@ -54,6 +55,7 @@ class TaskMaker:
             reuse=self.config.reuse,
             known=self.cache,
             fingerprint=logit_fingerprint(self.config, directory, self.engine),
+            flips=FlipBound.of(self.config),
             passes_over=self.config.on_error == "quarantine",
         )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.profile import Profile
 from scorer.records.document import to_document
+from scorer.records.flips import Certificate
 from scorer.records.lineage import Drift, Lineage
 from scorer.records.part import Totals
 from scorer.runs.manifest import peak_memory_mib
@@ -38,6 +39,7 @@ class Tally(RowCounts):
     profile: Profile | None = None
     labels: LabelSet | None = None
     recalled: Drift | None = None
+    flips: Certificate | None = None
     started: float = field(default_factory=time.monotonic)
 
     def add(self, window: ScoredWindow) -> None:
@@ -55,13 +57,13 @@ class Tally(RowCounts):
     def settle(self, totals: Totals) -> None:
         """All parts are finished, and this is what is in them."""
         self.rows, self.statuses, self.tokens = totals.rows, Counter(totals.statuses), totals.tokens
-        self.rejected, self.stats = totals.rejected, totals.drift
+        self.rejected, self.stats, self.flips = totals.rejected, totals.drift, totals.flips
 
     def recall(self, lineage: Lineage) -> None:
         """Count what an earlier run has written, from the `lineage` of its output."""
         if lineage.counts is not None:
             self.rows, self.statuses = lineage.counts.rows, Counter(lineage.counts.statuses)
-        self.recalled = lineage.drift
+        self.recalled, self.flips = lineage.drift, lineage.flips
 
     @property
     def flagged(self) -> int:
@@ -82,6 +84,7 @@ class Tally(RowCounts):
             "peak_memory_mib": peak_memory_mib(),
             "labels": self.by_label,
             "drift": self.drift.as_dict() if self.drift else None,
+            **({"flips": self.flips.as_dict()} if self.flips else {}),
         }
 
     @property
@@ -113,6 +116,7 @@ class ScoreSummary:
     `scorer.records.lineage.Drift`, None for a model without a profile of its training data.
     When an earlier run had written the same output already, `finished_before` is true, rows, statuses and drift are
     those that it wrote, and nothing was computed.
+    `flips` is a `scorer.records.flips.Certificate`, of a job with --max-flips.
     Of a folder, `rows`, `statuses` and `drift` are those of all its parts, and `parts` says how many are `current`,
     were `scored`, `failed`, have no input any more, and why parts were `stale`.
     """
@@ -135,13 +139,16 @@ class ScoreSummary:
     peak_memory_mib: int = 0
     labels: dict[str, int] | None = None
     drift: dict[str, Any] | None = None
+    flips: dict[str, Any] | None = None
     parts: dict[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON types; an output that is no folder has no parts to tell of."""
+        """JSON types; an output that is no folder has no parts to tell of, and one without --max-flips no
+        flips."""
         document = asdict(self)
-        if self.parts is None:
-            del document["parts"]
+        for name in ("parts", "flips"):
+            if document[name] is None:
+                del document[name]
         return document
 
 

@@ -12,11 +12,12 @@ from typing import Any, Self, get_args
 
 from scorer.errors import DataError
 from scorer.records.document import from_document, to_document
+from scorer.records.flips import Certificate
 from scorer.records.job import ROLES, JobSpec, Kind
 
 LINEAGE_VERSION = 2
 _MARKS: Mapping[str, Kind] = {"evaluation": "evaluate", "diff": "diff"}
-_FOUND = ("counts", "drift")
+_FOUND = ("counts", "drift", "flips")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,7 @@ class Lineage:
     input: str
     counts: Counts | None = None
     drift: Drift | None = None
+    flips: Certificate | None = None
 
     @property
     def kind(self) -> Kind:
@@ -77,9 +79,9 @@ class Lineage:
         """Whether both are the same job on the same input, whatever was found out about the rows."""
         return (self.job, self.input) == (other.job, other.input)
 
-    def with_found(self, *, counts: Counts, drift: Drift | None) -> Self:
+    def with_found(self, *, counts: Counts, drift: Drift | None, flips: Certificate | None = None) -> Self:
         """The same, when the rows have been scored."""
-        return replace(self, counts=counts, drift=drift)
+        return replace(self, counts=counts, drift=drift, flips=flips)
 
     def as_document(self) -> dict[str, Any]:
         """JSON types only."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from scorer.errors import DataError
+from scorer.records.flips import Certificate
 from scorer.records.shard import Shard
 
 
@@ -55,6 +56,7 @@ class PartRecord:
     size      bytes of the part; None of a stream
     content   the hash of these bytes (hexadecimal), where somebody took it while they were written
     drift     what the rows looked like; None where the model has no profile
+    flips     how many rows may have another answer than the whole model gives; None where nobody allowed any
     files     which the part is laid out in, in order, and perhaps none; None for a part that is one file
     """
 
@@ -68,6 +70,7 @@ class PartRecord:
     rejected: int = 0
     tokens: int = 0
     drift: DriftSums | None = None
+    flips: Certificate | None = None
     files: tuple[OutputFile, ...] | None = None
 
     def is_current(self, *, job: str, shard: Shard) -> bool:
@@ -85,20 +88,32 @@ class Totals:
     rejected: int = 0
     tokens: int = 0
     drift: DriftSums | None = None
+    flips: Certificate | None = None
 
     @classmethod
     def of(cls, records: Iterable[PartRecord]) -> Self:
         """The sums of `records`, in whatever order they come."""
         parts, rows, rejected, tokens, statuses = 0, 0, 0, 0, Counter[str]()
         drift: DriftSums | None = None
+        flips: Certificate | None = None
         for record in records:
             parts, rows = parts + 1, rows + record.rows
             rejected, tokens = rejected + record.rejected, tokens + record.tokens
             statuses.update(record.statuses)
             if record.drift is not None:
                 drift = record.drift if drift is None else drift + record.drift
+            if record.flips is not None:
+                flips = record.flips if flips is None else flips + record.flips
         statuses_by_name = dict(sorted(statuses.items()))
-        return cls(parts=parts, rows=rows, statuses=statuses_by_name, rejected=rejected, tokens=tokens, drift=drift)
+        return cls(
+            parts=parts,
+            rows=rows,
+            statuses=statuses_by_name,
+            rejected=rejected,
+            tokens=tokens,
+            drift=drift,
+            flips=flips,
+        )
 
 
 def _added(ours: Any, theirs: Any) -> Any:

@@ -67,6 +67,8 @@ class Answers:
     tokens       (n,) int32, tokens of the row's text as the model saw it; 0 where there was no text
     number       (n,) float64, what the model says of each row where it has one output; only of scored rows does it mean
                  anything, and `probability` and `chosen` say nothing beside it. None where rows have labels
+    stages       (n,) int8, what decided each row that was scored: 0 the whole model, else an exit before its end. None
+                 where the whole model decided all
     """
 
     status: NDArray[np.int8]
@@ -74,13 +76,20 @@ class Answers:
     chosen: NDArray[np.bool_]
     tokens: NDArray[np.int32]
     number: NDArray[np.float64] | None = None
+    stages: NDArray[np.int8] | None = None
 
     @classmethod
     def of_scores(
-        cls, scores: NDArray[np.void], *, status: NDArray[np.int8], scorable: NDArray[np.int64], decision: Decision
+        cls,
+        scores: NDArray[np.void],
+        *,
+        status: NDArray[np.int8],
+        scorable: NDArray[np.int64],
+        decision: Decision,
+        stages: NDArray[np.int8] | None = None,
     ) -> Answers:
-        """The answers that `decision` makes of `scores` (s,), those of the rows `scorable` (s,) that have a text;
-        `status` (n,) says of all others why they have none."""
+        """The answers that `decision` makes of `scores` (s,), those of the rows `scorable` (s,) that have a text, which
+        `stages` (s,) decided; `status` (n,) says of all others why they have none."""
         probability = np.zeros((len(status), scores["logits"].shape[1]), np.float32)
         tokens = np.zeros(len(status), np.int32)
         tokens[scorable] = scores["tokens"]
@@ -93,7 +102,11 @@ class Answers:
             return cls(status, probability, np.zeros(probability.shape, np.bool_), tokens, number)
         probability[scorable] = decision.probabilities(scores["logits"])
         status[scored & decision.abstains(probability)] = Status.ABSTAIN
-        return cls(status, probability, decision.chosen(probability) & scored[:, None], tokens)
+        decided = None
+        if stages is not None:
+            decided = np.zeros(len(status), np.int8)
+            decided[scorable] = stages
+        return cls(status, probability, decision.chosen(probability) & scored[:, None], tokens, stages=decided)
 
     @classmethod
     def blank(cls, rows: int, *, labels: int, numbers: bool) -> Answers:

@@ -10,15 +10,19 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from contextlib import closing
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scorer.classifier.forward.resilient import Outcome
 from scorer.classifier.sequences import EncodedInputs
+from scorer.classifier.stages import WHOLE_MODEL
 from scorer.scoring.cache import ScoreCache
-from scorer.scoring.windows import ClassifiedWindow, EncodedWindow
+from scorer.scoring.windows import ClassifiedWindow, Decided, EncodedWindow
+
+if TYPE_CHECKING:
+    from scorer.scoring.flips.early_rows import EarlyRows
 
 AfterBatch = Callable[[float], None]
 """What is called after a batch, with its share of a window's inputs that are to be computed."""
@@ -50,13 +54,19 @@ class Classify:
         cache: ScoreCache | None = None,
         *,
         after_batch: AfterBatch = lambda _share: None,
+        early: EarlyRows | None = None,
     ) -> ClassifiedWindow:
         """Score `encoded`, which was encoded with the same `cache`. `after_batch` is called with each batch's share of
-        the window; it may raise to stop the run."""
+        the window; it may raise to stop the run. Rows may leave the model as `early` lets them: their scores are not
+        kept, for they are not those of the whole model."""
         scores = encoded.scores.copy()
+        stages = np.full(len(scores), WHOLE_MODEL, np.int8)
         todo = np.flatnonzero(~encoded.known)
         keeping = None if cache is None or encoded.keys is None else _Keeping(cache, encoded, scores)
-        computed = self._compute(encoded, scores, todo, keeping=keeping, after_batch=after_batch)
+        computed = self._compute(encoded, scores, stages, todo, keeping=keeping, after_batch=after_batch, early=early)
+        decided = stages[encoded.inputs]
+        if early is not None:
+            early.count(decided)
         return ClassifiedWindow(
             window=encoded.window,
             status=encoded.status,
@@ -64,6 +74,7 @@ class Classify:
             scores=scores[encoded.inputs],
             computed_tokens=int(encoded.fresh.lengths[computed].sum()),
             reused=len(encoded.scorable) - int(computed.sum()),
+            stages=None if early is None else decided,
             kept=keeping.finish() if keeping is not None else None,
         )
 
@@ -71,30 +82,51 @@ class Classify:
         self,
         encoded: EncodedWindow,
         scores: NDArray[np.void],
+        stages: NDArray[np.int8],
         todo: NDArray[np.int64],
         *,
         keeping: _Keeping | None,
         after_batch: AfterBatch,
+        early: EarlyRows | None,
     ) -> NDArray[np.bool_]:
-        """Fill `scores[todo]`; which of `todo` a forward pass was made for, (len(todo),) bool."""
-        planned, replayed = np.arange(len(todo)), encoded.replayed[todo]
-        if keeping is not None:
-            seen = np.zeros(len(todo), np.bool_)
-            seen[~replayed] = keeping.recall(todo[~replayed])
-            planned = np.flatnonzero(~seen)
+        """Fill `scores[todo]` and `stages[todo]`; which of `todo` a forward pass was made for, (len(todo),) bool."""
+        replayed = encoded.replayed[todo]
         computed = np.zeros(len(todo), np.bool_)
-        plan = [planned[batch] for batch in self._classifier.plan(encoded.fresh.lengths[planned])]
-        plan = [rows for rows in plan if not replayed[rows].all()]
-        with closing(self._classifier.forward(encoded.fresh, plan)) as batches:
-            for rows, (logits, outcomes) in zip(plan, batches, strict=True):
+        left = np.ones(len(todo), np.bool_)
+        if early is not None:
+            inputs, known = early.sample_of(encoded)
+            scores[inputs] = known
+            computed[np.isin(todo, inputs)] = True
+            left &= ~computed
+        if keeping is not None:
+            fresh = left & ~replayed
+            left[fresh] = ~keeping.recall(todo[fresh])
+        planned = np.flatnonzero(left)
+        if early is not None and early.exits is not None:
+            found = early.batches(encoded, todo, planned, replayed)
+        else:
+            found = self._whole(encoded.fresh, planned, replayed)
+        with closing(found) as batches:
+            for rows, (logits, outcomes, decided) in batches:
                 after_batch(len(rows) / len(todo))
                 scores["logits"][todo[rows]] = logits
                 scores["outcome"][todo[rows]] = outcomes
+                stages[todo[rows]] = decided
                 computed[rows] = True
                 if keeping is not None:
-                    keeping.add(todo[rows[outcomes == Outcome.SCORED]])
+                    keeping.add(todo[rows[(outcomes == Outcome.SCORED) & (decided == WHOLE_MODEL)]])
                     keeping.commit_if_due(seconds=self._commit_seconds)
         return computed
+
+    def _whole(
+        self, fresh: EncodedInputs, planned: NDArray[np.int64], replayed: NDArray[np.bool_]
+    ) -> Generator[Decided]:
+        """The rows `planned` of the `fresh` inputs by the whole model, without batches that were `replayed`."""
+        plan = [planned[batch] for batch in self._classifier.plan(fresh.lengths[planned])]
+        plan = [rows for rows in plan if not replayed[rows].all()]
+        with closing(self._classifier.forward(fresh, plan)) as batches:
+            for rows, (logits, outcomes) in zip(plan, batches, strict=True):
+                yield rows, (logits, outcomes, np.full(len(rows), WHOLE_MODEL, np.int8))
 
 
 class _Keeping:

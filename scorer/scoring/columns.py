@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -15,14 +15,17 @@ from numpy.typing import NDArray
 
 from scorer.classifier import decision
 from scorer.classifier.labels import LabelSet, list_array
-from scorer.config import FrameConfig
+from scorer.config import FrameConfig, ScoreConfig
 from scorer.errors import UsageError
 from scorer.scoring.answers import STATUS_TYPE, Answers, status_column
+
+DECIDED_BY: Final = "decided_by"
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerColumns:
-    """Which columns to append for a model with `labels`; the rest is as in `FrameConfig`."""
+    """Which columns to append for a model with `labels`; the rest is as in `FrameConfig`. `stages` are the names of
+    what can decide a row, the whole model first, where that is asked for."""
 
     labels: LabelSet
     prefix: str = ""
@@ -30,6 +33,7 @@ class AnswerColumns:
     expected: bool = False
     top_k: int | None = None
     token_count: bool = False
+    stages: tuple[str, ...] | None = None
 
     @classmethod
     def of(cls, config: FrameConfig, *, labels: LabelSet) -> AnswerColumns:
@@ -69,6 +73,8 @@ class AnswerColumns:
             fields.append(pa.field("top_k", self._top_type))
         if self.token_count:
             fields.append(pa.field("token_count", pa.int32()))
+        if self.stages is not None:
+            fields.append(pa.field(DECIDED_BY, pa.dictionary(pa.int8(), pa.string())))
         return [field.with_name(self.prefix + field.name) for field in fields]
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
@@ -97,6 +103,10 @@ class AnswerColumns:
             columns.append(self._top(answers.probability, missing, self.top_k))
         if self.token_count:
             columns.append(pa.array(answers.tokens, pa.int32(), mask=missing))
+        if self.stages is not None:
+            stages = np.zeros(len(answers), np.int8) if answers.stages is None else answers.stages
+            codes = pa.array(stages, pa.int8(), mask=missing)
+            columns.append(pa.DictionaryArray.from_arrays(codes, pa.array(self.stages, pa.string())))
         return columns
 
     def rows(self, answers: Answers) -> list[dict[str, Any]]:
@@ -152,8 +162,14 @@ def appended_names(config: FrameConfig) -> tuple[str, ...]:
         "expected": config.expected,
         "top_k": config.top_k is not None,
         "token_count": config.token_count,
+        DECIDED_BY: asks_who_decided(config),
     }
     return tuple(config.prefix + name for name, wanted in asked.items() if wanted)
+
+
+def asks_who_decided(config: FrameConfig) -> bool:
+    """Whether a column is to say what decided each row; only rows of files may leave the model early."""
+    return isinstance(config, ScoreConfig) and config.decided_by
 
 
 def refuse_clash(names: Sequence[str], config: FrameConfig) -> None:

@@ -24,6 +24,8 @@ from scorer.runs.manifest import peak_memory_mib
 from scorer.runs.score_store import ScoreStore, score_file
 from scorer.scoring.answers import count_statuses
 from scorer.scoring.cache import ScoreCache
+from scorer.scoring.flips.bound import FlipBound
+from scorer.scoring.flips.early_rows import EarlyRows
 from scorer.scoring.limits import Limits
 from scorer.scoring.preparation import PreparedJob, check, logit_fingerprint
 from scorer.scoring.scorer import Model, Scorer, ScorerSpec
@@ -41,7 +43,9 @@ class Estimate:
 
     `rejected` malformed records are no rows. `statuses` counts the sample's rows by what is known before the model
     runs; `truncated_share`, `duplicate_share` and `cached_share` are shares of the rows with a text. Times are seconds,
-    memory is MiB (resident, at its peak).
+    memory is MiB (resident, at its peak). `flips` tells of a job with --max-flips which share of the whole model's work
+    it does, how many times as fast as the exact job it is for that, or why it is exact; the seconds are those of the
+    job itself.
     """
 
     rows: int
@@ -57,10 +61,14 @@ class Estimate:
     load_seconds: float
     stream_seconds: float
     peak_memory_mib: int
+    flips: dict[str, Any] | None
     engine: dict[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        document = asdict(self)
+        if self.flips is None:
+            del document["flips"]
+        return document
 
 
 def estimate(config: ScoreConfig, console: Console, *, started: float) -> Estimate:
@@ -70,6 +78,7 @@ def estimate(config: ScoreConfig, console: Console, *, started: float) -> Estima
     """
     # Limits and columns are made for what is wrong with them: it is said now, and not by the job.
     Limits.of(config)
+    bound = FlipBound.of(config)
     checked = check(config)
     try:
         prepared = checked.read()
@@ -80,6 +89,9 @@ def estimate(config: ScoreConfig, console: Console, *, started: float) -> Estima
     load_seconds = time.monotonic() - started
     sample = _Sample(prepared, scorer)
     forward_seconds = _forward_seconds(scorer.model, sample.encoded.fresh)
+    early = sample.early_rows(bound, prepared, scorer) if bound is not None else None
+    work = early.expected_work(sample.rows) if early is not None else 1.0
+    whole_seconds, forward_seconds = forward_seconds, forward_seconds * work
     host_seconds = sample.read_seconds + sample.encode_seconds
     on_cpu = scorer.engine.device == "cpu"
     # On a CPU all stages share the cores; beside a GPU they overlap with it.
@@ -99,6 +111,15 @@ def estimate(config: ScoreConfig, console: Console, *, started: float) -> Estima
         load_seconds=round(load_seconds, 2),
         stream_seconds=round(stream_seconds, 2),
         peak_memory_mib=_peak_memory(sample),
+        flips=None
+        if early is None
+        else {
+            "exact": early.certificate().exact,
+            "work": round(work, 4),
+            "times_as_fast": round((host_seconds + whole_seconds) / (host_seconds + forward_seconds), 2)
+            if host_seconds + forward_seconds
+            else 1.0,
+        },
         engine=to_document(scorer.engine),
     )
     for warning in (*prepared.source.unread.warnings(), *prepared.reader.warnings, *scorer.concerns):
@@ -115,6 +136,7 @@ class _Sample:
         windows = prepared.windows()
         table = next(windows, pa.Table.from_batches([], prepared.reader.schema))
         self.read_seconds = time.monotonic() - begun
+        self._table = table
         self.sampled_rows: int = table.num_rows
         known = prepared.rows
         self.rows = known if known is not None else table.num_rows + sum(rest.num_rows for rest in windows)
@@ -128,6 +150,19 @@ class _Sample:
     def scale(self) -> float:
         """How many times the sample the input is."""
         return self.rows / self.sampled_rows if self.sampled_rows else 0.0
+
+    def early_rows(self, bound: FlipBound, prepared: PreparedJob, scorer: Scorer) -> EarlyRows:
+        """The rows that leave the model early where all are like those of the sample."""
+        model = scorer.model
+        found = EarlyRows(
+            bound,
+            model=model.early,
+            encode=scorer.encode,
+            text_columns=prepared.text_columns,
+            exact=model.why_not_early,
+        )
+        found.begin(lambda: iter([self._table]), seed=prepared.source.shard.fingerprint, check=lambda: None)
+        return found
 
     def _measure(self, encoded: EncodedWindow) -> None:
         """Tokens and shares by rows: an input that many rows have counts as often."""
@@ -209,3 +244,7 @@ def _tell(found: Estimate, console: Console) -> None:
         f"about {found.seconds:.0f} s ({found.load_seconds:.0f} s to load) and {found.peak_memory_mib:,} MiB "
         f"with {found.engine['backend']} in {found.engine['precision']} on {found.engine['device']}"
     )
+    if found.flips is not None:
+        exact = found.flips["exact"]
+        told = f"exact: {exact}" if exact else f"about {found.flips['times_as_fast']:.1f} times as fast as without it"
+        console.say(f"--max-flips: {told}")

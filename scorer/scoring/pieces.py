@@ -84,6 +84,8 @@ def divisions(task: ShardTask) -> list[RowGroups]:
     """The row groups of each piece of the only file of a `task`; none where that is small, or no Parquet, and where
     there are several files."""
     asked = task.parts[0].input
+    if task.flips is not None:
+        return []  # one sample, one bound
     if len(task.parts) > 1 or len(asked.shard.files) > 1 or asked.format != "parquet" or asked.limit is not None:
         return []
     try:

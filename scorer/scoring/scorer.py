@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -21,12 +21,13 @@ from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.classifier.execution import Execution
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.profile import Profile
+from scorer.classifier.stages import stage_names
 from scorer.config import WINDOW_ROWS, FrameConfig
 from scorer.errors import ModelError
 from scorer.scoring.answers import Answers, count_statuses
 from scorer.scoring.cache import ScoreCache
 from scorer.scoring.classify import AfterBatch, Batches, Classify
-from scorer.scoring.columns import AnswerColumns
+from scorer.scoring.columns import AnswerColumns, asks_who_decided
 from scorer.scoring.drift import Observer
 from scorer.scoring.encode import Encode, Encoder
 from scorer.scoring.windows import (
@@ -38,13 +39,20 @@ from scorer.scoring.windows import (
     window_rows,
 )
 
+if TYPE_CHECKING:
+    from scorer.classifier.early import EarlyBatches
+    from scorer.scoring.flips.early_rows import EarlyRows
+
 
 class Model(Batches, Protocol):
-    """A classifier in memory, as far as scoring needs one."""
+    """A classifier in memory, as far as scoring needs one. `early` computes rows that may leave it early; where there
+    is none, `why_not_early` says why."""
 
     labels: LabelSet
     decision: Decision
     engine: Execution
+    early: EarlyBatches | None
+    why_not_early: str | None
 
     @property
     def encode(self) -> Encoder: ...
@@ -63,30 +71,38 @@ class ScorerSpec:
     options      the model and what is asked of it
     fingerprint  what `ModelDirectory.fingerprint` must be; None takes the model that is there
     observe      whether to count what rows look like, for a model that knows its training data
+    decided_by   whether to append what decided each row
     """
 
     options: FrameConfig
     fingerprint: str | None = None
     observe: bool = False
+    decided_by: bool = False
 
     @classmethod
     def of(cls, config: FrameConfig, directory: ModelDirectory | None = None, *, observe: bool = False) -> ScorerSpec:
         """The Scorer that `config` asks for. With a `directory` that was opened already, it must be that very model."""
         options = FrameConfig(**{field.name: getattr(config, field.name) for field in fields(FrameConfig)})
+        told = asks_who_decided(config)
         if directory is None:
-            return cls(options=options, observe=observe)
+            return cls(options=options, observe=observe, decided_by=told)
         # The name may mean another model by the time that another process opens it.
         options = replace(options, model=str(directory.path))
-        return cls(options=options, fingerprint=directory.fingerprint, observe=observe)
+        return cls(options=options, fingerprint=directory.fingerprint, observe=observe, decided_by=told)
 
 
 class Scorer:
     """`model`, and what `options` ask of it; `profile` is what the model says of its training data, if rows are to be
-    counted for a comparison with it."""
+    counted for a comparison with it. With `decided_by` a column says what decided each row."""
 
-    def __init__(self, model: Model, options: FrameConfig, *, profile: Profile | None = None) -> None:
+    def __init__(
+        self, model: Model, options: FrameConfig, *, profile: Profile | None = None, decided_by: bool = False
+    ) -> None:
         self.model = model
         self.columns = AnswerColumns.of(options, labels=model.labels)
+        if decided_by:
+            stages = model.early.stages if model.early is not None else stage_names(0)
+            self.columns = replace(self.columns, stages=stages)
         self.profile = profile
         self._observe = Observer(profile, model.decision) if profile is not None else None
         self._encode = Encode(
@@ -109,7 +125,7 @@ class Scorer:
             raise ModelError(f"{directory.name}: another model took its place while it was at work; run again")
         metadata = directory.metadata
         profile = metadata.profile if spec.observe and metadata is not None else None
-        return cls(Classifier.of(spec.options, directory), spec.options, profile=profile)
+        return cls(Classifier.of(spec.options, directory), spec.options, profile=profile, decided_by=spec.decided_by)
 
     @property
     def labels(self) -> LabelSet:
@@ -150,10 +166,11 @@ class Scorer:
         cache: ScoreCache | None = None,
         *,
         after_batch: AfterBatch = lambda _share: None,
+        early: EarlyRows | None = None,
     ) -> ClassifiedWindow:
         """Logits of what was `encoded` with the same `cache`. `after_batch` is called with each batch's share of
-        the window; it may raise to stop."""
-        return self._classify(encoded, cache, after_batch=after_batch)
+        the window; it may raise to stop. Rows may leave the model early as those of `early` do."""
+        return self._classify(encoded, cache, after_batch=after_batch, early=early)
 
     def answer(self, classified: ClassifiedWindow) -> AnsweredWindow:
         """The answers to all rows of a window, as arrays.
@@ -168,6 +185,7 @@ class Scorer:
             status=classified.status,
             scorable=classified.scorable,
             decision=self.decision,
+            stages=classified.stages,
         )
         stats = None
         if self._observe is not None:

@@ -9,10 +9,12 @@ first. What was kept of an interrupted one is gone on from.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +33,9 @@ from scorer.scoring.windows import ClassifiedWindow, EncodedWindow, RowCounts, S
 from scorer.stores.workspace import WorkFolder
 from scorer.tables.formats.registry import format_named
 from scorer.tables.texts import texts
+
+if TYPE_CHECKING:
+    from scorer.scoring.flips.early_rows import EarlyRows
 
 
 class _FileFault(Exception):
@@ -110,6 +115,7 @@ class _Attempt:
         self._watch = watch
         self._rows = {place: opened[named] for place, named in enumerate(parts) if named in opened}
         self.counts = [RowCounts() for _ in parts]
+        self._early: EarlyRows | None = None
         self._writer: PartWriter | None = None
         self._writing = -1
         self._records: list[PartRecord] = []
@@ -121,6 +127,9 @@ class _Attempt:
             cache = self._open_cache(stack)
             if 0 in self._rows:
                 self._begin(0)
+            begun = time.monotonic()
+            self._early = early = self._begin_early()
+            sampling = time.monotonic() - begun
             read = Pipeline.of(self._windows(lambda: check()))
 
             def check() -> None:
@@ -134,7 +143,7 @@ class _Attempt:
                     check()
                     self._watch.computed(share * rows)
 
-                return item[0], self._scorer.classify(item[1], cache, after_batch=after_batch)
+                return item[0], self._scorer.classify(item[1], cache, after_batch=after_batch, early=early)
 
             pace = (
                 read.then("encode", lambda shared: (shared, self._scorer.encode(shared.window, cache)))
@@ -142,8 +151,37 @@ class _Attempt:
                 .then("append", lambda item: self._appended(*item))
                 .into("write", self._write)
             )
+            if early is not None:
+                pace = Pace.of([Pace(sampling, {"sample": 1.0}), pace])
         self._finish_up_to(len(self._parts))
         return self._records, pace
+
+    def _begin_early(self) -> EarlyRows | None:
+        """The rows that may leave the model early, where there is a bound on how many of them flip."""
+        if self._task.flips is None:
+            return None
+        from scorer.scoring.flips.early_rows import EarlyRows
+
+        try:
+            asked, model = self._parts[0].input, self._scorer.model
+            early = EarlyRows(
+                self._task.flips,
+                model=model.early,
+                encode=self._scorer.encode,
+                text_columns=asked.text_columns,
+                exact=model.why_not_early or self._why_exact(),
+            )
+            check = self._watch.check
+            early.begin(lambda: self._opened(0).windows(check), seed=asked.shard.fingerprint, check=check)
+        except FILE_FAULTS as error:
+            raise _FileFault(0, error) from error
+        return early
+
+    def _why_exact(self) -> str | None:
+        """Why no row may leave the model early, whatever the rows are, or None."""
+        if len(self._parts) > 1:
+            return "small files are scored together"
+        return None if self._opened(0).reader.again else "of rows that arrive as a stream there is no sample beforehand"
 
     def abort(self) -> None:
         """Forget the part that is being written, if there is one."""
@@ -177,32 +215,26 @@ class _Attempt:
         """Rows of one part after the other, together as far as a window has room. Those of the last part wait for
         nobody: they may arrive as a stream."""
         held: list[tuple[int, pa.Table]] = []
-        rows = size = number = 0
+        rows = size = number = first = 0
         most = self._parts[0].input.window_rows
         for place, part in enumerate(self._parts):
-            for table in self._read(place, part, check):
+            for table in self._read(place, check):
                 more = sum(table.column(name).nbytes for name in part.input.text_columns)
                 if held and (rows + table.num_rows > most or size + more > WINDOW_TEXT_BYTES):
-                    yield self._shared(number, held)
-                    held, rows, size, number = [], 0, 0, number + 1
+                    yield self._shared(number, held, first)
+                    held, rows, size, number, first = [], 0, 0, number + 1, first + rows
                 held.append((place, table))
                 rows, size = rows + table.num_rows, size + more
                 if place == len(self._parts) - 1:
-                    yield self._shared(number, held)
-                    held, rows, size, number = [], 0, 0, number + 1
+                    yield self._shared(number, held, first)
+                    held, rows, size, number, first = [], 0, 0, number + 1, first + rows
         if held:
-            yield self._shared(number, held)
+            yield self._shared(number, held, first)
 
-    def _read(self, place: int, part: Part, check: Callable[[], None]) -> Iterator[pa.Table]:
+    def _read(self, place: int, check: Callable[[], None]) -> Iterator[pa.Table]:
         """The windows of one part; `check` is called while they are waited for."""
         try:
-            if place not in self._rows:
-                rows = self._rows[place] = part.input.read()
-                output = format_named(part.output.format)
-                output.check_schema(rows.reader.schema)
-                output.check_rows(rows.reader, rows.windows)
-                part.output.check(self._scorer.columns.schema(rows.schema))
-            rows = self._rows[place]
+            rows = self._opened(place)
             for table in rows.windows(check):
                 self.counts[place].rows_read += table.num_rows
                 self._watch.read(table.num_rows)
@@ -211,17 +243,28 @@ class _Attempt:
         except FILE_FAULTS as error:
             raise _FileFault(place, error) from error
 
-    def _shared(self, number: int, held: Sequence[tuple[int, pa.Table]]) -> _Shared:
+    def _opened(self, place: int) -> PartRows:
+        """The rows of a part, opened now if nobody has opened them."""
+        if place not in self._rows:
+            part = self._parts[place]
+            rows = self._rows[place] = part.input.read()
+            output = format_named(part.output.format)
+            output.check_schema(rows.reader.schema)
+            output.check_rows(rows.reader, rows.windows)
+            part.output.check(self._scorer.columns.schema(rows.schema))
+        return self._rows[place]
+
+    def _shared(self, number: int, held: Sequence[tuple[int, pa.Table]], first: int) -> _Shared:
         names = self._parts[0].input.text_columns
         if len(held) == 1:
             ((_, table),) = held
-            return _Shared(Window(number, table, names), tuple(held))
+            return _Shared(Window(number, table, names, first), tuple(held))
         columns = [
             pa.chunked_array([chunk for place, table in held for chunk in self._texts(place, table, column)])
             for column in range(len(names))
         ]
         called = tuple(f"text {column}" for column in range(len(names)))
-        return _Shared(Window(number, pa.table(columns, names=called), called), tuple(held))
+        return _Shared(Window(number, pa.table(columns, names=called), called, first), tuple(held))
 
     def _texts(self, place: int, table: pa.Table, column: int) -> list[pa.Array]:
         found = texts(table, self._parts[place].input.text_columns[column]).cast(pa.large_string())
@@ -276,6 +319,7 @@ class _Attempt:
             rejected=rows.rejected,
             tokens=counts.tokens,
             drift=counts.stats,
+            flips=self._early.certificate() if self._early is not None else None,
         )
         record = self._parts[place].finished(writer, totals, profile=self._scorer.profile)
         del self._rows[place]
@@ -301,5 +345,6 @@ def divided(
             scores=classified.scores[first:last],
             computed_tokens=classified.computed_tokens if number == 0 else 0,
             reused=classified.reused if number == 0 else 0,
+            stages=None if classified.stages is None else classified.stages[first:last],
         )
         begin = end

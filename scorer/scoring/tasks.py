@@ -15,6 +15,7 @@ from scorer.records.lineage import Counts, Lineage
 from scorer.records.part import PartRecord, Totals
 from scorer.records.shard import Shard
 from scorer.scoring.drift import compare
+from scorer.scoring.flips.bound import FlipBound
 from scorer.scoring.outputs import PartOutput, work_of
 from scorer.scoring.part_writers import PartWriter
 from scorer.scoring.pipeline import Pace
@@ -128,7 +129,7 @@ class Part:
         says of its training data."""
         job = self.output.job
         counts = Counts(rows=totals.rows, statuses=totals.statuses)
-        size = writer.finish(job.with_found(counts=counts, drift=compare(profile, totals.drift)))
+        size = writer.finish(job.with_found(counts=counts, drift=compare(profile, totals.drift), flips=totals.flips))
         one = self.output.name and writer.files is None
         return PartRecord(
             name=self.output.name or self.output.target.name,
@@ -141,6 +142,7 @@ class Part:
             rejected=totals.rejected,
             tokens=totals.tokens,
             drift=totals.drift,
+            flips=totals.flips,
             files=writer.files,
         )
 
@@ -158,6 +160,7 @@ class ShardTask:
     cache        the folder where scores are kept, and outlive the job; None keeps them in `folder`
     known        the folder of more scores that were known when the job began; None where there are none
     fingerprint  names everything that changes a logit
+    flips        how many rows may get another answer than the whole model gives; None lets none
     passes_over  whether the other parts are made where a file is at fault
     """
 
@@ -170,6 +173,7 @@ class ShardTask:
     cache: str | None = None
     known: str | None = None
     fingerprint: str
+    flips: FlipBound | None = None
     passes_over: bool = False
 
     @classmethod
@@ -188,6 +192,7 @@ class ShardTask:
             reuse=config.reuse,
             cache=str(config.cache) if config.cache is not None else None,
             fingerprint=fingerprint,
+            flips=FlipBound.of(config),
         )
 
 

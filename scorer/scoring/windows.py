@@ -53,11 +53,12 @@ def growing(tables: Iterable[pa.Table], first: int) -> Iterator[pa.Table]:
 @dataclass(frozen=True)
 class Window:
     """Rows as they were read, whose texts are in the `text_columns` (one, or two for a pair); `number` counts the
-    windows of a part from 0."""
+    windows of a part from 0, and `first` rows of it come before this one."""
 
     number: int
     table: pa.Table
     text_columns: tuple[str, ...]
+    first: int = 0
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,10 @@ def regrouped(pieces: Sequence[tuple[EncodedWindow, NDArray[np.int64]]]) -> Enco
     )
 
 
+Decided = tuple[NDArray[np.int64], tuple[NDArray[np.float32], NDArray[np.int8], NDArray[np.int8]]]
+"""Rows (b,), and their logits (b, labels), `Outcome`s (b,) and stages (b,)."""
+
+
 @dataclass(frozen=True)
 class ClassifiedWindow:
     """A window with a record for each row that has a text.
@@ -115,6 +120,8 @@ class ClassifiedWindow:
     scores          (s,) of `score_dtype`, those of the rows `scorable`
     computed_tokens  tokens for which a forward pass was made
     reused           rows of `scorable` for which none was
+    stages           (s,) int8, what decided each of the rows `scorable`: 0 the whole model, else an exit before its
+                     end; None where the whole model decided all
     kept             done when what was computed is durable in the score cache, None where nothing was added to it; no
                      row may be written before, as a rerun would have to compute it again
     """
@@ -125,6 +132,7 @@ class ClassifiedWindow:
     scores: NDArray[np.void]
     computed_tokens: int
     reused: int
+    stages: NDArray[np.int8] | None = None
     kept: Future[None] | None = None
 
 

@@ -42,6 +42,10 @@ class LiveReader(Reader):
         self.path = Path(arriving.arrivals.title)
         self.flush_seconds = 0.0
 
+    @property
+    def again(self) -> bool:
+        return False
+
     @abstractmethod
     def settle(self, text_columns: tuple[str, ...]) -> None:
         """Take `text_columns` for the texts; UsageError or ConfigError where they cannot be."""

@@ -52,6 +52,11 @@ class Reader(ABC):
         return 0
 
     @property
+    def again(self) -> bool:
+        """Whether the rows can be read as often as anybody likes."""
+        return True
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         return ()
 

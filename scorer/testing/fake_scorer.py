@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from scorer.classifier.labels import LabelSet, LabelValue
 from scorer.classifier.sequences import EncodedInputs, TokenSequences
 from scorer.config import FrameConfig
 from scorer.scoring.scorer import Scorer
+
+if TYPE_CHECKING:
+    from scorer.classifier.early import EarlyBatches
 
 _BATCH_TOKENS = 512
 _BEGIN, _END = 1, 2
@@ -60,6 +63,8 @@ class _FakeModel:
     """What `Classifier` is to a Scorer."""
 
     back_offs = 0
+    early: EarlyBatches | None = None
+    why_not_early: str | None = "a fake has no layers"
 
     def __init__(self, labels: LabelSet, decision: Decision, *, max_length: int, sick: dict[int, Outcome]) -> None:
         self.labels = labels

@@ -43,7 +43,7 @@ _FIRST_TOKENS = 16
 
 
 class PackedForward:
-    """`family`, copied to where and computed as `target` says."""
+    """`family`, copied to where and computed as `target` says; `layers` are all but the last."""
 
     def __init__(self, family: BertFamily, target: DeviceDtype) -> None:
         family = with_folded_biases(family) if target.folds else family
@@ -53,7 +53,7 @@ class PackedForward:
         self._queue = DeviceQueue(target.device)
         self._ragged = target.ragged is not None
         self._embed = _Embeddings(family, target)
-        self._layers = [_EncoderLayer(family, layer, target) for layer in family.layers[:-1]]
+        self.layers = [EncoderLayer(family, layer, target) for layer in family.layers[:-1]]
         last = _LastLayer if family.distances is None else _LastRelativeLayer
         self._last = last(family, family.layers[-1], target)
         self._head = target.exact.module(family.head)
@@ -69,14 +69,23 @@ class PackedForward:
             tokens = self._embed.tokens(batch, ragged=isinstance(shape, RaggedShape))
             return self._queue.run(lambda: self._logits(tokens, shape))
 
-    def _logits(self, tokens: _Tokens, shape: PaddedShape | RaggedShape) -> Tensor:
-        hidden = self._embed(tokens)
-        for layer in self._layers:
-            hidden = layer(hidden, shape)
+    def begin(self, batch: TokenSequences) -> tuple[Tensor, PaddedShape]:
+        """Hidden states (tokens, hidden) of a padded `batch` before the first of the `layers`, and its shape."""
+        shape = PaddedShape.of(batch.lengths, device=self._device)
+        return self._embed(self._embed.tokens(batch, ragged=False)), shape
+
+    def finish(self, hidden: Tensor, shape: PaddedShape | RaggedShape) -> Tensor:
+        """Logits (n, labels) float32 of hidden states (tokens, hidden) behind all `layers`."""
         if isinstance(shape, RaggedShape):
             hidden, shape = hidden.index_select(0, shape.places), shape.padded
         logits: Tensor = self._head(self._last(hidden, shape).float())
         return logits
+
+    def _logits(self, tokens: _Tokens, shape: PaddedShape | RaggedShape) -> Tensor:
+        hidden = self._embed(tokens)
+        for layer in self.layers:
+            hidden = layer(hidden, shape)
+        return self.finish(hidden, shape)
 
 
 @dataclass(frozen=True)
@@ -152,7 +161,7 @@ class _Embeddings:
         return numbers
 
 
-class _EncoderLayer:
+class EncoderLayer:
     """Hidden states (tokens, hidden) to hidden states (tokens, hidden), perhaps in their place."""
 
     def __init__(self, family: BertFamily, layer: Layer, target: DeviceDtype) -> None:

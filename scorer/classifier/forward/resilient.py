@@ -50,7 +50,12 @@ class ResilientForward:
 
     def __call__(self, batch: TokenSequences) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
         """Logits (n, labels) float32 and `Outcome`s (n,) int8; the logits of a row that was not scored are zero."""
-        logits, outcomes = self._forward(batch)
+        return self.checked(batch, *self._forward(batch))
+
+    def checked(
+        self, batch: TokenSequences, logits: NDArray[np.float32], outcomes: NDArray[np.int8]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
+        """The same, of what was computed elsewhere: rows whose `logits` are not finite are computed again."""
         rows = np.flatnonzero(~np.isfinite(logits).all(axis=1))
         if len(rows):
             logits[rows], outcomes[rows] = self._again(batch.take(rows))

@@ -1,0 +1,148 @@
+"""`--max-flips`: rows leave the model early, as few get another answer as the certificate says, and nothing else of a
+job's promises changes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import scorer
+from scorer.config import FrameConfig
+from scorer.errors import Interrupted, UsageError
+from scorer.scoring.flips.bound import FlipBound
+from scorer.scoring.scorer import Scorer, ScorerSpec
+from scorer.scoring.shards import run_shard
+from scorer.tables.sink import read_lineage
+from tests.models import sentences
+from tests.scoring.tasks import Watch, publish, task
+
+ROWS = 6_000
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("flips") / "in.parquet"
+    texts = [*sentences(ROWS - 3, seed=3, shortest=3, longest=10), None, "", " "]
+    pq.write_table(pa.table({"n": range(ROWS), "text": texts}), path, row_group_size=1_000)
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model) -> Path:
+    return tiny_model("bert", labels=("no", "yes"))
+
+
+@pytest.fixture(scope="module")
+def exact(source, model) -> pa.Table:
+    target = source.with_name("exact.parquet")
+    scorer.score(source, target, model=model)
+    return pq.read_table(target)
+
+
+def test_no_more_rows_flip_than_the_certificate_says(source, model, exact, tmp_path):
+    target = tmp_path / "out.parquet"
+    summary = scorer.score(source, target, model=model, max_flips="5%", decided_by=True)
+    flips, found = summary.flips, pq.read_table(target)
+    assert flips is not None
+    assert flips["exact"] is None
+    assert found.drop_columns(["score", "confidence", "decided_by"]).equals(exact.drop_columns(["score", "confidence"]))
+    changed = pa.compute.sum(pa.compute.not_equal(found["score"], exact["score"])).as_py()
+    assert changed <= flips["bound"] * ROWS <= 0.05 * ROWS
+    by = found["decided_by"].to_pylist()
+    assert by[-3:] == [None] * 3
+    counted = {name: by.count(name) for name in flips["decided"]}
+    assert counted == flips["decided"]
+    assert sum(counted.values()) == ROWS - 3
+    early = ROWS - 3 - counted["full"]
+    assert early > 0.05 * ROWS
+    assert flips["work"] < 0.97
+    lineage = read_lineage(target)
+    assert lineage is not None
+    assert lineage.flips is not None
+    assert json.loads(json.dumps(lineage.flips.as_dict())) == flips
+
+
+def test_windows_workers_and_a_second_run_change_no_byte(source, model, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "in.parquet").write_bytes(source.read_bytes())
+    options = {"model": model, "max_flips": "5%", "decided_by": True, "window_rows": 2_500}
+    scorer.score(source, tmp_path / "one.parquet", **options)
+    scorer.score(source, tmp_path / "two.parquet", workers=2, **options)
+    scorer.score(folder, f"{tmp_path}/out/", **options)
+    one = (tmp_path / "one.parquet").read_bytes()
+    assert one == (tmp_path / "two.parquet").read_bytes()
+    assert pq.read_table(tmp_path / "one.parquet").equals(pq.read_table(tmp_path / "out" / "in.parquet"))
+    again = scorer.score(source, tmp_path / "one.parquet", **options)
+    assert again.finished_before
+    assert again.flips is not None
+    assert again.flips["sample_rows"] > 0
+
+
+def test_an_exact_run_takes_nothing_that_was_decided_early(source, model, exact, tmp_path):
+    cache = tmp_path / "cache"
+    first = scorer.score(source, tmp_path / "early.parquet", model=model, max_flips="5%", cache=cache)
+    second = scorer.score(source, tmp_path / "exact.parquet", model=model, cache=cache)
+    assert first.flips is not None
+    # What the whole model decided is not computed again, but for the sample, which is not kept.
+    assert 0 < second.reused_rows < ROWS - 3
+    found = pq.read_table(tmp_path / "exact.parquet")
+    assert found.drop_columns("confidence").equals(exact.drop_columns("confidence"))
+    ours, theirs = (np.array(table["confidence"].to_pylist()[:-3]) for table in (found, exact))
+    assert np.abs(ours - theirs).max() < 1e-5
+
+
+def test_jobs_of_other_bounds_are_other_jobs(source, model, tmp_path):
+    target = tmp_path / "out.parquet"
+    scorer.score(source, target, model=model, max_flips="5%", limit=100)
+    for other in ({}, {"max_flips": "6%"}, {"max_flips": "5%", "flip_confidence": 0.9}):
+        with pytest.raises(scorer.errors.OutputRefused):
+            scorer.score(source, target, model=model, limit=100, **other)
+
+
+def test_what_cannot_leave_early_is_exact_and_says_why(source, model, tmp_path, tiny_model):
+    few = scorer.score(source, tmp_path / "few.parquet", model=model, max_flips="1%", limit=300)
+    assert few.flips is not None
+    assert "300 rows" in few.flips["exact"]
+    assert few.flips["decided"] == {"full": 300}
+    assert few.flips["work"] == 1.0
+    other = scorer.score(
+        source, tmp_path / "other.parquet", model=tiny_model("albert"), max_flips="1%", limit=50, decided_by=True
+    )
+    assert other.flips is not None
+    assert "packed" in other.flips["exact"]
+    assert set(pq.read_table(tmp_path / "other.parquet")["decided_by"].to_pylist()) == {"full"}
+
+
+@pytest.mark.parametrize("asked", ["1", "0%", "60%", "x%", "-1%"])
+def test_what_is_no_bound_is_refused(source, model, tmp_path, asked):
+    with pytest.raises(UsageError, match="max-flips"):
+        scorer.score(source, tmp_path / "out.parquet", model=model, max_flips=asked)
+    assert not (tmp_path / "out.parquet").exists()
+
+
+def test_a_run_that_was_interrupted_ends_with_the_bytes_of_one_that_was_not(source, model, tmp_path):
+    spec = ScorerSpec(options=FrameConfig(model=str(model)))
+    loaded = Scorer.build(spec)
+    options = {"source": source, "scorer": spec, "reuse": True, "window_rows": 900, "flips": FlipBound(0.05, 0.95)}
+    written = []
+    for name, stops in (("whole", ()), ("again", (2, 5))):
+        folder = tmp_path / name
+        folder.mkdir()
+        part = task(folder, **options)
+        for stop in stops:
+            with pytest.raises(Interrupted):
+                run_shard(part, loaded, Watch(stop_after=stop))
+        watch = Watch()
+        (record,) = run_shard(part, loaded, watch).records
+        assert record.flips is not None
+        assert record.flips.early > 0
+        reused = sum(window.reused for window in watch.windows)
+        written.append((publish(part).read_bytes(), reused))
+    assert written[0][0] == written[1][0]
+    assert written[1][1] > written[0][1], "nothing was gone on from; the test proves nothing"
