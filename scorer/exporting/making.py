@@ -40,7 +40,7 @@ _SAMPLES, _SAMPLE_ROWS = 64, 4
 
 @dataclass(frozen=True)
 class Computed:
-    """Texts as token sequences, with our logits (n, labels) float32 of them."""
+    """Those of the texts that have tokens as sequences (n,), with our logits (n, labels) float32 of them."""
 
     texts: Texts
     sequences: TokenSequences
@@ -113,8 +113,10 @@ class Making:
         return sum(map(len, self._texts))
 
     def _computed(self, texts: Texts) -> Computed:
-        inputs = self._ours.encode(texts.first, texts.second)
-        return Computed(texts, inputs.sequences, self._logits(inputs))
+        sequences = self._ours.encode(texts.first, texts.second).sequences
+        # Where a tokenizer adds no special tokens, a text may have none at all, and every runtime answers as it likes.
+        read = sequences.take(np.flatnonzero(sequences.lengths))
+        return Computed(texts, read, self._logits(EncodedInputs.single(read)))
 
     def _logits(self, inputs: EncodedInputs) -> NDArray[np.float32]:
         logits, outcomes = self._ours.logits(inputs)
@@ -137,7 +139,7 @@ class Making:
             yield found
 
     def _compare_texts(self, theirs: Forward, computed: Sequence[Computed]) -> Iterator[Difference]:
-        total = sum(len(one.texts) for one in computed)
+        total = sum(len(one.sequences) for one in computed)
         with self._console.progress("comparing", total, "texts") as counter:
             for one in computed:
                 plan, labels = self._plan(one), len(self._loaded.labels)
@@ -147,7 +149,7 @@ class Making:
     def _plan(self, one: Computed) -> list[NDArray[np.int64]]:
         """Batches of texts that are ours as they come, short beside long ones; of a file, which may be large, those
         with the least padding."""
-        rows = len(one.texts)
+        rows = len(one.sequences)
         if one.texts.of_file:
             return self._ours.plan(one.sequences.lengths)
         return [np.arange(start, min(start + _TOGETHER, rows)) for start in range(0, rows, _TOGETHER)]
