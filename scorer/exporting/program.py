@@ -58,8 +58,9 @@ def _answer(decision: Decision) -> Iterator[str]:
 def _one() -> Iterator[str]:
     yield "powers = np.exp(logits - logits.max(axis=1, keepdims=True))"
     yield "probabilities = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)"
-    yield "for text, row in zip(texts, probabilities):"
-    yield '    answer = {"text": text, "score": about["labels"][row.argmax()], "confidence": float(row.max())}'
+    # By the logits, which are finer than probabilities: two labels may have the same of these.
+    yield "for text, row, best in zip(texts, probabilities, logits.argmax(axis=1)):"
+    yield '    answer = {"text": text, "score": about["labels"][best], "confidence": float(row[best])}'
     yield "    print(json.dumps(answer, ensure_ascii=False))"
 
 
