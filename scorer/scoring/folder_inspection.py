@@ -15,7 +15,7 @@ from scorer.reports.sections import Remark
 from scorer.scoring.answers import SCORED_NAMES
 from scorer.scoring.folder_output import FolderOutput
 from scorer.stores.location import Location
-from scorer.stores.parts_bucket import parts_folder
+from scorer.stores.parts_places import parts_folder
 
 _REASONS: Final = {"gone": "its input is gone", "changed, or only touched": "its input changed, or was only touched"}
 

@@ -18,8 +18,8 @@ from scorer.scoring.known_parts import FileStamps, Known, KnownParts, files_of
 from scorer.scoring.outputs import temporary_of
 from scorer.stores.location import Location
 from scorer.stores.object_path import path_of
-from scorer.stores.parts_bucket import parts_folder
 from scorer.stores.parts_folder import FileStamp, PartsFolder, identities_of, stamp_of
+from scorer.stores.parts_places import parts_folder
 from scorer.tables.layouts import Layout
 from scorer.tables.part_names import PartFile
 from scorer.version import __version__
@@ -197,7 +197,7 @@ class FolderOutput:
         entry = self._finished.pop(shard)
         folder = self.folder.shard(shard)
         if not self.changed:
-            self.folder.succeed(whole=False)
+            self.folder.begin_change()
             self.changed = True
         self.jobs |= {name: _job(job) for name, job in entry["jobs"].items()}
         stamps = {}
@@ -259,13 +259,10 @@ class FolderOutput:
             "failed": failed,
             "input_deleted": sorted(deleted),
         }
-        if self._manifest != document:
-            self.folder.write_manifest(document)
         stamps = {name: known.stamps_document for name, known in self.known.items()}
-        if self._stamps != stamps:
-            self.folder.write_stamps(stamps)
-        self.folder.end_journal()
-        self.folder.succeed(whole=whole)
+        self.folder.conclude(
+            document if self._manifest != document else None, stamps if self._stamps != stamps else None, whole=whole
+        )
 
     def totals(self, names: Collection[str], besides: Iterable[PartRecord]) -> Totals:
         """The sums of the parts `names` and of those `besides`: as the manifest has them, where nothing changed."""

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scorer.errors import InputMissing, NotPermitted, OutputRefused, StorageError, UsageError, from_os_error
+from scorer.stores.hub import HubDataset
+from scorer.stores.hub_repository import Repository
 from scorer.stores.location import STREAM, Location, open_descriptor
 from scorer.stores.object_path import ObjectPath, is_object, matches, path_of
 from scorer.stores.workspace import workplace
@@ -148,9 +150,9 @@ def check_parts_folder(where: Location, inputs: Inputs) -> None:
 def refuse_inputs(target: Path, inputs: Inputs, *, replaced: bool) -> None:
     """UsageError when `target` is an input, however it is named, or lies in a model directory, or would be `replaced`
     and is the folder of one."""
-    resolved = target.resolve()
+    resolved, stands = target.resolve(), _stands(target)
     for source in inputs.paths:
-        if (target.exists() and target.samefile(source)) or resolved == source.resolve():
+        if (stands and target.samefile(source)) or resolved == source.resolve():
             raise UsageError(f"{target}: is the input itself; name another output")
         if replaced and target.is_dir() and source.resolve().is_relative_to(resolved):
             raise UsageError(f"{target}: is the folder of the input {source}; name an output elsewhere")
@@ -159,7 +161,7 @@ def refuse_inputs(target: Path, inputs: Inputs, *, replaced: bool) -> None:
             raise UsageError(f"{target}: lies inside the model {directory}; name an output outside of it")
         if replaced and target.is_dir() and directory.is_relative_to(resolved):
             raise UsageError(f"{target}: is the folder of the model {directory}; name an output elsewhere")
-        if target.exists() and any(target.samefile(file) for file in directory.iterdir() if file.is_file()):
+        if stands and any(target.samefile(file) for file in directory.iterdir() if file.is_file()):
             raise UsageError(f"{target}: is a file of the model {directory}; name another output")
 
 
@@ -181,19 +183,33 @@ def _check_object(where: Location, inputs: Inputs, *, force: bool, folder: bool 
     """The same of an object, or of the `folder` of some."""
     target = where.path
     assert isinstance(target, ObjectPath)
+    if isinstance(target.bucket, HubDataset):
+        if not folder:
+            raise UsageError(f"{target}: of the hub a folder is written, in one commit; end its name with /")
+        Repository("dataset", target.bucket.written_name).check_token()
     if not target.key and not folder:
         raise OutputRefused(f"{target}: a bucket, where an object is to be written; name an object in it")
     refuse_inputs(target, inputs, replaced=True)
     _refuse_own_input(target, inputs)
-    if folder and target.key and target.is_file():
+    if folder and target.key and _stands(target) and target.is_file():
         raise OutputRefused(f"{target}: an object, where those of a folder are to be written; name another")
     if not folder and not force and target.is_file():
         raise OutputRefused(f"{target}: exists already; say --force to replace it")
+    if isinstance(target.bucket, HubDataset):
+        return  # a data set that is missing will be made
     # A missing bucket and a wrong key are told before anything is computed.
     try:
         target.bucket.has_any(target.key)
     except InputMissing as error:
         raise OutputRefused(f"{error}") from error
+
+
+def _stands(target: Path) -> bool:
+    """Whether anything is there; nothing is in a data set of the hub that is not there itself."""
+    try:
+        return target.exists()
+    except InputMissing:
+        return False
 
 
 def check_free_space(target: Path | Location, needed_bytes: int) -> None:

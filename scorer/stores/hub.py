@@ -25,7 +25,7 @@ T = TypeVar("T")
 _NAME: Final = re.compile(r"datasets/([A-Za-z0-9][\w.-]*/[\w.-]+?)(?:@([\w.%-]+))?")
 _NEWEST: Final = "main"
 _TIMEOUT_SECONDS: Final = 30
-_TOKEN: Final = "set HF_TOKEN, or log in (hf auth login)"
+ASK_FOR_TOKEN: Final = "set HF_TOKEN, or log in (hf auth login)"
 # The hub tells of no time unless it looks at every commit, and nothing is known by it.
 _NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -45,7 +45,7 @@ class HubDataset(Bucket):
         try:
             found = self._asked(
                 key,
-                lambda: _hub().get_hf_file_metadata(
+                lambda: library().get_hf_file_metadata(
                     self._url(key, self._revision), timeout=_TIMEOUT_SECONDS, retry_on_errors=True
                 ),
             )
@@ -59,7 +59,7 @@ class HubDataset(Bucket):
         return None if self.look(key) is None else {}
 
     def read(self, info: ObjectInfo, begin: int, end: int) -> bytes:
-        utils = _hub().utils
+        utils = library().utils
         commit = info.tag.generation or self._revision
         headers = utils.build_hf_headers() | {"Range": f"bytes={begin}-{end - 1}", "Accept-Encoding": "identity"}
 
@@ -94,18 +94,25 @@ class HubDataset(Bucket):
         except FileNotFoundError:
             return False
 
+    @property
+    def written_name(self) -> str:
+        """OWNER/NAME, to which commits are made. UsageError for another revision than the newest."""
+        if self._parts[1] is not None:
+            raise UsageError(f"{self.url}: a revision is read alone; leave out what stands behind the name from @ on")
+        return self._id
+
     def put(self, key: str, content: bytes, *, only: Literal["absent"] | Tag | None = None) -> NoReturn:  # noqa: ARG002
-        raise AssertionError(f"{self.url}: is not written to; this is a bug")
+        raise AssertionError(f"{self.url}: is written by commits alone; this is a bug")
 
     def upload(self, key: str, path: Any, *, note: Mapping[str, str]) -> NoReturn:  # noqa: ARG002
-        raise AssertionError(f"{self.url}: is not written to; this is a bug")
+        raise AssertionError(f"{self.url}: is written by commits alone; this is a bug")
 
     def delete(self, key: str) -> NoReturn:  # noqa: ARG002
-        raise AssertionError(f"{self.url}: is not written to; this is a bug")
+        raise AssertionError(f"{self.url}: is written by commits alone; this is a bug")
 
     def _files(self, folder: str, commit: str) -> Iterator[ObjectInfo]:
         for found in self._tree(folder, commit, recursive=True):
-            if isinstance(found, _hub().hf_api.RepoFile):
+            if isinstance(found, library().hf_api.RepoFile):
                 # A large file is known by its content, a small one as Git knows it: as the header of each says, too.
                 etag = found.lfs.sha256 if found.lfs is not None else found.blob_id
                 yield ObjectInfo(found.path, found.size, Tag(etag, commit), _NO_TIME)
@@ -118,7 +125,7 @@ class HubDataset(Bucket):
 
     def _asked(self, key: str, work: Callable[[], T]) -> T:
         """What `work` gives; FileNotFoundError where there is no such file or folder. Other errors are named."""
-        errors = _hub().errors
+        errors = library().errors
         try:
             return work()
         except errors.EntryNotFoundError as error:
@@ -127,27 +134,29 @@ class HubDataset(Bucket):
             raise self._told(error, f"{self.url}/{key}" if key else self.url) from error
 
     def _told(self, error: Exception, where: str) -> ScorerError:
-        errors = _hub().errors
+        errors = library().errors
         status = getattr(getattr(error, "response", None), "status_code", None)
         if isinstance(error, errors.OfflineModeIsEnabled):
             return InputMissing(f"{where}: HF_HUB_OFFLINE keeps us from the hub; unset it")
         if isinstance(error, errors.GatedRepoError):
-            return NotPermitted(f"{where}: the data set asks for your consent; give it on its page, and {_TOKEN}")
+            return NotPermitted(
+                f"{where}: the data set asks for your consent; give it on its page, and {ASK_FOR_TOKEN}"
+            )
         if isinstance(error, errors.RepositoryNotFoundError):
-            return InputMissing(f"{self.url}: no such data set, or a private one; check its name, or {_TOKEN}")
+            return InputMissing(f"{self.url}: no such data set, or a private one; check its name, or {ASK_FOR_TOKEN}")
         if isinstance(error, errors.RevisionNotFoundError):
             return InputMissing(f"{self.url}: the data set has no such revision; check what stands behind @")
         if status in (401, 403):
-            return NotPermitted(f"{where}: the hub does not let us (status {status}); {_TOKEN}")
+            return NotPermitted(f"{where}: the hub does not let us (status {status}); {ASK_FOR_TOKEN}")
         reason = f"status {status}" if status is not None else type(error).__name__
         return StorageError(f"{where}: the hub cannot be reached ({reason}); run the same command again")
 
     def _url(self, key: str, revision: str) -> str:
-        found = _hub().hf_hub_url(self._id, key, repo_type="dataset", revision=revision, endpoint=_endpoint())
+        found = library().hf_hub_url(self._id, key, repo_type="dataset", revision=revision, endpoint=endpoint())
         return str(found)
 
     def _api(self) -> Any:
-        return _hub().HfApi(endpoint=_endpoint())
+        return library().HfApi(endpoint=endpoint())
 
     @property
     def _id(self) -> str:
@@ -164,7 +173,8 @@ class HubDataset(Bucket):
         return found[1], found[2]
 
 
-def _hub() -> Any:
+def library() -> Any:
+    """`huggingface_hub`, imported when it is needed."""
     import huggingface_hub
     import huggingface_hub.errors
     import huggingface_hub.hf_api
@@ -173,5 +183,6 @@ def _hub() -> Any:
     return huggingface_hub
 
 
-def _endpoint() -> str | None:
+def endpoint() -> str | None:
+    """Where the hub is, if not where the library knows it."""
     return os.environ.get("HF_ENDPOINT") or None

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import BinaryIO, Final, Literal
 
-from scorer.errors import InputMissing, OutputRefused, UsageError
+from scorer.errors import InputMissing, OutputRefused
 from scorer.stores.object_path import ObjectPath, is_object
 from scorer.stores.objects import SCHEMES, WRITABLE
 
@@ -62,14 +62,12 @@ class Location:
     def of_output(cls, said: str | Path) -> Location:
         """`-` is standard output, and so is whatever path leads to this process's stdout or stderr: /dev/stdout, a link
         to it, /proc/self/fd/1. OutputRefused for a scheme that we do not write to, unless there is such a folder
-        here; UsageError for the hub."""
+        here."""
         text = str(said)
         if text == STREAM:
             return cls("stdout", text)
         if is_object(text) and (place := ObjectPath.of(text)).bucket.scheme in WRITABLE:
             return cls("object", str(place))
-        if is_object(text) and place.bucket.scheme == "hf":
-            raise UsageError(f"{place}: the hub is read alone; write to this machine, and upload that (hf upload)")
         if (url := _url(text)) and not Path(text).parent.is_dir():
             raise OutputRefused(
                 f"{url}: outputs are local or in {_KNOWN_OUTPUTS}; name a path on this machine and copy it there "

@@ -39,7 +39,7 @@ T = TypeVar("T")
 Scheme = Literal["s3", "gs", "az", "hf", "http", "https"]
 
 SCHEMES: Final[tuple[Scheme, ...]] = ("s3", "gs", "az", "hf", "http", "https")
-WRITABLE: Final[tuple[Scheme, ...]] = ("s3", "gs", "az")
+WRITABLE: Final[tuple[Scheme, ...]] = ("s3", "gs", "az", "hf")
 
 _EXTRA: Final = "pip install 'scorer[object-stores]'"
 # A request that takes longer has stalled. AWS_TIMEOUT names another time in seconds, AWS_MAX_ATTEMPTS another number.

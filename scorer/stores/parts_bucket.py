@@ -29,11 +29,6 @@ _CONTENT: Final = "scorercontent"
 _ASKED_SECONDS: Final = 1.0
 
 
-def parts_folder(path: Path) -> PartsFolder:
-    """The folder, or the place in a bucket."""
-    return PartsBucket(path) if isinstance(path, ObjectPath) else PartsFolder(path)
-
-
 @dataclass
 class PartsBucket(PartsFolder):
     """The place `path` of a store, held from `hold` to `let_go`."""
@@ -73,7 +68,7 @@ class PartsBucket(PartsFolder):
     def hidden(self) -> Path:
         return workplace(self._place)
 
-    def part(self, name: str) -> ObjectPath:
+    def part(self, name: str) -> Path:
         """Where the part is; it knows what it was when the run first looked, or when it was published since."""
         return self._objects().get(name) or self._at(name)
 

@@ -179,6 +179,20 @@ class PartsFolder:
         """The manifest of the last run that ended; None where there is none. DataError for what is none of ours."""
         return read_json(self.path / MANIFEST)
 
+    def begin_change(self) -> None:
+        """From now on the folder is not what its manifest says, and not whole."""
+        self.succeed(whole=False)
+
+    def conclude(self, manifest: Mapping[str, Any] | None, stamps: Mapping[str, Any] | None, *, whole: bool) -> None:
+        """End a run: with another `manifest`, and other `stamps`, where they are not those that stand; and say whether
+        the folder is `whole`."""
+        if manifest is not None:
+            self.write_manifest(manifest)
+        if stamps is not None:
+            self.write_stamps(stamps)
+        self.end_journal()
+        self.succeed(whole=whole)
+
     def write_manifest(self, document: Mapping[str, Any]) -> None:
         """Write the manifest, whole and durably; the journal, which it contains, ends then."""
         self._put(self.path / MANIFEST, manifest_text(document))

@@ -368,7 +368,9 @@ def _is_running(number: str) -> bool:
 
 def workplace(place: ObjectPath) -> Path:
     """The folder of this machine for what a run keeps that writes to `place`: in $XDG_CACHE_HOME/scorer/outputs, else
-    ~/.cache/scorer/outputs, else among the temporary files, one for each place (and endpoint, for S3 has many)."""
+    ~/.cache/scorer/outputs, else among the temporary files, one for each place (and endpoint: S3 and the hub have
+    several)."""
     root = user_cache("outputs") or Path(tempfile.gettempdir(), f"scorer-{os.geteuid()}", "outputs")
-    name = f"{place}\0{os.environ.get('AWS_ENDPOINT_URL', '')}"
+    variable = "HF_ENDPOINT" if place.bucket.scheme == "hf" else "AWS_ENDPOINT_URL"
+    name = f"{place}\0{os.environ.get(variable, '')}"
     return root / hashlib.blake2b(name.encode(), digest_size=16).hexdigest() / (place.name or "bucket")

@@ -124,8 +124,8 @@ def test_what_is_wrong_is_said_in_a_line(hub: Hub, run: Run, monkeypatch: pytest
     ):
         with pytest.raises(error, match=told):
             run(place, "out.csv")
-    with pytest.raises(UsageError, match="the hub is read alone"):
-        scorer.score("a.csv", f"{PLACE}/out.csv")
+    with pytest.raises(UsageError, match="of the hub a folder is written"):
+        scorer.score(f"{PLACE}/data/day=2/b.parquet", f"{PLACE}/out.csv")
     monkeypatch.setattr("time.sleep", lambda _: None)
     hub.failures = 2
     assert run(f"{PLACE}/data/day=2/b.parquet", "again.parquet").rows == 9
