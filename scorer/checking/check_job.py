@@ -19,6 +19,7 @@ from scorer.config import CheckConfig
 from scorer.errors import ConfigError, Interrupted
 from scorer.examples.example_columns import refuse_answers
 from scorer.examples.label_form import LabelOptions
+from scorer.examples.splits import Splits
 from scorer.examples.targets import too_many_labels
 from scorer.runs.console import Console
 from scorer.runs.signals import StopSignals
@@ -124,7 +125,7 @@ def check_data(config: CheckConfig, console: Console) -> CheckResult:
 
 def _check(config: CheckConfig, console: Console, rejects: Rejects | None) -> CheckResult:
     options, dialect = LabelOptions.of(config), Dialect.of(config)
-    source = Source.open(config.data, dialect=dialect, rejects=rejects)
+    source = Source.open(Splits.of(config.data).train, dialect=dialect, rejects=rejects)
     if not config.label_column:
         refuse_answers(str(config.data), opened=source)
     vocabulary = Vocabulary.of_base_model(config.base_model)

@@ -15,6 +15,7 @@ from scorer.errors import ModelError, UsageError
 from scorer.examples.example_columns import label_columns
 from scorer.examples.label_form import LabelOptions
 from scorer.examples.reading import Examples, read_examples
+from scorer.examples.splits import Splits
 from scorer.examples.targets import label_indices, of_kind
 from scorer.metrics.judged_rows import FEW_ROWS, wilson_interval
 from scorer.metrics.regression import null_correlation
@@ -47,7 +48,8 @@ class PreparedEvaluation:
 def prepare_evaluation(config: EvaluateConfig, console: Console, rejects: Rejects | None = None) -> PreparedEvaluation:
     """Check `config` and read its rows; what is wrong is raised as a ScorerError, what is doubtful is a warning."""
     options, dialect = LabelOptions.of(config), Dialect.of(config)
-    source = Source.open(config.data, dialect=dialect, rejects=rejects)
+    splits = Splits.of(config.data)
+    source = Source.open(splits.train if config.folds else splits.test, dialect=dialect, rejects=rejects)
     _refuse_outputs(config, source)
     if source.format != "jsonl":  # of which only reading tells all names
         with source.doubting_header():

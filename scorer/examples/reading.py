@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from scorer.config import WINDOW_ROWS, WINDOW_TEXT_BYTES
 from scorer.errors import DataError
+from scorer.examples.class_labels import ClassLabels
 from scorer.examples.example_columns import Columns, find_columns
 from scorer.examples.label_form import LabelForm, LabelOptions, Labels
 from scorer.examples.recognition import recognise
@@ -153,7 +154,8 @@ def read_examples(
         columns = find_columns(
             schema, texts=text_columns, labels=label_columns, where=location, numbers=options.numbers
         )
-    kinds = {name: schema.field(name).type for name in columns.labels}
+    classes = ClassLabels.of(schema, source.files, () if options.numbers else columns.labels)
+    kinds = {name: classes.schema(schema).field(name).type for name in columns.labels}
     options.check_types(kinds, where=location)
     survey = Survey(kinds, aside=options.aside, numbers=options.numbers, where=location)
     kept: list[list[str]] = [[] for _ in columns.texts]
@@ -167,7 +169,7 @@ def read_examples(
             column.extend(part.filter(pa.array(usable[-1])).to_pylist())
         for name, values in beside.items():
             values.extend(compress(window.column(name).to_pylist(), usable[-1]))
-        label_windows.append(window.select(list(columns.labels)))
+        label_windows.append(classes.named(window.select(list(columns.labels)), where=location))
         survey.add(label_windows[-1])
     if not sum(map(len, usable)):
         raise DataError(f"{location}: no rows; texts with labels are needed")

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from scorer.config import WINDOW_ROWS, WINDOW_TEXT_BYTES
 from scorer.errors import DataError
+from scorer.examples.class_labels import ClassLabels
 from scorer.examples.example_columns import is_list
 from scorer.examples.label_form import REAL_NUMBERS, LabelForm, LabelOptions, Notation
 from scorer.examples.label_texts import (
@@ -81,12 +82,13 @@ def recognise_file(
 
     ConfigError for a type that is none of labels.
     """
-    kinds = {name: schema.field(name).type for name in columns}
+    classes = ClassLabels.of(schema, source.files, () if options.numbers else columns)
+    kinds = {name: classes.schema(schema).field(name).type for name in columns}
     options.check_types(kinds, where=where)
     survey = Survey(kinds, aside=options.aside, numbers=options.numbers, where=where)
     if Survey.needed(kinds, numbers=options.numbers):
         for window in source.read().windows(max_rows=WINDOW_ROWS, max_bytes=WINDOW_TEXT_BYTES, limit=limit):
-            survey.add(window)
+            survey.add(classes.named(window, where=where))
     return recognise(survey, options)
 
 

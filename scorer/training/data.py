@@ -19,11 +19,12 @@ from scorer.checking.repeats import RowKeys, find_overlap, find_repeats, normali
 from scorer.checking.tokens import Sample, check_tokens
 from scorer.classifier.labels import LabelSet, RowTargets
 from scorer.classifier.vocabulary import Vocabulary
-from scorer.config import FitConfig
+from scorer.config import Data, FitConfig
 from scorer.errors import DataError, UsageError
 from scorer.examples.example_columns import refuse_answers
 from scorer.examples.label_form import LabelOptions
 from scorer.examples.reading import Examples, read_examples
+from scorer.examples.splits import Splits
 from scorer.examples.targets import label_counts, label_indices, label_set, stratified_split
 from scorer.runs.console import Console
 from scorer.stores.location import name_of
@@ -98,7 +99,8 @@ def load_data(config: FitConfig, console: Console, rejects: Rejects | None = Non
     """Read, check and split the data; what was dropped and what the check warns of is a line on the console."""
     where = str(config.train)
     options, dialect = LabelOptions.of(config), Dialect.of(config)
-    source = Source.open(config.train, dialect=dialect, rejects=rejects)
+    splits = Splits.of(config.train)
+    source = Source.open(splits.train, dialect=dialect, rejects=rejects)
     if not config.label_column:
         refuse_answers(where, opened=source)
     train = read_examples(
@@ -120,20 +122,26 @@ def load_data(config: FitConfig, console: Console, rejects: Rejects | None = Non
     if labels.multi and config.abstain is not None:
         raise UsageError("--abstain: rows have several labels here, each with a confidence of its own; leave it out")
     side = Side(where, train, targets)
-    if config.valid is None:
+    others = splits.valid if config.valid_fraction is None else None
+    others = Data(config.valid) if config.valid is not None else others
+    for line in splits.told(valid=others):
+        console.say(line)
+    if others is None:
         held_out = _held_out(config, side, labels, _checked(config, check_sides(side, None, labels), console))
         return replace(held_out, rejected=rejected_by(rejects))
+    valid_where = str(config.valid or f"{where}: validation")
     valid = read_examples(
-        str(config.valid),
+        valid_where,
+        opened=Source.open(others, dialect=dialect, rejects=rejects),
         text_columns=train.columns.texts,
         label_columns=train.columns.labels,
         options=options.knowing(labels),
         dialect=dialect,
         rejects=rejects,
     )
-    _tell(valid, str(config.valid), console)
-    valid_targets = label_indices(valid.labels, labels, name=name, where=str(config.valid))
-    check = check_sides(side, Side(str(config.valid), valid, valid_targets), labels)
+    _tell(valid, valid_where, console)
+    valid_targets = label_indices(valid.labels, labels, name=name, where=valid_where)
+    check = check_sides(side, Side(valid_where, valid, valid_targets), labels)
     check = _checked(config, check, console)
     return TrainingData(train, targets, valid, valid_targets, labels, check, rejected_by(rejects))
 
