@@ -37,6 +37,7 @@ OWN |= {
         "groups",
         "job",
         "network",
+        "push",
         "score",
         "serve",
     )
@@ -127,6 +128,7 @@ def test_importing_the_package_loads_nothing_heavy():
         ["completion", "csh"],
         ["doctor", "unexpected"],
         ["evaluate", "missing.csv"],
+        ["push", "missing", "no-owner"],
         ["run", "missing.toml"],
         ["nonsense"],
     ],

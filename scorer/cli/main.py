@@ -33,6 +33,7 @@ COMMANDS = {
     "fit": "Fine-tune a classifier on a file of texts and labels.",
     "inspect": "Show what a model directory or a scored file says of itself.",
     "predict": "Score texts given as arguments or lines.",
+    "push": "Send a model directory to the Hugging Face hub.",
     "run": "Do the steps of a job file: check, fit, evaluate, compare, score.",
     "score": "Put a score and a confidence beside every row of a file.",
     "serve": "Answer over HTTP from a model in memory.",

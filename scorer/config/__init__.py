@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from scorer.config.export import ExportConfig
     from scorer.config.fit import BestMetric, FitConfig
     from scorer.config.job import STEPS, GateConfig, JobConfig, RunConfig
+    from scorer.config.push import PushConfig
     from scorer.config.serve import ServeConfig
 
 # Of a command that is not at work, nothing is made: a dataclass of many fields takes milliseconds.
@@ -63,6 +64,7 @@ _MADE_WHEN_ASKED_FOR = {
     "FitConfig": "fit",
     "GateConfig": "job",
     "JobConfig": "job",
+    "PushConfig": "push",
     "RunConfig": "job",
     "STEPS": "job",
     "ServeConfig": "serve",
@@ -106,6 +108,7 @@ __all__ = [
     "Precision",
     "PredictConfig",
     "Preset",
+    "PushConfig",
     "RunConfig",
     "ScoreConfig",
     "ServeConfig",

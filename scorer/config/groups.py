@@ -42,7 +42,7 @@ _GROUPS: Final[Mapping[str, str]] = {
         "max_texts max_characters queue body_seconds drain_seconds"
     ),
     "Monitoring": "report report_html report_by textfile metrics quiet",
-    GENERAL: "network",
+    GENERAL: "network private message",
 }
 GROUPS: Final = tuple(_GROUPS)
 """All groups, in their order."""

@@ -52,10 +52,10 @@ def test_a_lazy_frame_knows_its_types_before_a_model_is_loaded(model, monkeypatc
 
 @pytest.mark.parametrize("engine", ["in-memory", "streaming"])
 def test_engines_give_what_a_frame_gives(model, tmp_path, engine):
-    texts = [*sentences(3000, seed=4), None, "", *sentences(3000, seed=5)]
+    texts = [*sentences(1000, seed=4), None, "", *sentences(1000, seed=5)]
     frame = pl.DataFrame({"id": range(len(texts)), "text": texts})
     eager = frame.scorer.score(model, precision="fp32")
-    frame.write_parquet(tmp_path / "in.parquet", row_group_size=500)
+    frame.write_parquet(tmp_path / "in.parquet", row_group_size=250)
     lazy = pl.scan_parquet(tmp_path / "in.parquet").with_columns(scored_by(model)).unnest("scored")
     found = lazy.collect(engine=engine).sort("id")
     assert_frame_equal(found, eager, abs_tol=1e-5, check_exact=False)
