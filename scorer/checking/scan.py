@@ -20,7 +20,6 @@ from scorer.checking.oddities import ODDITIES, rows_with
 from scorer.checking.repeats import RowKeys, normalised, text_keys
 from scorer.checking.tokens import Sample
 from scorer.config import WINDOW_ROWS, WINDOW_TEXT_BYTES
-from scorer.examples.class_labels import ClassLabels
 from scorer.examples.example_columns import Columns, find_columns
 from scorer.examples.label_form import LabelForm, LabelOptions
 from scorer.examples.recognition import Doubt, recognise_file
@@ -105,12 +104,10 @@ def scan_file(
     found = recognise_file(source, schema, columns.labels, options, where=location, limit=limit)
     doubt = found if isinstance(found, Doubt) else None
     form = LabelForm("reals" if options.numbers else "plain", columns.labels[:1]) if isinstance(found, Doubt) else found
-    classes = ClassLabels.of(schema, source.files, () if options.numbers else columns.labels)
-    no_rows = _no_rows(classes.schema(schema), columns.labels)
-    scanner = _Scanner(columns, form, doubt, _counter(form, no_rows, known_labels))
+    scanner = _Scanner(columns, form, doubt, _counter(form, _no_rows(schema, columns.labels), known_labels))
     reader = source.read(columns.texts)
     for window in reader.windows(max_rows=WINDOW_ROWS, max_bytes=WINDOW_TEXT_BYTES, limit=limit):
-        scanner.add(classes.named(window, where=location))
+        scanner.add(window)
         progress.update(window.num_rows)
     reader.check_unchanged()
     rejected = rejected_by(rejects) - before

@@ -7,7 +7,7 @@ tells them.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -24,18 +24,24 @@ _METADATA: Final = b"huggingface"
 
 @dataclass(frozen=True)
 class ClassLabels:
-    """The `names` of the labels in some columns, whose values are places in them; -1 is a row without a label."""
+    """The `names` of the labels in some columns of `where`, whose values are places in them; -1 is a row without a
+    label."""
 
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    where: str = ""
 
     @classmethod
-    def of(cls, schema: pa.Schema, files: Sequence[Path], columns: Sequence[str]) -> ClassLabels:
-        """Those of the label `columns` of `files`, where they are integers, or lists of them, with names."""
+    def of(
+        cls, schema: pa.Schema, files: Sequence[Path], columns: Sequence[str], *, known: Set[str], where: str
+    ) -> ClassLabels:
+        """Those of the label `columns` of `files`, where they are integers, or lists of them, with names. A model that
+        knows some labels, and none of the names, was fitted on the numbers."""
         places = [name for name in columns if _are_places(schema.field(name).type)]
         if not places:
             return cls()
         said = _in_metadata(schema) or _in_card(files[0])
-        return cls({name: said[name] for name in places if name in said})
+        named = {name: said[name] for name in places if name in said}
+        return cls({name: names for name, names in named.items() if not known or known & set(names)}, where)
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
         """That of a table which was `named`."""
@@ -44,11 +50,11 @@ class ClassLabels:
             schema = schema.set(place, schema.field(place).with_type(_named_type(schema.field(place).type)))
         return schema
 
-    def named(self, table: pa.Table, *, where: str) -> pa.Table:
+    def named(self, table: pa.Table) -> pa.Table:
         """`table` with the names in the place of the numbers. DataError for a number that has no name."""
         for name, names in self.names.items():
             place = table.schema.get_field_index(name)
-            chunks = [_named(chunk, names, column=name, where=where) for chunk in table.column(place).chunks]
+            chunks = [_named(chunk, names, column=name, where=self.where) for chunk in table.column(place).chunks]
             kind = _named_type(table.schema.field(place).type)
             table = table.set_column(place, name, pa.chunked_array(chunks, kind))
         return table

@@ -7,7 +7,7 @@ a column has where nobody says, `scorer.examples.recognition` tells.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -19,6 +19,7 @@ from scorer.classifier.metadata import ModelMetadata
 from scorer.config import CheckConfig, DiffConfig, EvaluateConfig, FitConfig
 from scorer.config import LabelForm as FormChoice
 from scorer.errors import ConfigError, UsageError
+from scorer.examples.class_labels import ClassLabels
 from scorer.examples.example_columns import holds_numbers, is_label, is_list, is_one_label
 from scorer.examples.label_texts import read_bare_list, read_list, read_vector
 from scorer.examples.survey import binary_column, is_any_of, plain_column, plain_type, real_numbers
@@ -175,7 +176,8 @@ class LabelForm:
     columns    columns of 0 and 1, whose names are the labels
 
     With `single` a vector or the columns have exactly one 1 in each row. Rows with a label that is `aside` have none.
-    `notes` say, for people, what was seen, `warnings` what is probably not meant.
+    `notes` say, for people, what was seen, `warnings` what is probably not meant. `classes` names the labels where the
+    file has numbers in their place.
     """
 
     notation: Notation
@@ -187,9 +189,11 @@ class LabelForm:
     aside: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    classes: ClassLabels = field(default_factory=ClassLabels)
 
     def read(self, window: pa.Table) -> Labels:
-        """The labels of the rows of `window`, which has the columns."""
+        """The labels of the rows of `window`, which has the columns. DataError for a number that has no name."""
+        window = self.classes.named(window)
         if self.notation == "columns":
             return self._read_columns(window)
         column = plain_column(window.column(self.columns[0]))

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from scorer.config import WINDOW_ROWS, WINDOW_TEXT_BYTES
 from scorer.errors import DataError
-from scorer.examples.class_labels import ClassLabels
 from scorer.examples.example_columns import Columns, find_columns
 from scorer.examples.label_form import LabelForm, LabelOptions, Labels
-from scorer.examples.recognition import recognise
+from scorer.examples.recognition import class_labels, recognise
 from scorer.examples.survey import Seen, Survey
 from scorer.examples.targets import label_values
 from scorer.tables import compute as pc
@@ -154,7 +153,7 @@ def read_examples(
         columns = find_columns(
             schema, texts=text_columns, labels=label_columns, where=location, numbers=options.numbers
         )
-    classes = ClassLabels.of(schema, source.files, () if options.numbers else columns.labels)
+    classes = class_labels(source, schema, columns.labels, options, where=location)
     kinds = {name: classes.schema(schema).field(name).type for name in columns.labels}
     options.check_types(kinds, where=location)
     survey = Survey(kinds, aside=options.aside, numbers=options.numbers, where=location)
@@ -169,13 +168,14 @@ def read_examples(
             column.extend(part.filter(pa.array(usable[-1])).to_pylist())
         for name, values in beside.items():
             values.extend(compress(window.column(name).to_pylist(), usable[-1]))
-        label_windows.append(classes.named(window.select(list(columns.labels)), where=location))
-        survey.add(label_windows[-1])
+        label_windows.append(window.select(list(columns.labels)))
+        survey.add(classes.named(label_windows[-1]))
     if not sum(map(len, usable)):
         raise DataError(f"{location}: no rows; texts with labels are needed")
     form = recognise(survey, options)
     if not isinstance(form, LabelForm):
         raise form.error(location)
+    form = replace(form, classes=classes)
     labelled = [form.read(window) for window in label_windows]
     missing = _missing(labelled, columns, options, where=location)
     aside = np.concatenate([labels.aside for labels in labelled])

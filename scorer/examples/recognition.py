@@ -6,7 +6,7 @@ Pure: a survey of all rows in, a form or a doubt out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -82,14 +82,22 @@ def recognise_file(
 
     ConfigError for a type that is none of labels.
     """
-    classes = ClassLabels.of(schema, source.files, () if options.numbers else columns)
+    classes = class_labels(source, schema, columns, options, where=where)
     kinds = {name: classes.schema(schema).field(name).type for name in columns}
     options.check_types(kinds, where=where)
     survey = Survey(kinds, aside=options.aside, numbers=options.numbers, where=where)
     if Survey.needed(kinds, numbers=options.numbers):
         for window in source.read().windows(max_rows=WINDOW_ROWS, max_bytes=WINDOW_TEXT_BYTES, limit=limit):
-            survey.add(classes.named(window, where=where))
-    return recognise(survey, options)
+            survey.add(classes.named(window))
+    form = recognise(survey, options)
+    return form if isinstance(form, Doubt) else replace(form, classes=classes)
+
+
+def class_labels(
+    source: Source, schema: pa.Schema, columns: Sequence[str], options: LabelOptions, *, where: str
+) -> ClassLabels:
+    """The names of the labels in the `columns`, where the file has numbers in their place and `options` want names."""
+    return ClassLabels.of(schema, source.files, () if options.numbers else columns, known=options.known, where=where)
 
 
 def _form(notation: Notation, survey: Survey, options: LabelOptions, *notes: str, **fields: object) -> LabelForm:

@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from scorer.checking.check_job import check_data
-from scorer.config import CheckConfig
+from scorer.config import CheckConfig, DiffConfig
 from scorer.errors import DataError
+from scorer.evaluation.diff_job import diff
 from scorer.examples.class_labels import ClassLabels
 from scorer.examples.label_form import LabelOptions
 from scorer.examples.reading import read_examples
@@ -59,6 +60,21 @@ def test_numbers_stay_numbers_where_numbers_are_learned_and_where_there_are_no_n
     assert read(names).labels == ["no", "yes"]
 
 
+def test_a_model_that_was_fitted_on_the_numbers_reads_numbers(tmp_path):
+    path = written(tmp_path / "a.parquet", [0, 1, 0], datasets.ClassLabel(names=["no", "yes"]))
+    assert read(path, known=frozenset({"0", "1"})).labels == [0, 1, 0]
+    assert read(path, known=frozenset({"no", "yes", "perhaps"})).labels == ["no", "yes", "no"]
+
+
+def test_a_diff_judges_by_the_names(tmp_path, tiny_model):
+    names = ("no", "yes")
+    models = [str(tiny_model("bert", labels=names, seed=seed)) for seed in (0, 1)]
+    path = written(tmp_path / "a.parquet", [0, 1] * 20, datasets.ClassLabel(names=list(names)))
+    config = DiffConfig(old=models[0], new=models[1], data=str(path), label_column=("label",), quiet=True)
+    found = diff(config, Console(quiet=True, stream=io.StringIO())).as_dict()
+    assert (found["labelled"], found["with_unknown_labels"]) == (40, 0)
+
+
 def test_a_number_that_no_name_is_for(tmp_path):
     table = pq.read_table(written(tmp_path / "a.parquet", [0, 1], datasets.ClassLabel(names=["no", "yes"])))
     wrong = table.set_column(1, "label", pa.array([0, 2]))
@@ -72,7 +88,7 @@ def test_metadata_that_say_nothing(said):
     schema = pa.schema([("label", pa.int64())], metadata={"huggingface": said})
     from pathlib import Path
 
-    assert ClassLabels.of(schema, [Path("a.parquet")], ["label"]).names == {}
+    assert ClassLabels.of(schema, [Path("a.parquet")], ["label"], known=frozenset(), where="a").names == {}
 
 
 def test_a_check_counts_the_names(tmp_path):
