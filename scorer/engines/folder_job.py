@@ -104,7 +104,7 @@ def score_folder(
 
             page = page_of_folder(config, output, found, directory=directory, labels=decisive.labels, tally=tally)
             with signals.at_once():
-                page.write(console, check=signals.check)
+                page.write(check=signals.check)
     if found.failed:
         raise _failure(config, found)
     summary = summarize(tally, output=config.target, engine=engine, pace=pace)

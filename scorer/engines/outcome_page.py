@@ -18,7 +18,6 @@ from scorer.records.job import JobSpec
 from scorer.records.lineage import Drift
 from scorer.reports.score_page import ScorePage
 from scorer.reports.sections import Remark
-from scorer.runs.console import Console
 from scorer.scoring.drift import MUCH, compare
 from scorer.scoring.drift_figures import drift_figures
 from scorer.scoring.grouping_by_time import time_column
@@ -70,13 +69,12 @@ class OutcomePage:
     input: Mapping[str, Any]
     remarks: Sequence[Remark] = ()
 
-    def write(self, console: Console, *, check: Callable[[], None]) -> None:
+    def write(self, *, check: Callable[[], None]) -> None:
         """Read the output and write the page, whole or not at all; `check` is called between windows and raises to
         stop."""
         assert self.config.report_html is not None, "no page was asked for; this is a bug"
         overview = self._overview(check)
         write_whole(self.config.report_html, self._page(overview).html())
-        console.detail(f"report: {self.config.report_html}")
 
     def _overview(self, check: Callable[[], None]) -> Overview:
         by = self.config.report_by or self._time_column()

@@ -50,9 +50,12 @@ def score(config: ScoreConfig, console: Console, *, arguments: Sequence[str] = (
         tally = Tally()
         job = score_folder if wants_folder(config) else _score
         try:
-            return job(config, console, signals, tally=tally, manifest=manifest)
+            summary = job(config, console, signals, tally=tally, manifest=manifest)
         finally:
             manifest.facts |= {"rows_read": tally.rows_read} | tally.facts
+    if config.report_html is not None:
+        console.detail(f"shown in {config.report_html}")
+    return summary
 
 
 def _score(
@@ -75,7 +78,7 @@ def _score(
                 manifest.facts |= known.facts
                 if (written := output.finished(known.job)) is not None:
                     summary = _as_it_stands(written, known, limits, tally=tally, console=console)
-                    _write_page(checked, written, tally, console, signals)
+                    _write_page(checked, written, tally, signals)
                     return summary
             prepared = checked.read()
         warned = prepared.reader.warnings
@@ -96,7 +99,7 @@ def _score(
         if (written := output.finished(job)) is not None:
             keep_rejects()
             summary = _as_it_stands(written, described, limits, tally=tally, console=console)
-            _write_page(checked, written, tally, console, signals)
+            _write_page(checked, written, tally, signals)
             return summary
         engine = to_document(scorer.engine)
         console.detail("  ".join(f"{name} {value}" for name, value in engine.items()))
@@ -117,13 +120,13 @@ def _score(
         # Before the output: whoever finds that finds what is not in it, too.
         keep_rejects()
         output.publish()
-        _write_page(checked, job, tally, console, signals)
+        _write_page(checked, job, tally, signals)
     summary = summarize(tally, output=config.target, engine=engine, pace=pace)
     tell(summary, console)
     return summary
 
 
-def _write_page(checked: CheckedJob, job: Lineage, tally: Tally, console: Console, signals: StopSignals) -> None:
+def _write_page(checked: CheckedJob, job: Lineage, tally: Tally, signals: StopSignals) -> None:
     """The page about the output, which stands, if one was asked for."""
     if checked.config.report_html is None:
         return
@@ -142,7 +145,7 @@ def _write_page(checked: CheckedJob, job: Lineage, tally: Tally, console: Consol
         input={"fingerprint of the input": job.input},
     )
     with signals.at_once():
-        page.write(console, check=signals.check)
+        page.write(check=signals.check)
 
 
 def _refuse(config: ScoreConfig) -> None:

@@ -23,13 +23,14 @@ def source(tmp_path):
 
 
 def test_a_terminal_shows_what_came_out_and_no_json(on_terminal, source, tiny_model):
-    code, seen = on_terminal("score", source, "out.parquet", "-m", str(tiny_model("bert")))
+    model = str(tiny_model("bert"))
+    code, seen = on_terminal("score", source, "out.parquet", "-m", model, "--report-html", "out.html")
     assert code == 0
     lines = seen.replace("\r\n", "\n").split("\n")
     assert any(re.match(r"303 rows in [\d.,]+ s, [\d,]+ a second, with packed", line) for line in lines), seen
     assert any(re.match(r"  ok +300 +99.0%  #{30}$", line) for line in lines), seen
     assert any(re.match(r"  truncated +1 +0.3%$", line) for line in lines), seen
-    assert "written to out.parquet" in lines
+    assert lines[lines.index("written to out.parquet") + 1] == "shown in out.html"
     assert "{" not in lines[-2]
 
 
