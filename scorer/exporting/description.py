@@ -33,6 +33,7 @@ class Exported:
     quantized    in 8 bits, of texts, those of a file last; nothing where the export is in fp32
     tokenized    texts whose ids were compared
     computed_by  what computed ours
+    pairs        whether a row is a pair of texts
     """
 
     loaded: LoadedModel
@@ -43,12 +44,7 @@ class Exported:
     max_flips: str
     tokenized: int
     computed_by: str
-
-    @property
-    def pairs(self) -> bool:
-        """Whether the model was fitted on pairs of texts."""
-        metadata = self.loaded.directory.metadata
-        return metadata is not None and len(metadata.text_columns) == 2
+    pairs: bool
 
     @property
     def int8(self) -> bool:

@@ -85,6 +85,7 @@ class Making:
             tolerance=self._config.tolerance,
             max_flips=self._config.max_flips,
             tokenized=tokenized,
+            pairs=self._texts[0].second is not None,
             computed_by=f"{self._ours.engine.backend}, {self._ours.engine.precision}, {self._ours.engine.device}",
         )
         made.write(EXPORT_FILE, _as_json(exported.document()))
@@ -164,16 +165,17 @@ class Making:
 
 def _texts(config: ExportConfig, directory: ModelDirectory) -> list[Texts]:
     """Awkward ones, generated ones, and those of a file where one is named."""
-    pairs = takes_pairs(directory)
+    pairs = _takes_pairs(config, directory)
     found = [awkward(pairs=pairs), generated(pairs=pairs)]
     if config.parity_data is not None:
         found.append(of_file(config.parity_data, config.text_column, directory))
     return found
 
 
-def takes_pairs(directory: ModelDirectory) -> bool:
-    """Whether the model was fitted on pairs of texts."""
-    return directory.metadata is not None and len(directory.metadata.text_columns) == 2
+def _takes_pairs(config: ExportConfig, directory: ModelDirectory) -> bool:
+    """Whether the model was fitted on pairs of texts; of one that others fitted, whether two columns are named."""
+    fitted = directory.metadata.text_columns if directory.metadata is not None else config.text_column
+    return len(fitted) == 2
 
 
 def _refuse_dependent(loaded: LoadedModel) -> None:

@@ -207,6 +207,16 @@ def test_texts_of_a_file_are_found_by_the_models_column(quick, onnx_export, tmp_
         exported(onnx_export.model, tmp_path / "none", text_column=("id",))
 
 
+def test_two_columns_say_that_a_model_of_others_reads_pairs(tmp_path):
+    model = make_model(tmp_path / "model", labels=("no", "yes"))
+    rows = tmp_path / "rows.csv"
+    rows.write_text("query,passage\na room,a good room\na soup,a bad soup\n")
+    made = exported(model, tmp_path / "out", to_="openvino", parity_data=rows, text_column=("query", "passage"))
+    assert json.loads((made.folder / "export.json").read_text())["texts_a_row"] == 2
+    expected = scorer.load(model, precision="fp32").score_texts(["a room"], ["a good room"])
+    assert_same(run_program(made.folder, ["a room\ta good room"]), expected)
+
+
 def test_long_texts_that_are_read_in_windows_are_not_exported(tmp_path):
     model = say(make_fitted(tmp_path / "model", ("a", "b")), long_text=LongText("window", stride=8))
     with pytest.raises(ModelError, match="--long-text window"):

@@ -39,6 +39,7 @@ def described(tmp_path):
             max_flips="1%",
             tokenized=0,
             computed_by="nobody",
+            pairs=directory.name == "pairs",
         )
         (tmp_path / "README.md").write_text(exported.page())
         (tmp_path / EXPORT_FILE).write_text(json.dumps(exported.document()))
