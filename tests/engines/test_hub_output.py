@@ -200,3 +200,16 @@ def test_what_is_wrong_is_said_before_anything_is_scored(hub: Hub, run: Run, mon
     with pytest.raises(StorageError, match="status 503"):
         run()
     assert NAME not in hub.commits
+
+
+def test_the_page_about_what_came_out_reads_it_there(hub: Hub, run: Run, tmp_path: Path) -> None:
+    for _ in range(2):
+        page = tmp_path / "page.html"
+        page.unlink(missing_ok=True)
+        run(report_html=page)
+        html = page.read_text(encoding="utf-8")
+        assert "18 rows of" in html
+        assert all(name in html for name in FILES)
+    hub.commit(SOURCE, **{"data/day=2/b.parquet": content(7)})
+    run(report_html=tmp_path / "page.html")
+    assert "18 rows of" in (tmp_path / "page.html").read_text(encoding="utf-8")
