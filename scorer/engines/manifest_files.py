@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import pyarrow as pa
+
 from scorer.config import ScoreConfig
 from scorer.errors import ScorerError, UsageError
 from scorer.runs.console import Console
 from scorer.runs.manifest import Manifest
 from scorer.scoring.columns import appended_names
+from scorer.scoring.grouping_by_time import check_groups
 from scorer.stores.atomic import read_if_there, write_whole
 from scorer.stores.checks import Inputs, check_files
 from scorer.stores.location import Location
@@ -68,6 +71,13 @@ def check_report_by(config: ScoreConfig, names: Sequence[str], *, where: str) ->
     """UsageError where the output of rows with the columns `names` has no such column."""
     if config.report_by is not None:
         check_names([*names, *appended_names(config)], [config.report_by], where=f"--report-by: {where}")
+
+
+def check_report_type(config: ScoreConfig, schema: pa.Schema, *, where: str) -> None:
+    """UsageError where rows of `schema` cannot be grouped by that column."""
+    name = config.report_by
+    if name is not None and name in schema.names:
+        check_groups(name, schema.field(name).type, where=where)
 
 
 def _write(config: ScoreConfig, manifest: Manifest) -> None:

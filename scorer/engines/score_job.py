@@ -17,7 +17,7 @@ from scorer.classifier.execution import Execution
 from scorer.classifier.known_executions import KnownExecution
 from scorer.config import ScoreConfig
 from scorer.engines.folder_job import score_folder, wants_folder
-from scorer.engines.manifest_files import check_report_by, kept_manifest
+from scorer.engines.manifest_files import check_report_by, check_report_type, kept_manifest
 from scorer.engines.reporting import Watching, check_limits, tell, warn_of_drift
 from scorer.engines.summary import ScoreSummary, Tally, summarize
 from scorer.errors import UsageError
@@ -81,6 +81,7 @@ def _score(
                     _write_page(checked, written, tally, signals)
                     return summary
             prepared = checked.read()
+            check_report_type(config, prepared.reader.schema, where=config.source)
         warned = prepared.reader.warnings
         for warning in warned:
             console.warn(warning)

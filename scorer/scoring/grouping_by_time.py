@@ -30,19 +30,23 @@ _FIRST, _LAST = ((datetime.datetime(year, 1, 1) - _EPOCH).days * 24 for year in 
 
 
 def grouping_of(name: str, kind: pa.DataType, first: pa.ChunkedArray, *, where: str) -> Grouping:
-    """How rows are grouped by a column of type `kind`, whose `first` values tell whether texts are dates. UsageError
-    for a type whose values are no groups."""
+    """How rows are grouped by a column of type `kind`, whose `first` values tell whether texts are dates. Errors as of
+    `check_groups`."""
+    check_groups(name, kind, where=where)
     plain = kind.value_type if pa.types.is_dictionary(kind) else kind
     if is_time(plain) or (is_text(plain) and _are_dates(first)):
         return Times(name)
-    if is_text(plain) or pa.types.is_boolean(plain) or pa.types.is_null(plain):
-        return Values(name)
-    if is_number(plain):
-        return Numbers(name)
-    raise UsageError(
-        f"--report-by {shown(name, quoted=False)}: the column of {where} is {type_name(kind)}; name one of dates, "
-        "texts, numbers or booleans"
-    )
+    return Numbers(name) if is_number(plain) and not pa.types.is_null(plain) else Values(name)
+
+
+def check_groups(name: str, kind: pa.DataType, *, where: str) -> None:
+    """UsageError where the values of a column of type `kind` are no groups."""
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if not any(test(plain) for test in (is_time, is_text, is_number, pa.types.is_boolean)):
+        raise UsageError(
+            f"--report-by {shown(name, quoted=False)}: the column of {where} is {type_name(kind)}; name one of dates, "
+            "texts, numbers or booleans"
+        )
 
 
 def time_column(window: pa.Table, *, besides: Collection[str]) -> str | None:

@@ -294,6 +294,13 @@ def test_a_page_that_makes_no_sense_is_refused_before_anything_is_scored(
     assert not list((tmp_path / "out").rglob("*.parquet"))
 
 
+def test_a_column_whose_values_are_no_groups_is_refused_before_anything_is_scored(tmp_path: Path, run: Run) -> None:
+    write(tmp_path / "in.parquet", table().append_column("tags", pa.array([["a"]] * ROWS)))
+    with pytest.raises(UsageError, match=r"--report-by tags: the column of .* is list<.*>; name one of dates, texts"):
+        run(report_by="tags")
+    assert not (tmp_path / "out.parquet").exists()
+
+
 def test_where_a_page_cannot_be(tmp_path: Path, run: Run, model: Path) -> None:
     write(tmp_path / "in.parquet", table())
     with pytest.raises(OutputRefused, match="no/such"):
