@@ -175,6 +175,8 @@ class _Run:
         for corpus in (self.corpus, self.valid):
             for remark in corpus.remarks() if corpus is not None else ():
                 self.console.say(remark)
+        if packed.without_parts:
+            self.console.say(f"{packed.without_parts:,} texts passed over: --nsp needs documents of several sentences")
         if packed.left_out:
             both = f"{packed.left_out:,} texts are in {self.config.valid}, too"
             self.console.warn(f"{self.config.data}: {both}, and are not learned from")

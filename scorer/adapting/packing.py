@@ -41,13 +41,14 @@ Rows = Blocks | DocumentParts
 @dataclass(frozen=True)
 class Packed:
     """The rows to learn from and to measure on, and of how many texts and tokens they are made; `left_out` texts are
-    in the file that is measured on, too."""
+    in the file that is measured on, too, and documents `without_parts` have one sentence, or are too short for two."""
 
     train: Rows
     valid: Rows
     texts: int
     valid_texts: int
     left_out: int
+    without_parts: int
     tokens: int
     unknown_share: float
 
@@ -59,6 +60,7 @@ class _Side:
     tokens: NumberFile | _TokenList
     parts: list[NDArray[np.int64]] = field(default_factory=list)
     texts: int = 0
+    without_parts: int = 0
 
     def rows(self, marks: Marks, config: AdaptConfig, *, stream: int) -> Rows:
         masking, tokens = Masking(marks, config.seed, stream), self.tokens.all()
@@ -104,8 +106,9 @@ def pack(
     rows, rows_held_out = train.rows(marks, config, stream=TRAINING), held_out.rows(marks, config, stream=MEASURING)
     _refuse_few(train, rows, f"{config.data}: the texts to learn from", config)
     _refuse_few(held_out, rows_held_out, f"{config.valid or config.data}: the texts to measure on", config)
+    single = train.without_parts + held_out.without_parts
     share = packer.unknown / (train.tokens.size + held_out.tokens.size)
-    return Packed(rows, rows_held_out, train.texts, held_out.texts, left_out, train.tokens.size, share)
+    return Packed(rows, rows_held_out, train.texts, held_out.texts, left_out, single, train.tokens.size, share)
 
 
 def _refuse_few(side: _Side, rows: Rows, what: str, config: AdaptConfig) -> None:
@@ -158,6 +161,7 @@ class _Packer:
             room = self._length - self._marks.around - 1
             begin, self._documents = side.tokens.size, self._documents + 1
             bounds = part_bounds([len(sentence) for sentence in ids], room=room, generator=self._generator)
+            side.without_parts += not bounds
             side.parts.append(np.array([(*bound, self._documents) for bound in bounds], np.int64).reshape(-1, 4))
             side.parts[-1][:, :3] += begin
             side.tokens.append(np.concatenate([*ids, np.zeros(0, np.uint32)]))

@@ -108,14 +108,16 @@ def command_line(arm: Arm, config: AdviseConfig) -> str:
     return shlex.join(words)
 
 
-_PASSED_ON = {field.name for field, _, _ in settings_of(FitConfig)} - {"seed", "quiet", "rejects"}
+_SHARED = {field.name for field, _, _ in settings_of(FitConfig)} - {"quiet", "rejects"}
+# What is said of the trials alone.
+_OF_TRIALS = {"seed", "limit"}
 
 
 def _said(config: AdviseConfig) -> Iterator[str]:
     """The flags of `config` that a fit has, too."""
     for field, _, kind in settings_of(AdviseConfig):
         value = getattr(config, field.name)
-        if field.name not in _PASSED_ON or value == field.default:
+        if field.name not in _SHARED - _OF_TRIALS or value == field.default:
             continue
         flag = f"--{field.name.replace('_', '-')}"
         if kind is bool:
@@ -128,7 +130,7 @@ def _said(config: AdviseConfig) -> Iterator[str]:
 def fit_config(arm: Arm, config: AdviseConfig, **others: Any) -> FitConfig:
     """The configuration of a fit as `arm` says, of the data and the columns that `config` names."""
     shared = {field.name: getattr(config, field.name) for field, _, _ in settings_of(AdviseConfig)}
-    kept = {name: value for name, value in shared.items() if name in _PASSED_ON or name == "seed"}
+    kept = {name: value for name, value in shared.items() if name in _SHARED}
     return FitConfig(train=config.train, **{**kept, **arm.options, **others})
 
 

@@ -30,10 +30,13 @@ from scorer.training.verdict import Measured, MeasuredNumbers
 
 # So many texts tell the lengths and the unknown tokens of a language, and how fast rows are scored.
 _TEXTS = 1_000
-_SCORED = 512
-_TIMED_STEPS = 8
-# What evaluating a row takes, of the time of learning from it; a trial evaluates twice.
-_EVALUATED = 2 / 3
+_SCORED = 256
+_TIMED_STEPS = 5
+# What evaluating a row takes, of the time of learning from it.
+_EVALUATED = 1 / 3
+# The Trainer evaluates a trial once more, by itself: on so many rows.
+_FEW_VALID = 8
+_FEW_CUT_OFF = 0.02
 _MODEL_MB = 4 / 1e6
 
 
@@ -93,8 +96,21 @@ class Trials:
         """What a fit on `rows` of the training rows is worth on the validation rows."""
         config = self._fit_config(arm, rows)
         base, fitting = self._prepared(config, rows)
+        few = replace(fitting, valid=fitting.valid.take(range(min(_FEW_VALID, len(fitting.valid)))))
         with temporary_folder("scorer-advise-") as folder:
-            return fitting.measure(fitting.fit(base, config, folder))
+            few.fit(base, config, folder)
+            return fitting.measure(fitting.trainer(base, config, folder))
+
+    def at_another_length(self, arm: Arm, looked: Looked, other: Arm) -> Looked | None:
+        """What is known of `arm`, by what was `looked` up of the same model at the length of the `other`; None where
+        their lengths make a difference to more than a few texts."""
+        lengths, _ = self.lengths(arm)
+        cut_off = float((lengths > arm.max_length).mean())
+        if max(cut_off, looked.cut_off_share) > _FEW_CUT_OFF:
+            return None
+        epochs = self._fit_config(arm, _TEXTS).epochs / self._fit_config(other, _TEXTS).epochs
+        cost = Cost(looked.cost.fixed, looked.cost.a_row * epochs)
+        return replace(looked, cost=cost, cut_off_share=cut_off)
 
     def _fit_config(self, arm: Arm, rows: int) -> FitConfig:
         config = fit_config(arm, self.config, precision=self.precision)

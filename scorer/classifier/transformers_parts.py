@@ -15,6 +15,7 @@ from transformers.utils import logging as transformers_logging
 
 from scorer.classifier.directory import ModelDirectory, part_of
 from scorer.classifier.feeding import Feed
+from scorer.classifier.metadata import ADAPTATION_FILE
 from scorer.classifier.network import Network, max_positions, settle_padding, token_count
 from scorer.classifier.parts import Parts, foreign, refuse_nonfinite
 from scorer.classifier.remedies import install_sentencepiece, name_outputs
@@ -79,9 +80,10 @@ def _load_weights(directory: ModelDirectory) -> PreTrainedModel:
     _refuse_shapes(directory, report["mismatched_keys"])
     missing = sorted(report["missing_keys"])
     if missing:
-        raise ModelError(
-            f"{directory.name}: {len(missing)} weights are missing, {missing[0]} among them; is it a fitted classifier?"
-        )
+        hint = "is it a fitted classifier?"
+        if (directory.path / ADAPTATION_FILE).exists():
+            hint = f"it is a base model: scorer fit TRAIN --base-model {directory.name} makes a classifier of it"
+        raise ModelError(f"{directory.name}: {len(missing)} weights are missing, {missing[0]} among them; {hint}")
     refuse_nonfinite(directory.name, model.named_parameters())
     assert isinstance(model, PreTrainedModel)
     return model

@@ -60,7 +60,7 @@ def test_an_adapted_model_knows_its_texts_better_and_a_fit_takes_it(tiny_model, 
 
 def test_no_texts_are_scored_by_what_is_no_classifier_yet(tiny_model, texts):
     found = run(texts, tiny_model("bert"), max_steps=1)
-    with pytest.raises(ModelError):
+    with pytest.raises(ModelError, match="scorer fit TRAIN --base-model out"):
         load(open_model(str(found.model)))
 
 

@@ -105,6 +105,7 @@ def test_half_of_the_second_parts_are_of_another_document(tmp_path):
     found = packed(write_texts(tmp_path / "texts.csv", 300), nsp=True)
     assert isinstance(found.train, DocumentParts)
     assert len(found.train) > 100
+    assert 0 < found.without_parts < 300 - len(np.unique(found.train.parts[:, 3])) + 1
     rows = found.train.__getitems__(range(len(found.train)))
     other = rows["next_sentence_label"].numpy()
     assert other.mean() == pytest.approx(0.5, abs=0.15)

@@ -57,7 +57,7 @@ def test_a_longer_input_is_tried_where_many_texts_are_cut_off():
 
 
 def test_the_command_line_is_one_that_fit_takes_and_means_the_same():
-    asked = config(text_column=("a column",), label_column=("b",), label_separator=";", minutes=9.0, seed=7)
+    asked = config(text_column=("a column",), label_column=("b",), label_separator=";", minutes=9.0, seed=7, limit=500)
     for arm in (
         Arm(None),
         Arm("models/it's", layers=3, max_length=256),
@@ -68,6 +68,8 @@ def test_the_command_line_is_one_that_fit_takes_and_means_the_same():
         assert words[:3] == ["scorer", "fit", "train.csv"]
         said = fit_command.make_context("fit", words[2:]).params
         meant = fit_config(arm, asked)
+        assert said["limit"] is None, "the fit is on all rows"
+        assert meant.limit == 500
         assert said["base_model"] == meant.base_model
         assert said["layers"] == meant.layers
         assert said["preset"] == meant.preset

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from scorer.metrics.masked import MaskedFigures
+from scorer.reports.adapt_page import AdaptPage
 from scorer.reports.axes import Axis
 from scorer.reports.charts import Curve, histogram, line_chart
+from scorer.reports.fit_page import Evaluation
 from scorer.reports.page import Html, beside, figure, page, section, table
 from tests.reports.browser import Browser
 from tests.reports.samples import HOSTILE, evaluate_page, fit_report, names
@@ -55,6 +58,25 @@ def test_hostile_names_and_texts(chromium: Browser, width: int) -> None:
     for one in (fit, evaluate_page(HOSTILE, texts=HOSTILE)):
         assert complaints(chromium, one.html(), width=width, dark=False) == []
         assert chromium.run("document.querySelectorAll('script, img, [onmouseover]').length") == 0
+
+
+@pytest.mark.parametrize("parts", [None, 0.75], ids=["tokens", "parts, too"])
+def test_the_page_of_an_adaptation(chromium: Browser, parts: float | None) -> None:
+    curve = [Evaluation(step / 10, step, 9.0 / step, 8.5 / step, {"accuracy": step / 20}) for step in range(1, 11)]
+    html = AdaptPage(
+        title="".join(HOSTILE),
+        before=MaskedFigures(4_000, 10.85, 0.0, parts),
+        after=MaskedFigures(4_000, 2.5, 0.512, parts),
+        untrained=True,
+        history=curve,
+        configuration={"base model": HOSTILE[0], "whole words": False},
+        lineage={text: text for text in HOSTILE},
+    ).html()
+    for width, dark in SCREENS:
+        assert complaints(chromium, html, width=width, dark=dark) == [], (width, dark)
+    told = chromium.run("document.body.innerText")
+    assert "nobody had trained it" in told
+    assert ("share of pairs told rightly" in told) == (parts is not None)
 
 
 def test_the_matrix_changes_between_shares_and_counts(chromium: Browser) -> None:
