@@ -21,6 +21,7 @@ import os
 import random
 import statistics
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,19 +66,23 @@ def _race(texts: list[str], options: argparse.Namespace) -> None:
     print(f"{options.texts}: {len(texts)} rows, {len(set(texts))} of them distinct")
     times: dict[str, list[float]] = {bound: [] for bound in options.bounds}
     with tempfile.TemporaryDirectory() as folder:
+        source, beginning = Path(folder) / "in.parquet", Path(folder) / "beginning.parquet"
+        pq.write_table(pa.table({"text": texts[:8]}), source)
+        _, load, *_ = [_score(source, options.model) for _ in range(2)][-1]
         for number in range(options.rounds):
-            source, beginning = Path(folder) / "in.parquet", Path(folder) / "beginning.parquet"
             rows = texts[number:]
             pq.write_table(pa.table({"text": rows}), source)
             pq.write_table(pa.table({"text": rows[: options.exact_rows]}), beginning)
-            seconds, exact, _ = _score(beginning, options.model)
-            whole = seconds * len(rows) / len(exact)
+            seconds, busy, exact, _ = _score(beginning, options.model)
+            scale = len(rows) / len(exact)
             for bound in options.bounds:
-                seconds, found, flips = _score(source, options.model, max_flips=bound)
-                times[bound].append(whole / seconds)
+                early_seconds, early_busy, found, flips = _score(source, options.model, max_flips=bound)
+                times[bound].append(scale * seconds / early_seconds)
                 told = {name: value for name, value in flips.items() if name not in ("max_flips", "confidence")}
                 print(
-                    f"{bound}: {whole / seconds:.2f} times as fast ({seconds:.1f} s and {whole:.1f} s), "
+                    f"{bound}: {times[bound][-1]:.2f} times as fast "
+                    f"({early_seconds:.1f} s and {scale * seconds:.1f} s), "
+                    f"{scale * (busy - load) / (early_busy - load):.2f} by CPU seconds; "
                     f"{np.mean(found[: len(exact)] != exact):.2%} flipped; {told}",
                     flush=True,
                 )
@@ -85,13 +90,16 @@ def _race(texts: list[str], options: argparse.Namespace) -> None:
         print(f"{bound}: {statistics.median(found):.2f} times as fast, median of {len(found)}")
 
 
-def _score(source: Path, model: Path, **options: Any) -> tuple[float, np.ndarray[Any, Any], dict[str, Any]]:
-    """Seconds from the first row read to the last one written, the scores, and what is known of flips."""
+def _score(source: Path, model: Path, **options: Any) -> tuple[float, float, np.ndarray[Any, Any], dict[str, Any]]:
+    """Seconds from the first row read to the last one written, CPU seconds of the call, scores, what is known of
+    flips."""
+    begun = time.process_time()
     target = source.with_name("out.parquet")
     summary = scorer.score(
         source, target, model=str(model), text_column="text", reuse=False, force=True, quiet=True, **options
     )
-    return summary.stream_seconds, pq.read_table(target)["score"].to_numpy(), summary.flips or {}
+    busy = time.process_time() - begun
+    return summary.stream_seconds, busy, pq.read_table(target)["score"].to_numpy(), summary.flips or {}
 
 
 def _resample(texts: list[str], options: argparse.Namespace) -> None:

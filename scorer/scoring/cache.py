@@ -67,8 +67,12 @@ class ScoreCache:
         """What is known under `keys`, whose scores have the `dtype`, when the `window` is encoded."""
         durable = self.kept.durable
         found = self.known.look_up(keys)
-        replayed = found.origins == origin_of(self.run, window)
-        known = (found.origins != NOWHERE) & ~replayed
+        own = origin_of(self.run, window)
+        replayed = found.origins == own
+        # What this run computed for later windows before it was killed was not known here: where rows leave the model
+        # early, a text may have been kept by a later window alone.
+        later = (found.origins > own) & (found.origins < origin_of(self.run + 1, 0))
+        known = (found.origins != NOWHERE) & ~replayed & ~later
         if self.before is not None and not known.all():
             rest = np.flatnonzero(~known)
             earlier = self.before.look_up([keys[place] for place in rest.tolist()])

@@ -202,4 +202,6 @@ class EarlyRows:
         good = (scores["outcome"] == Outcome.SCORED) & np.isfinite(states).all(axis=(0, 2))
         if 2 * good.sum() < sample.size.total:
             return None
-        return Recorded(scores["logits"][good], np.ascontiguousarray(states[:, good]))
+        if good.all():
+            return Recorded(scores["logits"], states)
+        return Recorded(scores["logits"][good], states[:, good])
