@@ -1,7 +1,7 @@
 """Takeaway reviews in Chinese that nobody wrote: what somebody says of the dish, the rider, the price and the box.
 
-Each clause praises or blames one of these. A review is good when it praises more than it blames; where both are equal
-the last clause decides, as it does among people.
+Each clause praises or blames one of these, most of them as the whole review does: people who are pleased blame
+something all the same, and the other way round. So the label cannot always be told from the text.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ BLAME = {
     "box": "汤全洒了|包装破了|没有给筷子|少送了一份",
 }
 OPENING = ("", "", "", "第一次点这家，", "老顾客了，", "中午点的，", "加班点的外卖，", "同事推荐的，", "又来点了，")
-PRAISING_END = ("下次还会点。", "推荐。", "五星好评！", "会回购。", "")
-BLAMING_END = ("不会再点了。", "差评。", "希望改进。", "很失望。", "")
-# What comes before the turn is the other side of the review.
+PRAISING_END = ("下次还会点。", "推荐。", "五星好评！", "会回购。")
+BLAMING_END = ("不会再点了。", "差评。", "希望改进。", "很失望。")
+# What stands between praise and blame, by which of the two follows.
 TURNS = {True: ("，不过", "，但是", "，好在"), False: ("，不过", "，但是", "，就是")}
 
 
@@ -67,15 +67,15 @@ def days(count: int, draw: random.Random) -> Iterator[datetime.date]:
 def _review(draw: random.Random) -> tuple[str, int]:
     good = draw.random() < 0.6
     topics = draw.sample(list(PRAISE), draw.choice((1, 2, 2, 3)))
-    turned = len(topics) > 1 and draw.random() < 0.3
-    clauses = [_clause(topic, draw, good=good != (turned and place == 0)) for place, topic in enumerate(topics)]
-    joined = (
-        clauses[0] + (draw.choice(TURNS[good]) if turned else "，") + "，".join(clauses[1:])
-        if clauses[1:]
-        else clauses[0]
-    )
-    end = draw.choice(PRAISING_END if good else BLAMING_END)
-    return f"{draw.choice(OPENING)}{joined}。{end}", int(good)
+    # Who is pleased blames something all the same, and who says one thing alone means it.
+    agreeing = 0.96 if len(topics) == 1 else 0.78
+    sides = [good if draw.random() < agreeing else not good for _ in topics]
+    text = draw.choice(OPENING)
+    for place, (topic, side) in enumerate(zip(topics, sides, strict=True)):
+        turned = place and side != sides[place - 1]
+        text += (draw.choice(TURNS[side]) if turned else "，" if place else "") + _clause(topic, draw, good=side)
+    end = draw.choice(PRAISING_END if good else BLAMING_END) if draw.random() < 0.5 else ""
+    return f"{text}。{end}", int(good)
 
 
 def _clause(topic: str, draw: random.Random, *, good: bool) -> str:

@@ -149,3 +149,19 @@ def test_stars_of_a_repeated_text_are_its_own():
     pairs = [(row["sentence"], row["stars"]) for row in shown.to_pylist() if row["stars"] and row["sentence"] in score]
     assert len(pairs) > 500
     assert all(score[text] == stars for text, stars in pairs)
+
+
+def test_the_chinese_sample_is_the_same_at_every_run(tmp_path):
+    folders = [tmp_path / name for name in ("one", "two")]
+    for number, folder in enumerate(folders):
+        folder.mkdir()
+        command = [sys.executable, DATA / "make_reviews.py", "--folder", folder, "--only", "chinese"]
+        subprocess.run(command, check=True, env={"PYTHONHASHSEED": str(number)})
+    names = ("takeaway.csv", "takeaway_new.csv")
+    assert [(folders[0] / name).read_bytes() for name in names] == [(folders[1] / name).read_bytes() for name in names]
+    texts = [(folders[0] / name).read_text(encoding="utf-8") for name in names]
+    labelled, later = (list(csv.DictReader(text.splitlines())) for text in texts)
+    assert (len(labelled), len(later)) == (1200, 800)
+    assert not {row["review"] for row in labelled} & {row["review"] for row in later}
+    assert 0.5 < sum(row["label"] == "1" for row in labelled) / len(labelled) < 0.7
+    assert [row["day"] for row in later] == sorted(row["day"] for row in later)
