@@ -139,8 +139,8 @@ class Exported:
                 code.rstrip(),
                 "```",
                 "",
-                f"Saved in this folder as `program.py`: `python program.py {text}` prints the score and the confidence "
-                "that `scorer predict` prints.",
+                f"Saved in this folder as `program.py`: `python program.py {text}` prints score and confidence, "
+                f"{'near to those' if self.int8 else 'those'} of `scorer predict --precision fp32`.",
                 "",
                 *self._remarks(),
                 "",
