@@ -15,13 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.classifier.classifier import Classifier
+from scorer.classifier.device import choose_device
 from scorer.classifier.directory import EXPORT_FILE, ModelDirectory
 from scorer.classifier.forward import Forward
+from scorer.classifier.forward.choice import spec_of
+from scorer.classifier.forward.spec import Work
 from scorer.classifier.loading import LoadedModel, load
 from scorer.classifier.network import max_positions, token_count
 from scorer.classifier.sequences import EncodedInputs, TokenSequences
 from scorer.classifier.workers import usable_cores
-from scorer.config import ExportConfig
+from scorer.config import Backend, ExportConfig
 from scorer.errors import ModelError, ScorerError
 from scorer.exporting.description import CERTIFICATE_FILE, README_FILE, Exported
 from scorer.exporting.parity import Difference, compare_shapes, difference, logits_of
@@ -59,7 +62,9 @@ class Making:
         self._texts = _texts(config, directory)
         self._loaded = load(directory, max_length=config.max_length, plain=False)
         _refuse_dependent(self._loaded)
-        self._ours = Classifier(directory, device="cpu", precision="fp32", max_length=config.max_length)
+        backend = _reference(self._loaded)
+        options: dict[str, Any] = {"device": "cpu", "precision": "fp32", "max_length": config.max_length}
+        self._ours = Classifier(directory, backend=backend, **options)
 
     def write(self, made: Folder, scratch: Folder) -> Exported:
         """Write the export into the folder `made`; `scratch` is for what is not part of it. ModelError where the export
@@ -176,6 +181,12 @@ def _takes_pairs(config: ExportConfig, directory: ModelDirectory) -> bool:
     """Whether the model was fitted on pairs of texts; of one that others fitted, whether two columns are named."""
     fitted = directory.metadata.text_columns if directory.metadata is not None else config.text_column
     return len(fitted) == 2
+
+
+def _reference(loaded: LoadedModel) -> Backend:
+    """The forward pass of ours that an export is compared with: no other runtime's, which may be the same one."""
+    work = Work(device=choose_device("cpu").device, precision="fp32", streams=1)
+    return "packed" if spec_of("packed").why_not(loaded.config, work) is None else "padded"
 
 
 def _refuse_dependent(loaded: LoadedModel) -> None:

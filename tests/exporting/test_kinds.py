@@ -62,6 +62,11 @@ def test_kinds(tmp_path, kind, runtime):
     assert_same(run_program(made.folder, given), expected)
 
 
+def test_openvino_is_not_compared_with_itself(tmp_path):
+    made = exported(make_model(tmp_path / "model", "albert"), tmp_path / "out", to_="openvino")
+    assert made.summary.certificate["compared_with"] == "padded, fp32, cpu"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["onnx", "openvino"])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
