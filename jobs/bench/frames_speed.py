@@ -127,8 +127,17 @@ def rows(count: int) -> pa.Table:
 
 
 def run(name: str, source: Path, model: str) -> float:
-    command = [sys.executable, __file__, "--model", model, "--one", name, str(source), str(source.with_suffix(".out"))]
-    source.with_suffix(".out").unlink(missing_ok=True)
+    command = [
+        sys.executable,
+        __file__,
+        "--model",
+        model,
+        "--one",
+        name,
+        str(source),
+        str(source.with_suffix(".scored.parquet")),
+    ]
+    source.with_suffix(".scored.parquet").unlink(missing_ok=True)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{name}: {done.stderr}")
