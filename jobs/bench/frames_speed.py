@@ -4,7 +4,8 @@
 
 Each runs in a process of its own, which has imported its library. Timed is all from the rows in a Parquet file to the
 scored rows: for the file another Parquet file, for the others their own result. The model is loaded in that time; the
-share of a file's speed is also told without it. Texts are short sentences, numbered so that no two are equal; the model
+share of a file's speed is also told without it, and by the processor's time, which other work on the machine hardly
+changes. Texts are short sentences, numbered so that no two are equal; the model
 is that of score_speed.py.
 """
 
@@ -19,7 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,6 +29,13 @@ from harness.model import fitted_model
 from overhead_speed import CACHE
 
 GROUP_ROWS = 16_384
+
+
+class Took(NamedTuple):
+    """Seconds of the clock, and of the processor."""
+
+    seconds: float
+    cpu: float
 
 
 def of_file(source: str, target: str, model: str) -> int:
@@ -112,7 +120,7 @@ def main() -> None:
         pq.write_table(rows(64), few)
         pq.write_table(rows(options.rows), many, row_group_size=GROUP_ROWS)
         names = list(dict.fromkeys(["file", *options.only]))
-        seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+        seconds: dict[str, list[tuple[Took, Took]]] = {name: [] for name in names}
         for _ in range(options.rounds):
             for name in names:
                 seconds[name].append((run(name, few, model), run(name, many, model)))
@@ -126,7 +134,7 @@ def rows(count: int) -> pa.Table:
     return pa.table({"id": range(count), "text": texts})
 
 
-def run(name: str, source: Path, model: str) -> float:
+def run(name: str, source: Path, model: str) -> Took:
     command = [
         sys.executable,
         __file__,
@@ -143,27 +151,30 @@ def run(name: str, source: Path, model: str) -> float:
         raise SystemExit(f"{name}: {done.stderr}")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     assert found["rows"] == pq.read_metadata(source).num_rows
-    return float(found["seconds"])
+    return Took(found["seconds"], found["cpu"])
 
 
 def timed(name: str, source: str, target: str, *, model: str) -> dict[str, Any]:
-    """Seconds of one way, after its imports."""
+    """Seconds of one way, after its imports: of the clock, and of the processor in all threads."""
     import importlib
 
     importlib.import_module(IMPORTS.get(name, f"scorer.{name}"))
     importlib.import_module("scorer.classifier.classifier")
-    begun = time.perf_counter()
+    begun, worked = time.perf_counter(), time.process_time()
     count = WAYS[name](source, target, model)
-    return {"rows": count, "seconds": time.perf_counter() - begun}
+    return {"rows": count, "seconds": time.perf_counter() - begun, "cpu": time.process_time() - worked}
 
 
-def show(count: int, seconds: dict[str, list[tuple[float, float]]]) -> None:
-    """Rows a second, and the share of a file's speed, with the time of a few rows and without it."""
-    whole = {name: statistics.median(many for _, many in found) for name, found in seconds.items()}
-    stream = {name: statistics.median(many - few for few, many in found) for name, found in seconds.items()}
-    print(f"{count} rows")
-    for name in seconds:
-        shares = f"{whole['file'] / whole[name]:5.2f} of a file; without loading {stream['file'] / stream[name]:5.2f}"
+def show(count: int, taken: dict[str, list[tuple[Took, Took]]]) -> None:
+    """Rows a second, and the shares of a file's speed, with the time of a few rows and without it."""
+    whole = {name: statistics.median(many.seconds for _, many in found) for name, found in taken.items()}
+    stream = {
+        name: statistics.median(many.seconds - few.seconds for few, many in found) for name, found in taken.items()
+    }
+    cpu = {name: statistics.median(many.cpu - few.cpu for few, many in found) for name, found in taken.items()}
+    print(f"{count} rows; shares of a file's speed: in all, without loading, without loading by processor time")
+    for name in taken:
+        shares = "  ".join(f"{one['file'] / one[name]:5.2f}" for one in (whole, stream, cpu))
         print(f"{name:17} {whole[name]:7.1f} s {count / whole[name]:9,.0f} rows/s  {shares}")
 
 
