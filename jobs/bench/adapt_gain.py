@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 STEPS = ("adapt", "scratch", "fit-plain", "fit-adapted", "fit-scratch")
-ADAPT = ("--batch-size", "16", "--max-steps", "240")
-SCRATCH = ("--from-scratch", "--epochs", "2")
+ADAPT = ("--batch-size", "16")
+SCRATCH = ("--from-scratch", "--batch-size", "8", "--max-steps", "200", "--eval-steps", "200")
 
 
 def main() -> None:
@@ -56,6 +56,8 @@ def _fitted(data: Path, options: argparse.Namespace, kind: str, base: Sequence[s
     model = out / f"{kind}-{options.rows or 'all'}-{seed}"
     extra = ["--base-model", out / base[0]] if base else []
     extra += ["--limit", options.rows] if options.rows else []
+    # What knows little has to learn more.
+    extra += ["--learning-rate", "5e-4"] if kind == "scratch" else []
     told(model.name, job("fit", [data / "waimai_train.csv", "--seed", seed, "--no-latest", *extra], model))
     evaluated = command("evaluate", data / "waimai_test.csv", "-m", model)
     return float(evaluated["metrics"]["accuracy"])
