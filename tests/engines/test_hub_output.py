@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import scorer
+from scorer.classifier.publication import push
+from scorer.config import PushConfig
 from scorer.engines.summary import ScoreSummary
 from scorer.errors import Busy, NotPermitted, OutputRefused, StorageError, UsageError
 from tests.engines.test_folder_job import ALONE, parts
@@ -105,6 +108,26 @@ def test_changes_are_one_commit_more(hub: Hub, run: Run) -> None:
     assert len(hub.commits[NAME]) == before + 1
     assert set(written(hub)) == {"day=2/b.parquet", "day=3/c.parquet", "_manifest.json", "_SUCCESS"}
     assert hub.commits[NAME][-1]["README.md"] == b"# scored"
+
+
+def test_a_data_set_becomes_a_model_and_the_model_scores(
+    hub: Hub, tmp_path: Path, tiny_model: Any, run_scorer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = {"text": table(1, 60)["text"], "label": [("joy", "anger")[row % 2] for row in range(60)]}
+    for split in ("train", "validation"):
+        sink = io.BytesIO()
+        pq.write_table(pa.table(labels), sink)
+        hub.commit("owner/moods", **{f"{split}.parquet": sink.getvalue()})
+    monkeypatch.chdir(tmp_path)
+    options = {"base_model": str(tiny_model("bert")), "max_steps": 2, "extend_vocabulary": False, "output": "moods"}
+    scorer.fit("hf://datasets/owner/moods", **options)
+    push(PushConfig(model="moods", name="me/moods"))
+    kept = {name: os.environ[name] for name in ("PATH", "HF_ENDPOINT", "HF_TOKEN", "XDG_CACHE_HOME")}
+    env = {**kept, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1", "HF_HOME": str(tmp_path / "home")}
+    done = run_scorer("score", f"hf://datasets/{SOURCE}/data", PLACE, "-m", "me/moods", env=env)
+    assert done.returncode == 0, done.stderr
+    assert set(rows(written(hub)[FILES[0]])["score"].to_pylist()) <= {"joy", "anger"}
+    assert "hf_secret" not in done.stdout + done.stderr
 
 
 def test_large_parts_go_where_large_files_go(hub: Hub, run: Run) -> None:

@@ -100,7 +100,8 @@ def hub_server(hub: Hub) -> Iterator[str]:
                 return
             files = hub.commits[name][number]
             if kind == "revision":
-                self.json({"id": name, "sha": sha(number), "siblings": [], "tags": [], "private": False})
+                siblings = [{"rfilename": path} for path in files]
+                self.json({"id": name, "sha": sha(number), "siblings": siblings, "tags": [], "private": False})
             elif kind == "tree":
                 self.tree(files, rest, recursive="recursive=true" in self.path.lower())
             elif rest not in files:
