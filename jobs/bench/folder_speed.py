@@ -97,7 +97,7 @@ def folder_job(work: Path, model: str, *more: str) -> Way:
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "scorer", "score", *arguments, "--quiet"]
+    return [sys.executable, "-m", "scorer", "score", *arguments]
 
 
 def compare(ways: dict[str, Way], rounds: int) -> None:

@@ -23,8 +23,7 @@ def crew_of(config: ScoreConfig, execution: Execution) -> Iterator[Crew[Any] | N
     on_gpu = execution.device.startswith("cuda")
     match config.engine:
         case "local":
-            gpus = gpu_count() if on_gpu and ":" not in config.device else 0
-            workers = config.workers or max(gpus, 1)
+            workers, gpus = _workers(config, execution), _gpus(config, execution)
             alike = on_gpu and not gpus
             shares = [processes.Share()] * workers if alike else processes.shares(workers, gpus=gpus)
             yield None if workers == 1 else processes.Processes(shares)
@@ -33,6 +32,21 @@ def crew_of(config: ScoreConfig, execution: Execution) -> Iterator[Crew[Any] | N
                 yield ray.Actors.of(library, workers=config.workers, gpu=on_gpu)
         case _:
             assert_never(config.engine)
+
+
+def has_crew(config: ScoreConfig, execution: Execution) -> bool:
+    """Whether `crew_of` gives workers."""
+    return config.engine != "local" or _workers(config, execution) > 1
+
+
+def _workers(config: ScoreConfig, execution: Execution) -> int:
+    """How many work on this machine."""
+    return config.workers or max(_gpus(config, execution), 1)
+
+
+def _gpus(config: ScoreConfig, execution: Execution) -> int:
+    """How many GPUs they share; 0 where they compute on none, or on the one that was named."""
+    return gpu_count() if execution.device.startswith("cuda") and ":" not in config.device else 0
 
 
 def run_shards(

@@ -188,6 +188,7 @@ class _Run:
 
     def score(self, found: Assessment, limits: Limits) -> Pace:
         """Make what is stale, and publish it: shard by shard, or where there are limits when all is known."""
+        from scorer.engines.crews import has_crew
         from scorer.engines.shard_tasks import TaskMaker
         from scorer.scoring.pipeline import Pace
         from scorer.scoring.scorer import ScorerSpec
@@ -196,7 +197,8 @@ class _Run:
         self._tally.profile, self._tally.labels = scorer.profile, scorer.labels
         # Rows leave the model early where a file is scored alone.
         together = self._config.window_rows if self._config.max_flips is None else LEAST_ROWS
-        shards = shards_of(found.stale, earlier=self._output.planned, window_rows=together)
+        divided = has_crew(self._config, scorer.engine)
+        shards = shards_of(found.stale, earlier=self._output.planned, window_rows=together, divided=divided)
         self._output.keep_finished({shard.name for shard in shards})
         self._output.plan([shard.names for shard in shards])
         left = [shard for shard in shards if shard.name not in self._output.finished()]

@@ -13,6 +13,9 @@ from scorer.engines.assessment import Stale
 # Small files are scored together until they have so many bytes for each row that a window may have: enough to fill it,
 # and little enough that several workers are busy to the end.
 _BYTES_OF_A_ROW: Final = 256
+# Several workers get so many shards at least, whatever their number, where each still has so many bytes.
+_MOST_SHARDS: Final = 32
+_LEAST_BYTES: Final = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -33,15 +36,20 @@ class PlannedShard:
         return [one.file.name for one in self.stale]
 
 
-def shards_of(stale: Sequence[Stale], *, earlier: Sequence[Sequence[str]], window_rows: int) -> list[PlannedShard]:
+def shards_of(
+    stale: Sequence[Stale], *, earlier: Sequence[Sequence[str]], window_rows: int, divided: bool = False
+) -> list[PlannedShard]:
     """All that is `stale`, in the groups of an `earlier` plan as far as these are whole, the rest in order: several
-    small files together, a large one alone."""
+    small files together, a large one alone. `divided` among several workers, so that each has some: the same shards
+    for any number of them."""
     left = {one.file.name: one for one in stale}
     groups = []
     for names in earlier:
         if all(name in left for name in names):
             groups.append([left.pop(name) for name in names])
     most, held = window_rows * _BYTES_OF_A_ROW, 0
+    if divided:
+        most = min(most, max(sum(one.file.size for one in left.values()) // _MOST_SHARDS, _LEAST_BYTES))
     new: list[list[Stale]] = []
     for one in left.values():
         size = one.file.size
