@@ -124,13 +124,13 @@ def _resample(texts: list[str], options: argparse.Namespace) -> None:
             order = np.random.default_rng(seed).permutation(len(texts))
             drawn, rest = order[: size.total], order[size.total :]
             recorded = Recorded(logits[drawn], states[:, drawn])
-            found = calibrated(recorded, early, fitting=size.fitting, share=share, confidence=0.95)
+            found = calibrated(recorded, early, fitting=size.fitting, share=share, confidence=0.95, rows=len(texts))
             if found is None:
                 works.append(1.0)
                 continue
             exits = found.exits
             said = exits.replayed(states[list(exits.layers)][:, rest], logits[rest])
-            broken += int(flipped(said, logits[rest], exits.decision).mean() > share)
+            broken += int(flipped(said, logits[rest], exits.decision).sum() > share * len(texts))
             works.append(found.outcome.work)
         low, high = (side(broken, options.resamplings, confidence=0.975) for side in (lower_bound, upper_bound))
         print(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scorer.classifier.decision import Decision
 from scorer.classifier.early import EarlyBatches
 from scorer.classifier.exits import Exit, Exits, Probe, clarity
-from scorer.scoring.flips.ladder import Outcome, Shown, certified, ladder
+from scorer.scoring.flips.ladder import Drawn, Outcome, Shown, certified, ladder
 
 # What the embeddings cost, and the last layer, which is computed of first tokens alone, in layers.
 _BEFORE, _AFTER = 0.1, 0.2
@@ -42,10 +42,11 @@ class Calibrated:
 
 
 def calibrated(
-    recorded: Recorded, model: EarlyBatches, *, fitting: int, share: float, confidence: float
+    recorded: Recorded, model: EarlyBatches, *, fitting: int, share: float, confidence: float, rows: int | None = None
 ) -> Calibrated | None:
     """Exits with which at most a `share` of rows flip, at this `confidence`; None where no row can leave. The first
-    rows, so many as are `fitting`, make the exits, and the others certify them."""
+    rows, so many as are `fitting`, make the exits, and the others certify them. The share is that of a file of so many
+    `rows`, of which all these are exact; of all rows there ever are where that is None."""
     decision = model.decision
     layers = len(recorded.states)
     fitted = model.each_alone(
@@ -60,7 +61,8 @@ def calibrated(
     steps = ladder(shown(without, whole[:fitting], decision))
     pairs = list(zip(probes, recorded.states, strict=True))
     later = model.each_alone(lambda pair: pair[0].said(pair[1][fitting:]), pairs)
-    found = certified(steps, shown(later, whole[fitting:], decision), share=share, confidence=confidence)
+    file = None if rows is None else Drawn(rows, fitting)
+    found = certified(steps, shown(later, whole[fitting:], decision), share=share, confidence=confidence, file=file)
     if found is None:
         return None
     outcome, bound = found

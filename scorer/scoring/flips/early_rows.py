@@ -83,11 +83,10 @@ class EarlyRows:
         if recorded is None:
             self._exact = "the sample has too few rows with a text"
             return
-        # Rows of the sample are exact: the others may flip a little more often.
-        share = self._bound.share * sample.rows / (sample.rows - len(self._numbers))
         # Rows without a text or a score are missed in both halves alike.
         fitting = round(len(recorded.logits) * sample.size.fitting / sample.size.total)
-        found = calibrated(recorded, self._model, fitting=fitting, share=share, confidence=self._bound.confidence)
+        share, confidence = self._bound.share, self._bound.confidence
+        found = calibrated(recorded, self._model, fitting=fitting, share=share, confidence=confidence, rows=sample.rows)
         if found is None:
             self._exact = "no row of the sample can leave within the bound"
         elif found.outcome.work > _WORTH:

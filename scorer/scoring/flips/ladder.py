@@ -55,6 +55,20 @@ class Outcome:
     work: float
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """A file of so many `rows`, of which so many made the exits, `fitting`, and others certify them: these are scored
+    exactly, and do not flip, whatever they show."""
+
+    rows: int
+    fitting: int
+
+    def bounded(self, bound: float, *, flips: int) -> float:
+        """The bound on the share of the file that flips, of the `bound` on that of the rows that made no exits: the
+        certifying rows, which showed so many `flips`, do not flip in the end."""
+        return max(bound * (self.rows - self.fitting) - flips, 0.0) / self.rows
+
+
 def tried(shown: Shown, thresholds: Thresholds) -> Outcome:
     """What becomes of the rows when each leaves at the first exit that is clear enough."""
     leaves = shown.clear >= np.array(thresholds)[:, None]
@@ -82,14 +96,17 @@ def ladder(shown: Shown) -> list[Thresholds]:
 
 
 def certified(
-    steps: Sequence[Thresholds], shown: Shown, *, share: float, confidence: float
+    steps: Sequence[Thresholds], shown: Shown, *, share: float, confidence: float, file: Drawn | None = None
 ) -> tuple[Outcome, float] | None:
     """The boldest of the `steps` of which `shown`, rows that had no say in them, tell at this `confidence` that at most
-    a `share` of rows flip, and the bound on that share; None where even the most careful one fails."""
+    a `share` of rows flip; None where even the most careful one fails. With it the bound on that share: of
+    all rows there ever are, or of the `file` that these were drawn from."""
     best = None
     for thresholds in steps:
         outcome = tried(shown, thresholds)
         bound = upper_bound(outcome.flips, outcome.rows, confidence=confidence)
+        if file is not None:
+            bound = file.bounded(bound, flips=outcome.flips)
         if bound > share:
             break
         best = outcome, bound

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from scorer.scoring.flips.binomial import upper_bound
-from scorer.scoring.flips.ladder import Shown, certified, ladder, tried
+from scorer.scoring.flips.ladder import Drawn, Shown, certified, ladder, tried
 
 WORK = np.array([0.1, 0.4, 0.7])
 
@@ -39,6 +39,30 @@ def test_the_bound_is_broken_in_no_more_samples_than_the_confidence_allows():
     assert taken > 45
     # Of 50 samples a tenth may break it: more than 11 would be a chance of one in a hundred.
     assert broken <= 11
+
+
+def test_the_bound_is_that_of_a_small_file_whose_sample_is_exact():
+    """The sample is a third of the file, so that the others may flip more often, and just so much more."""
+    broken = taken = 0
+    draw = np.random.default_rng(5)
+    for _ in range(80):
+        everything = population(draw, 4_000)
+        rows = draw.permutation(everything.rows)
+        fitting, certifying, others = rows[:600], rows[600:1_200], rows[1_200:]
+        found = certified(
+            ladder(some(everything, fitting)),
+            some(everything, certifying),
+            share=0.05,
+            confidence=0.9,
+            file=Drawn(4_000, 600),
+        )
+        if found is not None:
+            taken += 1
+            assert found[1] <= 0.05
+            broken += tried(some(everything, others), found[0].thresholds).flips > 0.05 * 4_000
+    assert taken > 60
+    # A tenth of 80 is 8; more than 16 would be a chance of one in a few hundred.
+    assert broken <= 16
 
 
 def test_steps_grow_bolder_and_save_more_work():
