@@ -16,6 +16,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from contextlib import suppress
 
 MODULES = (
@@ -137,6 +138,7 @@ class _Server:
         os.closerange(3, 256)
         os.environ.clear()
         os.environ.update(environment)
+        tempfile.tempdir = None  # a library has asked for the folder of TMPDIR when it was imported
         os.chdir(folder)
         sys.argv = ["scorer", *arguments]
         from scorer.cli.main import run

@@ -247,4 +247,5 @@ def test_scoring_and_predicting_import_no_transformers(tiny_model, tmp_path):
         )
         loaded = set(done.stderr.splitlines()[-1].split())
         assert "torch" in loaded
-        assert not loaded & {"transformers", "huggingface_hub", "polars", "datasets", "sklearn", "pandas"}
+        # pyarrow imports pandas by itself, where it is installed, with the first array that it makes.
+        assert not loaded & {"transformers", "huggingface_hub", "polars", "datasets", "sklearn"}

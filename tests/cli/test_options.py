@@ -80,7 +80,7 @@ def _samples(config: type, command: click.Command):
             value = int(setting.minimum or 0) + 8
             text = str(value)
         elif "float" in str(kind):
-            value, text = 0.375, "0.375"
+            value, text = 0.625, "0.625"
         else:
             value, text = "cpu", "cpu"
         yield field.name, value, text
