@@ -41,7 +41,7 @@ class Score:
     def __call__(self, table):
         return self.scorer.score_frame(table)
 data = ray.data.read_parquet(source)
-data.map_batches(Score, batch_format="pyarrow", batch_size=4096, concurrency=2, num_cpus=1).write_parquet(target)
+data.map_batches(Score, batch_format="pyarrow", batch_size=4096, concurrency=2, num_cpus=0.5).write_parquet(target)
 """
 
 
@@ -89,11 +89,15 @@ Way = Callable[[int], list[str]]
 
 
 def one_file(work: Path, model: str) -> Way:
-    return lambda number: command(f"{work}/one.parquet", f"{work}/one-{number}.parquet", "-m", model, "--no-reuse")
+    return lambda number: command(
+        f"{work}/one.parquet", f"{work}/one-{number}.parquet", "-m", model, "--no-reuse", "--json"
+    )
 
 
 def folder_job(work: Path, model: str, *more: str) -> Way:
-    return lambda number: command(f"{work}/in", f"{work}/{'-'.join(more)}{number}/", "-m", model, "--no-reuse", *more)
+    return lambda number: command(
+        f"{work}/in", f"{work}/{'-'.join(more)}{number}/", "-m", model, "--no-reuse", "--json", *more
+    )
 
 
 def command(*arguments: str) -> list[str]:
