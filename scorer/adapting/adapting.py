@@ -26,7 +26,6 @@ from scorer.classifier.network import token_count
 from scorer.classifier.transformers_parts import quietly
 from scorer.classifier.vocabulary import lacking_tokens
 from scorer.config import AdaptConfig
-from scorer.errors import ConfigError
 from scorer.runs.console import Console
 from scorer.runs.signals import StopSignals
 from scorer.stores.checks import check_free_space
@@ -35,7 +34,7 @@ from scorer.stores.location import Location
 from scorer.stores.workspace import Workspace
 from scorer.training.arguments import scheduled_arguments, settle_device, total_steps
 from scorer.training.fitting import peak_memory, run_training, storage_errors
-from scorer.training.resume import described_job, keep_if_resumable, last_checkpoint, open_workspace, restore_ended
+from scorer.training.resume import described_job, kept_for_resume, last_checkpoint, open_workspace, restore_ended
 
 # Three checkpoints of weights and AdamW's two moments, and the model.
 _COPIES_ON_DISK = 3 * 3 + 1
@@ -56,19 +55,9 @@ def adapt_and_write(
             fingerprints = {"data": corpus.source.fingerprint()}
             fingerprints["valid"] = valid.source.fingerprint() if valid is not None else ""
         workspace, output = open_workspace(config, output, _job(config, fingerprints, precision))
-        try:
+        with kept_for_resume(workspace, console):
             run = _Run(config, corpus, valid, workspace, console, signals, device, precision)
-            adapted = run.adapt(output, fingerprints)
-        except ConfigError:
-            # It would fail again in the same way.
-            workspace.remove()
-            raise
-        except BaseException:
-            if keep_if_resumable(workspace):
-                console.warn(f"{workspace.path}: holds the last checkpoint; go on from it with --resume")
-            raise
-        workspace.remove()
-        return adapted
+            return run.adapt(output, fingerprints)
 
 
 def _job(config: AdaptConfig, fingerprints: dict[str, str], precision: str) -> dict[str, object]:

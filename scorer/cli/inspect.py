@@ -13,7 +13,6 @@ from scorer.errors import UsageError
 _EXAMPLES: Final = (
     "scorer inspect models/latest",
     "scorer inspect reviews.scored.parquet --verify",
-    "scorer inspect scored/",
     "scorer inspect scored/ --html parts.html   # a page: parts, what made them, which do not stand and why",
 )
 

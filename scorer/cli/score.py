@@ -14,10 +14,9 @@ from scorer.config import ScoreConfig
 from scorer.errors import UsageError
 
 _EXAMPLES: Final = (
-    "scorer score reviews.parquet reviews.scored.parquet",
+    "scorer score reviews.parquet reviews.scored.parquet --report-html scored.html   # with a page",
     "scorer score incoming/ scored/ --workers 2 --max-flagged 1%   # a folder: only what is new is scored",
     "zcat reviews.csv.gz | scorer score - - > scored.csv",
-    "scorer score incoming/ scored/ --report-html scored.html   # a page about what came out",
 )
 
 

@@ -19,7 +19,7 @@ from scorer.classifier.tokenization import TextEncoder
 from scorer.classifier.transformers_parts import quietly
 from scorer.classifier.vocabulary import lacking_tokens
 from scorer.config import LATEST_MODEL, FitConfig
-from scorer.errors import ConfigError, DeviceError, from_os_error
+from scorer.errors import DeviceError, from_os_error
 from scorer.runs.console import Console
 from scorer.runs.manifest import peak_memory_mib
 from scorer.runs.signals import StopSignals
@@ -34,7 +34,7 @@ from scorer.training.model_directory import write_model_directory
 from scorer.training.parameters import merge
 from scorer.training.pretrained import BaseModel, load_base_model
 from scorer.training.resumable import ResumableTrainer
-from scorer.training.resume import job_of, keep_if_resumable, last_checkpoint, open_workspace, restore_ended
+from scorer.training.resume import job_of, kept_for_resume, last_checkpoint, open_workspace, restore_ended
 from scorer.training.seeds import SeedLog, SeedResult, summarize
 from scorer.training.tasks import Task, task_of
 from scorer.training.teacher import Teacher
@@ -212,7 +212,7 @@ def fit_and_write(
             config, fingerprints=data.fingerprints(), precision=precision, base_model=base.name, teacher=record
         )
         workspace, output = open_workspace(config, output, job)
-        try:
+        with kept_for_resume(workspace, console):
             data = with_language(data, base.vocabulary(), config, console)
             base, fitting = prepared(
                 base, config, data, device=device, precision=precision, console=console, signals=signals
@@ -237,15 +237,6 @@ def fit_and_write(
                 built.publish(place)
                 if latest:
                     Folder.of(LATEST_MODEL).point_to(place)
-        except ConfigError:
-            # It would fail again in the same way.
-            workspace.remove()
-            raise
-        except BaseException:
-            if keep_if_resumable(workspace):
-                console.warn(f"{workspace.path}: holds the last checkpoint; go on from it with --resume")
-            raise
-        workspace.remove()
         return Fitted(
             output,
             str(device),

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -19,6 +20,7 @@ from transformers.trainer_pt_utils import safe_globals
 
 from scorer.config import FitConfig, identity
 from scorer.errors import ConfigError, ModelError, OutputRefused
+from scorer.runs.console import Console
 from scorer.stores.folder import Folder
 from scorer.stores.location import Location
 from scorer.stores.workspace import Workspace, newest_left
@@ -217,7 +219,24 @@ def restore_ended(trainer: ResumableTrainer, checkpoint: Folder | None, patience
     return True
 
 
-def keep_if_resumable(workspace: Workspace) -> bool:
+@contextmanager
+def kept_for_resume(workspace: Workspace, console: Console) -> Iterator[None]:
+    """A training in `workspace`, which is deleted when the block ends. Where the block is cut short, and a checkpoint
+    or a seed that was fitted to its end is there, it is left to a later --resume, and that is told; not after a
+    ConfigError, as that would come again."""
+    try:
+        yield
+    except ConfigError:
+        workspace.remove()
+        raise
+    except BaseException:
+        if _keep_if_resumable(workspace):
+            console.warn(f"{workspace.path}: holds the last checkpoint; go on from it with --resume")
+        raise
+    workspace.remove()
+
+
+def _keep_if_resumable(workspace: Workspace) -> bool:
     """Leave the workspace to a later --resume if it holds a checkpoint, or a seed that was
     fitted to its end; else delete it. Whether it was left."""
     if not (workspace.folder.has(LOG) or any(map(last_checkpoint, checkpoint_folders(workspace)))):

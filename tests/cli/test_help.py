@@ -60,7 +60,7 @@ def test_help_shows_every_option_once_in_its_group(name):
 def test_examples_are_on_the_page_and_can_be_typed(name, monkeypatch):
     monkeypatch.chdir(ROOT)
     command = COMMANDS[name]
-    assert 2 <= len(command.examples) <= 4
+    assert 2 <= len(command.examples) <= 3
     assert page_of(name).endswith("\n".join(f"  {line}" for line in command.examples))
     for line in command.examples:
         assert len(line) <= 110

@@ -42,6 +42,28 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in listed if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
+def named(pid: int, what: str) -> list[int]:
+    """The processes below `pid` whose command begins with `what`."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            parents = _parents(int(path.name))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if what in command and pid in parents:
+            found.append(int(path.name))
+    return found
+
+
+def _parents(pid: int) -> set[int]:
+    found: set[int] = set()
+    while pid > 1 and pid not in found:
+        found.add(pid)
+        pid = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    return found
+
+
 def start(source: Path, target: Path, model: Path, *more: str) -> subprocess.Popen[bytes]:
     arguments = ["score", str(source), f"{target}/", "-m", str(model), "--workers", "2", "--window-rows", "12"]
     arguments += ["--precision", "fp32", "--batch-tokens", "1", *more]

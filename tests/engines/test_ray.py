@@ -16,7 +16,7 @@ import pytest
 import scorer
 from scorer.errors import ConfigError, DeviceError
 from tests.engines.test_folder_job import ALONE, seen
-from tests.engines.test_processes import start, thirty_files
+from tests.engines.test_processes import named, start, thirty_files
 from tests.models import sentences
 
 ray = pytest.importorskip("ray", reason="Ray is not installed (make test-ray)")
@@ -35,28 +35,6 @@ def source(tmp_path: Path) -> Path:
 def fresh(source, tmp_path, tiny_model) -> dict:
     scorer.score(source, f"{tmp_path}/fresh/", model=tiny_model("bert"), **OPTIONS)
     return seen(tmp_path / "fresh")
-
-
-def named(pid: int, what: str) -> list[int]:
-    """The processes below `pid` whose command begins with `what`."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            parents = _parents(int(path.name))
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if what in command and pid in parents:
-            found.append(int(path.name))
-    return found
-
-
-def _parents(pid: int) -> set[int]:
-    found: set[int] = set()
-    while pid > 1 and pid not in found:
-        found.add(pid)
-        pid = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
-    return found
 
 
 def until_published(process: subprocess.Popen[bytes], target: Path, seconds: float = 240) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 import scorer
 from tests.engines.test_folder_job import ALONE, seen
-from tests.engines.test_processes import children, start
+from tests.engines.test_processes import children, named, start
 from tests.models import sentences
 
 pytestmark = pytest.mark.torture
@@ -45,31 +45,10 @@ def fresh(source: Path, tmp_path_factory: pytest.TempPathFactory, tiny_model: Ca
     return seen(folder / "out")
 
 
-def below(pid: int, name: str) -> list[int]:
-    """The processes that `pid` or a process of its own has started and whose command has `name` in it."""
-    found = []
-    for one in offspring(pid):
-        try:
-            command = Path(f"/proc/{one}/cmdline").read_bytes().decode(errors="replace")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if name in command:
-            found.append(one)
-    return found
-
-
-def offspring(pid: int) -> list[int]:
-    try:
-        listed = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-    return [one for child in listed for one in (child, *offspring(child))]
-
-
 def victims(pid: int, kind: str) -> list[int]:
     if kind == "processes":
         return children(pid)
-    return below(pid, "ray::_Actor" if kind == "ray" else "raylet/raylet")
+    return named(pid, "ray::_Actor" if kind == "ray" else "raylet/raylet")
 
 
 def publications(target: Path) -> int:
@@ -108,7 +87,7 @@ def kill_some(process: subprocess.Popen[bytes], kind: str, most: int, chance: ra
 
 def has_actors(pid: int) -> bool:
     """Whether the run of `pid` has an actor. Where a raylet dies earlier, Ray itself ends the run, with 1."""
-    return bool(below(pid, "ray::_Actor"))
+    return bool(named(pid, "ray::_Actor"))
 
 
 @pytest.mark.parametrize("kind", KILLS)
