@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -122,10 +122,10 @@ class Workers:
     """`count` threads, each of which computes on one core, or issues work to `device`.
 
     Several threads may call `map` at once. On a CPU, workers that fill the machine are kept on a core each while the
-    `cores` are lent to them; see `Cores`.
+    `cores` are lent to them; see `Cores`. Where that is None they never are.
     """
 
-    def __init__(self, count: int, device: torch.device, *, cores: Cores = CORES) -> None:
+    def __init__(self, count: int, device: torch.device, *, cores: Cores | None = CORES) -> None:
         self.count = count
         self._arbiter = cores
         self._usable = _usable_cores(device)
@@ -145,7 +145,7 @@ class Workers:
 
         A single item has one core as well: its last bits must not depend on how many stand beside it.
         """
-        with self._arbiter.lent_to(self) as lent:
+        with self._arbiter.lent_to(self) if self._arbiter is not None else nullcontext(False) as lent:
             self._kept = lent and len(self._usable) == self.count
             waiting: deque[Future[Result]] = deque()
             try:

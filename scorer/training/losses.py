@@ -112,8 +112,11 @@ class Distilled:
     soft: Callable[..., Tensor]
     weight: float
 
-    def of(self, answers: Tensor) -> Callable[..., Tensor]:
-        """The loss of rows to which the teacher gave these `answers` (n, labels)."""
+    def of(self, answers: Tensor | None) -> Callable[..., Tensor]:
+        """The loss of rows to which the teacher gave these `answers` (n, labels); of labels alone where there are
+        none."""
+        if answers is None:
+            return self.hard
 
         def loss(outputs: Any, targets: Tensor, num_items_in_batch: Tensor | int | None = None) -> Tensor:
             hard = self.hard(outputs, targets, num_items_in_batch)

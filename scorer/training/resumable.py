@@ -90,8 +90,12 @@ class ResumableTrainer(Trainer):
 
     def training_step(self, *arguments: Any, **options: Any) -> torch.Tensor:
         loss: torch.Tensor = super().training_step(*arguments, **options)
-        self._losses.add(loss)
+        self.count_loss(loss)
         return loss
+
+    def count_loss(self, loss: torch.Tensor) -> None:
+        """Log the `loss` () of a step, or of its part where gradients of several batches are added up, in its time."""
+        self._losses.add(loss)
 
     def log(self, logs: dict[str, float], *arguments: Any, **options: Any) -> None:
         """Log `logs`, their loss that of all steps since the last one, whichever process made them."""
@@ -99,19 +103,23 @@ class ResumableTrainer(Trainer):
             logs = logs | {"loss": self._losses.mean(self.state.global_step)}
         super().log(logs, *arguments, **options)
 
+    def learn_from(self, batch: dict[str, torch.Tensor]) -> None:
+        """Have the gradients of a batch, outside of training."""
+        network: Any = self.network
+        network.train()
+        with self.compute_loss_context_manager(), self.accelerator.autocast():
+            loss: Any = self.compute_loss(network, {name: v.to(self.args.device) for name, v in batch.items()})
+        loss.backward()
+        float(loss.detach())
+
     def seconds_a_step(self, steps: int) -> float:
         """How long one of `steps` steps takes, without changing a weight; the first two, in which much is done for the
         first time, do not count."""
         took = []
-        network: Any = self.network
-        network.to(self.args.device)
+        self.network.to(torch.device(self.args.device))
         for _, batch in zip(range(steps), self.get_train_dataloader(), strict=False):
             started = time.monotonic()
-            network.train()
-            with self.compute_loss_context_manager(), self.accelerator.autocast():
-                loss: Any = self.compute_loss(network, {name: v.to(self.args.device) for name, v in batch.items()})
-            loss.backward()
-            float(loss.detach())
+            self.learn_from(batch)
             took.append(time.monotonic() - started)
             self.network.zero_grad()
         counted = took[2:] or took

@@ -33,6 +33,7 @@ from scorer.errors import ConfigError
 from scorer.reports.fit_page import Evaluation
 from scorer.runs.console import Console, Counter
 from scorer.runs.signals import StopSignals
+from scorer.training.data_parallel import DataParallel
 from scorer.training.dataset import TAUGHT, Collator, EpochOrder, TextPooling, TokenRows
 from scorer.training.losses import Distilled
 from scorer.training.parameters import parameter_groups
@@ -66,6 +67,8 @@ class FitTrainer(ResumableTrainer):
         self._pooling = pooling
         self.task = task
         self._train, self._valid = train, valid
+        precision = "bf16" if self.args.bf16 else "fp32"
+        self._parallel = DataParallel.of(network, device=self.args.device, precision=precision)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         groups = parameter_groups(
@@ -82,11 +85,32 @@ class FitTrainer(ResumableTrainer):
         order = EpochOrder(size * self.args.gradient_accumulation_steps, lengths, seed=self.args.seed)
         return self.batches(self._train, size, order)
 
+    def training_step(self, model: Any, inputs: dict[str, Any], *arguments: Any, **options: Any) -> torch.Tensor:
+        if self._parallel is None:
+            return super().training_step(model, inputs, *arguments, **options)
+        model.train()
+        items = options.get("num_items_in_batch", arguments[0] if arguments else None)
+        count = len(inputs["labels"].flatten()) if items is None else items
+
+        def loss_of(outputs: dict[str, torch.Tensor], part: Mapping[str, torch.Tensor]) -> torch.Tensor:
+            return self._distilled.of(part.get(TAUGHT))(outputs, part["labels"], count)
+
+        loss = self._parallel.step(self._prepare_inputs(inputs), loss_of)
+        self.count_loss(loss)
+        return loss
+
+    def learn_from(self, batch: dict[str, torch.Tensor]) -> None:
+        if self._parallel is None:
+            super().learn_from(batch)
+        else:
+            self.training_step(self.network, batch)
+
     def compute_loss(self, model: Any, inputs: dict[str, Any], *arguments: Any, **options: Any) -> Any:
         """The loss of a batch, beside whose labels there may be a teacher's answers."""
-        said = inputs.pop(TAUGHT, None)
         # The Trainer hands a loss the labels alone. Validation rows have no teacher.
-        self.compute_loss_func = self._distilled.hard if said is None else self._distilled.of(said)
+        self.compute_loss_func = self._distilled.of(inputs.pop(TAUGHT, None))
+        if self._parallel is not None and not torch.is_grad_enabled():
+            model = self._parallel.outputs
         return super().compute_loss(model, inputs, *arguments, **options)
 
     def validation(self) -> NDArray[np.float32]:

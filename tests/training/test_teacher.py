@@ -70,7 +70,7 @@ def test_a_student_that_heeds_its_teacher_alone_learns_what_wrong_labels_hide(ba
     right = {}
     for weight, name in ((1.0, "heeds"), (None, "alone")):
         options = {"teacher": str(taught), "teacher_weight": weight} if weight is not None else {}
-        summary = run(train, base, output=Path(name), epochs=4.0, best_metric="loss", **options)
+        summary = run(train, base, output=Path(name), epochs=8.0, best_metric="loss", **options)
         found = labels(summary.model, [text for text, _ in fresh])
         right[name] = np.mean([label == mood for label, (_, mood) in zip(found, fresh, strict=True)])
     assert right["alone"] < 0.2

@@ -33,9 +33,7 @@ def norm_of_first_gradient(base: Path, folder: Path, *, multi: bool, **options: 
     rows = token_rows([draw.integers(5, 100, length).tolist() for length in lengths], targets=targets)
     with quietly():
         model = load_base_model(config, labels)
-    for module in model.model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
+    model.model.config.hidden_dropout_prob = model.model.config.attention_probs_dropout_prob = 0.0
     arguments = training_arguments(config, checkpoints=Folder(folder), device=torch.device("cpu"), precision="fp32")
     with quietly():
         task = LabelTask(replace(config, focal_gamma=1.0), labels, targets)

@@ -1,0 +1,292 @@
+"""The forward pass of a fit on a CPU: logits and gradients are those of transformers' own, with less work.
+
+- The head of a BERT-like classifier reads the first token, so the last layer computes that alone.
+- Dropout takes 16 random bits an element from long draws; torch's own draws a number for each.
+- Weights are cast to bf16 once a step, into tensors that stay; queries, keys and values are one product.
+
+The parameters are those of the model, which is trained, saved and loaded as if it had computed this itself. Batches are
+padded, which costs little where they are of rows of about one length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import PreTrainedModel
+
+from scorer.classifier.forward.bert_family import first_position, why_not_of_the_family
+from scorer.classifier.forward.bert_weights import PREFIXES, WeightNames
+
+_ACTIVATIONS: Final[Mapping[str, Callable[[Tensor], Tensor]]] = MappingProxyType(
+    {"gelu": functional.gelu, "relu": functional.relu, "tanh": torch.tanh}
+)
+_HEAD_ACTIVATIONS: Final = MappingProxyType({"electra": "gelu", "distilbert": "relu"})
+# Heads that drop before their first product, too.
+_DROPS_FIRST: Final = ("roberta", "xlm-roberta", "electra")
+_JOINED: Final = ("query", "key", "value")
+# A draw is cut into so many parts of 16 bits.
+_PARTS: Final = 4
+_DRAWN: Final = 1 << 16
+# What a token that is padding has in place of a score: no probability comes of it, also in bf16.
+_NEVER: Final = -1e4
+
+
+def why_not_fast(model: PreTrainedModel, device: torch.device) -> str | None:
+    """Why transformers computes `model` in training, or None: a GPU has kernels of its own for all of this, and other
+    models, or those with adapters, have other parts."""
+    if device.type != "cpu":
+        return "not on a CPU"
+    if model.config.model_type not in PREFIXES or model.config.model_type == "deberta-v2":
+        return f"does not compute {model.config.model_type} models"
+    if (why_not := why_not_of_the_family(model.config)) is not None:
+        return why_not
+    there, names = dict(model.named_parameters()), WeightNames(model.config)
+    parts = [names.of_layer(layer, part) for layer in range(model.config.num_hidden_layers) for part in names.parts]
+    lacking = [name for name in (*parts, *names.head) if f"{name}.weight" not in there]
+    return f"has no {lacking[0]}" if lacking else None
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """Sets shares of values to 0 by numbers of its `generator`; nothing where that is None."""
+
+    generator: torch.Generator | None
+
+    def __call__(self, values: Tensor, share: float) -> Tensor:
+        """`values` of which a `share` is 0, to a 65,536th, and the others are that much larger."""
+        if self.generator is None or share == 0.0:
+            return values
+        size, dropped = values.numel(), round(share * _DRAWN)
+        drawn = torch.empty(-(-size // _PARTS), dtype=torch.int64).random_(-(1 << 63), None, generator=self.generator)
+        parts = drawn.view(torch.int16)[:size].view(values.shape)
+        kept = (parts >= dropped - _DRAWN // 2).to(values.dtype)
+        return values * kept.mul_(_DRAWN / (_DRAWN - dropped))
+
+
+class StepWeights:
+    """The parameters of a model as a step uses them: those of products side by side and in the step's precision. They
+    are leaves, whose gradients are given back to the parameters."""
+
+    def __init__(self, model: PreTrainedModel, dtype: torch.dtype) -> None:
+        self.names = WeightNames(model.config)
+        self._parameters = dict(model.named_parameters())
+        self.words = self._parameters[self.names.words]
+        self._products: dict[str, list[str]] = {}
+        for layer in range(model.config.num_hidden_layers):
+            parts = {part: self.names.of_layer(layer, part) for part in self.names.parts if not part.endswith("_norm")}
+            joined = [parts.pop(part) for part in _JOINED]
+            self._products[joined[0]] = joined
+            self._products |= {name: [name] for name in parts.values()}
+        if self.has(self.names.projection):
+            self._products[self.names.projection] = [self.names.projection]
+        self._leaves: dict[str, Tensor] = {}
+        self._of_leaf: dict[str, list[nn.Parameter]] = {}
+        for name, joined in self._products.items():
+            for kind in ("weight", "bias"):
+                found = [self._parameters[f"{one}.{kind}"] for one in joined]
+                leaf = torch.cat([one.detach() for one in found]).to(dtype)
+                self._leaves[f"{name}.{kind}"] = leaf.requires_grad_(any(one.requires_grad for one in found))
+                self._of_leaf[f"{name}.{kind}"] = found
+        used = {id(one) for found in self._of_leaf.values() for one in found} | {id(self.words)}
+        for name, parameter in self._parameters.items():
+            if id(parameter) not in used:
+                self._leaves[name], self._of_leaf[name] = parameter, [parameter]
+        self._learned = [name for name, leaf in self._leaves.items() if leaf.requires_grad]
+        self._gradients: dict[int, Tensor] = {}
+        self._written: list[Tensor] = []
+
+    def has(self, name: str) -> bool:
+        """Whether there is a product of this name, or a table."""
+        return f"{name}.weight" in self._parameters or name in self._parameters
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._leaves[name]
+
+    @property
+    def learned(self) -> list[Tensor]:
+        """What gradients are asked for, beside the words."""
+        return [self._leaves[name] for name in self._learned]
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Take over what the parameters are by now."""
+        for name, found in self._of_leaf.items():
+            leaf, row = self._leaves[name], 0
+            if leaf is found[0]:
+                continue
+            for one in found:
+                leaf[row : row + len(one)].copy_(one)
+                row += len(one)
+
+    @torch.no_grad()
+    def learn(self, parts: Sequence[Sequence[Tensor | None]]) -> None:
+        """Add the gradients of several parts of a batch, each in the order of `learned`, to those of the parameters;
+        always in the same order."""
+        for name, *gradients in zip(self._learned, *parts, strict=True):
+            row = 0
+            for parameter in self._of_leaf[name]:
+                rows = slice(row, row + len(parameter))
+                row += len(parameter)
+                if parameter.requires_grad:
+                    for gradient in gradients:
+                        if gradient is not None:
+                            self._add(parameter, gradient[rows])
+
+    @torch.no_grad()
+    def learn_words(self, ids: Tensor, gradient: Tensor) -> None:
+        """Add the `gradient` (m, width) of the words `ids` (m,). Where they have none yet, no more is cleared of the
+        one before than was written: a new one of zeros for each batch would cost as much as two layers."""
+        if self.words.grad is None:
+            kept = self._gradients.setdefault(id(self.words), torch.zeros(0))
+            if not len(kept):
+                kept = self._gradients[id(self.words)] = torch.zeros_like(self.words)
+            for rows in self._written:
+                kept.index_fill_(0, rows, 0.0)
+            self._written.clear()
+            self.words.grad = kept
+        self.words.grad.index_add_(0, ids, gradient)
+        self._written.append(ids)
+
+    def _add(self, parameter: nn.Parameter, gradient: Tensor) -> None:
+        if parameter.grad is not None:
+            parameter.grad.add_(gradient)
+            return
+        if id(parameter) not in self._gradients:
+            self._gradients[id(parameter)] = torch.empty_like(parameter)
+        parameter.grad = self._gradients[id(parameter)].copy_(gradient)
+
+
+@dataclass(frozen=True)
+class _Shares:
+    """What dropout takes: of hidden states, of attention, of what was attended to, and before and inside the head."""
+
+    hidden: float
+    attention: float
+    attended: float
+    before_head: float
+    inside_head: float
+
+    @classmethod
+    def of(cls, config: Any) -> _Shares:
+        if config.model_type == "distilbert":
+            return cls(config.dropout, config.attention_dropout, 0.0, 0.0, config.seq_classif_dropout)
+        hidden, own = config.hidden_dropout_prob, config.classifier_dropout
+        head = hidden if own is None else own
+        before = head if config.model_type in _DROPS_FIRST else 0.0
+        return cls(hidden, config.attention_probs_dropout_prob, hidden, before, head)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Rows of a batch and tokens of a row, and what is added to scores of attention, (rows * heads, 1, tokens)."""
+
+    rows: int
+    tokens: int
+    bias: Tensor | None
+    dropout: Dropout
+
+
+class FastForward:
+    """The pass of a model with this `config` and these `weights`. Products are in `dtype`; sums, norms and logits are
+    in fp32. Several threads may call it at once."""
+
+    def __init__(self, config: Any, weights: StepWeights, dtype: torch.dtype) -> None:
+        distil = config.model_type == "distilbert"
+        self._weights, self._names, self._dtype = weights, weights.names, dtype
+        self._heads: int = config.num_attention_heads
+        self._layers: int = config.num_hidden_layers
+        self._first = first_position(config)
+        self._floor = 1e-12 if distil else float(config.layer_norm_eps)
+        self._activation = _ACTIVATIONS[config.activation if distil else config.hidden_act]
+        self._head_activation = _ACTIVATIONS[_HEAD_ACTIVATIONS.get(config.model_type, "tanh")]
+        self._drops = _Shares.of(config)
+
+    def __call__(self, words: Tensor, inputs: Mapping[str, Tensor], dropout: Dropout) -> Tensor:
+        """Logits (n, labels) fp32 of a batch whose tokens have the embeddings `words` (n, tokens, width); `inputs` is
+        what the model is called with."""
+        with torch.autocast("cpu", enabled=False):
+            batch = self._batch(words, inputs.get("attention_mask"), dropout)
+            hidden = self._embedded(words, inputs.get("token_type_ids"), batch)
+            for layer in range(self._layers):
+                hidden = self._layer(layer, hidden, batch)
+            return self._head(hidden, batch)
+
+    def _batch(self, words: Tensor, mask: Tensor | None, dropout: Dropout) -> _Batch:
+        rows, tokens, _ = words.shape
+        if mask is None or bool(mask.all()):
+            return _Batch(rows, tokens, None, dropout)
+        bias = torch.zeros(mask.shape, dtype=self._dtype).masked_fill_(mask == 0, _NEVER)
+        return _Batch(rows, tokens, bias.repeat_interleave(self._heads, dim=0).unsqueeze(1), dropout)
+
+    def _embedded(self, words: Tensor, types: Tensor | None, batch: _Batch) -> Tensor:
+        """(n * tokens, hidden)."""
+        names = self._names
+        found = words + self._weights[names.positions][self._first : self._first + batch.tokens]
+        if self._weights.has(names.types):
+            kinds = self._weights[names.types]
+            found = found + (kinds[0] if types is None else functional.embedding(types, kinds))
+        found = batch.dropout(self._normed(found, names.embedding_norm), self._drops.hidden).flatten(0, 1)
+        return self._product(found, names.projection).float() if self._weights.has(names.projection) else found
+
+    def _layer(self, layer: int, hidden: Tensor, batch: _Batch) -> Tensor:
+        """What is behind a layer, of `hidden` (n * tokens, hidden); of the last one the first tokens (n, hidden)."""
+
+        def name(part: str) -> str:
+            return self._names.of_layer(layer, part)
+
+        last = layer == self._layers - 1
+        asking = hidden.view(batch.rows, batch.tokens, -1)[:, 0] if last else hidden
+        query, key, value = self._projected(name("query"), asking, hidden, batch.rows)
+        attended = self._product(self._attended(query, key, value, batch), name("attention_output"))
+        middle = self._normed(asking + batch.dropout(attended, self._drops.attended), name("attention_norm"))
+        wide = self._activation(self._product(middle, name("feed_forward_in")))
+        narrow = batch.dropout(self._product(wide, name("feed_forward_out")), self._drops.hidden)
+        return self._normed(middle + narrow, name("output_norm"))
+
+    def _projected(self, name: str, asking: Tensor, hidden: Tensor, rows: int) -> tuple[Tensor, ...]:
+        """Queries (n * heads, k, width) of the tokens `asking` (n * k, hidden), keys and values of all of `hidden`."""
+        weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
+        if asking is hidden:
+            return self._by_heads(functional.linear(hidden.to(self._dtype), weight, bias), rows, 3)
+        width = len(weight) // 3
+        (query,) = self._by_heads(functional.linear(asking.to(self._dtype), weight[:width], bias[:width]), rows, 1)
+        others = functional.linear(hidden.to(self._dtype), weight[width:], bias[width:])
+        return query, *self._by_heads(others, rows, 2)
+
+    def _by_heads(self, products: Tensor, rows: int, count: int) -> tuple[Tensor, ...]:
+        """`count` products that stand side by side (n * k, count * hidden), as (n * heads, k, width) each."""
+        apart = products.view(rows, len(products) // rows, count, self._heads, -1).permute(2, 0, 3, 1, 4)
+        return apart.reshape(count, rows * self._heads, len(products) // rows, -1).unbind(0)
+
+    def _attended(self, query: Tensor, key: Tensor, value: Tensor, batch: _Batch) -> Tensor:
+        """What the queries (n * heads, k, width) take from the values, (n * k, hidden)."""
+        scale = query.shape[2] ** -0.5
+        if batch.bias is None:
+            scores = torch.bmm(query * scale, key.transpose(1, 2))
+        else:
+            scores = torch.baddbmm(batch.bias, query, key.transpose(1, 2), alpha=scale)
+        # torch's softmax of rows that are so short is faster in fp32.
+        shares = torch.softmax(scores.float(), dim=2).to(self._dtype)
+        found = torch.bmm(batch.dropout(shares, self._drops.attention), value)
+        _, asked, width = found.shape
+        return found.view(batch.rows, self._heads, asked, width).transpose(1, 2).reshape(batch.rows * asked, -1)
+
+    def _head(self, first: Tensor, batch: _Batch) -> Tensor:
+        """Logits (n, labels) of the first tokens (n, hidden); it is small, and in fp32."""
+        inside, out = ((self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]) for name in self._names.head)
+        found = functional.linear(batch.dropout(first, self._drops.before_head), *inside)
+        return functional.linear(batch.dropout(self._head_activation(found), self._drops.inside_head), *out)
+
+    def _product(self, tokens: Tensor, name: str) -> Tensor:
+        """The product of `tokens` (m, in) with a weight, (m, out), in `dtype`."""
+        return functional.linear(tokens.to(self._dtype), self._weights[f"{name}.weight"], self._weights[f"{name}.bias"])
+
+    def _normed(self, hidden: Tensor, name: str) -> Tensor:
+        weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
+        return functional.layer_norm(hidden, weight.shape, weight, bias, self._floor)
