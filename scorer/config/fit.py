@@ -207,6 +207,14 @@ class FitConfig(Checked):
     teacher_weight: Annotated[float, TEACHER_WEIGHT] = 0.5
     teacher_temperature: Annotated[float, TEACHER_TEMPERATURE] = 2.0
 
+    exits: Annotated[
+        bool,
+        Setting(
+            "Train layers to be left early, so that score --max-flips is faster with this model.",
+            affects="weights",
+        ),
+    ] = False
+
     # what learns, and how much
     layer_decay: Annotated[float, LAYER_DECAY] = 1.0
     freeze_layers: Annotated[int, FREEZE_LAYERS] = 0

@@ -23,7 +23,7 @@ _GROUPS: Final[Mapping[str, str]] = {
     "Training": (
         "preset whole_words nsp epochs max_steps minutes batch_size eval_batch_size gradient_accumulation "
         "learning_rate schedule warmup weight_decay max_grad_norm class_weight label_smoothing focal_gamma "
-        "layer_decay freeze_layers lora_rank teacher teacher_weight teacher_temperature "
+        "layer_decay freeze_layers lora_rank teacher teacher_weight teacher_temperature exits "
         "eval_steps best_metric patience patience_threshold seed seeds"
     ),
     "Server": "host port token",

@@ -17,12 +17,13 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from scorer.classifier.workers import Workers, worker_count
+from scorer.training.exits import has_exits
 from scorer.training.forward import Dropout, FastForward, StepWeights, why_not_fast
 
 # A part of fewer rows costs more than the core that computes it is worth.
 _LEAST_ROWS: Final = 8
 
-LossOf = Callable[[dict[str, Tensor], dict[str, Tensor]], Tensor]
+LossOf = Callable[[dict[str, Any], dict[str, Tensor]], Tensor]
 """The loss () of some rows, by what the model gives for them and what stands in the batch beside its inputs."""
 
 
@@ -49,7 +50,7 @@ class DataParallel:
 
     def __init__(self, model: PreTrainedModel, dtype: torch.dtype) -> None:
         self._weights = StepWeights(model, dtype)
-        self._forward = FastForward(model.config, self._weights, dtype)
+        self._forward = FastForward(model.config, self._weights, dtype, exits=has_exits(model))
         count = worker_count(torch.device("cpu"))
         self._workers = Workers(count, torch.device("cpu"), cores=None)
 
@@ -80,7 +81,8 @@ class DataParallel:
 
         def compute(part: _Part) -> Tensor:
             with torch.no_grad():
-                return self._forward(self._looked_up(part.inputs["input_ids"]), part.inputs, none)
+                found: Tensor = self._forward(self._looked_up(part.inputs["input_ids"]), part.inputs, none)["logits"]
+                return found
 
         tensors = {name: value for name, value in inputs.items() if isinstance(value, Tensor) and value.ndim}
         return {"logits": torch.cat(self._each(compute, self._parts(tensors)))}
@@ -99,8 +101,8 @@ class DataParallel:
 
     def _learned(self, part: _Part, loss_of: LossOf) -> _Learned:
         words = self._looked_up(part.inputs["input_ids"]).requires_grad_(self._weights.words.requires_grad)
-        logits = self._forward(words, part.inputs, Dropout(torch.Generator().manual_seed(part.seed)))
-        loss = loss_of({"logits": logits}, part.inputs)
+        outputs = self._forward(words, part.inputs, Dropout(torch.Generator().manual_seed(part.seed)))
+        loss = loss_of(outputs, part.inputs)
         learned = self._weights.learned
         asked = [words, *learned] if words.requires_grad else learned
         found = torch.autograd.grad(loss, asked, allow_unused=True)

@@ -151,6 +151,8 @@ def _refuse_values(config: FitConfig) -> None:
     if config.patience_threshold and config.patience is None:
         raise UsageError("--patience-threshold: has no effect without --patience")
     _refuse_teacher(config)
+    if config.exits and config.long_text == "window":
+        raise UsageError("--exits: of texts that are read in windows no row leaves early; leave one of the two out")
     if config.seed + config.seeds - 1 > _LAST_SEED:
         raise UsageError(
             f"--seed {config.seed}: with --seeds {config.seeds}, {_LAST_SEED - config.seeds + 1} is the most"
@@ -170,7 +172,7 @@ def _refuse_teacher(config: FitConfig) -> None:
 
 
 # What needs labels, or the confidence of one.
-_OF_LABELS = ("abstain", "class_weight", "label_smoothing", "focal_gamma", "nominal")
+_OF_LABELS = ("abstain", "class_weight", "label_smoothing", "focal_gamma", "nominal", "exits")
 _METRICS_OF_LABELS: tuple[BestMetric, ...] = ("macro_f1", "accuracy")
 _METRICS_OF_NUMBERS: tuple[BestMetric, ...] = ("rmse", "mae", "pearson", "spearman")
 

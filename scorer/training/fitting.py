@@ -30,6 +30,7 @@ from scorer.stores.workspace import Workspace
 from scorer.training.arguments import settle_device, total_steps, training_arguments
 from scorer.training.data import TrainingData, truncation_warnings, with_language
 from scorer.training.dataset import TokenRows, evaluation_rows, tokenize
+from scorer.training.exits import remove_exits
 from scorer.training.model_directory import write_model_directory
 from scorer.training.parameters import merge
 from scorer.training.pretrained import BaseModel, load_base_model
@@ -111,6 +112,7 @@ class Fitting:
         if stopped_early(trainer.state):
             self.console.say(_early_stop(trainer.state, config))
         merge(base.model)
+        remove_exits(base.model)
         return trainer
 
     def fit_seeds(self, folder: Folder) -> tuple[BaseModel, FitTrainer, list[dict[str, Any]]]:
@@ -134,7 +136,7 @@ class Fitting:
             log.add(result, trainer.network, state)
         if diverged is not None and not log.results:
             raise diverged
-        plain = dataclasses.replace(config, seed=log.best.seed, freeze_layers=0, lora_rank=None)
+        plain = dataclasses.replace(config, seed=log.best.seed, freeze_layers=0, lora_rank=None, exits=False)
         base = self._load(plain)
         trainer = self.trainer(base, plain, folder)
         trainer.state = log.restore_best(base.model)

@@ -22,6 +22,7 @@ from transformers import PreTrainedModel
 
 from scorer.classifier.forward.bert_family import first_position, why_not_of_the_family
 from scorer.classifier.forward.bert_weights import PREFIXES, WeightNames
+from scorer.training.exits import mean_states
 
 _ACTIVATIONS: Final[Mapping[str, Callable[[Tensor], Tensor]]] = MappingProxyType(
     {"gelu": functional.gelu, "relu": functional.relu, "tanh": torch.tanh}
@@ -194,9 +195,10 @@ class _Batch:
 
 class FastForward:
     """The pass of a model with this `config` and these `weights`. Products are in `dtype`; sums, norms and logits are
-    in fp32. Several threads may call it at once."""
+    in fp32. With `exits` it tells what is seen behind each layer, too. Several threads may call it at once."""
 
-    def __init__(self, config: Any, weights: StepWeights, dtype: torch.dtype) -> None:
+    def __init__(self, config: Any, weights: StepWeights, dtype: torch.dtype, *, exits: bool = False) -> None:
+        self._exits = exits
         distil = config.model_type == "distilbert"
         self._weights, self._names, self._dtype = weights, weights.names, dtype
         self._heads: int = config.num_attention_heads
@@ -207,15 +209,19 @@ class FastForward:
         self._head_activation = _ACTIVATIONS[_HEAD_ACTIVATIONS.get(config.model_type, "tanh")]
         self._drops = _Shares.of(config)
 
-    def __call__(self, words: Tensor, inputs: Mapping[str, Tensor], dropout: Dropout) -> Tensor:
-        """Logits (n, labels) fp32 of a batch whose tokens have the embeddings `words` (n, tokens, width); `inputs` is
-        what the model is called with."""
+    def __call__(self, words: Tensor, inputs: Mapping[str, Tensor], dropout: Dropout) -> dict[str, Any]:
+        """The `logits` (n, labels) fp32 of a batch whose tokens have the embeddings `words` (n, tokens, width);
+        `inputs` is what the model is called with. With exits also `states`, of each layer the means (n, hidden) of
+        what it is given."""
+        mask, states = inputs.get("attention_mask"), []
         with torch.autocast("cpu", enabled=False):
-            batch = self._batch(words, inputs.get("attention_mask"), dropout)
+            batch = self._batch(words, mask, dropout)
             hidden = self._embedded(words, inputs.get("token_type_ids"), batch)
             for layer in range(self._layers):
+                if self._exits:
+                    states.append(mean_states(hidden.view(batch.rows, batch.tokens, -1), mask))
                 hidden = self._layer(layer, hidden, batch)
-            return self._head(hidden, batch)
+            return {"logits": self._head(hidden, batch)} | ({"states": states} if self._exits else {})
 
     def _batch(self, words: Tensor, mask: Tensor | None, dropout: Dropout) -> _Batch:
         rows, tokens, _ = words.shape

@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, UsageError
+from scorer.training.exits import EXIT_HEADS, HEADS_RATE
 
 # Above the layers; whatever else an encoder has beside them belongs to the embeddings.
 _ABOVE = re.compile(r"(^|\.)(pooler|final_norm)\.")
@@ -111,8 +112,12 @@ def parameter_groups(model: PreTrainedModel, config: FitConfig, *, decayed: Coll
     """
     depths = Depths(model)
     groups: dict[tuple[int, bool], dict[str, Any]] = {}
+    exits: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
+            continue
+        if name.startswith(f"{EXIT_HEADS}."):
+            exits.append(parameter)
             continue
         below = depths.layers + 1 - depths(name) if config.layer_decay != 1.0 else 0
         group = groups.setdefault(
@@ -125,4 +130,5 @@ def parameter_groups(model: PreTrainedModel, config: FitConfig, *, decayed: Coll
         )
         group["params"].append(parameter)
     # The Trainer reports the rate of the first group, which is the head's.
-    return [groups[key] for key in sorted(groups)]
+    found = [groups[key] for key in sorted(groups)]
+    return [*found, {"params": exits, "lr": HEADS_RATE, "weight_decay": 0.0}] if exits else found

@@ -116,7 +116,8 @@ class ResumableTrainer(Trainer):
         """How long one of `steps` steps takes, without changing a weight; the first two, in which much is done for the
         first time, do not count."""
         took = []
-        self.network.to(torch.device(self.args.device))
+        network: Any = self.network
+        network.to(self.args.device)
         for _, batch in zip(range(steps), self.get_train_dataloader(), strict=False):
             started = time.monotonic()
             self.learn_from(batch)

@@ -9,7 +9,8 @@ public methods alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ from scorer.runs.console import Console, Counter
 from scorer.runs.signals import StopSignals
 from scorer.training.data_parallel import DataParallel
 from scorer.training.dataset import TAUGHT, Collator, EpochOrder, TextPooling, TokenRows
+from scorer.training.exits import add_exits, has_exits, outputs_and_states, with_exits
 from scorer.training.losses import Distilled
 from scorer.training.parameters import parameter_groups
 from scorer.training.pretrained import BaseModel
@@ -60,6 +62,8 @@ class FitTrainer(ResumableTrainer):
         task: Task,
         **options: Any,
     ) -> None:
+        if config.exits:
+            add_exits(network, name=network.config.model_type)
         hard = task.loss()
         super().__init__(network=network, train=train, valid=valid, compute_loss_func=hard, **options)
         self._distilled = Distilled(hard, task.soft_loss(config.teacher_temperature), config.teacher_weight)
@@ -92,8 +96,8 @@ class FitTrainer(ResumableTrainer):
         items = options.get("num_items_in_batch", arguments[0] if arguments else None)
         count = len(inputs["labels"].flatten()) if items is None else items
 
-        def loss_of(outputs: dict[str, torch.Tensor], part: Mapping[str, torch.Tensor]) -> torch.Tensor:
-            return self._distilled.of(part.get(TAUGHT))(outputs, part["labels"], count)
+        def loss_of(outputs: dict[str, Any], part: Mapping[str, torch.Tensor]) -> torch.Tensor:
+            return self._loss(part.get(TAUGHT))(outputs, part["labels"], count)
 
         loss = self._parallel.step(self._prepare_inputs(inputs), loss_of)
         self.count_loss(loss)
@@ -108,10 +112,18 @@ class FitTrainer(ResumableTrainer):
     def compute_loss(self, model: Any, inputs: dict[str, Any], *arguments: Any, **options: Any) -> Any:
         """The loss of a batch, beside whose labels there may be a teacher's answers."""
         # The Trainer hands a loss the labels alone. Validation rows have no teacher.
-        self.compute_loss_func = self._distilled.of(inputs.pop(TAUGHT, None))
+        self.compute_loss_func = self._loss(inputs.pop(TAUGHT, None))
         if self._parallel is not None and not torch.is_grad_enabled():
             model = self._parallel.outputs
+        elif has_exits(self.network) and torch.is_grad_enabled():
+            model = partial(outputs_and_states, model)
         return super().compute_loss(model, inputs, *arguments, **options)
+
+    def _loss(self, answers: torch.Tensor | None) -> Callable[..., torch.Tensor]:
+        """The loss of rows to which a teacher, if there is one, gave these `answers`."""
+        loss = self._distilled.of(answers)
+        multi = self.network.config.problem_type == "multi_label_classification"
+        return with_exits(loss, self.network, multi=multi) if has_exits(self.network) else loss
 
     def validation(self) -> NDArray[np.float32]:
         """Logits (n, labels) float32 of the validation texts in the order of their file."""

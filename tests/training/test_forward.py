@@ -220,7 +220,7 @@ def test_dropout_is_where_transformers_has_it(architecture, tmp_path):
     with torch.no_grad():
         words = functional.embedding(many["input_ids"], weights.words)
         expected = torch.cat([model(**many).logits for _ in range(4)])
-        found = torch.cat([forward(words, many, dropout) for _ in range(4)])
+        found = torch.cat([forward(words, many, dropout)["logits"] for _ in range(4)])
     error = expected.std(dim=0) / len(expected) ** 0.5
     assert ((found.mean(dim=0) - expected.mean(dim=0)).abs() < 6 * error).all()
     torch.testing.assert_close(found.std(dim=0), expected.std(dim=0), rtol=0.15, atol=0.0)
