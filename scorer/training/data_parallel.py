@@ -7,9 +7,9 @@ threads and on nothing else, and so do the weights that come out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,21 +18,21 @@ from transformers import PreTrainedModel
 
 from scorer.classifier.workers import Workers, worker_count
 from scorer.training.exits import has_exits
-from scorer.training.forward import Dropout, FastForward, StepWeights, why_not_fast
+from scorer.training.forward import Dropout, FastForward, why_not_fast
+from scorer.training.step_weights import StepWeights
 
 # A part of fewer rows costs more than the core that computes it is worth.
 _LEAST_ROWS: Final = 8
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 LossOf = Callable[[dict[str, Any], dict[str, Tensor]], Tensor]
 """The loss () of some rows, by what the model gives for them and what stands in the batch beside its inputs."""
 
 
-@dataclass(frozen=True)
-class _Part:
-    """Some rows of a batch: what is handed to the model and what is not, and where their dropout begins."""
-
-    inputs: dict[str, Tensor]
-    seed: int
+Part = dict[str, Tensor]
+"""Some rows of a batch: what is handed to the model, and what is not."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class _Learned:
     loss: Tensor
     ids: Tensor
     words: Tensor | None
-    others: tuple[Tensor | None, ...]
+    others: Sequence[Tensor | None]
 
 
 class DataParallel:
@@ -66,7 +66,8 @@ class DataParallel:
         parts add up to that of the batch."""
         self._weights.refresh()
         parts = self._parts(inputs)
-        found = self._each(lambda part: self._learned(part, loss_of), parts)
+        seeds = torch.empty(len(parts), dtype=torch.int64).random_().tolist()
+        found = self._each(lambda one: self._learned(*one, loss_of), list(zip(parts, seeds, strict=True)))
         self._weights.learn([part.others for part in found])
         for part in found:
             if part.words is not None:
@@ -79,35 +80,36 @@ class DataParallel:
         self._weights.refresh()
         none = Dropout(None)
 
-        def compute(part: _Part) -> Tensor:
+        def compute(part: Part) -> Tensor:
             with torch.no_grad():
-                found: Tensor = self._forward(self._looked_up(part.inputs["input_ids"]), part.inputs, none)["logits"]
+                found: Tensor = self._forward(self._looked_up(part["input_ids"]), part, none)["logits"]
                 return found
 
         tensors = {name: value for name, value in inputs.items() if isinstance(value, Tensor) and value.ndim}
         return {"logits": torch.cat(self._each(compute, self._parts(tensors)))}
 
-    def _each(self, compute: Callable[[_Part], Any], parts: list[_Part]) -> list[Any]:
-        """`compute` of each part. One alone has all threads that torch uses."""
-        return [compute(parts[0])] if len(parts) == 1 else list(self._workers.map(compute, parts))
+    def _each(self, compute: Callable[[Item], Result], items: list[Item]) -> list[Result]:
+        """`compute` of each item. One alone has all threads that torch uses."""
+        return [compute(items[0])] if len(items) == 1 else list(self._workers.map(compute, items))
 
-    def _parts(self, inputs: Mapping[str, Tensor]) -> list[_Part]:
+    def _parts(self, inputs: Mapping[str, Tensor]) -> list[Part]:
         rows, count = len(inputs["input_ids"]), self._workers.count
         # Where cores are more than that, threads share the operations of the one part.
         count = count if count * _LEAST_ROWS <= rows else 1
-        seeds = torch.empty(count, dtype=torch.int64).random_().tolist()
         pieces = {name: torch.tensor_split(value, count) for name, value in inputs.items()}
-        return [_Part({name: found[k] for name, found in pieces.items()}, seed) for k, seed in enumerate(seeds)]
+        return [{name: found[place] for name, found in pieces.items()} for place in range(count)]
 
-    def _learned(self, part: _Part, loss_of: LossOf) -> _Learned:
-        words = self._looked_up(part.inputs["input_ids"]).requires_grad_(self._weights.words.requires_grad)
-        outputs = self._forward(words, part.inputs, Dropout(torch.Generator().manual_seed(part.seed)))
-        loss = loss_of(outputs, part.inputs)
+    def _learned(self, part: Part, seed: int, loss_of: LossOf) -> _Learned:
+        """What is learned from a part, whose dropout begins at `seed`."""
+        words = self._looked_up(part["input_ids"]).requires_grad_(self._weights.words.requires_grad)
+        outputs = self._forward(words, part, Dropout(torch.Generator().manual_seed(seed)))
+        loss = loss_of(outputs, part)
         learned = self._weights.learned
-        asked = [words, *learned] if words.requires_grad else learned
-        found = torch.autograd.grad(loss, asked, allow_unused=True)
-        mine = found[0] if words.requires_grad else None
-        return _Learned(loss.detach(), part.inputs["input_ids"], mine, found[len(asked) - len(learned) :])
+        if not words.requires_grad:
+            found = torch.autograd.grad(loss, learned, allow_unused=True)
+            return _Learned(loss.detach(), part["input_ids"], None, found)
+        of_words, *others = torch.autograd.grad(loss, [words, *learned], allow_unused=True)
+        return _Learned(loss.detach(), part["input_ids"], of_words, others)
 
     def _looked_up(self, ids: Tensor) -> Tensor:
         """The embeddings (n, tokens, width) of `ids` (n, tokens)."""

@@ -2,27 +2,27 @@
 
 - The head of a BERT-like classifier reads the first token, so the last layer computes that alone.
 - Dropout takes 16 random bits an element from long draws; torch's own draws a number for each.
-- Weights are cast to bf16 once a step, into tensors that stay; queries, keys and values are one product.
+- Queries, keys and values are one product.
 
-The parameters are those of the model, which is trained, saved and loaded as if it had computed this itself. Batches are
-padded, which costs little where they are of rows of about one length.
+Batches are padded, which costs little where they are of rows of about one length.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel
 
 from scorer.classifier.forward.bert_family import first_position, why_not_of_the_family
 from scorer.classifier.forward.bert_weights import PREFIXES, WeightNames
 from scorer.training.exits import mean_states
+from scorer.training.step_weights import StepWeights
 
 _ACTIVATIONS: Final[Mapping[str, Callable[[Tensor], Tensor]]] = MappingProxyType(
     {"gelu": functional.gelu, "relu": functional.relu, "tanh": torch.tanh}
@@ -30,7 +30,6 @@ _ACTIVATIONS: Final[Mapping[str, Callable[[Tensor], Tensor]]] = MappingProxyType
 _HEAD_ACTIVATIONS: Final = MappingProxyType({"electra": "gelu", "distilbert": "relu"})
 # Heads that drop before their first product, too.
 _DROPS_FIRST: Final = ("roberta", "xlm-roberta", "electra")
-_JOINED: Final = ("query", "key", "value")
 # A draw is cut into so many parts of 16 bits.
 _PARTS: Final = 4
 _DRAWN: Final = 1 << 16
@@ -68,99 +67,6 @@ class Dropout:
         parts = drawn.view(torch.int16)[:size].view(values.shape)
         kept = (parts >= dropped - _DRAWN // 2).to(values.dtype)
         return values * kept.mul_(_DRAWN / (_DRAWN - dropped))
-
-
-class StepWeights:
-    """The parameters of a model as a step uses them: those of products side by side and in the step's precision. They
-    are leaves, whose gradients are given back to the parameters."""
-
-    def __init__(self, model: PreTrainedModel, dtype: torch.dtype) -> None:
-        self.names = WeightNames(model.config)
-        self._parameters = dict(model.named_parameters())
-        self.words = self._parameters[self.names.words]
-        self._products: dict[str, list[str]] = {}
-        for layer in range(model.config.num_hidden_layers):
-            parts = {part: self.names.of_layer(layer, part) for part in self.names.parts if not part.endswith("_norm")}
-            joined = [parts.pop(part) for part in _JOINED]
-            self._products[joined[0]] = joined
-            self._products |= {name: [name] for name in parts.values()}
-        if self.has(self.names.projection):
-            self._products[self.names.projection] = [self.names.projection]
-        self._leaves: dict[str, Tensor] = {}
-        self._of_leaf: dict[str, list[nn.Parameter]] = {}
-        for name, joined in self._products.items():
-            for kind in ("weight", "bias"):
-                found = [self._parameters[f"{one}.{kind}"] for one in joined]
-                leaf = torch.cat([one.detach() for one in found]).to(dtype)
-                self._leaves[f"{name}.{kind}"] = leaf.requires_grad_(any(one.requires_grad for one in found))
-                self._of_leaf[f"{name}.{kind}"] = found
-        used = {id(one) for found in self._of_leaf.values() for one in found} | {id(self.words)}
-        for name, parameter in self._parameters.items():
-            if id(parameter) not in used:
-                self._leaves[name], self._of_leaf[name] = parameter, [parameter]
-        self._learned = [name for name, leaf in self._leaves.items() if leaf.requires_grad]
-        self._gradients: dict[int, Tensor] = {}
-        self._written: list[Tensor] = []
-
-    def has(self, name: str) -> bool:
-        """Whether there is a product of this name, or a table."""
-        return f"{name}.weight" in self._parameters or name in self._parameters
-
-    def __getitem__(self, name: str) -> Tensor:
-        return self._leaves[name]
-
-    @property
-    def learned(self) -> list[Tensor]:
-        """What gradients are asked for, beside the words."""
-        return [self._leaves[name] for name in self._learned]
-
-    @torch.no_grad()
-    def refresh(self) -> None:
-        """Take over what the parameters are by now."""
-        for name, found in self._of_leaf.items():
-            leaf, row = self._leaves[name], 0
-            if leaf is found[0]:
-                continue
-            for one in found:
-                leaf[row : row + len(one)].copy_(one)
-                row += len(one)
-
-    @torch.no_grad()
-    def learn(self, parts: Sequence[Sequence[Tensor | None]]) -> None:
-        """Add the gradients of several parts of a batch, each in the order of `learned`, to those of the parameters;
-        always in the same order."""
-        for name, *gradients in zip(self._learned, *parts, strict=True):
-            row = 0
-            for parameter in self._of_leaf[name]:
-                rows = slice(row, row + len(parameter))
-                row += len(parameter)
-                if parameter.requires_grad:
-                    for gradient in gradients:
-                        if gradient is not None:
-                            self._add(parameter, gradient[rows])
-
-    @torch.no_grad()
-    def learn_words(self, ids: Tensor, gradient: Tensor) -> None:
-        """Add the `gradient` (m, width) of the words `ids` (m,). Where they have none yet, no more is cleared of the
-        one before than was written: a new one of zeros for each batch would cost as much as two layers."""
-        if self.words.grad is None:
-            kept = self._gradients.setdefault(id(self.words), torch.zeros(0))
-            if not len(kept):
-                kept = self._gradients[id(self.words)] = torch.zeros_like(self.words)
-            for rows in self._written:
-                kept.index_fill_(0, rows, 0.0)
-            self._written.clear()
-            self.words.grad = kept
-        self.words.grad.index_add_(0, ids, gradient)
-        self._written.append(ids)
-
-    def _add(self, parameter: nn.Parameter, gradient: Tensor) -> None:
-        if parameter.grad is not None:
-            parameter.grad.add_(gradient)
-            return
-        if id(parameter) not in self._gradients:
-            self._gradients[id(parameter)] = torch.empty_like(parameter)
-        parameter.grad = self._gradients[id(parameter)].copy_(gradient)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from torch.nn import functional
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from scorer.training.data_parallel import DataParallel, LossOf
-from scorer.training.forward import Dropout, FastForward, StepWeights, why_not_fast
+from scorer.training.forward import Dropout, FastForward, why_not_fast
+from scorer.training.step_weights import StepWeights
 from tests.models import make_model
 
 CPU = torch.device("cpu")
