@@ -99,7 +99,7 @@ class FitTrainer(ResumableTrainer):
         def loss_of(outputs: dict[str, Any], part: Mapping[str, torch.Tensor]) -> torch.Tensor:
             return self._loss(part.get(TAUGHT))(outputs, part["labels"], count)
 
-        loss = self._parallel.step(self._prepare_inputs(inputs), loss_of)
+        loss = self._parallel.step(inputs, loss_of)
         self.count_loss(loss)
         return loss
 
