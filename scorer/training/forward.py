@@ -19,15 +19,20 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from scorer.classifier.forward.bert_family import first_position, why_not_of_the_family
-from scorer.classifier.forward.bert_weights import PREFIXES, WeightNames
+from scorer.classifier.forward.bert_family import (
+    activation_of,
+    first_position,
+    head_activation_of,
+    variance_floor,
+    why_not_of_the_family,
+)
+from scorer.classifier.forward.bert_weights import WeightNames
 from scorer.training.exits import mean_states
 from scorer.training.step_weights import StepWeights
 
 _ACTIVATIONS: Final[Mapping[str, Callable[[Tensor], Tensor]]] = MappingProxyType(
     {"gelu": functional.gelu, "relu": functional.relu, "tanh": torch.tanh}
 )
-_HEAD_ACTIVATIONS: Final = MappingProxyType({"electra": "gelu", "distilbert": "relu"})
 # Heads that drop before their first product, too.
 _DROPS_FIRST: Final = ("roberta", "xlm-roberta", "electra")
 # A draw is cut into so many parts of 16 bits.
@@ -42,10 +47,10 @@ def why_not_fast(model: PreTrainedModel, device: torch.device) -> str | None:
     models, or those with adapters, have other parts."""
     if device.type != "cpu":
         return "not on a CPU"
-    if model.config.model_type not in PREFIXES or model.config.model_type == "deberta-v2":
-        return f"does not compute {model.config.model_type} models"
     if (why_not := why_not_of_the_family(model.config)) is not None:
         return why_not
+    if model.config.model_type == "deberta-v2":
+        return "does not compute deberta-v2 models"
     there, names = dict(model.named_parameters()), WeightNames(model.config)
     parts = [names.of_layer(layer, part) for layer in range(model.config.num_hidden_layers) for part in names.parts]
     lacking = [name for name in (*parts, *names.head) if f"{name}.weight" not in there]
@@ -105,14 +110,13 @@ class FastForward:
 
     def __init__(self, config: Any, weights: StepWeights, dtype: torch.dtype, *, exits: bool = False) -> None:
         self._exits = exits
-        distil = config.model_type == "distilbert"
         self._weights, self._names, self._dtype = weights, weights.names, dtype
         self._heads: int = config.num_attention_heads
         self._layers: int = config.num_hidden_layers
         self._first = first_position(config)
-        self._floor = 1e-12 if distil else float(config.layer_norm_eps)
-        self._activation = _ACTIVATIONS[config.activation if distil else config.hidden_act]
-        self._head_activation = _ACTIVATIONS[_HEAD_ACTIVATIONS.get(config.model_type, "tanh")]
+        self._floor = variance_floor(config)
+        self._activation = _ACTIVATIONS[activation_of(config)]
+        self._head_activation = _ACTIVATIONS[head_activation_of(config)]
         self._drops = _Shares.of(config)
 
     def __call__(self, words: Tensor, inputs: Mapping[str, Tensor], dropout: Dropout) -> dict[str, Any]:

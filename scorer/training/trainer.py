@@ -94,7 +94,7 @@ class FitTrainer(ResumableTrainer):
             return super().training_step(model, inputs, *arguments, **options)
         model.train()
         items = options.get("num_items_in_batch", arguments[0] if arguments else None)
-        count = len(inputs["labels"].flatten()) if items is None else items
+        count = inputs["labels"].numel() if items is None else items
 
         def loss_of(outputs: dict[str, Any], part: Mapping[str, torch.Tensor]) -> torch.Tensor:
             return self._loss(part.get(TAUGHT))(outputs, part["labels"], count)

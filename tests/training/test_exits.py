@@ -19,7 +19,7 @@ from scorer.training.exits import EXIT_HEADS, add_exits, mean_states, outputs_an
 from tests.conftest import TinyModel
 from tests.models import make_model
 from tests.training.fits import Remembering, reviews, run, weights, write_csv, write_reviews
-from tests.training.test_forward import batch_of, labels_of, without_dropout
+from tests.training.test_forward import assert_close, batch_of, gradients_of, labels_of, without_dropout
 from tests.training.test_resume import Stopping
 
 CPU = torch.device("cpu")
@@ -98,7 +98,7 @@ def test_both_ways_to_compute_learn_the_same(architecture, multi, tmp_path):
     )
     expected = loss_of(outputs_and_states(model, **batch), targets, targets.numel())
     expected.backward()
-    gradients = {name: one.grad.clone() for name, one in model.named_parameters() if one.grad is not None}
+    gradients = gradients_of(model)
     assert f"{EXIT_HEADS}.0.weight" in gradients
     model.zero_grad()
     parallel = DataParallel.of(model, device=CPU, precision="fp32")
@@ -106,10 +106,7 @@ def test_both_ways_to_compute_learn_the_same(architecture, multi, tmp_path):
         batch | {"labels": targets}, lambda outputs, part: loss_of(outputs, part["labels"], targets.numel())
     )
     torch.testing.assert_close(loss, expected.detach(), rtol=1e-5, atol=1e-5)
-    rounding = 1e-5 * max(gradient.norm() for gradient in gradients.values())
-    for name, parameter in model.named_parameters():
-        if name in gradients:
-            assert (parameter.grad - gradients[name]).norm() <= 1e-4 * gradients[name].norm() + rounding, name
+    assert_close(gradients_of(model), gradients)
 
 
 def test_the_heads_learn_from_the_whole_model_and_not_it_from_them(tmp_path):

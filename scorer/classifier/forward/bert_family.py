@@ -95,7 +95,7 @@ class BertFamily:
     @classmethod
     def of(cls, config: ModelConfig, weights: Mapping[str, Tensor]) -> BertFamily:
         """The model of this family with `config` that is made of `weights`, called as `weight_shapes` calls them."""
-        names, parts = WeightNames(config), _Parts(weights, _variance_floor(config))
+        names, parts = WeightNames(config), _Parts(weights, variance_floor(config))
         table = _distance_table(config, names, parts)
         return cls(
             words=weights[names.words],
@@ -106,7 +106,7 @@ class BertFamily:
             projection=parts.dense(names.projection) if f"{names.projection}.weight" in weights else None,
             layers=tuple(_layer(config, names, parts, number, table) for number in range(config.num_hidden_layers)),
             heads=config.num_attention_heads,
-            activation=_activation(config),
+            activation=activation_of(config),
             head=_head(config, names, parts),
             score_terms=1 if table is None else 1 + len(distance_kinds(config)),
             distances=None if table is None else _distances_in(table, config),
@@ -117,8 +117,8 @@ def why_not_of_the_family(config: ModelConfig) -> str | None:
     """Why a model with this `config` is not of the family, or has a part that is not computed here; else None."""
     if config.model_type not in PREFIXES:
         return f"does not compute {config.model_type} models"
-    if _activation(config) not in ACTIVATIONS:
-        return f"does not compute the activation {_activation(config)}"
+    if activation_of(config) not in ACTIVATIONS:
+        return f"does not compute the activation {activation_of(config)}"
     if config.model_type == "deberta-v2":
         return _why_not_deberta(config)
     return "does not compute decoders" if getattr(config, "is_decoder", False) else None
@@ -156,11 +156,13 @@ def _filled(module: Module, dense: Dense) -> Module:
     return module
 
 
-def _variance_floor(config: ModelConfig) -> float:
+def variance_floor(config: ModelConfig) -> float:
+    """What norms add to the variance."""
     return 1e-12 if config.model_type == "distilbert" else float(config.layer_norm_eps)
 
 
-def _activation(config: ModelConfig) -> str:
+def activation_of(config: ModelConfig) -> str:
+    """The name of that between the two products of a layer's feed-forward."""
     activation: str = getattr(config, "activation" if config.model_type == "distilbert" else "hidden_act")
     return activation
 
@@ -195,10 +197,11 @@ def _layer(config: ModelConfig, names: WeightNames, parts: _Parts, number: int, 
 def _head(config: ModelConfig, names: WeightNames, parts: _Parts) -> nn.Module:
     """What is behind the encoder, for first tokens (n, hidden)."""
     inside, out = names.head
-    return nn.Sequential(parts.linear(inside), _HEAD_ACTIVATIONS[_head_activation(config)](), parts.linear(out))
+    return nn.Sequential(parts.linear(inside), _HEAD_ACTIVATIONS[head_activation_of(config)](), parts.linear(out))
 
 
-def _head_activation(config: ModelConfig) -> str:
+def head_activation_of(config: ModelConfig) -> str:
+    """The name of that between the two products of the head."""
     if config.model_type == "deberta-v2":
         return str(config.pooler_hidden_act)
     return {"electra": "gelu", "distilbert": "relu"}.get(config.model_type, "tanh")
@@ -212,8 +215,8 @@ def _why_not_deberta(config: ModelConfig) -> str | None:
         return "does not compute deberta-v2 models with convolutions"
     if getattr(config, "embedding_size", config.hidden_size) != config.hidden_size:
         return "does not compute deberta-v2 models with narrow embeddings"
-    if _head_activation(config) not in _HEAD_ACTIVATIONS:
-        return f"does not compute the activation {_head_activation(config)}"
+    if head_activation_of(config) not in _HEAD_ACTIVATIONS:
+        return f"does not compute the activation {head_activation_of(config)}"
     return None
 
 
