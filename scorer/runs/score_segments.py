@@ -1,14 +1,15 @@
 """Sorted files of kept scores, called segments: how one is written, looked into, and several are merged into one.
 
     header     64 bytes: what this is, how many rows it has room for and has, the width of a record
-    high       the first half of each row's key, (capacity,) uint64, sorted
-    filter     (buckets,) uint64: three bits for each key whose high half begins with the bucket's number
-    begins     (buckets + 1,) uint64: the place of a bucket's first row
-    rows       the second half of the key, origin, record and checksum of each, sorted with it
+    buckets    (buckets + 1,): of the keys whose high half begins with the bucket's number, three bits for each, and the
+               place of the first row
+    rows       (capacity,): key in two halves, origin, record and checksum of each, sorted by the key
 
 Keys are hashes: a bucket has a handful of rows, its filter tells nearly always that a key is not among them, and half a
-key tells nearly always which it is. So what a look-up costs depends on nothing but how many keys it is of, and memory
-holds a slice of a file, whatever its size. Keys that are no hashes would be found as well, only more slowly.
+key tells nearly always which it is. What a look-up costs in a large file is how many places of it are touched that no
+cache of the processor holds: one for a key that is not there, two for one that is. So it depends on nothing but how
+many keys it is of. The system takes the pages of a file back when memory is wanted. Keys that are no hashes would be
+found as well, only more slowly.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ import mmap
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 KEY_BYTES = 16
-_MAGIC = b"scorer scores 1\n"
+_MAGIC = b"scorer scores 2\n"
 _HEADER = struct.Struct("<16sQQII")
 _HEADER_BYTES = 64
 # What memory holds of a file at once: the filter of so many rows, so many rows with what lies around them, so many rows
@@ -34,6 +35,9 @@ _FILTERED = 1 << 24
 _LOOKED_INTO = 4_096
 _MERGED = 1 << 18
 _STAYS = 1 << 17
+# Bytes of a file that are written at once and begin at a multiple of this: a huge page, which Linux keeps them in and
+# maps as a whole. In a file written anyhow most of a look-up's time goes into mapping small pages.
+_BLOCK = 1 << 21
 _ROWS_A_BUCKET = 6
 _FACTOR = 0x9E3779B97F4A7C15
 
@@ -46,9 +50,12 @@ class DamagedSegment(Exception):
     """A file is no segment, or not what was written; the message says what is wrong with it."""
 
 
+_BUCKET = np.dtype([("bits", "<u8"), ("begin", "<i8")])
+
+
 def row_dtype(width: int) -> np.dtype[np.void]:
-    """A row, but for the first half of its key: `record` has `width` bytes, `check` is over the whole row."""
-    return np.dtype([("low", "<u8"), ("origin", "<i8"), ("record", "u1", (width,)), ("check", "<u4")])
+    """A row: `record` has `width` bytes, `check` is over the whole row."""
+    return np.dtype([("high", "<u8"), ("low", "<u8"), ("origin", "<i8"), ("record", "u1", (width,)), ("check", "<u4")])
 
 
 @dataclass(frozen=True)
@@ -79,16 +86,15 @@ def halves(keys: Sequence[bytes]) -> Halves:
     return np.frombuffer(b"".join(keys), "<u8").reshape(-1, 2)
 
 
-def sorted_rows(keys: Sequence[bytes], records: NDArray[np.uint8], origin: int) -> tuple[Halves, Rows]:
+def sorted_rows(keys: Sequence[bytes], records: NDArray[np.uint8], origin: int) -> Rows:
     """The rows (n,) of a segment that has `records` (n, width) under `keys`; of a key twice, the first."""
     both = halves(keys)
     order = np.lexsort((both[:, 1], both[:, 0]))
     rows = np.empty(len(order), row_dtype(records.shape[1]))
-    high = both[order, 0]
-    rows["low"], rows["origin"], rows["record"] = both[order, 1], origin, records[order]
-    rows["check"] = _checks(high, rows)
-    first = _firsts(high, rows)
-    return high[first], rows[first]
+    rows["high"], rows["low"] = both[order].T
+    rows["origin"], rows["record"] = origin, records[order]
+    rows["check"] = _checks(rows)
+    return rows[_firsts(rows)]
 
 
 class Segment:
@@ -110,10 +116,11 @@ class Segment:
         if self.size > capacity or size < layout.rows + self.size * layout.dtype.itemsize:
             raise DamagedSegment("a file of it is too short")
         self._shift = layout.shift
-        self._high: Halves = np.frombuffer(self._map, "<u8", self.size, layout.high)
-        self._filter: NDArray[np.uint64] = np.frombuffer(self._map, "<u8", layout.buckets, layout.filter)
-        self._begins: Places = np.frombuffer(self._map, "<i8", layout.buckets + 1, layout.begins)
+        buckets = np.frombuffer(self._map, _BUCKET, layout.buckets + 1, _HEADER_BYTES)
+        self._filter: Halves = buckets["bits"]
+        self._begins: Places = buckets["begin"]
         self._rows: Rows = np.frombuffer(self._map, layout.dtype, self.size, layout.rows)
+        self._high: Halves = self._rows["high"]
         if self._begins[-1] != self.size:
             raise DamagedSegment("a file of it is not what was written")
 
@@ -124,7 +131,7 @@ class Segment:
         for first in range(0, len(keys), step):
             piece = slice(first, first + step)
             buckets, bits = (keys.high[piece] >> self._shift).view(np.int64), keys.bits[piece]
-            maybe = np.flatnonzero(self._filter.take(buckets) & bits == bits)
+            maybe = np.flatnonzero(self._filter[buckets] & bits == bits)
             for start in range(0, len(maybe), _LOOKED_INTO):
                 some = maybe[start : start + _LOOKED_INTO]
                 asked = first + some
@@ -136,43 +143,45 @@ class Segment:
     def _rows_of(self, high: Halves, low: Halves, buckets: Places) -> tuple[NDArray[np.bool_], Rows]:
         """Which of the keys (n,) in the `buckets` have a row, (n,) bool, and these rows."""
         # A number that was damaged must not lead out of the file; it only leads astray.
-        begin, end = (np.clip(self._begins.take(bucket), 0, self.size) for bucket in (buckets, buckets + 1))
-        places = self._first(high, begin, end)
-        places = self._among_equals(places, high, low)
-        rows = self._rows.take(places)
-        same = (rows["low"] == low) & (self._high.take(places) == high)
+        begin, end = (np.clip(self._begins[bucket], 0, self.size) for bucket in (buckets, buckets + 1))
+        rows = self._rows_at(self._first(lambda places: self._high[places] < high, begin, end))
+        others = np.flatnonzero((rows["high"] == high) & (rows["low"] != low))
+        if len(others):
+            rows[others] = self._among_equals(high[others], low[others], begin[others], end[others])
+        same = (rows["high"] == high) & (rows["low"] == low)
         rows = rows[same]
-        _check(high[same], rows)
+        _check(rows)
         return same, rows
 
-    def _first(self, high: Halves, begin: Places, end: Places) -> Places:
-        """Where the first row with each `high` (n,) is, if there is one between the places `begin` and `end`."""
+    def _among_equals(self, high: Halves, low: Halves, begin: Places, end: Places) -> Rows:
+        """The first rows between the places `begin` and `end` that are not less than the keys (n,): for keys of whose
+        high halves there are several."""
+
+        def less(places: Places) -> NDArray[np.bool_]:
+            found, lows = self._high[places], self._rows["low"][places]
+            before: NDArray[np.bool_] = (found < high) | ((found == high) & (lows < low))
+            return before
+
+        return self._rows_at(self._first(less, begin, end))
+
+    def _rows_at(self, places: Places) -> Rows:
+        rows: Rows = self._rows.take(np.minimum(places, self.size - 1))
+        return rows
+
+    def _first(self, less: Callable[[Places], NDArray[np.bool_]], begin: Places, end: Places) -> Places:
+        """The first places between `begin` and `end` (n,) whose rows are not `less` than what is wanted there."""
         while (begin < end).any():
             middle = np.minimum((begin + end) >> 1, self.size - 1)
-            less = (self._high.take(middle) < high) & (begin < end)
-            begin, end = np.where(less, middle + 1, begin), np.where(less, end, np.minimum(middle, end))
-        found: Places = np.minimum(begin, self.size - 1)
-        return found
+            after = less(middle) & (begin < end)
+            begin, end = np.where(after, middle + 1, begin), np.where(after, end, np.minimum(middle, end))
+        return begin
 
-    def _among_equals(self, places: Places, high: Halves, low: Halves) -> Places:
-        """`places` of the first rows with each `high`, moved on to the first whose second half is at least `low`."""
-        after = np.minimum(places + 1, self.size - 1)
-        several = np.flatnonzero((after > places) & (self._high[after] == high) & (self._high[places] == high))
-        if not len(several):
-            return places
-        begin, end = places[several], np.searchsorted(self._high, high[several], "right")
-        while (begin < end).any():
-            middle = np.minimum((begin + end) >> 1, self.size - 1)
-            less = (self._rows["low"][middle] < low[several]) & (begin < end)
-            begin, end = np.where(less, middle + 1, begin), np.where(less, end, np.minimum(middle, end))
-        places[several] = np.minimum(begin, self.size - 1)
-        return places
-
-    def slice(self, begin: int, end: int) -> tuple[Halves, Rows]:
-        """The rows whose high halves are from `begin` up to before `end`, views of the file."""
-        last = np.searchsorted(self._high, np.uint64(end)) if end < 1 << 64 else self.size
-        chosen = slice(int(np.searchsorted(self._high, np.uint64(begin))), int(last))
-        return self._high[chosen], self._rows[chosen]
+    def slice(self, begin: int, end: int) -> Rows:
+        """The rows whose high halves are from `begin` up to before `end`, a view of the file."""
+        border = np.array([begin, end % (1 << 64)], np.uint64)
+        nothing, everything = np.zeros(2, np.int64), np.full(2, self.size)
+        first, last = self._first(lambda places: self._high[places] < border, nothing, everything).tolist()
+        return self._rows[first : last if end < 1 << 64 else self.size]
 
     def let_go(self) -> None:
         """Have no page of the file in this process's memory, unless it is a small one."""
@@ -181,7 +190,7 @@ class Segment:
 
     def close(self) -> None:
         """Unmap the file, as soon as nobody has a view of it."""
-        del self._high, self._filter, self._begins, self._rows, self._map
+        del self._filter, self._begins, self._high, self._rows, self._map
 
 
 class SegmentWriter:
@@ -193,39 +202,70 @@ class SegmentWriter:
         self._capacity = capacity
         self._width = width
         self._layout = _Layout.of(capacity, width)
+        self._columns = _Column(handle, _HEADER_BYTES), _Column(handle, self._layout.rows)
         self._buckets = self._layout.buckets // shares
         self._share = 0
         self._size = 0
 
-    def append(self, high: Halves, rows: Rows) -> None:
+    def append(self, rows: Rows) -> None:
         """Add the rows (n,) of the next share, sorted."""
-        layout, first = self._layout, self._share * self._buckets
-        counts = np.bincount((high >> layout.shift).astype(np.int64) - first, minlength=self._buckets)
-        begins = np.cumsum(counts) - counts
+        buckets = (rows["high"] >> self._layout.shift).astype(np.int64) - self._share * self._buckets
+        counts = np.bincount(buckets, minlength=self._buckets)
         filled = np.flatnonzero(counts)
-        bits = np.zeros(self._buckets, np.uint64)
+        found = np.zeros(self._buckets, _BUCKET)
+        begins = np.cumsum(counts) - counts
         if len(filled):
-            bits[filled] = np.bitwise_or.reduceat(_bits(rows["low"]), begins[filled])
-        self._write(high, layout.high + 8 * self._size)
-        self._write(bits, layout.filter + 8 * first)
-        self._write(begins + self._size, layout.begins + 8 * first)
-        self._write(rows, layout.rows + layout.dtype.itemsize * self._size)
+            found["bits"][filled] = np.bitwise_or.reduceat(_bits(rows["low"]), begins[filled])
+        found["begin"] = begins + self._size
+        for column, values in zip(self._columns, (found, rows), strict=True):
+            column.append(values)
         self._share += 1
         self._size += len(rows)
 
     def finish(self) -> None:
         """Bring it to the disk."""
-        self._write(np.array([self._size]), self._layout.begins + 8 * self._layout.buckets)
         fields = (_MAGIC, self._capacity, self._size, self._width)
         check = zlib.crc32(_HEADER.pack(*fields, 0)[:-4])
-        self._write(np.frombuffer(_HEADER.pack(*fields, check).ljust(_HEADER_BYTES, b"\0"), np.uint8), 0)
+        self._columns[0].append(np.array([(0, self._size)], _BUCKET))
+        for column in self._columns:
+            column.finish()
+        _write(self._handle, _HEADER.pack(*fields, check).ljust(_HEADER_BYTES, b"\0"), 0)
         os.fsync(self._handle)
 
-    def _write(self, values: NDArray[np.generic], place: int) -> None:
-        left = memoryview(values.tobytes())
-        while left:
-            written = os.pwrite(self._handle, left, place)
-            left, place = left[written:], place + written
+
+class _Column:
+    """A column of the file `handle`, from the `place` of its first byte; its whole blocks are written when full."""
+
+    def __init__(self, handle: int, place: int) -> None:
+        self._handle = handle
+        self._place = place
+        self._waiting = bytearray()
+
+    def append(self, values: NDArray[np.generic]) -> None:
+        self._waiting += values.tobytes()
+        self._write_up_to((self._place + len(self._waiting)) // _BLOCK * _BLOCK)
+
+    def finish(self) -> None:
+        self._write_up_to(self._place + len(self._waiting))
+
+    def _write_up_to(self, end: int) -> None:
+        place, size = self._place, end - self._place
+        if size <= 0:
+            return
+        with memoryview(self._waiting) as waiting:
+            while place < end:
+                border = min((place // _BLOCK + 1) * _BLOCK, end)
+                _write(self._handle, waiting[place - self._place : border - self._place], place)
+                place = border
+        del self._waiting[:size]
+        self._place = end
+
+
+def _write(handle: int, content: bytes | memoryview, place: int) -> None:
+    left = memoryview(content)
+    while left:
+        written = os.pwrite(handle, left, place)
+        left, place = left[written:], place + written
 
 
 def shares(segments: Sequence[Segment]) -> int:
@@ -234,43 +274,39 @@ def shares(segments: Sequence[Segment]) -> int:
     return 1 << count.bit_length()
 
 
-def merged(segments: Sequence[Segment], *, origin: int | None = None) -> Iterator[tuple[Halves, Rows]]:
+def merged(segments: Sequence[Segment], *, origin: int | None = None) -> Iterator[Rows]:
     """The rows of the `segments`, sorted, share by share; of a key in several of them, the row of the first. With an
     `origin` all rows get that."""
     borders = [share * (1 << 64) // count for count in (shares(segments),) for share in range(count + 1)]
     for begin, end in itertools.pairwise(borders):
-        pieces = [segment.slice(begin, end) for segment in segments]
-        high, rows = np.concatenate([one[0] for one in pieces]), np.concatenate([one[1] for one in pieces])
-        del pieces
+        rows = np.concatenate([segment.slice(begin, end) for segment in segments])
+        high = np.ascontiguousarray(rows["high"])
         # Sorted pieces one after the other, which a stable sort merges; the earlier segment's row stays before.
         order = np.argsort(high, kind="stable")
         if (np.diff(high[order]) == 0).any():
             order = np.lexsort((rows["low"], high))
-        high, rows = high.take(order), rows.take(order)
-        if len(high) and not begin <= int(high[0]) <= int(high[-1]) < end:
+        rows = rows.take(order)
+        if len(rows) and not begin <= int(rows["high"][0]) <= int(rows["high"][-1]) < end:
             raise DamagedSegment("a file of it is not what was written")
-        first = _firsts(high, rows)
+        first = _firsts(rows)
         if not first.all():
-            high, rows = high[first], rows[first]
+            rows = rows[first]
         if origin is not None:
-            _check(high, rows)
+            _check(rows)
             rows["origin"] = origin
-            rows["check"] = _checks(high, rows)
-        yield high, rows
+            rows["check"] = _checks(rows)
+        yield rows
         for segment in segments:
             segment.let_go()
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where the columns of a segment begin, how many buckets it has, and by how much a high half is shifted to give the
-    number of its bucket."""
+    """How many buckets a segment has, by how much a high half is shifted to give the number of its bucket, where the
+    rows begin and what they are."""
 
     buckets: int
     shift: np.uint64
-    high: int
-    filter: int
-    begins: int
     rows: int
     dtype: np.dtype[np.void]
 
@@ -278,11 +314,8 @@ class _Layout:
     def of(cls, capacity: int, width: int) -> _Layout:
         # At least as many as there are shares in a merge.
         power = max((capacity // _ROWS_A_BUCKET).bit_length(), 1)
-        high = _HEADER_BYTES
-        filter_ = high + 8 * capacity
-        begins = filter_ + (8 << power)
-        rows = begins + (8 << power) + 8
-        return cls(1 << power, np.uint64(64 - power), high, filter_, begins, rows, row_dtype(width))
+        rows = _HEADER_BYTES + ((1 << power) + 1) * _BUCKET.itemsize
+        return cls(1 << power, np.uint64(64 - power), rows, row_dtype(width))
 
 
 def _bits(low: Halves) -> NDArray[np.uint64]:
@@ -292,25 +325,26 @@ def _bits(low: Halves) -> NDArray[np.uint64]:
     return bits
 
 
-def _firsts(high: Halves, rows: Rows) -> NDArray[np.bool_]:
+def _firsts(rows: Rows) -> NDArray[np.bool_]:
     """Which of the sorted rows (n,) have another key than the row before, (n,) bool."""
-    first = np.ones(len(high), np.bool_)
-    first[1:] = (high[1:] != high[:-1]) | (rows["low"][1:] != rows["low"][:-1])
+    first = np.ones(len(rows), np.bool_)
+    high, low = rows["high"], rows["low"]
+    first[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
     return first
 
 
-def _check(high: Halves, rows: Rows) -> None:
-    if not np.array_equal(_checks(high, rows), rows["check"]):
+def _check(rows: Rows) -> None:
+    if not np.array_equal(_checks(rows), rows["check"]):
         raise DamagedSegment("a row of it is not what was written")
 
 
-def _checks(high: Halves, rows: Rows) -> NDArray[np.uint32]:
+def _checks(rows: Rows) -> NDArray[np.uint32]:
     """The checksums (n,) of rows: 32 bits of a sum of all their words, each multiplied by an odd number of its own."""
     record = rows["record"]
     words = -(-record.shape[1] // 4)
     padded = np.zeros((len(rows), 4 * words), np.uint8)
     padded[:, : record.shape[1]] = record
-    columns = [high, rows["low"], rows["origin"].view(np.uint64), *padded.view("<u4").T]
+    columns = [rows["high"], rows["low"], rows["origin"].astype(np.uint64), *padded.view("<u4").T]
     total, factor = np.zeros(len(rows), np.uint64), _FACTOR
     for column in columns:
         total += column.astype(np.uint64) * np.uint64(factor)

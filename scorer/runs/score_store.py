@@ -106,11 +106,11 @@ class ScoreStore:
         """Keep `records` (n, width) under `keys`, durably; a key that is known keeps its first record."""
         if not keys:
             return
-        high, rows = sorted_rows(keys, records, origin)
+        rows = sorted_rows(keys, records, origin)
         folder = self._folder
         with self._explained(), folder.locked("adding"):
             with folder.written("added.new", capacity=len(rows), width=records.shape[1]) as writer:
-                writer.append(high, rows)
+                writer.append(rows)
             folder.name_next()
 
     def take_over(self, other: Path) -> None:
@@ -178,10 +178,10 @@ class ScoreStore:
         """Write what the `segments` have under the temporary name."""
         capacity = sum(segment.size for segment in segments)
         with self._folder.written(name, capacity=capacity, width=segments[0].width, shares=shares(segments)) as writer:
-            for high, rows in merged(segments, origin=origin):
+            for rows in merged(segments, origin=origin):
                 if stopped():
                     raise _Stopped
-                writer.append(high, rows)
+                writer.append(rows)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
