@@ -33,8 +33,8 @@ class Drift:
     """The comparison of a run's `rows` with the profile of its model.
 
     psi                     population stability index of `length`, `truncated` (longer than the model can see, or not),
-                            `labels` (as predicted), `confidence`, and `unknown` (a row's share of unknown tokens) where
-                            the profile counts those
+                            `labels` (as predicted), `confidence` unless rows may leave the model early, and `unknown`
+                            (a row's share of unknown tokens) where the profile counts those
     chance                  what each of them exceeds once in a thousand runs without any drift
     truncated_share         share of the rows that is longer than the model can see, and its difference from the profile
     unknown_share           share of the rows' tokens that the tokenizer does not know, and the same; None when it has

@@ -17,7 +17,8 @@ class DriftSums:
     """What the scored rows looked like, counted in the bins of the model's profile: sums, so that parts can be added.
 
     `lengths`, `labels` and `confidences` are counts of the `rows`, `unknowns` of the share of their tokens that is
-    unknown. `truncated` of the rows are longer than the model can see, `unknown_tokens` of their `tokens` are unknown.
+    unknown; rows that may have left the model early are not among the `confidences`. `truncated` of the rows are longer
+    than the model can see, `unknown_tokens` of their `tokens` are unknown.
     """
 
     rows: int

@@ -63,6 +63,7 @@ class Classify:
         stages = np.full(len(scores), WHOLE_MODEL, np.int8)
         todo = np.flatnonzero(~encoded.known)
         keeping = None if cache is None or encoded.keys is None else _Keeping(cache, encoded, scores)
+        may_leave = early is not None and early.exits is not None
         computed = self._compute(encoded, scores, stages, todo, keeping=keeping, after_batch=after_batch, early=early)
         decided = stages[encoded.inputs]
         if early is not None:
@@ -74,7 +75,7 @@ class Classify:
             scores=scores[encoded.inputs],
             computed_tokens=int(encoded.fresh.lengths[computed].sum()),
             reused=len(encoded.scorable) - int(computed.sum()),
-            stages=None if early is None else decided,
+            stages=decided if may_leave else None,
             kept=keeping.finish() if keeping is not None else None,
         )
 

@@ -12,7 +12,8 @@ bins give a PSI of about (1/n + 1/m) times a chi-squared variable with B - 1 deg
 2020, "Statistical properties of the population stability index"): small files drift by chance. What is counted is
 always rows. Lengths are those that the model sees, so texts just beyond its limit and far beyond it have the same: that
 more rows are cut off is an index of its own. Unknown tokens are told by each row's share of them, since the tokens of
-one text are not independent of each other.
+one text are not independent of each other. Confidences that exits give are told apart from the model's own by nothing,
+and are others: those of rows that may leave the model early are compared with nothing.
 """
 
 from __future__ import annotations
@@ -54,30 +55,35 @@ class Observer:
         token = self.profile.unknown_token
         return inputs.count(token) if token is not None else np.zeros(len(inputs), np.int64)
 
-    def __call__(self, scores: NDArray[np.void], probability: NDArray[np.float32]) -> DriftSums:
-        """Count rows with `scores` (s,) and `probability` (s, labels), one a row that has a text."""
+    def __call__(
+        self, scores: NDArray[np.void], probability: NDArray[np.float32], *, left_early: bool = False
+    ) -> DriftSums:
+        """Count rows with `scores` (s,) and `probability` (s, labels), one a row that has a text; without their
+        confidences where some may have `left_early`."""
         has_score = scores["outcome"] == Outcome.SCORED
         scored, probability = scores[has_score], probability[has_score]
         return DriftSums(
             rows=len(scored),
             lengths=_counts(histogram(scored["tokens"], self.profile.length_edges)),
-            **self._answers(scored, probability),
+            **self._answers(scored, probability, left_early=left_early),
             unknowns=_counts(unknown_histogram(scored["unknown"], scored["tokens"], self.profile.unknown_edges)),
             truncated=int(scored["truncated"].sum()),
             tokens=int(scored["tokens"].sum()),
             unknown_tokens=int(scored["unknown"].sum()),
         )
 
-    def _answers(self, scored: NDArray[np.void], probability: NDArray[np.float32]) -> dict[str, tuple[int, ...]]:
+    def _answers(
+        self, scored: NDArray[np.void], probability: NDArray[np.float32], *, left_early: bool
+    ) -> dict[str, tuple[int, ...]]:
         """The rows by their labels and confidences, or by their numbers."""
         confidence_edges = self.profile.confidence_edges
+        none = (0,) * (len(confidence_edges) + 1)
         if self._decision.activation is not None:
             numbers = self._decision.numbers(scored["logits"])
-            none = (0,) * (len(confidence_edges) + 1)
             return {"labels": _counts(histogram(numbers, self.profile.number_edges)), "confidences": none}
         return {
             "labels": _counts(label_counts(self._decision.chosen(probability))),
-            "confidences": _counts(histogram(probability.max(axis=1), confidence_edges)),
+            "confidences": none if left_early else _counts(histogram(probability.max(axis=1), confidence_edges)),
         }
 
 
@@ -95,10 +101,9 @@ def compare(profile: Profile | None, stats: DriftSums | None) -> Drift | None:
     if profile.of_numbers:
         pairs["numbers"] = (stats.labels, profile.predicted_labels)
     else:
-        pairs |= {
-            "labels": (stats.labels, profile.predicted_labels),
-            "confidence": (stats.confidences, profile.confidences),
-        }
+        pairs["labels"] = (stats.labels, profile.predicted_labels)
+        if any(stats.confidences):
+            pairs["confidence"] = (stats.confidences, profile.confidences)
     if profile.unknowns is not None:
         pairs["unknown"] = (stats.unknowns, profile.unknowns)
     counts = {name: (np.array(ours), np.array(theirs)) for name, (ours, theirs) in pairs.items()}

@@ -189,7 +189,8 @@ class Scorer:
         )
         stats = None
         if self._observe is not None:
-            stats = self._observe(classified.scores, answers.probability[classified.scorable])
+            probability, left_early = answers.probability[classified.scorable], answers.stages is not None
+            stats = self._observe(classified.scores, probability, left_early=left_early)
         return AnsweredWindow(
             window=classified.window,
             answers=answers,

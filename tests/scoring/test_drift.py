@@ -167,6 +167,18 @@ def test_the_rows_of_the_profile_have_not_drifted(score, texts, tmp_path):
     )
 
 
+def test_confidences_of_exits_are_not_held_against_those_of_the_model(score, texts):
+    many = pa.table({"text": sentences(6_000, seed=5, shortest=3, longest=10)})
+    exact, early = score(many), score(many, "early.parquet", max_flips="20%", force=True)
+    assert early.flips["exact"] is None
+    assert "confidence" in exact.drift["psi"]
+    assert early.drift["psi"].keys() == exact.drift["psi"].keys() - {"confidence"}
+    assert early.drift["rows"] == exact.drift["rows"] == 6_000
+    few = score(pa.table({"text": texts}), "few.parquet", max_flips="20%", force=True)
+    assert few.flips["exact"]
+    assert few.drift["psi"]["confidence"] == pytest.approx(0.0, abs=1e-9)
+
+
 def test_the_summary_counts_rows_by_label(score, texts, tmp_path):
     summary = score(pa.table({"text": [*texts, None]}))
     found = Counter(map(str, pq.read_table(tmp_path / "out.parquet")["score"].drop_null().to_pylist()))
