@@ -39,7 +39,8 @@ import json, sys
 import ray, ray.data, scorer
 from ray.data.checkpoint import CheckpointConfig
 source, target, checkpoint, options = sys.argv[1:]
-ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+# Its scorer and the actors that compare ids with the checkpoint take a CPU each: with two, nothing is read for ever.
+ray.init(num_cpus=6, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
 context = ray.data.DataContext.get_current()
 context.enable_progress_bars = False
 context.checkpoint_config = CheckpointConfig("id", checkpoint, delete_checkpoint_on_success=False)
