@@ -54,8 +54,10 @@ _BUCKET = np.dtype([("bits", "<u8"), ("begin", "<i8")])
 
 
 def row_dtype(width: int) -> np.dtype[np.void]:
-    """A row: `record` has `width` bytes, `check` is over the whole row."""
-    return np.dtype([("high", "<u8"), ("low", "<u8"), ("origin", "<i8"), ("record", "u1", (width,)), ("check", "<u4")])
+    """A row: `record` has `width` bytes, `check` is over the whole row. With `nothing`, which is zeros, all numbers lie
+    where a processor reads them at once."""
+    key, rest = [("high", "<u8"), ("low", "<u8")], [("nothing", "u1", (-(width + 4) % 8,)), ("check", "<u4")]
+    return np.dtype([*key, ("origin", "<i8"), ("record", "u1", (width,)), *rest])
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def sorted_rows(keys: Sequence[bytes], records: NDArray[np.uint8], origin: int) 
     """The rows (n,) of a segment that has `records` (n, width) under `keys`; of a key twice, the first."""
     both = halves(keys)
     order = np.lexsort((both[:, 1], both[:, 0]))
-    rows = np.empty(len(order), row_dtype(records.shape[1]))
+    rows = np.zeros(len(order), row_dtype(records.shape[1]))
     rows["high"], rows["low"] = both[order].T
     rows["origin"], rows["record"] = origin, records[order]
     rows["check"] = _checks(rows)
@@ -242,26 +244,27 @@ class _Column:
         self._waiting = bytearray()
 
     def append(self, values: NDArray[np.generic]) -> None:
-        self._waiting += values.tobytes()
-        self._write_up_to((self._place + len(self._waiting)) // _BLOCK * _BLOCK)
+        left = np.ascontiguousarray(values).view(np.uint8).data
+        while left:
+            room = _BLOCK - (self._place + len(self._waiting)) % _BLOCK
+            piece, left = left[:room], left[room:]
+            if self._waiting or len(piece) < room:
+                self._waiting += piece
+                if len(piece) == room:
+                    self.finish()
+            else:
+                self._write(piece)
 
     def finish(self) -> None:
-        self._write_up_to(self._place + len(self._waiting))
+        self._write(self._waiting)
+        self._waiting = bytearray()
 
-    def _write_up_to(self, end: int) -> None:
-        place, size = self._place, end - self._place
-        if size <= 0:
-            return
-        with memoryview(self._waiting) as waiting:
-            while place < end:
-                border = min((place // _BLOCK + 1) * _BLOCK, end)
-                _write(self._handle, waiting[place - self._place : border - self._place], place)
-                place = border
-        del self._waiting[:size]
-        self._place = end
+    def _write(self, content: bytearray | memoryview) -> None:
+        _write(self._handle, content, self._place)
+        self._place += len(content)
 
 
-def _write(handle: int, content: bytes | memoryview, place: int) -> None:
+def _write(handle: int, content: bytes | bytearray | memoryview, place: int) -> None:
     left = memoryview(content)
     while left:
         written = os.pwrite(handle, left, place)
@@ -314,7 +317,7 @@ class _Layout:
     def of(cls, capacity: int, width: int) -> _Layout:
         # At least as many as there are shares in a merge.
         power = max((capacity // _ROWS_A_BUCKET).bit_length(), 1)
-        rows = _HEADER_BYTES + ((1 << power) + 1) * _BUCKET.itemsize
+        rows = _HEADER_BYTES + ((1 << power) + 4) * _BUCKET.itemsize
         return cls(1 << power, np.uint64(64 - power), rows, row_dtype(width))
 
 
@@ -340,11 +343,8 @@ def _check(rows: Rows) -> None:
 
 def _checks(rows: Rows) -> NDArray[np.uint32]:
     """The checksums (n,) of rows: 32 bits of a sum of all their words, each multiplied by an odd number of its own."""
-    record = rows["record"]
-    words = -(-record.shape[1] // 4)
-    padded = np.zeros((len(rows), 4 * words), np.uint8)
-    padded[:, : record.shape[1]] = record
-    columns = [rows["high"], rows["low"], rows["origin"].astype(np.uint64), *padded.view("<u4").T]
+    words = np.concatenate([rows["record"], rows["nothing"]], axis=1).view("<u4")
+    columns = [rows["high"], rows["low"], rows["origin"].astype(np.uint64), *words.T]
     total, factor = np.zeros(len(rows), np.uint64), _FACTOR
     for column in columns:
         total += column.astype(np.uint64) * np.uint64(factor)

@@ -187,7 +187,8 @@ def test_a_row_that_was_damaged_is_noticed_after_a_merge_too(store, path):
         merge_scores([path], path.parent / "all")
 
 
-@pytest.mark.parametrize("byte", [70, 71])
+# Of the first half of the first key.
+@pytest.mark.parametrize("byte", [166, 167])
 def test_a_key_that_was_damaged_does_not_end_a_merge_in_a_bug(store, path, byte):
     for number in range(4):
         store.add([key(row) for row in range(number * 9, number * 9 + 9)], records(*range(9)), number)
