@@ -28,9 +28,10 @@ UNIT := not gpu and not ray and not slow and not torture
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
+# Not compiled: Python compiles what is imported, and most of it never is.
 $(ENV): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e '.[dev]'
 	@touch $@
 
 demo: data/reviews.parquet ## Make the sample, fit a model on it, score 20,000 reviews, show the first

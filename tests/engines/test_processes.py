@@ -31,7 +31,7 @@ def thirty_files(folder: Path) -> Path:
     """`folder`, made with as many files of different texts."""
     folder.mkdir()
     for number in range(30):
-        texts = [f"{text} {number}" for text in sentences(60, seed=number)]
+        texts = [f"{text} {number}" for text in sentences(30, seed=number)]
         pq.write_table(pa.table({"text": texts}), folder / f"{number:02}.parquet")
     return folder
 

@@ -130,7 +130,7 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 @pytest.mark.parametrize(
     ("name", "ending"),
     [
-        *(("a.csv", ending) for ending in PACKED),
+        *(pytest.param("a.csv", ending, marks=[pytest.mark.slow] * (ending != "bz2")) for ending in PACKED),
         # A document takes twenty seconds until its memory is bounded; what unpacks it has been tried with CSV.
         *(pytest.param("a.json", ending, marks=[pytest.mark.slow] * (ending != "xz")) for ending in PACKED),
     ],
