@@ -182,3 +182,12 @@ def test_score_gpu_says_so_where_there_is_no_gpu(tmp_path):
     done = run("score_gpu.py", "--cache", tmp_path)
     assert done.returncode == 1
     assert "no CUDA device; --device cpu" in done.stderr
+
+
+@pytest.mark.slow
+def test_fit_company_compares_a_fit_alone_with_one_beside_others(tmp_path):
+    train = tmp_path / "train.csv"
+    train.write_text("text,label\n" + "good room,yes\nbad room,no\n" * 20, encoding="utf-8")
+    done = run("fit_company.py", train, "--rounds", 1)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].endswith("times as long, median of 1")
