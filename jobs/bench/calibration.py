@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from quality import commands
 from quality.made import chinese_reviews, five_emotions
-from quality.tasks import Task, tasks
+from quality.tasks import Task, parsed, tasks
 from scorer.classifier.decision import Decision
 from scorer.classifier.directory import open_model
 from scorer.classifier.labels import LabelSet
@@ -148,11 +148,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, help="so many calibration rows in each draw, not as many as the fit had")
     parser.add_argument("--draws", type=int, default=40)
     parser.add_argument("--cache", type=Path, default=CACHE, metavar="DIR")
-    parser.add_argument("--realdata", type=Path, default=os.environ.get("SCORER_REALDATA"), metavar="DIR")
-    options = parser.parse_args()
-    if options.realdata is None:
-        parser.error("SCORER_REALDATA, or --realdata, must name the folder of the real data sets")
-    options.realdata, options.cache = options.realdata.resolve(), options.cache.resolve()
+    options = parsed(parser)
+    options.cache = options.cache.resolve()
     return options
 
 

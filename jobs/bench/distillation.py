@@ -21,7 +21,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from quality import commands
-from quality.tasks import Task, tasks
+from quality.tasks import Task, parsed, tasks
 
 CACHE = Path(__file__).parents[2] / ".cache" / "bench" / "distillation"
 SETS = ("agnews", "sst2")
@@ -86,11 +86,8 @@ def _options() -> argparse.Namespace:
         "--models", type=Path, metavar="DIR", help="where teachers that were fitted lie, by their names"
     )
     parser.add_argument("--cache", type=Path, default=CACHE, metavar="DIR")
-    parser.add_argument("--realdata", type=Path, default=os.environ.get("SCORER_REALDATA"), metavar="DIR")
-    options = parser.parse_args()
-    if options.realdata is None:
-        parser.error("SCORER_REALDATA, or --realdata, must name the folder of the real data sets")
-    options.realdata, options.cache = options.realdata.resolve(), options.cache.resolve()
+    options = parsed(parser)
+    options.cache = options.cache.resolve()
     return options
 
 

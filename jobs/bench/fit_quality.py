@@ -22,7 +22,7 @@ from typing import Any
 
 from quality import experiments
 from quality.page import page
-from quality.tasks import tasks
+from quality.tasks import parsed, tasks
 from scorer.version import __version__
 
 CACHE = Path(__file__).parents[2] / ".cache" / "bench"
@@ -95,12 +95,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--again", action="store_true", help="forget what was measured before")
     parser.add_argument("--write", action="store_true", help="write QUALITY.md")
     parser.add_argument("--cache", type=Path, default=CACHE, metavar="DIR")
-    parser.add_argument("--realdata", type=Path, default=os.environ.get("SCORER_REALDATA"), metavar="DIR")
-    options = parser.parse_args()
-    if options.realdata is None:
-        parser.error("SCORER_REALDATA, or --realdata, must name the folder of the real data sets")
-    options.realdata = options.realdata.resolve()
-    return options
+    return parsed(parser)
 
 
 if __name__ == "__main__":

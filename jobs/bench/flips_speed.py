@@ -17,7 +17,6 @@ the training file of that data set (on SST-2 for `sentences`).
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import statistics
 import tempfile
@@ -31,6 +30,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import scorer
+from quality.tasks import parsed
 from scorer.classifier.classifier import Classifier
 from scorer.classifier.directory import open_model
 from scorer.scoring.flips.binomial import lower_bound, upper_bound
@@ -46,16 +46,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="how much faster rows are scored that may leave the model early")
     parser.add_argument("texts", choices=("agnews", "sentences", "goemotions"))
     parser.add_argument("model", type=Path)
-    parser.add_argument("--realdata", type=Path, default=os.environ.get("SCORER_REALDATA"))
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--exact-rows", type=int, default=None, help="time the exact job on the first rows only")
     parser.add_argument("--bounds", nargs="+", default=["1%", "5%"])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--resamplings", type=int, default=0)
-    options = parser.parse_args()
-    if options.realdata is None:
-        parser.error("--realdata or SCORER_REALDATA: which folder has the real data sets?")
-    texts = _texts(options.texts, Path(options.realdata))
+    options = parsed(parser)
+    texts = _texts(options.texts, options.realdata)
     if options.resamplings:
         _resample(texts[:_SEEN], options)
     else:

@@ -5,8 +5,20 @@ Owns their names. Knows no model; the files lie in the folder that SCORER_REALDA
 
 from __future__ import annotations
 
+import argparse
+import os
 from dataclasses import dataclass
 from pathlib import Path
+
+
+def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """The options that were given, with `realdata`, the folder of the files."""
+    parser.add_argument("--realdata", type=Path, default=os.environ.get("SCORER_REALDATA"), metavar="DIR")
+    options = parser.parse_args()
+    if options.realdata is None:
+        parser.error("SCORER_REALDATA, or --realdata, must name the folder of the real data sets")
+    options.realdata = options.realdata.resolve()
+    return options
 
 
 @dataclass(frozen=True, kw_only=True)
