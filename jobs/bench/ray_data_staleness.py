@@ -33,9 +33,11 @@ from tests.models import make_model, sentences
 
 FILES, ROWS = 50, 9
 Answer = tuple[Any, float | None]
-OPTIONS = {"threshold": {"abstain": 0.5}, "option": {"prefix": "p_"}}
+# What a function of the user does with confidences below `least` is not known to Ray Data, nor to scorer.load.
+OPTIONS = {"threshold": {"least": 0.5}, "option": {"prefix": "p_"}}
 JOB = """
 import json, sys
+import pyarrow.compute as pc
 import ray, ray.data, scorer
 from ray.data.checkpoint import CheckpointConfig
 source, target, checkpoint, options = sys.argv[1:]
@@ -44,11 +46,18 @@ ray.init(num_cpus=6, include_dashboard=False, log_to_driver=False, logging_level
 context = ray.data.DataContext.get_current()
 context.enable_progress_bars = False
 context.checkpoint_config = CheckpointConfig("id", checkpoint, delete_checkpoint_on_success=False)
+def with_threshold(table, least):
+    if "confidence" not in table.column_names:
+        return table
+    score = pc.if_else(pc.less(table["confidence"], least), None, table["score"])
+    return table.set_column(table.column_names.index("score"), "score", score)
 class Score:
     def __init__(self):
-        self.scorer = scorer.load(**json.loads(options))
+        how = json.loads(options)
+        self.least = how.pop("least")
+        self.scorer = scorer.load(**how)
     def __call__(self, table):
-        return self.scorer.score_frame(table)
+        return with_threshold(self.scorer.score_frame(table), self.least)
 data = ray.data.read_parquet(source).map_batches(Score, batch_format="pyarrow", concurrency=1)
 data.write_parquet(target)
 """
@@ -105,7 +114,7 @@ def after(change: str, work: Path, kills: int) -> tuple[int, int, int, int]:
     for number in range(FILES):
         write(source, number, table(number))
     model, other = (make_model(work / name, "bert", seed=seed) for name, seed in (("model", 0), ("other", 5)))
-    how = {"model": str(model), "precision": "fp32"}
+    how = {"model": str(model), "precision": "fp32", "least": 0.0}
     job = [str(source), str(work / "out"), str(work / "checkpoint")]
     whole = run([job[0], f"{work}/timed", f"{work}/timed-checkpoint"], how) if kills else 0.0
     for _ in range(kills // 2):
@@ -156,10 +165,12 @@ def compared(target: Path, source: Path, how: dict[str, Any]) -> tuple[int, int,
     for path in target.rglob("*.parquet"):
         for key, answer in answers(pq.ParquetFile(path).read(), prefix):
             found.setdefault(key, []).append(answer)
-    loaded = scorer.load(**how)
+    least = how["least"]
+    loaded = scorer.load(**{name: value for name, value in how.items() if name != "least"})
     wanted: dict[str, Answer] = {}
     for path in source.rglob("*.parquet"):
-        wanted |= dict(answers(loaded.score_frame(pq.ParquetFile(path).read()), prefix))
+        scored = answers(loaded.score_frame(pq.ParquetFile(path).read()), prefix)
+        wanted |= {key: (score if sure >= least else None, sure) for key, (score, sure) in scored}
     stale = sum(any(is_other(answer, wanted[key]) for answer in found[key]) for key in wanted.keys() & found.keys())
     several = sum(len(values) > 1 for values in found.values())
     return stale, len(wanted.keys() - found.keys()), several, len(found.keys() - wanted.keys())

@@ -22,6 +22,7 @@ from scorer.classifier.decision import Decision
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import ModelMetadata, known_sha256, sha256
 from scorer.classifier.one_output import activation_of, has_one_output
+from scorer.classifier.profile import Profile
 from scorer.classifier.remedies import ADAPTER_FILE, convert_weights, merge_adapter
 from scorer.errors import InputMissing, ModelError
 from scorer.stores.downloads import local_copy
@@ -91,6 +92,11 @@ class ModelDirectory:
 
     def _decisive(self) -> list[Path]:
         return sorted({path for pattern in _DECISIVE for path in self.path.glob(pattern) if path.is_file()})
+
+    @property
+    def profile(self) -> Profile | None:
+        """What its training data looked like; None when `scorer.json` does not say."""
+        return self.metadata.profile if self.metadata is not None else None
 
     @property
     def labels(self) -> LabelSet | None:

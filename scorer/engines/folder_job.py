@@ -91,6 +91,7 @@ def score_folder(
         output.refuse_strangers((file.name for file in files), layout, force=config.force)
         with signals.at_once():
             decisive = run.decisive()
+            tally.profile, tally.labels = directory.profile, decisive.labels
             run.take_up()
             found = assess(files, output, decisive, passed_over=run.pass_over)
             output.refuse_mixture(run.staying(found), layout)
@@ -194,7 +195,6 @@ class _Run:
         from scorer.scoring.scorer import ScorerSpec
 
         scorer = self._loaded()
-        self._tally.profile, self._tally.labels = scorer.profile, scorer.labels
         # Rows leave the model early where a file is scored alone.
         together = self._config.window_rows if self._config.max_flips is None else LEAST_ROWS
         divided = has_crew(self._config, scorer.engine)

@@ -11,7 +11,6 @@ from typing import Any
 
 from scorer.classifier.directory import ModelDirectory
 from scorer.classifier.labels import LabelSet
-from scorer.classifier.profile import Profile
 from scorer.config import WINDOW_ROWS, WINDOW_TEXT_BYTES, FileFormat, ScoreConfig
 from scorer.engines.summary import Tally
 from scorer.records.job import JobSpec
@@ -80,7 +79,7 @@ class OutcomePage:
         by = self.config.report_by or self._time_column()
         overview = Overview(
             self.labels,
-            profile=self._profile,
+            profile=self.directory.profile,
             by=by,
             parts=self.folder is not None and len(self.files) > 1,
         )
@@ -122,20 +121,15 @@ class OutcomePage:
         return Dialect(types=((f"{file.job.prefix}score", None),)) if inside and not self.labels.is_number else UNSAID
 
     @property
-    def _profile(self) -> Profile | None:
-        metadata = self.directory.metadata
-        return metadata.profile if metadata is not None else None
-
-    @property
     def _drift(self) -> Drift | None:
         """That of the rows of all parts, whoever scored them."""
-        return self.tally.drift or compare(self._profile, self.tally.stats)
+        return self.tally.drift or compare(self.directory.profile, self.tally.stats)
 
     def _page(self, overview: Overview) -> ScorePage:
         decision = self.job.models["model"].decision or {}
         figures = drift_figures(
             self._drift,
-            self._profile,
+            self.directory.profile,
             sums=self.tally.stats,
             counted=overview.histograms(),
             labels=self.labels.names,

@@ -345,7 +345,8 @@ def _checks(rows: Rows) -> NDArray[np.uint32]:
     """The checksums (n,) of rows: 32 bits of a sum of all their words, each multiplied by an odd number of its own."""
     words = np.concatenate([rows["record"], rows["nothing"]], axis=1).view("<u4")
     columns = [rows["high"], rows["low"], rows["origin"].astype(np.uint64), *words.T]
-    total, factor = np.zeros(len(rows), np.uint64), _FACTOR
+    # A row of zeros, which is what a disk may leave, has another one.
+    total, factor = np.full(len(rows), _FACTOR, np.uint64), _FACTOR
     for column in columns:
         total += column.astype(np.uint64) * np.uint64(factor)
         factor = factor * _FACTOR % (1 << 64)

@@ -121,7 +121,8 @@ class ScoreStore:
                 segments = theirs._current()
             with self._explained(), self._folder.locked("adding"):
                 if segments:
-                    self._write_merged("added.new", segments, origin=origin)
+                    with theirs._undamaged():
+                        self._write_merged("added.new", segments, origin=origin)
                     self._folder.name_next()
 
     def tidy(self, stopped: Callable[[], bool] = lambda: False) -> None:
@@ -184,12 +185,19 @@ class ScoreStore:
                 writer.append(rows)
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
-        what = f"{self.path}: the score cache cannot be used"
+    def _undamaged(self) -> Iterator[None]:
         try:
             yield
         except DamagedSegment as error:
-            raise StorageError(f"{what} ({error}); remove it to start afresh") from error
+            message = f"{self.path}: the score cache cannot be used ({error}); remove it to start afresh"
+            raise StorageError(message) from error
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        what = f"{self.path}: the score cache cannot be used"
+        try:
+            with self._undamaged():
+                yield
         except BlockingIOError as error:
             raise StorageError(f"{what} (locked); another run keeps it busy; try again later") from error
         except OSError as error:

@@ -94,14 +94,15 @@ class Classify:
         replayed = encoded.replayed[todo]
         computed = np.zeros(len(todo), np.bool_)
         left = np.ones(len(todo), np.bool_)
-        if early is not None:
-            inputs, known = early.sample_of(encoded)
-            scores[inputs] = known
-            computed[np.isin(todo, inputs)] = True
-            left &= ~computed
         if keeping is not None:
-            fresh = left & ~replayed
-            left[fresh] = ~keeping.recall(todo[fresh])
+            left[~replayed] = ~keeping.recall(todo[~replayed])
+        if early is not None:
+            # What an earlier window has scored stands, be it durable or not: the sample may differ in the last digits.
+            inputs, known = early.sample_of(encoded)
+            wanted = np.isin(inputs, todo[left])
+            scores[inputs[wanted]] = known[wanted]
+            computed[np.isin(todo, inputs[wanted])] = True
+            left &= ~computed
         planned = np.flatnonzero(left)
         if early is not None and early.exits is not None:
             found = early.batches(encoded, todo, planned, replayed)

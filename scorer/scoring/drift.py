@@ -102,7 +102,8 @@ def compare(profile: Profile | None, stats: DriftSums | None) -> Drift | None:
         pairs["numbers"] = (stats.labels, profile.predicted_labels)
     else:
         pairs["labels"] = (stats.labels, profile.predicted_labels)
-        if any(stats.confidences):
+        # Of a part of the rows they would say something of that part alone.
+        if sum(stats.confidences) == stats.rows:
             pairs["confidence"] = (stats.confidences, profile.confidences)
     if profile.unknowns is not None:
         pairs["unknown"] = (stats.unknowns, profile.unknowns)
@@ -143,7 +144,7 @@ def chance_index(ours: NDArray[np.int64], theirs: NDArray[np.int64]) -> float:
 
 def require_profile(directory: ModelDirectory, config: ScoreConfig) -> None:
     """ModelError when `config` limits the drift of a model that has nothing to compare with."""
-    if config.fail_on_drift is not None and (directory.metadata is None or directory.metadata.profile is None):
+    if config.fail_on_drift is not None and directory.profile is None:
         raise ModelError(
             f"{directory.name}: has no profile of its training data, so --fail-on-drift has nothing to compare with; "
             "fit the model again, or leave the option out"

@@ -123,8 +123,7 @@ class Scorer:
         directory = directory or open_model(spec.options.model)
         if spec.fingerprint is not None and directory.fingerprint != spec.fingerprint:
             raise ModelError(f"{directory.name}: another model took its place while it was at work; run again")
-        metadata = directory.metadata
-        profile = metadata.profile if spec.observe and metadata is not None else None
+        profile = directory.profile if spec.observe else None
         return cls(Classifier.of(spec.options, directory), spec.options, profile=profile, decided_by=spec.decided_by)
 
     @property

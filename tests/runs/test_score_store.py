@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 import shutil
 import signal
 import subprocess
@@ -182,6 +183,20 @@ def test_a_row_that_was_damaged_is_noticed_after_a_merge_too(store, path):
         assert again.look_up([key(0)]).origins.tolist() == [0]
         with pytest.raises(StorageError, match="remove it to start afresh"):
             again.look_up([key(1)])
+    (path.parent / "all").mkdir()
+    with pytest.raises(StorageError, match=f"^{re.escape(str(path))}: .*remove it to start afresh"):
+        merge_scores([path], path.parent / "all")
+
+
+def test_a_row_of_zeros_is_none(store, path):
+    store.add([key(number) for number in range(9)], records(*range(9)), 1)
+    file = path / "0000000001-0000000001"
+    content = bytearray(file.read_bytes())
+    content[160:] = bytes(len(content) - 160)
+    file.unlink()
+    file.write_bytes(content)
+    with closing(ScoreStore(path, width=WIDTH)) as again, contextlib.suppress(StorageError):
+        assert (again.look_up([key(1), bytes(KEY_BYTES)]).origins == NOWHERE).all()
     (path.parent / "all").mkdir()
     with pytest.raises(StorageError, match="remove it to start afresh"):
         merge_scores([path], path.parent / "all")

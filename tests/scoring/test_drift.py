@@ -179,6 +179,35 @@ def test_confidences_of_exits_are_not_held_against_those_of_the_model(score, tex
     assert few.drift["psi"]["confidence"] == pytest.approx(0.0, abs=1e-9)
 
 
+def test_confidences_of_some_rows_say_nothing_of_all(model, texts, tmp_path, monkeypatch):
+    """A folder of a part whose rows may leave early and of one that is too small for that."""
+    monkeypatch.setattr("scorer.engines.planned_shards._BYTES_OF_A_ROW", 1)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    many = sentences(6_000, seed=5, shortest=3, longest=10)
+    for name, rows in {"many": many, "few": texts[:30]}.items():
+        write(folder / f"{name}.parquet", pa.table({"text": rows}))
+    summary = scorer.score(folder, f"{tmp_path}/out/", model=str(model), precision="fp32", max_flips="20%")
+    assert summary.flips["decided"]["full"] < summary.drift["rows"] == 6_030
+    assert "confidence" not in summary.drift["psi"]
+    assert lineage(tmp_path / "out" / "few.parquet")["drift"]["psi"]["confidence"] > 0
+
+
+def test_a_folder_that_is_finished_is_held_to_what_it_says(model, texts, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    write(folder / "a.parquet", pa.table({"text": [text.upper() + " 7" * 40 for text in texts[:200]]}))
+    options = {"model": str(model), "precision": "fp32"}
+    first = scorer.score(folder, f"{tmp_path}/out/", **options)
+    again = scorer.score(folder, f"{tmp_path}/out/", **options)
+    assert again.rows == first.rows
+    assert again.parts["scored"] == 0
+    assert again.drift == first.drift
+    assert again.labels == first.labels
+    with pytest.raises(DataError, match="drift: the stability index of length"):
+        scorer.score(folder, f"{tmp_path}/out/", fail_on_drift=0.25, **options)
+
+
 def test_the_summary_counts_rows_by_label(score, texts, tmp_path):
     summary = score(pa.table({"text": [*texts, None]}))
     found = Counter(map(str, pq.read_table(tmp_path / "out.parquet")["score"].drop_null().to_pylist()))
