@@ -41,7 +41,7 @@ _MAX_GRAD_NORM: Final = _OF_FIT["max_grad_norm"]
 # Share of the texts that is held out where nobody names another, or a file of them.
 HELD_OUT_TEXTS: Final = 0.05
 # Peak learning rates where nobody names another: of a model that knows a language, and of one that knows nothing yet.
-ADAPTING_RATE: Final = 5e-4
+ADAPTING_RATE: Final = 1e-4
 SCRATCH_RATE: Final = 1e-3
 # The model that --from-scratch makes where nobody says otherwise.
 VOCABULARY: Final = 8_000
