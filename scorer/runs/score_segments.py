@@ -40,6 +40,7 @@ _STAYS = 1 << 17
 _BLOCK = 1 << 21
 _ROWS_A_BUCKET = 6
 _FACTOR = 0x9E3779B97F4A7C15
+_BUCKET = np.dtype([("bits", "<u8"), ("begin", "<i8")])
 
 Halves = NDArray[np.uint64]
 Rows = NDArray[np.void]
@@ -48,9 +49,6 @@ Places = NDArray[np.int64]
 
 class DamagedSegment(Exception):
     """A file is no segment, or not what was written; the message says what is wrong with it."""
-
-
-_BUCKET = np.dtype([("bits", "<u8"), ("begin", "<i8")])
 
 
 def row_dtype(width: int) -> np.dtype[np.void]:
