@@ -9,6 +9,8 @@ ENV := $(VENV)/.installed
 export HF_HUB_OFFLINE = 1
 export HF_HOME = $(CURDIR)/.cache/huggingface
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# What Python compiles is kept, whatever the shell says: each process imports the same libraries.
+unexport PYTHONDONTWRITEBYTECODE
 
 # The first scored rows, wide enough to read the texts.
 define SHOW
