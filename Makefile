@@ -61,11 +61,12 @@ format: $(ENV) ## Let ruff put the format right
 types: $(ENV) ## Mypy, strict
 	$(BIN)/mypy
 
-# Half of their time is waiting for processes that they start, so files of tests run side by side; those with a stopwatch
-# come after them. OMP_WAIT_POLICY: threads of torch that have nothing to do leave the processor to the others.
+# Much of their time is waiting for processes that they start, so files of tests run side by side, one more than there are
+# cores; those with a stopwatch come after them. OMP_WAIT_POLICY: threads of torch that have nothing to do leave the
+# processor to the others.
 unit: export OMP_WAIT_POLICY = PASSIVE
 unit: $(ENV) ## The tests that need neither GPU, Ray nor minutes
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadscope -m "$(UNIT) and not stopwatch"
+	$(BIN)/python -m pytest -n $$($(BIN)/python -c "import os; print(os.cpu_count() + 1)") --maxprocesses 4 --dist loadscope -m "$(UNIT) and not stopwatch"
 	$(BIN)/python -m pytest -m "$(UNIT) and stopwatch"
 
 # Named, since other files import what a lean machine with a GPU lacks: polars, hypothesis and more. Without
