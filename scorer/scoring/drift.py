@@ -12,8 +12,8 @@ bins give a PSI of about (1/n + 1/m) times a chi-squared variable with B - 1 deg
 2020, "Statistical properties of the population stability index"): small files drift by chance. What is counted is
 always rows. Lengths are those that the model sees, so texts just beyond its limit and far beyond it have the same: that
 more rows are cut off is an index of its own. Unknown tokens are told by each row's share of them, since the tokens of
-one text are not independent of each other. Confidences that exits give are told apart from the model's own by nothing,
-and are others: those of rows that may leave the model early are compared with nothing.
+one text are not independent of each other. Exits give other confidences than the whole model does, so those of rows
+that may leave the model early are not compared.
 """
 
 from __future__ import annotations
