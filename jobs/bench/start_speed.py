@@ -3,12 +3,14 @@
     python jobs/bench/start_speed.py MODEL [--rounds 9]
 
 MODEL is a directory that `scorer fit` wrote. In turns, and the best of each counts: a job of one row, `scorer predict`
-of one text, and a job that is finished already; `import torch, pyarrow.parquet`, and `import click`.
+of one text, `scorer serve` until it has answered and ended, and a job that is finished already; `import torch,
+pyarrow.parquet`, and `import click`.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import shutil
 import subprocess
 import sys
@@ -19,6 +21,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from harness.http_load import Client, ServerProcess
 
 
 def main() -> None:
@@ -31,7 +35,8 @@ def main() -> None:
     for name, seconds in times.items():
         print(f"{name}: {seconds:.3f} s")
     heavy, light = times["import torch, pyarrow.parquet"], times["import click"]
-    print(f"one row: {times['one row'] / heavy:.2f} times the imports; predict: {times['predict'] / heavy:.2f} times")
+    for name in ("one row", "predict", "serve"):
+        print(f"{name}: {times[name] / heavy:.2f} times the imports")
     print(f"a finished job: {times['finished'] / light:.1f} times import click")
 
 
@@ -42,28 +47,43 @@ def measure(folder: Path, model: Path, *, rounds: int) -> dict[str, float]:
     # What was written just now is not known by its times.
     time.sleep(3)
 
-    def one_row() -> list[str]:
+    def one_row() -> None:
         target.unlink(missing_ok=True)
         shutil.rmtree(folder / "out.parquet.unfinished", ignore_errors=True)
-        return ["-m", "scorer", "score", str(source), str(target), "-m", str(model)]
+        python("-m", "scorer", "score", source, target, "-m", model)
 
-    commands: dict[str, Callable[[], list[str]]] = {
-        "import click": lambda: ["-c", "import click"],
-        "import torch, pyarrow.parquet": lambda: ["-c", "import torch, pyarrow.parquet"],
+    def serve() -> None:
+        with ServerProcess("-m", model) as server:
+            asyncio.run(_ask(server.port))
+
+    commands: dict[str, Callable[[], None]] = {
+        "import click": lambda: python("-c", "import click"),
+        "import torch, pyarrow.parquet": lambda: python("-c", "import torch, pyarrow.parquet"),
         "one row": one_row,
-        "predict": lambda: ["-m", "scorer", "predict", "a good room", "-m", str(model)],
-        "finished": lambda: ["-m", "scorer", "score", str(source), str(finished), "-m", str(model)],
+        "predict": lambda: python("-m", "scorer", "predict", "a good room", "-m", model),
+        "serve": serve,
+        "finished": lambda: python("-m", "scorer", "score", source, finished, "-m", model),
     }
     times = dict.fromkeys(commands, float("inf"))
     # The first round compiles, and leaves what later ones find.
     for number in range(rounds + 1):
         for name, command in commands.items():
-            arguments = command()
             begun = time.perf_counter()
-            subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+            command()
             if number:
                 times[name] = min(times[name], time.perf_counter() - begun)
     return times
+
+
+def python(*arguments: str | Path) -> None:
+    subprocess.run([sys.executable, *map(str, arguments)], check=True, capture_output=True)
+
+
+async def _ask(port: int) -> None:
+    client = await Client.connect(port)
+    status, _ = await client.ask(b'{"text": "a good room"}')
+    assert status == 200, status
+    await client.close()
 
 
 if __name__ == "__main__":

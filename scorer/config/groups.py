@@ -30,8 +30,7 @@ _GROUPS: Final[Mapping[str, str]] = {
     "Run": "date from_ to step check status folder runs keep on_success on_failure resume dry_run link previous",
     "Output": (
         "output to_ latest abstain prefix probabilities expected top_k token_count decided_by output_format "
-        "rows_per_file "
-        "partition_by mirror rows show force"
+        "rows_per_file partition_by mirror rows show force"
     ),
     "Speed": (
         "precision device backend batch_tokens workers engine address window_rows flush_seconds cache reuse "
