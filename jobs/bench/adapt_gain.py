@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 STEPS = ("adapt", "scratch", "fit-plain", "fit-adapted", "fit-scratch")
-ADAPT = ("--batch-size", "16")
+ADAPT = ("--batch-size", "16", "--epochs", "5", "--learning-rate", "2e-4")
 SCRATCH = ("--from-scratch", "--batch-size", "8", "--max-steps", "200", "--eval-steps", "200")
 
 
