@@ -208,9 +208,9 @@ def _check_known(values: Sequence[RowLabel], labels: LabelSet, *, name: str, whe
             f"{known} {'several; say --label-separator if a text holds them' if labels.multi else 'one'}"
         )
     kinds = {_kind(value) for value in _each(values)}
-    if kinds - {labels.kind}:
+    if others := sorted(kinds - {labels.kind}):
         raise DataError(
-            f"{where}: labels: column {name!r} holds {kinds.pop()} labels, {known} {labels.kind} ones; "
+            f"{where}: labels: column {name!r} holds {others[0]} labels, {known} {labels.kind} ones; "
             "write them alike in both files"
         )
     index = labels.index_of()

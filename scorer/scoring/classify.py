@@ -67,7 +67,7 @@ class Classify:
         computed = self._compute(encoded, scores, stages, todo, keeping=keeping, after_batch=after_batch, early=early)
         decided = stages[encoded.inputs]
         if early is not None:
-            early.count(decided)
+            early.hear_audit()
         return ClassifiedWindow(
             window=encoded.window,
             status=encoded.status,

@@ -6,7 +6,7 @@ Draws the sample, times a few batches of it and works out the whole. Writes noth
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -114,7 +114,7 @@ def estimate(config: ScoreConfig, console: Console, *, started: float) -> Estima
         flips=None
         if early is None
         else {
-            "exact": early.certificate().exact,
+            "exact": early.certificate(Counter()).exact,
             "work": round(work, 4),
             "times_as_fast": round((host_seconds + whole_seconds) / (host_seconds + forward_seconds), 2)
             if host_seconds + forward_seconds

@@ -10,6 +10,7 @@ first. What was kept of an interrupted one is gone on from.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from scorer.classifier.stages import WHOLE_MODEL
 from scorer.config import WINDOW_TEXT_BYTES
 from scorer.errors import FILE_FAULTS, ScorerError
 from scorer.records.part import PartRecord, Totals
@@ -116,6 +118,7 @@ class _Attempt:
         self._rows = {place: opened[named] for place, named in enumerate(parts) if named in opened}
         self.counts = [RowCounts() for _ in parts]
         self._early: EarlyRows | None = None
+        self._stages: list[Counter[int]] = [Counter() for _ in parts]
         self._writer: PartWriter | None = None
         self._writing = -1
         self._records: list[PartRecord] = []
@@ -273,7 +276,13 @@ class _Attempt:
     def _appended(self, shared: _Shared, classified: ClassifiedWindow) -> list[tuple[int, ScoredWindow]]:
         """The rows of each part with their answers."""
         tables = [table for _, table in shared.tables]
-        pieces = divided(classified, tables, self._parts[0].input.text_columns) if len(tables) > 1 else (classified,)
+        divide = len(tables) > 1
+        pieces = list(divided(classified, tables, self._parts[0].input.text_columns)) if divide else [classified]
+        for (place, _), piece in zip(shared.tables, pieces, strict=True):
+            if piece.stages is None:
+                self._stages[place][WHOLE_MODEL] += len(piece.scorable)
+            else:
+                self._stages[place].update(piece.stages.tolist())
         return [
             (place, self._scorer.append(self._scorer.answer(piece)))
             for (place, _), piece in zip(shared.tables, pieces, strict=True)
@@ -319,7 +328,7 @@ class _Attempt:
             rejected=rows.rejected,
             tokens=counts.tokens,
             drift=counts.stats,
-            flips=self._early.certificate() if self._early is not None else None,
+            flips=self._early.certificate(self._stages[place]) if self._early is not None else None,
         )
         record = self._parts[place].finished(writer, totals, profile=self._scorer.profile)
         del self._rows[place]

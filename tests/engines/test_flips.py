@@ -18,6 +18,7 @@ from scorer.errors import Interrupted, UsageError
 from scorer.scoring.flips.bound import FlipBound
 from scorer.scoring.scorer import Scorer, ScorerSpec
 from scorer.scoring.shards import run_shard
+from scorer.tables.formats.parquet import ParquetSink
 from scorer.tables.sink import read_lineage
 from tests.models import sentences
 from tests.scoring.tasks import Watch, publish, task
@@ -173,3 +174,29 @@ def test_a_run_that_was_interrupted_ends_with_the_bytes_of_one_that_was_not(mode
         assert record.flips.early > 0
         written.append(publish(part).read_bytes())
     assert written[0] == written[1]
+
+
+def test_of_small_files_that_share_windows_each_counts_its_own_rows(model, tmp_path, monkeypatch):
+    """However far ahead rows are scored."""
+    folder, write = tmp_path / "in", ParquetSink.write
+    folder.mkdir()
+    sizes = {"a": 300, "b": 50, "c": 7, "d": 0}
+    for name, rows in sizes.items():
+        texts = pa.array(sentences(rows, seed=rows), pa.string())
+        pq.write_table(pa.table({"text": texts}), folder / f"{name}.parquet")
+
+    def slowly(sink: ParquetSink, table: pa.Table) -> None:
+        time.sleep(0.2)
+        write(sink, table)
+
+    def scored(out: Path) -> dict[str, bytes]:
+        summary = scorer.score(folder, out, model=model, max_flips="2%", window_rows=40)
+        assert summary.flips["decided"] == {"full": 357}
+        return {name: (out / f"{name}.parquet").read_bytes() for name in sizes}
+
+    quick = scored(tmp_path / "quick")
+    for name, rows in sizes.items():
+        decided = read_lineage(tmp_path / "quick" / f"{name}.parquet").flips.decided
+        assert decided == ({"full": rows} if rows else {})
+    monkeypatch.setattr(ParquetSink, "write", slowly)
+    assert scored(tmp_path / "slow") == quick

@@ -61,7 +61,6 @@ class EarlyRows:
         self._scores: NDArray[np.void] | None = None
         self._audit: Audit | None = None
         self._audited = self._audit_flips = 0
-        self._decided: Counter[int] = Counter()
 
     @property
     def exits(self) -> Exits | None:
@@ -133,9 +132,8 @@ class EarlyRows:
         drawn = self._audit(encoded.window.table.num_rows)
         return np.unique(encoded.inputs[drawn[encoded.scorable]])
 
-    def count(self, stages: NDArray[np.int8]) -> None:
-        """The rows of a window with a text are decided, by these `stages` (s,); hear the audit before the next one."""
-        self._decided.update(stages.tolist())
+    def hear_audit(self) -> None:
+        """The rows of a window are decided; hear the audit before the next one."""
         if self.exits is None:
             return
         least = lower_bound(self._audit_flips, self._audited, confidence=_AUDIT_CONFIDENCE)
@@ -152,10 +150,10 @@ class EarlyRows:
         whole = min(SampleSize.of(rows, share=self._bound.share).total / max(rows, 1) + AUDITED, 1.0)
         return whole + (1 - whole) * self._found.outcome.work
 
-    def certificate(self) -> Certificate:
-        """What is known when all rows are decided."""
+    def certificate(self, stages: Counter[int]) -> Certificate:
+        """What is known when all rows of a part are decided: so many by each of the `stages`."""
         names = self._model.stages if self._model is not None else stage_names(0)
-        decided = {names[stage]: rows for stage, rows in sorted(self._decided.items())}
+        decided = {names[stage]: rows for stage, rows in sorted(stages.items()) if rows}
         found = self._found
         return Certificate(
             max_flips=self._bound.share,
@@ -168,15 +166,15 @@ class EarlyRows:
             audit_rows=self._audited,
             audit_flips=self._audit_flips,
             decided=decided,
-            work=self._work(),
+            work=self._work(stages),
         )
 
-    def _work(self) -> float:
-        rows = self._decided.total()
+    def _work(self, stages: Counter[int]) -> float:
+        rows = stages.total()
         if not rows:
             return 1.0
         shares = [1.0, *work_of(self._model.layers + 1).tolist()] if self._model is not None else [1.0]
-        done = sum(count * shares[stage] for stage, count in self._decided.items())
+        done = sum(count * shares[stage] for stage, count in stages.items())
         return round(done / rows, 4)
 
     def _recorded(self, model: EarlyBatches, sample: RowSample, check: Callable[[], None]) -> Recorded | None:
