@@ -15,6 +15,7 @@ from scorer.serving.forms.form import Answered, Form
 from scorer.serving.guard import Bodies
 from scorer.serving.measures import Measures
 from scorer.serving.model_list import ModelList
+from scorer.serving.refusals import wrong
 from scorer.serving.served_model import LoadedModel, ServedModel
 from scorer.serving.waiting import Ticket
 
@@ -53,7 +54,10 @@ class Desk:
         none, ClientDisconnect when nobody waits for it any more."""
         document = read_document(body)
         path = request.path_params
-        served = self.models.find(path.get("model") or read_name(document), version=path.get("version"))
+        named, said = path.get("model"), read_name(document)
+        if named is not None and said not in (None, named):
+            raise wrong("model: another one than in the path")
+        served = self.models.find(named or said, version=path.get("version"))
         asked = form.read(document, self._limits)
         answered = await self._answered(request, served, asked, rows=form.from_rows)
         return form.write(document, answered), answered

@@ -112,7 +112,9 @@ def test_columns_that_the_server_was_started_with(tiny_model):
         refused = served.post("/predict", {"text": "good"})
         assert (refused.status, refused.document) == (422, {"error": "which model? say it; there are a, b"})
         assert served.post("/models/c/predict", {"text": "good"}).status == 404
+        assert served.post("/models/a/predict", {"text": "good", "model": "a"}).status == 200
+        assert served.post("/models/a/predict", {"text": "good", "model": "b"}).status == 422
         names = [model["name"] for model in served.get("/info").document["models"]]
     assert names == ["a", "b"]
     assert served.summary is not None
-    assert served.summary["texts"] == {"ok": 2}
+    assert served.summary["texts"] == {"ok": 3}
