@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 KEY_BYTES = 16
-_MAGIC = b"scorer scores 3\n"
+MAGIC = b"scorer scores 3\n"
 _HEADER = struct.Struct("<16sQQII")
 _HEADER_BYTES = 64
 # What memory holds of a file at once: the filter of so many rows, so many rows with what lies around them, so many rows
@@ -111,7 +111,7 @@ class Segment:
             os.close(handle)
         header = self._map[:_HEADER_BYTES]
         magic, capacity, self.size, self.width, check = _HEADER.unpack_from(header)
-        if magic != _MAGIC or check != zlib.crc32(header[: _HEADER.size - 4]):
+        if magic != MAGIC or check != zlib.crc32(header[: _HEADER.size - 4]):
             raise DamagedSegment("a file of it is no segment, or of another version")
         layout = _Layout.of(capacity, self.width)
         if self.size > capacity or size < layout.rows + self.size * layout.dtype.itemsize:
@@ -211,7 +211,7 @@ class SegmentWriter:
 
     def finish(self) -> None:
         """Bring it to the disk."""
-        fields = (_MAGIC, self._capacity, self._size, self._width)
+        fields = (MAGIC, self._capacity, self._size, self._width)
         check = zlib.crc32(_HEADER.pack(*fields, 0)[:-4])
         self._columns[0].append(np.array([(0, self._size)], _BUCKET))
         for column in self._columns:

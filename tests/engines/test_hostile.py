@@ -20,6 +20,7 @@ from scorer.config import ScoreConfig
 from scorer.engines.score_job import score as score_job
 from scorer.errors import ScorerError
 from scorer.runs.console import Console
+from scorer.runs.score_segments import MAGIC
 from tests.scoring.files import read, write
 from tests.scoring.oracle import Oracle, assert_answers
 
@@ -214,7 +215,7 @@ def test_no_text_in_logs_summary_reports_caches_and_leftovers_of_a_run_that_succ
     assert '"rows": 50' in summary
     assert CANARY in read(tmp_path / "out.parquet")[0]["text"]
     kept = everything_but(tmp_path, source.name, "out.parquet")
-    assert b"scorer scores 2" in kept
+    assert MAGIC in kept
     assert b"report.json" in kept
     assert CANARY not in summary + said()
     assert CANARY.encode() not in kept
@@ -238,7 +239,7 @@ def test_no_text_in_what_an_interrupted_run_leaves(tmp_path, model, said, monkey
     error = run(source, tmp_path / "out.parquet", model, window_rows=10, report=tmp_path / "report.json")
     assert error == "ScorerError: the device has gone"
     kept = everything_but(tmp_path, "in.parquet", "partial.out.parquet")
-    assert b"scorer scores 2" in kept
+    assert MAGIC in kept
     assert CANARY.encode() not in kept
     assert CANARY not in said()
 
