@@ -7,7 +7,7 @@ limits, the manifest last. What reads, scores and writes rows is imported when t
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from scorer.scoring.pipeline import Pace
     from scorer.scoring.scorer import Scorer
     from scorer.scoring.tasks import ShardOutcome, ShardTask
+    from scorer.stores.parts_folder import FileStamp
 
 _SHOWN = 5
 
@@ -108,9 +109,11 @@ def score_folder(
                 page.write(check=signals.check)
     if found.failed:
         raise _failure(config, found)
+    parts = run.parts(found)
     summary = summarize(tally, output=config.target, engine=engine, pace=pace)
+    summary = replace(summary, finished_before=pace is None and not parts["scored"], parts=parts)
     tell(summary, console)
-    return replace(summary, parts=run.parts(found))
+    return summary
 
 
 def preview(config: ScoreConfig, console: Console) -> dict[str, Any]:
@@ -159,7 +162,7 @@ class _Run:
         self._output = output
         self._known_execution = KnownExecution(config, directory)
         self._scorer: Scorer | None = None
-        self._scored = 0
+        self._published: set[str] = set()
 
     def decisive(self) -> Decisive:
         """What decides the job, without torch where it is known from before how logits are computed."""
@@ -179,7 +182,7 @@ class _Run:
         """Publish what an interrupted run has finished, unless limits are to be looked at first."""
         if not Limits.of(self._config).any:
             for shard in self._output.finished():
-                self._output.publish(shard, inputs={})
+                self._publish(shard, {})
 
     def pass_over(self, error: ScorerError) -> None:
         """A file is at fault, as `error` says: the job fails, or goes on without it."""
@@ -196,9 +199,13 @@ class _Run:
 
         scorer = self._loaded()
         # Rows leave the model early where a file is scored alone.
-        together = self._config.window_rows if self._config.max_flips is None else LEAST_ROWS
-        divided = has_crew(self._config, scorer.engine)
-        shards = shards_of(found.stale, earlier=self._output.planned, window_rows=together, divided=divided)
+        shards = shards_of(
+            found.stale,
+            earlier=self._output.planned,
+            window_rows=self._config.window_rows,
+            alone_rows=LEAST_ROWS if self._config.max_flips is not None else None,
+            divided=has_crew(self._config, scorer.engine),
+        )
         self._output.keep_finished({shard.name for shard in shards})
         self._output.plan([shard.names for shard in shards])
         left = [shard for shard in shards if shard.name not in self._output.finished()]
@@ -250,10 +257,12 @@ class _Run:
         standing = [name for name in output.known if name not in aside]
         totals = output.totals(standing, waiting.values())
         self._tally.settle(totals)
-        check_limits(limits, self._tally)
+        if not staged:
+            limits = replace(limits, outcome=f"{self._config.target} stands from an earlier run")
+        check_limits(limits, self._tally, self._console)
         warn_of_drift(self._tally, self._console)
         for shard in staged:
-            output.publish(shard, inputs=self._stamps(found))
+            self._publish(shard, self._stamps(found))
         self._tell_deleted(found.deleted)
         if self._config.mirror:
             for name in found.deleted:
@@ -272,10 +281,11 @@ class _Run:
             self._console.warn(f"{target}: {self._tally.rejected:,} malformed records were set aside here")
 
     def parts(self, found: Assessment) -> dict[str, Any]:
-        """How many parts there are, and what this run did with them."""
+        """How many parts there are, and what this run did with them; scored are those that it published, also where a
+        run before it had finished them."""
         return {
-            "current": len(found.current),
-            "scored": self._scored,
+            "current": len(set(found.current) - self._published),
+            "scored": len(self._published),
             "failed": len(found.failed),
             "input_deleted": len(found.deleted),
             "stale": found.reasons,
@@ -304,9 +314,12 @@ class _Run:
         temporary = {part.output.name: part.output.temporary for part in task.parts}
         rejects = {part.output.name: rejects_of(place) for place, part in enumerate(task.parts)}
         self._output.finish(shard.name, records, temporary=temporary, rejects=rejects, jobs=jobs)
-        self._scored += len(records)
         if not stage:
-            self._output.publish(shard.name, inputs={one.file.name: one.stamp for one in shard.stale})
+            self._publish(shard.name, {one.file.name: one.stamp for one in shard.stale})
+
+    def _publish(self, shard: str, inputs: Mapping[str, FileStamp | None]) -> None:
+        self._published |= self._output.records_of(shard).keys()
+        self._output.publish(shard, inputs=inputs)
 
     def _stamps(self, found: Assessment) -> dict[str, Any]:
         return {one.file.name: one.stamp for one in found.stale}

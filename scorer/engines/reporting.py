@@ -49,9 +49,11 @@ class Watching:
             self._progress(window.table.num_rows - counted)
 
 
-def check_limits(limits: Limits, tally: Tally) -> None:
-    """DataError when what was scored must not be published."""
+def check_limits(limits: Limits, tally: Tally, console: Console) -> None:
+    """DataError when what was scored must not be published; a warning where a limit has nothing to look at."""
     limits.check(rows=tally.rows, flagged=tally.flagged, rejected=tally.rejected, drift=tally.drift)
+    if limits.drift is not None and tally.drift is None:
+        console.warn("--fail-on-drift: no row has a score, so nothing was compared with the model's training data")
 
 
 def warn_of_drift(tally: Tally, console: Console) -> None:

@@ -116,7 +116,7 @@ def _score(
             console.warn(warning)
         manifest.facts |= {"stream_seconds": round(pace.seconds, 3), "stage_seconds": pace.stage_seconds}
         tally.settle(Totals.of([receipt]))
-        check_limits(limits, tally)
+        check_limits(limits, tally, console)
         warn_of_drift(tally, console)
         # Before the output: whoever finds that finds what is not in it, too.
         keep_rejects()
@@ -193,7 +193,7 @@ def _as_it_stands(
     """What an earlier run has `written` of this very job is compared with the limits of this one."""
     console.detail(f"{known.target} is complete already")
     tally.recall(written)
-    check_limits(replace(limits, outcome=f"{known.target} stands from an earlier run"), tally)
+    check_limits(replace(limits, outcome=f"{known.target} stands from an earlier run"), tally, console)
     return summarize(tally, output=known.target, engine=to_document(known.engine))
 
 

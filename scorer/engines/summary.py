@@ -117,8 +117,9 @@ class ScoreSummary:
     When an earlier run had written the same output already, `finished_before` is true, rows, statuses and drift are
     those that it wrote, and nothing was computed.
     `flips` is a `scorer.records.flips.Certificate`, of a job with --max-flips.
-    Of a folder, `rows`, `statuses` and `drift` are those of all its parts, and `parts` says how many are `current`,
-    were `scored`, `failed`, have no input any more, and why parts were `stale`.
+    Of a folder, `rows`, `statuses` and `drift` are those of all its parts, and `parts` says how many were `current`
+    before, were `scored` (those that an interrupted or refused run had finished among them), `failed`, have no input
+    any more, and why parts were `stale`.
     """
 
     output: str

@@ -64,6 +64,7 @@ _NO_BUCKET: Final = ("NoSuchBucket", "ContainerNotFound", "The specified bucket 
 # obstore has tried it again itself, as often as it may.
 _TRIED_ENOUGH: Final = re.compile(r" after [1-9][0-9]* retries")
 _GONE_UPLOAD: Final = "NoSuchUpload"
+_NO_PATH: Final = "Could not parse path"
 _MOVED: Final = ("301 Moved", "PermanentRedirect", "307 Temporary", "400 Bad Request", "MissingRegion")
 _FULL: Final = ("507 Insufficient", "QuotaExceeded", "EntityTooLarge")
 
@@ -237,6 +238,8 @@ class Bucket:
             return NotPermitted(f"{where}: no credentials were found; {_ADVICE[self.scheme]}")
         if _says(error, _MOVED) and not _says(error, ("RequestTimeout",)):
             return InputMissing(f"{where}: the store refuses the request ({_reason(error)}); check region and endpoint")
+        if isinstance(error, _errors().InvalidPathError) or _says(error, (_NO_PATH,)):
+            return DataError(f"{where}: there is an object that we cannot name ({_reason(error)}); rename it")
         if _says(error, _FULL):
             return StorageError(f"{where}: no room in the store ({_reason(error)})")
         return StorageError(f"{where}: the store cannot be reached ({_reason(error)}); run the same command again")

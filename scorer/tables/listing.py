@@ -236,7 +236,8 @@ def _matched(pattern: str) -> Iterator[Path]:
         # As a glob has it, what is hidden is matched by its own dot alone.
         wanted = place.parts[len(root.parts) :]
         hidden = any(part.startswith(".") for part in wanted)
-        yield from (path for path in root.matching(wanted) if hidden or "/." not in path.key)
+        found = (path for path in root.matching(wanted) if hidden or "/." not in path.key)
+        yield from (path for path in found if not _is_folder_mark(path))
         return
     yield from map(Path, glob.glob(pattern, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
 
@@ -316,12 +317,18 @@ def _beneath(folder: Path) -> Iterator[Path]:
 
     if isinstance(folder, ObjectPath):
         below = len(folder.parts)
-        yield from (path for path in folder.beneath() if all(map(_visible, path.parts[below:])))
+        found = (path for path in folder.beneath() if all(map(_visible, path.parts[below:])))
+        yield from (path for path in found if not _is_folder_mark(path))
         return
     for parent, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = filter(_visible, folders)
         yield from (link for name in folders if (link := Path(parent, name)).is_symlink())
         yield from (Path(parent, name) for name in filter(_visible, names))
+
+
+def _is_folder_mark(path: ObjectPath) -> bool:
+    """Whether an object is what consoles and Hadoop make where a bucket is to seem to have a folder."""
+    return not path.stat().st_size and format_of(path) is None
 
 
 def _visible(name: str) -> bool:

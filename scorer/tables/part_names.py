@@ -19,7 +19,7 @@ from scorer.stores.object_path import path_of
 from scorer.tables.dialect import Dialect
 from scorer.tables.formats.registry import format_named, format_of
 from scorer.tables.listing import Unread, fixed_part, list_files, partition_of
-from scorer.tables.source import Source, format_of_file
+from scorer.tables.source import Source, format_of_file, is_empty
 from scorer.tables.streams import COMPRESSIONS, WRITTEN, compression_of
 
 _FORMAT_OTHERWISE: Final[FileFormat] = "parquet"
@@ -44,9 +44,11 @@ def part_files(location: str, dialect: Dialect, *, output_format: FileFormat | N
     """The files of `location`, in order, with their parts in the `output_format`, or else in the format of each file;
     and what lies beside them. Errors as of `list_files`; UsageError where two files would have one part."""
     listing = list_files(location, any_ending=dialect.format is not None, one_partitioning=False)
+    formats = {path: format_of_file(path, dialect) for path in listing.files}
+    listing = listing.without(lambda path: format_named(formats[path]).text and is_empty(path))
     files = []
     for path, relative in zip(listing.files, _relative(location, listing.files), strict=True):
-        found = format_of_file(path, dialect)
+        found = formats[path]
         to = output_format or (found if format_named(found).written else _FORMAT_OTHERWISE)
         files.append(PartFile(path, found, _name(relative, found, to), to))
     by_name: dict[str, Path] = {}

@@ -117,7 +117,7 @@ class Source:
         for path in listing.files:
             _check_name(path, file_format)
         if format_named(file_format).text:
-            listing = listing.without(_is_empty)
+            listing = listing.without(is_empty)
         for path in listing.files:
             _check_beginning(path, file_format, dialect, lenient=rejects is not None)
         return cls(listing, file_format, rejects=rejects, dialect=dialect)
@@ -290,7 +290,7 @@ def _lack(contents: Contents, listing: Listing) -> tuple[str, ...]:
     )
 
 
-def _is_empty(path: Path) -> bool:
+def is_empty(path: Path) -> bool:
     """Whether a file of text has nothing in it, compressed or not."""
     size = path.stat().st_size
     if not size or size > _NOTHING_COMPRESSED or (compression := compression_of(path)) is None:

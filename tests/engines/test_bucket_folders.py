@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -148,6 +149,24 @@ def test_what_is_no_part_of_ours_is_not_replaced(bucket: Bucket, run: Run, names
     assert data(bucket) == {names[0]: b"mine"}
     run(force=True)
     assert data(bucket).keys() == set(names)
+
+
+@pytest.mark.usefixtures("names")
+def test_marks_of_folders_are_no_files(bucket: Bucket, run: Run) -> None:
+    for mark in ("in/", "in/day=0/", "in/empty/", "in/day=1_$folder$"):
+        bucket.put(mark, b"")
+    summary = run()
+    assert (summary.rows, summary.unread_files["count"]) == (FILES * ROWS, 0)
+    assert run(f"{bucket.url}/in/*/*", f"{bucket.url}/again/").rows == FILES * ROWS
+
+
+@pytest.mark.usefixtures("names")
+@pytest.mark.parametrize("key", ["in//a.csv", "in/./a.csv", "in/../a.csv"])
+def test_an_object_without_a_name_that_can_be_said_is_named_at_once(bucket: Bucket, run: Run, key: str) -> None:
+    run()
+    bucket.put(key, b"text\ngood\n")
+    with pytest.raises(DataError, match=rf"{bucket.url}/in: .*{re.escape(key)}.*; rename it"):
+        run()
 
 
 def test_limits_let_nothing_appear_and_a_corrupt_file_is_passed_over(

@@ -200,3 +200,19 @@ def test_of_small_files_that_share_windows_each_counts_its_own_rows(model, tmp_p
         assert decided == ({"full": rows} if rows else {})
     monkeypatch.setattr(ParquetSink, "write", slowly)
     assert scored(tmp_path / "slow") == quick
+
+
+def test_a_large_file_among_small_ones_has_a_certificate_of_its_own(source, model, tmp_path):
+    """Also where compression leaves few bytes of a row."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    small = pa.table({"text": sentences(50, seed=9)})
+    pq.write_table(small, folder / "a.parquet")
+    pq.write_table(pq.read_table(source, columns=["text"]), folder / "b.parquet", compression="zstd")
+    pq.write_table(small, folder / "c.parquet")
+    assert (folder / "b.parquet").stat().st_size < 256 * 4_000
+    scorer.score(folder, tmp_path / "out", model=model, max_flips="5%")
+    flips = {name: read_lineage(tmp_path / "out" / f"{name}.parquet").flips for name in "abc"}
+    assert flips["b"].exact is None
+    assert set(flips["b"].decided) > {"full"}
+    assert all(flips[name].exact is not None for name in "ac")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import random
@@ -273,6 +274,46 @@ def test_limits_hold_for_the_whole_folder_before_anything_is_seen(run, source, t
     assert seen(tmp_path / "out") == seen(tmp_path / "fresh")
 
 
+def test_what_a_refused_run_had_finished_counts_for_the_run_that_publishes_it(run):
+    with pytest.raises(DataError, match=r"--min-rows asks for 1000; nothing was published$"):
+        run(min_rows=1000)
+    published = run()
+    assert (published.finished_before, published.computed_tokens) == (False, 0)
+    assert (parts(published)["scored"], parts(published)["current"]) == (FILES, 0)
+    again = run()
+    assert (again.finished_before, parts(again)["scored"], parts(again)["current"]) == (True, 0, FILES)
+
+
+def test_a_limit_that_refuses_what_stands_says_that_it_stands(run, source, tmp_path):
+    run()
+    before = seen(tmp_path / "out")
+    with pytest.raises(DataError, match=rf"--min-rows asks for 1000; {tmp_path}/out/ stands from an earlier run$"):
+        run(min_rows=1000)
+    append(source)
+    with pytest.raises(DataError, match=r"--min-rows asks for 1000; nothing was published$"):
+        run(min_rows=1000)
+    assert seen(tmp_path / "out") == before
+
+
+def test_empty_files_of_text_are_passed_over_and_told(run, source):
+    (source / "day=1" / "part-98.csv").write_bytes(b"")
+    with gzip.open(source / "day=1" / "part-99.jsonl.gz", "wb"):
+        pass
+    summary = run()
+    assert (summary.rows, parts(summary)["scored"]) == (FILES * ROWS, FILES)
+    assert summary.unread_files["count"] == 2
+    assert run().finished_before
+    (source / "day=0" / "part-00.csv").write_bytes(b"")
+    summary = run()
+    assert (parts(summary)["input_deleted"], summary.unread_files["count"]) == (1, 3)
+    for path in source.rglob("*.parquet"):
+        path.unlink()
+    for path in source.rglob("*.csv"):
+        path.write_bytes(b"")
+    with pytest.raises(DataError, match=r"part-00\.csv"):
+        run("none/")
+
+
 def test_what_no_run_wrote_is_not_replaced_without_force(run, tmp_path):
     stranger = tmp_path / "out" / "day=0" / "part-00.csv"
     write(stranger, table(7))
@@ -365,7 +406,7 @@ def test_parts_that_a_killed_run_had_published_are_its_own(run, tmp_path, option
         (out / name).unlink()
     (out / ".scorer" / "journal").write_text(json.dumps(entry) + "\n")
     again = run(**options)
-    assert parts(again)["scored"] == (FILES if options else 0)
+    assert parts(again)["scored"] == FILES
     assert again.computed_tokens == 0
     run("fresh/", **options)
     assert seen(out) == seen(tmp_path / "fresh")

@@ -36,6 +36,15 @@ def test_several_workers_all_have_shards(sizes, alone, divided):
         assert [name for shard in shards for name in shard.names] == [f"{number:03}" for number in range(len(sizes))]
 
 
+def test_what_may_have_enough_rows_to_leave_early_is_alone():
+    sizes = [100, 200, 64_001, 300, 64_000, 400, 64_001, 64_001, 500]
+    shards = shards_of(stale(*sizes), earlier=[], window_rows=WINDOW, alone_rows=4_000)
+    assert [shard.names for shard in shards] == [
+        *(["000", "001"], ["002"], ["003", "004", "005"]),
+        *(["006"], ["007"], ["008"]),
+    ]
+
+
 def test_an_earlier_plan_is_kept_as_far_as_it_is_whole():
     earlier = [["003", "004"], ["001", "gone"]]
     shards = shards_of(stale(*[10_000] * 6), earlier=earlier, window_rows=WINDOW, divided=True)

@@ -289,8 +289,12 @@ def test_no_profile_no_drift(tiny_model, tmp_path):
     assert not (tmp_path / "other.parquet").exists()
 
 
-def test_no_rows_no_drift(score, tmp_path):
-    assert score(pa.table({"text": pa.array([None, ""], pa.string())}), fail_on_drift=0.0).drift is None
+@pytest.mark.parametrize("rows", [[None, ""], []])
+def test_no_scores_no_drift(score, tmp_path, capfd, rows):
+    table = pa.table({"text": pa.array(rows, pa.string())})
+    for _ in range(2):
+        assert score(table, fail_on_drift=0.0).drift is None
+        assert "--fail-on-drift: no row has a score, so nothing was compared" in capfd.readouterr().err
     assert "drift" not in lineage(tmp_path / "out.parquet")
 
 
