@@ -32,8 +32,8 @@ Reason = Literal["new", "another input", "another job", "the part is gone or cha
 
 @dataclass(frozen=True, kw_only=True)
 class Stale:
-    """A part to be made of `file`, whose content is `identity`: why, by which job, from which columns. `stamp` is what
-    the file looks like, if that will tell the next time."""
+    """A part to be made of `file`, whose content is `identity`, and whose header may tell how many `rows` it has: why,
+    by which job, from which columns. `stamp` is what the file looks like, if that will tell the next time."""
 
     file: PartFile
     why: Reason
@@ -41,6 +41,7 @@ class Stale:
     stamp: FileStamp | None
     job: JobSpec
     text_columns: tuple[str, ...]
+    rows: int | None
 
 
 @dataclass(frozen=True)
@@ -105,13 +106,15 @@ def assess(
             if why is None:
                 found.current.append(file.name)
                 continue
-            columns = _text_columns(file, decisive)
+            columns, rows = _looked_into(file, decisive)
         except FILE_FAULTS as error:
             passed_over(error)
             found.failed[file.name] = error
             continue
         job, _ = jobs.of(file, columns)
-        found.stale.append(Stale(file=file, why=why, identity=identity, stamp=stamp, job=job, text_columns=columns))
+        found.stale.append(
+            Stale(file=file, why=why, identity=identity, stamp=stamp, job=job, text_columns=columns, rows=rows)
+        )
     if len(found.failed) == len(files) > 1 and all(isinstance(error, UsageError) for error in found.failed.values()):
         raise found.failed[files[0].name]
     return found
@@ -138,8 +141,9 @@ def _why(file: PartFile, identity: str, output: FolderOutput, jobs: _Jobs) -> Re
     return None if output.stands(file.name) else "the part is gone or changed"
 
 
-def _text_columns(file: PartFile, decisive: Decisive) -> tuple[str, ...]:
-    """The text columns of `file`, which is refused where it can be told at once that something is wrong with it."""
+def _looked_into(file: PartFile, decisive: Decisive) -> tuple[tuple[str, ...], int | None]:
+    """The text columns of `file`, and how many rows it has where that is told; it is refused where it can be told at
+    once that something is wrong with it."""
     config, metadata = decisive.config, decisive.directory.metadata
     rejects = CountedRejects() if config.rejects is not None else None
     source = Source.open(str(file.path), dialect=dialect_of(config), rejects=rejects)
@@ -150,7 +154,7 @@ def _text_columns(file: PartFile, decisive: Decisive) -> tuple[str, ...]:
         if source.format not in ("json", "jsonl"):  # of which only reading tells all names
             check_names(source.names, found, where=str(file.path))
             check_names((*source.names, *appended_names(config)), config.partition_by, where=str(file.path))
-        return found
+        return found, source.rows
 
 
 class _Jobs:

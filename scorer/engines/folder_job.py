@@ -7,7 +7,7 @@ limits, the manifest last. What reads, scores and writes rows is imported when t
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from scorer.classifier.known_executions import KnownExecution
 from scorer.config import ScoreConfig
 from scorer.engines.assessment import Assessment, Decisive, assess
 from scorer.engines.manifest_files import check_report_by
-from scorer.engines.planned_shards import PlannedShard, shards_of
+from scorer.engines.planned_shards import PlannedShard, may_leave_early, shards_of
 from scorer.engines.reporting import Unwatched, check_limits, tell, warn_of_drift
 from scorer.engines.summary import ScoreSummary, Tally, summarize
 from scorer.errors import DataError, NotPermitted, ScorerError, UsageError
@@ -29,14 +29,13 @@ from scorer.runs.score_store import merge_scores, score_files
 from scorer.runs.signals import StopSignals
 from scorer.scoring.drift import require_profile
 from scorer.scoring.flips.bound import FlipBound
-from scorer.scoring.flips.sample import LEAST_ROWS
 from scorer.scoring.folder_output import FolderOutput
 from scorer.scoring.limits import Limits
 from scorer.scoring.preparation import dialect_of
 from scorer.stores.checks import Inputs, check_folder, check_parts_folder
 from scorer.stores.location import Location
 from scorer.tables.layouts import Layout
-from scorer.tables.part_names import columns_of, is_several, part_files
+from scorer.tables.part_names import columns_of, is_several, part_files, without_empty
 
 if TYPE_CHECKING:
     from scorer.scoring.pipeline import Pace
@@ -83,11 +82,12 @@ def score_folder(
         directory = open_model(config.model, by_times=True)
         require_profile(directory, config)
         if config.report_by is not None:
-            check_report_by(config, columns_of(files[:1], dialect_of(config)), where=config.source)
-    tally.unread = unread
-    for warning in unread.warnings():
-        console.warn(warning)
+            one = next((file for file in files if not file.is_empty), files[0])
+            check_report_by(config, columns_of([one], dialect_of(config)), where=config.source)
     with closing(FolderOutput.open(target)) as output:
+        files, tally.unread = without_empty(files, unread, standing=output.known)
+        for warning in tally.unread.warnings():
+            console.warn(warning)
         run = _Run(config, console, signals, tally, directory, output)
         output.refuse_strangers((file.name for file in files), layout, force=config.force)
         with signals.at_once():
@@ -111,7 +111,7 @@ def score_folder(
         raise _failure(config, found)
     parts = run.parts(found)
     summary = summarize(tally, output=config.target, engine=engine, pace=pace)
-    summary = replace(summary, finished_before=pace is None and not parts["scored"], parts=parts)
+    summary = replace(summary, finished_before=pace is None and not run.changed, parts=parts)
     tell(summary, console)
     return summary
 
@@ -124,9 +124,10 @@ def preview(config: ScoreConfig, console: Console) -> dict[str, Any]:
     check_parts_folder(target, Inputs([config.source], models=[config.model]))
     if layout is not None:
         layout.refuse_parts([file.name for file in files])
+    output = FolderOutput.look(target)
+    files, unread = without_empty(files, unread, standing=output.known)
     for warning in unread.warnings():
         console.warn(warning)
-    output = FolderOutput.look(target)
     output.refuse_strangers((file.name for file in files), layout, force=config.force)
     with StopSignals() as signals:
         run = _Run(config, console, signals, Tally(), open_model(config.model, by_times=True), output)
@@ -163,6 +164,7 @@ class _Run:
         self._known_execution = KnownExecution(config, directory)
         self._scorer: Scorer | None = None
         self._published: set[str] = set()
+        self._dropped = False
 
     def decisive(self) -> Decisive:
         """What decides the job, without torch where it is known from before how logits are computed."""
@@ -179,9 +181,10 @@ class _Run:
         )
 
     def take_up(self) -> None:
-        """Publish what an interrupted run has finished, unless limits are to be looked at first."""
+        """Publish what an interrupted run has finished, unless limits are to be looked at first: those of this run, or
+        of that one, which may have refused it."""
         if not Limits.of(self._config).any:
-            for shard in self._output.finished():
+            for shard in self._output.allowed():
                 self._publish(shard, {})
 
     def pass_over(self, error: ScorerError) -> None:
@@ -203,11 +206,13 @@ class _Run:
             found.stale,
             earlier=self._output.planned,
             window_rows=self._config.window_rows,
-            alone_rows=LEAST_ROWS if self._config.max_flips is not None else None,
+            apart=may_leave_early if self._config.max_flips is not None else None,
             divided=has_crew(self._config, scorer.engine),
         )
         self._output.keep_finished({shard.name for shard in shards})
-        self._output.plan([shard.names for shard in shards])
+        self._output.plan([shard.parts for shard in shards])
+        # What was computed for other shards, which nobody will publish, is known all the same.
+        self._keep_scores(besides={shard.name for shard in shards})
         left = [shard for shard in shards if shard.name not in self._output.finished()]
         spec = ScorerSpec.of(self._config, self._directory, observe=True)
         maker = TaskMaker(self._config, self._output, spec, scorer.engine, labels=len(scorer.labels), cache=self._cache)
@@ -267,6 +272,7 @@ class _Run:
         if self._config.mirror:
             for name in found.deleted:
                 output.drop(name)
+                self._dropped = True
         self._write_rejects()
         failed = {name: str(error) for name, error in sorted(found.failed.items())}
         whole = not failed and self._config.limit is None
@@ -279,6 +285,11 @@ class _Run:
         if target is not None:
             self._output.folder.write_rejects(target, self._output.with_rejects())
             self._console.warn(f"{target}: {self._tally.rejected:,} malformed records were set aside here")
+
+    @property
+    def changed(self) -> bool:
+        """Whether this run has published or deleted a part."""
+        return bool(self._published) or self._dropped
 
     def parts(self, found: Assessment) -> dict[str, Any]:
         """How many parts there are, and what this run did with them; scored are those that it published, also where a
@@ -313,7 +324,7 @@ class _Run:
         jobs = [part.output.job.job for part in task.parts]
         temporary = {part.output.name: part.output.temporary for part in task.parts}
         rejects = {part.output.name: rejects_of(place) for place, part in enumerate(task.parts)}
-        self._output.finish(shard.name, records, temporary=temporary, rejects=rejects, jobs=jobs)
+        self._output.finish(shard.name, records, temporary=temporary, rejects=rejects, jobs=jobs, waits=stage)
         if not stage:
             self._publish(shard.name, {one.file.name: one.stamp for one in shard.stale})
 
@@ -329,11 +340,13 @@ class _Run:
         """Where scores are kept between runs."""
         return str(self._config.cache or self._output.store)
 
-    def _keep_scores(self) -> None:
-        """Add what the shards kept to the scores that are known, and delete what they worked in."""
+    def _keep_scores(self, *, besides: Collection[str] = ()) -> None:
+        """Add what all shards kept, but for those `besides`, to the scores that are known, and delete what they worked
+        in."""
         for name in self._output.folder.shards():
-            merge_scores(score_files(self._output.folder.shard(name)), self._cache)
-            self._output.folder.drop_shard(name)
+            if name not in besides:
+                merge_scores(score_files(self._output.folder.shard(name)), self._cache)
+                self._output.folder.drop_shard(name)
 
     def _tell_deleted(self, deleted: Sequence[str]) -> None:
         if deleted:

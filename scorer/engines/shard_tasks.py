@@ -56,6 +56,7 @@ class TaskMaker:
             known=self.cache,
             fingerprint=logit_fingerprint(self.config, directory, self.engine),
             flips=FlipBound.of(self.config),
+            together=not shard.apart,
             passes_over=self.config.on_error == "quarantine",
         )
 

@@ -115,11 +115,11 @@ class ScoreSummary:
     first row read and the last row written. `labels` counts rows by label (see `Tally.by_label`). `drift` is a
     `scorer.records.lineage.Drift`, None for a model without a profile of its training data.
     When an earlier run had written the same output already, `finished_before` is true, rows, statuses and drift are
-    those that it wrote, and nothing was computed.
+    those that it wrote, and nothing was computed, published or deleted.
     `flips` is a `scorer.records.flips.Certificate`, of a job with --max-flips.
-    Of a folder, `rows`, `statuses` and `drift` are those of all its parts, and `parts` says how many were `current`
-    before, were `scored` (those that an interrupted or refused run had finished among them), `failed`, have no input
-    any more, and why parts were `stale`.
+    Of a folder, `rows`, `statuses` and `drift` are those of all its parts that have an input, and `parts` says how many
+    were `current` before, were `scored` (those that an interrupted or refused run had finished among them), `failed`,
+    have no input any more, and why parts were `stale`.
     """
 
     output: str

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+_AND = "; "
+
 
 @dataclass(frozen=True, kw_only=True)
 class Certificate:
     """At most a share `max_flips` of the rows has another answer than the whole model gives, at this `confidence`.
 
-    exact           why the whole model scored all rows, or all that came after; None where that was not needed
+    exact           why the whole model scored all rows, or all that came after; None where that was not needed; of
+                    several parts, the reasons of those that have one
     sample_rows     rows of the random sample that the whole model scored: they fitted the exits and certified them
     certified_rows  those of them that certified, `certified_flips` of which would have flipped
     bound           the upper bound on the share of flips, at the confidence; 0 where all rows are exact
@@ -36,12 +39,13 @@ class Certificate:
     def __add__(self, other: Self) -> Self:
         """Those of two parts together. Each keeps its own promise; the bound is that of the worse one."""
         rows, others = sum(self.decided.values()), sum(other.decided.values())
-        reasons = dict.fromkeys(reason for reason in (self.exact, other.exact) if reason is not None)
+        told = [exact.split(_AND) for exact in (self.exact, other.exact) if exact is not None]
+        reasons = dict.fromkeys(reason for reasons in told for reason in reasons)
         counted = Counter(self.decided) + Counter(other.decided)
         return type(self)(
             max_flips=self.max_flips,
             confidence=self.confidence,
-            exact="; ".join(reasons) or None,
+            exact=_AND.join(reasons) or None,
             sample_rows=self.sample_rows + other.sample_rows,
             certified_rows=self.certified_rows + other.certified_rows,
             certified_flips=self.certified_flips + other.certified_flips,

@@ -21,8 +21,9 @@ _REASONS: Final = {"gone": "its input is gone", "changed, or only touched": "its
 
 
 def is_folder_of_parts(path: Location) -> bool:
-    """Whether a score job has filled the folder."""
-    return parts_folder(path.path).read_manifest() is not None
+    """Whether a score job has filled the folder, or has begun to."""
+    folder = parts_folder(path.path)
+    return folder.read_manifest() is not None or bool(folder.read_journal())
 
 
 class FolderInspection:

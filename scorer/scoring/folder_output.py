@@ -30,11 +30,11 @@ MANIFEST_VERSION = 1
 @dataclass
 class FolderOutput:
     """What a job writes into `folder`, held by this run; `jobs` are what wrote its parts by fingerprint, `planned` the
-    groups in which an interrupted run made them."""
+    groups in which an interrupted run made them, by name and job."""
 
     folder: PartsFolder
     jobs: dict[str, JobSpec] = field(default_factory=dict)
-    planned: list[list[str]] = field(default_factory=list)
+    planned: list[list[tuple[str, str]]] = field(default_factory=list)
     changed: bool = False
     _manifest: dict[str, Any] | None = None
     _stamps: dict[str, Any] = field(default_factory=dict)
@@ -144,8 +144,9 @@ class FolderOutput:
                     f"{self.folder.part(name)}: exists, and scorer cannot tell what wrote it; --force replaces it"
                 )
 
-    def plan(self, groups: list[list[str]]) -> None:
-        """Note which parts are made together, so that a run that goes on from this one makes the same batches."""
+    def plan(self, groups: list[list[tuple[str, str]]]) -> None:
+        """Note which parts, by which job, are made together, so that a run that goes on from this one makes the same
+        batches."""
         if groups != self.planned:
             self.folder.append({"plan": groups})
             self.planned = groups
@@ -158,15 +159,18 @@ class FolderOutput:
         temporary: Mapping[str, str],
         rejects: Mapping[str, str],
         jobs: Iterable[JobSpec],
+        waits: bool,
     ) -> None:
         """Note durably that the shard's parts are finished, so that they can be published; `temporary` is what each is
-        called until then, `rejects` what its malformed records are in, if there are some."""
+        called until then, `rejects` what its malformed records are in, if there are some. Where they `waits`, limits
+        are looked at before."""
         entry = {
             "finished": shard,
             "records": [to_document(record) for record in records],
             "temporary": dict(temporary),
             "rejects": dict(rejects),
             "jobs": {job.fingerprint: to_document(job) for job in jobs},
+            "waits": waits,
         }
         self.folder.append(entry)
         self._remember(entry)
@@ -181,6 +185,10 @@ class FolderOutput:
     def finished(self) -> list[str]:
         """The shards that are finished and not published, also by a run before this one."""
         return list(self._finished)
+
+    def allowed(self) -> list[str]:
+        """Those of them that wait for no limit."""
+        return [shard for shard, entry in self._finished.items() if not entry.get("waits", False)]
 
     @property
     def failed(self) -> dict[str, str]:
@@ -292,7 +300,7 @@ class FolderOutput:
                 self._parts.enter(Known.of(record, stamps.get(record["name"])))
         for entry in self.folder.read_journal():
             if "plan" in entry:
-                self.planned = entry["plan"]
+                self.planned = [[tuple(part) for part in group] for group in entry["plan"]]
             elif "finished" in entry:
                 self._remember(entry)
             elif "forgotten" in entry:

@@ -182,7 +182,7 @@ class _Attempt:
 
     def _why_exact(self) -> str | None:
         """Why no row may leave the model early, whatever the rows are, or None."""
-        if len(self._parts) > 1:
+        if self._task.together:
             return "small files are scored together"
         return None if self._opened(0).reader.again else "of rows that arrive as a stream there is no sample beforehand"
 

@@ -161,6 +161,7 @@ class ShardTask:
     known        the folder of more scores that were known when the job began; None where there are none
     fingerprint  names everything that changes a logit
     flips        how many rows may get another answer than the whole model gives; None lets none
+    together     whether the parts' files are small ones, which are scored with others: of them no row leaves early
     passes_over  whether the other parts are made where a file is at fault
     """
 
@@ -174,6 +175,7 @@ class ShardTask:
     known: str | None = None
     fingerprint: str
     flips: FlipBound | None = None
+    together: bool = False
     passes_over: bool = False
 
     @classmethod

@@ -92,7 +92,7 @@ class ServedModel:
         nothing, and that is said."""
         seen, before = self._sight(), self._seen
         self._seen = seen
-        if seen is None or seen != before or seen == self._settled:
+        if seen != before or seen == self._settled:
             return
         self._settled = seen
         try:

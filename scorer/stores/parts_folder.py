@@ -218,12 +218,13 @@ class PartsFolder:
         self._put(self._stamps, json.dumps(stamps).encode(errors="backslashreplace"))
 
     def read_journal(self) -> list[dict[str, Any]]:
-        """The entries since the manifest; a last one that a crash cut short is none, and is cut off."""
+        """The entries since the manifest; a last one that a crash cut short is none. Whoever holds the folder cuts that
+        off: for others it may be about to be written."""
         path = self._journal
         try:
             content = path.read_bytes()
             whole = content.rfind(b"\n") + 1
-            if whole < len(content):
+            if whole < len(content) and self._lease is not None:
                 os.truncate(path, whole)
         except FileNotFoundError:
             return []

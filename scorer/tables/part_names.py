@@ -7,22 +7,25 @@ the format or the compression is another. Decides by names; opens what has no te
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from scorer.config import FileFormat
-from scorer.errors import UsageError
+from scorer.errors import DataError, UsageError
 from scorer.stores.location import Location
 from scorer.stores.object_path import path_of
 from scorer.tables.dialect import Dialect
 from scorer.tables.formats.registry import format_named, format_of
 from scorer.tables.listing import Unread, fixed_part, list_files, partition_of
 from scorer.tables.source import Source, format_of_file, is_empty
-from scorer.tables.streams import COMPRESSIONS, WRITTEN, compression_of
+from scorer.tables.streams import COMPRESSIONS, WRITTEN, compression_of, open_bytes
 
 _FORMAT_OTHERWISE: Final[FileFormat] = "parquet"
+# A record that is not a line has so many bytes, also where it is compressed.
+_LEAST_BYTES: Final = 8
+_PIECE: Final = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -39,16 +42,33 @@ class PartFile:
         """Bytes of the file."""
         return self.path.stat().st_size
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it is a file of text, compressed or not, that has nothing in it."""
+        return format_named(self.format).text and is_empty(self.path)
+
+    def may_have(self, rows: int) -> bool:
+        """Whether there may be so many records in it, which its header does not tell: as it has so many ends of lines,
+        or bytes for them."""
+        if not format_named(self.format).text or self.format == "json":
+            return self.size >= rows * _LEAST_BYTES
+        feeds = returns = 0
+        try:
+            with open_bytes(self.path, compression_of(self.path)) as stream:
+                while max(feeds, returns) < rows and (piece := stream.read(_PIECE)):
+                    feeds, returns = feeds + piece.count(b"\n"), returns + piece.count(b"\r")
+        except (DataError, UnicodeEncodeError):  # damage, or a name for no library: whoever reads it will tell
+            return False
+        return max(feeds, returns) >= rows
+
 
 def part_files(location: str, dialect: Dialect, *, output_format: FileFormat | None) -> tuple[list[PartFile], Unread]:
     """The files of `location`, in order, with their parts in the `output_format`, or else in the format of each file;
     and what lies beside them. Errors as of `list_files`; UsageError where two files would have one part."""
     listing = list_files(location, any_ending=dialect.format is not None, one_partitioning=False)
-    formats = {path: format_of_file(path, dialect) for path in listing.files}
-    listing = listing.without(lambda path: format_named(formats[path]).text and is_empty(path))
     files = []
     for path, relative in zip(listing.files, _relative(location, listing.files), strict=True):
-        found = formats[path]
+        found = format_of_file(path, dialect)
         to = output_format or (found if format_named(found).written else _FORMAT_OTHERWISE)
         files.append(PartFile(path, found, _name(relative, found, to), to))
     by_name: dict[str, Path] = {}
@@ -56,6 +76,20 @@ def part_files(location: str, dialect: Dialect, *, output_format: FileFormat | N
         if (other := by_name.setdefault(file.name, file.path)) is not file.path:
             raise UsageError(f"{file.path}: its part would be called as that of {other}; rename one of the files")
     return files, listing.unread
+
+
+def without_empty(
+    files: Sequence[PartFile], unread: Unread, *, standing: Collection[str]
+) -> tuple[list[PartFile], Unread]:
+    """`files` without those of text that are empty and have no part among the `standing` ones, if others are left; what
+    is empty is told with what is `unread`. A part that stands is worth an error: its file may be about to be written.
+    """
+    full = [file for file in files if file.name in standing or not file.is_empty]
+    if not full or len(full) == len(files):
+        return list(files), unread
+    kept = {file.name for file in full}
+    empty = [file.path for file in files if file.name not in kept]
+    return full, replace(unread, location=unread.location or str(files[0].path.parent), empty=tuple(map(str, empty)))
 
 
 def columns_of(files: Sequence[PartFile], dialect: Dialect) -> list[str]:

@@ -107,18 +107,19 @@ class Source:
         listed = [place.said for place in places]
         listing = list_together(listed, any_ending=dialect.format is not None)
         formats = {path: format_of_file(path, dialect) for path in listing.files}
-        if len(set(formats.values())) > 1:
-            kinds = ", ".join(sorted(set(formats.values())))
-            raise DataError(f"{Data(*listed)}: holds files of several formats ({kinds}); name those of one with a glob")
-        return cls._of(listing, formats[listing.files[0]], rejects, dialect)
+        listing = listing.without(lambda path: format_named(formats[path]).text and is_empty(path))
+        kinds = sorted({formats[path] for path in listing.files})
+        if len(kinds) > 1:
+            several = ", ".join(kinds)
+            raise DataError(
+                f"{Data(*listed)}: holds files of several formats ({several}); name those of one with a glob"
+            )
+        return cls._of(listing, kinds[0], rejects, dialect)
 
     @classmethod
     def _of(cls, listing: Listing, file_format: FileFormat, rejects: Rejects | None, dialect: Dialect) -> Source:
         for path in listing.files:
             _check_name(path, file_format)
-        if format_named(file_format).text:
-            listing = listing.without(is_empty)
-        for path in listing.files:
             _check_beginning(path, file_format, dialect, lenient=rejects is not None)
         return cls(listing, file_format, rejects=rejects, dialect=dialect)
 
@@ -298,7 +299,7 @@ def is_empty(path: Path) -> bool:
     try:
         with open_bytes(path, compression) as stream:
             return not stream.read(1)
-    except DataError:  # which whoever reads it will tell
+    except (DataError, UnicodeEncodeError):  # damage, or a name for no library: whoever reads it will tell
         return False
 
 

@@ -3,6 +3,7 @@ job's promises changes."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import time
 from pathlib import Path
@@ -14,13 +15,14 @@ import pytest
 
 import scorer
 from scorer.config import FrameConfig
-from scorer.errors import Interrupted, UsageError
+from scorer.errors import DataError, Interrupted, UsageError
 from scorer.scoring.flips.bound import FlipBound
 from scorer.scoring.scorer import Scorer, ScorerSpec
 from scorer.scoring.shards import run_shard
 from scorer.tables.formats.parquet import ParquetSink
 from scorer.tables.sink import read_lineage
 from tests.models import sentences
+from tests.scoring.files import write
 from tests.scoring.tasks import Watch, publish, task
 
 ROWS = 6_000
@@ -202,17 +204,38 @@ def test_of_small_files_that_share_windows_each_counts_its_own_rows(model, tmp_p
     assert scored(tmp_path / "slow") == quick
 
 
-def test_a_large_file_among_small_ones_has_a_certificate_of_its_own(source, model, tmp_path):
-    """Also where compression leaves few bytes of a row."""
+@pytest.mark.parametrize("ending", [".parquet", ".csv", ".csv.gz", ".jsonl"])
+def test_a_large_file_among_small_ones_has_a_certificate_of_its_own(source, model, tmp_path, ending):
+    """However few bytes of a row there are, and however many workers."""
     folder = tmp_path / "in"
     folder.mkdir()
-    small = pa.table({"text": sentences(50, seed=9)})
-    pq.write_table(small, folder / "a.parquet")
-    pq.write_table(pq.read_table(source, columns=["text"]), folder / "b.parquet", compression="zstd")
-    pq.write_table(small, folder / "c.parquet")
-    assert (folder / "b.parquet").stat().st_size < 256 * 4_000
+    rows = pq.read_table(source, columns=["text"]).to_pylist()
+    few = {"text": "good room"}
+    for name, texts in (("a", rows[:50]), ("b", rows), ("c", rows[:50]), ("d", [few] * 3_900)):
+        path = write(folder / f"{name}{ending.removesuffix('.gz')}", pa.Table.from_pylist(texts))
+        if ending.endswith(".gz"):
+            path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+            path.unlink()
+    flips = {}
+    for workers in (1, 2):
+        out = tmp_path / f"out{workers}"
+        scorer.score(folder, out, model=model, max_flips="5%", workers=workers)
+        manifest = json.loads((out / "_manifest.json").read_text())
+        flips[workers] = {part["name"][0]: part["flips"] for part in manifest["parts"]}
+    assert flips[1] == flips[2]
+    found = flips[1]
+    assert found["b"]["exact"] is None
+    assert set(found["b"]["decided"]) > {"full"}
+    assert {found[name]["exact"] for name in "acd"} == {"small files are scored together"}
+    assert manifest["totals"]["flips"]["exact"] == "small files are scored together"
+
+
+def test_rows_leave_early_also_where_an_exact_run_was_refused_before(source, model, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    write(folder / "a.parquet", pa.table({"text": sentences(50, seed=9)}))
+    write(folder / "b.parquet", pq.read_table(source, columns=["text"]))
+    with pytest.raises(DataError, match="nothing was published"):
+        scorer.score(folder, tmp_path / "out", model=model, min_rows=ROWS * 2)
     scorer.score(folder, tmp_path / "out", model=model, max_flips="5%")
-    flips = {name: read_lineage(tmp_path / "out" / f"{name}.parquet").flips for name in "abc"}
-    assert flips["b"].exact is None
-    assert set(flips["b"].decided) > {"full"}
-    assert all(flips[name].exact is not None for name in "ac")
+    assert read_lineage(tmp_path / "out" / "b.parquet").flips.exact is None

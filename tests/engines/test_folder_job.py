@@ -284,6 +284,37 @@ def test_what_a_refused_run_had_finished_counts_for_the_run_that_publishes_it(ru
     assert (again.finished_before, parts(again)["scored"], parts(again)["current"]) == (True, 0, FILES)
 
 
+def test_what_a_limit_refused_is_published_by_no_run_of_another_job(run, source, tmp_path, tiny_model):
+    other = tiny_model("bert", seed=7)
+    with pytest.raises(DataError, match="nothing was published"):
+        run(model=other, min_rows=1000)
+    corrupt = source / "day=1" / "corrupt.parquet"
+    corrupt.write_bytes(b"junk")
+    with pytest.raises(DataError, match=r"corrupt\.parquet"):
+        run()
+    assert seen(tmp_path / "out") == {}
+    corrupt.unlink()
+    found = run()
+    assert parts(found) | {"stale": {"new": FILES}, "scored": FILES, "current": 0} == parts(found)
+    run("fresh/")
+    assert seen(tmp_path / "out") == seen(tmp_path / "fresh")
+
+
+def test_what_was_computed_for_a_refused_job_is_known_to_another_one(run):
+    with pytest.raises(DataError, match="nothing was published"):
+        run(min_rows=1000)
+    found = run(token_count=True)
+    assert (found.computed_tokens, parts(found)["scored"]) == (0, FILES)
+
+
+def test_a_run_that_only_deletes_parts_has_not_finished_before(run, source):
+    run()
+    (source / "day=0" / "part-00.csv").unlink()
+    assert run().finished_before
+    assert not run(mirror=True).finished_before
+    assert run(mirror=True).finished_before
+
+
 def test_a_limit_that_refuses_what_stands_says_that_it_stands(run, source, tmp_path):
     run()
     before = seen(tmp_path / "out")
@@ -303,15 +334,49 @@ def test_empty_files_of_text_are_passed_over_and_told(run, source):
     assert (summary.rows, parts(summary)["scored"]) == (FILES * ROWS, FILES)
     assert summary.unread_files["count"] == 2
     assert run().finished_before
-    (source / "day=0" / "part-00.csv").write_bytes(b"")
-    summary = run()
-    assert (parts(summary)["input_deleted"], summary.unread_files["count"]) == (1, 3)
     for path in source.rglob("*.parquet"):
         path.unlink()
     for path in source.rglob("*.csv"):
         path.write_bytes(b"")
-    with pytest.raises(DataError, match=r"part-00\.csv"):
+    with pytest.raises(DataError, match=r"part-00\.csv: the file is empty"):
         run("none/")
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_a_part_whose_file_is_empty_now_stays_and_the_file_is_at_fault(run, source, tmp_path, mirror):
+    run()
+    before = seen(tmp_path / "out")
+    emptied = source / "day=0" / "part-00.csv"
+    content = emptied.read_bytes()
+    emptied.write_bytes(b"")
+    with pytest.raises(DataError, match=r"part-00\.csv: the file is empty"):
+        run(mirror=mirror)
+    with pytest.raises(DataError, match=r"part-00\.csv could not be scored, all others are"):
+        run(mirror=mirror, on_error="quarantine")
+    assert seen(tmp_path / "out")["day=0/part-00.csv"] == before["day=0/part-00.csv"]
+    emptied.write_bytes(content)
+    run(mirror=mirror)
+    assert seen(tmp_path / "out") == before
+
+
+def test_a_folder_whose_first_run_was_refused_can_be_inspected(run, run_scorer, tmp_path):
+    with pytest.raises(DataError, match="nothing was published"):
+        run(min_rows=1000)
+    told = json.loads(run_scorer("inspect", f"{tmp_path}/out").stdout)
+    assert (told["kind"], told["parts"], told["under_way"]) == ("folder", 0, True)
+
+
+def test_who_only_looks_at_a_folder_leaves_its_journal_as_it_is(run, run_scorer, tmp_path):
+    """A line may be about to be written."""
+    with pytest.raises(DataError, match="nothing was published"):
+        run(min_rows=1000)
+    journal = tmp_path / "out" / ".scorer" / "journal"
+    with journal.open("ab") as stream:
+        stream.write(b'{"finished": "half a li')
+    before = journal.read_bytes()
+    run_scorer("inspect", f"{tmp_path}/out")
+    assert journal.read_bytes() == before
+    assert run().computed_tokens == 0
 
 
 def test_what_no_run_wrote_is_not_replaced_without_force(run, tmp_path):

@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from scorer.errors import DataError
+from scorer.records.flips import Certificate
 from scorer.records.part import DriftSums, PartRecord, Totals
 from scorer.records.shard import InputFile, RowGroups, Shard
 
@@ -80,3 +81,10 @@ def test_the_order_of_files_and_the_row_groups_are_part_of_a_shard():
         Shard(files=())
     with pytest.raises(AssertionError):
         Shard(files=(one, two), row_groups=groups[0])
+
+
+def test_reasons_of_several_parts_are_told_once():
+    one, other = (Certificate(max_flips=0.01, confidence=0.95, exact=exact) for exact in ("small", "hard"))
+    none = Certificate(max_flips=0.01, confidence=0.95)
+    assert (one + other + none + one + other).exact == "small; hard"
+    assert (none + none).exact is None

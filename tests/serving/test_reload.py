@@ -95,7 +95,8 @@ def test_a_bad_new_model_changes_nothing_and_is_told(models, tmp_path):
             assert served.get("/info").document["models"][0]["reload_error"]
         assert b'scorer_reloads_total{model="latest",outcome="failed"} 2.0' in served.get("/metrics").body
         (tmp_path / "latest").unlink()
-        time.sleep(0.2)
+        wait_until(lambda: served.said.getvalue().count("the old one stays") == 3)
+        assert "no such" in served.get("/info").document["models"][0]["reload_error"]
         assert served.post("/predict", {"text": "a good room"}).document == before
         point(latest, models / "old")
         wait_until(lambda: "answers from now on" in served.said.getvalue())

@@ -118,6 +118,12 @@ def test_folders_and_globs_by_name(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": [1]}), tmp_path / "d.parquet")
     with pytest.raises(DataError, match="several formats"):
         Source.open(str(tmp_path))
+    (tmp_path / "d.parquet").unlink()
+    for name in ("e.jsonl", "f.tsv.gz"):
+        (tmp_path / name).write_bytes(gzip.compress(b"") if name.endswith(".gz") else b"")
+    source = Source.open(str(tmp_path))
+    assert len(source.files) == 4
+    assert [Path(name).name for name in source.unread.empty] == ["e.jsonl", "f.tsv.gz"]
 
 
 @pytest.mark.parametrize("location", [".", "*.csv"])

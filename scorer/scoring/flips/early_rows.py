@@ -139,7 +139,7 @@ class EarlyRows:
         least = lower_bound(self._audit_flips, self._audited, confidence=_AUDIT_CONFIDENCE)
         if least > self._bound.share:
             self._exact = (
-                f"the audit found {self._audit_flips} flips in {self._audited:,} rows; "
+                f"the audit found {self._audit_flips} flips in {self._audited:,} rows, and "
                 "from there on the whole model scored all"
             )
 

@@ -1,6 +1,7 @@
 """Which rows of a file are its random sample, and which of the others are audited: by numbers that its content seeds.
 
-So the same file has the same sample, whoever scores it and how often that was interrupted.
+So the same file has the same sample, whoever scores it and how often that was interrupted. In the place of an object's
+content stands the version that its store tells: in another bucket the same content has another sample.
 """
 
 from __future__ import annotations
