@@ -37,7 +37,7 @@ def test_several_workers_all_have_shards(sizes, alone, divided):
     found = [shards_of(stale(*sizes), earlier=[], window_rows=WINDOW, divided=several) for several in (False, True)]
     assert [len(shards) for shards in found] == [alone, divided]
     for shards in found:
-        assert sum(names(shards), []) == [f"{number:03}" for number in range(len(sizes))]
+        assert [name for group in names(shards) for name in group] == [f"{number:03}" for number in range(len(sizes))]
 
 
 @pytest.mark.parametrize("divided", [False, True])
