@@ -35,7 +35,7 @@ _VALID_ROWS = 500
 @dataclass(frozen=True)
 class Tried:
     """One way, what is known of it, and how it did on the most rows that it was tried on; `figure` names what `value`
-    is, `interval` are both ends of the 95 % interval of an accuracy. A fit on all rows would take `fit_seconds`."""
+    is, `interval` are both ends of its 95 % interval, where there is one. A fit on all rows takes `fit_seconds`."""
 
     arm: Arm
     looked: Looked
@@ -209,7 +209,7 @@ def _few_to_validate(data: TrainingData, seed: int) -> TrainingData:
 def _doubt(tried: Sequence[Tried], data: TrainingData) -> str | None:
     """What to say where the trials tell nothing: the best is no better than always saying the most frequent label."""
     best = tried[0]
-    if best.interval is None or data.valid_targets.ndim != 1:
+    if best.interval is None or best.figure != "accuracy":
         return None
     usual = float(np.bincount(data.valid_targets.astype(np.int64)).max() / len(data.valid_targets))
     if best.interval[0] > usual:
@@ -221,12 +221,11 @@ def _doubt(tried: Sequence[Tried], data: TrainingData) -> str | None:
 
 
 def _tried(standing: Standing[Arm], looked: dict[Arm, Looked], found: dict[Arm, Measured], *, rows: int) -> Tried:
-    from scorer.advising.trials import figure_of
+    from scorer.advising.trials import figure_of, interval_of
 
     arm = standing.way
     figure, value = figure_of(found[arm])
-    seconds = looked[arm].cost.of(rows)
-    return Tried(arm, looked[arm], standing, figure, value, found[arm].accuracy_interval(), seconds)
+    return Tried(arm, looked[arm], standing, figure, value, interval_of(found[arm]), looked[arm].cost.of(rows))
 
 
 def _spelt(arm: Arm) -> str:

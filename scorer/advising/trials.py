@@ -162,6 +162,14 @@ def figure_of(measured: Measured) -> tuple[str, float]:
     return name, figures[name]
 
 
+def interval_of(measured: Measured) -> list[float] | None:
+    """Both ends of that figure's 95 % interval; None of a macro F1, for which there is no formula that we know."""
+    if isinstance(measured, MeasuredNumbers):
+        ends = measured.metrics.intervals.get("rmse")
+        return None if ends is None else [round(end, 4) for end in ends]
+    return measured.accuracy_interval() if measured.metrics.confusion is not None else None
+
+
 def worth(measured: Measured) -> Worth:
     """That figure as more or less, with its standard error: of a share p of n rows the root of p (1 - p) / n; of an
     RMSE, by the normal distribution, itself divided by the root of 2 n."""

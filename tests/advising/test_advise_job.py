@@ -58,10 +58,32 @@ def test_numbers_and_long_texts(tiny_model, tmp_path):
     )
     found = advise(config, Remembering())
     assert {way.figure for way in found.tried} == {"rmse"}
-    assert found.tried[0].interval is None
+    for way in found.tried:
+        low, high = way.interval
+        assert low <= way.value <= high
     best_round = [way.value for way in found.tried if way.standing.rung == found.tried[0].standing.rung]
     assert found.tried[0].value == min(best_round), "of errors less is better"
     assert "--regression" in found.command
+
+
+def test_several_labels_a_row_have_a_macro_f1_and_no_interval_of_anything_else(tiny_model, tmp_path):
+    names = ("clean", "kind", "loud")
+    rows = "".join(
+        f"{' '.join(said)} room {n},{'|'.join(said)}\n"
+        for n in range(120)
+        if (said := [name for place, name in enumerate(names) if n % 8 >> place & 1])
+    )
+    (tmp_path / "train.csv").write_text("text,labels\n" + rows)
+    config = AdviseConfig(
+        train=tmp_path / "train.csv",
+        candidates=str(tiny_model("bert")),
+        minutes=0.05,
+        device="cpu",
+        precision="fp32",
+        label_separator="|",
+    )
+    found = advise(config, Remembering())
+    assert {(way.figure, way.interval) for way in found.tried} == {("macro_f1", None)}
 
 
 def test_without_a_candidate_that_can_be_had_nothing_is_advised(tmp_path):
