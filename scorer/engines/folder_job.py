@@ -74,7 +74,7 @@ def score_folder(
             one = next((file for file in files if not file.is_empty), files[0])
             check_report_by(config, columns_of([one], dialect_of(config)), where=config.source)
     with closing(FolderOutput.open(target)) as output:
-        files, tally.unread = without_empty(files, unread, standing=output.known)
+        files, tally.unread = without_empty(files, unread, standing=output.expected)
         for warning in tally.unread.warnings():
             console.warn(warning)
         run = FolderRun(config, console, signals, tally, directory, output)
@@ -114,7 +114,7 @@ def preview(config: ScoreConfig, console: Console) -> dict[str, Any]:
     if layout is not None:
         layout.refuse_parts([file.name for file in files])
     output = FolderOutput.look(target)
-    files, unread = without_empty(files, unread, standing=output.known)
+    files, unread = without_empty(files, unread, standing=output.expected)
     for warning in unread.warnings():
         console.warn(warning)
     output.refuse_strangers((file.name for file in files), layout, force=config.force)

@@ -16,7 +16,6 @@ from scorer.records.job import JobSpec
 from scorer.reports.sections import Remark
 from scorer.scoring.folder_output import FolderOutput
 from scorer.stores.location import Location
-from scorer.tables.formats.registry import format_of
 
 _SHOWN = 5
 
@@ -54,10 +53,9 @@ def _files(output: FolderOutput) -> Iterator[Published]:
     for name in sorted(output.known):
         known = output.known[name]
         for file in known.files:
-            format = format_of(file["name"])
-            assert format is not None, "a part whose name tells no format; this is a bug"
+            job = output.jobs[known.job]
             place = Location.of_path(output.folder.part(file["name"]))
-            yield Published(file["name"], place, format, output.jobs[known.job])
+            yield Published(file["name"], place, job.options["output_format"], job)
 
 
 def _kind(job: JobSpec) -> tuple[bool, bool]:

@@ -102,10 +102,11 @@ class FolderRun:
             apart=may_leave_early if self._config.max_flips is not None else None,
             divided=has_crew(self._config, scorer.engine),
         )
-        self._output.keep_finished({shard.name for shard in shards})
+        self._output.keep_finished({shard.name for shard in shards if self._is_whole(shard)})
         self._output.plan([shard.parts for shard in shards])
-        # What was computed for other shards, which nobody will publish, is known all the same.
-        self._keep_scores(besides={shard.name for shard in shards})
+        # What was computed for shards that nobody will publish is known all the same. That of this very work counts
+        # when it is done: so a run that goes on sees what the interrupted one saw.
+        self._keep_scores(besides={shard.name for shard in shards} | self._output.published)
         left = [shard for shard in shards if shard.name not in self._output.finished()]
         spec = ScorerSpec.of(self._config, self._directory, observe=True)
         maker = TaskMaker(self._config, self._output, spec, scorer.engine, labels=len(scorer.labels), cache=self._cache)
@@ -129,6 +130,14 @@ class FolderRun:
                 paces.append(outcome.pace)
                 bar.update(len(shard.stale))
         return Pace.of(paces, seconds=time.monotonic() - begun)
+
+    def _is_whole(self, shard: PlannedShard) -> bool:
+        """Whether a run before this one has finished all parts of the shard, as this run wants them."""
+        if shard.name not in self._output.finished():
+            return False
+        records = self._output.records_of(shard.name)
+        lacking = self._config.rejects is None and any(record.rejected for record in records.values())
+        return not lacking and records.keys() == {name for name, _ in shard.parts}
 
     def _run(self, tasks: list[ShardTask]) -> Iterator[tuple[ShardTask, ShardOutcome]]:
         """Send the tasks through the engine."""
@@ -155,7 +164,9 @@ class FolderRun:
         standing = [name for name in output.known if name not in aside]
         totals = output.totals(standing, waiting.values())
         self._tally.settle(totals)
-        if not staged:
+        if limits.any:
+            output.hold_back()
+        if not staged and output.known:
             limits = replace(limits, outcome=f"{self._config.target} stands from an earlier run")
         check_limits(limits, self._tally, self._console)
         warn_of_drift(self._tally, self._console)
@@ -236,9 +247,13 @@ class FolderRun:
     def _keep_scores(self, *, besides: Collection[str] = ()) -> None:
         """Add what all shards kept, but for those `besides`, to the scores that are known, and delete what they worked
         in."""
+        from scorer.scoring.pieces import pieces_in
+
         for name in self._output.folder.shards():
             if name not in besides:
-                merge_scores(score_files(self._output.folder.shard(name)), self._cache)
+                folder = self._output.folder.shard(name)
+                for place in (folder, *pieces_in(folder)):
+                    merge_scores(score_files(place), self._cache)
                 self._output.folder.drop_shard(name)
 
     def _tell_deleted(self, deleted: Sequence[str]) -> None:

@@ -55,9 +55,9 @@ def shards_of(
     apart: Callable[[Stale], bool] | None = None,
     divided: bool = False,
 ) -> list[PlannedShard]:
-    """All that is `stale`, in the groups of an `earlier` plan of the same jobs as far as these are whole, the rest in
-    order: several small files together, a large one alone; or alone those of which `apart` says so. `divided` among
-    several workers, so that each has some: the same shards for any number of them."""
+    """All that is `stale`, in the groups of an `earlier` plan of the same jobs as far as these are whole and still
+    small, the rest in order: several small files together, a large one alone; or alone those of which `apart` says so.
+    `divided` among several workers, so that each has some: the same shards for any number of them."""
     left = {one.file.name: one for one in stale}
     jobs = {one.file.name: one.job.fingerprint for one in stale}
     most, held = window_rows * _BYTES_OF_A_ROW, 0
@@ -65,8 +65,12 @@ def shards_of(
     shards = []
     for parts in earlier:
         if all(jobs.get(name) == job and name in left for name, job in parts):
-            again = [left.pop(name) for name, _ in parts]
-            shards.append(PlannedShard.of(again, apart=len(again) == 1 and is_apart(again[0])))
+            again = [left[name] for name, _ in parts]
+            large = [one for one in again if is_apart(one)]
+            if not large or len(again) == 1:
+                shards.append(PlannedShard.of(again, apart=bool(large)))
+                for name, _ in parts:
+                    del left[name]
     if divided:
         most = min(most, max(sum(one.file.size for one in left.values()) // _MOST_SHARDS, _LEAST_BYTES))
     group: list[Stale] = []

@@ -39,6 +39,7 @@ class FolderOutput:
     _manifest: dict[str, Any] | None = None
     _stamps: dict[str, Any] = field(default_factory=dict)
     _finished: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _published: set[str] = field(default_factory=set)
     # Files that runs have begun to publish since the manifest was written, with what was in them.
     _begun: dict[str, set[str]] = field(default_factory=dict)
     _parts: KnownParts = field(default_factory=KnownParts)
@@ -187,8 +188,26 @@ class FolderOutput:
         return list(self._finished)
 
     def allowed(self) -> list[str]:
-        """Those of them that wait for no limit."""
-        return [shard for shard, entry in self._finished.items() if not entry.get("waits", False)]
+        """Those of them that wait for no limit; an earlier version did not say which do."""
+        return [shard for shard, entry in self._finished.items() if not entry.get("waits", True)]
+
+    def hold_back(self) -> None:
+        """From now on all that is finished waits for a limit."""
+        for shard in self.allowed():
+            entry = self._finished[shard] | {"waits": True}
+            self.folder.append(entry)
+            self._remember(entry)
+
+    @property
+    def expected(self) -> set[str]:
+        """The names of the parts that there are, or are finished."""
+        finished = (record["name"] for entry in self._finished.values() for record in entry["records"])
+        return {*self.known, *finished}
+
+    @property
+    def published(self) -> frozenset[str]:
+        """The shards whose parts were published since the manifest was written."""
+        return frozenset(self._published)
 
     @property
     def failed(self) -> dict[str, str]:
@@ -221,6 +240,7 @@ class FolderOutput:
             for file in self._parts.enter(now):
                 self.folder.delete(file)
         self.folder.append({"published": shard, "stamps": stamps})
+        self._published.add(shard)
 
     def _publish_files(self, shard: str, record: Mapping[str, Any], temporary: str) -> FileStamps:
         """Publish the part's files, which are called as `temporary` says until then; what they look like, as far as
@@ -276,7 +296,8 @@ class FolderOutput:
         """The sums of the parts `names` and of those `besides`: as the manifest has them, where nothing changed."""
         besides = list(besides)
         manifest = self._manifest
-        if manifest is not None and not self.changed and not besides and len(names) == len(manifest["parts"]):
+        summed = manifest is not None and not manifest["input_deleted"] and len(names) == len(manifest["parts"])
+        if manifest is not None and summed and not self.changed and not besides:
             return from_document(Totals, manifest["totals"], where=f"{self.folder.path}: manifest")
         return Totals.of([*(self._record(self.known[name].record) for name in names), *besides])
 
@@ -300,13 +321,16 @@ class FolderOutput:
                 self._parts.enter(Known.of(record, stamps.get(record["name"])))
         for entry in self.folder.read_journal():
             if "plan" in entry:
-                self.planned = [[tuple(part) for part in group] for group in entry["plan"]]
+                # Names alone are what an earlier version wrote.
+                groups = [group for group in entry["plan"] if not any(isinstance(part, str) for part in group)]
+                self.planned = [[(name, job) for name, job in group] for group in groups]
             elif "finished" in entry:
                 self._remember(entry)
             elif "forgotten" in entry:
                 self._finished.pop(entry["forgotten"], None)
             elif (done := self._finished.pop(entry["published"], None)) is not None:
                 self.changed = True
+                self._published.add(entry["published"])
                 self.jobs |= {name: _job(job) for name, job in done["jobs"].items()}
                 for record in done["records"]:
                     self._parts.enter(Known.of(record, entry["stamps"].get(record["name"])))

@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final
 
 from scorer.classifier.profile import Profile
-from scorer.errors import DataError, InputMissing, ScorerError, StorageError
+from scorer.errors import FILE_FAULTS, DataError, InputMissing, ScorerError, StorageError
 from scorer.records.document import from_json, to_json
 from scorer.records.part import PartRecord, Totals
 from scorer.records.shard import RowGroups
@@ -30,6 +31,7 @@ from scorer.tables.formats.parquet import rows_of_row_groups
 # So many windows make a piece: enough that most batches are full, few enough that workers are busy to the end.
 _WINDOWS: Final = 4
 _FILE: Final = "piece"
+_PIECE: Final = "piece-"
 _RECEIPT: Final = "receipt"
 
 Run = Callable[[Iterable[ShardTask]], Iterator[tuple[ShardTask, ShardOutcome]]]
@@ -90,10 +92,15 @@ def divisions(task: ShardTask) -> list[RowGroups]:
         return []
     try:
         rows = rows_of_row_groups(path_of(asked.shard.files[0].location))
-    except DataError:
+    except (*FILE_FAULTS, OSError):
         return []  # whoever reads it says what is wrong with it
     groups = _grouped(rows, _WINDOWS * asked.window_rows)
     return groups if len(groups) > 1 else []
+
+
+def pieces_in(folder: Path) -> list[Path]:
+    """The folders of the pieces that a shard of this `folder` was taken apart into."""
+    return sorted(folder.glob(f"{_PIECE}*"))
 
 
 def _grouped(rows: Sequence[int], least: int) -> list[RowGroups]:
@@ -112,7 +119,7 @@ def _piece(task: ShardTask, groups: RowGroups) -> ShardTask:
     job = part.output.job.job.fingerprint
     shard = replace(part.input.shard, row_groups=groups)
     name = hashlib.blake2b(f"{job} {shard.fingerprint}".encode(), digest_size=12).hexdigest()
-    folder = WorkFolder(task.folder).subfolder(f"piece-{name}")
+    folder = WorkFolder(task.folder).subfolder(f"{_PIECE}{name}")
     output = PartOutput(
         target=Location.of_path(folder.path / f"{_FILE}.arrow"),
         format="arrow",

@@ -43,7 +43,7 @@ class Asked:
 def read_document(body: bytes) -> dict[str, Any]:
     """The JSON object in `body`; Refused when there is none."""
     try:
-        document = json.loads(body.decode(), object_pairs_hook=_object)
+        document = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         where = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
         raise wrong(f"the body is not JSON in UTF-8{where}") from error

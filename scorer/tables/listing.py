@@ -22,6 +22,7 @@ from scorer.tables.formats.registry import endings, format_of, is_read_alone
 
 NULL_PARTITION: Final = "__HIVE_DEFAULT_PARTITION__"
 _SHOWN: Final = 5
+_FOLDER_MARK: Final = "_$folder$"
 
 Partition = tuple[tuple[str, str | None], ...]
 """The names and values (None is null) of the folders `name=value` that a file lies in, from the outermost."""
@@ -190,12 +191,12 @@ def _files_of(location: str, *, any_ending: bool) -> _Found:
         return _Found([path], path.parent)
     if not glob.has_magic(location):
         raise InputMissing(f"{location}: no such file or folder")
-    return _matching(location)
+    return _matching(location, any_ending=any_ending)
 
 
 def _in_folder(folder: Path, location: str, *, any_ending: bool) -> _Found:
     files, unread = [], []
-    for path in sorted(_beneath(folder)):
+    for path in sorted(_beneath(folder, any_ending=any_ending)):
         if not _is_file(path):
             unread.append(f"{path.relative_to(folder)}{'/' if path.is_dir() else ''}")
         elif any_ending or format_of(path):
@@ -216,8 +217,10 @@ def _in_folder(folder: Path, location: str, *, any_ending: bool) -> _Found:
     return _Found(files, folder, Unread(location, tuple(sorted(unread)), names))
 
 
-def _matching(pattern: str) -> _Found:
-    named = sorted(file for file in _matched(pattern) if not file.parent.name.endswith(UNFINISHED))
+def _matching(pattern: str, *, any_ending: bool) -> _Found:
+    named = sorted(
+        file for file in _matched(pattern, any_ending=any_ending) if not file.parent.name.endswith(UNFINISHED)
+    )
     files = [file for file in named if _is_file(file)]
     if not files:
         raise InputMissing(f"{pattern}: no file matches")
@@ -228,7 +231,7 @@ def _matching(pattern: str) -> _Found:
     return _Found(files, root, Unread(pattern, tuple(rest), tuple(map(str, links))))
 
 
-def _matched(pattern: str) -> Iterator[Path]:
+def _matched(pattern: str, *, any_ending: bool) -> Iterator[Path]:
     place = path_of(pattern)
     if isinstance(place, ObjectPath):
         root = fixed_part(pattern)
@@ -237,7 +240,7 @@ def _matched(pattern: str) -> Iterator[Path]:
         wanted = place.parts[len(root.parts) :]
         hidden = any(part.startswith(".") for part in wanted)
         found = (path for path in root.matching(wanted) if hidden or "/." not in path.key)
-        yield from (path for path in found if not _is_folder_mark(path))
+        yield from _without_marks(list(found), any_ending=any_ending)
         return
     yield from map(Path, glob.glob(pattern, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
 
@@ -309,7 +312,7 @@ def _listed(names: list[str]) -> str:
     return "/".join(names) or "none"
 
 
-def _beneath(folder: Path) -> Iterator[Path]:
+def _beneath(folder: Path, *, any_ending: bool) -> Iterator[Path]:
     """What may be data beneath `folder` and is no folder, but for links to folders, which are not followed."""
 
     def refuse(error: OSError) -> NoReturn:
@@ -317,8 +320,8 @@ def _beneath(folder: Path) -> Iterator[Path]:
 
     if isinstance(folder, ObjectPath):
         below = len(folder.parts)
-        found = (path for path in folder.beneath() if all(map(_visible, path.parts[below:])))
-        yield from (path for path in found if not _is_folder_mark(path))
+        found = [path for path in folder.beneath() if all(map(_visible, path.parts[below:]))]
+        yield from _without_marks(found, any_ending=any_ending)
         return
     for parent, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = filter(_visible, folders)
@@ -326,9 +329,14 @@ def _beneath(folder: Path) -> Iterator[Path]:
         yield from (Path(parent, name) for name in filter(_visible, names))
 
 
-def _is_folder_mark(path: ObjectPath) -> bool:
-    """Whether an object is what consoles and Hadoop make where a bucket is to seem to have a folder."""
-    return not path.stat().st_size and format_of(path) is None
+def _without_marks(objects: Sequence[ObjectPath], *, any_ending: bool) -> Iterator[ObjectPath]:
+    """The `objects` without those of 0 bytes that consoles and Hadoop make where a bucket is to seem to have a folder.
+    Where data may have `any_ending`, these are the ones alone that others lie beneath, or that Hadoop names so."""
+    folders = {folder for path in objects for folder in path.parents}
+    for path in objects:
+        named = path in folders or path.name.endswith(_FOLDER_MARK)
+        if path.stat().st_size or format_of(path) is not None or not (named or not any_ending):
+            yield path
 
 
 def _visible(name: str) -> bool:

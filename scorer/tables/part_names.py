@@ -13,13 +13,13 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from scorer.config import FileFormat
-from scorer.errors import DataError, UsageError
+from scorer.errors import UsageError
 from scorer.stores.location import Location
 from scorer.stores.object_path import path_of
 from scorer.tables.dialect import Dialect
 from scorer.tables.formats.registry import format_named, format_of
 from scorer.tables.listing import Unread, fixed_part, list_files, partition_of
-from scorer.tables.source import Source, format_of_file, is_empty
+from scorer.tables.source import UNREADABLE, Source, format_of_file, is_empty
 from scorer.tables.streams import COMPRESSIONS, WRITTEN, compression_of, open_bytes
 
 _FORMAT_OTHERWISE: Final[FileFormat] = "parquet"
@@ -50,16 +50,19 @@ class PartFile:
     def may_have(self, rows: int) -> bool:
         """Whether there may be so many records in it, which its header does not tell: as it has so many ends of lines,
         or bytes for them."""
-        if not format_named(self.format).text or self.format == "json":
-            return self.size >= rows * _LEAST_BYTES
-        feeds = returns = 0
+        compression, feeds, returns = compression_of(self.path), 0, 0
         try:
-            with open_bytes(self.path, compression_of(self.path)) as stream:
-                while max(feeds, returns) < rows and (piece := stream.read(_PIECE)):
+            if not format_named(self.format).text or self.format == "json":
+                return self.size >= rows * _LEAST_BYTES
+            if compression is None and self.size < rows:
+                return False
+            with open_bytes(self.path, compression) as stream:
+                # The last line may have no end.
+                while max(feeds, returns) < rows - 1 and (piece := stream.read(_PIECE)):
                     feeds, returns = feeds + piece.count(b"\n"), returns + piece.count(b"\r")
-        except (DataError, UnicodeEncodeError):  # damage, or a name for no library: whoever reads it will tell
+        except UNREADABLE:
             return False
-        return max(feeds, returns) >= rows
+        return max(feeds, returns) >= rows - 1
 
 
 def part_files(location: str, dialect: Dialect, *, output_format: FileFormat | None) -> tuple[list[PartFile], Unread]:

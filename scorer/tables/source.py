@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from scorer.config import Data, FileFormat, check_utf8
-from scorer.errors import DataError, UsageError, shown
+from scorer.errors import FILE_FAULTS, DataError, UsageError, shown
 from scorer.records.shard import InputFile, RowGroups, Shard
 from scorer.stores.fingerprints import Stamp, combined, content_hashes
 from scorer.stores.location import Location
@@ -39,6 +39,10 @@ __all__ = ["Reader", "Source"]
 
 # No file of nothing has more bytes, however it is compressed; a name may be in it.
 _NOTHING_COMPRESSED: Final = 512
+
+UNREADABLE: Final = (*FILE_FAULTS, OSError, UnicodeEncodeError)
+"""What may be raised where a file is looked into: damage, no permission, a name for no library, or it is gone. Whoever
+reads it will tell."""
 
 # What stands for a large file in a repository whose files were not fetched.
 _LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
@@ -292,14 +296,14 @@ def _lack(contents: Contents, listing: Listing) -> tuple[str, ...]:
 
 
 def is_empty(path: Path) -> bool:
-    """Whether a file of text has nothing in it, compressed or not."""
-    size = path.stat().st_size
-    if not size or size > _NOTHING_COMPRESSED or (compression := compression_of(path)) is None:
-        return not size
+    """Whether a file of text has nothing in it, compressed or not; no, where it cannot be read."""
     try:
+        size = path.stat().st_size
+        if not size or size > _NOTHING_COMPRESSED or (compression := compression_of(path)) is None:
+            return not size
         with open_bytes(path, compression) as stream:
             return not stream.read(1)
-    except (DataError, UnicodeEncodeError):  # damage, or a name for no library: whoever reads it will tell
+    except UNREADABLE:
         return False
 
 

@@ -160,6 +160,22 @@ def test_marks_of_folders_are_no_files(bucket: Bucket, run: Run) -> None:
     assert run(f"{bucket.url}/in/*/*", f"{bucket.url}/again/").rows == FILES * ROWS
 
 
+def test_an_object_of_0_bytes_is_a_file_where_any_ending_is_data(bucket: Bucket, run: Run) -> None:
+    said = {"source": f"{bucket.url}/plain", "input_format": "csv"}
+    for name in ("part-0", "part-1"):
+        bucket.put(f"plain/{name}", b"text\ngood\n")
+    bucket.put("plain/sub/part-2", b"text\ngood\n")
+    for mark in ("plain/sub/", "plain/gone_$folder$"):
+        bucket.put(mark, b"")
+    bucket.put("plain/part-3", b"")
+    summary = run(**said)
+    assert (summary.rows, summary.unread_files["count"]) == (3, 1)
+    bucket.put("plain/part-0", b"")
+    with pytest.raises(DataError, match=r"part-0: the file is empty"):
+        run(**said, mirror=True)
+    assert "out/part-0" in bucket.objects("out/")
+
+
 @pytest.mark.usefixtures("names")
 @pytest.mark.parametrize("key", ["in//a.csv", "in/./a.csv", "in/../a.csv"])
 def test_an_object_without_a_name_that_can_be_said_is_named_at_once(bucket: Bucket, run: Run, key: str) -> None:

@@ -467,6 +467,7 @@ def test_parts_that_a_killed_run_had_published_are_its_own(run, tmp_path, option
     manifest = json.loads((out / "_manifest.json").read_text())
     temporary = {part["name"]: f"part-{place}" for place, part in enumerate(manifest["parts"])}
     entry = {"finished": "s", "records": manifest["parts"], "temporary": temporary, "jobs": manifest["jobs"]}
+    entry["waits"] = False
     for name in ("_manifest.json", "_SUCCESS", ".scorer/stamps"):
         (out / name).unlink()
     (out / ".scorer" / "journal").write_text(json.dumps(entry) + "\n")
@@ -531,3 +532,94 @@ def check_after_kills(source: Path, tmp_path: Path, model: Path, *, kills: int, 
 def test_killed_at_random_moments(source, tmp_path, model):
     fill(source, 60)
     check_after_kills(source, tmp_path, model, kills=3, seed=1)
+
+
+def test_totals_are_those_of_all_parts_when_an_input_comes_back(run, run_scorer, source, tmp_path):
+    run()
+    path = source / "day=0" / "part-00.csv"
+    path.rename(tmp_path / "aside.csv")
+    assert run().rows == (FILES - 1) * ROWS
+    told = json.loads(run_scorer("inspect", f"{tmp_path}/out").stdout)
+    assert (told["parts"], told["totals"]["rows"]) == (FILES, FILES * ROWS)
+    (tmp_path / "aside.csv").rename(path)
+    for _ in range(2):
+        found = run(min_rows=FILES * ROWS)
+        assert (found.rows, found.statuses) == (FILES * ROWS, {"ok": FILES * ROWS})
+    assert json.loads((tmp_path / "out" / "_manifest.json").read_text())["totals"]["rows"] == FILES * ROWS
+
+
+def test_the_journal_of_an_earlier_version_is_gone_on_from(run, tmp_path):
+    """It names parts without their jobs, and does not say what waits for limits."""
+    with pytest.raises(DataError, match="nothing was published"):
+        run(min_rows=1000)
+    journal = tmp_path / "out" / ".scorer" / "journal"
+    entries = [json.loads(line) for line in journal.read_text().splitlines()]
+    for entry in entries:
+        entry.pop("waits", None)
+        if "plan" in entry:
+            entry["plan"] = [[name for name, _ in group] for group in entry["plan"]]
+    journal.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    found = run()
+    assert (found.computed_tokens, parts(found)["scored"]) == (0, FILES)
+    run("fresh/")
+    assert seen(tmp_path / "out") == seen(tmp_path / "fresh")
+
+
+def finished_and_not_published(run: Callable[..., ScoreSummary], out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a run leaves that was killed between the two."""
+    with monkeypatch.context() as patch:
+        patch.setattr(FolderOutput, "publish", lambda *_args, **_named: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    assert seen(out) == {}
+
+
+def test_what_an_interrupted_run_had_finished_is_held_back_once_it_was_refused(run, source, tmp_path, monkeypatch):
+    finished_and_not_published(run, tmp_path / "out", monkeypatch)
+    with pytest.raises(DataError, match="nothing was published"):
+        run(min_rows=1000)
+    (source / "day=1" / "corrupt.parquet").write_bytes(b"junk")
+    with pytest.raises(DataError, match=r"corrupt\.parquet"):
+        run(token_count=True)
+    assert seen(tmp_path / "out") == {}
+
+
+def test_a_file_that_was_emptied_after_its_part_was_finished_is_at_fault(run, source, tmp_path, monkeypatch):
+    finished_and_not_published(run, tmp_path / "out", monkeypatch)
+    (source / "day=0" / "part-00.csv").write_bytes(b"")
+    with pytest.raises(DataError, match=r"part-00\.csv: the file is empty"):
+        run(mirror=True)
+    assert (tmp_path / "out" / "day=0" / "part-00.csv").exists()
+
+
+def test_what_goes_on_sees_what_the_interrupted_run_saw(run, source, tmp_path, monkeypatch):
+    """Scores of shards that it had published are added to the known ones at the end."""
+    from scorer.engines import folder_run
+
+    merged: list[str] = []
+    monkeypatch.setattr(folder_run, "merge_scores", lambda sources, _folder: merged.extend(map(str, sources)))
+    monkeypatch.setattr("scorer.engines.planned_shards._BYTES_OF_A_ROW", 0)
+    publish, done = FolderOutput.publish, []
+
+    def killed(self: FolderOutput, shard: str, **inputs: Any) -> None:
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        publish(self, shard, **inputs)
+        done.append(shard)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FolderOutput, "publish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    assert merged == []
+    scored, begun = FolderOutput.finish, []
+
+    def watched(self: FolderOutput, *arguments: Any, **named: Any) -> None:
+        begun.append(list(merged))
+        scored(self, *arguments, **named)
+
+    monkeypatch.setattr(FolderOutput, "finish", watched)
+    run()
+    assert begun
+    assert all(found == [] for found in begun)
+    assert len(merged) == FILES

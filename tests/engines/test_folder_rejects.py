@@ -92,3 +92,13 @@ def test_the_rejects_lie_outside_of_the_parts(run, tmp_path):
     (tmp_path / "out").mkdir()
     with pytest.raises(UsageError, match="would lie among the parts"):
         run(rejects=tmp_path / "out" / "r.jsonl")
+
+
+def test_malformed_records_of_a_refused_run_are_not_lost_to_one_that_sets_none_aside(run, source, tmp_path):
+    with pytest.raises(DataError, match="nothing was published"):
+        run(min_rows=1000)
+    with pytest.raises(DataError, match=r"a\.csv|b\.jsonl"):
+        run(rejects=None)
+    assert not (tmp_path / "out" / "_SUCCESS").exists()
+    assert run().rejected == 3
+    assert told(tmp_path) == REJECTED

@@ -192,6 +192,14 @@ def test_a_folder_its_partitions_and_what_is_wrong_with_it(tmp_path: Path, run: 
     assert groups == [("0", "24"), ("1", "24")]
 
 
+def test_a_folder_of_files_whose_names_tell_no_format(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("a.txt", "b"):
+        write(tmp_path / "in" / "c.csv", pa.table({"text": sentences(5)})).rename(tmp_path / "in" / name)
+    assert run("in", "out/", input_format="csv").rows == 10
+    assert "a.txt" in page(tmp_path)
+
+
 def test_a_folder_in_which_nothing_stands_has_no_page(tmp_path: Path, run: Run) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in/a.csv").write_text('text\n"unclosed\n')

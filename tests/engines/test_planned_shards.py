@@ -57,3 +57,11 @@ def test_an_earlier_plan_is_kept_as_far_as_it_is_whole_and_of_the_same_jobs():
     assert names(shards) == [["003", "004"], ["000", "001", "002"], ["005"]]
     shards = shards_of(stale(*[10_000] * 6, job="another"), earlier=earlier, window_rows=WINDOW)
     assert names(shards) == [["005"], ["000", "001", "002", "003", "004"]]
+
+
+def test_what_has_become_large_leaves_its_earlier_group():
+    files = stale(*[10_000] * 3)
+    earlier = [[(one.file.name, "job") for one in files]]
+    shards = shards_of(files, earlier=earlier, window_rows=WINDOW, apart=lambda one: one.file.name == "001")
+    assert names(shards) == [["000"], ["001"], ["002"]]
+    assert [shard.apart for shard in shards] == [False, True, False]

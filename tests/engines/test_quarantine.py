@@ -105,3 +105,32 @@ def test_a_limit_is_of_each_file_and_does_not_pass_for_all(run, tmp_path):
     whole = run()
     assert (whole.parts["stale"], whole.rows) == ({"another job": 3}, 6)
     assert (tmp_path / "out" / "_SUCCESS").exists()
+
+
+@pytest.mark.parametrize("again", [{}, {"min_rows": 1}, {"on_error": "quarantine"}], ids=str)
+def test_a_fault_that_a_refused_run_found_late_is_found_by_the_next_one(again, run, source, tmp_path):
+    """The others of its shard are finished by then, and wait."""
+    (source / "c.csv").write_text('text\ngood\n"never closed\n')
+    with pytest.raises(DataError, match="nothing was published"):
+        run(on_error="quarantine", min_rows=1000)
+    with pytest.raises(DataError, match=r"c\.csv"):
+        run(**again)
+    assert not (tmp_path / "out" / "_SUCCESS").exists()
+    (source / "c.csv").write_text("text\ngood\n")
+    run()
+    assert len(manifest(tmp_path)["parts"]) == 4
+
+
+def test_a_limit_says_of_no_output_that_it_stands(run, source):
+    for path in source.iterdir():
+        path.write_bytes(b"junk")
+    with pytest.raises(DataError, match="0 rows, and --min-rows asks for 1; nothing was published"):
+        run(on_error="quarantine", min_rows=1)
+
+
+def test_small_files_that_may_not_be_read_are_passed_over(run, source):
+    for name in ("d.csv", "e.csv.gz"):
+        (source / name).write_bytes(b"text\ngood\n")
+        (source / name).chmod(0)
+    with pytest.raises(NotPermitted, match=r"d\.csv and 1 more could not be scored, all others are"):
+        run(on_error="quarantine")

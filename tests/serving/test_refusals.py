@@ -38,7 +38,6 @@ def ask(served, path, document, **headers):
         (b'{"text": "\xff"}', "not JSON"),
         ('{"text": "good"}'.encode("utf-16"), "not JSON in UTF-8"),
         ('{"text": "good"}'.encode("utf-32-le"), "not JSON in UTF-8"),
-        (b'\xef\xbb\xbf{"text": "good"}', "not JSON in UTF-8"),
         (b"[" * 100_000, "not JSON"),
         (b'{"text": ' + b"9" * 5000 + b"}", "not JSON"),
         (b'["a"]', "the body is a list; an object is expected"),
