@@ -21,7 +21,6 @@ from scorer.adapting.masked_model import MaskedModel, load_masked_model
 from scorer.adapting.outcome import Adapted
 from scorer.adapting.packing import Packed, pack
 from scorer.adapting.scratch import NAME, make_model
-from scorer.classifier.base_model import resolve_base_model
 from scorer.classifier.network import token_count
 from scorer.classifier.transformers_parts import quietly
 from scorer.classifier.vocabulary import lacking_tokens
@@ -34,6 +33,7 @@ from scorer.stores.location import Location
 from scorer.stores.workspace import Workspace
 from scorer.training.arguments import scheduled_arguments, settle_device, total_steps
 from scorer.training.fitting import peak_memory, run_training, storage_errors
+from scorer.training.pretrained import find_base
 from scorer.training.resume import described_job, kept_for_resume, last_checkpoint, open_workspace, restore_ended
 
 # Three checkpoints of weights and AdamW's two moments, and the model.
@@ -68,9 +68,15 @@ def _job(config: AdaptConfig, fingerprints: dict[str, str], precision: str) -> d
         "valid_fraction": config.held_out,
         "learning_rate": config.peak_learning_rate,
         "precision": precision,
-        "base_model": NAME if config.from_scratch else resolve_base_model(config.base_model)[1],
+        "base_model": [NAME] if config.from_scratch else _named(config.base_model),
     }
     return described_job(config, resolved, files=fingerprints)
+
+
+def _named(base_model: str | None) -> list[str]:
+    """The name of the base model and the fingerprint of its files."""
+    directory, name = find_base(base_model)
+    return [name, directory.fingerprint]
 
 
 @dataclass(frozen=True)
@@ -128,7 +134,7 @@ class _Run:
         built = self.workspace.folder.folder("model")
         with storage_errors():
             write_adapted(built, base, adapted, self.config, fingerprints, self.corpus.columns, trainer.history())
-            built.publish(Folder(output.path))
+            built.publish(Folder(output.path), force=self.config.force)
         return adapted
 
     def _base(self) -> MaskedModel:

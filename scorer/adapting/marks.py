@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from scorer.errors import ConfigError, ModelError
 
 # What begins a word in byte pairs (a space, as their alphabet writes it) and in SentencePiece.
 _SPACES = ("Ġ", "▁")
+_CHINESE = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f]")
 
 
 @dataclass(frozen=True)
@@ -85,4 +87,8 @@ def _begins(tokenizer: Tokenizer, size: int, name: str) -> NDArray[np.bool_]:
     begins[[id_ for token, id_ in vocabulary.items() if not token.startswith(_SPACES)]] = False
     if not begins.any():
         raise ConfigError(f"--whole-words: the tokenizer of {name} does not tell where words begin; leave it out")
+    # No space stands before these; WordPiece has them as words of their own.
+    ids = list(vocabulary.values())
+    texts = tokenizer.decode_batch([[id_] for id_ in ids], skip_special_tokens=False)
+    begins[[id_ for id_, text in zip(ids, texts, strict=True) if _CHINESE.match(text.lstrip())]] = True
     return begins

@@ -12,6 +12,8 @@ from scorer.adapting.marks import Marks
 
 SHARE = 0.15
 _MASKED, _KEPT = 0.8, 0.9
+# Tokens of a word, at most.
+_LONGEST_WORD = 16
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ def chosen(
 ) -> NDArray[np.int64]:
     """Places (m,), ascending: a `share` of the `hideable` (t,) ones, whole words where `begins` (t,) tells words.
 
-    Words are taken in a random order as long as they fit into the share; the first is taken whatever its length.
+    Words are taken in a random order as long as they fit into the share. The first is taken whatever its length, but
+    for one that is longer than any word: text that is written without spaces.
     """
     candidates = np.flatnonzero(hideable)
     if not len(candidates):
@@ -59,4 +62,4 @@ def chosen(
     order = candidates[np.argsort(rank, kind="stable")]
     ends = np.flatnonzero(np.diff(np.sort(rank, kind="stable"), append=2.0)) + 1
     fitting = ends[ends <= most]
-    return np.sort(order[: fitting[-1] if len(fitting) else ends[0]])
+    return np.sort(order[: fitting[-1] if len(fitting) else min(ends[0], max(most, _LONGEST_WORD))])

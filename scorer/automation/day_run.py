@@ -73,11 +73,13 @@ class DayRun:
                 name=step.name, command=step.command, outcome="skipped", reason=f"needs {', '.join(unwell)}"
             )
         if reason := self._no_rival(step):
-            self._remember(step, replace(memory_of(step, None, force=False), state="done"))
+            compared = memory_of(step, None, self._memory.get(step.name), force=False)
+            self._remember(step, replace(compared, state="done"))
             return StepRecord(name=step.name, command=step.command, outcome="stood", reason=reason)
         identity = step.identity() if step.can_stand else None
-        decision = decide(step, self._memory.get(step.name), identity, force=self._config.force)
-        begun = memory_of(step, identity, force=self._config.force)
+        known = self._memory.get(step.name)
+        decision = decide(step, known, identity, force=self._config.force)
+        begun = memory_of(step, identity, known, force=self._config.force)
         if decision.stands:
             self._remember(step, replace(begun, state="done"))
             return StepRecord(name=step.name, command=step.command, outcome="stood", reason="done before")
@@ -160,10 +162,11 @@ def _interrupted(step: PlannedStep, number: int) -> StepRecord:
 
 
 def _after(done: StepRecord, begun: StepMemory) -> StepMemory:
-    """What is remembered of a step behind it; one that was interrupted is one that was begun."""
+    """What is remembered of a step behind it; one that was interrupted, or killed by anybody, is one that was begun."""
     if done.outcome == "done":
         return replace(begun, state="done")
-    return replace(begun, state="failed") if done.outcome == "failed" else begun
+    killed = done.exit_code is None or done.exit_code > 128
+    return replace(begun, state="failed") if done.outcome == "failed" and not killed else begun
 
 
 def _told(record: StepRecord) -> str:

@@ -209,10 +209,11 @@ def _check_gate(where: str, step: PlannedStep, gate: GateConfig, plan: Plan) -> 
     judged = {same(gate.model)}
     needed = [other.config for other in plan.needed_by(step)]
     evaluations = [one for one in needed if isinstance(one, EvaluateConfig) and same(one.model) in judged]
-    if not any(one.min_metric or one.max_metric for one in evaluations):
+    # With folds other models are judged, which are fitted on the data.
+    if not any((one.min_metric or one.max_metric) and one.folds is None for one in evaluations):
         raise ConfigError(
-            f"{where}: needs no step that evaluates {gate.model} with min_metric or max_metric, so it would let any "
-            "model through"
+            f"{where}: needs no step that evaluates {gate.model} with min_metric or max_metric and without folds, so "
+            "it would let any model through"
         )
     comparisons = [one for one in needed if isinstance(one, DiffConfig)]
     if not any(same(one.new) in judged and same(one.old) == same(gate.link) for one in comparisons):

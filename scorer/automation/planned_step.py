@@ -20,6 +20,8 @@ _STANDING: Final = ("check", "fit", "evaluate", "diff", "export")
 _OUTPUTS: Final = ("output", "report", "rows")
 # Whatever these say, the same is done.
 _HOW: Final = ("force", "quiet", "resume")
+# Settings that name a model of this machine, or one of the hub.
+_MODELS: Final = ("base_model", "teacher")
 _OTHER_OUTPUTS: Final = ("target", "report_html", "textfile", "rejects", "cache")
 
 
@@ -74,10 +76,12 @@ class PlannedStep:
 
     @property
     def settings(self) -> str:
-        """BLAKE2b of the command and its settings as they are for this day (hexadecimal)."""
+        """BLAKE2b of the command and its settings as they are for this day (hexadecimal), without those that have their
+        defaults: a later version may have more of them."""
         declared = declared_of(type(self.config))
-        names = (field.name for field, _, _ in declared if field.name not in _HOW)
-        return _hash([self.command, {name: repr(getattr(self.config, name)) for name in names}])
+        values = {field.name: (getattr(self.config, field.name), field.default) for field, _, _ in declared}
+        said = {name: repr(value) for name, (value, default) in values.items() if value != default}
+        return _hash([self.command, {name: said[name] for name in said.keys() - set(_HOW)}])
 
     def identity(self) -> str | None:
         """The same with the content of what it reads; None when that cannot be looked at, which the step will tell."""
@@ -89,8 +93,12 @@ class PlannedStep:
     def _read(self) -> Iterator[str]:
         for field, declared, _ in declared_of(type(self.config)):
             value = getattr(self.config, field.name)
-            if value is not None and declared.known_by == "content":
+            if value is None:
+                continue
+            if declared.known_by == "content":
                 yield from value.places if isinstance(value, Data) else [str(value)]
+            elif field.name in _MODELS and Path(str(value), "config.json").is_file():
+                yield str(value)
 
 
 def _option(name: str, value: Any, *, by_default: Any) -> list[str]:

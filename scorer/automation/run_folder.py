@@ -30,8 +30,10 @@ _MANIFESTS: Final = "????????T??????.??????Z-????????.json"
 @dataclass(frozen=True, kw_only=True)
 class StepMemory:
     """What is known of a step for a day: it was `begun`, is `done` or has `failed`, with these `settings` and of this
-    `identity`. `outputs` are what it writes, `stood` those that were there before it, and `force` says whether it was
-    to replace them."""
+    `identity`. `outputs` are what it writes and was not there before, but for what an earlier try of it had written;
+    `stood` are those that were there, and `force` says whether it was to replace them. `left` is the hash of what an
+    interrupted fit had left before it, `left_by` the identity that the step had then; None where that was no try of
+    it."""
 
     state: Literal["begun", "done", "failed"]
     settings: str
@@ -39,6 +41,8 @@ class StepMemory:
     outputs: tuple[str, ...] = ()
     stood: tuple[str, ...] = ()
     force: bool = False
+    left: str | None = None
+    left_by: str | None = None
 
 
 class RunFolder:

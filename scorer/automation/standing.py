@@ -7,8 +7,8 @@ day may be replaced, but for a model: that somebody may use. What a killed fit l
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
 from scorer.automation.planned_step import PlannedStep
 from scorer.automation.run_folder import StepMemory
@@ -35,20 +35,25 @@ def decide(step: PlannedStep, known: StepMemory | None, identity: str | None, *,
     if same and there and (known.state == "done" or _was_finished(step, known)):
         return Decision(True)
     if step.command == "fit":
-        return Decision(False, _flags_of_fit(step, same=same))
+        return Decision(False, _flags_of_fit(step, known, identity))
     ours = set(map(str, step.outputs)) <= set(known.outputs)
     return Decision(False, ("--force",) if ours and step.takes_force else ())
 
 
-def memory_of(step: PlannedStep, identity: str | None, *, force: bool) -> StepMemory:
-    """What is remembered of `step` when it is begun."""
+def memory_of(step: PlannedStep, identity: str | None, known: StepMemory | None, *, force: bool) -> StepMemory:
+    """What is remembered of `step`, of which so much was `known`, when it is begun."""
+    stood = tuple(str(path) for path in step.outputs if path.exists())
+    foreign = set() if force else set(stood) - set(known.outputs if known is not None else ())
+    left = _left(step)
     return StepMemory(
         state="begun",
         settings=step.settings,
         identity=identity,
-        outputs=tuple(map(str, step.outputs)),
-        stood=tuple(str(path) for path in step.outputs if path.exists()),
+        outputs=tuple(str(path) for path in step.outputs if str(path) not in foreign),
+        stood=stood,
         force=force,
+        left=left,
+        left_by=_left_by(left, known),
     )
 
 
@@ -57,10 +62,25 @@ def _was_finished(step: PlannedStep, known: StepMemory) -> bool:
     return step.command == "fit" and known.state == "begun" and not known.force and not known.stood
 
 
-def _flags_of_fit(step: PlannedStep, *, same: bool) -> tuple[str, ...]:
-    """--resume for a fit that left checkpoints, --force for one that left those of another job; a model that stands is
-    refused by the fit itself."""
-    output: Path = step.config.output
-    if output.exists() or not Folder(Workspace.path_of(output)).has("job.json"):
+def _flags_of_fit(step: PlannedStep, known: StepMemory, identity: str | None) -> tuple[str, ...]:
+    """--resume for a fit that left checkpoints, --force for one that left those of another job; a model that stands,
+    and what somebody else left, is refused by the fit itself."""
+    left = _left(step)
+    if left is None or step.config.output.exists() or (by := _left_by(left, known)) is None:
         return ()
-    return ("--resume",) if same else ("--force",)
+    return ("--resume",) if by == identity else ("--force",)
+
+
+def _left(step: PlannedStep) -> str | None:
+    """The hash of what an interrupted fit has left, as its job is written there; None where there is nothing."""
+    if step.command != "fit":
+        return None
+    job = Folder(Workspace.path_of(step.config.output)).read("job.json")
+    return None if job is None else hashlib.blake2b(job.encode(), digest_size=16).hexdigest()
+
+
+def _left_by(left: str | None, known: StepMemory | None) -> str | None:
+    """The identity that the step had when a try of it `left` that: the last try, unless it found it there."""
+    if left is None or known is None:
+        return None
+    return known.left_by if left == known.left else known.identity

@@ -17,6 +17,7 @@ from typing import Any, TextIO
 import click
 
 from scorer.cli.command import COMPLETE, HELP_FLAGS, Command
+from scorer.cli.left_out import leave_out
 from scorer.errors import REASON, DeviceError, ScorerError, exit_code_of, from_os_error
 from scorer.version import __version__
 
@@ -46,6 +47,8 @@ _EXAMPLES = (
 # So many new objects make Python look for those that nobody needs. The default is 700, and what the imports of a start
 # made, which stays to the end, is looked through again and again.
 _NEW_OBJECTS = 50_000
+# Commands that hand no library a data frame.
+_WITHOUT_PANDAS = ("predict", "score", "serve")
 # Of the options there are, those that let a command need less memory.
 _SPARING = ("--batch-tokens", "--batch-size", "--window-rows")
 
@@ -110,6 +113,8 @@ def run() -> None:
     gc.set_threshold(_NEW_OBJECTS)
     if "--debug" in sys.argv:
         os.environ["SCORER_DEBUG"] = "1"
+    if next((word for word in sys.argv[1:] if not word.startswith("-")), "") in _WITHOUT_PANDAS:
+        leave_out("pandas")
     _open_closed_streams()
     _write_utf8()
     code = _completed() if COMPLETE in os.environ else _exit_code()

@@ -99,14 +99,21 @@ def _told(place: ObjectPath, files: Sequence[ObjectPath]) -> dict[str, list[str]
 
 
 def _by_names(place: ObjectPath, files: Sequence[ObjectPath]) -> dict[str, list[str]]:
-    """The splits as the names of files, or else of their folders, tell them; nothing where one file tells none."""
+    """The splits as the names of files, or else of their folders, tell them; nothing where no file tells one.
+    UsageError where some do: what the others are for is not known, and a fit on all would learn what it is to be
+    measured on."""
     found: dict[str, list[str]] = {}
+    others: list[str] = []
     for path in files:
         inside = path.parts[len(place.parts) :]
         split = next((split for part in reversed(inside) if (split := _split_of(part)) is not None), None)
         if split is None:
-            return {}
-        found.setdefault(split, []).append(str(path))
+            others.append(str(path))
+        else:
+            found.setdefault(split, []).append(str(path))
+    if found and others:
+        one = next(iter(found.values()))[0]
+        raise UsageError(f"{place}: {one} is named after a split, {others[0]} after none; name the files to be read")
     return found
 
 

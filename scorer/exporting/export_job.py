@@ -63,7 +63,7 @@ def export(config: ExportConfig, console: Console) -> ExportSummary:
             exported, made = _made(config, directory, workspace, console)
             _refuse_flips(exported, most)
         files = {path.name: path.stat().st_size for path in sorted(made.path.iterdir())}
-        made.publish(output)
+        made.publish(output, force=config.force)
     except Interrupted as error:
         raise Interrupted(error.signal_number, "interrupted; nothing was written") from error
     finally:

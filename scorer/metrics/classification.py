@@ -92,7 +92,14 @@ class Metrics:
 
     def with_confidences_of(self, other: Metrics) -> Metrics:
         """These answers, with how honest confidences are from `other`, which is of the same rows."""
-        return replace(self, nll=other.nll, ece=other.ece, brier=other.brier, reliability=other.reliability)
+        return replace(
+            self,
+            nll=other.nll,
+            ece=other.ece,
+            brier=other.brier,
+            reliability=other.reliability,
+            by_label=other.by_label,
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """JSON types only."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -26,6 +27,7 @@ from scorer.scoring.answers import count_statuses
 from scorer.scoring.cache import ScoreCache
 from scorer.scoring.flips.bound import FlipBound
 from scorer.scoring.flips.early_rows import EarlyRows
+from scorer.scoring.flips.sample import LEAST_ROWS
 from scorer.scoring.limits import Limits
 from scorer.scoring.preparation import PreparedJob, check, logit_fingerprint
 from scorer.scoring.scorer import Model, Scorer, ScorerSpec
@@ -161,8 +163,20 @@ class _Sample:
             text_columns=prepared.text_columns,
             exact=model.why_not_early,
         )
-        found.begin(lambda: iter([self._table]), seed=prepared.source.shard.fingerprint, check=lambda: None)
+        found.begin(lambda: self._first(prepared), seed=prepared.source.shard.fingerprint, check=lambda: None)
         return found
+
+    def _first(self, prepared: PreparedJob) -> Iterator[pa.Table]:
+        """The first windows, as far as rows are worth a sample."""
+        if self.sampled_rows >= min(self.rows, LEAST_ROWS) or not prepared.reader.again:
+            yield self._table
+            return
+        rows = 0
+        for table in prepared.windows():
+            yield table
+            rows += table.num_rows
+            if rows >= LEAST_ROWS:
+                return
 
     def _measure(self, encoded: EncodedWindow) -> None:
         """Tokens and shares by rows: an input that many rows have counts as often."""

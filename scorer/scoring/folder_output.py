@@ -252,6 +252,8 @@ class FolderOutput:
             waiting = folder / (temporary if file is record else temporary_of(temporary, name))
             moved = waiting.exists()
             if moved:
+                if (size := waiting.stat().st_size) != file["size"]:
+                    raise DataError(f"{waiting}: {size:,} bytes, where {file['size']:,} were written; run again")
                 self.folder.publish(waiting, name, content=file["content"])
             stamps.append(self.folder.stamp(name) if moved else None)
         return tuple(stamps)

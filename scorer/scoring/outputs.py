@@ -119,10 +119,12 @@ class _FileSet:
         self._workspace = Workspace(target.path)
         self._lease: Lease | None = None
         self._done = False
+        self._stood = False
         self.folder = str(self._workspace.path)
         try:
             if isinstance(target.path, ObjectPath):
                 self._lease = lease_of(target.path)
+            self._stood = target.exists
             self._refuse_stranger()
         except BaseException:
             self.close()
@@ -142,6 +144,8 @@ class _FileSet:
     def publish(self) -> None:
         if self._lease is not None and not self._lease.held():
             raise OutputRefused(f"{self._target.said}: another run took it over meanwhile; run the same command again")
+        if self._target.exists and not (self._stood or self._force):
+            raise OutputRefused(f"{self._target.said}: appeared while the job was at work; --force replaces it")
         self._workspace.publish(self._target.path)
         self._workspace.remove()
 

@@ -22,6 +22,7 @@ from scorer.records.part import OutputFile
 from scorer.stores.location import Location
 from scorer.stores.workspace import WorkFolder
 from scorer.tables import compute as pc
+from scorer.tables.dictionaries import OF_VIEWS
 from scorer.tables.layouts import MOST_VALUES, Layout
 from scorer.tables.reader import joined
 from scorer.tables.sink import Sink, lineage_metadata, open_sink
@@ -284,7 +285,8 @@ def _row_bytes(table: pa.Table) -> NDArray[np.int64]:
             size += kind.list_size * _VALUE_BYTES
             continue
         elif holds_texts(kind) and not pa.types.is_dictionary(kind) and not pa.types.is_null(kind):
-            lengths = pc.binary_length(column)
+            plain = OF_VIEWS.get(kind)
+            lengths = pc.binary_length(column if plain is None else column.cast(plain))
         else:
             size += _VALUE_BYTES
             continue

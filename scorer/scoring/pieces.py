@@ -27,6 +27,7 @@ from scorer.stores.object_path import path_of
 from scorer.stores.workspace import WorkFolder
 from scorer.tables.formats.arrow import read_schema, read_tables
 from scorer.tables.formats.parquet import rows_of_row_groups
+from scorer.tables.formats.registry import format_named
 
 # So many windows make a piece: enough that most batches are full, few enough that workers are busy to the end.
 _WINDOWS: Final = 4
@@ -181,12 +182,22 @@ class _File:
         if whole.faults:
             return whole
         self._keep_scores()
-        return replace(whole, records=(self._write([outcome.records[0] for outcome in outcomes], profile),))
+        try:
+            record = self._write([outcome.records[0] for outcome in outcomes], profile)
+        except FILE_FAULTS as error:
+            if not self.task.passes_over:
+                raise
+            return replace(whole, faults={0: error})
+        return replace(whole, records=(record,))
 
     def _write(self, records: Sequence[PartRecord], profile: Profile | None) -> PartRecord:
         (part,) = self.task.parts
         files = [WorkFolder(piece.folder).path / _FILE for piece in self.pieces]
-        writer = part.output.writer(read_schema(files[0]))
+        schema = read_schema(files[0])
+        # Each piece is held against what Arrow takes; this is what it is to become.
+        format_named(part.output.format).check_schema(schema)
+        part.output.check(schema)
+        writer = part.output.writer(schema)
         try:
             for path, record in zip(files, records, strict=True):
                 rows = 0

@@ -258,26 +258,28 @@ class _Attempt:
         return self._rows[place]
 
     def _shared(self, number: int, held: Sequence[tuple[int, pa.Table]], first: int) -> _Shared:
-        names = self._parts[0].input.text_columns
         if len(held) == 1:
-            ((_, table),) = held
-            return _Shared(Window(number, table, names, first), tuple(held))
+            ((place, table),) = held
+            return _Shared(Window(number, table, self._names(place), first), tuple(held))
         columns = [
             pa.chunked_array([chunk for place, table in held for chunk in self._texts(place, table, column)])
-            for column in range(len(names))
+            for column in range(len(self._names(0)))
         ]
-        called = tuple(f"text {column}" for column in range(len(names)))
+        called = tuple(f"text {column}" for column in range(len(columns)))
         return _Shared(Window(number, pa.table(columns, names=called), called, first), tuple(held))
 
+    def _names(self, place: int) -> tuple[str, ...]:
+        """The columns of texts of a part, each of which has its own."""
+        return self._parts[place].input.text_columns
+
     def _texts(self, place: int, table: pa.Table, column: int) -> list[pa.Array]:
-        found = texts(table, self._parts[place].input.text_columns[column]).cast(pa.large_string())
+        found = texts(table, self._names(place)[column]).cast(pa.large_string())
         return list(found.chunks) or [pa.array([], pa.large_string())]
 
     def _appended(self, shared: _Shared, classified: ClassifiedWindow) -> list[tuple[int, ScoredWindow]]:
         """The rows of each part with their answers."""
-        tables = [table for _, table in shared.tables]
-        divide = len(tables) > 1
-        pieces = list(divided(classified, tables, self._parts[0].input.text_columns)) if divide else [classified]
+        tables = [(table, self._names(place)) for place, table in shared.tables]
+        pieces = list(divided(classified, tables)) if len(tables) > 1 else [classified]
         for (place, _), piece in zip(shared.tables, pieces, strict=True):
             if piece.stages is None:
                 self._stages[place][WHOLE_MODEL] += len(piece.scorable)
@@ -338,12 +340,12 @@ class _Attempt:
 
 
 def divided(
-    classified: ClassifiedWindow, tables: Sequence[pa.Table], text_columns: tuple[str, ...]
+    classified: ClassifiedWindow, tables: Sequence[tuple[pa.Table, tuple[str, ...]]]
 ) -> Iterator[ClassifiedWindow]:
-    """`classified`, whose rows are those of the `tables` in order, table by table. What is counted of the window as a
-    whole is told with the first."""
+    """`classified`, whose rows are those of the `tables`, each with its columns of texts, in order, table by table.
+    What is counted of the window as a whole is told with the first."""
     begin = 0
-    for number, table in enumerate(tables):
+    for number, (table, text_columns) in enumerate(tables):
         end = begin + table.num_rows
         first, last = np.searchsorted(classified.scorable, (begin, end))
         yield replace(

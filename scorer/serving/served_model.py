@@ -74,6 +74,7 @@ class ServedModel:
         self._seen = self._sight()
         self._settled = self._seen
         self.current = self._load()
+        measures.watch_waiting(name, lambda: self.current.batcher.waiting)
 
     def submit(self, prepare: Callable[[LoadedModel], Ticket]) -> tuple[LoadedModel, Ticket]:
         """Let the current model answer the ticket that is `prepare`d for it; both of them. Full when there is no room,

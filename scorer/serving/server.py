@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import uvicorn
 
@@ -90,7 +90,9 @@ class _Server(uvicorn.Server):
         self._desk = desk
         self._signals = signals
         self._console = console
-        self._silent_since: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
+        # The last request of each connection, and since when nothing has come; what it was still to be sent then.
+        self._silent: WeakKeyDictionary[Any, tuple[Any, float]] = WeakKeyDictionary()
+        self._unread: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 
     def capture_signals(self) -> Any:
         """Signals are ours: see `StopSignals`."""
@@ -117,15 +119,32 @@ class _Server(uvicorn.Server):
         self._console.warn(f"{context['message']} ({type(context.get('exception')).__name__})")
 
     def _close_silent(self, now: float) -> None:
-        """Uvicorn waits for ever for a request that was begun, or for the first one."""
+        """Uvicorn waits for ever for a request that was begun, or for the first one; and for somebody who does not read
+        its answer."""
         for connection in list(self.server_state.connections):
             cycle = getattr(connection, "cycle", None)
             if cycle is not None and not cycle.response_complete:
-                self._silent_since.pop(connection, None)
+                self._silent.pop(connection, None)
                 continue
+            last, since = self._silent.get(connection, (None, now))
+            if last is None or last() is not cycle:
+                since = now
+                self._silent[connection] = (ref(cycle) if cycle is not None else _nothing, now)
             patience = self._desk.config.body_seconds + (0 if cycle is None else _KEEP_ALIVE_SECONDS)
-            if now - self._silent_since.setdefault(connection, now) > patience:
-                connection.transport.close()
+            if now - since > patience:
+                self._close(connection)
+
+    def _close(self, connection: Any) -> None:
+        """Close a connection; if that was done before and nothing was read since, at once."""
+        unread = connection.transport.get_write_buffer_size()
+        if connection.transport.is_closing() and self._unread.get(connection) == unread:
+            connection.transport.abort()
+        self._unread[connection] = unread
+        connection.transport.close()
+
+
+def _nothing() -> None:
+    """In the place of a request that there has not been."""
 
 
 def _uvicorn(desk: Desk, config: ServeConfig, *, token: bytes | None, console: Console) -> uvicorn.Config:

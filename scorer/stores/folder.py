@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scorer.errors import OutputRefused
 from scorer.stores.atomic import sync_folder, write_whole
 from scorer.stores.number_file import NumberFile
 
@@ -142,8 +143,9 @@ class Folder:
         """Let whoever may read the file `of` read `name`."""
         shutil.copymode(self.path / of, self.path / name)
 
-    def publish(self, target: Folder) -> None:
-        """Let this complete folder be `target` from now on, durably; what stood there is deleted after it.
+    def publish(self, target: Folder, *, force: bool) -> None:
+        """Let this complete folder be `target` from now on, durably; what stood there is deleted after it with `force`,
+        and without it OutputRefused.
 
         A folder that stands there is moved aside first, since none replaces another in one step: a reader may find none
         between two renames. When the second fails the old folder is put back; a kill just there leaves it beside, as
@@ -155,6 +157,8 @@ class Folder:
         output = target.path
         aside = output.with_name(f"{output.name}.replaced-{os.getpid()}")
         replaces = output.exists()
+        if replaces and not force:
+            raise OutputRefused(f"{target}: appeared while this was made; remove it, or replace it with --force")
         if replaces:
             output.rename(aside)
         try:

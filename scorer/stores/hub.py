@@ -41,6 +41,10 @@ class HubDataset(Bucket):
                 "hf://datasets/OWNER/NAME@REVISION/PATH; a model is named OWNER/NAME"
             )
 
+    @property
+    def store(self) -> str:
+        return os.environ.get("HF_ENDPOINT", "")
+
     def look(self, key: str) -> ObjectInfo | None:
         try:
             found = self._asked(

@@ -107,6 +107,14 @@ class Bucket:
     def url(self) -> str:
         return f"{self.scheme}://{self.name}"
 
+    @property
+    def store(self) -> str:
+        """What tells the store from others in which a bucket may have the same name: its endpoint, or an account."""
+        if self.scheme == "s3":
+            return _endpoint()
+        named = _ACCOUNT if self.scheme == "az" else ()
+        return " ".join(os.environ.get(name, "") for name in named)
+
     def look(self, key: str) -> ObjectInfo | None:
         """The object as it is now; None where there is none, or no such bucket."""
         try:
@@ -264,6 +272,7 @@ _ADVICE: Final[dict[Scheme, str]] = {
     "http": "fetch it with a tool that can log in, and pipe it",
     "https": "fetch it with a tool that can log in, and pipe it",
 }
+_ACCOUNT: Final = ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ENDPOINT", "AZURITE_BLOB_STORAGE_URL")
 # What a client is made from besides: when one of them changes, another client is made.
 _ENVIRONMENT: Final = (
     *("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE", "AWS_REGION", "AWS_ACCESS_KEY_ID"),
@@ -277,8 +286,7 @@ _ENVIRONMENT: Final = (
 def _client(url: str, process: int, environment: tuple[str | None, ...]) -> Client:  # noqa: ARG001 - the cache's key
     store = _library().store
     config = _from_aws_files() if url.startswith("s3://") else {}
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or config.get("endpoint", "")
-    plain = url.startswith("http:") or (url.startswith("s3:") and endpoint.startswith("http:"))
+    plain = url.startswith("http:") or (url.startswith("s3:") and _endpoint().startswith("http:"))
     options: Any = {"timeout": timedelta(seconds=_number("AWS_TIMEOUT", _TIMEOUT_SECONDS))}
     if plain or os.environ.get("AWS_ALLOW_HTTP", "").lower() == "true":
         options["allow_http"] = True
@@ -292,6 +300,12 @@ def _client(url: str, process: int, environment: tuple[str | None, ...]) -> Clie
         return made
     except (ValueError, _errors().BaseError) as error:
         raise UsageError(f"{url}: {_reason(error)}") from error
+
+
+def _endpoint() -> str:
+    """Where S3 is; empty for Amazon's own."""
+    said = (os.environ.get(name) for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"))
+    return next(filter(None, said), "") or str(_from_aws_files().get("endpoint", ""))
 
 
 def _from_aws_files() -> dict[str, Any]:

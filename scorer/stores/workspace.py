@@ -368,9 +368,8 @@ def _is_running(number: str) -> bool:
 
 def workplace(place: ObjectPath) -> Path:
     """The folder of this machine for what a run keeps that writes to `place`: in $XDG_CACHE_HOME/scorer/outputs, else
-    ~/.cache/scorer/outputs, else among the temporary files, one for each place (and endpoint: S3 and the hub have
-    several)."""
+    ~/.cache/scorer/outputs, else among the temporary files, one for each place, and for each store that has one of its
+    name."""
     root = user_cache("outputs") or Path(tempfile.gettempdir(), f"scorer-{os.geteuid()}", "outputs")
-    variable = "HF_ENDPOINT" if place.bucket.scheme == "hf" else "AWS_ENDPOINT_URL"
-    name = f"{place}\0{os.environ.get(variable, '')}"
+    name = f"{place}\0{place.bucket.store}"
     return root / hashlib.blake2b(name.encode(), digest_size=16).hexdigest() / (place.name or "bucket")

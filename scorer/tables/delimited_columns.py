@@ -28,7 +28,7 @@ _MOST_WORDS: Final = 2
 _LONGEST: Final = 40
 _SENTENCE: Final = (".", "!", "?", "\u3002", "\uff01", "\uff1f")
 _YEAR: Final = re.compile(r"(19|20)\d\d")
-_NUMBER: Final = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_NUMBER: Final = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 
 
 class HasHeader(Protocol):
@@ -102,7 +102,7 @@ _KINDS: Final[tuple[Kind, ...]] = ("int", "bool", "capital bool", "float", "bare
 
 # What a person may say that a column is.
 _SAID: Final[dict[str, Kind | None]] = {"int64": "int", "double": "float", "bool": "bool", "string": None}
-_INTEGER: Final = re.compile(r"0|-?[1-9]\d*")
+_INTEGER: Final = re.compile(r"0|-?[1-9]\d*", re.ASCII)
 _LONGEST_INTEGER: Final = 20
 
 

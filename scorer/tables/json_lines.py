@@ -214,7 +214,7 @@ def _parsed(raw: bytes, number: int, *, known: bool) -> Line | None:
         if known:
             value = json.loads(text)
         else:
-            value = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_distinct, parse_float=Number)
+            value = json.loads(text, parse_constant=no_constant, object_pairs_hook=_distinct, parse_float=Number)
         if not isinstance(value, dict):
             raise ValueError(f"{_type_name(value)} instead of an object; expected {{...}}")
         if not known and _SURROGATE.search(text):
@@ -239,7 +239,7 @@ def _type_name(value: object) -> str:
     return "null" if value is None else WORDS[type(value)]
 
 
-def _no_constant(name: str) -> NoReturn:
+def no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON; write null")
 
 

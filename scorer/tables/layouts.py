@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from scorer.config import ScoreConfig
 from scorer.errors import DataError, UsageError, shown
 from scorer.tables import compute as pc
+from scorer.tables.dictionaries import decoded
 from scorer.tables.formats.registry import format_of
 from scorer.tables.listing import NULL_PARTITION
 from scorer.tables.reader import check_names
@@ -146,9 +147,10 @@ def _taken(table: pa.Table, places: NDArray[np.int64]) -> pa.Table:
 def _coded(table: pa.Table, name: str, where: str) -> tuple[list[str], NDArray[np.int64]]:
     """The folders of the column's values, and which of them each row has (rows,)."""
     column = table.column(name)
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    chunks = [decoded(chunk) for chunk in column.chunks] if pa.types.is_dictionary(column.type) else column.chunks
+    kind = chunks[0].type
     plain = pa.large_string() if is_text(kind) or pa.types.is_null(kind) else kind
-    values_of_rows = pa.concat_arrays(pc.cast(column, plain).chunks)
+    values_of_rows = pa.concat_arrays([pc.cast(chunk, plain) for chunk in chunks])
     encoded = values_of_rows.dictionary_encode(null_encoding="encode")
     try:
         values = encoded.dictionary.to_pylist()
@@ -156,6 +158,8 @@ def _coded(table: pa.Table, name: str, where: str) -> tuple[list[str], NDArray[n
         raise DataError(
             f"{where}: column {shown(name)}: a text is not UTF-8, and names no folder; write it so"
         ) from error
+    except (OverflowError, ValueError) as error:  # a date that no calendar has
+        raise DataError(f"{where}: column {shown(name)}: {error}, and names no folder") from error
     return [_folder(name, value, where) for value in values], encoded.indices.to_numpy().astype(np.int64)
 
 

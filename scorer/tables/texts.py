@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from scorer.errors import DataError, UsageError, shown
 from scorer.tables import compute as pc
+from scorer.tables.dictionaries import OF_VIEWS, decoded
 from scorer.tables.rendering import is_binary
 
 TEXT_NAMES = ("sentence", "text", "review", "content", "comment", "message", "body", "document", "tweet", "utterance")
@@ -31,9 +32,8 @@ def texts(window: pa.Table, column: str) -> pa.ChunkedArray:
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return values
     if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-        if is_binary(kind):
-            values = pc.cast(values, kind)
+        kind = OF_VIEWS.get(kind.value_type, kind.value_type)
+        values = pa.chunked_array([decoded(chunk) for chunk in values.chunks], kind)
     if pa.types.is_fixed_size_binary(kind):
         values = pc.cast(values, pa.binary())
     large = pa.types.is_large_string(kind) or pa.types.is_large_binary(kind)

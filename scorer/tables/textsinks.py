@@ -17,6 +17,7 @@ import pyarrow as pa
 from scorer.errors import DataError, shown
 from scorer.tables import compute as pc
 from scorer.tables.dictionaries import decoded
+from scorer.tables.json_lines import no_constant
 from scorer.tables.rendering import IN_LINE, LINE, json_text, json_values, text_of
 from scorer.tables.streams import Compression, Output
 
@@ -168,7 +169,7 @@ def _spelt(name: str, column: pa.ChunkedArray) -> list[str]:
 def _one_line(text: str | None) -> str:
     if text is None:
         return "null"
-    json.loads(text)
+    json.loads(text, parse_constant=no_constant)
     return text.replace("\n", " ").replace("\r", " ")
 
 

@@ -211,7 +211,11 @@ def fit_and_write(
         teacher = Teacher.of(config.teacher, data.labels) if config.teacher is not None else None
         record = teacher.record if teacher is not None else None
         job = job_of(
-            config, fingerprints=data.fingerprints(), precision=precision, base_model=base.name, teacher=record
+            config,
+            fingerprints=data.fingerprints(),
+            precision=precision,
+            base_model=[base.name, base.fingerprint],
+            teacher=record,
         )
         workspace, output = open_workspace(config, output, job)
         with kept_for_resume(workspace, console):
@@ -236,7 +240,7 @@ def fit_and_write(
                 write_model_directory(
                     built, base=base, config=config, data=data, verdict=verdict, precision=precision, teacher=record
                 )
-                built.publish(place)
+                built.publish(place, force=config.force)
                 if latest:
                     Folder.of(LATEST_MODEL).point_to(place)
         return Fitted(

@@ -38,10 +38,11 @@ _STREAM = 1
 
 @dataclass(frozen=True)
 class BaseModel:
-    """The model to be trained, its tokenizer as transformers has it, and the name it is recorded under; the tokens that
-    were added to both."""
+    """The model to be trained, its tokenizer as transformers has it, the name it is recorded under and the
+    `fingerprint` of its files; the tokens that were added to both."""
 
     name: str
+    fingerprint: str
     model: PreTrainedModel
     tokenizer: Any
     new_tokens: tuple[str, ...] = ()
@@ -119,7 +120,7 @@ def load_base_model(config: FitConfig, labels: LabelSet) -> BaseModel:
     freeze(model, config, name=name)
     # So that a transformers pipeline with truncation=True cuts where scoring does.
     tokenizer.model_max_length = config.max_length
-    base = BaseModel(name, model, tokenizer)
+    base = BaseModel(name, directory.fingerprint, model, tokenizer)
     if base.has_token_types and (refusal := why_no_texts(name, tokenizer.backend_tokenizer)) is not None:
         raise ModelError(refusal)
     return base

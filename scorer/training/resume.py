@@ -42,12 +42,13 @@ def job_of(
     *,
     fingerprints: dict[str, str],
     precision: str,
-    base_model: str,
+    base_model: list[str],
     teacher: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Everything that changes the model that a fit writes, as JSON types: equal descriptions, equal weights.
 
-    `fingerprints` are those of the contents that settings name, `teacher` is the record of it.
+    `fingerprints` are those of the contents that settings name, `base_model` are its name and its fingerprint,
+    `teacher` is the record of it.
     """
     resolved = {
         **fingerprints,
@@ -94,11 +95,19 @@ def open_workspace(config: Resumable, output: Location, job: dict[str, Any]) -> 
             raise ConfigError(f"{left}: nothing to resume; run the same command without --resume")
     workspace = Workspace(output.path, make_parents=True)
     try:
+        refuse_existing(output, force=config.force)
         _claim(workspace, config, job)
     except BaseException:
         workspace.release()
         raise
     return workspace, output
+
+
+def refuse_existing(output: Location, *, force: bool) -> None:
+    """OutputRefused when something stands at `output`, unless `force` may replace it."""
+    place = Folder(output.path)
+    if not force and place.exists:
+        raise OutputRefused(f"{place}: exists already; choose another directory or replace it with --force")
 
 
 def last_checkpoint(folder: Folder) -> Folder | None:

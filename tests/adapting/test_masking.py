@@ -79,3 +79,22 @@ def test_words_of_word_pieces_and_of_sentence_pieces():
         tokens = tokenizer.convert_ids_to_tokens(ids)
         assert begins.sum() == 3, tokens
         assert len(ids) > 3, tokens
+
+
+@pytest.mark.parametrize("architecture", ["bert", "albert", "xlm-roberta"])
+def test_chinese_characters_are_words_of_their_own(architecture):
+    tokenizer = make_tokenizer(architecture)
+    marks = Marks.of(tokenizer, architecture, words=True)
+    ids = [id_ for token, id_ in tokenizer.get_vocab().items() if "\u4e00" <= token.lstrip("\u2581#")[:1] <= "\u9fff"]
+    plain = [id_ for id_ in ids if not tokenizer.convert_ids_to_tokens(id_).startswith("##")]
+    assert marks.begins[plain].all()
+
+
+def test_what_has_no_spaces_is_not_hidden_as_a_whole():
+    hideable, begins = np.ones(300, np.bool_), np.zeros(300, np.bool_)
+    begins[0] = True
+    for seed in range(20):
+        assert len(chosen(hideable, begins, np.random.default_rng(seed))) == 45
+        assert len(chosen(hideable[:40], begins[:40], np.random.default_rng(seed))) == 16
+    begins[:20] = True
+    assert len(chosen(hideable[:24], begins[:24], np.random.default_rng(1))) <= 5

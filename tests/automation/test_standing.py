@@ -23,8 +23,8 @@ def _elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def memory(step: PlannedStep, state: str, *, force: bool = False) -> StepMemory:
-    return replace(memory_of(step, "same", force=force), state=state)
+def memory(step: PlannedStep, state: str, known: StepMemory | None = None, *, force: bool = False) -> StepMemory:
+    return replace(memory_of(step, "same", known, force=force), state=state)
 
 
 def decided(step: PlannedStep, known: StepMemory | None, identity: str | None = "same", *, force: bool = False):
@@ -52,8 +52,17 @@ def test_what_ended_well_stands_while_nothing_has_changed():
     assert decided(EVALUATE, known) == "stands"
     assert decided(EVALUATE, known, "other") == ("--force",)
     assert decided(EVALUATE, known, None) == ("--force",)
-    assert decided(EVALUATE, memory(EVALUATE, "failed")) == ("--force",)
-    assert decided(EVALUATE, memory(EVALUATE, "begun")) == ("--force",)
+    assert decided(EVALUATE, memory(EVALUATE, "failed", known)) == ("--force",)
+    assert decided(EVALUATE, memory(EVALUATE, "begun", known)) == ("--force",)
+
+
+def test_what_stood_before_the_first_try_is_not_replaced_unasked():
+    write("r.html")
+    known = memory(EVALUATE, "failed")
+    for _ in range(3):
+        assert decided(EVALUATE, known) == ()
+        known = memory(EVALUATE, "failed", known)
+    assert decided(EVALUATE, memory(EVALUATE, "failed", known, force=True)) == ("--force",)
 
 
 def test_a_check_replaces_its_report_without_a_word():
@@ -85,9 +94,22 @@ def test_a_fit_that_left_checkpoints_goes_on_and_one_of_another_job_begins_anew(
     assert decided(FIT, known) == ()  # it has not even been begun
     Path("m.unfinished/job.json").write_text("{}")
     assert decided(FIT, known) == ("--resume",)
-    assert decided(FIT, memory(FIT, "failed")) == ("--resume",)
+    again = memory(FIT, "failed", known)
+    assert decided(FIT, again) == decided(FIT, memory(FIT, "failed", again)) == ("--resume",)
     assert decided(FIT, known, "other") == ("--force",)
-    assert decided(FIT, None) == ()  # of somebody else
+    assert decided(FIT, None) == decided(FIT, memory(FIT, "failed")) == ()  # of somebody else
+
+
+def test_a_fit_that_died_before_it_could_begin_anew_does_so_again():
+    known = memory(FIT, "begun")
+    write("m.unfinished")
+    Path("m.unfinished/job.json").write_text("that of the same")
+    other = replace(memory_of(FIT, "other", known, force=False), state="failed")
+    assert decided(FIT, other, "other") == ("--force",)
+    assert decided(FIT, other, "same") == ("--resume",)
+    Path("m.unfinished/job.json").write_text("that of the other")
+    assert decided(FIT, other, "other") == ("--resume",)
+    assert decided(FIT, other, "same") == ("--force",)
 
 
 def test_a_fit_that_was_killed_behind_its_model_stands():

@@ -592,7 +592,7 @@ def test_a_file_that_was_emptied_after_its_part_was_finished_is_at_fault(run, so
     assert (tmp_path / "out" / "day=0" / "part-00.csv").exists()
 
 
-def test_what_goes_on_sees_what_the_interrupted_run_saw(run, source, tmp_path, monkeypatch):
+def test_what_goes_on_sees_what_the_interrupted_run_saw(run, monkeypatch):
     """Scores of shards that it had published are added to the known ones at the end."""
     from scorer.engines import folder_run
 

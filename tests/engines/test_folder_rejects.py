@@ -94,7 +94,7 @@ def test_the_rejects_lie_outside_of_the_parts(run, tmp_path):
         run(rejects=tmp_path / "out" / "r.jsonl")
 
 
-def test_malformed_records_of_a_refused_run_are_not_lost_to_one_that_sets_none_aside(run, source, tmp_path):
+def test_malformed_records_of_a_refused_run_are_not_lost_to_one_that_sets_none_aside(run, tmp_path):
     with pytest.raises(DataError, match="nothing was published"):
         run(min_rows=1000)
     with pytest.raises(DataError, match=r"a\.csv|b\.jsonl"):

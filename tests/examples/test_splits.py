@@ -110,7 +110,13 @@ def test_splits_as_the_names_of_files_tell_them(hub: Hub) -> None:
     assert found.valid == Data(f"{PLACE}/dev.csv")
     assert found.test == Data(f"{PLACE}/test/part.csv")
     hub.commit(NAME, **{"reviews.csv": b""})
-    assert Splits.of(Data(PLACE)).train == Data(PLACE), "a file of no split: all of it is data"
+    with pytest.raises(UsageError, match=r"train\.csv is named after a split, .*reviews\.csv after none"):
+        Splits.of(Data(PLACE))
+
+
+def test_without_a_name_of_a_split_all_of_it_is_data(hub: Hub) -> None:
+    hub.commit(NAME, **{"reviews.csv": b"", "more.csv": b"", "README.md": b"no card"})
+    assert Splits.of(Data(PLACE)).train == Data(PLACE)
 
 
 def test_several_configurations_without_a_default(hub: Hub) -> None:

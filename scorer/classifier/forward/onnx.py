@@ -126,7 +126,7 @@ def _keep(loaded: LoadedModel, kept: Folder) -> None:
     unfinished.make_anew()
     try:
         write_graph(loaded, unfinished.path / _FILE)
-        unfinished.publish(kept)
+        unfinished.publish(kept, force=True)
     finally:
         unfinished.discard()
     for old in sorted(kept.path.parent.iterdir(), key=_age)[_KEPT:]:
