@@ -17,9 +17,8 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -27,11 +26,7 @@ from typing import BinaryIO, Final
 from scorer.errors import DataError, InputMissing, from_os_error
 from scorer.stores.object_path import ObjectPath
 
-WHOLE_UP_TO: Final = 1 << 30
-"""Files up to this many bytes are hashed whole; of larger ones, size, time and samples."""
-_EDGE_BYTES: Final = 1 << 20
-_SAMPLES: Final = 64
-_SAMPLE_BYTES: Final = 64 << 10
+_PIECE_BYTES: Final = 1 << 20
 # FAT keeps times to two seconds, and clocks of other machines go a little differently.
 SETTLED_SECONDS: Final = 3.0
 _MOST_BYTES: Final = 4096
@@ -75,9 +70,9 @@ def _is(stamp: Stamp) -> bool:
         return False
 
 
-def fingerprint(stamps: Sequence[Stamp], *, whole_up_to: int = WHOLE_UP_TO, known: KnownHashes | None = None) -> str:
+def fingerprint(stamps: Sequence[Stamp], *, known: KnownHashes | None = None) -> str:
     """BLAKE2b (256 bits, hexadecimal) of the files' contents, in order: as `content_hashes` has them."""
-    return combined(content_hashes(stamps, whole_up_to=whole_up_to, known=known))
+    return combined(content_hashes(stamps, known=known))
 
 
 def combined(hashes: Iterable[str]) -> str:
@@ -88,22 +83,13 @@ def combined(hashes: Iterable[str]) -> str:
     return whole.hexdigest()
 
 
-def content_hashes(
-    stamps: Sequence[Stamp], *, whole_up_to: int = WHOLE_UP_TO, known: KnownHashes | None = None
-) -> list[str]:
-    """BLAKE2b (256 bits, hexadecimal) of each file's content; of an object, of its size and token alone.
-
-    A file of more than `whole_up_to` bytes enters with its size, modification time, first and last MiB and 64 evenly
-    spread blocks of 64 KiB, so that the fingerprint of a terabyte takes no longer than that of a gigabyte. A file whose
-    hash is `known`, to the user's cache unless others are given, is not read.
-    """
+def content_hashes(stamps: Sequence[Stamp], *, known: KnownHashes | None = None) -> list[str]:
+    """BLAKE2b (256 bits, hexadecimal) of each file's content; of an object, of its size and token alone. A file whose
+    hash is `known`, to the user's cache unless others are given, is not read."""
     known = KnownHashes.of_user() if known is None else known
-    kinds = ["blake2b" if stamp.size <= whole_up_to else "blake2b of samples" for stamp in stamps]
     return [
-        identity_of_object(stamp.size, stamp.token)
-        if stamp.token
-        else known.hash_of(stamp.path, kind, partial(_hash, stamp=stamp, kind=kind))
-        for stamp, kind in zip(stamps, kinds, strict=True)
+        identity_of_object(stamp.size, stamp.token) if stamp.token else known.hash_of(stamp.path, "blake2b", _hash)
+        for stamp in stamps
     ]
 
 
@@ -121,26 +107,11 @@ def hash_of(path: Path) -> str:
         raise from_os_error(error) from error
 
 
-def _hash(stream: BinaryIO, *, stamp: Stamp, kind: str) -> str:
+def _hash(stream: BinaryIO) -> str:
     digest = hashlib.blake2b(digest_size=32)
-    for part in _all(stream) if kind == "blake2b" else _samples(stream, stamp):
+    while part := stream.read(_PIECE_BYTES):
         digest.update(part)
     return digest.hexdigest()
-
-
-def _all(stream: BinaryIO) -> Iterator[bytes]:
-    while part := stream.read(_EDGE_BYTES):
-        yield part
-
-
-def _samples(stream: BinaryIO, stamp: Stamp) -> Iterator[bytes]:
-    yield f"{stamp.size} {stamp.mtime_ns}".encode()
-    yield stream.read(_EDGE_BYTES)
-    for index in range(_SAMPLES):
-        stream.seek((stamp.size - _SAMPLE_BYTES) * index // (_SAMPLES - 1))
-        yield stream.read(_SAMPLE_BYTES)
-    stream.seek(max(stamp.size - _EDGE_BYTES, 0), os.SEEK_SET)
-    yield stream.read(_EDGE_BYTES)
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,8 @@ def test_what_is_wrong_is_told_with_its_place(job, tmp_path, text, complaint):
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
-        ('min_metric = "macro_f1=0.8"\n', "", "with min_metric or max_metric, so it would let any model through"),
+        ('min_metric = "macro_f1=0.8"\n', "", "and without folds, so it would let any model through"),
+        ('min_metric = "macro_f1=0.8"\n', 'min_metric = "macro_f1=0.8"\nfolds = 3\n', "and without folds, so it would"),
         ('data = "held-out.csv"\nmodel = "models/{date}"\n', 'data = "held-out.csv"\n', "no step that evaluates"),
         ('new = "models/{date}/"', 'new = "models/other"', "needs no diff step with old = 'models/latest'"),
         ('old = "models/latest"', 'old = "models/other"', "needs no diff step with old = 'models/latest'"),

@@ -119,3 +119,28 @@ def test_the_folders_of_everything_that_a_step_writes_are_made(tmp_path, monkeyp
     said = {name: f"{name}/day/it" for name in names}
     planned(ScoreConfig(source="a", target="out/day/b.parquet", **said)).make_folders()
     assert {path.name for path in tmp_path.iterdir()} == {*names, "out"}
+
+
+def test_a_step_is_known_by_the_models_that_it_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("base", "large"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text("{}")
+    (tmp_path / "a.csv").write_text("text,label\n")
+    step = planned(FitConfig(train="a.csv", output="m", base_model="base", teacher="large"))
+    first = step.identity()
+    for name in ("base", "large"):
+        (tmp_path / name / "config.json").write_text('{"another": 1}')
+        assert step.identity() != first, name
+        (tmp_path / name / "config.json").write_text("{}")
+    assert step.identity() == first
+    assert planned(FitConfig(train="a.csv", output="m", base_model="owner/name")).identity() is not None
+
+
+def test_a_default_is_no_part_of_what_a_step_is_known_by(monkeypatch):
+    """A later version has more of them."""
+    step = planned(FitConfig(train="a.csv", output="m", epochs=2.0))
+    first = step.settings
+    declared = [one for one in declared_of(FitConfig) if one[0].name not in ("seed", "warmup")]
+    monkeypatch.setattr("scorer.automation.planned_step.declared_of", lambda _: declared)
+    assert step.settings == first

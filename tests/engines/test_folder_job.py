@@ -623,3 +623,36 @@ def test_what_goes_on_sees_what_the_interrupted_run_saw(run, monkeypatch):
     assert begun
     assert all(found == [] for found in begun)
     assert len(merged) == FILES
+
+
+def test_each_file_is_scored_by_its_own_column_of_texts(tmp_path, tiny_model):
+    """Also where a window holds rows of one file of several that are scored together."""
+    folder = tmp_path / "columns"
+    write(folder / "a.parquet", table(1, 5).rename_columns(["id", "review"]))
+    both = table(2, 25)
+    write(folder / "b.parquet", both.append_column("review", pa.array(["room"] * 25)))
+    write(folder / "c.parquet", table(3, 25).rename_columns(["id", "comment"]))
+    model = tiny_model("bert")
+    for options in ({"window_rows": 10}, {"window_rows": 65_536}):
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        scorer.score(folder, f"{tmp_path}/out/", model=model, **ALONE, **options)
+        for name in ("a", "b", "c"):
+            alone = tmp_path / "alone.parquet"
+            scorer.score(folder / f"{name}.parquet", alone, model=model, force=True, **ALONE)
+            found, expected = (pq.read_table(path) for path in (tmp_path / "out" / f"{name}.parquet", alone))
+            assert found.equals(expected), (name, options)
+
+
+def test_a_file_that_is_not_what_was_written_is_not_published(run, tmp_path, monkeypatch):
+    finish = FolderOutput.finish
+
+    def cut(self: FolderOutput, shard: str, records: Any, **named: Any) -> None:
+        finish(self, shard, records, **named)
+        for path in (tmp_path / "out" / ".scorer" / "shards").rglob("part-0"):
+            path.write_bytes(path.read_bytes()[:-9])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FolderOutput, "finish", cut)
+        with pytest.raises(DataError, match="bytes, where"):
+            run()
+    assert not (tmp_path / "out" / "day=0" / "part-00.csv").exists()

@@ -372,3 +372,23 @@ def again(run: Run) -> None:
             return
         except Busy:  # who was killed is not gone yet
             time.sleep(0.05)
+
+
+@pytest.mark.parametrize("texts", [pa.string_view(), pa.dictionary(pa.uint32(), pa.string_view())])
+@pytest.mark.parametrize("layout", [{"rows_per_file": 4}, {"partition_by": ("kind",)}])
+def test_views_as_polars_writes_them(tmp_path, tiny_model, texts, layout):
+    values = ["good room", "bad soup", None] * 4
+    column = (
+        pa.DictionaryArray.from_arrays(
+            pa.array([0, 1, None] * 4, pa.uint32()), pa.array(values[:2]).cast(texts.value_type)
+        )
+        if pa.types.is_dictionary(texts)
+        else pa.array(values).cast(texts)
+    )
+    (tmp_path / "in").mkdir()
+    rows = pa.table({"text": column, "kind": column, "seen": pa.array([b"x"] * 12).cast(pa.binary_view())})
+    with pa.ipc.new_file(tmp_path / "in" / "a.arrow", rows.schema) as writer:
+        writer.write_table(rows)
+    found = scorer.score(tmp_path / "in", f"{tmp_path}/out/", model=tiny_model("bert"), **ALONE, **layout)
+    assert found.statuses == {"ok": 8, "null": 4}
+    assert len([path for path in (tmp_path / "out").rglob("*.arrow") if ".scorer" not in path.parts]) == 3

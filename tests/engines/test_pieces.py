@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +19,7 @@ from scorer.errors import DataError, DeviceError, ScorerError, UsageError
 from scorer.scoring.pieces import piece_tasks, run_in_pieces
 from scorer.scoring.shards import run_shard
 from scorer.scoring.tasks import ShardTask
+from scorer.tables.layouts import Layout
 from scorer.testing import FakeScorer
 from tests.models import sentences
 from tests.scoring.tasks import Watch, publish, rows, task
@@ -176,6 +178,25 @@ def test_a_file_that_changes_meanwhile_is_at_fault_once(tmp_path):
 
     with pytest.raises(DataError, match="changed while it was read"):
         list(run_in_pieces([one], changed, profile=None))
+
+
+@pytest.mark.parametrize("passes_over", [False, True])
+def test_what_the_output_cannot_hold_is_the_fault_of_the_file(tmp_path, passes_over):
+    """Pieces are files of Arrow, which holds anything."""
+    pq.write_table(rows(0, 200).append_column("f", pa.array([0.5] * 200)), tmp_path / "in-0.parquet", row_group_size=30)
+    one = replace(task(tmp_path, source=tmp_path / "in-0.parquet"), passes_over=passes_over)
+    output = replace(one.parts[0].output, layout=Layout(partition_by=("f",)))
+    one = replace(one, parts=(replace(one.parts[0], output=output),))
+
+    def scored() -> list:
+        return list(run_in_pieces([one], partial(run_shards, watch=Watch(), load=lambda _: FakeScorer()), profile=None))
+
+    if passes_over:
+        ((_, outcome),) = scored()
+        assert (outcome.records, list(outcome.faults)) == ((), [0])
+    else:
+        with pytest.raises(UsageError, match="folders are named after"):
+            scored()
 
 
 def test_a_stream_has_no_workers(tmp_path, tiny_model):

@@ -110,7 +110,7 @@ def test_splits_as_the_names_of_files_tell_them(hub: Hub) -> None:
     assert found.valid == Data(f"{PLACE}/dev.csv")
     assert found.test == Data(f"{PLACE}/test/part.csv")
     hub.commit(NAME, **{"reviews.csv": b""})
-    with pytest.raises(UsageError, match=r"train\.csv is named after a split, .*reviews\.csv after none"):
+    with pytest.raises(UsageError, match=r"dev\.csv is named after a split, .*reviews\.csv after none"):
         Splits.of(Data(PLACE))
 
 

@@ -68,6 +68,14 @@ def test_a_sample_is_scaled_up(source, tiny_model):
     assert limited.rows == 60
 
 
+def test_a_small_first_window_does_not_make_a_large_file_exact(tmp_path, tiny_model):
+    pq.write_table(pa.table({"text": sentences(5_000, seed=3, shortest=3, longest=10)}), tmp_path / "in.parquet")
+    found = dry_run(tmp_path / "in.parquet", tiny_model("bert", labels=("no", "yes")), max_flips="5%", window_rows=500)
+    assert found.sampled_rows == 500
+    assert "a sample pays" not in str(found.flips)
+    assert found.flips["work"] < 1
+
+
 def test_an_empty_input_costs_nothing(tmp_path, tiny_model):
     pq.write_table(pa.table({"text": pa.array([], pa.string())}), tmp_path / "in.parquet")
     found = dry_run(tmp_path / "in.parquet", tiny_model("bert"))

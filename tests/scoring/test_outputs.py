@@ -149,6 +149,21 @@ def test_a_stranger_is_not_replaced(target: Path) -> None:
     assert left(target.parent) == ["out.parquet"]
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_what_appeared_while_a_job_was_at_work_is_a_stranger_too(target: Path, force: bool) -> None:
+    output = held(target, force=force)
+    begun(part_of(output, target), 1).finish(JOB)
+    target.write_bytes(b"somebody else's")
+    if force:
+        output.publish()
+        assert target.read_bytes() != b"somebody else's"
+    else:
+        with pytest.raises(OutputRefused, match="appeared while the job was at work"):
+            output.publish()
+        assert target.read_bytes() == b"somebody else's"
+    output.close()
+
+
 def test_a_part_whose_file_was_deleted_is_not_finished_in_silence(target: Path) -> None:
     output = held(target)
     part = begun(part_of(output, target), 1)

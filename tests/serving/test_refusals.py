@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import socket
 import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from weakref import WeakKeyDictionary
 
 import pytest
 
@@ -251,3 +254,75 @@ def test_nothing_of_a_text_is_said(server):
     server.post("/predict", {"text": f"{SECRET}\ud800"})
     assert SECRET not in server.said.getvalue()
     assert SECRET.encode() not in server.get("/metrics").body
+
+
+class _Connection:
+    """As uvicorn has them."""
+
+    def __init__(self) -> None:
+        self.transport = self
+        self.cycle: _Request | None = None
+        self.unread = 0
+        self.closed = self.aborted = False
+
+    def get_write_buffer_size(self) -> int:
+        return self.unread
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+class _Request:
+    response_complete = True
+
+
+def looked_at(connection: _Connection, seconds: range, each: Callable[[int], None] = lambda _: None) -> None:
+    """The server looks at the connection once in each of so many `seconds`."""
+    server = object.__new__(server_process._Server)
+    server.server_state = SimpleNamespace(connections={connection})
+    server._desk = SimpleNamespace(config=SimpleNamespace(body_seconds=30))
+    server._silent, server._unread = WeakKeyDictionary(), WeakKeyDictionary()
+    for second in seconds:
+        each(second)
+        server._close_silent(float(second))
+
+
+def test_a_connection_on_which_requests_come_now_and_then_stays_open():
+    connection = _Connection()
+
+    def ask(second: int) -> None:
+        if second % 20 == 0:  # answered before anybody looks
+            connection.cycle = _Request()
+
+    looked_at(connection, range(1000), ask)
+    assert not connection.closed
+    looked_at(connection, range(200))
+    assert connection.closed
+
+
+def test_whoever_does_not_read_the_answer_is_left():
+    connection = _Connection()
+    connection.cycle, connection.unread = _Request(), 1000
+
+    def read(second: int) -> None:
+        if second < 300:
+            connection.unread -= 1
+
+    looked_at(connection, range(300), read)
+    assert (connection.closed, connection.aborted) == (True, False)
+    looked_at(connection, range(300, 600), read)
+    assert connection.aborted
+
+
+def test_how_many_texts_wait_is_told(strict):
+    assert b'scorer_waiting_texts{model="' in ask_for_metrics(strict)
+
+
+def ask_for_metrics(served) -> bytes:
+    return served.get("/metrics", Authorization="Bearer s3cret").body

@@ -18,7 +18,7 @@ from scorer.errors import DataError, ScorerError, UsageError, shown
 from scorer.examples.example_columns import refuse_answers
 from scorer.examples.label_form import LabelOptions
 from scorer.examples.reading import read_examples
-from scorer.tables.delimited_columns import Kind, TypeGuess, convert, field_of, given_names, looks_like_data
+from scorer.tables.delimited_columns import Kind, TypeGuess, convert, field_of, given_names, looks_like_data, said_types
 from scorer.tables.dialect import Dialect
 from scorer.tables.rejects import Rejects
 from scorer.tables.rendering import text_of
@@ -280,3 +280,13 @@ def test_names_are_shown_if_they_are_short() -> None:
     assert shown("x", quoted=False) == "x"
     assert shown("word " * 5) == "(a name of 25 characters)"
     assert shown("x" * 41) == "(a name of 41 characters)"
+
+
+@pytest.mark.parametrize("value", ["1\u0662", "1\uff12", "1\uff12.5"])
+@pytest.mark.parametrize("kind", ["int64", "double"])
+def test_digits_of_other_scripts_are_no_numbers(tmp_path: Path, value: str, kind: str) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text(f"text,n\ngood,1\nbad,{value}\n", encoding="utf-8")
+    source = Source.open(path, dialect=Dialect(types=said_types(f"n={kind}")))
+    with pytest.raises(DataError, match=r"in\.csv.*record 3|row 2|line 3"):
+        source.read(("text",))

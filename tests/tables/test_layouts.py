@@ -103,3 +103,16 @@ def test_both_layouts_in_one_name() -> None:
         layout.file("a.csv", "c=x", 100_000)
     with pytest.raises(UsageError, match="already"):
         layout.refuse_parts(["c=1/a.csv"])
+
+
+@pytest.mark.parametrize("values", [pa.string_view(), pa.large_string(), pa.string()])
+def test_dictionaries_of_any_texts_name_folders(values: pa.DataType) -> None:
+    coded = pa.DictionaryArray.from_arrays(pa.array([0, 1, None, 0], pa.uint32()), pa.array(["a", "b"]).cast(values))
+    found = folders(Layout(partition_by=("c",)), pa.table({"c": coded, "row": range(4)}))
+    assert found == {"c=a": [0, 3], "c=b": [1], "c=__HIVE_DEFAULT_PARTITION__": [2]}
+
+
+def test_a_date_that_no_calendar_has_names_no_folder() -> None:
+    table = pa.table({"c": pa.array([3_000_000], pa.int32()).cast(pa.date32())})
+    with pytest.raises(DataError, match=r"a\.csv: column 'c': .*names no folder"):
+        list(Layout(partition_by=("c",)).divided(table, where="a.csv"))

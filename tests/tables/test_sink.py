@@ -348,3 +348,10 @@ def test_a_time_that_text_cannot_tell_is_refused_with_its_column(format: FileFor
     with pytest.raises(DataError, match="column 't': a date or time"):
         sink.write(table)
     sink.abort()
+
+
+@pytest.mark.parametrize("value", ["{", '{"a": NaN}', "[-Infinity]"])
+def test_a_column_of_json_that_is_none_is_refused_in_lines(tmp_path: Path, value: str) -> None:
+    table = pa.table({"j": pa.array(['{"a": 1}', value]).cast(pa.json_())})
+    with pytest.raises(DataError, match="column 'j': its type says JSON, and a value is none"):
+        write(tmp_path / "out.jsonl", table, format="jsonl")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -184,6 +185,36 @@ def test_an_unfinished_fit_is_neither_overwritten_nor_taken_for_another_job(base
     assert complete_checkpoints()
     run(train, base, output=Path("out"), force=True)
     assert not Path("out.unfinished").exists()
+
+
+def test_another_base_model_of_the_same_name_is_another_job(base: Path) -> None:
+    own = Path(shutil.copytree(base, "own"))
+    train = Path("train.csv")
+    with pytest.raises(Interrupted):
+        run(train, own, Stopping(8), output=Path("out"), epochs=4.0, eval_steps=7)
+    config = json.loads((own / "config.json").read_text())
+    (own / "config.json").write_text(json.dumps(config | {"layer_norm_eps": 1e-6}))
+    with pytest.raises(ConfigError, match="different: base_model"):
+        run(train, own, output=Path("out"), epochs=4.0, eval_steps=7, resume=True)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_model_that_appeared_during_a_fit_is_not_replaced_without_force(base: Path, force: bool) -> None:
+    def another(line: str) -> None:
+        if "fitting" in line:
+            shutil.copytree(base, "out")
+
+    settings = {"output": Path("out"), "epochs": 1.0, "eval_steps": 7, "force": force}
+    if force:
+        run(Path("train.csv"), base, Remembering(another), **settings)
+        assert Path("out/scorer.json").exists()
+        return
+    with pytest.raises(OutputRefused, match="appeared while this was made"):
+        run(Path("train.csv"), base, Remembering(another), **settings)
+    assert not Path("out/scorer.json").exists()
+    shutil.rmtree("out")
+    run(Path("train.csv"), base, **settings, resume=True)
+    assert Path("out/scorer.json").exists()
 
 
 def test_a_default_said_aloud_is_the_same_job(base: Path) -> None:
