@@ -221,12 +221,16 @@ def _matching(pattern: str, *, any_ending: bool) -> _Found:
     named = sorted(
         file for file in _matched(pattern, any_ending=any_ending) if not file.parent.name.endswith(UNFINISHED)
     )
+    root = fixed_part(pattern)
+    wanted = path_of(pattern).parts[len(root.parts) :]
+    if "**" in wanted and not any(part.startswith("_") for part in wanted):
+        # It matches all that lies beneath, as a folder does: also where Spark is about to write.
+        named = [file for file in named if all(map(_visible, file.relative_to(root).parts))]
     files = [file for file in named if _is_file(file)]
     if not files:
         raise InputMissing(f"{pattern}: no file matches")
     # With ** a folder is matched beside the files in it.
-    rest = [] if "**" in pattern else [f"{file}/" for file in named if file.is_dir() and _visible(file.name)]
-    root = fixed_part(pattern)
+    rest = [] if "**" in wanted else [f"{file}/" for file in named if file.is_dir() and _visible(file.name)]
     files, links = _once(files, root)
     return _Found(files, root, Unread(pattern, tuple(rest), tuple(map(str, links))))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from scorer.errors import OutputRefused
 from scorer.stores.folder import Folder, temporary_folder
 
 
@@ -63,16 +64,21 @@ def test_two_folders_are_beside_each_other_whatever_their_names() -> None:
 def test_publish_moves_and_replaces() -> None:
     output = Folder.of("out")
     for content in ("new", "newer"):
-        filled("built", content).publish(output)
+        filled("built", content).publish(output, force=True)
         assert output.read("scorer.json") == content
         assert names() == {"out"}
+    with pytest.raises(OutputRefused, match="out: appeared while this was made"):
+        filled("built", "newest").publish(output, force=False)
+    assert output.read("scorer.json") == "newer"
+    filled("built", "first").publish(Folder.of("other"), force=False)
+    assert Folder.of("other").read("scorer.json") == "first"
 
 
 def test_what_stood_there_is_put_back_when_the_new_one_cannot_take_its_place() -> None:
     """Nothing can be moved into itself."""
     built, output = filled("built", "new"), filled("built/out", "old")
     with pytest.raises(OSError, match="Invalid argument"):
-        built.publish(output)
+        built.publish(output, force=True)
     assert output.read("scorer.json") == "old"
     assert built.names() == ["out", "scorer.json"]
 

@@ -19,6 +19,7 @@ from scorer.stores.location import Location
 from scorer.stores.workspace import Workspace
 from scorer.tables.dialect import Dialect
 from scorer.tables.formats.registry import format_of, sniff
+from scorer.tables.listing import list_files
 from scorer.tables.source import Source
 
 
@@ -126,6 +127,22 @@ def test_folders_and_globs_by_name(tmp_path: Path) -> None:
     assert [Path(name).name for name in source.unread.empty] == ["e.jsonl", "f.tsv.gz"]
 
 
+def test_a_glob_of_all_that_lies_beneath_reads_what_the_folder_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.csv", "day=1/b.csv", "_temporary/0/c.csv", "day=1/_d.csv", "out.unfinished/e.csv", "_x=1/f.csv"):
+        path = tmp_path / "lake" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("a,b\n1,2\n")
+    monkeypatch.chdir(tmp_path)
+    for root in (str(tmp_path / "lake"), "lake", "./lake"):
+        found = list_files(f"{root}/**/*.csv", any_ending=False, one_partitioning=False).files
+        assert [path.name for path in found] == ["f.csv", "a.csv", "b.csv"]
+        assert found == list_files(root, any_ending=False, one_partitioning=False).files
+    asked = list_files("lake/**/_d.csv", any_ending=False, one_partitioning=False).files
+    assert [path.name for path in asked] == ["_d.csv"]
+
+
 @pytest.mark.parametrize("location", [".", "*.csv"])
 def test_a_link_to_nothing_is_not_passed_over(tmp_path: Path, location: str) -> None:
     (tmp_path / "a.csv").write_text("a,b\n1,2\n")
@@ -226,6 +243,7 @@ def test_the_standard_input(tmp_path: Path, content: bytes, expected: str) -> No
     program = """
 import sys
 from pathlib import Path
+from scorer.tables.listing import list_files
 from scorer.tables.source import Source
 source = Source.open("-", spool=Path(sys.argv[1]))
 (window,) = source.read(["b"]).windows(max_rows=10, max_bytes=1000)
