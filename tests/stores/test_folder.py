@@ -68,7 +68,7 @@ def test_publish_moves_and_replaces() -> None:
         assert output.read("scorer.json") == content
         assert names() == {"out"}
     with pytest.raises(OutputRefused, match="out: appeared while this was made"):
-        filled("built", "newest").publish(output, force=False)
+        filled("newest", "newest").publish(output, force=False)
     assert output.read("scorer.json") == "newer"
     filled("built", "first").publish(Folder.of("other"), force=False)
     assert Folder.of("other").read("scorer.json") == "first"

@@ -127,9 +127,7 @@ def test_folders_and_globs_by_name(tmp_path: Path) -> None:
     assert [Path(name).name for name in source.unread.empty] == ["e.jsonl", "f.tsv.gz"]
 
 
-def test_a_glob_of_all_that_lies_beneath_reads_what_the_folder_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_glob_of_all_beneath_reads_what_the_folder_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a.csv", "day=1/b.csv", "_temporary/0/c.csv", "day=1/_d.csv", "out.unfinished/e.csv", "_x=1/f.csv"):
         path = tmp_path / "lake" / name
         path.parent.mkdir(parents=True, exist_ok=True)
