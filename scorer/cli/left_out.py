@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader
 
 
 def leave_out(name: str) -> None:
@@ -18,7 +21,9 @@ def leave_out(name: str) -> None:
     sys.meta_path.insert(0, _LeftOut(name))
 
 
-class _LeftOut(MetaPathFinder, Loader):
+class _LeftOut:
+    """A finder and a loader, as `importlib.abc` has them, which takes long to import."""
+
     def __init__(self, name: str) -> None:
         self._name = name
 
@@ -28,7 +33,10 @@ class _LeftOut(MetaPathFinder, Loader):
         """A module that cannot be loaded: to raise here would also meet who only asks whether there is one."""
         if fullname != self._name or PathFinder.find_spec(fullname, path, target) is None:
             return None
-        return ModuleSpec(fullname, self)
+        return ModuleSpec(fullname, cast("Loader", self))
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """None: such a module as any is made."""
 
     def exec_module(self, module: ModuleType) -> None:
         raise ModuleNotFoundError(f"{module.__name__} is left out here", name=module.__name__)

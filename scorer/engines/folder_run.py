@@ -251,7 +251,7 @@ class FolderRun:
 
         for name in self._output.folder.shards():
             if name not in besides:
-                folder = self._output.folder.shard(name)
+                folder = str(self._output.folder.shard(name))
                 for place in (folder, *pieces_in(folder)):
                     merge_scores(score_files(place), self._cache)
                 self._output.folder.drop_shard(name)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Final
 
 from scorer.classifier.profile import Profile
@@ -99,9 +98,9 @@ def divisions(task: ShardTask) -> list[RowGroups]:
     return groups if len(groups) > 1 else []
 
 
-def pieces_in(folder: Path) -> list[Path]:
+def pieces_in(folder: str) -> list[str]:
     """The folders of the pieces that a shard of this `folder` was taken apart into."""
-    return sorted(folder.glob(f"{_PIECE}*"))
+    return [str(piece.path) for piece in WorkFolder(folder).subfolders(_PIECE)]
 
 
 def _grouped(rows: Sequence[int], least: int) -> list[RowGroups]:

@@ -107,6 +107,10 @@ class WorkFolder:
             raise from_os_error(error) from error
         return folder
 
+    def subfolders(self, prefix: str) -> list[WorkFolder]:
+        """The folders in this one whose names begin so."""
+        return [WorkFolder(path) for path in sorted(self.path.glob(f"{prefix}*")) if path.is_dir()]
+
     def kept(self, name: str) -> bytes:
         """The bytes of the small file `name`."""
         try:
