@@ -26,6 +26,7 @@ from scorer.runs.score_store import merge_scores, score_files
 from scorer.runs.signals import StopSignals
 from scorer.scoring.folder_output import FolderOutput
 from scorer.scoring.limits import Limits
+from scorer.tables.layouts import Layout
 
 if TYPE_CHECKING:
     from scorer.scoring.pipeline import Pace
@@ -177,6 +178,7 @@ class FolderRun:
             for name in found.deleted:
                 output.drop(name)
                 self._dropped = True
+        self._tell_left_behind(output.drop_left_behind(Layout.of(self._config), mirror=self._config.mirror))
         self._write_rejects()
         failed = {name: str(error) for name, error in sorted(found.failed.items())}
         whole = not failed and self._config.limit is None
@@ -255,6 +257,14 @@ class FolderRun:
                 for place in (folder, *pieces_in(folder)):
                     merge_scores(score_files(place), self._cache)
                 self._output.folder.drop_shard(name)
+
+    def _tell_left_behind(self, names: Sequence[str]) -> None:
+        if names:
+            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            self._console.warn(
+                f"{self._config.target}: {', '.join(names[:_SHOWN])}{more}: left by a run that was killed, and no "
+                "part of it; --mirror deletes them"
+            )
 
     def _tell_deleted(self, deleted: Sequence[str]) -> None:
         if deleted:

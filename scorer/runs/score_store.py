@@ -119,11 +119,12 @@ class ScoreStore:
         with closing(ScoreStore(other, width=self._width, only_read=True)) as theirs:
             with theirs._explained():
                 segments = theirs._current()
-            with self._explained(), self._folder.locked("adding"):
+            # Whoever adds need not wait until gigabytes are written.
+            with self._explained(), self._folder.locked("taking"):
                 if segments:
                     with theirs._undamaged():
-                        self._write_merged("added.new", segments, origin=origin)
-                    self._folder.name_next()
+                        self._write_merged("taken.new", segments, origin=origin)
+                    self._folder.name_next("taken.new")
 
     def tidy(self, stopped: Callable[[], bool] = lambda: False) -> None:
         """Merge segments where there are several of a size, unless somebody else is doing so; until it is `stopped`,

@@ -1,8 +1,9 @@
 """The folder of a score store: its segments under their names, and who may change these when.
 
-    adding, merging, naming    locks: of who adds, of who merges, of who changes names or reads them
+    adding, taking, merging    locks: of who adds, of who takes over another folder, of who merges
+    naming                     the same of who changes names or reads them
     runs                       a byte for each run that was begun
-    added.new, merged.new      segments that are being written
+    added.new, taken.new, merged.new    segments that are being written
     0000000001-0000000008      a segment
 
 A segment has the numbers of the first and the last addition in its name: one that was merged takes the place of all
@@ -21,20 +22,22 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from scorer.runs.score_segments import Segment, SegmentWriter
 from scorer.stores.atomic import sync_folder
 
 _BUSY_SECONDS = 60.0
+# Another folder may have gigabytes.
+_TAKING_SECONDS = 3600.0
 _BUSY_PAUSE = 0.005
 _NAME = re.compile(r"(\d{10})-(\d{10})")
 # So many segments of a size are merged into one of the next: fewer are looked into, more are written anew.
 _FAN_IN = 4
 MOST_SEGMENTS = 64
 
-Lock = Literal["adding", "merging", "naming"]
-Temporary = Literal["added.new", "merged.new"]
+Lock = Literal["adding", "taking", "merging", "naming"]
+Temporary = Literal["added.new", "taken.new", "merged.new"]
 Span = tuple[int, int]
 """The numbers of the first and the last addition in a segment."""
 
@@ -47,7 +50,7 @@ class SegmentFolder:
         self._only_read = only_read
         self._locks: dict[str, int] = {}
         try:
-            for name in ("naming",) if only_read else ("adding", "merging", "naming"):
+            for name in ("naming",) if only_read else get_args(Lock):
                 self._locks[name] = self.open(name, os.O_RDONLY if only_read else os.O_RDWR | os.O_CREAT)
         except BaseException:
             self.close()
@@ -99,11 +102,11 @@ class SegmentFolder:
         finally:
             os.close(handle)
 
-    def name_next(self) -> None:
-        """Make what was added the latest segment."""
+    def name_next(self, temporary: Literal["added.new", "taken.new"] = "added.new") -> None:
+        """Make what was added, or taken over, the latest segment."""
         with self.locked("naming"):
             last = max((span[1] for span in self.spans()), default=0)
-            self._rename("added.new", (last + 1, last + 1))
+            self._rename(temporary, (last + 1, last + 1))
 
     def replace(self, spans: Sequence[Span]) -> None:
         """Put what was merged in the place of `spans`, and delete whatever it takes the place of."""
@@ -136,8 +139,9 @@ class SegmentFolder:
 
     @contextmanager
     def locked(self, name: Lock, *, shared: bool = False, wait: bool = True) -> Iterator[None]:
-        """Hold a lock; BlockingIOError where others keep it for a minute, or have it at all and we do not `wait`."""
-        deadline = time.monotonic() + (_BUSY_SECONDS if wait else 0)
+        """Hold a lock; BlockingIOError where others keep it too long, or have it at all and we do not `wait`."""
+        seconds = _TAKING_SECONDS if name == "taking" else _BUSY_SECONDS
+        deadline = time.monotonic() + (seconds if wait else 0)
         while True:
             try:
                 fcntl.flock(self._locks[name], (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

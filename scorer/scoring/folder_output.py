@@ -266,6 +266,17 @@ class FolderOutput:
             self.folder.delete(file)
         self.folder.forget_rejects(name, identity)
 
+    def drop_left_behind(self, layout: Layout | None, *, mirror: bool) -> list[str]:
+        """Delete what a killed run of another machine has left of the parts that there are, laid out so, and with
+        `mirror` what it has left of others; the names of what stays."""
+        stays = []
+        for name in self.folder.left_behind(self._parts.files | self._begun.keys()):
+            if mirror or (layout is not None and layout.part_of(name) in self.known):
+                self.folder.delete(name)
+            else:
+                stays.append(name)
+        return stays
+
     def with_rejects(self) -> list[tuple[str, str]]:
         """The parts whose files have malformed records, in order, each with the fingerprint of the content."""
         return sorted((name, known.identity) for name, known in self.known.items() if known.record.get("rejected"))

@@ -68,7 +68,9 @@ def run_shard(
     scores that were kept. Where the task passes over files that are at fault, its other parts are made all the same.
     """
     check_engine(task.parts[0].output.job.job, scorer.engine)
-    with WorkFolder(task.folder).alone() if task.work is not None else nullcontext():
+    # A part of a folder may be asked of another worker when this one is not heard of.
+    shared = task.work is not None or bool(task.parts[0].output.name)
+    with WorkFolder(task.folder).alone() if shared else nullcontext():
         return _score_parts(task, scorer, watch, opened)
 
 

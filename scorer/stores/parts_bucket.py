@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,6 +38,8 @@ class PartsBucket(PartsFolder):
     # That of the manifest which was read or written last; None for none.
     _version: Tag | None = None
     _listed: dict[str, ObjectPath] | None = None
+    # The folders in it that have a manifest of their own.
+    _nested: set[str] = field(default_factory=set)
 
     def hold(self) -> None:
         """Take the lock of this machine, then the lease. Busy when another run has one of them; OutputRefused where
@@ -127,6 +129,11 @@ class PartsBucket(PartsFolder):
     def strangers(self, ours: set[str]) -> list[str]:
         return sorted(self._objects().keys() - ours)
 
+    def left_behind(self, ours: set[str]) -> list[str]:
+        """What another machine had sent; not what belongs to another place with a manifest that lies in this one."""
+        found = (name for name in self.strangers(ours) if not any(name.startswith(f"{one}/") for one in self._nested))
+        return [name for name in found if self.is_ours(name)]
+
     @property
     def _place(self) -> ObjectPath:
         assert isinstance(self.path, ObjectPath), f"{self.path} is no place in a bucket; this is a bug"
@@ -138,9 +145,11 @@ class PartsBucket(PartsFolder):
     def _objects(self) -> dict[str, ObjectPath]:
         """The objects of the place by name, listed once; hidden ones, and those that begin with _, are no data."""
         if self._listed is None:
-            self._listed = {}
+            self._listed, self._nested = {}, set()
             for found in self._place.beneath():
                 inside = found.relative_to(self._place)
+                if inside.name == MANIFEST and len(inside.parts) > 1:
+                    self._nested.add(inside.parent.as_posix())
                 if not any(part.startswith(".") for part in inside.parts) and not inside.name.startswith("_"):
                     self._listed[inside.as_posix()] = found
         return self._listed

@@ -335,6 +335,11 @@ class PartsFolder:
             found += [(here / name).as_posix() for name in names if not name.startswith((".", "_"))]
         return sorted(set(found) - ours)
 
+    def left_behind(self, ours: set[str]) -> list[str]:  # noqa: ARG002 - the journal tells them
+        """The names of files that a run of ours wrote which was killed, and that are none of `ours`, where no journal
+        may tell them."""
+        return []
+
     def _put(self, path: Path, content: bytes) -> None:
         self.check_held()
         put(path, content, temporary=self.hidden / f"{path.name}.new")

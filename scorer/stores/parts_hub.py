@@ -105,6 +105,9 @@ class PartsHub(PartsBucket):
     def strangers(self, ours: set[str]) -> list[str]:
         return sorted((self._objects().keys() | self._made().keys()) - ours)
 
+    def left_behind(self, ours: set[str]) -> list[str]:  # noqa: ARG002 - a commit is whole
+        return []
+
     def begin_change(self) -> None:
         """Nothing of it is seen yet."""
 

@@ -22,6 +22,7 @@ import pytest
 import scorer
 from scorer.engines.summary import ScoreSummary
 from scorer.errors import DataError, OutputRefused
+from scorer.scoring.folder_output import FolderOutput
 from tests.models import sentences
 from tests.stores.buckets import Bucket
 
@@ -174,6 +175,46 @@ def test_an_object_of_0_bytes_is_a_file_where_any_ending_is_data(bucket: Bucket,
     with pytest.raises(DataError, match=r"part-0: the file is empty"):
         run(**said, mirror=True)
     assert "out/part-0" in bucket.objects("out/")
+
+
+def killed_before_the_manifest(run: Run, monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
+    """A run of another machine, of which nothing is left here."""
+    with monkeypatch.context() as patch:
+        patch.setattr(FolderOutput, "conclude", lambda *_args, **_named: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(**options)
+    shutil.rmtree(os.environ["XDG_CACHE_HOME"])
+
+
+def test_what_a_killed_run_of_another_machine_left_is_told_and_mirrored(
+    bucket: Bucket, run: Run, names: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    killed_before_the_manifest(run, monkeypatch)
+    bucket.put("in/renamed.csv", bucket.get(f"in/{names[1]}"))
+    bucket.delete(f"in/{names[1]}")
+    bucket.put("out/somebody-elses.csv", b"text\n")
+    run(f"{bucket.url}/in", f"{bucket.url}/out/inner/")
+    assert capfd.readouterr().err.count("left by") == 0
+    run()
+    said = capfd.readouterr().err
+    assert f"{names[1]}: left by a run that was killed" in said
+    assert "inner" not in said
+    assert names[1] in data(bucket)
+    run(mirror=True)
+    assert "left by" not in capfd.readouterr().err
+    assert names[1] not in data(bucket)
+    assert {"somebody-elses.csv", "renamed.csv"} < data(bucket).keys()
+    assert any(name.startswith("inner/") for name in data(bucket))
+
+
+def test_files_that_a_killed_run_left_of_a_part_are_deleted(
+    bucket: Bucket, run: Run, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed_before_the_manifest(run, monkeypatch, rows_per_file=2)
+    before = len(data(bucket))
+    bucket.put(f"in/{names[0]}", content(names[0], table(0, 2)))
+    run(rows_per_file=2)
+    assert len(data(bucket)) == before - 3
 
 
 @pytest.mark.usefixtures("names")

@@ -93,6 +93,6 @@ def names_of(launcher: Launcher, scene: Scene) -> list[str]:
     store = next(path.name for path in scene.workspace.glob("scores.*.segments"))
     scene.remove()
     scene.renew()
-    in_store = (f"{store}/{name}" for name in ("runs", "added.new", "merged.new"))
+    in_store = (f"{store}/{name}" for name in ("runs", "added.new", "taken.new", "merged.new"))
     kept = ("lock", "job.json", "job.json.new", scene.partial.name, store, *in_store)
     return [".", scene.target.name, scene.workspace.name, *(f"{scene.workspace.name}/{name}" for name in kept)]
