@@ -29,6 +29,8 @@ def score(data: pd.DataFrame | pd.Series, model: str | Path = LATEST_MODEL, **op
     `scorer.config.FrameConfig`. Types are those of pandas that have nulls: Int64, Float32, boolean, str, category.
     """
     if isinstance(data, pd.Series):
+        if "text_column" in options or "text_columns" in options:
+            raise UsageError("text_column: the series is the text; leave it out, or give the frame")
         found = known_model(model, **options)
         found.check_texts(1)
         answers = _answers(found, {"text": data})
@@ -59,6 +61,8 @@ def _arrow(name: str, series: pd.Series) -> pa.Array | pa.ChunkedArray:
         raise DataError(
             f"the frame: column {shown(name)} holds other values than texts; convert it (astype)"
         ) from error
+    except UnicodeEncodeError as error:
+        raise DataError(f"the frame: column {shown(name)}: a text is no Unicode: half of a surrogate pair") from error
 
 
 def _type(kind: pa.DataType) -> Any:

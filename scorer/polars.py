@@ -68,6 +68,8 @@ class ScoredSeries:
         found = _known(model, options)
         columns = [self._series] if pair is None else [self._series, pair]
         found.check_texts(len(columns))
+        if len(columns[-1]) != len(self._series):
+            raise UsageError(f"pair: {len(columns[-1])} texts beside {len(self._series)}; a pair has one of each")
         return _answers(found, columns).to_struct(NAME)
 
 
@@ -132,6 +134,8 @@ def _known(model: str | Path, options: dict[str, Any]) -> KnownModel:
 
 def _answers(model: KnownModel, columns: Sequence[pl.Series]) -> pl.DataFrame:
     names = [column.name or f"text {place}" for place, column in enumerate(columns)]
+    if len(set(names)) < len(names):
+        names = [f"{name} {place}" for place, name in enumerate(names)]
     if not len(columns[0]):
         scored = pa.schema(model.fields).empty_table()
     else:

@@ -96,7 +96,9 @@ def _alphabet(counts: Counter[str], tokenizer: Tokenizer, *, room: int) -> tuple
     first: list[str] = []
     inner: list[str] = []
     for count, character in sorted(((-count, character) for character, count in counts.items())):
-        words = [word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(character * 2)]
+        # The normalizer puts spaces around Chinese characters.
+        twice = tokenizer.normalizer.normalize_str(character * 2)
+        words = [word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(twice)]
         tokens = 1 + (len(words) == 1)
         if -count < _FEWEST or len(first) + len(inner) + tokens > room:
             break

@@ -97,7 +97,7 @@ class Judge:
             fractional,
             "error",
             "fractional_labels",
-            "rows have a label that is no whole number of 64 bits",
+            "rows have a label that is no whole number of 64 bits (of a float: of 53)",
             "round them, take them for names with --label-form name, or name another column with --label-column; "
             f"{REAL_NUMBERS}",
         )

@@ -17,6 +17,7 @@ from scorer.checking.repeats import NO_LABEL
 from scorer.classifier.labels import LabelKind
 from scorer.examples.example_columns import is_list
 from scorer.examples.label_form import Labels, missing_labels
+from scorer.examples.label_texts import EXACT
 from scorer.examples.survey import plain_column
 from scorer.examples.targets import spellings
 from scorer.metrics.regression import Numbers, Spread
@@ -34,7 +35,7 @@ class LabelCounter:
     kind        of the labels
     missing     rows whose label is null, NaN or an empty name
     set_aside   rows whose label says that there is none, which are missing in no count
-    fractional  rows whose label is no whole number of 64 bits, which are missing too
+    fractional  rows whose label is no whole number of 64 bits, or of a float's 53, which are missing too
     unlabelled  rows with an empty list, which is allowed
     foreign     usable rows with a label that is none of the `known` ones; none where these are not given
     """
@@ -144,7 +145,7 @@ class LabelCounter:
         if not pa.types.is_floating(values.type):
             return np.zeros(len(values), np.bool_)
         numbers = np.asarray(pc.fill_null(values.cast(pa.float64()), 0.0))
-        beyond = ~(np.abs(np.nan_to_num(numbers, posinf=np.inf, neginf=-np.inf)) < 2.0**63)
+        beyond = np.abs(np.nan_to_num(numbers, posinf=np.inf, neginf=-np.inf)) > float(EXACT)
         found: NDArray[np.bool_] = (numbers != np.floor(numbers)) & ~np.isnan(numbers) | beyond
         return found
 

@@ -37,7 +37,7 @@ class Scan:
     """What one pass over `file` found; arrays have an entry for each of the n rows.
 
     keys        what tells the rows apart; usable are those that a fit learns from: no text is null, and one at least
-                has something to read
+                has something to read; nor has it no label where such rows are left out
     characters  int32, of all texts of a row together
     unread      what lies beside the files and was not read
     blank_lines  lines with nothing in them, which are no rows
@@ -104,7 +104,8 @@ def scan_file(
     found = recognise_file(source, schema, columns.labels, options, where=location, limit=limit)
     doubt = found if isinstance(found, Doubt) else None
     form = LabelForm("reals" if options.numbers else "plain", columns.labels[:1]) if isinstance(found, Doubt) else found
-    scanner = _Scanner(columns, form, doubt, _counter(form, _no_rows(schema, columns.labels), known_labels))
+    counter = _counter(form, _no_rows(schema, columns.labels), known_labels)
+    scanner = _Scanner(columns, form, doubt, counter, skip=options.skip)
     reader = source.read(columns.texts)
     for window in reader.windows(max_rows=WINDOW_ROWS, max_bytes=WINDOW_TEXT_BYTES, limit=limit):
         scanner.add(window)
@@ -127,8 +128,11 @@ def _counter(form: LabelForm, no_rows: pa.Table, known: Collection[str] | None) 
 
 
 class _Scanner:
-    def __init__(self, columns: Columns, form: LabelForm, doubt: Doubt | None, labels: LabelCounter) -> None:
+    def __init__(
+        self, columns: Columns, form: LabelForm, doubt: Doubt | None, labels: LabelCounter, *, skip: bool
+    ) -> None:
         self._columns = columns
+        self._skip = skip
         self._form, self._doubt = form, doubt
         self._labels = labels
         self._null, self._empty = Tally(), Tally()
@@ -145,7 +149,9 @@ class _Scanner:
         self._empty.add(empty)
         for oddity in ODDITIES:
             self._oddities[oddity.code].add(rows_with(oddity, columns))
-        usable = ~(null | empty)
+        labels = self._form.read(window)
+        unlabelled = labels.aside | labels.missing() if self._skip else labels.aside
+        usable = ~(null | empty | unlabelled)
         rows = list(zip(*(column.filter(pa.array(usable)).to_pylist() for column in columns), strict=True))
         self._sample.add(rows)
         exact, alike = (np.zeros(len(usable), np.uint64) for _ in range(2))
@@ -153,7 +159,7 @@ class _Scanner:
         alike[usable] = text_keys(tuple(map(normalised, row)) for row in rows)
         lengths = (pc.fill_null(pc.utf8_length(column), 0) for column in columns)
         characters = np.asarray(reduce(pc.add, lengths)).astype(np.int32)
-        label_keys = self._labels.add(self._form.read(window), usable)
+        label_keys = self._labels.add(labels, usable)
         self._parts.append((usable, exact, alike, label_keys, characters))
 
     def scan(self, file: str, unread: Unread, *, blank_lines: int, rejected: int) -> Scan:

@@ -43,15 +43,18 @@ class Probe:
         return Probe(self.weight * factor, self.bias * factor)
 
     @classmethod
-    def fit(cls, states: NDArray[np.float32], logits: NDArray[np.float32]) -> tuple[Probe, NDArray[np.float32]]:
+    def fit(
+        cls, states: NDArray[np.float32], logits: NDArray[np.float32], *, multi: bool = False
+    ) -> tuple[Probe, NDArray[np.float32]]:
         """The probe that gives the `logits` (n, labels) of the whole model by `states` (n, width), by ridge regression;
-        and what it would say of each row had it been fitted without that row, (n, labels).
+        and what it would say of each row had it been fitted without that row, (n, labels). Where a row has one label,
+        what all of its logits have in common says nothing and is not learned; with `multi` each is for itself.
 
         Leaving one out needs no second fit: z_i - (y_i - z_i) h_i / (1 - h_i), where h_i is the row's leverage (Hastie
         et al. 2009, "The Elements of Statistical Learning", section 7.10).
         """
         x = torch.from_numpy(states).double()
-        y = torch.from_numpy(logits - logits.mean(axis=1, keepdims=True)).double()
+        y = torch.from_numpy(logits if multi else logits - logits.mean(axis=1, keepdims=True)).double()
         center, deviation = x.mean(dim=0), x.std(dim=0).clamp_min(_LEAST_DEVIATION)
         x = (x - center) / deviation
         mean = y.mean(dim=0)

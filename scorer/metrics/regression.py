@@ -23,6 +23,7 @@ _Z = NormalDist().inv_cdf(1 - _SIGNIFICANCE / 2)
 _ERROR_SHARES = (0.5, 0.9, 0.95)
 # Outer fences of Tukey 1977, "Exploratory Data Analysis": so many interquartile ranges beyond the quartiles.
 _FENCE = 3.0
+_HUGE = 1e150
 
 Numbers = NDArray[np.float64]
 
@@ -282,7 +283,11 @@ class Spread:
         known = values[np.isfinite(values)]
         if not len(known):
             return None
-        first, middle, third = (float(value) for value in np.quantile(known, (0.25, 0.5, 0.75)))
+        most = float(np.abs(known).max())
+        # So that no difference and no square is beyond a float64.
+        scale = most if most > _HUGE else 1.0
+        scaled = known / scale
+        first, middle, third = (float(value) * scale for value in np.quantile(scaled, (0.25, 0.5, 0.75)))
         reach = _FENCE * (third - first)
         outliers = (values < first - reach) | (values > third + reach) if reach > 0 else np.zeros(len(values), np.bool_)
         return cls(
@@ -291,8 +296,8 @@ class Spread:
             least=float(known.min()),
             quartiles=(first, middle, third),
             greatest=float(known.max()),
-            mean=float(known.mean()),
-            deviation=float(known.std()),
+            mean=float(scaled.mean()) * scale,
+            deviation=float(scaled.std()) * scale,
             outliers=np.asarray(outliers & np.isfinite(values)),
         )
 

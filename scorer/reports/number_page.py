@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ from scorer.reports.sections import Remark, ShownRow, origin_sections, remark_se
 # More points than these hide each other, and make a page large.
 _MOST_POINTS = 2_000
 _BINS = 30
+# Differences of numbers beyond this may be beyond a float64.
+_HUGE = 1e300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +124,11 @@ def number_histogram(values: Numbers, *, x: str, marks: Sequence[Mark] = ()) -> 
     """Bars of how often `values` (n,) come up, n > 0, in up to 30 bins between the least and the greatest."""
     bins = min(max(round(len(values) ** 0.5), 5), _BINS)
     low, high = float(values.min()), float(values.max())
-    margin = max(abs(low), 1.0) * 0.5 if low == high else 0.0
+    if max(abs(low), abs(high)) > _HUGE:
+        return Html("<p>Numbers beyond 1e300 are not drawn.</p>")
+    # Numbers that a float64 hardly tells apart are one bar, as equal ones are.
+    close = high - low <= 2 * bins * math.ulp(max(abs(low), abs(high)))
+    margin = max(abs(low), 1.0) * 0.5 if close else 0.0
     counts, edges = np.histogram(values, bins=bins, range=(low - margin, high + margin))
     return histogram(edges.tolist(), counts.tolist(), x=Axis(x), y=Axis("rows", low=0.0, whole=True), marks=marks)
 

@@ -29,7 +29,7 @@ from scorer.stores.atomic import sync_folder
 
 _BUSY_SECONDS = 60.0
 # Another folder may have gigabytes.
-_TAKING_SECONDS = 3600.0
+_TAKING_SECONDS = 600.0
 _BUSY_PAUSE = 0.005
 _NAME = re.compile(r"(\d{10})-(\d{10})")
 # So many segments of a size are merged into one of the next: fewer are looked into, more are written anew.

@@ -20,6 +20,7 @@ from scorer.stores.location import Location
 from scorer.stores.object_path import path_of
 from scorer.stores.parts_folder import FileStamp, PartsFolder, identities_of, stamp_of
 from scorer.stores.parts_places import parts_folder
+from scorer.tables.formats.registry import format_of
 from scorer.tables.layouts import Layout
 from scorer.tables.part_names import PartFile
 from scorer.version import __version__
@@ -253,6 +254,7 @@ class FolderOutput:
             moved = waiting.exists()
             if moved:
                 if (size := waiting.stat().st_size) != file["size"]:
+                    self.folder.append({"forgotten": shard})
                     raise DataError(f"{waiting}: {size:,} bytes, where {file['size']:,} were written; run again")
                 self.folder.publish(waiting, name, content=file["content"])
             stamps.append(self.folder.stamp(name) if moved else None)
@@ -270,7 +272,8 @@ class FolderOutput:
         """Delete what a killed run of another machine has left of the parts that there are, laid out so, and with
         `mirror` what it has left of others; the names of what stays."""
         stays = []
-        for name in self.folder.left_behind(self._parts.files | self._begun.keys()):
+        ours = self._parts.files | self._begun.keys()
+        for name in self.folder.left_behind(ours, may_be=lambda name: format_of(name) is not None):
             if mirror or (layout is not None and layout.part_of(name) in self.known):
                 self.folder.delete(name)
             else:

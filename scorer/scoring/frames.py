@@ -14,7 +14,7 @@ from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.classifier.execution import Execution
 from scorer.classifier.labels import LabelSet
 from scorer.config import FrameConfig
-from scorer.errors import UsageError
+from scorer.errors import DataError, UsageError
 from scorer.scoring.columns import refuse_clash
 from scorer.scoring.pipeline import Pipeline
 from scorer.scoring.scorer import Scorer, ScorerSpec
@@ -73,7 +73,10 @@ class FrameScorer:
         if pairs is not None and len(pairs) != len(texts):
             raise UsageError(f"score_texts: {len(texts)} texts and {len(pairs)} others; a pair has one of each")
         columns = {"first": list(texts)} | ({"second": list(pairs)} if pairs is not None else {})
-        table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
+        try:
+            table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
+        except UnicodeEncodeError as error:
+            raise DataError("score_texts: a text is no Unicode: half of a surrogate pair") from error
         scored = self._run(table, tuple(columns))
         rows: list[dict[str, Any]] = scored.drop_columns(list(columns)).to_pylist()
         return rows

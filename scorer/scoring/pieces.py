@@ -213,7 +213,7 @@ class _File:
             writer.abort()
 
     def _keep_scores(self) -> None:
-        """Add what the pieces computed to the scores that outlive them."""
-        if self.task.reuse and (self.task.known or self.task.cache):
+        """Add what the pieces computed to the scores that outlive them; a run over a folder does that itself."""
+        if self.task.reuse and self.task.cache:
             for piece in self.pieces:
-                merge_scores(score_files(piece.folder), self.task.cache or self.task.folder)
+                merge_scores(score_files(piece.folder), self.task.cache)

@@ -113,7 +113,7 @@ class Bucket:
         if self.scheme == "s3":
             return _endpoint()
         named = _ACCOUNT if self.scheme == "az" else ()
-        return " ".join(os.environ.get(name, "") for name in named)
+        return " ".join(filter(None, (os.environ.get(name) for name in named)))
 
     def look(self, key: str) -> ObjectInfo | None:
         """The object as it is now; None where there is none, or no such bucket."""

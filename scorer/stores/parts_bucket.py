@@ -11,9 +11,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Final
 
 from scorer.errors import OutputRefused, ScorerError, from_os_error
@@ -25,6 +25,7 @@ from scorer.stores.parts_folder import MANIFEST, SUCCESS, FileStamp, PartsFolder
 from scorer.stores.workspace import workplace
 
 _CONTENT: Final = "scorercontent"
+_LEASE: Final = ".lease"
 # The store is asked so often at most whether the run still holds the lease.
 _ASKED_SECONDS: Final = 1.0
 
@@ -38,7 +39,7 @@ class PartsBucket(PartsFolder):
     # That of the manifest which was read or written last; None for none.
     _version: Tag | None = None
     _listed: dict[str, ObjectPath] | None = None
-    # The folders in it that have a manifest of their own.
+    # The folders in it that have a manifest of their own, or are held.
     _nested: set[str] = field(default_factory=set)
 
     def hold(self) -> None:
@@ -129,10 +130,17 @@ class PartsBucket(PartsFolder):
     def strangers(self, ours: set[str]) -> list[str]:
         return sorted(self._objects().keys() - ours)
 
-    def left_behind(self, ours: set[str]) -> list[str]:
-        """What another machine had sent; not what belongs to another place with a manifest that lies in this one."""
-        found = (name for name in self.strangers(ours) if not any(name.startswith(f"{one}/") for one in self._nested))
-        return [name for name in found if self.is_ours(name)]
+    def left_behind(self, ours: set[str], *, may_be: Callable[[str], bool]) -> list[str]:
+        """What another machine had sent; not what belongs to another place that lies in this one."""
+        found = filter(may_be, self.strangers(ours))
+        apart = (name for name in found if not any(name.startswith(f"{one}/") for one in self._nested))
+        return list(filter(self._is_surely_ours, apart))
+
+    def _is_surely_ours(self, name: str) -> bool:
+        try:
+            return self.is_ours(name)
+        except ScorerError:  # it may not be looked at, or not now: then nothing is told of it
+            return False
 
     @property
     def _place(self) -> ObjectPath:
@@ -148,8 +156,7 @@ class PartsBucket(PartsFolder):
             self._listed, self._nested = {}, set()
             for found in self._place.beneath():
                 inside = found.relative_to(self._place)
-                if inside.name == MANIFEST and len(inside.parts) > 1:
-                    self._nested.add(inside.parent.as_posix())
+                self._nested |= _holds(inside)
                 if not any(part.startswith(".") for part in inside.parts) and not inside.name.startswith("_"):
                     self._listed[inside.as_posix()] = found
         return self._listed
@@ -165,3 +172,11 @@ class PartsBucket(PartsFolder):
     def _of_manifest(self, name: str) -> Path:
         tag = repr(self._version).encode()
         return self.hidden / f"{name}-{hashlib.blake2b(tag, digest_size=8).hexdigest()}"
+
+
+def _holds(inside: PurePath) -> set[str]:
+    """The place that an object `inside` of another one says is there: by being its manifest, or the lease beside it."""
+    if inside.name == MANIFEST:
+        return {inside.parent.as_posix()}
+    name = inside.name.removeprefix(".").removesuffix(_LEASE)
+    return {(inside.parent / name).as_posix()} if inside.name == f".{name}{_LEASE}" else set()

@@ -223,7 +223,7 @@ def _matching(pattern: str, *, any_ending: bool) -> _Found:
     )
     root = fixed_part(pattern)
     wanted = path_of(pattern).parts[len(root.parts) :]
-    if "**" in wanted and not any(part.startswith("_") for part in wanted):
+    if "**" in wanted and not any(part.startswith(("_", ".")) for part in wanted):
         # It matches all that lies beneath, as a folder does: also where Spark is about to write.
         named = [file for file in named if all(map(_visible, file.relative_to(root).parts))]
     files = [file for file in named if _is_file(file)]

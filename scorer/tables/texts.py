@@ -4,6 +4,7 @@ nothing to read.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -102,9 +103,9 @@ def check_utf8(piece: pa.Table, text_columns: Sequence[str], *, where: str, befo
 
 def first_not_utf8(column: pa.ChunkedArray) -> int:
     """The place of the first value that is not UTF-8, in a column of texts or bytes of which one is not."""
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    plain = pc.cast(column, kind)
-    for place, value in enumerate(pc.cast(plain, pa.large_binary()).to_pylist()):
+    chunks = [decoded(chunk) for chunk in column.chunks] if pa.types.is_dictionary(column.type) else column.chunks
+    values = itertools.chain.from_iterable(pc.cast(chunk, pa.large_binary()).to_pylist() for chunk in chunks)
+    for place, value in enumerate(values):
         try:
             (value or b"").decode()
         except UnicodeDecodeError:

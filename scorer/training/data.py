@@ -74,7 +74,8 @@ class SidesCheck:
 @dataclass(frozen=True)
 class TrainingData:
     """Checked examples on both sides of the split; targets as `label_indices` gives them; `check` is what was found.
-    `rejected` malformed records of all files were set aside."""
+    `rejected` malformed records of all files were set aside. The validation rows may be `of_split`: one that the
+    training data has itself."""
 
     train: Examples
     train_targets: RowTargets
@@ -83,6 +84,7 @@ class TrainingData:
     labels: LabelSet
     check: SidesCheck = field(default_factory=SidesCheck)
     rejected: int = 0
+    of_split: bool = False
 
     def fingerprints(self) -> dict[str, str]:
         return {"train": self.train.fingerprint, "valid": self.valid.fingerprint}
@@ -92,6 +94,8 @@ class TrainingData:
         train = {"file": config.train.name, "fingerprint": self.train.fingerprint, "rows": len(self.train)}
         valid = {"fingerprint": self.valid.fingerprint, "rows": len(self.valid)}
         valid["file"] = config.valid.name if config.valid else config.train.name
+        if self.of_split:
+            valid["split"] = "validation"
         return {"train": train, "valid": valid, "check": self.check.as_dict()}
 
 
@@ -143,7 +147,8 @@ def load_data(config: FitConfig, console: Console, rejects: Rejects | None = Non
     valid_targets = label_indices(valid.labels, labels, name=name, where=valid_where)
     check = check_sides(side, Side(valid_where, valid, valid_targets), labels)
     check = _checked(config, check, console)
-    return TrainingData(train, targets, valid, valid_targets, labels, check, rejected_by(rejects))
+    of_split = config.valid is None
+    return TrainingData(train, targets, valid, valid_targets, labels, check, rejected_by(rejects), of_split)
 
 
 def _checked(config: FitConfig, check: SidesCheck, console: Console) -> SidesCheck:

@@ -309,7 +309,9 @@ def reproduction(metadata: ModelMetadata) -> str:
     data = metadata.training_data
     train, valid = (data.get(side, {}) for side in ("train", "valid"))
     words = ["scorer", "fit", train.get("file", "FILE")]
-    words += ["--valid", valid.get("file", "FILE")] if valid.get("fingerprint") != train.get("fingerprint") else []
+    # A split is taken without being named.
+    apart = valid.get("fingerprint") != train.get("fingerprint") and "split" not in valid
+    words += ["--valid", valid.get("file", "FILE")] if apart else []
     for name in metadata.text_columns:
         words += ["--text-column", name]
     for name in metadata.label_source:

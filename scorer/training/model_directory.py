@@ -224,7 +224,7 @@ def _shared_parts(metadata: ModelMetadata, data: TrainingData, verdict: Verdict)
         },
         "lineage": {
             "training rows": f"{train['rows']:,} of {train['file']}, fingerprint {train['fingerprint']}",
-            "validation rows": f"{valid['rows']:,} of {valid['file']}, fingerprint {valid['fingerprint']}",
+            "validation rows": f"{valid['rows']:,} of {_file(valid)}, fingerprint {valid['fingerprint']}",
             **metadata.versions,
         },
     }
@@ -269,3 +269,7 @@ def _names(answer: Targets, labels: LabelSet) -> tuple[str, ...]:
 def _seed(*, seed: int, kept: bool, epochs: float, steps: int, **figures: float) -> SeedFigures:  # noqa: ARG001
     """How long each fit took says nothing on the page."""
     return SeedFigures(seed, kept, figures)
+
+
+def _file(side: Mapping[str, Any]) -> str:
+    return f"{side['file']}, split {side['split']}" if "split" in side else str(side["file"])

@@ -69,3 +69,11 @@ def test_a_tokenizer_of_nothing_but_texts_is_the_same_every_time():
     assert len(small) == 40
     with pytest.raises(DataError, match="no character"):
         make_tokenizer(["a", "b"], 100, where="x")
+
+
+def test_a_tokenizer_of_nothing_has_no_pieces_of_chinese_words():
+    characters = [chr(0x4E00 + 7 * place) for place in range(60)]
+    texts = ["".join(characters[place:] + characters[:place]) for place in range(20)]
+    vocabulary = make_tokenizer(texts, 65, where="here").get_vocab()
+    assert set(characters) <= vocabulary.keys()
+    assert not [token for token in vocabulary if token.startswith("##")]

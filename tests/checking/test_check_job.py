@@ -100,6 +100,21 @@ def test_labels_that_are_no_whole_numbers_are_an_error(look):
     assert "fractional_labels" not in found(look(rows))
 
 
+def test_rows_that_a_fit_leaves_out_for_want_of_a_label_are_not_usable(look):
+    labelled = [(f"text {n}", f"label {n}") for n in range(30)]
+    blank = [("the same text", None)] * 70
+    result = look([*labelled, *blank], skip_unlabelled=True)
+    assert result.data.scan.usable == 30
+    assert "duplicates" not in found(result)
+    assert not result.sound, "30 classes in 30 rows"
+    assert look([*sound(), ("none", "n/a")], null_labels=("n/a",)).data.scan.usable == len(sound())
+
+
+def test_whole_numbers_that_a_float_does_not_hold_are_an_error(look):
+    rows = [(text, 2e16 if label == "good" else 1e16) for text, label in sound()]
+    assert found(look(rows))["fractional_labels"].count == len(rows)
+
+
 def test_a_scored_file_is_refused_as_fit_refuses_it(tiny_model):
     rows = [(text, mood, "ok") for text, mood in sound()]
     file = write_csv(Path("scored.csv"), ("text", "score", "score_status"), rows)

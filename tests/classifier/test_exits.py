@@ -65,3 +65,16 @@ def test_rows_leave_at_the_first_exit_that_is_clear():
     logits, leaves = exits(2, torch.from_numpy(states[1]))
     assert leaves.tolist() == [True, True, False]
     assert logits[0].tolist() == [0.0, 90.0]
+
+
+def test_where_a_row_may_have_several_labels_each_logit_is_for_itself():
+    """What all of them have in common decides there: how far they are from their thresholds."""
+    states, _ = rows(400, labels=12)
+    weight = np.random.default_rng(5).normal(size=(6, 12))
+    logits = (states @ weight - 4.0).astype(np.float32)
+    probe, without = Probe.fit(states, logits, multi=True)
+    bound = np.log(0.3) - np.log(0.7)
+    for said in (probe.said(states), without):
+        assert ((said > bound) != (logits > bound)).any(axis=1).mean() < 0.2
+    alike, _ = Probe.fit(states, logits)
+    assert ((alike.said(states) > bound) != (logits > bound)).any(axis=1).mean() > 0.5

@@ -656,3 +656,7 @@ def test_a_file_that_is_not_what_was_written_is_not_published(run, tmp_path, mon
         with pytest.raises(DataError, match="bytes, where"):
             run()
     assert not (tmp_path / "out" / "day=0" / "part-00.csv").exists()
+    found = run()
+    assert (parts(found)["scored"], found.computed_tokens) == (FILES, 0)
+    run("fresh/")
+    assert seen(tmp_path / "out") == seen(tmp_path / "fresh")

@@ -84,3 +84,16 @@ def test_what_cannot_be_scored(model, data, error, match):
     with pytest.raises(error, match=match) as caught:
         scorer.pandas.score(data, model)
     assert "secret" not in str(caught.value)
+
+
+def test_half_of_a_surrogate_pair_is_no_text(model):
+    texts = ["good", "a\ud800"]
+    with pytest.raises(DataError, match="column 'text': a text is no Unicode"):
+        scorer.pandas.score(pd.DataFrame({"text": pd.Series(texts, dtype=object)}), model)
+    with pytest.raises(DataError, match="score_texts: a text is no Unicode"):
+        scorer.load(model).score_texts(texts)
+
+
+def test_a_series_has_no_text_column(model):
+    with pytest.raises(UsageError, match="the series is the text"):
+        scorer.pandas.score(pd.Series(["good"]), model, text_column="text")

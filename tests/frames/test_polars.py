@@ -109,6 +109,15 @@ def test_no_rows_and_nulls_alone(model):
     assert nulls["score"].to_list() == [None, None]
 
 
+def test_a_pair_of_series_of_one_name(model):
+    one, other = pl.Series("text", ["good room", "bad"]), pl.Series("text", ["soup", None])
+    found = one.scorer.score(model, pair=other, precision="fp32").struct.unnest()
+    apart = one.scorer.score(model, pair=other.rename("b"), precision="fp32").struct.unnest()
+    assert_frame_equal(found, apart)
+    with pytest.raises(UsageError, match="pair: 1 texts beside 2"):
+        one.scorer.score(model, pair=other[:1])
+
+
 def test_pairs(model, oracle):
     frame = pl.DataFrame({"a": ["good room", "x", None], "b": ["bad soup", None, "y"]})
     expected = oracle.rows(frame["a"].to_list(), frame["b"].to_list())

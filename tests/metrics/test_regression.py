@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -169,3 +170,20 @@ def test_what_is_said() -> None:
     assert lines[0].endswith(" on 50 rows")
     assert " to " in lines[1]
     assert list(describe_numbers(measure_numbers(*drawn(2))))[1].count("(") == 0
+
+
+@pytest.mark.parametrize(
+    "values", [[1.0, 2.0, 3.0, sys.float_info.max], [-sys.float_info.max, sys.float_info.max], [1e200, 2e200, 1e-200]]
+)
+def test_the_spread_of_huge_numbers_can_be_written(values: list[float]) -> None:
+    found = Spread.of(np.array(values))
+    json.dumps(found.as_dict(), allow_nan=False)
+    assert found.least <= found.mean <= found.greatest
+    assert 0 < found.deviation <= sys.float_info.max
+
+
+def test_the_spread_of_ordinary_numbers_is_numpys() -> None:
+    values = np.random.default_rng(0).normal(50, 20, 1000)
+    found = Spread.of(values)
+    assert found.mean == pytest.approx(values.mean(), rel=1e-12)
+    assert found.deviation == pytest.approx(values.std(), rel=1e-12)

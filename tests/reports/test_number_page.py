@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
 from scorer.metrics.regression import JudgedNumbers, measure_numbers
+from scorer.reports.number_page import number_histogram
 from tests.reports.browser import Browser
 from tests.reports.number_samples import number_page
 from tests.reports.samples import HOSTILE
@@ -52,3 +55,13 @@ def test_hostile_texts(chromium: Browser) -> None:
     for width in (1280, 390):
         assert complaints(chromium, html, width=width, dark=False) == []
         assert chromium.run("document.querySelectorAll('script, img, [onmouseover]').length") == 0
+
+
+@pytest.mark.parametrize("values", [[1.7e18, 1.7e18 + 512], [1e299, -1e299], [5e-324, 0.0], [3.0]])
+def test_numbers_of_any_size_are_drawn(values):
+    assert "<svg" in number_histogram(np.array(values * 20), x="number")
+
+
+@pytest.mark.parametrize("values", [[1.0, 2.0, sys.float_info.max], [-sys.float_info.max, sys.float_info.max]])
+def test_numbers_that_have_no_axis_are_not_drawn(values):
+    assert "not drawn" in number_histogram(np.array(values * 20), x="number")

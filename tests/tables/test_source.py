@@ -137,6 +137,9 @@ def test_a_glob_of_all_beneath_reads_what_the_folder_does(tmp_path: Path, monkey
         found = list_files(f"{root}/**/*.csv", any_ending=False, one_partitioning=False).files
         assert [path.name for path in found] == ["f.csv", "a.csv", "b.csv"]
         assert found == list_files(root, any_ending=False, one_partitioning=False).files
+    (tmp_path / "lake" / ".x").mkdir()
+    (tmp_path / "lake" / ".x" / "g.csv").write_text("a,b\n1,2\n")
+    assert len(list_files("lake/**/.x/*.csv", any_ending=False, one_partitioning=False).files) == 1
     asked = list_files("lake/**/_d.csv", any_ending=False, one_partitioning=False).files
     assert [path.name for path in asked] == ["_d.csv"]
 

@@ -220,3 +220,9 @@ def test_the_command_says_what_a_preset_set_and_what_separates_labels() -> None:
     assert "--preset" not in words, "it would set the epochs to 1"
     assert words[words.index("--label-separator") + 1] == "|"
     assert words[words.index("--valid") + 1] == "data.csv", "another file of the same name"
+
+
+def test_a_split_is_not_named_in_the_command() -> None:
+    sides = {side: {"file": "emotion", "rows": 10, "fingerprint": side} for side in ("train", "valid")}
+    sides["valid"]["split"] = "validation"
+    assert "--valid" not in shlex.split(reproduction(metadata(training_data=sides)))

@@ -79,7 +79,7 @@ class EarlyForward:
         try:
             logits, states = self._states(batch, layers)
         except DeviceOutOfMemory:
-            return *self._whole(batch), np.full((len(layers), len(batch), 1), np.nan, np.float32)
+            return *self._whole(batch), np.full((len(layers), len(batch), self._packed.width), np.nan, np.float32)
         return *self._whole.checked(batch, logits, _scored(batch)), states
 
     def __call__(

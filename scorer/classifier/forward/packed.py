@@ -43,7 +43,8 @@ _FIRST_TOKENS = 16
 
 
 class PackedForward:
-    """`family`, copied to where and computed as `target` says; `layers` are all but the last."""
+    """`family`, copied to where and computed as `target` says; `layers` are all but the last, and hidden states are so
+    `width` numbers wide."""
 
     def __init__(self, family: BertFamily, target: DeviceDtype) -> None:
         family = with_folded_biases(family) if target.folds else family
@@ -51,6 +52,7 @@ class PackedForward:
             target = replace(target, ragged=None)
         self._device = target.device
         self._queue = DeviceQueue(target.device)
+        self.width = family.layers[0].query.weight.shape[1]
         self._ragged = target.ragged is not None
         self._embed = _Embeddings(family, target)
         self.layers = [EncoderLayer(family, layer, target) for layer in family.layers[:-1]]

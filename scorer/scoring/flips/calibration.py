@@ -50,7 +50,8 @@ def calibrated(
     decision = model.decision
     layers = len(recorded.states)
     fitted = model.each_alone(
-        lambda states: Probe.fit(states[:fitting], recorded.logits[:fitting]), list(recorded.states)
+        lambda states: Probe.fit(states[:fitting], recorded.logits[:fitting], multi=decision.multi),
+        list(recorded.states),
     )
     probes, without = [], []
     for probe, said in fitted:

@@ -95,6 +95,7 @@ class Full:
     """A pass that has no room for its first layer."""
 
     layers = (None,)
+    width = 32
 
     def begin(self, _batch):
         raise DeviceOutOfMemory
@@ -112,6 +113,7 @@ def test_what_has_no_room_is_computed_by_the_whole_model(tiny_model):
     logits, _, states = early.states(batch, [0])
     np.testing.assert_allclose(logits, whole, atol=2e-4)
     assert np.isnan(states).all()
+    assert states.shape == classifier.early.forward.states(batch, [0])[2].shape  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(("architecture", "why"), [("albert", "packed"), ("modernbert", "packed")])
