@@ -46,13 +46,16 @@ class Judge:
         """Rows that a fit leaves out."""
         if not self.rows:
             yield self._of(Tally(), "error", "no_rows", "no rows", "name a file with rows")
-        elif not usable:
+        elif null.count + empty.count == self.rows:
             advice = "name another column with --text-column"
             yield self._of(_joined(null, empty), "error", "no_texts", "every text is null or empty", advice)
         else:
             left_out = "fit leaves these rows out and score gives them no score"
             yield from self._rows(null, "warning", "null_texts", "rows have no text (null)", left_out)
             yield from self._rows(empty, "warning", "empty_texts", "rows have nothing to read in their text", left_out)
+            if not usable:
+                what, advice = "no row has both a text and a label", "name other columns, or fill the labels"
+                yield self._of(Tally(), "error", "no_usable_rows", what, advice)
 
     def amount(self, usable: int) -> Iterator[Finding]:
         """Whether there is enough to learn from."""

@@ -82,7 +82,7 @@ def _ascii_table() -> bytes:
 class RowKeys:
     """What tells the n rows of a file apart.
 
-    usable  bool: the others have no text, and no key
+    usable  bool: the others have no text, or no label where these are left out, and no key
     exact   uint64, equal for equal texts; `alike` for texts that are equal when normalised
     labels  uint64, equal for the same labels, NO_LABEL where there is none
     """

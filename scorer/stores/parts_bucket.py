@@ -12,8 +12,8 @@ import contextlib
 import hashlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from scorer.errors import OutputRefused, ScorerError, from_os_error
@@ -25,7 +25,7 @@ from scorer.stores.parts_folder import MANIFEST, SUCCESS, FileStamp, PartsFolder
 from scorer.stores.workspace import workplace
 
 _CONTENT: Final = "scorercontent"
-_LEASE: Final = ".lease"
+_PLACE: Final = "scorerplace"
 # The store is asked so often at most whether the run still holds the lease.
 _ASKED_SECONDS: Final = 1.0
 
@@ -39,8 +39,6 @@ class PartsBucket(PartsFolder):
     # That of the manifest which was read or written last; None for none.
     _version: Tag | None = None
     _listed: dict[str, ObjectPath] | None = None
-    # The folders in it that have a manifest of their own, or are held.
-    _nested: set[str] = field(default_factory=set)
 
     def hold(self) -> None:
         """Take the lock of this machine, then the lease. Busy when another run has one of them; OutputRefused where
@@ -115,7 +113,7 @@ class PartsBucket(PartsFolder):
 
     def publish(self, temporary: Path, name: str, *, content: str) -> None:
         self.check_held()
-        self._objects()[name] = self._at(name).upload(temporary, note={_CONTENT: content})
+        self._objects()[name] = self._at(name).upload(temporary, note={_CONTENT: content, _PLACE: self._told})
         try:
             temporary.unlink()
         except OSError as error:
@@ -131,16 +129,19 @@ class PartsBucket(PartsFolder):
         return sorted(self._objects().keys() - ours)
 
     def left_behind(self, ours: set[str], *, may_be: Callable[[str], bool]) -> list[str]:
-        """What another machine had sent; not what belongs to another place that lies in this one."""
-        found = filter(may_be, self.strangers(ours))
-        apart = (name for name in found if not any(name.startswith(f"{one}/") for one in self._nested))
-        return list(filter(self._is_surely_ours, apart))
+        """What another machine had sent to this very place, and not to one that lies in it, or that it lies in."""
+        return [name for name in self.strangers(ours) if may_be(name) and self._was_sent_here(name)]
 
-    def _is_surely_ours(self, name: str) -> bool:
+    def _was_sent_here(self, name: str) -> bool:
         try:
-            return self.is_ours(name)
+            return self._at(name).note().get(_PLACE) == self._told
         except ScorerError:  # it may not be looked at, or not now: then nothing is told of it
             return False
+
+    @property
+    def _told(self) -> str:
+        """What is noted beside parts of the place it is."""
+        return hashlib.blake2b(str(self._place).encode(), digest_size=16).hexdigest()
 
     @property
     def _place(self) -> ObjectPath:
@@ -153,10 +154,9 @@ class PartsBucket(PartsFolder):
     def _objects(self) -> dict[str, ObjectPath]:
         """The objects of the place by name, listed once; hidden ones, and those that begin with _, are no data."""
         if self._listed is None:
-            self._listed, self._nested = {}, set()
+            self._listed = {}
             for found in self._place.beneath():
                 inside = found.relative_to(self._place)
-                self._nested |= _holds(inside)
                 if not any(part.startswith(".") for part in inside.parts) and not inside.name.startswith("_"):
                     self._listed[inside.as_posix()] = found
         return self._listed
@@ -172,11 +172,3 @@ class PartsBucket(PartsFolder):
     def _of_manifest(self, name: str) -> Path:
         tag = repr(self._version).encode()
         return self.hidden / f"{name}-{hashlib.blake2b(tag, digest_size=8).hexdigest()}"
-
-
-def _holds(inside: PurePath) -> set[str]:
-    """The place that an object `inside` of another one says is there: by being its manifest, or the lease beside it."""
-    if inside.name == MANIFEST:
-        return {inside.parent.as_posix()}
-    name = inside.name.removeprefix(".").removesuffix(_LEASE)
-    return {(inside.parent / name).as_posix()} if inside.name == f".{name}{_LEASE}" else set()

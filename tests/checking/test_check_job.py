@@ -107,6 +107,10 @@ def test_rows_that_a_fit_leaves_out_for_want_of_a_label_are_not_usable(look):
     assert result.data.scan.usable == 30
     assert "duplicates" not in found(result)
     assert not result.sound, "30 classes in 30 rows"
+    without = look([(f"text {n}", "n/a") for n in range(30)], null_labels=("n/a",))
+    assert not without.sound
+    assert "no_texts" not in found(without)
+    assert found(without)["no_usable_rows"].severity == "error"
     assert look([*sound(), ("none", "n/a")], null_labels=("n/a",)).data.scan.usable == len(sound())
 
 

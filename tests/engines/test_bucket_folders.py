@@ -194,7 +194,9 @@ def test_what_a_killed_run_of_another_machine_left_is_told_and_mirrored(
     bucket.delete(f"in/{names[1]}")
     bucket.put("out/somebody-elses.csv", b"text\n")
     run(f"{bucket.url}/in", f"{bucket.url}/out/inner/")
+    run(f"{bucket.url}/in", f"{bucket.url}/out/day=0/", mirror=True)
     assert capfd.readouterr().err.count("left by") == 0
+    assert {name for name in names if name.startswith("day=0/")} < data(bucket).keys()
     run()
     said = capfd.readouterr().err
     assert f"{names[1]}: left by a run that was killed" in said
