@@ -54,7 +54,9 @@ class Probe:
         et al. 2009, "The Elements of Statistical Learning", section 7.10).
         """
         x = torch.from_numpy(states).double()
-        y = torch.from_numpy(logits if multi else logits - logits.mean(axis=1, keepdims=True)).double()
+        # In doubles, which are an array of their own: what comes may be a field of records.
+        aim = logits.astype(np.float64)
+        y = torch.from_numpy(aim if multi else aim - aim.mean(axis=1, keepdims=True))
         center, deviation = x.mean(dim=0), x.std(dim=0).clamp_min(_LEAST_DEVIATION)
         x = (x - center) / deviation
         mean = y.mean(dim=0)

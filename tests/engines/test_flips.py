@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import scorer
+from scorer.classifier.decision import Decision
+from scorer.classifier.metadata import ModelMetadata
 from scorer.config import FrameConfig
 from scorer.errors import DataError, Interrupted, UsageError
 from scorer.scoring.flips.bound import FlipBound
@@ -21,6 +24,7 @@ from scorer.scoring.scorer import Scorer, ScorerSpec
 from scorer.scoring.shards import run_shard
 from scorer.tables.formats.parquet import ParquetSink
 from scorer.tables.sink import read_lineage
+from tests.evaluation.fitted import make_fitted
 from tests.models import sentences
 from tests.scoring.files import write
 from tests.scoring.tasks import Watch, publish, task
@@ -239,3 +243,21 @@ def test_rows_leave_early_also_where_an_exact_run_was_refused_before(source, mod
         scorer.score(folder, tmp_path / "out", model=model, min_rows=ROWS * 2)
     scorer.score(folder, tmp_path / "out", model=model, max_flips="5%")
     assert read_lineage(tmp_path / "out" / "b.parquet").flips.exact is None
+
+
+def test_rows_of_several_labels_leave_early_within_the_bound(source, tmp_path):
+    """Labels that nearly all rows have: what decides is how far their logits are from 0, all of them together."""
+    model = make_fitted(tmp_path / "model", ("joy", "anger", "fear", "love"), multi=True)
+    options = {"model": model, "text_column": "text", "precision": "fp32"}
+    scorer.score(source, tmp_path / "first.parquet", probabilities=True, **options)
+    found = pq.read_table(tmp_path / "first.parquet")["probabilities"].drop_null().to_pylist()
+    thresholds = tuple(np.quantile([list(row.values()) for row in found], 0.02, axis=0).tolist())
+    metadata = ModelMetadata.read(model)
+    replace(metadata, decision=Decision(metadata.decision.temperature, thresholds)).write(model)
+    scorer.score(source, tmp_path / "exact.parquet", **options)
+    flips = scorer.score(source, tmp_path / "out.parquet", max_flips="5%", **options).flips
+    assert flips["exact"] is None
+    assert flips["work"] < 0.8
+    exact, found = (pq.read_table(tmp_path / f"{name}.parquet")["score"].to_pylist() for name in ("exact", "out"))
+    changed = sum(one != other for one, other in zip(exact, found, strict=True))
+    assert changed <= flips["bound"] * ROWS <= 0.05 * ROWS
