@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from scorer.classifier.directory import ModelDirectory
@@ -168,7 +167,7 @@ class FolderRun:
         if limits.any:
             output.hold_back()
         if not staged and output.known:
-            limits = replace(limits, outcome=f"{self._config.target} stands from an earlier run")
+            limits = limits.of_what_stands(self._config.target)
         check_limits(limits, self._tally, self._console)
         warn_of_drift(self._tally, self._console)
         for shard in staged:
@@ -249,14 +248,13 @@ class FolderRun:
     def _keep_scores(self, *, besides: Collection[str] = ()) -> None:
         """Add what all shards kept, but for those `besides`, to the scores that are known, and delete what they worked
         in."""
-        from scorer.scoring.pieces import pieces_in
+        for name in sorted(set(self._output.folder.shards()) - set(besides)):
+            from scorer.scoring.pieces import pieces_in
 
-        for name in self._output.folder.shards():
-            if name not in besides:
-                folder = str(self._output.folder.shard(name))
-                for place in (folder, *pieces_in(folder)):
-                    merge_scores(score_files(place), self._cache)
-                self._output.folder.drop_shard(name)
+            folder = str(self._output.folder.shard(name))
+            for place in (folder, *pieces_in(folder)):
+                merge_scores(score_files(place), self._cache)
+            self._output.folder.drop_shard(name)
 
     def _tell_left_behind(self, names: Sequence[str]) -> None:
         if names:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scorer.classifier.execution import Execution
@@ -193,7 +193,7 @@ def _as_it_stands(
     """What an earlier run has `written` of this very job is compared with the limits of this one."""
     console.detail(f"{known.target} is complete already")
     tally.recall(written)
-    check_limits(replace(limits, outcome=f"{known.target} stands from an earlier run"), tally, console)
+    check_limits(limits.of_what_stands(known.target), tally, console)
     return summarize(tally, output=known.target, engine=to_document(known.engine))
 
 

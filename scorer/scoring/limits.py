@@ -59,6 +59,10 @@ class Limits:
         streamed = Location.of_output(config.target).is_stream
         return replace(limits, outcome="standard output has them already") if streamed else limits
 
+    def of_what_stands(self, said: str) -> Limits:
+        """The same for the output that is `said`, which an earlier run has written."""
+        return replace(self, outcome=f"{said} stands from an earlier run")
+
     @property
     def any(self) -> bool:
         """Whether there is any limit."""

@@ -119,7 +119,6 @@ class _FileSet:
         self._workspace = Workspace(target.path)
         self._lease: Lease | None = None
         self._done = False
-        self._stood = False
         self.folder = str(self._workspace.path)
         try:
             if isinstance(target.path, ObjectPath):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary
 
 import uvicorn
 
@@ -90,8 +90,8 @@ class _Server(uvicorn.Server):
         self._desk = desk
         self._signals = signals
         self._console = console
-        # The last request of each connection, and since when nothing has come; what it was still to be sent then.
-        self._silent: WeakKeyDictionary[Any, tuple[Any, float]] = WeakKeyDictionary()
+        # Since when nothing has come behind a request, or on a connection without any; what was still to be sent then.
+        self._silent_since: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
         self._unread: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 
     def capture_signals(self) -> Any:
@@ -124,12 +124,8 @@ class _Server(uvicorn.Server):
         for connection in list(self.server_state.connections):
             cycle = getattr(connection, "cycle", None)
             if cycle is not None and not cycle.response_complete:
-                self._silent.pop(connection, None)
                 continue
-            last, since = self._silent.get(connection, (None, now))
-            if last is None or last() is not cycle:
-                since = now
-                self._silent[connection] = (ref(cycle) if cycle is not None else _nothing, now)
+            since = self._silent_since.setdefault(connection if cycle is None else cycle, now)
             patience = self._desk.config.body_seconds + (0 if cycle is None else _KEEP_ALIVE_SECONDS)
             if now - since > patience:
                 self._close(connection)
@@ -141,10 +137,6 @@ class _Server(uvicorn.Server):
             connection.transport.abort()
         self._unread[connection] = unread
         connection.transport.close()
-
-
-def _nothing() -> None:
-    """In the place of a request that there has not been."""
 
 
 def _uvicorn(desk: Desk, config: ServeConfig, *, token: bytes | None, console: Console) -> uvicorn.Config:

@@ -143,6 +143,11 @@ class Folder:
         """Let whoever may read the file `of` read `name`."""
         shutil.copymode(self.path / of, self.path / name)
 
+    def refuse_existing(self, *, force: bool) -> None:
+        """OutputRefused where something has its name already, unless `force` may replace that."""
+        if not force and self.exists:
+            raise OutputRefused(f"{self}: exists already; choose another directory or replace it with --force")
+
     def publish(self, target: Folder, *, force: bool) -> None:
         """Let this complete folder be `target` from now on, durably; what stood there is deleted after it with `force`,
         and without it OutputRefused.

@@ -77,6 +77,10 @@ class Unread:
             f"{', '.join(self.names[:_SHOWN])}{more}; rename what is data, move away what is none",
         )
 
+    def and_empty(self, files: Sequence[Path]) -> Unread:
+        """These, and `files` of 0 bytes beside others."""
+        return replace(self, location=self.location or str(files[0].parent), empty=tuple(map(str, files)))
+
     def in_full(self, names: Sequence[str]) -> Iterator[str]:
         """`names` of these as they are called outside of a folder."""
         folder = path_of(self.location)
@@ -106,11 +110,9 @@ class Listing:
         full = [not is_empty(path) for path in self.files]
         if all(full) or not any(full):
             return self
-        empty = tuple(str(path) for path, read in zip(self.files, full, strict=True) if not read)
+        empty = [path for path, read in zip(self.files, full, strict=True) if not read]
         return Listing(
-            tuple(compress(self.files, full)),
-            tuple(compress(self.partitions, full)),
-            replace(self.unread, location=self.unread.location or str(self.files[0].parent), empty=empty),
+            tuple(compress(self.files, full)), tuple(compress(self.partitions, full)), self.unread.and_empty(empty)
         )
 
 
@@ -338,8 +340,8 @@ def _without_marks(objects: Sequence[ObjectPath], *, any_ending: bool) -> Iterat
     Where data may have `any_ending`, these are the ones alone that others lie beneath, or that Hadoop names so."""
     folders = {folder for path in objects for folder in path.parents}
     for path in objects:
-        named = path in folders or path.name.endswith(_FOLDER_MARK)
-        if path.stat().st_size or format_of(path) is not None or not (named or not any_ending):
+        empty = not path.stat().st_size and format_of(path) is None
+        if not empty or (any_ending and path not in folders and not path.name.endswith(_FOLDER_MARK)):
             yield path
 
 

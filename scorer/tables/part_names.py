@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -91,8 +91,7 @@ def without_empty(
     if not full or len(full) == len(files):
         return list(files), unread
     kept = {file.name for file in full}
-    empty = [file.path for file in files if file.name not in kept]
-    return full, replace(unread, location=unread.location or str(files[0].path.parent), empty=tuple(map(str, empty)))
+    return full, unread.and_empty([file.path for file in files if file.name not in kept])
 
 
 def columns_of(files: Sequence[PartFile], dialect: Dialect) -> list[str]:

@@ -123,10 +123,9 @@ def refuse_output(output: Location, inputs: Inputs, *, force: bool, latest: bool
         raise OutputRefused(f"{link}: not a symbolic link, so it cannot be moved to the new model; rename it")
     if place.is_link:
         raise OutputRefused(f"{place}: a symbolic link; name the directory itself")
+    place.refuse_existing(force=force)
     if not place.exists:
         return
-    if not force:
-        raise OutputRefused(f"{place}: exists already; choose another directory or replace it with --force")
     ours = place.has(METADATA_FILE) or place.has(ADAPTATION_FILE)
     if not place.is_folder or (place.names() and not ours):
         raise OutputRefused(f"{place}: no model that scorer wrote, so --force does not replace it; remove it yourself")

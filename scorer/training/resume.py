@@ -95,19 +95,12 @@ def open_workspace(config: Resumable, output: Location, job: dict[str, Any]) -> 
             raise ConfigError(f"{left}: nothing to resume; run the same command without --resume")
     workspace = Workspace(output.path, make_parents=True)
     try:
-        refuse_existing(output, force=config.force)
+        Folder(output.path).refuse_existing(force=config.force)
         _claim(workspace, config, job)
     except BaseException:
         workspace.release()
         raise
     return workspace, output
-
-
-def refuse_existing(output: Location, *, force: bool) -> None:
-    """OutputRefused when something stands at `output`, unless `force` may replace it."""
-    place = Folder(output.path)
-    if not force and place.exists:
-        raise OutputRefused(f"{place}: exists already; choose another directory or replace it with --force")
 
 
 def last_checkpoint(folder: Folder) -> Folder | None:

@@ -246,7 +246,7 @@ def test_rows_leave_early_also_where_an_exact_run_was_refused_before(source, mod
 
 
 def test_rows_of_several_labels_leave_early_within_the_bound(source, tmp_path):
-    """Labels that nearly all rows have: what decides is how far their logits are from 0, all of them together."""
+    """Labels that nearly all rows have, from the scores of a sample to the certificate."""
     model = make_fitted(tmp_path / "model", ("joy", "anger"), multi=True)
     options = {"model": model, "text_column": "text", "precision": "fp32"}
     scorer.score(source, tmp_path / "first.parquet", probabilities=True, **options)

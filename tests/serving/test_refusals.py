@@ -287,7 +287,7 @@ def looked_at(connection: _Connection, seconds: range, each: Callable[[int], Non
     server = object.__new__(server_process._Server)
     server.server_state = SimpleNamespace(connections={connection})
     server._desk = SimpleNamespace(config=SimpleNamespace(body_seconds=30))
-    server._silent, server._unread = WeakKeyDictionary(), WeakKeyDictionary()
+    server._silent_since, server._unread = WeakKeyDictionary(), WeakKeyDictionary()
     for second in seconds:
         each(second)
         server._close_silent(float(second))
