@@ -30,6 +30,14 @@ RunScorer = Callable[..., "subprocess.CompletedProcess[str]"]
 TinyModel = Callable[..., Path]
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes that are no text go by their argument's name: a compressed file may hold the second it was made in.
+
+    Processes that share the tests would find other tests each; pytest numbers names that are the same.
+    """
+    return argname if isinstance(val, bytes) and not val.isascii() else None
+
+
 @pytest.fixture(scope="session")
 def realdata() -> Path:
     """The folder of real data sets that SCORER_REALDATA names."""

@@ -71,7 +71,7 @@ REFUSED: dict[str, bytes] = {
     "13 quotes escaped with a backslash": b'text,n\n"x \\"y\\"",1\n',
     "20 a duplicate header": b"text,text\nx,1\n",
     "29 first bytes of another format": b"PAR1" * 9,
-    "29 compressed without saying so": gzip.compress(b"text,n\nx,1\n"),
+    "29 compressed without saying so": gzip.compress(b"text,n\nx,1\n", mtime=0),
 }
 
 

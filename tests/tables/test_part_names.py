@@ -26,7 +26,7 @@ def file_of(path: Path, content: bytes) -> PartFile:
         ("a.csv", LINES.removesuffix(b"\n")),
         ("a.tsv", LINES.replace(b"\n", b"\r\n")),
         ("a.csv", LINES.replace(b"\n", b"\r")),
-        ("a.csv.gz", gzip.compress(LINES)),
+        ("a.csv.gz", gzip.compress(LINES, mtime=0)),
         ("a.jsonl", b'{"text": "a"}\n' * 99 + b'{"text": "a"}'),
     ],
 )
