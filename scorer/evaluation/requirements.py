@@ -38,7 +38,9 @@ class Requirement:
         return cls(name, number, ceiling)
 
     def value(self, metrics: Mapping[str, float]) -> float:
-        """What the metric came to. UsageError when there is none of that name."""
+        """What the metric came to; NaN where no row was kept to be right about. UsageError for an unknown name."""
+        if self.metric == "selective_accuracy" and metrics.get("coverage") == 0:
+            return math.nan
         if self.metric not in metrics:
             close = near(self.metric, metrics)
             hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(metrics)}"

@@ -54,6 +54,14 @@ def test_an_unknown_metric_is_told_with_the_nearest():
         refuse_unmet(required(min_metric="zzz=0.9"), METRICS, model="m")
 
 
+def test_a_model_that_keeps_no_row_does_not_meet_an_accuracy_of_those_kept():
+    kept = required(min_metric="selective_accuracy=0.5")
+    with pytest.raises(DataError, match="selective_accuracy is nan"):
+        refuse_unmet(kept, {"coverage": 0.0}, model="m")
+    with pytest.raises(UsageError, match="no metric of this model is called so"):
+        refuse_unmet(kept, METRICS, model="m")  # it abstains from nothing
+
+
 @pytest.fixture
 def labelled(tmp_path):
     path = tmp_path / "in.csv"
