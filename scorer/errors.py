@@ -33,6 +33,9 @@ REASON: Final = "SCORER_REASON"
 """The variable that names a file into which a command that fails writes why, for whoever started it."""
 _LONGEST_NAME = 40
 _MOST_WORDS = 4
+# What is so many times as long as a name shares too few letters with it to be near: at the cutoff of difflib, 0.6, the
+# longer one has at most 2 / 0.6 - 1 times as many.
+_NEAR = 3
 
 
 def shown(name: str, *, quoted: bool = True) -> str:
@@ -145,7 +148,9 @@ def from_os_error(error: OSError) -> ScorerError:
 def near(name: str, known: Iterable[str], *, most: int = 1) -> list[str]:
     """Those of the names `known` that are spelt most like `name`, whatever their case, nearest first: for a message
     that asks whether one of them was meant."""
+    folded = {other.casefold(): other for other in known}
+    if len(name) > _NEAR * max(map(len, folded), default=0):
+        return []  # difflib would find none either, and take seconds for a name of megabytes
     import difflib
 
-    folded = {other.casefold(): other for other in known}
     return [folded[found] for found in difflib.get_close_matches(name.casefold(), list(folded), n=most)]

@@ -69,11 +69,13 @@ def refuse_unknown(document: Mapping[str, Any], known: Sequence[str]) -> None:
 
 
 def read_name(document: Mapping[str, Any], key: str = "model") -> str | None:
-    """The name of the model, if the request says it."""
+    """The name of the model, or another word that stands under `key`, if the request says it."""
     name = document.get(key)
-    if name is not None and not isinstance(name, str):
+    if name is None:
+        return None
+    if not isinstance(name, str):
         raise wrong(f"{key}: {_kind(name)}, where a string is expected")
-    return name
+    return _unicode(name, key)
 
 
 def read_columns(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,11 +107,7 @@ def read_text(value: Any, key: str, limits: TextLimits) -> str | None:
         raise wrong(f"{key}: {_kind(value)}, where a string is expected")
     if len(value) > limits.characters:
         raise too_large(f"{key}: {len(value)} characters; a text may have {limits.characters}")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise wrong(f"{key}: half of a surrogate pair at character {error.start}; that is no Unicode text") from error
-    return value
+    return _unicode(value, key)
 
 
 def check_pairs(asked: Asked, *, reads_pairs: bool | None) -> None:
@@ -120,6 +118,15 @@ def check_pairs(asked: Asked, *, reads_pairs: bool | None) -> None:
         raise wrong("this model reads pairs of texts; give the second texts, too")
     if reads_pairs is False and asked.seconds is not None:
         raise wrong("this model reads single texts; leave the second texts out")
+
+
+def _unicode(value: str, key: str) -> str:
+    """`value`, which JSON lets hold what no answer can: half of a pair that stands for one character."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise wrong(f"{key}: half of a surrogate pair at character {error.start}; that is no Unicode text") from error
+    return value
 
 
 def _kind(value: Any) -> str:

@@ -6,7 +6,8 @@ A request is answered by one model from beginning to end. The one before answers
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -69,7 +70,7 @@ class ServedModel:
     ) -> None:
         self.name = name
         self.reload_error: str | None = None
-        self._config, self._most_texts, self._deliver = config, most_texts, deliver
+        self._config, self._most_texts, self._deliver = _by_its_place(config), most_texts, deliver
         self._measures, self._console = measures, console
         self._seen = self._sight()
         self._settled = self._seen
@@ -118,3 +119,10 @@ class ServedModel:
 
     def _sight(self) -> tuple[object, ...] | None:
         return Folder.of(self._config.model).sight()
+
+
+def _by_its_place(config: FrameConfig) -> FrameConfig:
+    """`config` with the absolute path of a model of this machine: one that is gone some day is missing then, where a
+    name alone might mean somebody's model on the hub."""
+    is_local = Folder.of(config.model).is_folder
+    return replace(config, model=str(Path(config.model).absolute())) if is_local else config

@@ -90,9 +90,10 @@ class _Server(uvicorn.Server):
         self._desk = desk
         self._signals = signals
         self._console = console
-        # Since when nothing has come behind a request, or on a connection without any; what was still to be sent then.
+        # Since when nothing has come behind a request, or on a connection without any; what of answers is still to be
+        # sent on a connection, and since when as much.
         self._silent_since: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
-        self._unread: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+        self._unread: WeakKeyDictionary[Any, tuple[int, float]] = WeakKeyDictionary()
 
     def capture_signals(self) -> Any:
         """Signals are ours: see `StopSignals`."""
@@ -123,20 +124,28 @@ class _Server(uvicorn.Server):
         its answer."""
         for connection in list(self.server_state.connections):
             cycle = getattr(connection, "cycle", None)
+            patience = self._desk.config.body_seconds + (0 if cycle is None else _KEEP_ALIVE_SECONDS)
+            stuck = self._stuck_seconds(connection, now)
             if cycle is not None and not cycle.response_complete:
+                # A request behind others whose answers nobody reads waits for ever, too.
+                if stuck > patience:
+                    connection.transport.abort()
                 continue
             since = self._silent_since.setdefault(connection if cycle is None else cycle, now)
-            patience = self._desk.config.body_seconds + (0 if cycle is None else _KEEP_ALIVE_SECONDS)
-            if now - since > patience:
-                self._close(connection)
+            if now - since <= patience:
+                continue
+            if stuck and connection.transport.is_closing():
+                connection.transport.abort()
+            connection.transport.close()
 
-    def _close(self, connection: Any) -> None:
-        """Close a connection; if that was done before and nothing was read since, at once."""
+    def _stuck_seconds(self, connection: Any, now: float) -> float:
+        """For how long nothing was read of what is still to be sent; 0 where there is nothing."""
         unread = connection.transport.get_write_buffer_size()
-        if connection.transport.is_closing() and self._unread.get(connection) == unread:
-            connection.transport.abort()
-        self._unread[connection] = unread
-        connection.transport.close()
+        before, since = self._unread.get(connection, (0, now))
+        if not unread or unread != before:
+            self._unread[connection] = unread, now
+            return 0.0
+        return now - since
 
 
 def _uvicorn(desk: Desk, config: ServeConfig, *, token: bytes | None, console: Console) -> uvicorn.Config:

@@ -14,7 +14,13 @@ PATHS = ("/predict", "/models/stars/predict", "/v1/classify", "/v2/models/stars/
 KEYS = ("text", "texts", "pair", "pairs", "model", "top_k", "probabilities", "input", "inputs", "outputs", "id")
 KEYS += ("name", "datatype", "shape", "data", "parameters", "binary_data", "softmax", "stars")
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from([*KEYS, "BYTES"]),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.just(10**4000)
+    | st.floats()
+    | st.text(st.characters(), max_size=8)  # halves of surrogate pairs, too
+    | st.sampled_from([*KEYS, "BYTES"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
     max_leaves=12,
 )

@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import SimpleNamespace
 from weakref import WeakKeyDictionary
 
@@ -15,6 +16,8 @@ from scorer.serving import server as server_process
 from tests.serving.served import Served
 
 SECRET = "zyzzyva"  # in every text, and in nothing that the server says
+
+TENSORS = {"inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["a"]}]}
 
 BEARER = b"Authorization: Bearer s3cret\r\n"
 
@@ -99,12 +102,20 @@ def test_what_is_wrong_is_said_with_its_place(server, body, said):
         ),
         (
             "/v2/models/stars/infer",
-            {
-                "inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["a"]}],
-                "outputs": [{"name": "scores"}],
-            },
-            "outputs: 1 that this model does not have",
+            {"inputs": [{"name": "text", "datatype": "BYTES", "shape": [10**4000] * 2, "data": []}]},
+            "shape must be a list",
         ),
+        ("/v2/models/stars/infer", TENSORS | {"outputs": [{"name": "scores"}]}, "1 that this model does not have"),
+        ("/v2/models/stars/infer", TENSORS | {"outputs": [{"name": 5}]}, "outputs: each needs a name"),
+        (
+            "/v2/models/stars/infer",
+            TENSORS | {"outputs": [{"name": "score"}, {"name": "probabilities"}, {"name": "probabilities"}]},
+            "outputs: a name stands twice",
+        ),
+        ("/v2/models/stars/infer", TENSORS | {"id": "a\ud800"}, "id: half of a surrogate pair at character 1"),
+        ("/v2/models/stars/infer", TENSORS | {"id": 5}, "id: a number, where a string is expected"),
+        ("/v1/classify", {"input": "a", "model": "\ud800"}, "model: half of a surrogate pair"),
+        ("/predict", {"\ud800": "a"}, "unknown key '\\ud800'"),
     ],
 )
 def test_each_form_says_it_as_its_clients_expect(server, path, document, said):
@@ -112,6 +123,7 @@ def test_each_form_says_it_as_its_clients_expect(server, path, document, said):
     assert reply.status == 422
     error = reply.document["error"]
     assert said in (error["message"] if path == "/v1/classify" else error)
+    assert "this is a bug" not in server.said.getvalue()
 
 
 def test_paths_that_are_none(server):
@@ -318,6 +330,42 @@ def test_whoever_does_not_read_the_answer_is_left():
     assert (connection.closed, connection.aborted) == (True, False)
     looked_at(connection, range(300, 600), read)
     assert connection.aborted
+
+
+def test_whoever_asks_on_and_reads_no_answer_is_left(tiny_model, monkeypatch):
+    """Requests one behind the other, whose answers are more than what lies between a client and a server can hold."""
+    monkeypatch.setattr(server_process, "_KEEP_ALIVE_SECONDS", 0.5)
+    with Served(tiny_model("bert"), body_seconds=0.5) as served, served.connect() as connection:
+        asked = (40 << 20) // len(served.get("/docs").body)
+        connection.sendall(b"GET /docs HTTP/1.1\r\nHost: x\r\n\r\n" * asked)
+        time.sleep(4)
+        read = bytearray()
+        with suppress(ConnectionResetError):
+            while chunk := connection.recv(1 << 20):
+                read += chunk
+        assert 0 < read.count(b"HTTP/1.1 200 ") < asked
+
+
+def test_whoever_reads_slowly_gets_all_answers():
+    connection = _Connection()
+    connection.cycle, connection.unread = _Request(), 1000
+    connection.cycle.response_complete = False
+
+    def read(second: int) -> None:
+        connection.unread -= second % 100 == 0
+
+    looked_at(connection, range(1000), read)
+    assert not connection.aborted
+    looked_at(connection, range(200))
+    assert connection.aborted
+
+
+def test_a_request_that_takes_long_is_waited_for():
+    connection = _Connection()
+    connection.cycle = _Request()
+    connection.cycle.response_complete = False
+    looked_at(connection, range(1000))
+    assert (connection.closed, connection.aborted) == (False, False)
 
 
 def test_how_many_texts_wait_is_told(strict):

@@ -104,6 +104,23 @@ def test_a_bad_new_model_changes_nothing_and_is_told(models, tmp_path):
     assert "--top-k 3: this model has 2 labels" in served.said.getvalue()
 
 
+def test_a_model_that_is_gone_is_not_looked_for_on_the_hub(models, tmp_path, monkeypatch):
+    """There somebody else's may have its name."""
+    monkeypatch.setattr("scorer.classifier.directory._from_hub", lambda _: models / "new")
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(models / "old", "reviews")
+    with Served("reviews") as served:
+        Path("reviews").rename("aside")
+        wait_until(lambda: bool(served.get("/info").document["models"][0]["reload_error"]))
+        time.sleep(0.3)
+        assert "reviews: no such model directory" in served.get("/info").document["models"][0]["reload_error"]
+        assert served.said.getvalue().count("the old one stays") == 1
+        assert served.post("/predict", {"text": "a good room"}).document["score"] in ("a", "b", "c")
+        Path("aside").rename("reviews")
+        wait_until(lambda: "answers from now on" in served.said.getvalue())
+        assert served.get("/info").document["models"][0]["reload_error"] is None
+
+
 def test_a_directory_that_is_written_anew_in_its_place(models, tmp_path):
     own = shutil.copytree(models / "old", tmp_path / "own")
     with Served(own) as served:

@@ -15,11 +15,13 @@ import numpy as np
 
 from scorer.classifier.labels import LabelSet
 from scorer.scoring.answers import STATUS_NAMES
-from scorer.serving.asked import Asked, TextLimits, read_texts
+from scorer.serving.asked import Asked, TextLimits, read_name, read_texts
 from scorer.serving.forms.form import Answered
 from scorer.serving.refusals import Refused, wrong
 
 INPUTS = ("text", "pair")
+# A tensor's size is below this. JSON has numbers whose product nothing spells.
+_SIZE = 1 << 63
 _BINARY = "tensors in binary are not read; send data as JSON (binary_data=False)"
 
 
@@ -32,10 +34,11 @@ class KServeForm:
         inputs = document.get("inputs")
         if not isinstance(inputs, list) or not all(isinstance(one, dict) for one in inputs):
             raise wrong("inputs: a list of tensors is expected")
-        found = {str(one.get("name")): one for one in inputs}
+        found = {one["name"]: one for one in inputs if isinstance(one.get("name"), str)}
         if len(found) != len(inputs) or not set(found) <= set(INPUTS) or "text" not in found:
             raise wrong("inputs: a tensor called text is expected, and for pairs one called pair")
         _wanted(document)
+        read_name(document, "id")
         return Asked(
             texts=_texts(found["text"], "text", limits),
             seconds=_texts(found["pair"], "pair", limits) if "pair" in found else None,
@@ -46,7 +49,8 @@ class KServeForm:
         wanted = _wanted(document) or list(outputs)
         if unknown := [name for name in wanted if name not in outputs]:
             raise wrong(f"outputs: {len(unknown)} that this model does not have; it has {', '.join(outputs)}")
-        named = {"id": document["id"]} if isinstance(document.get("id"), str) else {}
+        identity = read_name(document, "id")
+        named = {"id": identity} if identity is not None else {}
         return {
             "model_name": answered.model,
             "model_version": answered.version,
@@ -76,7 +80,13 @@ def _wanted(document: Mapping[str, Any]) -> list[str]:
     binary = [_parameters(one).get("binary_data") for one in outputs]
     if any(binary) or _parameters(document).get("binary_data_output"):
         raise wrong(_BINARY)
-    return [str(one.get("name")) for one in outputs]
+    names = [one.get("name") for one in outputs]
+    if not all(isinstance(name, str) for name in names):
+        raise wrong("outputs: each needs a name, which is a string")
+    # Each is spelt in full: a short request could ask for an answer of any size.
+    if len(set(names)) < len(names):
+        raise wrong("outputs: a name stands twice; say each once")
+    return names
 
 
 def _texts(tensor: Mapping[str, Any], name: str, limits: TextLimits) -> list[str | None]:
@@ -88,11 +98,15 @@ def _texts(tensor: Mapping[str, Any], name: str, limits: TextLimits) -> list[str
     if not isinstance(data, list):
         raise wrong(f"{name}: data must be a list of strings")
     flat = list(_flat(data))
-    if not isinstance(shape, list) or len(shape) > 2 or not all(type(size) is int and size >= 0 for size in shape):
+    if not isinstance(shape, list) or len(shape) > 2 or not all(map(_is_size, shape)):
         raise wrong(f"{name}: shape must be a list of one whole number, or of two")
     if math.prod(shape) != len(flat):
         raise wrong(f"{name}: a shape of {math.prod(shape)} and {len(flat)} strings")
     return read_texts(flat, name, limits)
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and 0 <= value < _SIZE
 
 
 def _parameters(owner: Mapping[str, Any]) -> Mapping[str, Any]:
