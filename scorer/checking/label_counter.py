@@ -35,7 +35,7 @@ class LabelCounter:
     kind        of the labels
     missing     rows whose label is null, NaN or an empty name
     set_aside   rows whose label says that there is none, which are missing in no count
-    fractional  rows whose label is no whole number of 64 bits, or of a float's 53, which are missing too
+    fractional  usable rows whose label is no whole number of 64 bits, or of a float's 53, which count for no label
     unlabelled  rows with an empty list, which is allowed
     foreign     usable rows with a label that is none of the `known` ones; none where these are not given
     """
@@ -111,7 +111,7 @@ class LabelCounter:
         column, missing = labels.column, labels.missing()
         fractional = self._fractional(column) & ~labels.aside
         self.missing.add(missing)
-        self.fractional.add(fractional)
+        self.fractional.add(fractional & usable)
         codes = self._encode(column, ~(missing_labels(column) | fractional | labels.aside))
         labelled = (codes >= 0) & usable
         self._counts += np.bincount(codes[labelled], minlength=self._others + 1)
@@ -127,7 +127,7 @@ class LabelCounter:
         aside = labels.aside[owner]
         no_list = np.asarray(pc.is_null(column)).astype(np.bool_) | labels.aside
         self.missing.add(labels.missing())
-        self.fractional.add(_any(fractional, owner, len(column)))
+        self.fractional.add(_any(fractional, owner, len(column)) & usable)
         self.unlabelled.add(~no_list & (np.bincount(owner, minlength=len(column)) == 0))
         sound = ~(missing | fractional | aside)
         codes = self._encode(values, sound)

@@ -98,6 +98,7 @@ def test_labels_that_are_no_whole_numbers_are_an_error(look):
     rows = [(text, 1.0 if label == "good" else 0.0) for text, label in sound()]
     assert found(look([*rows, ("more", 0.5)]))["fractional_labels"].rows == (121,)
     assert "fractional_labels" not in found(look(rows))
+    assert "fractional_labels" not in found(look([*rows, (None, 0.5), (" ", 0.5)])), "a fit leaves those rows out"
 
 
 def test_rows_that_a_fit_leaves_out_for_want_of_a_label_are_not_usable(look):

@@ -52,6 +52,15 @@ def test_what_is_no_whole_number_is_counted_apart():
     assert [bool(key) for key in keys] == [True, False, False, False, False, True]
 
 
+def test_a_label_of_a_row_that_a_fit_leaves_out_may_be_no_whole_number():
+    usable = [True, False, True]
+    assert counted([1.0, 2.5, 0.5], usable=usable)[0].fractional.rows == (3,)
+    lists = [[1.0], [2.5], [0.5, 1.0]]
+    counter, _ = counted(lists, pa.list_(pa.float64()), usable=usable)
+    assert counter.fractional.rows == (3,)
+    assert counter.counts() == {"1": 2}
+
+
 def test_numbers_beyond_64_bits_with_a_sign_are_no_labels():
     counter, keys = counted([7, 2**63, 2**63 - 1, None], pa.uint64())
     assert (counter.fractional.rows, counter.missing.rows) == ((2,), (4,))
