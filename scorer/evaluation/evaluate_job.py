@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from scorer.classifier.decision import Points
@@ -65,8 +65,9 @@ class EvaluationSummary:
     seconds: float
 
     def refuse_unmet(self) -> None:
-        """DataError when a metric is less or more than --min-metric and --max-metric ask for."""
-        refuse_unmet(Requirement.all_of(self.config), self.findings.metrics.headline(), model=self.model)
+        """DataError when a metric is less or more than --min-metric and --max-metric ask for, or not of all rows."""
+        metrics = self.findings.metrics.headline()
+        refuse_unmet(Requirement.all_of(self.config), metrics, model=self.model, unscored=self.unscored)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON types only; no texts."""
@@ -84,7 +85,7 @@ class EvaluationSummary:
             "exponent": self.exponent,
             "odds_map": [list(point) for point in self.odds_map] if self.odds_map is not None else None,
             **self.findings.as_dict(show=config.show),
-            "requirements": told(Requirement.all_of(config), self.findings.metrics.headline()),
+            "requirements": told(Requirement.all_of(config), self.findings.metrics.headline(), unscored=self.unscored),
             "report": str(config.report) if config.report is not None else None,
             "rows_file": str(config.rows) if config.rows is not None else None,
             "engine": self.engine,
@@ -108,10 +109,10 @@ def evaluate(
             with signals.at_once():
                 prepared = prepare_evaluation(config, console, rejects)
                 predicted = _predict(prepared, console)
+                prepared = _warned(prepared, predicted, console)
                 findings = _find(prepared, predicted)
-                told(
-                    requirements, findings.metrics.headline()
-                )  # a name that no metric has is told before a file is written
+                # A name that no metric has is told before a file is written.
+                told(requirements, findings.metrics.headline(), unscored=_unscored(predicted))
             # Not at once: both files or none.
             _write(prepared, predicted, findings, table_file)
     except Interrupted as error:
@@ -127,6 +128,23 @@ def _predict(prepared: PreparedEvaluation, console: Console) -> Predicted:
 
         return predict_by_folds(prepared, prepared.config.folds, console, fit=fit_and_write)
     return predict(prepared.config, prepared.directory, prepared.examples, console)
+
+
+def _unscored(predicted: Predicted) -> int:
+    """How many rows the model failed on. Rows without a text are not among those it was given."""
+    return int((~predicted.predictions.scored).sum())
+
+
+def _warned(prepared: PreparedEvaluation, predicted: Predicted, console: Console) -> PreparedEvaluation:
+    """`prepared` with one more warning, which is told, where the model failed on rows."""
+    if not (unscored := _unscored(predicted)):
+        return prepared
+    warning = (
+        f"{prepared.config.data}: {unscored:,} of {len(prepared.examples):,} rows got no score, since the model gave "
+        "no finite number; they are in none of the figures; try --precision fp32"
+    )
+    console.warn(warning)
+    return replace(prepared, warnings=(*prepared.warnings, warning))
 
 
 def _kind(prepared: PreparedEvaluation) -> Kind:
@@ -155,7 +173,6 @@ def _conclude(
     started: float,
 ) -> EvaluationSummary:
     config, examples = prepared.config, prepared.examples
-    unscored = int((~predicted.predictions.scored).sum())
     for line in _kind(prepared).narrate(findings, show=config.show):
         console.say(line)
     return EvaluationSummary(
@@ -171,7 +188,7 @@ def _conclude(
         read=examples.rows,
         rejected=examples.rejected,
         left_out=examples.dropped,
-        unscored=unscored,
+        unscored=_unscored(predicted),
         labels=examples.reading(),
         seconds=time.monotonic() - started,
     )

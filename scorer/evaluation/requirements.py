@@ -56,16 +56,28 @@ class Requirement:
         return f"--{'max' if self.ceiling else 'min'}-metric {self.metric}={self.limit:g}"
 
 
-def told(requirements: Sequence[Requirement], metrics: Mapping[str, float]) -> list[dict[str, Any]]:
-    """The requirements and what came of them, as JSON types."""
+def told(requirements: Sequence[Requirement], metrics: Mapping[str, float], *, unscored: int) -> list[dict[str, Any]]:
+    """The requirements and what came of them, as JSON types. While the model failed on rows, which are in no metric
+    then, none is met: nobody knows what it is worth."""
     return [
-        {"metric": one.metric, "most" if one.ceiling else "least": one.limit, "met": one.met(metrics)}
+        {
+            "metric": one.metric,
+            "most" if one.ceiling else "least": one.limit,
+            "met": one.met(metrics) and not unscored,
+        }
         for one in requirements
     ]
 
 
-def refuse_unmet(requirements: Sequence[Requirement], metrics: Mapping[str, float], *, model: str) -> None:
-    """DataError when one is not met."""
+def refuse_unmet(
+    requirements: Sequence[Requirement], metrics: Mapping[str, float], *, model: str, unscored: int
+) -> None:
+    """DataError when one is not met, or `unscored` rows are in no metric, since the model failed on them."""
+    if requirements and unscored:
+        raise DataError(
+            f"{model}: {unscored:,} labelled rows got no score, so the metrics say too little for {requirements[0]}; "
+            "try --precision fp32, and keep the model in use"
+        )
     for one in requirements:
         if not one.met(metrics):
             raise DataError(

@@ -6,12 +6,17 @@ import math
 
 import pyarrow as pa
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoTokenizer
 
 from scorer.config import EvaluateConfig
 from scorer.errors import DataError, UsageError
 from scorer.evaluation.requirements import Requirement, refuse_unmet
 from tests.evaluation.fitted import run, texts
+from tests.models import make_model
 from tests.scoring.files import write
+from tests.training.fits import Remembering
 
 METRICS = {"accuracy": 0.9, "macro_f1": math.nan, "ece": 0.05}
 
@@ -35,10 +40,10 @@ def required(**said):
 )
 def test_a_floor_and_a_ceiling(said, met):
     if met:
-        refuse_unmet(required(**said), METRICS, model="m")
+        refuse_unmet(required(**said), METRICS, model="m", unscored=0)
         return
     with pytest.raises(DataError, match="is asked for"):
-        refuse_unmet(required(**said), METRICS, model="m")
+        refuse_unmet(required(**said), METRICS, model="m", unscored=0)
 
 
 @pytest.mark.parametrize("text", ["accuracy", "accuracy=", "=0.9", "accuracy=high", "accuracy=nan", "accuracy=inf", ""])
@@ -49,17 +54,17 @@ def test_what_is_no_requirement_is_refused(text):
 
 def test_an_unknown_metric_is_told_with_the_nearest():
     with pytest.raises(UsageError, match="no metric of this model is called so; did you mean accuracy"):
-        refuse_unmet(required(min_metric="acuracy=0.9"), METRICS, model="m")
+        refuse_unmet(required(min_metric="acuracy=0.9"), METRICS, model="m", unscored=0)
     with pytest.raises(UsageError, match="there are accuracy, macro_f1, ece"):
-        refuse_unmet(required(min_metric="zzz=0.9"), METRICS, model="m")
+        refuse_unmet(required(min_metric="zzz=0.9"), METRICS, model="m", unscored=0)
 
 
 def test_a_model_that_keeps_no_row_does_not_meet_an_accuracy_of_those_kept():
     kept = required(min_metric="selective_accuracy=0.5")
     with pytest.raises(DataError, match="selective_accuracy is nan"):
-        refuse_unmet(kept, {"coverage": 0.0}, model="m")
+        refuse_unmet(kept, {"coverage": 0.0}, model="m", unscored=0)
     with pytest.raises(UsageError, match="no metric of this model is called so"):
-        refuse_unmet(kept, METRICS, model="m")  # it abstains from nothing
+        refuse_unmet(kept, METRICS, model="m", unscored=0)  # it abstains from nothing
 
 
 @pytest.fixture
@@ -81,3 +86,34 @@ def test_an_unknown_metric_is_found_before_a_file_is_written(labelled, fitted, t
     with pytest.raises(UsageError, match="did you mean accuracy"):
         run(labelled, fitted, min_metric="acuracy=0.9", report=tmp_path / "report.html")
     assert not (tmp_path / "report.html").exists()
+
+
+def failing_on_soup(model):
+    """The embedding of one word is so large that no arithmetic of it is finite; all weights are."""
+    token = AutoTokenizer.from_pretrained(model).convert_tokens_to_ids("soup")
+    weights = load_file(model / "model.safetensors")
+    weights["bert.embeddings.word_embeddings.weight"][token] = torch.finfo(torch.float32).max
+    save_file(weights, model / "model.safetensors", metadata={"format": "pt"})
+    return model
+
+
+@pytest.mark.parametrize("numbers", [False, True])
+def test_a_model_that_fails_on_rows_keeps_to_nothing(tmp_path, numbers):
+    """Its figures are those of the other rows."""
+    model = failing_on_soup(make_model(tmp_path / "model", labels=("stars",) if numbers else ("1", "5")))
+    data = tmp_path / "in.csv"
+    rows = [text.replace("soup", "room") for text in texts(40)]
+    write(data, pa.table({"text": [*rows[:-2], "the soup", None], "stars": [1, 5] * 20}))
+    console, page = Remembering(), tmp_path / "page.html"
+    metric = "mae=1e9" if numbers else "ece=1"
+    summary = run(data, model, console, text_column=("text",), label_column=("stars",), max_metric=metric, report=page)
+    document = summary.as_dict()
+    assert document["rows"] == {"read": 40, "left_out": 1, "unscored": 1}
+    assert document["requirements"][0]["met"] is False
+    said = "1 of 39 rows got no score"
+    assert console.having(said)
+    assert said in page.read_text()
+    assert [warning for warning in document["warnings"] if said in warning]
+    with pytest.raises(DataError, match=r"1 labelled rows got no score, .* --max-metric"):
+        summary.refuse_unmet()
+    run(data, model, text_column=("text",), label_column=("stars",)).refuse_unmet()  # nothing was asked for
