@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
 from scorer.config.data import Data
 from scorer.config.presets import PRESETS
 from scorer.config.settings import Argument, Setting, declared_of, settings_of
-from scorer.errors import ConfigError, InputMissing, UsageError, near
+from scorer.errors import ConfigError, InputMissing, UsageError, near, shown
 
 Config = TypeVar("Config")
 
@@ -102,12 +102,22 @@ def parse_file(path: Path) -> dict[str, Any]:
             return tomllib.loads(data.decode("utf-8-sig"))
         import json
 
-        document = json.loads(data)
+        document = json.loads(data, object_pairs_hook=lambda pairs: _object(pairs, path))
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not valid {'TOML' if path.suffix == '.toml' else 'JSON'} ({error})") from error
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: an object with settings is expected, not {type(document).__name__}")
     return document
+
+
+def _object(pairs: list[tuple[str, Any]], path: Path) -> dict[str, Any]:
+    """An object of a JSON file. ConfigError for a key that stands twice, as TOML has it: the first would not count."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ConfigError(f"{path}: the key {shown(key)} stands twice in one object; keep one of the two")
+        found[key] = value
+    return found
 
 
 def _read(document: Mapping[str, Any], config: type, *, arguments: bool, where: str | None) -> dict[str, Any]:

@@ -63,6 +63,15 @@ def test_json_says_the_same(tmp_path):
     assert step.config.source == "2026-03-31"
 
 
+def test_two_steps_of_one_name_are_refused_in_json_too(tmp_path):
+    path = tmp_path / "nightly.json"
+    step = '"score": {"source": "a", "target": "out/"}'
+    for text in (f'{{"steps": {{{step}, {step}}}}}', f'{{"steps": {{{step}}}, "steps": {{{step}}}}}'):
+        path.write_text(text)
+        with pytest.raises(ConfigError, match=r"nightly.json: the key '(score|steps)' stands twice"):
+            read_job(path)
+
+
 def test_a_fit_moves_no_link_and_takes_the_names_of_the_trainer_script(job):
     fit, _, _, gate = job(GATED).on(DAY).steps
     assert isinstance(fit.config, FitConfig)

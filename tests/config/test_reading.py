@@ -130,6 +130,14 @@ def test_a_file_sets_no_argument_and_says_where_it_is_wrong(file):
     assert str(raised.value).startswith(f"{path}: ")
 
 
+def test_a_key_that_stands_twice_in_a_json_file_is_refused(tmp_path):
+    """TOML has it so. The first one would count for nothing."""
+    path = tmp_path / "settings.json"
+    path.write_text('{"seed": 1, "epochs": 2, "seed": 3}')
+    with pytest.raises(ConfigError, match="the key 'seed' stands twice in one object; keep one of the two"):
+        read_file(path, FitConfig)
+
+
 def test_a_preset_is_for_what_has_one():
     assert preset_values(FitConfig, {"preset": "quick", "epochs": 9.0}) == {"max_length": 64}
     for config in (CheckConfig, DiffConfig, EvaluateConfig, FrameConfig, PredictConfig, ScoreConfig):
