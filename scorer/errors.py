@@ -24,8 +24,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 # What Python's tempfile says, as of an input that is missing.
 _NO_TEMPORARY_FOLDER = "No usable temporary directory"
@@ -46,9 +46,13 @@ def shown(name: str, *, quoted: bool = True) -> str:
 
 
 class ScorerError(Exception):
-    """The root of everything that we raise on purpose; `exit_code` is the process's exit status."""
+    """The root of everything that we raise on purpose; `exit_code` is the process's exit status. Every one of them
+    comes through a pipe as it is, whatever it was made of: workers send theirs to their driver."""
 
     exit_code = 70
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (type(self), self.args, self.__dict__)
 
 
 class UsageError(ScorerError):
@@ -116,6 +120,13 @@ class StepFailed(ScorerError):
     def __init__(self, exit_code: int, message: str) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+def _unpickled(kind: type[ScorerError], args: tuple[Any, ...], said: Mapping[str, Any]) -> ScorerError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(said)
+    return error
 
 
 def exit_code_of(error: BaseException) -> int:

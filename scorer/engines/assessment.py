@@ -15,13 +15,14 @@ from scorer.classifier.directory import ModelDirectory
 from scorer.classifier.execution import Execution
 from scorer.classifier.labels import LabelSet
 from scorer.config import ScoreConfig
-from scorer.errors import FILE_FAULTS, ScorerError, UsageError
+from scorer.errors import FILE_FAULTS, ScorerError, UsageError, from_os_error
 from scorer.records.job import JobSpec
 from scorer.scoring.columns import appended_names, refuse_clash
 from scorer.scoring.folder_output import FolderOutput
+from scorer.scoring.known_parts import Known
 from scorer.scoring.preparation import dialect_of, job_spec
 from scorer.stores.parts_folder import FileStamp
-from scorer.tables.part_names import PartFile
+from scorer.tables.part_names import PartFile, place_of
 from scorer.tables.reader import check_names
 from scorer.tables.rejects import CountedRejects
 from scorer.tables.source import Source
@@ -32,12 +33,14 @@ Reason = Literal["new", "another input", "another job", "the part is gone or cha
 
 @dataclass(frozen=True, kw_only=True)
 class Stale:
-    """A part to be made of `file`, whose content is `identity`, and whose header may tell how many `rows` it has: why,
-    by which job, from which columns. `stamp` is what the file looks like, if that will tell the next time."""
+    """A part to be made of `file`, whose content is `identity` in so many bytes (`size`), and whose header may tell how
+    many `rows` it has: why, by which job, from which columns. `stamp` is what the file looks like, if that will tell
+    the next time."""
 
     file: PartFile
     why: Reason
     identity: str
+    size: int
     stamp: FileStamp | None
     job: JobSpec
     text_columns: tuple[str, ...]
@@ -46,13 +49,15 @@ class Stale:
 
 @dataclass(frozen=True)
 class Assessment:
-    """The names of the parts that are `current`, what is `stale`, which names `failed` and why, and the parts whose
-    input was `deleted`."""
+    """The names of the parts that are `current`, what is `stale`, which names `failed` and why, the parts whose input
+    was `deleted`, and those in whose place another one comes, since it has another format: by name, what that is
+    called."""
 
     current: list[str] = field(default_factory=list)
     stale: list[Stale] = field(default_factory=list)
     failed: dict[str, ScorerError] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
+    replaced: dict[str, str] = field(default_factory=dict)
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -98,7 +103,9 @@ def assess(
     the same is wrong with all of them, such as a column that none has, it is no file's fault: UsageError."""
     identities = output.identities(files)
     jobs = _Jobs(decisive, output.jobs)
-    found = Assessment(deleted=sorted(output.known.keys() - identities.keys()))
+    without = output.known.keys() - identities.keys()
+    replaced = _replaced({name: output.known[name] for name in without}, files)
+    found = Assessment(deleted=sorted(without - replaced.keys()), replaced=replaced)
     for file in files:
         try:
             identity, stamp = _known(identities[file.name])
@@ -107,13 +114,23 @@ def assess(
                 found.current.append(file.name)
                 continue
             columns, rows = _looked_into(file, decisive)
+            size = _size_of(file)
         except FILE_FAULTS as error:
             passed_over(error)
             found.failed[file.name] = error
             continue
         job, _ = jobs.of(file, columns)
         found.stale.append(
-            Stale(file=file, why=why, identity=identity, stamp=stamp, job=job, text_columns=columns, rows=rows)
+            Stale(
+                file=file,
+                why=why,
+                identity=identity,
+                size=size,
+                stamp=stamp,
+                job=job,
+                text_columns=columns,
+                rows=rows,
+            )
         )
     if len(found.failed) == len(files) > 1 and all(isinstance(error, UsageError) for error in found.failed.values()):
         raise found.failed[files[0].name]
@@ -126,6 +143,27 @@ def _known(identity: tuple[str, FileStamp | None] | ScorerError) -> tuple[str, F
     return identity
 
 
+def _size_of(file: PartFile) -> int:
+    try:
+        return file.size
+    except OSError as error:
+        raise from_os_error(error) from error
+
+
+def _replaced(parts: Mapping[str, Known], files: Sequence[PartFile]) -> dict[str, str]:
+    """Those of the `parts` that were made of one of the `files` in another format, with the name that its part has
+    now: both lie in the same folder."""
+    if not parts:
+        return {}
+    now = {file.place: file for file in files}
+    found = {}
+    for name, known in parts.items():
+        other = now.get(place_of(known.record["shard"]["files"][0]["location"]))
+        if other is not None and other.folder == name.rpartition("/")[0]:
+            found[name] = other.name
+    return found
+
+
 def _why(file: PartFile, identity: str, output: FolderOutput, jobs: _Jobs) -> Reason | None:
     """Why the part of `file` must be made; None where it stands."""
     known = output.known.get(file.name)
@@ -133,7 +171,7 @@ def _why(file: PartFile, identity: str, output: FolderOutput, jobs: _Jobs) -> Re
         return "new"
     if known.identity != identity:
         return "another input"
-    columns = jobs.columns_then(known.job)
+    columns = jobs.columns_then(file, known.job)
     if columns is None or jobs.of(file, columns)[1] != known.job:
         return "another job"
     if known.record.get("rejected") and not jobs.lenient:
@@ -147,7 +185,7 @@ def _looked_into(file: PartFile, decisive: Decisive) -> tuple[tuple[str, ...], i
     config, metadata = decisive.config, decisive.directory.metadata
     rejects = CountedRejects() if config.rejects is not None else None
     source = Source.open(str(file.path), dialect=dialect_of(config), rejects=rejects)
-    refuse_clash(source.names, config)
+    refuse_clash((*source.names, *file.partitions), config)
     with source.doubting_header():
         fitted = metadata.text_columns if metadata else ()
         found = find_text_columns(source.names, config.text_column, fitted, where=str(file.path))
@@ -177,12 +215,16 @@ class _Jobs:
             self._found[key] = (job, job.fingerprint)
         return self._found[key]
 
-    def columns_then(self, job: str) -> tuple[str, ...] | None:
-        """The text columns that this run would find where the earlier `job` found its own; None where another model
-        might find others."""
+    def columns_then(self, file: PartFile, job: str) -> tuple[str, ...] | None:
+        """The text columns that this run finds in a `file` whose content the earlier `job` has scored; None where that
+        was by another model. The file is opened where the columns were not those that the model was fitted on, which
+        somebody may have said then."""
         if self._decisive.config.text_column:
             return self._decisive.config.text_column
-        earlier = self._earlier.get(job)
-        if earlier is None or earlier.models["model"].fingerprint != self._decisive.directory.fingerprint:
+        directory, earlier = self._decisive.directory, self._earlier.get(job)
+        if earlier is None or earlier.models["model"].fingerprint != directory.fingerprint:
             return None
-        return tuple(earlier.options["text_column"])
+        columns = tuple(earlier.options["text_column"])
+        if directory.metadata is not None and columns == tuple(directory.metadata.text_columns):
+            return columns
+        return _looked_into(file, self._decisive)[0]

@@ -6,7 +6,8 @@ is a `FolderRun`.
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Sequence
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +18,7 @@ from scorer.engines.folder_run import FolderRun
 from scorer.engines.manifest_files import check_report_by
 from scorer.engines.reporting import tell
 from scorer.engines.summary import ScoreSummary, Tally, summarize
-from scorer.errors import DataError, NotPermitted, ScorerError, UsageError
+from scorer.errors import FILE_FAULTS, DataError, NotPermitted, ScorerError, UsageError
 from scorer.records.document import to_document
 from scorer.runs.console import Console
 from scorer.runs.manifest import Manifest
@@ -30,7 +31,7 @@ from scorer.scoring.preparation import dialect_of
 from scorer.stores.checks import Inputs, check_folder, check_parts_folder
 from scorer.stores.location import Location
 from scorer.tables.layouts import Layout
-from scorer.tables.part_names import columns_of, is_several, part_files, without_empty
+from scorer.tables.part_names import PartFile, columns_of, is_several, part_files, without_empty
 
 _SHOWN = 5
 
@@ -71,8 +72,7 @@ def score_folder(
         directory = open_model(config.model, by_times=True)
         require_profile(directory, config)
         if config.report_by is not None:
-            one = next((file for file in files if not file.is_empty), files[0])
-            check_report_by(config, columns_of([one], dialect_of(config)), where=config.source)
+            check_report_by(config, _columns(config, files), where=config.source)
     with closing(FolderOutput.open(target)) as output:
         files, tally.unread = without_empty(files, unread, standing=output.expected)
         for warning in tally.unread.warnings():
@@ -126,10 +126,20 @@ def preview(config: ScoreConfig, console: Console) -> dict[str, Any]:
         "output": config.target,
         **(vars(layout) if layout is not None else {}),
         "parts": run.parts(found),
-        "bytes": sum(one.file.size for one in found.stale),
+        "bytes": sum(one.size for one in found.stale),
         "first": {why: [one.file.name for one in found.stale if one.why == why][:_SHOWN] for why in found.reasons},
         "unread_files": unread.as_dict(),
     }
+
+
+def _columns(config: ScoreConfig, files: Sequence[PartFile]) -> list[str]:
+    """Those of the first file that has any, or, where files may be passed over, of the first that can be read."""
+    full = [file for file in files if not file.is_empty] or files[:1]
+    *others, last = full if config.on_error == "quarantine" else full[:1]
+    for one in others:
+        with suppress(*FILE_FAULTS):
+            return columns_of([one], dialect_of(config))
+    return columns_of([last], dialect_of(config))
 
 
 def _failure(config: ScoreConfig, found: Assessment) -> ScorerError:

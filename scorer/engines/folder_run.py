@@ -17,7 +17,7 @@ from scorer.engines.assessment import Assessment, Decisive
 from scorer.engines.planned_shards import PlannedShard, may_leave_early, shards_of
 from scorer.engines.reporting import Unwatched, check_limits, warn_of_drift
 from scorer.engines.summary import Tally
-from scorer.errors import ScorerError
+from scorer.errors import ModelError, ScorerError
 from scorer.records.document import to_document
 from scorer.records.part import PartRecord
 from scorer.runs.console import Console
@@ -115,10 +115,15 @@ class FolderRun:
         for line in told:
             self._console.warn(line)
         paces, begun = [], time.monotonic()
+        stage, warnings = limits.any or self._lays_out_anew(found), 0
         with self._console.progress("score", len(found.stale), "files") as bar:
             for task, outcome in self._run(tasks):
                 shard = left[task.number]
                 self._tally.count(outcome)
+                for line in outcome.warnings:
+                    warnings += 1
+                    if warnings <= _SHOWN:
+                        self._console.warn(line)
                 for line in outcome.concerns:
                     if line not in told:
                         told.append(line)
@@ -126,14 +131,18 @@ class FolderRun:
                 for place, error in outcome.faults.items():
                     self.pass_over(error)
                     found.failed[shard.stale[place].file.name] = error
-                self._finish(shard, task, outcome.records, stage=limits.any)
+                self._finish(shard, task, outcome.records, stage=stage)
                 paces.append(outcome.pace)
                 bar.update(len(shard.stale))
+        if warnings > _SHOWN:
+            self._console.warn(f"{self._config.source}: {warnings - _SHOWN} more warnings of this kind")
         return Pace.of(paces, seconds=time.monotonic() - begun)
 
     def _is_whole(self, shard: PlannedShard) -> bool:
         """Whether a run before this one has finished all parts of the shard, as this run wants them."""
         if shard.name not in self._output.finished():
+            return False
+        if not self._output.is_there(shard.name):
             return False
         records = self._output.records_of(shard.name)
         lacking = self._config.rejects is None and any(record.rejected for record in records.values())
@@ -160,12 +169,15 @@ class FolderRun:
         staged = output.finished()
         gone = [] if self._config.mirror else found.deleted
         waiting = {name: record for shard in staged for name, record in output.records_of(shard).items()}
-        aside = waiting.keys() | set(found.deleted)
+        there = waiting.keys() | output.known.keys()
+        replaced = [name for name, now in found.replaced.items() if now in there and now not in found.failed]
+        aside = {*waiting, *found.deleted, *replaced}
         standing = [name for name in output.known if name not in aside]
-        totals = output.totals(standing, waiting.values())
+        totals = output.totals(standing, waiting.values(), model=self._directory.fingerprint)
         self._tally.settle(totals)
         if limits.any:
             output.hold_back()
+        output.refuse_mixture(self.staying(found), Layout.of(self._config))
         if not staged and output.known:
             limits = limits.of_what_stands(self._config.target)
         check_limits(limits, self._tally, self._console)
@@ -173,22 +185,22 @@ class FolderRun:
         for shard in staged:
             self._publish(shard, self._stamps(found))
         self._tell_deleted(found.deleted)
-        if self._config.mirror:
-            for name in found.deleted:
-                output.drop(name)
-                self._dropped = True
-        self._tell_left_behind(output.drop_left_behind(Layout.of(self._config), mirror=self._config.mirror))
-        self._write_rejects()
+        for name in (*replaced, *(found.deleted if self._config.mirror else ())):
+            output.drop(name)
+            self._dropped = True
+        self._drop_left_behind()
+        self._write_rejects(found)
         failed = {name: str(error) for name, error in sorted(found.failed.items())}
         whole = not failed and self._config.limit is None
         output.conclude(totals=to_document(totals), failed=failed, deleted=gone, whole=whole)
         self._keep_scores()
 
-    def _write_rejects(self) -> None:
+    def _write_rejects(self, found: Assessment) -> None:
         """All malformed records of the files that the parts were made of, in the file that was asked for."""
         target = self._config.rejects
         if target is not None:
-            self._output.folder.write_rejects(target, self._output.with_rejects())
+            # Those that the totals count.
+            self._output.folder.write_rejects(target, self._output.with_rejects(besides=found.deleted))
             self._console.warn(f"{target}: {self._tally.rejected:,} malformed records were set aside here")
 
     @property
@@ -209,17 +221,39 @@ class FolderRun:
 
     def staying(self, found: Assessment) -> list[str]:
         """The parts that this run leaves as they are, since their files are gone or at fault."""
-        return [*([] if self._config.mirror else found.deleted), *found.failed]
+        replaced = (name for name, now in found.replaced.items() if now in found.failed)
+        return [*([] if self._config.mirror else found.deleted), *found.failed, *replaced]
+
+    def _lays_out_anew(self, found: Assessment) -> bool:
+        """Whether a part that stands is laid out otherwise than this run does: then parts wait until all are made, as a
+        folder of two layouts is none that anybody could read."""
+        layout, deleted = Layout.of(self._config), set(found.deleted if self._config.mirror else ())
+        jobs = self._output.jobs
+        return any(
+            Layout.of_options(jobs[known.job].options) != layout
+            for name, known in self._output.known.items()
+            if name not in deleted
+        )
 
     def _loaded(self) -> Scorer:
         if self._scorer is None:
             from scorer.scoring.scorer import Scorer, ScorerSpec
 
-            self._directory = self._directory.for_loading()
+            self._directory = self._looked_at()
             spec = ScorerSpec.of(self._config, self._directory, observe=True)
             self._scorer = Scorer.build(spec, self._directory)
             self._known_execution.remember(self._scorer.engine)
         return self._scorer
+
+    def _looked_at(self) -> ModelDirectory:
+        """The model with every byte looked at. ModelError where it is not the one that parts were compared with."""
+        fresh = self._directory.for_loading()
+        if fresh.fingerprint != self._directory.fingerprint:
+            raise ModelError(
+                f"{self._directory.path}: not the model any more that it was when the run began; run again, or copy "
+                "it anew"
+            )
+        return fresh
 
     def _finish(self, shard: PlannedShard, task: ShardTask, records: Sequence[PartRecord], *, stage: bool) -> None:
         if not records:
@@ -256,18 +290,23 @@ class FolderRun:
                 merge_scores(score_files(place), self._cache)
             self._output.folder.drop_shard(name)
 
-    def _tell_left_behind(self, names: Sequence[str]) -> None:
-        if names:
-            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-            self._console.warn(
-                f"{self._config.target}: {', '.join(names[:_SHOWN])}{more}: left by a run that was killed, and no "
-                "part of it; --mirror deletes them"
-            )
+    def _drop_left_behind(self) -> None:
+        """Delete what killed runs of other machines left, or tell of it."""
+        stays, dropped = self._output.drop_left_behind(Layout.of(self._config), mirror=self._config.mirror)
+        self._dropped = self._dropped or bool(dropped)
+        for names, what in ((stays, "--mirror deletes them"), (dropped, "deleted")):
+            if names:
+                self._console.warn(
+                    f"{self._config.target}: {_first(names)}: left by a run that was killed, and no part of it; {what}"
+                )
 
     def _tell_deleted(self, deleted: Sequence[str]) -> None:
         if deleted:
-            more = f" and {len(deleted) - _SHOWN} more" if len(deleted) > _SHOWN else ""
             what = "deleted with it" if self._config.mirror else "kept; --mirror deletes what has no input"
-            self._console.warn(
-                f"{self._config.target}: the input of {', '.join(deleted[:_SHOWN])}{more} is gone; the part is {what}"
-            )
+            self._console.warn(f"{self._config.target}: the input of {_first(deleted)} is gone; the part is {what}")
+
+
+def _first(names: Sequence[str]) -> str:
+    """The first of the `names`, and how many more there are."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN])}{more}"

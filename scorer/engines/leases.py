@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Generic, Protocol, TypeVar
 
-from scorer.errors import DeviceError
+from scorer.errors import DeviceError, ScorerError, from_os_error
 from scorer.scoring.tasks import ShardOutcome, ShardTask
 
 MOST_ATTEMPTS: Final = 3
@@ -20,6 +20,18 @@ _LOOK_SECONDS: Final = 0.2
 Worker = TypeVar("Worker")
 Answer = ShardOutcome | BaseException | None
 """What a worker says of its shard: what came of it, or what went wrong; None when the worker is dead."""
+
+
+def answer_of(error: Exception) -> Exception:
+    """What a worker sends of an `error`, for its driver to raise. What is no ScorerError may not survive the way: then
+    its kind is what matters."""
+    if isinstance(error, ScorerError):
+        return error
+    if isinstance(error, OSError):
+        return from_os_error(error)
+    if isinstance(error, MemoryError):
+        return MemoryError(str(error))
+    return RuntimeError(f"{type(error).__name__}: {error}")
 
 
 class Stop(Protocol):

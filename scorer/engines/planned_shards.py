@@ -61,7 +61,7 @@ def shards_of(
     left = {one.file.name: one for one in stale}
     jobs = {one.file.name: one.job.fingerprint for one in stale}
     most, held = window_rows * _BYTES_OF_A_ROW, 0
-    is_apart = apart or (lambda one: one.file.size > most)
+    is_apart = apart or (lambda one: one.size > most)
     shards = []
     for parts in earlier:
         if all(jobs.get(name) == job and name in left for name, job in parts):
@@ -72,10 +72,10 @@ def shards_of(
                 for name, _ in parts:
                     del left[name]
     if divided:
-        most = min(most, max(sum(one.file.size for one in left.values()) // _MOST_SHARDS, _LEAST_BYTES))
+        most = min(most, max(sum(one.size for one in left.values()) // _MOST_SHARDS, _LEAST_BYTES))
     group: list[Stale] = []
     for one in left.values():
-        size, alone = one.file.size, is_apart(one)
+        size, alone = one.size, is_apart(one)
         if group and (alone or held + size > most):
             shards.append(PlannedShard.of(group))
             group, held = [], 0

@@ -16,9 +16,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from scorer.engines.leases import Answer
+from scorer.engines.leases import Answer, answer_of
 from scorer.engines.reporting import Unwatched
-from scorer.errors import ScorerError
 from scorer.runs.runtime import end_at_once, how_it_ended, keep_to, leave_signals_to_parent, own_cores
 from scorer.scoring.scorer import Scorer, ScorerSpec
 from scorer.scoring.shards import run_shard
@@ -114,10 +113,8 @@ def _work(connection: Connection, share: Share) -> None:
             if scorer is None or task.scorer != loaded:
                 scorer, loaded = build(task.scorer, share), task.scorer
             answer: Any = run_shard(task, scorer, Unwatched())
-        except ScorerError as error:
-            answer = error
         except Exception as error:  # noqa: BLE001  raised by the driver
-            answer = RuntimeError(f"{type(error).__name__}: {error}")
+            answer = answer_of(error)
         connection.send(answer)
 
 

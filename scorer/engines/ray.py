@@ -16,10 +16,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from scorer.engines.leases import Answer
+from scorer.engines.leases import Answer, answer_of
 from scorer.engines.processes import Share, build
 from scorer.engines.reporting import Unwatched
-from scorer.errors import ConfigError, DeviceError, ScorerError
+from scorer.errors import ConfigError, DeviceError
 from scorer.runs.runtime import claim_cores, keep_to, kept_handlers
 from scorer.scoring.shards import run_shard
 from scorer.scoring.tasks import ShardOutcome, ShardTask
@@ -194,10 +194,8 @@ class _Actor:
             if self._scorer is None or task.scorer != self._loaded:
                 self._scorer, self._loaded = build(task.scorer, Share()), task.scorer
             return run_shard(task, self._scorer, Unwatched())
-        except ScorerError as error:
-            return error
         except Exception as error:  # noqa: BLE001  raised by the driver
-            return RuntimeError(f"{type(error).__name__}: {error}")
+            return answer_of(error)
 
 
 def _said(error: BaseException) -> str:

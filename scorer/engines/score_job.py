@@ -111,7 +111,6 @@ def _score(
             task, rows, scorer, config=config, total=prepared.rows, tally=tally, console=console, signals=signals
         )
         # Of rows that arrived meanwhile, more may be known by now.
-        tally.blank_lines = prepared.reader.blank_lines
         for warning in prepared.reader.warnings if prepared.reader.warnings != warned else ():
             console.warn(warning)
         manifest.facts |= {"stream_seconds": round(pace.seconds, 3), "stage_seconds": pace.stage_seconds}

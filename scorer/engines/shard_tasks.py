@@ -62,7 +62,7 @@ class TaskMaker:
 
     def _part(self, place: int, one: Stale, folder: str) -> Part:
         config, file = self.config, one.file
-        shard = Shard(files=(InputFile(location=str(file.path), identity=one.identity, size=file.size),))
+        shard = Shard(files=(InputFile(location=str(file.path), identity=one.identity, size=one.size),))
         return Part(
             input=PartInput(
                 shard=shard,

@@ -57,7 +57,8 @@ class Tally(RowCounts):
     def settle(self, totals: Totals) -> None:
         """All parts are finished, and this is what is in them."""
         self.rows, self.statuses, self.tokens = totals.rows, Counter(totals.statuses), totals.tokens
-        self.rejected, self.stats, self.flips = totals.rejected, totals.drift, totals.flips
+        self.rejected, self.blank_lines = totals.rejected, totals.blank_lines
+        self.stats, self.flips = totals.drift, totals.flips
 
     def recall(self, lineage: Lineage) -> None:
         """Count what an earlier run has written, from the `lineage` of its output."""

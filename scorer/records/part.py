@@ -54,6 +54,7 @@ class PartRecord:
     job       the fingerprint of the `JobSpec`
     rows      in all; `statuses` has them by `score_status`
     rejected  malformed records that were set aside, and are no rows
+    blank_lines  of a CSV of several columns, which are no rows either
     size      bytes of the part; None of a stream
     content   the hash of these bytes (hexadecimal), where somebody took it while they were written
     drift     what the rows looked like; None where the model has no profile
@@ -69,6 +70,7 @@ class PartRecord:
     content: str | None = None
     statuses: Mapping[str, int] = field(default_factory=dict)
     rejected: int = 0
+    blank_lines: int = 0
     tokens: int = 0
     drift: DriftSums | None = None
     flips: Certificate | None = None
@@ -87,6 +89,7 @@ class Totals:
     rows: int = 0
     statuses: Mapping[str, int] = field(default_factory=dict)
     rejected: int = 0
+    blank_lines: int = 0
     tokens: int = 0
     drift: DriftSums | None = None
     flips: Certificate | None = None
@@ -94,12 +97,13 @@ class Totals:
     @classmethod
     def of(cls, records: Iterable[PartRecord]) -> Self:
         """The sums of `records`, in whatever order they come."""
-        parts, rows, rejected, tokens, statuses = 0, 0, 0, 0, Counter[str]()
+        parts, rows, rejected, blank_lines, tokens, statuses = 0, 0, 0, 0, 0, Counter[str]()
         drift: DriftSums | None = None
         flips: Certificate | None = None
         for record in records:
             parts, rows = parts + 1, rows + record.rows
             rejected, tokens = rejected + record.rejected, tokens + record.tokens
+            blank_lines += record.blank_lines
             statuses.update(record.statuses)
             if record.drift is not None:
                 drift = record.drift if drift is None else drift + record.drift
@@ -111,6 +115,7 @@ class Totals:
             rows=rows,
             statuses=statuses_by_name,
             rejected=rejected,
+            blank_lines=blank_lines,
             tokens=tokens,
             drift=drift,
             flips=flips,

@@ -70,7 +70,7 @@ class FolderInspection:
 
     @cached_property
     def _totals(self) -> Totals:
-        return self._output.totals(self._names, ())
+        return self._output.totals(self._names, (), model=None)
 
     @cached_property
     def _inputs(self) -> dict[str, str]:

@@ -6,7 +6,7 @@ journal before it is published, so that a kill between the two costs nothing; th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +20,6 @@ from scorer.stores.location import Location
 from scorer.stores.object_path import path_of
 from scorer.stores.parts_folder import FileStamp, PartsFolder, identities_of, stamp_of
 from scorer.stores.parts_places import parts_folder
-from scorer.tables.formats.registry import format_of
 from scorer.tables.layouts import Layout
 from scorer.tables.part_names import PartFile
 from scorer.version import __version__
@@ -215,6 +214,16 @@ class FolderOutput:
         """The parts that the last run could not make, and why."""
         return dict(self._manifest["failed"]) if self._manifest is not None else {}
 
+    def is_there(self, shard: str) -> bool:
+        """Whether every file of a shard that is finished is there: where it waits, or under its name since a run was
+        killed while it published."""
+        entry = self._finished[shard]
+        return all(
+            self.folder.waits(shard, waiting) == file["size"] or self._is(file, self.folder.stamp(file["name"]))
+            for record in entry["records"]
+            for file, waiting in _waiting(record, entry["temporary"][record["name"]])
+        )
+
     def records_of(self, shard: str) -> dict[str, PartRecord]:
         """The records of a shard that is finished and not published, by the parts' names."""
         return {record["name"]: self._record(record) for record in self._finished[shard]["records"]}
@@ -246,18 +255,16 @@ class FolderOutput:
     def _publish_files(self, shard: str, record: Mapping[str, Any], temporary: str) -> FileStamps:
         """Publish the part's files, which are called as `temporary` says until then; what they look like, as far as
         this run has moved them."""
-        folder = self.folder.shard(shard)
         stamps: list[FileStamp | None] = []
-        for file in files_of(record):
-            name = file["name"]
-            waiting = folder / (temporary if file is record else temporary_of(temporary, name))
-            moved = waiting.exists()
-            if moved:
-                if (size := waiting.stat().st_size) != file["size"]:
+        for file, called in _waiting(record, temporary):
+            name, size = file["name"], self.folder.waits(shard, called)
+            if size is not None:
+                waiting = self.folder.shard(shard) / called
+                if size != file["size"]:
                     self.folder.append({"forgotten": shard})
                     raise DataError(f"{waiting}: {size:,} bytes, where {file['size']:,} were written; run again")
                 self.folder.publish(waiting, name, content=file["content"])
-            stamps.append(self.folder.stamp(name) if moved else None)
+            stamps.append(self.folder.stamp(name) if size is not None else None)
         return tuple(stamps)
 
     def drop(self, name: str) -> None:
@@ -268,21 +275,23 @@ class FolderOutput:
             self.folder.delete(file)
         self.folder.forget_rejects(name, identity)
 
-    def drop_left_behind(self, layout: Layout | None, *, mirror: bool) -> list[str]:
+    def drop_left_behind(self, layout: Layout | None, *, mirror: bool) -> tuple[list[str], list[str]]:
         """Delete what a killed run of another machine has left of the parts that there are, laid out so, and with
-        `mirror` what it has left of others; the names of what stays."""
-        stays = []
-        ours = self._parts.files | self._begun.keys()
-        for name in self.folder.left_behind(ours, may_be=lambda name: format_of(name) is not None):
+        `mirror` what it has left of others; the names of what stays, and of what was deleted."""
+        stays, dropped = [], []
+        for name in self.folder.left_behind(self._parts.files | self._begun.keys()):
             if mirror or (layout is not None and layout.part_of(name) in self.known):
                 self.folder.delete(name)
+                dropped.append(name)
             else:
                 stays.append(name)
-        return stays
+        return stays, dropped
 
-    def with_rejects(self) -> list[tuple[str, str]]:
-        """The parts whose files have malformed records, in order, each with the fingerprint of the content."""
-        return sorted((name, known.identity) for name, known in self.known.items() if known.record.get("rejected"))
+    def with_rejects(self, *, besides: Collection[str]) -> list[tuple[str, str]]:
+        """The parts whose files have malformed records, but for those `besides`, in order, each with the fingerprint of
+        the content."""
+        found = ((name, known) for name, known in self.known.items() if name not in besides)
+        return sorted((name, known.identity) for name, known in found if known.record.get("rejected"))
 
     def conclude(
         self, *, totals: Mapping[str, Any], failed: Mapping[str, str], deleted: Iterable[str], whole: bool
@@ -308,14 +317,25 @@ class FolderOutput:
             document if self._manifest != document else None, stamps if self._stamps != stamps else None, whole=whole
         )
 
-    def totals(self, names: Collection[str], besides: Iterable[PartRecord]) -> Totals:
-        """The sums of the parts `names` and of those `besides`: as the manifest has them, where nothing changed."""
+    def totals(self, names: Collection[str], besides: Iterable[PartRecord], *, model: str | None) -> Totals:
+        """The sums of the parts `names` and of those `besides`: as the manifest has them, where nothing changed. What
+        rows looked like is summed of parts by the `model` of this fingerprint alone, since each counts in bins of its
+        own; without one, where all parts are by one model."""
         besides = list(besides)
         manifest = self._manifest
+        models = {self.jobs[self.known[name].job].models["model"].fingerprint for name in names}
+        alone = not models or models == {model} or (model is None and len(models) == 1)
         summed = manifest is not None and not manifest["input_deleted"] and len(names) == len(manifest["parts"])
-        if manifest is not None and summed and not self.changed and not besides:
+        if manifest is not None and summed and not self.changed and not besides and alone:
             return from_document(Totals, manifest["totals"], where=f"{self.folder.path}: manifest")
-        return Totals.of([*(self._record(self.known[name].record) for name in names), *besides])
+        standing = [self._record(self.known[name].record) for name in names]
+        if not alone:
+            standing = [self._without_drift(record, model) for record in standing]
+        return Totals.of([*standing, *besides])
+
+    def _without_drift(self, record: PartRecord, model: str | None) -> PartRecord:
+        """`record`, which says nothing of what the rows of another model looked like."""
+        return record if self.jobs[record.job].models["model"].fingerprint == model else replace(record, drift=None)
 
     def _remember(self, entry: dict[str, Any]) -> None:
         """A shard is finished."""
@@ -350,6 +370,12 @@ class FolderOutput:
                 self.jobs |= {name: _job(job) for name, job in done["jobs"].items()}
                 for record in done["records"]:
                     self._parts.enter(Known.of(record, entry["stamps"].get(record["name"])))
+
+
+def _waiting(record: Mapping[str, Any], temporary: str) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """The files of a part, each with what it is called in the folder of its shard until it is published."""
+    for file in files_of(record):
+        yield file, temporary if file is record else temporary_of(temporary, file["name"])
 
 
 def _job(document: Any) -> JobSpec:

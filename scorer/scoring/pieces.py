@@ -177,6 +177,7 @@ class _File:
             reused=sum(outcome.reused for outcome in outcomes),
             back_offs=sum(outcome.back_offs for outcome in outcomes),
             concerns=tuple(dict.fromkeys(line for outcome in outcomes for line in outcome.concerns)),
+            warnings=tuple(dict.fromkeys(line for outcome in outcomes for line in outcome.warnings)),
         )
         if whole.faults:
             return whole

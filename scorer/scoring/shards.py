@@ -84,7 +84,7 @@ def _score_parts(task: ShardTask, scorer: Scorer, watch: Watch, opened: Mapping[
         attempt = _Attempt(task, left, scorer, watch, opened)
         try:
             records, pace = attempt.run()
-            done = replace(done, records=tuple(records), pace=pace)
+            done = replace(done, records=tuple(records), pace=pace, warnings=tuple(attempt.warnings))
         except _FileFault as fault:
             if not task.passes_over:
                 raise fault.error from fault
@@ -126,6 +126,7 @@ class _Attempt:
         self._records: list[PartRecord] = []
         self.computed_tokens = 0
         self.reused = 0
+        self.warnings: list[str] = []
 
     def run(self) -> tuple[list[PartRecord], Pace]:
         with ExitStack() as stack:
@@ -320,7 +321,10 @@ class _Attempt:
                 self._begin(before)
             assert self._writer is not None
             assert self._writing == before, "parts come in order; this is a bug"
-            self._records.append(self._finished(before, self._writer))
+            try:
+                self._records.append(self._finished(before, self._writer))
+            except FILE_FAULTS as error:
+                raise _FileFault(before, error) from error
             self._writer = None
 
     def _finished(self, place: int, writer: PartWriter) -> PartRecord:
@@ -330,11 +334,13 @@ class _Attempt:
             rows=counts.rows,
             statuses=counts.counts.statuses,
             rejected=rows.rejected,
+            blank_lines=rows.reader.blank_lines,
             tokens=counts.tokens,
             drift=counts.stats,
             flips=self._early.certificate(self._stages[place]) if self._early is not None else None,
         )
         record = self._parts[place].finished(writer, totals, profile=self._scorer.profile)
+        self.warnings += rows.reader.warnings
         del self._rows[place]
         if rows.input.rejects is not None and rows.rejects is not None and rows.rejected:
             rows.rejects.commit()

@@ -140,6 +140,7 @@ class Part:
             content=self.output.content() if one else None,
             statuses=totals.statuses,
             rejected=totals.rejected,
+            blank_lines=totals.blank_lines,
             tokens=totals.tokens,
             drift=totals.drift,
             flips=totals.flips,
@@ -202,7 +203,8 @@ class ShardTask:
 class ShardOutcome:
     """The `records` of the parts of a shard, in order; what was wrong with the files of all others, by their places;
     how long it took; and what was done for it: rows read, tokens that a forward pass was made for, rows whose score was
-    known, batches that were halved for want of memory."""
+    known, batches that were halved for want of memory. `concerns` are what a person should know of the model,
+    `warnings` what of the files."""
 
     records: tuple[PartRecord, ...]
     faults: dict[int, ScorerError]
@@ -212,6 +214,7 @@ class ShardOutcome:
     reused: int = 0
     back_offs: int = 0
     concerns: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class Watch(Protocol):

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from scorer.errors import OutputRefused, ScorerError, from_os_error
+from scorer.errors import DataError, OutputRefused, ScorerError, from_os_error
 from scorer.stores.fingerprints import hash_of
 from scorer.stores.object_lease import ObjectLease, lease_of
 from scorer.stores.object_path import ObjectPath
@@ -113,7 +114,7 @@ class PartsBucket(PartsFolder):
 
     def publish(self, temporary: Path, name: str, *, content: str) -> None:
         self.check_held()
-        self._objects()[name] = self._at(name).upload(temporary, note={_CONTENT: content, _PLACE: self._told})
+        self._objects()[name] = self._at(name).upload(temporary, note={_CONTENT: content, _PLACE: self._told(name)})
         try:
             temporary.unlink()
         except OSError as error:
@@ -128,20 +129,42 @@ class PartsBucket(PartsFolder):
     def strangers(self, ours: set[str]) -> list[str]:
         return sorted(self._objects().keys() - ours)
 
-    def left_behind(self, ours: set[str], *, may_be: Callable[[str], bool]) -> list[str]:
-        """What another machine had sent to this very place, and not to one that lies in it, or that it lies in."""
-        return [name for name in self.strangers(ours) if may_be(name) and self._was_sent_here(name)]
+    def left_behind(self, ours: set[str]) -> list[str]:
+        """What another machine had sent to this very place under this very name: neither to one that lies in it, or
+        that it lies in, nor what somebody copied. Each other object is asked once what it is."""
+        known, foreign, found = self._read_foreign(), {}, []
+        for name in self.strangers(ours):
+            stamp = list(self.stamp(name) or ())
+            sent = False if known.get(name) == stamp else self._was_sent_here(name)
+            if sent:
+                found.append(name)
+            elif sent is not None:
+                foreign[name] = stamp
+        if foreign != known:
+            self._put(self._foreign, json.dumps(foreign).encode(errors="backslashreplace"))
+        return found
 
-    def _was_sent_here(self, name: str) -> bool:
+    def _was_sent_here(self, name: str) -> bool | None:
+        """None where it may not be looked at, or not now: then nothing is told of it."""
         try:
-            return self._at(name).note().get(_PLACE) == self._told
-        except ScorerError:  # it may not be looked at, or not now: then nothing is told of it
-            return False
+            return self._at(name).note().get(_PLACE) == self._told(name)
+        except ScorerError:
+            return None
+
+    def _told(self, name: str) -> str:
+        """What is noted beside a part: the place that it is sent to, and its name there."""
+        return hashlib.blake2b(f"{self._place}\0{name}".encode(), digest_size=16).hexdigest()
+
+    def _read_foreign(self) -> dict[str, Any]:
+        """What lies in the place and is not ours, as it was when it was looked at; nothing where that is lost."""
+        try:
+            return read_json(self._foreign) or {}
+        except DataError:
+            return {}
 
     @property
-    def _told(self) -> str:
-        """What is noted beside parts of the place it is."""
-        return hashlib.blake2b(str(self._place).encode(), digest_size=16).hexdigest()
+    def _foreign(self) -> Path:
+        return self.hidden / "foreign"
 
     @property
     def _place(self) -> ObjectPath:

@@ -43,6 +43,21 @@ class PartFile:
         return self.path.stat().st_size
 
     @property
+    def place(self) -> str:
+        """Where the file is, however that was said."""
+        return place_of(str(self.path))
+
+    @property
+    def folder(self) -> str:
+        """That of the part, beneath the output."""
+        return self.name.rpartition("/")[0]
+
+    @property
+    def partitions(self) -> tuple[str, ...]:
+        """The columns that the names of folders say."""
+        return tuple(name for name, _ in partition_of(PurePosixPath(self.name), PurePosixPath()))
+
+    @property
     def is_empty(self) -> bool:
         """Whether it is a file of text, compressed or not, that has nothing in it."""
         return format_named(self.format).text and is_empty(self.path)
@@ -99,8 +114,13 @@ def columns_of(files: Sequence[PartFile], dialect: Dialect) -> list[str]:
     names: list[str] = []
     for file in files:
         names += Source.open(Location.of_path(file.path), dialect=dialect).names
-        names += [name for name, _ in partition_of(PurePosixPath(file.name), PurePosixPath())]
+        names += file.partitions
     return list(dict.fromkeys(names))
+
+
+def place_of(location: str) -> str:
+    """The one name of a place, however it was said."""
+    return str(path_of(location).absolute())
 
 
 def is_several(location: str) -> bool:

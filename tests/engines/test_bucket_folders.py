@@ -23,6 +23,7 @@ import scorer
 from scorer.engines.summary import ScoreSummary
 from scorer.errors import DataError, OutputRefused
 from scorer.scoring.folder_output import FolderOutput
+from scorer.stores.object_path import ObjectPath
 from tests.models import sentences
 from tests.stores.buckets import Bucket
 
@@ -203,10 +204,57 @@ def test_what_a_killed_run_of_another_machine_left_is_told_and_mirrored(
     assert "inner" not in said
     assert names[1] in data(bucket)
     run(mirror=True)
-    assert "left by" not in capfd.readouterr().err
+    assert "no part of it; deleted" in capfd.readouterr().err
     assert names[1] not in data(bucket)
     assert {"somebody-elses.csv", "renamed.csv"} < data(bucket).keys()
     assert any(name.startswith("inner/") for name in data(bucket))
+
+
+def test_what_somebody_copied_within_the_place_is_left_alone(
+    bucket: Bucket, run: Run, names: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    run()
+    place = {"Bucket": bucket.name, "Key": f"out/archive/{names[1]}"}
+    bucket.client.copy_object(**place, CopySource=f"{bucket.name}/out/{names[1]}")
+    assert run().finished_before
+    assert not run(mirror=True).parts["input_deleted"]
+    assert "left by" not in capfd.readouterr().err
+    assert f"archive/{names[1]}" in data(bucket)
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_what_is_left_behind_has_no_telling_ending(
+    bucket: Bucket, run: Run, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], *, mirror: bool
+) -> None:
+    said = {"source": f"{bucket.url}/plain", "input_format": "csv"}
+    for name in ("part-0", "part-1"):
+        bucket.put(f"plain/{name}", b"text\ngood\n")
+    killed_before_the_manifest(run, monkeypatch, **said)
+    bucket.delete("plain/part-1")
+    summary = run(**said, mirror=mirror)
+    assert ("deletes them" if not mirror else "deleted") in capfd.readouterr().err
+    assert ("part-1" in data(bucket)) is not mirror
+    run(**said)
+    capfd.readouterr()
+    again = run(**said)
+    assert again.finished_before
+    assert not summary.finished_before
+
+
+def test_what_lies_in_the_place_is_asked_once_what_it_is(
+    bucket: Bucket, run: Run, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        bucket.put(f"out/foreign-{number}.csv", b"text\n")
+    asked: list[str] = []
+    note = ObjectPath.note
+    monkeypatch.setattr(ObjectPath, "note", lambda self: asked.append(self.name) or note(self))
+    run()
+    assert sum(name.startswith("foreign") for name in asked) == 5
+    bucket.put("out/foreign-3.csv", b"text\nother\n")
+    run()
+    assert sum(name.startswith("foreign") for name in asked) == 6
+    assert names
 
 
 def test_files_that_a_killed_run_left_of_a_part_are_deleted(

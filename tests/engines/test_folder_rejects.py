@@ -72,6 +72,14 @@ def test_all_malformed_records_are_in_one_file_whatever_is_made_anew(run, source
     assert told(tmp_path) == {"day=2/d.csv": [1]}
 
 
+def test_records_of_a_file_that_is_gone_are_neither_told_nor_counted(run, source, tmp_path, capfd):
+    run()
+    (source / "day=1" / "a.csv").unlink()
+    summary = run()
+    assert (summary.rejected, told(tmp_path)) == (1, {"day=2/b.jsonl": [2]})
+    assert "1 malformed records were set aside" in capfd.readouterr().err
+
+
 def test_without_the_flag_a_part_of_a_file_with_malformed_records_does_not_stand(run, tmp_path):
     run()
     with pytest.raises(DataError, match=r"a\.csv and 1 more could not be scored"):

@@ -15,8 +15,10 @@ WINDOW = 65_536
 def stale(*sizes: int, job: str = "job") -> list[Any]:
     """Parts to be made of files of so many bytes."""
     made_by = SimpleNamespace(fingerprint=job)
-    files = [SimpleNamespace(name=f"{number:03}", size=size) for number, size in enumerate(sizes)]
-    return [SimpleNamespace(file=file, identity=f"content of {file.name}", job=made_by) for file in files]
+    files = [(SimpleNamespace(name=f"{number:03}"), size) for number, size in enumerate(sizes)]
+    return [
+        SimpleNamespace(file=file, identity=f"content of {file.name}", job=made_by, size=size) for file, size in files
+    ]
 
 
 def names(shards: list[PlannedShard]) -> list[list[str]]:
@@ -43,7 +45,7 @@ def test_several_workers_all_have_shards(sizes, alone, divided):
 @pytest.mark.parametrize("divided", [False, True])
 def test_what_is_large_is_made_apart_whatever_is_beside_it(divided):
     files = stale(100, 200, 9_000, 300, 20_000, 400, 9_000, 9_000, 500)
-    large = [one for one in files if one.file.size == 9_000]
+    large = [one for one in files if one.size == 9_000]
     shards = shards_of(files, earlier=[], window_rows=WINDOW, apart=lambda one: one in large, divided=divided)
     assert names(shards) == [["000", "001"], ["002"], ["003", "004", "005"], ["006"], ["007"], ["008"]]
     assert [shard.apart for shard in shards] == [False, True, False, True, True, False]

@@ -105,8 +105,14 @@ def texts():
 @pytest.fixture(scope="module")
 def model(tiny_model, texts, tmp_path_factory):
     """A model whose profile is that of `texts` under itself."""
-    directory = shutil.copytree(tiny_model("bert"), tmp_path_factory.mktemp("profiled") / "model")
-    labels = LabelSet.from_values([1, 2, 3, 4, 5])
+    return profiled(tiny_model("bert"), tmp_path_factory.mktemp("profiled") / "model", texts, stars=5)
+
+
+def profiled(base, directory, texts, *, stars):
+    """The model `base`, which gives so many stars, in a `directory`, with the profile of `texts`."""
+    shutil.copytree(base, directory)
+    labels = LabelSet.from_values(list(range(1, stars + 1)))
+    shares = (*[len(texts) // stars] * stars, 0)
     fields = {"base_model": "base", "text_columns": ("text",), "label_column": "stars", "labels": labels}
     metadata = ModelMetadata(**fields, max_length=64, decision=Decision((1.5,)))
     metadata.write(directory)
@@ -116,7 +122,7 @@ def model(tiny_model, texts, tmp_path_factory):
     table = scorer.load(directory, token_count=True, precision="fp32").score_frame(pa.table({"text": texts}))
     rows = table.to_pylist()
     profile = Profile(
-        training_labels=(80, 80, 80, 80, 80, 0),
+        training_labels=shares,
         rows=len(texts),
         lengths=counted([row["token_count"] for row in rows], Profile.length_edges),
         truncated_share=sum(row["score_status"] == "truncated" for row in rows) / len(rows),
@@ -124,7 +130,7 @@ def model(tiny_model, texts, tmp_path_factory):
         unknown_share=sum(unknown) / sum(map(len, ids)),
         unknowns=counted([count / len(row) for count, row in zip(unknown, ids, strict=True)], Profile.unknown_edges),
         validation_rows=len(texts),
-        true_labels=(80, 80, 80, 80, 80, 0),
+        true_labels=shares,
         predicted_labels=(*[sum(row["score"] == value for row in rows) for value in labels.values], 0),
         confidences=counted([row["confidence"] for row in rows], Profile.confidence_edges),
     )
@@ -206,6 +212,36 @@ def test_a_folder_that_is_finished_is_held_to_what_it_says(model, texts, tmp_pat
     assert again.labels == first.labels
     with pytest.raises(DataError, match="drift: the stability index of length"):
         scorer.score(folder, f"{tmp_path}/out/", fail_on_drift=0.25, **options)
+
+
+@pytest.mark.parametrize("stars", [3, 5])
+def test_what_rows_of_another_model_looked_like_is_not_added(model, texts, tiny_model, tmp_path, run_scorer, stars):
+    names = tuple(f"{star} stars" for star in range(1, stars + 1))
+    other = profiled(tiny_model("bert", seed=1, labels=names), tmp_path / "other", texts, stars=stars)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    write(folder / "a.parquet", pa.table({"text": texts[:200]}))
+    write(folder / "b.parquet", pa.table({"text": texts[200:]}))
+    options = {"precision": "fp32", "on_error": "quarantine"}
+    scorer.score(folder, f"{tmp_path}/out/", model=str(model), **options)
+    (folder / "a.parquet").write_bytes(b"junk")
+    (folder / "b.parquet").write_bytes(b"junk")
+    report = tmp_path / "run.json"
+    with pytest.raises(DataError, match="could not be scored"):  # all parts are of the other model
+        scorer.score(folder, f"{tmp_path}/out/", model=str(other), report=report, fail_on_drift=0.25, **options)
+    told = json.loads(report.read_text())
+    assert (told["rows"], told["drift"], told["labels"]) == (400, None, None)
+    write(folder / "b.parquet", pa.table({"text": texts[:90]}))
+    with pytest.raises(DataError, match=r"a\.parquet could not be scored"):
+        scorer.score(folder, f"{tmp_path}/out/", model=str(other), report=report, **options)
+    told = json.loads(report.read_text())
+    assert (told["rows"], told["drift"]["rows"], sum(told["labels"].values())) == (290, 90, 90)
+    inspected = run_scorer("inspect", f"{tmp_path}/out")
+    assert inspected.returncode == 0, inspected.stderr
+    (folder / "a.parquet").unlink()
+    scorer.score(folder, f"{tmp_path}/out/", model=str(other), **options)
+    inspected = run_scorer("inspect", f"{tmp_path}/out")
+    assert json.loads(inspected.stdout)["totals"]["drift"] is None
 
 
 def test_the_summary_counts_rows_by_label(score, texts, tmp_path):
