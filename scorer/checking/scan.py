@@ -26,10 +26,10 @@ from scorer.examples.recognition import Doubt, recognise_file
 from scorer.runs.console import Counter
 from scorer.tables import compute as pc
 from scorer.tables.dialect import UNSAID, Dialect
-from scorer.tables.listing import Unread
 from scorer.tables.rejects import Rejects, rejected_by
 from scorer.tables.source import Source
 from scorer.tables.texts import is_blank, texts
+from scorer.tables.unread import Unread
 
 
 @dataclass(frozen=True)

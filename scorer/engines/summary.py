@@ -17,7 +17,7 @@ from scorer.runs.manifest import peak_memory_mib
 from scorer.scoring.answers import SCORED_NAMES
 from scorer.scoring.drift import compare
 from scorer.scoring.windows import RowCounts
-from scorer.tables.listing import Unread
+from scorer.tables.unread import Unread
 
 if TYPE_CHECKING:
     from scorer.scoring.pipeline import Pace

@@ -22,9 +22,9 @@ from scorer.records.lineage import Lineage
 from scorer.runs.console import Console
 from scorer.runs.signals import StopSignals
 from scorer.tables.formats.registry import format_of
-from scorer.tables.listing import Unread
 from scorer.tables.rejects import kept_rejects
 from scorer.tables.sink import Sink, lineage_metadata, table_file
+from scorer.tables.unread import Unread
 from scorer.version import __version__
 
 if TYPE_CHECKING:

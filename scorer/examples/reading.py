@@ -21,11 +21,11 @@ from scorer.examples.survey import Seen, Survey
 from scorer.examples.targets import label_values
 from scorer.tables import compute as pc
 from scorer.tables.dialect import UNSAID, Dialect
-from scorer.tables.listing import Unread
 from scorer.tables.reader import check_names, tell_blank_lines
 from scorer.tables.rejects import Rejects, rejected_by
 from scorer.tables.source import Source
 from scorer.tables.texts import is_blank, texts
+from scorer.tables.unread import Unread
 
 
 @dataclass(frozen=True)

@@ -8,88 +8,24 @@ from __future__ import annotations
 import glob
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import compress, takewhile
 from pathlib import Path, PurePath
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 from urllib.parse import unquote
 
 from scorer.config import UNFINISHED
 from scorer.errors import DataError, InputMissing, UsageError, from_os_error
-from scorer.stores.object_path import ObjectPath, path_of
+from scorer.stores.object_path import ObjectPath, matches, path_of
 from scorer.tables.formats.registry import endings, format_of, is_read_alone
+from scorer.tables.unread import Unread
 
 NULL_PARTITION: Final = "__HIVE_DEFAULT_PARTITION__"
-_SHOWN: Final = 5
 _FOLDER_MARK: Final = "_$folder$"
 
 Partition = tuple[tuple[str, str | None], ...]
 """The names and values (None is null) of the folders `name=value` that a file lies in, from the outermost."""
-
-
-@dataclass(frozen=True)
-class Unread:
-    """The `names` of what lies in a location beside its data and is read by nobody, and `links`, those of links to data
-    that is read under its own name; `empty` are files of 0 bytes beside others; `lack` says which columns some of the
-    files that are read do not have."""
-
-    location: str = ""
-    names: tuple[str, ...] = ()
-    links: tuple[str, ...] = ()
-    empty: tuple[str, ...] = ()
-    lack: tuple[str, ...] = ()
-
-    def warnings(self) -> tuple[str, ...]:
-        """Lines for a person, if there is anything."""
-        return (*self._of_names(), *self._of_links(), *self._of_empty(), *self._of_columns())
-
-    def _of_columns(self) -> tuple[str, ...]:
-        if not self.lack:
-            return ()
-        more = f" and {len(self.lack) - _SHOWN} more columns" if len(self.lack) > _SHOWN else ""
-        return (
-            f"not all files have the same columns; null where a file has none: {', '.join(self.lack[:_SHOWN])}{more}",
-        )
-
-    def _of_empty(self) -> tuple[str, ...]:
-        if not self.empty:
-            return ()
-        more = f" and {len(self.empty) - _SHOWN} more" if len(self.empty) > _SHOWN else ""
-        return (f"{self.location}: {', '.join(self.empty[:_SHOWN])}{more}: not read, being empty, of 0 bytes",)
-
-    def _of_links(self) -> tuple[str, ...]:
-        if not self.links:
-            return ()
-        more = f" and {len(self.links) - _SHOWN} more" if len(self.links) > _SHOWN else ""
-        return (
-            f"{self.location}: {', '.join(self.links[:_SHOWN])}{more}: not read a second time, being a link to a file "
-            "that is read under its own name",
-        )
-
-    def _of_names(self) -> tuple[str, ...]:
-        if not self.names:
-            return ()
-        more = f" and {len(self.names) - _SHOWN} more" if len(self.names) > _SHOWN else ""
-        count = "1 entry is" if len(self.names) == 1 else f"{len(self.names)} entries are"
-        return (
-            f"{self.location}: {count} not read, being no file with an ending that we know: "
-            f"{', '.join(self.names[:_SHOWN])}{more}; rename what is data, move away what is none",
-        )
-
-    def and_empty(self, files: Sequence[Path]) -> Unread:
-        """These, and `files` of 0 bytes beside others."""
-        return replace(self, location=self.location or str(files[0].parent), empty=tuple(map(str, files)))
-
-    def in_full(self, names: Sequence[str]) -> Iterator[str]:
-        """`names` of these as they are called outside of a folder."""
-        folder = path_of(self.location)
-        yield from (str(folder / name) if folder.is_dir() else name for name in names)
-
-    def as_dict(self) -> dict[str, Any]:
-        """How many there are, and the names of the first."""
-        names = (*self.names, *self.links, *self.empty)
-        return {"count": len(names), "first": list(names[:_SHOWN])}
 
 
 @dataclass(frozen=True)
@@ -197,58 +133,97 @@ def _files_of(location: str, *, any_ending: bool) -> _Found:
 
 
 def _in_folder(folder: Path, location: str, *, any_ending: bool) -> _Found:
-    files, unread = [], []
-    for path in sorted(_beneath(folder, any_ending=any_ending)):
-        if not _is_file(path):
-            unread.append(f"{path.relative_to(folder)}{'/' if path.is_dir() else ''}")
-        elif any_ending or format_of(path):
-            files.append(path)
-        else:
-            unread.append(str(path.relative_to(folder)))
-    if not any_ending and not all(alone := [is_read_alone(path) for path in files]):
+    def name(path: Path) -> str:
+        return f"{path.relative_to(folder)}{'/' if path.is_dir() else ''}"
+
+    found = _data_among(_beneath(folder, any_ending=any_ending), folder, location, name, any_ending=any_ending)
+    if not found.files:
+        raise InputMissing(f"{location}: the folder holds no data file ({' '.join(endings())}){_holds(found.unread)}")
+    return found
+
+
+def _data_among(
+    paths: Iterable[Path], root: Path, location: str, name: Callable[[Path], str], *, any_ending: bool
+) -> _Found:
+    """The data among all `paths` that lie in folders, perhaps none; what else there is, by its `name`."""
+    ordered = sorted(paths)
+    data = [path for path in ordered if _is_file(path) and (any_ending or format_of(path))]
+    if not any_ending and not all(map(is_read_alone, data)):
         # What is for reading alone is often no data: what describes them, or an archive of the same rows.
-        unread += [str(path.relative_to(folder)) for path, aside in zip(files, alone, strict=True) if aside]
-        files = [path for path, aside in zip(files, alone, strict=True) if not aside]
-    if not files:
-        found = ""
-        if unread:
-            found = f"; it holds {len(unread)} other files, such as {unread[0]}; if they are data, say --input-format"
-        raise InputMissing(f"{location}: the folder holds no data file ({' '.join(endings())}){found}")
-    files, links = _once(files, folder)
-    names = tuple(str(link.relative_to(folder)) for link in links)
-    return _Found(files, folder, Unread(location, tuple(sorted(unread)), names))
+        data = [path for path in data if not is_read_alone(path)]
+    read = set(data)
+    files, links = _once(data, root)
+    rest = sorted(name(path) for path in ordered if path not in read)
+    return _Found(files, root, Unread(location, tuple(rest), tuple(map(name, links))))
+
+
+def _holds(unread: Unread) -> str:
+    """What is there where no data are."""
+    if not unread.names:
+        return ""
+    return (
+        f"; there are {len(unread.names)} other files, such as {unread.names[0]}; if they are data, say --input-format"
+    )
 
 
 def _matching(pattern: str, *, any_ending: bool) -> _Found:
-    named = sorted(
-        file for file in _matched(pattern, any_ending=any_ending) if not file.parent.name.endswith(UNFINISHED)
-    )
+    """The files that `pattern` matches. Where it matches folders alone, what lies in these."""
     root = fixed_part(pattern)
     wanted = path_of(pattern).parts[len(root.parts) :]
-    if "**" in wanted and not any(part.startswith(("_", ".")) for part in wanted):
-        # It matches all that lies beneath, as a folder does: also where Spark is about to write.
-        named = [file for file in named if all(map(_visible, file.relative_to(root).parts))]
-    files = [file for file in named if _is_file(file)]
+    objects = _objects(root, wanted, any_ending=any_ending) if isinstance(root, ObjectPath) else None
+    if objects is None:
+        found = map(Path, glob.glob(pattern, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+        # Where ** stands twice, a name is found in several ways.
+        named = sorted(set(found))
+    else:
+        named = [path for path in objects if matches(path.parts[len(root.parts) :], wanted)]
+    named = [path for path in named if not path.parent.name.endswith(UNFINISHED)]
+    shown = [path for path in named if _is_shown(path.relative_to(root).parts, wanted)]
+    # A glob with ** matches all that lies beneath, as a folder does: also where Spark is about to write.
+    candidates = shown if "**" in wanted else named
+    files = [path for path in candidates if _is_file(path)]
     if not files:
-        raise InputMissing(f"{pattern}: no file matches")
+        beneath = _beneath_all(shown, any_ending=any_ending) if objects is None else _within(objects, root, wanted)
+        data = _data_among(beneath, root, pattern, str, any_ending=any_ending)
+        if not data.files:
+            raise InputMissing(f"{pattern}: no file matches{_holds(data.unread)}")
+        return data
     # With ** a folder is matched beside the files in it.
-    rest = [] if "**" in wanted else [f"{file}/" for file in named if file.is_dir() and _visible(file.name)]
+    rest = [] if "**" in wanted else [f"{path}/" for path in candidates if path.is_dir() and _visible(path.name)]
     files, links = _once(files, root)
     return _Found(files, root, Unread(pattern, tuple(rest), tuple(map(str, links))))
 
 
-def _matched(pattern: str, *, any_ending: bool) -> Iterator[Path]:
-    place = path_of(pattern)
-    if isinstance(place, ObjectPath):
-        root = fixed_part(pattern)
-        assert isinstance(root, ObjectPath)
-        # As a glob has it, what is hidden is matched by its own dot alone.
-        wanted = place.parts[len(root.parts) :]
-        hidden = any(part.startswith(".") for part in wanted)
-        found = (path for path in root.matching(wanted) if hidden or "/." not in path.key)
-        yield from _without_marks(list(found), any_ending=any_ending)
-        return
-    yield from map(Path, glob.glob(pattern, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+def _is_shown(parts: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Whether what has these `parts` beneath a pattern's beginning may be data. A name that begins with . or _ is where
+    the pattern `wanted` asks for some such name."""
+    if any(part.startswith(("_", ".")) for part in wanted):
+        return not any(part.endswith(UNFINISHED) for part in parts)
+    return all(map(_visible, parts))
+
+
+def _beneath_all(folders: Iterable[Path], *, any_ending: bool) -> set[Path]:
+    """What may be data beneath any of these, of which some are folders."""
+    beneath = (_beneath(folder, any_ending=any_ending) for folder in folders if folder.is_dir())
+    return {path for paths in beneath for path in paths}
+
+
+def _objects(root: ObjectPath, wanted: Sequence[str], *, any_ending: bool) -> list[ObjectPath]:
+    """All objects beneath `root` that a glob may find: what is hidden is matched by its own dot alone."""
+    hidden = any(part.startswith(".") for part in wanted)
+    found = _without_marks(list(root.beneath()), any_ending=any_ending)
+    return [path for path in found if hidden or "/." not in path.key]
+
+
+def _within(objects: Iterable[ObjectPath], root: Path, wanted: Sequence[str]) -> Iterator[ObjectPath]:
+    """Those of `objects` that may be data and lie in a folder that `wanted` matches."""
+    for path in objects:
+        parts = path.parts[len(root.parts) :]
+        if any(
+            matches(parts[:depth], wanted) and _is_shown(parts[:depth], wanted) and all(map(_visible, parts[depth:]))
+            for depth in range(1, len(parts))
+        ):
+            yield path
 
 
 def _once(files: list[Path], root: Path) -> tuple[list[Path], list[Path]]:
@@ -326,8 +301,8 @@ def _beneath(folder: Path, *, any_ending: bool) -> Iterator[Path]:
 
     if isinstance(folder, ObjectPath):
         below = len(folder.parts)
-        found = [path for path in folder.beneath() if all(map(_visible, path.parts[below:]))]
-        yield from _without_marks(found, any_ending=any_ending)
+        found = _without_marks(list(folder.beneath()), any_ending=any_ending)
+        yield from (path for path in found if all(map(_visible, path.parts[below:])))
         return
     for parent, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = filter(_visible, folders)
@@ -336,12 +311,12 @@ def _beneath(folder: Path, *, any_ending: bool) -> Iterator[Path]:
 
 
 def _without_marks(objects: Sequence[ObjectPath], *, any_ending: bool) -> Iterator[ObjectPath]:
-    """The `objects` without those of 0 bytes that consoles and Hadoop make where a bucket is to seem to have a folder.
-    Where data may have `any_ending`, these are the ones alone that others lie beneath, or that Hadoop names so."""
+    """The `objects` without those of 0 bytes that consoles and Hadoop make where a bucket is to seem to have a folder:
+    others lie beneath them, or Hadoop names them so, or they have no ending of data where data must have one."""
     folders = {folder for path in objects for folder in path.parents}
     for path in objects:
-        empty = not path.stat().st_size and format_of(path) is None
-        if not empty or (any_ending and path not in folders and not path.name.endswith(_FOLDER_MARK)):
+        marks = path in folders or path.name.endswith(_FOLDER_MARK) or not (any_ending or format_of(path))
+        if path.stat().st_size or not marks:
             yield path
 
 

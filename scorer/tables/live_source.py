@@ -20,10 +20,10 @@ from scorer.tables.delimited_columns import HEADER_IN_DOUBT, looks_like_data
 from scorer.tables.dialect import Dialect
 from scorer.tables.formats.format import ReadOptions
 from scorer.tables.formats.registry import check_first_bytes, format_named, is_binary, sniff
-from scorer.tables.listing import Unread
 from scorer.tables.live import LiveReader
 from scorer.tables.rejects import Rejects
 from scorer.tables.source import check_dialect, said_format
+from scorer.tables.unread import Unread
 
 _UNKNOWN = "stream"
 _WHOLE_LINES = re.compile(rb".*[\r\n]", re.DOTALL)

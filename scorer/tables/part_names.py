@@ -18,9 +18,10 @@ from scorer.stores.location import Location
 from scorer.stores.object_path import path_of
 from scorer.tables.dialect import Dialect
 from scorer.tables.formats.registry import format_named, format_of
-from scorer.tables.listing import Unread, fixed_part, list_files, partition_of
+from scorer.tables.listing import fixed_part, list_files, partition_of
 from scorer.tables.source import UNREADABLE, Source, format_of_file, is_empty
 from scorer.tables.streams import COMPRESSIONS, WRITTEN, compression_of, open_bytes
+from scorer.tables.unread import Unread
 
 _FORMAT_OTHERWISE: Final[FileFormat] = "parquet"
 # A record that is not a line has so many bytes, also where it is compressed.

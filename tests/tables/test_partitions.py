@@ -197,7 +197,7 @@ def test_a_folder_that_a_glob_matches_is_not_read(tmp_path: Path) -> None:
 
 def test_a_folder_without_data_says_what_it_holds(tmp_path: Path) -> None:
     (tmp_path / "part-00000").write_text("x")
-    with pytest.raises(InputMissing, match="it holds 1 other files, such as part-00000"):
+    with pytest.raises(InputMissing, match="there are 1 other files, such as part-00000"):
         Source.open(str(tmp_path))
     pq.write_table(pa.table({"t": ["a"]}), tmp_path / "part-00000")
     assert read(tmp_path / "part-00000").num_rows == 1

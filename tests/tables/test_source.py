@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,10 +18,12 @@ import pytest
 from scorer.errors import DataError, InputMissing, NotPermitted, UsageError
 from scorer.stores.location import Location
 from scorer.stores.workspace import Workspace
-from scorer.tables.dialect import Dialect
+from scorer.tables.dialect import UNSAID, Dialect
 from scorer.tables.formats.registry import format_of, sniff
 from scorer.tables.listing import list_files
+from scorer.tables.part_names import part_files
 from scorer.tables.source import Source
+from tests.stores.buckets import Bucket
 
 
 @pytest.mark.parametrize(
@@ -144,6 +147,100 @@ def test_a_glob_of_all_beneath_reads_what_the_folder_does(tmp_path: Path, monkey
     assert [path.name for path in asked] == ["_d.csv"]
 
 
+def names_of(location: str, root: str) -> list[str]:
+    """The files of a location, as they are called beneath `root`; those of one are listed once."""
+    listing = list_files(location, any_ending=False, one_partitioning=False)
+    return [str(path).removeprefix(f"{root}/") for path in listing.files]
+
+
+LAKE = (
+    *("day=1/a.csv", "day=1/deep/b.csv", "day=2/c.csv", "day=2/_SUCCESS", "day=2/.d.csv", "day=2/notes.md"),
+    *("_temporary/day=3/e.csv", ".old/day=4/f.csv", "day=5.unfinished/g.csv", "elsewhere/h.csv"),
+)
+IN_FOLDERS = ["day=1/a.csv", "day=1/deep/b.csv", "day=2/c.csv"]
+
+
+@pytest.fixture(params=["local", "bucket"])
+def lake(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Callable[[str, bytes], object]]:
+    """The name of a folder with the files of `LAKE`, here or in a bucket, and what puts a file into it."""
+    if request.param == "bucket":
+        bucket: Bucket = request.getfixturevalue("bucket")
+        root = f"{bucket.url}/lake"
+
+        def put(name: str, content: bytes) -> object:
+            return bucket.put(f"lake/{name}", content)
+    else:
+        root = str(tmp_path / "lake")
+
+        def put(name: str, content: bytes) -> object:
+            path = tmp_path / "lake" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return path.write_bytes(content)
+
+    for name in LAKE:
+        put(name, b"a,b\n1,2\n")
+    return root, put
+
+
+def test_a_file_that_a_pattern_matches_in_several_ways_is_read_once(lake) -> None:
+    root, put = lake
+    assert names_of(f"{root}/**/**/*.csv", root) == [*IN_FOLDERS, "elsewhere/h.csv"]
+    assert names_of(f"{root}/**/deep/**/*.csv", root) == ["day=1/deep/b.csv"]
+    put("deep/deep/i.csv", b"a,b\n1,2\n")
+    assert names_of(f"{root}/**/deep/**/i.csv", root) == ["deep/deep/i.csv"]
+
+
+@pytest.mark.parametrize("pattern", ["day=*/", "day=*", "d*y=[12]/"])
+def test_a_pattern_of_folders_alone_reads_what_lies_in_them(lake, pattern: str) -> None:
+    root, _ = lake
+    assert names_of(f"{root}/{pattern}", root) == IN_FOLDERS
+    listing = list_files(f"{root}/{pattern}", any_ending=False)
+    assert listing.partition_names == ("day",)
+    assert [Path(name).name for name in listing.unread.names] == ["notes.md"]
+    assert [file.name for file in part_files(f"{root}/{pattern}", UNSAID, output_format=None)[0]] == IN_FOLDERS
+
+
+def test_what_a_pattern_of_folders_asks_for_by_its_own_name(lake) -> None:
+    root, put = lake
+    assert names_of(f"{root}/_t*/", root) == ["_temporary/day=3/e.csv"]
+    assert names_of(f"{root}/.o*/day=*/", root) == [".old/day=4/f.csv"]
+    assert names_of(f"{root}/*/deep/", root) == ["day=1/deep/b.csv"]
+    with pytest.raises(InputMissing, match=r"none\*/: no file matches"):
+        names_of(f"{root}/none*/", root)
+    put("empty=1/notes.md", b"x")
+    with pytest.raises(InputMissing, match=r"no file matches; there are 1 other files, such as .*notes.md"):
+        names_of(f"{root}/empty=*/", root)
+    if not root.startswith("s3"):
+        assert names_of(f"{root}/day=*/**/", root) == IN_FOLDERS
+    # Where a file matches, folders are told as before.
+    put("day=0.csv", b"a,b\n1,2\n")
+    assert names_of(f"{root}/day=*", root) == ["day=0.csv"]
+
+
+def test_a_folder_of_patterns_has_data_in_formats_that_are_for_reading_alone(lake) -> None:
+    root, put = lake
+    put("x=1/rows.csv.bz2", b"x")
+    put("x=2/rows.json", b"[]")
+    assert names_of(f"{root}/x=*/", root) == ["x=1/rows.csv.bz2", "x=2/rows.json"]
+    put("x=2/rows.csv", b"a\n1\n")
+    assert names_of(f"{root}/x=*/", root) == ["x=2/rows.csv"]
+
+
+def test_the_mark_of_a_folder_in_a_bucket_is_no_data_whatever_it_is_called(bucket: Bucket) -> None:
+    content = parquet_bytes()
+    bucket.put("lake/reviews.parquet/", b"")
+    bucket.put("lake/reviews.parquet/part-0.parquet", content)
+    bucket.put("lake/old.parquet", b"")
+    bucket.put("lake/old.parquet/_SUCCESS", b"")
+    bucket.put("lake/new.parquet_$folder$", b"")
+    root = f"{bucket.url}/lake"
+    for location in (root, f"{root}/**/*.parquet", f"{root}/*.parquet", f"{root}/reviews.parquet/"):
+        for any_ending in (False, True):
+            found = list_files(location, any_ending=any_ending)
+            assert [str(path) for path in found.files] == [f"{root}/reviews.parquet/part-0.parquet"], location
+    assert Source.open(root).rows == pq.read_table(io.BytesIO(content)).num_rows
+
+
 @pytest.mark.parametrize("location", [".", "*.csv"])
 def test_a_link_to_nothing_is_not_passed_over(tmp_path: Path, location: str) -> None:
     (tmp_path / "a.csv").write_text("a,b\n1,2\n")
@@ -245,7 +342,9 @@ def test_the_standard_input(tmp_path: Path, content: bytes, expected: str) -> No
 import sys
 from pathlib import Path
 from scorer.tables.listing import list_files
+from scorer.tables.part_names import part_files
 from scorer.tables.source import Source
+from tests.stores.buckets import Bucket
 source = Source.open("-", spool=Path(sys.argv[1]))
 (window,) = source.read(["b"]).windows(max_rows=10, max_bytes=1000)
 print(source.format, window.to_pylist(), len(list(Path(sys.argv[1]).iterdir())))
