@@ -13,12 +13,11 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final, Literal, NoReturn, TypeVar
 from urllib.parse import unquote
 
 from scorer.errors import InputMissing, NotPermitted, ScorerError, StorageError, UsageError
-from scorer.stores.objects import Bucket, ObjectInfo, Tag
+from scorer.stores.objects import NO_TIME, Bucket, ObjectInfo, Tag
 
 T = TypeVar("T")
 
@@ -26,8 +25,6 @@ _NAME: Final = re.compile(r"datasets/([A-Za-z0-9][\w.-]*/[\w.-]+?)(?:@([\w.%-]+)
 _NEWEST: Final = "main"
 _TIMEOUT_SECONDS: Final = 30
 ASK_FOR_TOKEN: Final = "set HF_TOKEN, or log in (hf auth login)"
-# The hub tells of no time unless it looks at every commit, and nothing is known by it.
-_NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ class HubDataset(Bucket):
             return None
         if found.etag is None or found.size is None or found.commit_hash is None:
             raise StorageError(f"{self.url}/{key}: the hub does not say what it is; is HF_ENDPOINT a hub?")
-        return ObjectInfo(key, found.size, Tag(found.etag, found.commit_hash), _NO_TIME)
+        return ObjectInfo(key, found.size, Tag(found.etag, found.commit_hash), NO_TIME)
 
     def note(self, key: str) -> Mapping[str, str] | None:
         return None if self.look(key) is None else {}
@@ -119,7 +116,8 @@ class HubDataset(Bucket):
             if isinstance(found, library().hf_api.RepoFile):
                 # A large file is known by its content, a small one as Git knows it: as the header of each says, too.
                 etag = found.lfs.sha256 if found.lfs is not None else found.blob_id
-                yield ObjectInfo(found.path, found.size, Tag(etag, commit), _NO_TIME)
+                # Of a time it tells only when it looks at every commit.
+                yield ObjectInfo(found.path, found.size, Tag(etag, commit), NO_TIME)
 
     def _tree(self, folder: str, revision: str, *, recursive: bool) -> Iterator[Any]:
         found = self._api().list_repo_tree(

@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 from typing import BinaryIO, Final, Literal
 
 from scorer.errors import InputMissing, OutputRefused
-from scorer.stores.object_path import ObjectPath, is_object
+from scorer.stores.object_path import ObjectPath, is_object, shown_url
 from scorer.stores.objects import SCHEMES, WRITABLE
 
 STREAM: Final = "-"
@@ -188,6 +188,6 @@ def _is_open_as(status: os.stat_result, number: int) -> bool:
 
 
 def _url(said: str) -> str | None:
-    """`said` as a URL when it looks like one; of its two slashes a path keeps one."""
+    """`said` as a message shows it when it looks like a URL; of its two slashes a path keeps one."""
     found = _URL.match(said)
-    return f"{found[1]}://{said[found.end() :]}" if found else None
+    return shown_url(f"{found[1]}://{said[found.end() :]}") if found else None

@@ -19,13 +19,15 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PosixPath
 from types import MappingProxyType
 from typing import Any, BinaryIO, Final, Self, cast
+from urllib.parse import unquote
 
 from scorer.errors import InputMissing, UsageError
 from scorer.stores.hub import HubDataset
-from scorer.stores.objects import SCHEMES, Bucket, ObjectInfo
+from scorer.stores.objects import ADVICE, SCHEMES, WEB, Bucket, ObjectInfo, Scheme
 from scorer.stores.ranged import RangedReader
 
 _URL: Final = re.compile(rf"({'|'.join(SCHEMES)}):/{{1,2}}", re.IGNORECASE)
+_SIGNATURE: Final = re.compile(r"[?&](sig|signature|x-amz-signature|x-goog-signature)=", re.IGNORECASE)
 
 
 class ObjectPath(PosixPath):
@@ -38,15 +40,23 @@ class ObjectPath(PosixPath):
 
     @classmethod
     def of(cls, said: str) -> ObjectPath:
-        """The place that the URL names. UsageError where no object can have that name."""
+        """The place that the URL names. UsageError where no object can have that name, or where it has a password or a
+        signature in it, which would be told and kept wherever the name is."""
         found = _URL.match(said)
-        assert found is not None, f"{said} names no object; this is a bug"
-        scheme, rest = found[1].lower(), said[found.end() :]
+        assert found is not None, f"{shown_url(said)} names no object; this is a bug"
+        scheme, rest = cast(Scheme, found[1].lower()), said[found.end() :]
         parts = rest.removesuffix("/").split("/")
+        shown, fetch = shown_url(said), "fetch it (curl -O) or pipe it in and say -"
+        if "@" in parts[0]:
+            raise UsageError(f"{shown}: a name and a password in an address are not used; {ADVICE[scheme]}")
+        if _SIGNATURE.search(rest):
+            raise UsageError(f"{shown}: a signature in an address is not used; {ADVICE[scheme]}")
+        if scheme in WEB and re.search(r"[?#]", rest):
+            raise UsageError(f"{shown}: an address with a query is not read; {fetch}")
+        if scheme in WEB and not all(map(_is_a_name, parts)):
+            raise UsageError(f"{shown}: an address with %2F, or what is no UTF-8, is not read; {fetch}")
         if not parts[0] or any(part in ("", ".", "..") for part in parts):
-            raise UsageError(f"{said}: no place in a store: {scheme}://BUCKET/KEY, without empty parts, . and ..")
-        if scheme in ("http", "https") and re.search(r"[?#]", rest):
-            raise UsageError(f"{said}: an address with a query is not read; fetch it (curl -O) or pipe it in and say -")
+            raise UsageError(f"{shown}: no place in a store: {scheme}://BUCKET/KEY, without empty parts, . and ..")
         place = cls(f"{scheme}:", *parts)
         _ = place.bucket  # of the hub, which refuses what is no data set
         return place
@@ -67,8 +77,10 @@ class ObjectPath(PosixPath):
 
     @property
     def key(self) -> str:
-        """The object's key in its bucket; empty for the bucket itself."""
-        return "/".join(self.parts[self._depth :])
+        """The object's key in its bucket; empty for the bucket itself. In an address of the web some characters stand
+        as a percent sign and their codes."""
+        key = "/".join(self.parts[self._depth :])
+        return unquote(key) if self.bucket.scheme in WEB else key
 
     def look(self) -> ObjectInfo | None:
         """The object as it is now; None where there is none."""
@@ -88,12 +100,6 @@ class ObjectPath(PosixPath):
                 path._listed = info
                 yield path
 
-    def matching(self, pattern: Sequence[str]) -> Iterator[Self]:
-        """The objects beneath this name whose further parts are matched by `pattern`, in which ** stands for any number
-        of parts."""
-        skipped = len(self.parts)
-        yield from (path for path in self.beneath() if matches(path.parts[skipped:], pattern))
-
     def exists(self, **_: Any) -> bool:
         return self.is_file() or self.is_dir()
 
@@ -101,7 +107,7 @@ class ObjectPath(PosixPath):
         return self._listed is not None or self.look() is not None
 
     def is_dir(self, **_: Any) -> bool:
-        if self._listed is not None or self.bucket.scheme in ("http", "https"):
+        if self._listed is not None or self.bucket.scheme in WEB:
             return False
         try:
             return self.bucket.has_any(self.key)
@@ -175,6 +181,20 @@ def is_object(said: str | os.PathLike[str]) -> bool:
     """Whether `said` names a place in an object store."""
     found = _URL.match(os.fspath(said))
     return found is not None and not Path(os.fspath(said)[: found.end()]).exists()
+
+
+def shown_url(said: str) -> str:
+    """A URL as a message may show it: without a name and a password, and without a query, which may be signed."""
+    return re.sub(r"^([^/]*/+)[^/]*@", r"\1", said).partition("?")[0]
+
+
+def _is_a_name(part: str) -> bool:
+    """Whether a part of an address of the web is one of a key, too, when its codes are read."""
+    try:
+        read = unquote(part, errors="strict")
+    except UnicodeDecodeError:
+        return False
+    return "/" not in read and (read == part or read not in (".", ".."))
 
 
 def matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:

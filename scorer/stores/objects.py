@@ -31,6 +31,7 @@ from scorer.errors import (
     StorageError,
     UsageError,
 )
+from scorer.stores import aws_profile
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Client
@@ -40,6 +41,9 @@ Scheme = Literal["s3", "gs", "az", "hf", "http", "https"]
 
 SCHEMES: Final[tuple[Scheme, ...]] = ("s3", "gs", "az", "hf", "http", "https")
 WRITABLE: Final[tuple[Scheme, ...]] = ("s3", "gs", "az", "hf")
+WEB: Final[tuple[Scheme, ...]] = ("http", "https")
+NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""When an object was written of which nothing tells that."""
 
 _EXTRA: Final = "pip install 'scorer[object-stores]'"
 # A request that takes longer has stalled. AWS_TIMEOUT names another time in seconds, AWS_MAX_ATTEMPTS another number.
@@ -111,16 +115,23 @@ class Bucket:
     def store(self) -> str:
         """What tells the store from others in which a bucket may have the same name: its endpoint, or an account."""
         if self.scheme == "s3":
-            return _endpoint()
+            return aws_profile.endpoint()
         named = _ACCOUNT if self.scheme == "az" else ()
         return " ".join(filter(None, (os.environ.get(name) for name in named)))
 
     def look(self, key: str) -> ObjectInfo | None:
-        """The object as it is now; None where there is none, or no such bucket."""
+        """The object as it is now; None where there is none, or no such bucket. DataError where nothing would tell a
+        change of it."""
         try:
-            return _info(self._tried(key, lambda: self._client.head(key)))
+            found = self._info(self._tried(key, lambda: self._client.head(key)))
         except FileNotFoundError:
             return None
+        if found.etag is None and found.modified == NO_TIME:
+            raise DataError(
+                f"{self.url}/{key}: the server tells neither ETag nor Last-Modified, so a change could not be seen; "
+                "fetch it (curl -O), or pipe it in and say -"
+            )
+        return found
 
     def note(self, key: str) -> Mapping[str, str] | None:
         """What its writer noted beside the object; None where there is none."""
@@ -133,21 +144,28 @@ class Bucket:
     def read(self, info: ObjectInfo, begin: int, end: int) -> bytes:
         """The bytes from `begin` to `end` of the object as it was when `info` was told; DataError when it has changed,
         also where a store does not look at the etag that it is asked for."""
-        options: Any = {"if_match": info.etag} if info.etag else {}
+        # A weak etag, or what a web server has for one, matches nothing by the rules of HTTP.
+        options: Any = {"if_match": info.etag} if info.etag and info.etag.startswith('"') else {}
         if (begin, end) != (0, info.size):  # some stores answer a range of everything as if none were asked for
             options["range"] = (begin, end)
 
-        def get() -> tuple[Tag, bytes]:
+        def get() -> tuple[ObjectInfo, bytes]:
             found = self._client.get(info.key, options=options)
-            return _tag(found.meta), found.bytes().to_bytes()
+            return self._info(found.meta), found.bytes().to_bytes()
 
         try:
-            tag, content = self._tried(info.key, get)
+            now, content = self._tried(info.key, get)
         except (FileNotFoundError, _errors().PreconditionError) as error:
             raise self._changed(info.key) from error
-        if len(content) != end - begin or (info.etag and tag.etag != info.etag):
+        if len(content) != end - begin or self._differs(now, info):
             raise self._changed(info.key)
         return content
+
+    def _differs(self, now: ObjectInfo, before: ObjectInfo) -> bool:
+        """Whether an answer tells of another writing than there was `before`."""
+        if before.etag:
+            return now.etag != before.etag
+        return self.scheme in WEB and now.modified not in (before.modified, NO_TIME)
 
     def list(self, folder: str = "") -> Iterator[ObjectInfo]:
         """All objects beneath `folder`, in any order. InputMissing when there is no such bucket."""
@@ -155,7 +173,7 @@ class Bucket:
             found = self._tried(folder, lambda: self._client.list(folder or None).collect())
         except FileNotFoundError as error:
             raise self._missing(folder) from error
-        yield from map(_info, found)
+        yield from map(self._info, found)
 
     def has_any(self, folder: str) -> bool:
         """Whether there is an object beneath `folder`. InputMissing when there is no such bucket."""
@@ -179,7 +197,7 @@ class Bucket:
             done = self._tried(
                 key, lambda: self._client.put(key, content, mode=mode, attributes=attributes, use_multipart=False)
             )
-            return _tag(done)
+            return self._tag(done)
         except (errors.AlreadyExistsError, errors.PreconditionError):
             if (self.note(key) or {}).get(_PUT) != mine:
                 return None
@@ -203,7 +221,7 @@ class Bucket:
                         key, path, chunk_size=chunk, max_concurrency=_UPLOADS, attributes=attributes
                     ),
                 )
-                return ObjectInfo(key, path.stat().st_size, _tag(done), datetime.now(UTC))
+                return ObjectInfo(key, path.stat().st_size, self._tag(done), datetime.now(UTC))
             except FileNotFoundError as error:
                 # A lost answer to the end of an upload: a second end finds none. The same bytes are sent again.
                 if _says(error, (_GONE_UPLOAD,)) and not last:
@@ -217,6 +235,15 @@ class Bucket:
             self._tried(key, lambda: self._client.delete(key))
         except FileNotFoundError:
             return
+
+    def _info(self, found: Any) -> ObjectInfo:
+        return ObjectInfo(str(found["path"]), int(found["size"]), self._tag(found), found["last_modified"])
+
+    def _tag(self, found: Any) -> Tag:
+        etag = found["e_tag"]
+        # Some stores leave the quotes out in their lists.
+        bare = etag and self.scheme not in WEB and not etag.endswith('"')
+        return Tag(f'"{etag}"' if bare else etag, found["version"])
 
     def _tried(self, key: str, work: Callable[[], T]) -> T:
         """What `work` gives, tried again where the connection is at fault. FileNotFoundError and obstore's errors of a
@@ -241,9 +268,9 @@ class Bucket:
         if isinstance(error, (_errors().PermissionDeniedError, _errors().UnauthenticatedError)) or _says(
             error, _NO_KEY
         ):
-            return NotPermitted(f"{where}: the store does not let us ({_reason(error)}); {_ADVICE[self.scheme]}")
+            return NotPermitted(f"{where}: the store does not let us ({_reason(error)}); {ADVICE[self.scheme]}")
         if _says(error, _NO_CREDENTIALS):
-            return NotPermitted(f"{where}: no credentials were found; {_ADVICE[self.scheme]}")
+            return NotPermitted(f"{where}: no credentials were found; {ADVICE[self.scheme]}")
         if _says(error, _MOVED) and not _says(error, ("RequestTimeout",)):
             return InputMissing(f"{where}: the store refuses the request ({_reason(error)}); check region and endpoint")
         if isinstance(error, _errors().InvalidPathError) or _says(error, (_NO_PATH,)):
@@ -264,7 +291,7 @@ class Bucket:
         return _client(self.url, os.getpid(), tuple(os.environ.get(name) for name in _ENVIRONMENT))
 
 
-_ADVICE: Final[dict[Scheme, str]] = {
+ADVICE: Final[dict[Scheme, str]] = {
     "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE; for a public bucket AWS_SKIP_SIGNATURE=true",
     "gs": "name the key file in GOOGLE_APPLICATION_CREDENTIALS",
     "az": "set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
@@ -272,12 +299,13 @@ _ADVICE: Final[dict[Scheme, str]] = {
     "http": "fetch it with a tool that can log in, and pipe it",
     "https": "fetch it with a tool that can log in, and pipe it",
 }
+"""What to do where a store does not let us."""
 _ACCOUNT: Final = ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ENDPOINT", "AZURITE_BLOB_STORAGE_URL")
 # What a client is made from besides: when one of them changes, another client is made.
 _ENVIRONMENT: Final = (
-    *("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE", "AWS_REGION", "AWS_ACCESS_KEY_ID"),
-    *("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_TIMEOUT", "AWS_MAX_ATTEMPTS", "AWS_SKIP_SIGNATURE"),
-    *("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SERVICE_ACCOUNT", "AWS_ALLOW_HTTP"),
+    *aws_profile.VARIABLES,
+    *("AWS_SESSION_TOKEN", "AWS_TIMEOUT", "AWS_MAX_ATTEMPTS", "AWS_SKIP_SIGNATURE", "AWS_ALLOW_HTTP"),
+    *("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SERVICE_ACCOUNT"),
     *("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT_KEY", "AZURITE_BLOB_STORAGE_URL"),
 )
 
@@ -285,8 +313,9 @@ _ENVIRONMENT: Final = (
 @lru_cache(maxsize=64)
 def _client(url: str, process: int, environment: tuple[str | None, ...]) -> Client:  # noqa: ARG001 - the cache's key
     store = _library().store
-    config = _from_aws_files() if url.startswith("s3://") else {}
-    plain = url.startswith("http:") or (url.startswith("s3:") and _endpoint().startswith("http:"))
+    s3 = url.startswith("s3:")
+    config: Any = aws_profile.of_profile() if s3 else {}
+    plain = url.startswith("http:") or (s3 and aws_profile.endpoint().startswith("http:"))
     options: Any = {"timeout": timedelta(seconds=_number("AWS_TIMEOUT", _TIMEOUT_SECONDS))}
     if plain or os.environ.get("AWS_ALLOW_HTTP", "").lower() == "true":
         options["allow_http"] = True
@@ -300,46 +329,6 @@ def _client(url: str, process: int, environment: tuple[str | None, ...]) -> Clie
         return made
     except (ValueError, _errors().BaseError) as error:
         raise UsageError(f"{url}: {_reason(error)}") from error
-
-
-def _endpoint() -> str:
-    """Where S3 is; empty for Amazon's own."""
-    said = (os.environ.get(name) for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"))
-    return next(filter(None, said), "") or str(_from_aws_files().get("endpoint", ""))
-
-
-def _from_aws_files() -> dict[str, Any]:
-    """Key, region and endpoint of the profile in ~/.aws/credentials and ~/.aws/config, which obstore does not read.
-    What the environment says goes before."""
-    import configparser
-
-    if os.environ.get("AWS_ACCESS_KEY_ID") and "AWS_PROFILE" not in os.environ:
-        return {}
-    profile = os.environ.get("AWS_PROFILE", "default")
-    files = configparser.RawConfigParser()
-    home = Path(os.environ.get("HOME", "/nowhere"), ".aws")
-    places = [
-        os.environ.get("AWS_SHARED_CREDENTIALS_FILE", str(home / "credentials")),
-        os.environ.get("AWS_CONFIG_FILE", str(home / "config")),
-    ]
-    try:
-        files.read(places, encoding="utf-8")
-    except (configparser.Error, OSError, UnicodeError) as error:
-        raise UsageError(f"{places[0]}: not readable as credentials ({_reason(error)})") from error
-    found: dict[str, str] = {}
-    for section in (f"profile {profile}", profile):
-        if files.has_section(section):
-            found |= dict(files.items(section))
-    names = {
-        "aws_access_key_id": ("access_key_id", "AWS_ACCESS_KEY_ID"),
-        "aws_secret_access_key": ("secret_access_key", "AWS_SECRET_ACCESS_KEY"),
-        "aws_session_token": ("session_token", "AWS_SESSION_TOKEN"),
-        "region": ("region", "AWS_REGION"),
-        "endpoint_url": ("endpoint", "AWS_ENDPOINT_URL"),
-    }
-    return {
-        ours: found[name] for name, (ours, variable) in names.items() if name in found and variable not in os.environ
-    }
 
 
 def _number(variable: str, otherwise: float) -> float:
@@ -364,16 +353,6 @@ def _errors() -> Any:
     import obstore.exceptions
 
     return obstore.exceptions
-
-
-def _info(found: Any) -> ObjectInfo:
-    return ObjectInfo(str(found["path"]), int(found["size"]), _tag(found), found["last_modified"])
-
-
-def _tag(found: Any) -> Tag:
-    # Some stores leave the quotes out in their lists.
-    etag = found["e_tag"]
-    return Tag(f'"{etag}"' if etag and not etag.endswith('"') else etag, found["version"])
 
 
 def _says(error: Exception, words: tuple[str, ...]) -> bool:
