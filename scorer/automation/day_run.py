@@ -55,6 +55,11 @@ class DayRun:
             for memory, step in zip(known, self._plan.steps, strict=True)
         )
 
+    @property
+    def manifest(self) -> Path:
+        """Where the manifest is, as soon as `run` has written it."""
+        return self._around.folder.manifest(self.record.name)
+
     def run(self) -> Path:
         """Do what is to be done; the path of the manifest, which is complete."""
         self._write()
@@ -65,6 +70,11 @@ class DayRun:
             self._note(self._outcome_of(step))
         self.record.end()
         return self._write()
+
+    def fail(self, exit_code: int, reason: str) -> None:
+        """Something else than a step made the run fail; the manifest says so."""
+        self.record.fail(exit_code, reason)
+        self._write()
 
     def _outcome_of(self, step: PlannedStep) -> StepRecord:
         if not self.record.well(step.needs):

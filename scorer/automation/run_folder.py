@@ -95,9 +95,13 @@ class RunFolder:
         """Keep what is known of the `steps` of `day`."""
         write_whole(self._day(day), _json({name: asdict(known) for name, known in steps.items()}))
 
+    def manifest(self, name: str) -> Path:
+        """Where the manifest of the run `name` is written."""
+        return self.path / f"{name}.json"
+
     def write(self, name: str, manifest: Mapping[str, Any]) -> Path:
         """Write the `manifest` of a run whole, under its `name`."""
-        path = self.path / f"{name}.json"
+        path = self.manifest(name)
         write_whole(path, _json(manifest))
         return path
 

@@ -8,6 +8,7 @@ Behind anything else, such as a full disk, they do not, since it would be the sa
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -15,13 +16,14 @@ from typing import Any, Final
 
 from scorer.automation.dates import days_between, parse_day
 from scorer.automation.day_run import DayRun, Surroundings
+from scorer.automation.hooks import Hooks
 from scorer.automation.job_file import Job, Plan, read_job
 from scorer.automation.job_metrics import job_metrics
 from scorer.automation.run_folder import RunFolder
 from scorer.automation.run_record import RunRecord
-from scorer.automation.step_process import PROGRAM, PassedSignals, run_hook
+from scorer.automation.step_process import PROGRAM, PassedSignals
 from scorer.config import RunConfig
-from scorer.errors import DataError, InputMissing, Interrupted, StepFailed, UsageError, near
+from scorer.errors import DataError, InputMissing, Interrupted, ScorerError, StepFailed, UsageError, exit_code_of, near
 from scorer.runs.console import Console
 from scorer.stores.atomic import read_if_there, write_whole
 from scorer.stores.checks import Inputs, check_files
@@ -39,19 +41,25 @@ class JobSummary:
     runs: list[tuple[RunRecord, Path]] = field(default_factory=list)
     left: list[date] = field(default_factory=list)
     stopped: int | None = None
-    hook_code: int = 0
 
     @property
     def failed(self) -> RunRecord | None:
-        """The first run that did not end well."""
-        return next((record for record, _ in self.runs if record.exit_code), None)
+        """The first run of which a step did not end well."""
+        return next((record for record, _ in self.runs if record.failed is not None), None)
+
+    @property
+    def unheard(self) -> RunRecord | None:
+        """The first run that ended well, but for its hook."""
+        return next((record for record, _ in self.runs if record.failed is None and record.exit_code), None)
 
     @property
     def exit_code(self) -> int | None:
         """That of the first step that failed; else that of a signal; else that of a hook that failed."""
         if self.failed is not None:
             return self.failed.exit_code
-        return self.hook_code if self.stopped is None else 128 + self.stopped
+        if self.stopped is not None:
+            return 128 + self.stopped
+        return self.unheard.exit_code if self.unheard is not None else 0
 
     def as_dict(self) -> dict[str, Any]:
         """JSON types."""
@@ -75,11 +83,13 @@ class JobSummary:
         if (failed := self.failed) is None:
             if self.stopped is not None:
                 raise Interrupted(self.stopped, "interrupted between two days; the same command does the others")
-            if self.hook_code:
-                raise StepFailed(self.hook_code, f"--on-success ended with {self.hook_code}; all steps ended well")
+            if (unheard := self.unheard) is not None:
+                assert unheard.exit_code, "a hook that ended well; this is a bug"
+                raise StepFailed(unheard.exit_code, f"{unheard.day}: {unheard.reason}; all steps ended well")
             return
+        step = failed.failed
+        assert step is not None, "no step of it failed; this is a bug"
         assert failed.exit_code is not None, "the run goes on; this is a bug"
-        step = next(step for step in failed.steps if step.outcome in ("failed", "interrupted"))
         if step.outcome == "interrupted":
             raise Interrupted(
                 failed.exit_code - 128, f"{failed.day}: interrupted in step {step.name}; the same command goes on there"
@@ -102,22 +112,24 @@ def run_job(config: RunConfig, console: Console, *, today: date, program: Sequen
     check_files({"--metrics": config.metrics}, Inputs([config.job]), force=True)
     folder = RunFolder(runs_of(config))
     summary = JobSummary(job.name)
-    with folder.held(config.job) as lease, PassedSignals() as signals:
-        around = Surroundings(folder=folder, lease=lease, signals=signals, console=console, program=program)
-        for plan in plans:
-            if signals.received is not None and summary.runs:
-                summary.stopped = signals.received
-                break
-            run = DayRun(job, plan, config, around)
-            if several and not config.force and run.is_done():
-                summary.left.append(plan.day)
-                continue
-            manifest = run.run()
-            summary.runs.append((run.record, manifest))
-            _tell(run.record, manifest, config, summary, console)
-            folder.keep(config.keep)
-            if run.record.exit_code not in (0, *_OF_THE_DAY):
-                break
+    with PassedSignals() as signals:
+        hooks = Hooks(config, signals, console)
+        with hooks.told_of_errors(), folder.held(config.job) as lease:
+            around = Surroundings(folder=folder, lease=lease, signals=signals, console=console, program=program)
+            for plan in plans:
+                if signals.received is not None and summary.runs:
+                    summary.stopped = signals.received
+                    break
+                run = DayRun(job, plan, config, around)
+                if several and not config.force and run.is_done():
+                    summary.left.append(plan.day)
+                    continue
+                hooks.manifest = run.manifest
+                summary.runs.append((run.record, _do(run, config, hooks)))
+                folder.keep(config.keep)
+                failed = run.record.failed
+                if failed is not None and failed.exit_code not in _OF_THE_DAY:
+                    break
     return summary
 
 
@@ -167,17 +179,28 @@ def _commands(plans: Sequence[Plan]) -> Iterator[tuple[str, dict[str, Any]]]:
         yield plan.day.isoformat(), steps
 
 
-def _tell(record: RunRecord, manifest: Path, config: RunConfig, summary: JobSummary, console: Console) -> None:
-    """Let Prometheus and the hook know how a run ended. A run that was interrupted has no hook: it goes on later."""
-    assert record.exit_code is not None, "the run goes on; this is a bug"
+def _do(run: DayRun, config: RunConfig, hooks: Hooks) -> Path:
+    """Do the steps of a day, and let Prometheus and the hook know how they ended; the manifest. A run that was
+    interrupted has no hook: it goes on later. An error of this process is in the manifest, if that can be written."""
+    try:
+        before = read_if_there(config.metrics) if config.metrics is not None else ""
+        manifest = run.run()
+        _write_metrics(run.record, config, before)
+    except Exception as error:
+        with suppress(ScorerError, OSError):  # the first error is the one that counts
+            run.fail(exit_code_of(error), str(error) if isinstance(error, ScorerError) else type(error).__name__)
+        raise
+    assert run.record.exit_code is not None, "the run goes on; this is a bug"
+    if run.record.interrupted:
+        return manifest
+    code = hooks.call(run.record.exit_code)
+    if code and not run.record.exit_code:
+        run.fail(code, f"--on-success ended with {code}")
+        _write_metrics(run.record, config, before)
+    return manifest
+
+
+def _write_metrics(record: RunRecord, config: RunConfig, before: str) -> None:
+    """Write the metrics of a run; `before` is what the file held when it began."""
     if config.metrics is not None:
-        write_whole(config.metrics, job_metrics(record, before=read_if_there(config.metrics)))
-    if any(step.outcome == "interrupted" for step in record.steps):
-        return
-    command, flag = (config.on_failure, "--on-failure") if record.exit_code else (config.on_success, "--on-success")
-    if command is None:
-        return
-    if code := run_hook(command, manifest=manifest, exit_code=record.exit_code):
-        console.warn(f"{flag}: the command ended with {code}")
-        if not record.exit_code:
-            summary.hook_code = summary.hook_code or code
+        write_whole(config.metrics, job_metrics(record, before=before))

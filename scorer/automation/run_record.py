@@ -62,13 +62,28 @@ class RunRecord:
         found = {step.name: step.well for step in self.steps}
         return all(found[name] for name in names)
 
+    @property
+    def failed(self) -> StepRecord | None:
+        """The first step that did not end well, of those that were begun."""
+        return next((step for step in self.steps if step.outcome in ("failed", "interrupted")), None)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal ended it."""
+        return any(step.outcome == "interrupted" for step in self.steps)
+
     def end(self) -> None:
-        """The run is over; its exit code is that of the first step that failed."""
+        """All steps are over; the exit code is that of the first that failed."""
         self.ended = time.time()
-        failed = next((step for step in self.steps if step.outcome in ("failed", "interrupted")), None)
+        failed = self.failed
         self.exit_code = 0 if failed is None else failed.exit_code
         if failed is not None:
             self.reason = f"{failed.name}: {failed.reason}"
+
+    def fail(self, exit_code: int, reason: str) -> None:
+        """Something else than a step made the run fail: a hook, or a file that could not be written."""
+        self.ended = self.ended or time.time()
+        self.exit_code, self.reason = exit_code, reason
 
     def as_document(self) -> dict[str, Any]:
         """JSON types; times are UTC in ISO 8601, durations seconds."""

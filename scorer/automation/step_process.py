@@ -12,7 +12,6 @@ of the job: should this process be killed, the step goes on to its end, and no o
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections import deque
@@ -20,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 from scorer.errors import REASON
 from scorer.runs.runtime import how_it_ended
@@ -41,6 +40,12 @@ class Ended:
     reason: str | None = None
 
 
+class Receiver(Protocol):
+    """Whom signals are passed to."""
+
+    def send_signal(self, number: int, /) -> None: ...
+
+
 class PassedSignals:
     """Within the `with` block SIGINT, SIGTERM and SIGHUP go to the step that is at work, which knows its safe places.
     `received` is the first that came. One that the caller ignores stays ignored; only the main thread receives any."""
@@ -48,7 +53,7 @@ class PassedSignals:
     def __init__(self) -> None:
         self.received: int | None = None
         self._waiting: deque[int] = deque()
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: Receiver | None = None
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -60,7 +65,7 @@ class PassedSignals:
     ) -> None:
         give_back(self._previous)
 
-    def watch(self, child: subprocess.Popen[bytes]) -> None:
+    def watch(self, child: Receiver) -> None:
         """From now on signals go to `child`, and so does one that came while it was started."""
         self._child = child
         self._deliver()
@@ -116,19 +121,10 @@ def run_step(
         raise
     why = _reason(reason, child.returncode)
     reason.unlink(missing_ok=True)
-    return Ended(_exit_code(child.returncode), _summary(printed), why)
+    return Ended(shell_code(child.returncode), _summary(printed), why)
 
 
-def run_hook(command: str, *, manifest: Path, exit_code: int) -> int:
-    """Let the shell run `command`; its exit code. What it prints goes to stderr, since stdout is for our summary."""
-    told = {"SCORER_MANIFEST": str(manifest.absolute()), "SCORER_EXIT_CODE": str(exit_code)}
-    done = subprocess.run(
-        ["/bin/sh", "-c", command], stdin=subprocess.DEVNULL, stdout=2, env={**os.environ, **told}, check=False
-    )
-    return _exit_code(done.returncode)
-
-
-def _exit_code(returned: int) -> int:
+def shell_code(returned: int) -> int:
     """What a shell says of a child that ended with `returned`, which is negative for a signal."""
     return returned if returned >= 0 else 128 - returned
 

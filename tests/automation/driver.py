@@ -9,6 +9,7 @@ import sys
 from datetime import date
 from pathlib import Path
 
+from scorer.automation.job_file import read_job
 from scorer.automation.run_job import run_job
 from scorer.config import RunConfig
 from scorer.errors import ScorerError
@@ -17,7 +18,7 @@ from scorer.runs.console import Console
 if __name__ == "__main__":
     job, day, *program = sys.argv[1:]
     try:
-        config = RunConfig(job=Path(job), date=day)
+        config = RunConfig(**{**read_job(Path(job)).said, "job": Path(job), "date": day})
         run_job(config, Console(), today=date(2026, 1, 1), program=program).refuse_failure()
     except ScorerError as error:
         print(f"scorer: error: {error}", file=sys.stderr)  # noqa: T201  as the command says it

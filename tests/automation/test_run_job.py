@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
+import time
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
 
+from scorer.automation.run_folder import RunFolder
+from scorer.automation.status import status_of
 from scorer.automation.step_process import PROGRAM
-from scorer.errors import Busy, ConfigError, Interrupted, StepFailed, UsageError
+from scorer.errors import Busy, ConfigError, Interrupted, ScorerError, StepFailed, UsageError
 from tests.automation.conftest import TODAY, Desk, kill
 
 THREE = """
@@ -259,6 +263,38 @@ def test_a_run_that_is_interrupted_calls_no_hook(gated):
     kill(process, signal.SIGINT)
     assert process.returncode == 130
     assert not (gated.path / "failed").exists()
+    gated.tell(fit={"exit": 65})
+    process = gated.start()
+    process.communicate(timeout=60)
+    assert process.returncode == 65
+    assert (gated.path / "failed").exists(), "else nothing was seen above"
+
+
+def test_a_signal_ends_a_hook_and_all_that_it_has_started(desk):
+    desk.write('on_success = "sleep 300 & echo $! > number; touch waiting; wait"\n' + THREE)
+    process = desk.start()
+    desk.wait_for("waiting")
+    try:
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == 143
+    assert "--on-success ended with 143; all steps ended well" in said
+    number = int(Path("number").read_text())
+    deadline = time.monotonic() + 20
+    while is_running(number):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    desk.run()  # nobody holds the job
+
+
+def is_running(number: int) -> bool:
+    """Whether there is a process of that number which is more than its entry in the table of processes."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except FileNotFoundError:
+        return False
 
 
 def test_a_run_that_is_killed_leaves_its_lock_to_its_step(gated):
@@ -268,7 +304,8 @@ def test_a_run_that_is_killed_leaves_its_lock_to_its_step(gated):
     gated.wait_for("waiting")
     kill(process)
     with pytest.raises(Busy, match=r"job\.toml: process \d+ is running this job; try again later"):
-        gated.run()
+        gated.run(on_failure="touch failed")
+    assert not Path("failed").exists()
     (gated.path / "go").touch()
     gated.wait_for("models/2026-03-31")
     gated.tell()
@@ -320,6 +357,72 @@ def test_a_hook_that_fails_is_told(desk, capfd):
     assert "warning: --on-failure: the command ended with 3" in err
 
 
+def test_a_hook_that_fails_is_in_the_manifest_the_status_and_the_metrics(desk):
+    desk.write(THREE)
+    desk.run(metrics="job.prom")
+    before = success(Path("job.prom").read_text())
+    ((record, path),) = desk.run(metrics="job.prom", on_success="exit 3").runs
+    manifest = json.loads(path.read_text())
+    assert (manifest["exit_code"], manifest["reason"]) == (3, "--on-success ended with 3")
+    assert [step["outcome"] for step in manifest["steps"]] == ["done"] * 3
+    assert status_of("job", RunFolder(path.parent))["runs"][0]["exit_code"] == 3
+    metrics = Path("job.prom").read_text()
+    assert 'scorer_job_exit_code{job="job"} 3' in metrics
+    assert success(metrics) == before, "it is no success"
+    assert not desk.run(from_="2026-03-31").runs, "the day is done all the same"
+    assert record.exit_code == 3
+
+
+def test_days_go_on_behind_one_whose_hook_failed(desk):
+    desk.write(THREE)
+    summary = desk.run(from_="2026-03-30", on_success="exit 3")
+    assert [record.exit_code for record, _ in summary.runs] == [3, 3]
+    desk.tell(check={"exit": 65})
+    summary = desk.run(from_="2026-03-30", force=True, on_failure="exit 3")
+    assert summary.as_dict()["exit_code"] == 65
+
+
+def hears(command: str = "") -> str:
+    """A hook that writes down what it is told."""
+    return f'echo "$SCORER_EXIT_CODE $(cat "$SCORER_MANIFEST" | wc -c)" >> heard; {command}'
+
+
+@pytest.mark.parametrize("gone", ["runs", "metrics"])
+def test_a_run_that_cannot_write_its_own_files_calls_the_hook_for_failures(desk, gone):
+    """Whatever it is; here the step removes the folder."""
+    desk.write(THREE)
+    Path("metrics").mkdir()
+    broken = replace(desk, program=("/bin/sh", "-c", f"rm -r {gone}", "step"))
+    with pytest.raises(ScorerError) as raised:
+        broken.run(metrics="metrics/job.prom", on_failure=hears(), on_success="touch well")
+    code, size = Path("heard").read_text().split()
+    assert int(code) == raised.value.exit_code
+    assert not Path("well").exists()
+    if gone == "metrics":
+        (path,) = Path("runs/job").glob("*.json")
+        manifest = json.loads(path.read_text())
+        assert int(size) == path.stat().st_size
+        assert (manifest["exit_code"], "metrics" in manifest["reason"]) == (int(code), True)
+
+
+def test_a_run_that_cannot_begin_calls_the_hook_for_failures(desk):
+    desk.write(THREE)
+    Path("runs").write_text("no folder")
+    with pytest.raises(ScorerError) as raised:
+        desk.run(on_failure=hears())
+    assert Path("heard").read_text().split() == [str(raised.value.exit_code), "0"]
+
+
+def test_hooks_find_the_programs_of_this_installation(desk, monkeypatch):
+    """Cron and systemd call the command by its path, with a PATH of their own."""
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    desk.write(THREE)
+    desk.run(on_success="command -v python3 > where && python3 -c 'import pyarrow' && echo $PATH >> where")
+    found, path = Path("where").read_text().splitlines()
+    assert Path(found).parent == Path(sys.executable).parent
+    assert path.endswith(":/usr/bin:/bin")
+
+
 def test_the_metrics_are_those_of_the_last_run(desk):
     desk.write(THREE)
     desk.run(metrics="job.prom")
@@ -332,11 +435,13 @@ def test_the_metrics_are_those_of_the_last_run(desk):
     assert 'scorer_job_exit_code{job="job"} 65' in second
     assert 'step="again"' not in second
 
-    def success(text: str) -> str:
-        (line,) = (line for line in text.splitlines() if line.startswith("scorer_job_last_success"))
-        return line
-
     assert success(first) == success(second)
+
+
+def success(metrics: str) -> str:
+    """The line that says when a run last ended well."""
+    (line,) = (line for line in metrics.splitlines() if line.startswith("scorer_job_last_success"))
+    return line
 
 
 def test_only_the_newest_manifests_are_kept_and_days_are_known_all_the_same(desk):
@@ -375,12 +480,13 @@ def test_quiet_is_passed_on(desk):
 
 def test_a_signal_between_two_days_is_told(desk):
     desk.write(THREE)
-    summary = desk.run(from_="2026-03-29", on_success="kill -TERM $PPID; sleep 0.2")
+    hook = "trap '' TERM; kill -TERM $PPID; sleep 0.2"
+    summary = desk.run(from_="2026-03-29", on_success=hook)
     assert [str(record.day) for record, _ in summary.runs] == ["2026-03-29"]
     assert summary.as_dict()["exit_code"] == 143
     with pytest.raises(Interrupted, match="the same command does the others"):
         summary.refuse_failure()
-    summary = desk.run(on_success="kill -TERM $PPID; sleep 0.2")
+    summary = desk.run(on_success=hook)
     assert summary.as_dict()["exit_code"] == 0  # nothing was left to do
 
 
