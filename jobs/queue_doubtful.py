@@ -27,15 +27,26 @@ def doubtful(manifest: dict[str, Any]) -> Iterator[pa.Table]:
     """The rows from which the model abstains, of each target of the run."""
     for step in manifest["steps"]:
         if step["command"] == "score" and step["outcome"] == "done":
-            parts = ds.dataset(step["summary"]["output"], exclude_invalid_files=True, ignore_prefixes=["_", "."])
+            # Of a step that is quiet there is no summary.
+            parts = ds.dataset(step["arguments"][-1], exclude_invalid_files=True, ignore_prefixes=["_", "."])
             status = pc.field("score_status").cast(pa.string())
             yield parts.to_table(columns=[KEY, "text", "score", "confidence"], filter=status == "abstain")
 
 
-def known(folder: Path) -> set[Any]:
+def keys(rows: pa.Table) -> list[str]:
+    """The key of each row as a CSV file has it, where 0007 is no number."""
+    return pc.fill_null(rows[KEY].cast(pa.string()), "").to_pylist()
+
+
+def known(folder: Path) -> set[str]:
     """The keys of the rows that were queued before."""
-    files = (pa.csv.read_csv(path) for path in folder.glob("*.csv"))
-    return {key for table in files for key in table[KEY].to_pylist()}
+    as_it_is = pa.csv.ConvertOptions(include_columns=[KEY], column_types={KEY: pa.string()})
+    several_lines = pa.csv.ParseOptions(newlines_in_values=True)
+    files = (
+        pa.csv.read_csv(path, parse_options=several_lines, convert_options=as_it_is)
+        for path in folder.glob("[!.]*.csv")
+    )
+    return {key for table in files for key in keys(table)}
 
 
 def main() -> None:
@@ -47,7 +58,7 @@ def main() -> None:
     manifest = json.loads(asked.manifest.read_text(encoding="utf-8"))
     rows = pa.concat_tables(doubtful(manifest))
     before = known(asked.folder)
-    rows = rows.filter(pa.array([key not in before for key in rows[KEY].to_pylist()], pa.bool_()))
+    rows = rows.filter(pa.array([key not in before for key in keys(rows)], pa.bool_()))
     if not rows.num_rows:
         print("nothing to look at")
         return
