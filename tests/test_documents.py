@@ -227,6 +227,12 @@ def test_every_command_is_listed():
     assert listed - {"COMMAND"} == set(commands_of(main))
 
 
+def test_the_commands_without_a_configuration_file_are_told():
+    found = {name for name, command in commands_of(main).items() if "--config" not in flags_of(command)}
+    (told,) = re.findall(r"`--config FILE`, JSON or TOML \((.*) have none\)", read("scorer/cli/README.md"))
+    assert set(re.findall("`(.*?)`", told)) == found
+
+
 def test_the_reference_is_that_of_the_commands():
     assert read("scorer/cli/REFERENCE.md") == reference(), "run make reference"
 
