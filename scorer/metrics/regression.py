@@ -93,7 +93,13 @@ def r_squared(targets: Numbers, predicted: Numbers) -> float:
     """1 - sum((y - f)^2) / sum((y - mean(y))^2) of `targets` y (n,) and `predicted` f (n,): 1 is perfect, 0 what the
     mean of the targets gives, and there is no least. 0 where all targets are equal."""
     total = ((targets - targets.mean()) ** 2).sum()
-    return float(1.0 - ((targets - predicted) ** 2).sum() / total) if total > 0 else 0.0
+    return float(1.0 - ((targets - predicted) ** 2).sum() / total) if total > 0 and _vary(targets) else 0.0
+
+
+def _vary(values: Numbers) -> bool:
+    """Whether not all of `values` (n,) are equal. The mean of equal ones may be another number, so no distance from it
+    tells that."""
+    return bool(values.min() < values.max())
 
 
 def pearson(first: Numbers, second: Numbers) -> float:
@@ -102,7 +108,7 @@ def pearson(first: Numbers, second: Numbers) -> float:
     a, b = first - first.mean(), second - second.mean()
     # Scaled first, so that no square leaves the range of a float64.
     size = float(np.abs(a).max()), float(np.abs(b).max())
-    if not all(size):
+    if not (all(size) and _vary(first) and _vary(second)):
         return 0.0
     a, b = a / size[0], b / size[1]
     found = float((a * b).sum() / np.sqrt((a**2).sum() * (b**2).sum()))
@@ -137,7 +143,7 @@ def intervals(targets: Numbers, predicted: Numbers) -> dict[str, tuple[float, fl
     squares, distances = residual**2, (targets - targets.mean()) ** 2
     low, high = _of_mean(squares)
     found = {"rmse": (math.sqrt(max(low, 0.0)), math.sqrt(high)), "mae": _of_mean(np.abs(residual), least=0.0)}
-    if (variance := float(distances.mean())) > 0:
+    if (variance := float(distances.mean())) > 0 and _vary(targets):
         ratio = float(squares.mean()) / variance
         low, high = _of_mean(1.0 - ratio - (squares - ratio * distances) / variance)
         found["r2"] = (low, min(high, 1.0))

@@ -69,6 +69,18 @@ def test_what_does_not_vary_has_no_correlation() -> None:
     assert measure_numbers(np.array([1.0]), np.array([2.0])).rmse == 1.0
 
 
+def test_equal_numbers_do_not_vary_whatever_their_mean() -> None:
+    """The mean of fifty times 0.1 is another number than 0.1."""
+    flat, steps = np.full(50, 0.1), np.arange(50.0)
+    assert flat.mean() != 0.1
+    assert pearson(flat, steps) == pearson(steps, flat) == pearson(flat, flat) == 0.0
+    for predicted in (steps, np.full(50, 0.2)):
+        found = measure_numbers(flat, predicted)
+        assert (found.r2, found.pearson, found.spearman) == (0.0, 0.0, 0.0)
+        assert "r2" not in found.intervals
+        assert found.intervals["pearson"][0] < 0 < found.intervals["pearson"][1]
+
+
 def test_the_largest_numbers_stay_finite() -> None:
     targets, predicted = (values * 1e38 for values in drawn(50))
     found = measure_numbers(targets, predicted)
