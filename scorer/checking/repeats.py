@@ -46,6 +46,14 @@ def text_keys(rows: Iterable[Sequence[str]]) -> NDArray[np.uint64]:
     return np.frombuffer(digests, np.uint64)
 
 
+def alike_groups(rows: Iterable[Sequence[str]]) -> NDArray[np.int64]:
+    """A number for each of `rows` of texts, (n,) int64, the same for rows that are equal when normalised; they count up
+    in the order in which they first come."""
+    numbers: dict[tuple[str, ...], int] = {}
+    keys = (tuple(map(normalised, texts)) for texts in rows)
+    return np.fromiter((numbers.setdefault(key, len(numbers)) for key in keys), np.int64)
+
+
 def _digest(texts: Sequence[str]) -> bytes:
     # The lengths keep ("ab", "c") apart from ("a", "bc").
     data = "\0".join((*texts, *map(str, map(len, texts[1:]))))

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scorer.checking.repeats import alike_groups
 from scorer.classifier.base_model import DEFAULT_BASE_MODEL
 from scorer.classifier.decision import Decision, Points
 from scorer.classifier.directory import ModelDirectory, open_model
@@ -118,12 +119,13 @@ def predict_by_folds(
 
     A fit holds out a share of its own rows to choose the best checkpoint and its temperature, so nothing of the fold it
     predicts has any part in the probabilities. Thresholds and the confidence to abstain below stay those of the model
-    that is evaluated. Equal texts are in one fold. DataError when there are fewer texts than folds.
+    that is evaluated. Texts that are equal when normalised are in one fold. DataError when there are fewer texts than
+    folds.
     """
     metadata = prepared.directory.metadata
     assert metadata is not None, "preparation refuses models without metadata; this is a bug"
     examples, config = prepared.examples, fit_config(metadata, prepared.config)
-    groups = examples.groups()
+    groups = alike_groups(examples.keys())
     if folds > groups.max() + 1:
         raise DataError(f"{prepared.config.data}: {groups.max() + 1} different texts do not make {folds} folds")
     fold_of = stratified_folds(classes_of(prepared.targets), groups, folds=folds, seed=config.seed)

@@ -106,11 +106,6 @@ class Examples:
         """What tells one example's text from another's: its texts."""
         return list(zip(*self.texts, strict=True))
 
-    def groups(self) -> NDArray[np.int64]:
-        """A number for each row (n,) int64, the same for equal texts."""
-        numbers: dict[tuple[str, ...], int] = {}
-        return np.fromiter((numbers.setdefault(key, len(numbers)) for key in self.keys()), np.int64, len(self))
-
     def take(self, rows: NDArray[np.int64]) -> Examples:
         """The examples at `rows`, of which none counts as dropped."""
         chosen = tuple([column[row] for row in rows] for column in self.texts)

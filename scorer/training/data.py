@@ -6,6 +6,7 @@ that needs no second pass over a file, and decides which findings are warnings.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from scorer.checking.findings import Finding, by_severity
 from scorer.checking.judgement import MUCH_TRUNCATED, Judge
-from scorer.checking.repeats import RowKeys, find_overlap, find_repeats, normalised, text_keys
+from scorer.checking.repeats import RowKeys, alike_groups, find_overlap, find_repeats, normalised, text_keys
 from scorer.checking.tokens import Sample, check_tokens
 from scorer.classifier.labels import LabelSet, RowTargets
 from scorer.classifier.vocabulary import Vocabulary
@@ -75,7 +76,8 @@ class SidesCheck:
 class TrainingData:
     """Checked examples on both sides of the split; targets as `label_indices` gives them; `check` is what was found.
     `rejected` malformed records of all files were set aside. The validation rows may be `of_split`: one that the
-    training data has itself."""
+    training data has itself. `held_out` tells which of the training rows they are where texts that only look different
+    kept some of them out; an earlier version held out others then."""
 
     train: Examples
     train_targets: RowTargets
@@ -85,6 +87,7 @@ class TrainingData:
     check: SidesCheck = field(default_factory=SidesCheck)
     rejected: int = 0
     of_split: bool = False
+    held_out: str | None = None
 
     def fingerprints(self) -> dict[str, str]:
         return {"train": self.train.fingerprint, "valid": self.valid.fingerprint}
@@ -177,10 +180,21 @@ def _warn_of(finding: Finding, console: Console) -> None:
 def _held_out(config: FitConfig, side: Side, labels: LabelSet, check: SidesCheck) -> TrainingData:
     """Hold out a stratified share of the training rows."""
     train, targets = side.examples, side.targets
-    kept, held_out = stratified_split(targets, train.groups(), fraction=config.held_out, seed=config.seed)
+    texts = train.keys()
+    groups = alike_groups(texts)
+    kept, held_out = stratified_split(targets, groups, fraction=config.held_out, seed=config.seed)
     if not len(held_out):
         raise DataError(f"{config.train}: {len(train)} rows are too few to hold any out; add rows or give --valid")
-    return TrainingData(train.take(kept), targets[kept], train.take(held_out), targets[held_out], labels, check)
+    rows = hashlib.blake2b(held_out.tobytes(), digest_size=8).hexdigest()
+    return TrainingData(
+        train.take(kept),
+        targets[kept],
+        train.take(held_out),
+        targets[held_out],
+        labels,
+        check,
+        held_out=rows if groups.max() + 1 < len(set(texts)) else None,
+    )
 
 
 def _tell(examples: Examples, where: str, console: Console) -> None:

@@ -215,6 +215,7 @@ def fit_and_write(
             fingerprints=data.fingerprints(),
             precision=precision,
             base_model=[base.name, base.fingerprint],
+            held_out=data.held_out,
             teacher=record,
         )
         workspace, output = open_workspace(config, output, job)

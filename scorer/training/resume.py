@@ -44,11 +44,12 @@ def job_of(
     precision: str,
     base_model: list[str],
     teacher: dict[str, Any] | None = None,
+    held_out: str | None = None,
 ) -> dict[str, Any]:
     """Everything that changes the model that a fit writes, as JSON types: equal descriptions, equal weights.
 
     `fingerprints` are those of the contents that settings name, `base_model` are its name and its fingerprint,
-    `teacher` is the record of it.
+    `teacher` is the record of it, `held_out` that of `TrainingData`.
     """
     resolved = {
         **fingerprints,
@@ -59,7 +60,8 @@ def job_of(
         "base_model": base_model,
         "teacher": teacher,
     }
-    return described_job(config, resolved, files=fingerprints)
+    job = described_job(config, resolved, files=fingerprints)
+    return job if held_out is None else job | {"held_out": held_out}
 
 
 def described_job(config: Any, resolved: Mapping[str, Any], *, files: Collection[str]) -> dict[str, Any]:

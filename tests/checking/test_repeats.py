@@ -13,11 +13,18 @@ from scorer.checking.repeats import (
     RowKeys,
     _between_words,
     _separates,
+    alike_groups,
     find_overlap,
     find_repeats,
     normalised,
     text_keys,
 )
+
+
+def test_groups_go_by_all_texts_as_they_are_normalised():
+    rows = [("a", "b"), ("a", "c"), ("A!", " b"), ("ab", ""), ("a", "B")]
+    assert alike_groups(rows).tolist() == [0, 1, 0, 2, 0]
+    assert alike_groups([]).tolist() == []
 
 
 @pytest.mark.parametrize(

@@ -97,14 +97,11 @@ def test_a_text_column_of_numbers_in_parquet_is_a_configuration_error(tmp_path: 
         read(path, "n")
 
 
-def test_groups_go_by_all_texts() -> None:
-    def pair(*rows: tuple[str, str]) -> Examples:
-        first, second = ([row[side] for row in rows] for side in (0, 1))
-        return Examples(None, (first, second), [1] * len(rows), len(rows), "")  # type: ignore[arg-type]
-
-    train = pair(("a", "b"), ("a", "c"), ("a", "b"))
-    assert train.groups().tolist() == [0, 1, 0]
-    assert train.take(np.array([2, 0])).texts == (["a", "a"], ["b", "b"])
+def test_rows_are_taken_with_all_their_texts() -> None:
+    first, second = ["a", "a", "a"], ["b", "c", "b"]
+    train = Examples(None, (first, second), [1, 2, 3], 3, "")  # type: ignore[arg-type]
+    taken = train.take(np.array([2, 0]))
+    assert (taken.texts, taken.labels) == ((["a", "a"], ["b", "b"]), [3, 1])
 
 
 def test_blank_lines_are_no_rows_and_told(tmp_path):

@@ -8,18 +8,27 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from scorer.checking.check_job import check_data
+from scorer.checking.repeats import normalised
 from scorer.classifier.vocabulary import Vocabulary
 from scorer.config import CheckConfig, FitConfig
 from scorer.examples.reading import read_examples
-from scorer.examples.targets import label_indices, label_set
+from scorer.examples.targets import label_indices, label_set, stratified_split
 from scorer.runs.console import Console
-from scorer.training.data import Side, check_language, check_sides, truncation_warnings
-from tests.training.fits import reviews
+from scorer.training.data import (
+    Side,
+    TrainingData,
+    check_language,
+    check_sides,
+    load_data,
+    truncation_warnings,
+)
+from tests.training.fits import reviews, write_csv
 
 LARGER = "make it larger (scorer check suggests a length)"
 WHOLE = "read them whole with --long-text window"
@@ -44,6 +53,44 @@ def test_advice_about_texts_that_are_cut_off(
     (line,) = truncation_warnings(0.25, config, positions=positions, pairs=pairs)
     assert line == f"a.csv: 25.0 % of the texts are longer than --max-length {config.max_length} and cut off; {advice}"
     assert truncation_warnings(0.05, config, positions=positions, pairs=pairs) == []
+
+
+def twins(path: Path, count: int = 40) -> Path:
+    """A file in which every text stands three times, spelt in other ways."""
+    rows = [(text, 1 + 4 * (mood == "good")) for text, mood in reviews(count)]
+    spelt = [(spell(text), label) for text, label in rows for spell in (str, str.upper, "  {} !".format)]
+    return write_csv(path, ("sentence", "score"), spelt)
+
+
+def loaded(train: Path, **options: Any) -> TrainingData:
+    return load_data(FitConfig(train=train, **options), Console(stream=io.StringIO()))
+
+
+def test_rows_held_out_have_no_twins_in_training(tmp_path):
+    data = loaded(twins(tmp_path / "train.csv"))
+    train, valid = ({normalised(text) for (text,) in side.keys()} for side in (data.train, data.valid))  # noqa: SIM118
+    assert valid
+    assert not train & valid
+    assert len(data.valid) == 3 * len(valid)
+
+
+def test_without_twins_the_rows_held_out_are_those_of_equal_texts(tmp_path):
+    rows = [("same", 1), ("same", 1), *[(text, 1 + len(mood) % 2) for text, mood in reviews(60)]]
+    data = loaded(write_csv(tmp_path / "train.csv", ("sentence", "score"), rows))
+    numbers: dict[str, int] = {}
+    groups = np.array([numbers.setdefault(text, len(numbers)) for text, _ in rows])
+    targets = np.array([label - 1 for _, label in rows])
+    _, expected = stratified_split(targets, groups, fraction=0.1, seed=42)
+    assert data.valid.texts[0] == [rows[row][0] for row in expected]
+    assert data.held_out is None, "a fit that an earlier version began goes on"
+
+
+def test_which_rows_are_held_out_is_told_where_twins_are_among_them(tmp_path):
+    train = twins(tmp_path / "train.csv")
+    found = {loaded(train, seed=seed).held_out for seed in (1, 1, 2)}
+    assert None not in found
+    assert len(found) == 2
+    assert loaded(train, valid=train).held_out is None
 
 
 CODES = {"duplicates", "near_duplicates", "conflicting_labels", "near_conflicting_labels", "overlap", "near_overlap"}

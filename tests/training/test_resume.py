@@ -20,7 +20,7 @@ import torch
 from scorer.errors import ConfigError, Interrupted, OutputRefused, StorageError
 from scorer.runs.console import Counter
 from tests.conftest import ROOT, TinyModel
-from tests.training.fits import Remembering, run, weights, write_reviews
+from tests.training.fits import Remembering, reviews, run, weights, write_csv, write_reviews
 
 FIT = """
 import sys; from pathlib import Path
@@ -196,6 +196,23 @@ def test_another_base_model_of_the_same_name_is_another_job(base: Path) -> None:
     (own / "config.json").write_text(json.dumps(config | {"layer_norm_eps": 1e-6}))
     with pytest.raises(ConfigError, match="different: base_model"):
         run(train, own, output=Path("out"), epochs=4.0, eval_steps=7, resume=True)
+
+
+def test_a_fit_that_held_out_other_rows_does_not_go_on(base: Path) -> None:
+    """As one that an earlier version began, to which two spellings of a text were two texts."""
+    train = Path("train.csv")
+    rows = [(text, mood) for text, mood in reviews(80)]
+    write_csv(train, ("sentence", "score"), [*rows, (f"{rows[0][0].upper()} !", rows[0][1])])
+    settings = {"output": Path("out"), "epochs": 4.0, "eval_steps": 7}
+    with pytest.raises(Interrupted):
+        run(train, base, Stopping(8), **settings)
+    job = next(path for path in Path("out.unfinished").glob("*.json") if "held_out" in path.read_text())
+    kept = job.read_text()
+    job.write_text(json.dumps({name: value for name, value in json.loads(kept).items() if name != "held_out"}))
+    with pytest.raises(ConfigError, match="different: held_out"):
+        run(train, base, resume=True, **settings)
+    job.write_text(kept)
+    run(train, base, resume=True, **settings)
 
 
 @pytest.mark.parametrize("force", [False, True])
