@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
-from tokenizers.models import Unigram
 
 from scorer.classifier.directory import ModelDirectory
 from scorer.classifier.parts import foreign
 from scorer.classifier.tokenization import TruncationSide
+from scorer.classifier.tokenizer_copies import read_tokenizer
 from scorer.errors import ModelError
 
 _FILE = "tokenizer.json"
@@ -73,7 +73,7 @@ def plain_tokenizer(directory: ModelDirectory) -> tuple[Tokenizer, TokenizerFact
         if facts is None:
             return None
         with foreign(_FILE):
-            return _read(text, document), facts
+            return read_tokenizer(text, document), facts
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ModelError):
         # Whatever is the matter with it, transformers is asked, and says so.
         return None
@@ -82,21 +82,8 @@ def plain_tokenizer(directory: ModelDirectory) -> tuple[Tokenizer, TokenizerFact
 def is_whole(path: Path, tokenizer: Tokenizer) -> bool:
     """Whether tokenizer.json in the directory `path` is `tokenizer`, which transformers made of it."""
     text = (path / _FILE).read_text(encoding="utf-8")
-    found = _read(text, json.loads(text))
+    found = read_tokenizer(text)
     return tokenizer.encode_special_tokens is False and _bare(found) == _bare(tokenizer)
-
-
-def _read(text: str, document: Mapping[str, Any]) -> Tokenizer:
-    """The tokenizer that `text` in JSON, with the contents `document`, describes.
-
-    Reading the scores of unigrams, the tokenizers library loses their last bits; transformers has them from Python.
-    """
-    tokenizer = Tokenizer.from_str(text)
-    if isinstance(tokenizer.model, Unigram):
-        model = document["model"]
-        pieces = [(piece, score) for piece, score in model["vocab"]]
-        tokenizer.model = Unigram(pieces, model["unk_id"], model.get("byte_fallback", False))
-    return tokenizer
 
 
 def _bare(tokenizer: Tokenizer) -> str:

@@ -17,11 +17,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from tokenizers import Tokenizer
-
 from scorer.classifier.long_text import LongText
 from scorer.classifier.sequences import EncodedInputs
 from scorer.classifier.tokenization import TextEncoder
+from scorer.classifier.tokenizer_copies import described, restored
 
 # So many texts go to a process at once; for fewer in all, the processes are not asked.
 _TEXTS_AT_ONCE = 4_096
@@ -52,7 +51,7 @@ class ProcessEncoder:
     def __init__(self, encoder: TextEncoder, *, count: int, options: dict[str, Any]) -> None:
         self._encoder = encoder
         self._turn = threading.Lock()
-        made = pickle.dumps((encoder.tokenizer.to_str(), options))
+        made = pickle.dumps((described(encoder.tokenizer), options))
         self._children = [_start(made) for _ in range(count)]
         self._close = weakref.finalize(self, _end, self._children)
 
@@ -101,8 +100,8 @@ class ProcessEncoder:
 
 def serve(source: Any, target: Any) -> None:
     """Be such a process: texts come from `source`, and their inputs, or an error, go to `target`."""
-    document, options = pickle.load(source)
-    encoder = TextEncoder(Tokenizer.from_str(document), **options)
+    description, options = pickle.load(source)
+    encoder = TextEncoder(restored(description), **options)
     while True:
         try:
             texts, pairs = pickle.load(source)

@@ -27,6 +27,7 @@ from scorer.classifier.base_model import resolve_base_model, unavailable
 from scorer.classifier.directory import find_model
 from scorer.classifier.remedies import install_sentencepiece
 from scorer.classifier.tokenization import without_dropout
+from scorer.classifier.tokenizer_copies import copied, read_tokenizer
 from scorer.errors import ModelError
 
 _ROWS_AT_ONCE = 1_000
@@ -86,7 +87,7 @@ class Vocabulary:
         tokens = lacking_tokens(rows, self.tokenizer)
         if not tokens:
             return self
-        tokenizer = Tokenizer.from_str(self.tokenizer.to_str())
+        tokenizer = copied(self.tokenizer)
         extend(tokenizer, tokens)
         return replace(self, tokenizer=tokenizer)
 
@@ -106,7 +107,7 @@ def _load(path: Path, name: str) -> Tokenizer:
     file = path / "tokenizer.json"
     try:
         if file.is_file():
-            return Tokenizer.from_file(str(file))
+            return read_tokenizer(file.read_text(encoding="utf-8"))
         if (lacking := install_sentencepiece(name, path)) is not None:
             raise ModelError(lacking)
         from transformers import AutoTokenizer

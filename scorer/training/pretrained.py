@@ -28,6 +28,7 @@ from scorer.classifier.remedies import install_sentencepiece
 from scorer.classifier.tokenization import TextEncoder, without_dropout
 from scorer.classifier.vocabulary import Vocabulary, extend
 from scorer.config import FitConfig
+from scorer.classifier.tokenizer_copies import copied
 from scorer.errors import ConfigError, ModelError, UsageError
 from scorer.stores.folder import Folder
 from scorer.training.parameters import adapt, freeze
@@ -54,7 +55,7 @@ class BaseModel:
 
     def encoder(self, *, max_length: int, long_text: LongText) -> TextEncoder:
         """The encoder of scoring, on a copy of the tokenizer, so that truncation is not saved with the model."""
-        tokenizer = self._copied()
+        tokenizer = copied(self.tokenizer.backend_tokenizer)
         refusal = why_no_pairs(self.name, self.model.config, tokenizer, token_types=self.feed.token_types)
         return TextEncoder(
             tokenizer,
@@ -82,17 +83,10 @@ class BaseModel:
 
     def vocabulary(self) -> Vocabulary:
         """What counts tokens as `scorer check` does, on another copy."""
-        copied = self._copied()
-        copied.no_truncation()
-        copied.no_padding()
-        return Vocabulary(self.name, self.positions, copied)
-
-    def _copied(self) -> Tokenizer:
-        own: Tokenizer = self.tokenizer.backend_tokenizer
-        copied = Tokenizer.from_str(own.to_str())
-        # Whether a text that spells a special token holds one: it is set when a tokenizer is loaded, and not written.
-        copied.encode_special_tokens = own.encode_special_tokens
-        return copied
+        tokenizer = copied(self.tokenizer.backend_tokenizer)
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return Vocabulary(self.name, self.positions, tokenizer)
 
     @property
     def has_token_types(self) -> bool:

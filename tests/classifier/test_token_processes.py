@@ -15,6 +15,7 @@ from scorer.classifier import token_processes
 from scorer.classifier.long_text import LongText
 from scorer.classifier.token_processes import ProcessEncoder, process_count, serve
 from scorer.classifier.tokenization import TextEncoder
+from scorer.classifier.tokenizer_copies import described
 from scorer.errors import ModelError
 from tests.models import sentences
 
@@ -106,7 +107,7 @@ def test_no_process_is_left_behind(made):
 
 def test_a_process_reads_texts_until_there_are_no_more(tiny_model):
     model = tokenizer(tiny_model("bert"))
-    source = io.BytesIO(pickle.dumps((model.to_str(), {"max_length": 9})) + pickle.dumps((["good room"], None)))
+    source = io.BytesIO(pickle.dumps((described(model), {"max_length": 9})) + pickle.dumps((["good room"], None)))
     target = io.BytesIO()
     serve(source, target)
     target.seek(0)
