@@ -126,7 +126,7 @@ class FastForward:
         mask, states = inputs.get("attention_mask"), []
         with torch.autocast("cpu", enabled=False):
             batch = self._batch(words, mask, dropout)
-            hidden = self._embedded(words, inputs.get("token_type_ids"), batch)
+            hidden = self._embedded(words, inputs, batch)
             for layer in range(self._layers):
                 if self._exits:
                     states.append(mean_states(hidden.view(batch.rows, batch.tokens, -1), mask))
@@ -140,15 +140,26 @@ class FastForward:
         bias = torch.zeros(mask.shape, dtype=self._dtype).masked_fill_(mask == 0, _NEVER)
         return _Batch(rows, tokens, bias.repeat_interleave(self._heads, dim=0).unsqueeze(1), dropout)
 
-    def _embedded(self, words: Tensor, types: Tensor | None, batch: _Batch) -> Tensor:
+    def _embedded(self, words: Tensor, inputs: Mapping[str, Tensor], batch: _Batch) -> Tensor:
         """(n * tokens, hidden)."""
         names = self._names
-        found = words + self._weights[names.positions][self._first : self._first + batch.tokens]
+        found = words + self._positions(inputs["input_ids"], inputs.get("attention_mask"))
         if self._weights.has(names.types):
-            kinds = self._weights[names.types]
+            kinds, types = self._weights[names.types], inputs.get("token_type_ids")
             found = found + (kinds[0] if types is None else functional.embedding(types, kinds))
         found = batch.dropout(self._normed(found, names.embedding_norm), self._drops.hidden).flatten(0, 1)
         return self._product(found, names.projection).float() if self._weights.has(names.projection) else found
+
+    def _positions(self, ids: Tensor, mask: Tensor | None) -> Tensor:
+        """What the places of tokens `ids` (n, tokens) say, (tokens, width); (n, tokens, width) where they differ from
+        row to row. RoBERTa and its kin count the tokens that are not padding: one that a text spells has its place."""
+        table, padding = self._weights[self._names.positions], self._first - 1
+        if self._first:
+            counted = ids != padding
+            if not bool((counted if mask is None else counted | (mask == 0)).all()):
+                places = counted.cumsum(dim=1) * counted + padding
+                return functional.embedding(places, table, padding_idx=padding)
+        return table[self._first : self._first + ids.shape[1]]
 
     def _layer(self, layer: int, hidden: Tensor, batch: _Batch) -> Tensor:
         """What is behind a layer, of `hidden` (n * tokens, hidden); of the last one the first tokens (n, hidden)."""

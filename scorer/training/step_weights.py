@@ -27,6 +27,7 @@ class StepWeights:
         self._parameters = dict(model.named_parameters())
         self.words = self._parameters[self.names.words]
         """The embeddings of words (vocabulary, width); they are no leaf, since a batch has few of them."""
+        self._padding = getattr(model.get_input_embeddings(), "padding_idx", None)
         self._leaves: dict[str, Tensor] = {}
         self._of_leaf: dict[str, list[nn.Parameter]] = {}
         for joined in self._products(model.config.num_hidden_layers):
@@ -76,9 +77,11 @@ class StepWeights:
 
     @torch.no_grad()
     def learn_words(self, ids: Tensor, gradient: Tensor) -> None:
-        """Add the `gradient` (m, width) of the words `ids` (m,)."""
+        """Add the `gradient` (m, width) of the words `ids` (m,). Padding learns nothing, also where a text has it."""
         if self.words.grad is None:
             self.words.grad = self._cleared()
+        if self._padding is not None:
+            gradient = gradient.masked_fill((ids == self._padding).unsqueeze(1), 0.0)
         self.words.grad.index_add_(0, ids, gradient)
         self._written.append(ids)
 

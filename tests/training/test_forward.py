@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,29 @@ def test_losses_and_gradients_are_those_of_transformers(architecture, lengths, t
     loss, found = ours(model, batch, fast(model))
     torch.testing.assert_close(loss, expected, rtol=1e-5, atol=1e-5)
     assert_close(found, gradients)
+
+
+@pytest.mark.parametrize("masked", [True, False])
+@pytest.mark.parametrize("architecture", FAMILY)
+def test_padding_that_a_text_spells_is_what_it_is_to_transformers(architecture, masked, tmp_path):
+    """RoBERTa and its kin count no place for it; nowhere is anything learned of it."""
+    model = without_dropout(tmp_path, architecture)
+    batch = batch_of(model, lengths=(7, 3, 12, 2) if masked else (9, 9))
+    pad = model.config.pad_token_id
+    batch["input_ids"][0, 2:4] = batch["input_ids"][1, 1] = pad
+    if not masked:
+        del batch["attention_mask"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # transformers wants a mask for it
+        expected, gradients = theirs(model, batch)
+        logits = model.eval()(**batch).logits
+    parallel = fast(model.train())
+    loss, found = ours(model, batch, parallel)
+    torch.testing.assert_close(loss, expected, rtol=1e-5, atol=1e-5)
+    assert_close(found, gradients)
+    words = found[parallel._weights.names.words]
+    assert not words[pad].any()
+    torch.testing.assert_close(parallel.outputs(**batch)["logits"], logits, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("architecture", FAMILY)
