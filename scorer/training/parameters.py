@@ -8,18 +8,22 @@ fit resumes from it as from any other; after `merge` nothing tells that there we
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from dataclasses import fields
 from typing import Any
 
 from torch import nn
 from transformers import PreTrainedModel
 
-from scorer.config import FitConfig
+from scorer.config import FitConfig, flag_of
 from scorer.errors import ConfigError, UsageError
 from scorer.training.exits import EXIT_HEADS, HEADS_RATE
 
-# Above the layers; whatever else an encoder has beside them belongs to the embeddings.
-_ABOVE = re.compile(r"(^|\.)(pooler|final_norm)\.")
+# Above the layers, as the norms behind them are; whatever else an encoder has belongs to the embeddings.
+_POOLER = re.compile(r"(^|\.)pooler\.")
+# What norms are called; one of embeddings says so, but for ESM's `emb_layer_norm_after` all layers.
+_NORM = re.compile(r"norm|(^|_)ln(_|$)", re.IGNORECASE)
+_OF_EMBEDDINGS = re.compile(r"emb(?!.*_after$)")
 
 
 class Depths:
@@ -28,6 +32,7 @@ class Depths:
     def __init__(self, model: PreTrainedModel) -> None:
         self._encoder = model.base_model_prefix + "."
         self._list, self.layers = _layers(model)
+        self._norms = tuple(_norms_above(model, beside=self._list))
 
     def __call__(self, name: str) -> int:
         """Of the parameter or module `name`, as in `bert.encoder.layer.0.output.dense.weight`."""
@@ -35,18 +40,46 @@ class Depths:
             return self.layers + 1
         if name.startswith(self._list):
             return int(name.removeprefix(self._list).split(".")[0]) + 1
-        return self.layers + 1 if _ABOVE.search(name) else 0
+        return self.layers + 1 if _POOLER.search(name) or name.startswith(self._norms) else 0
 
 
 def _layers(model: PreTrainedModel) -> tuple[str, int]:
-    """The outermost list of modules in the encoder: its name with a dot, and its length.
+    """The outermost list of modules in the encoder, but for its embeddings: its name with a dot, and its length.
 
     ALBERT's layers share their weights, which are a single layer of them.
     """
     for name, module in model.named_modules():
-        if isinstance(module, nn.ModuleList) and name.startswith(model.base_model_prefix + "."):
+        inside = name.startswith(model.base_model_prefix + ".") and "embeddings" not in name
+        if inside and isinstance(module, nn.ModuleList):
             return name + ".", len(module)
     return model.base_model_prefix + ".", 0
+
+
+def _norms_above(model: PreTrainedModel, *, beside: str) -> Iterator[str]:
+    """The norms behind the layers, as names with a dot: they lie in the encoder itself or `beside` its list of layers,
+    as in `model.norm` or `transformer.ln_f`."""
+    encoder = model.base_model_prefix
+    parents = {encoder, beside.rstrip(".").rpartition(".")[0]}
+    for parent, module in model.named_modules():
+        # In DeBERTa the norm beside the layers is that of the embeddings of distances.
+        if parent not in parents or not parent or hasattr(module, "rel_embeddings"):
+            continue
+        for name, child in module.named_children():
+            if _NORM.search(name) and not _OF_EMBEDDINGS.search(name) and not isinstance(child, nn.ModuleList):
+                yield f"{parent}.{name}."
+
+
+def refuse_two_stacks(model: PreTrainedModel, config: FitConfig, *, name: str) -> None:
+    """UsageError where `config` goes by the depth of layers and the model `name` has an encoder and a decoder."""
+    if not model.config.is_encoder_decoder:
+        return
+    plain = {field.name: field.default for field in fields(FitConfig)}
+    for asked in ("freeze_layers", "lora_rank", "layer_decay"):
+        if (value := getattr(config, asked)) != plain[asked]:
+            raise UsageError(
+                f"{flag_of(asked)} {value:g}: {name} has two stacks of layers, an encoder and a decoder; leave it out, "
+                "or choose an encoder such as BERT"
+            )
 
 
 def freeze(model: PreTrainedModel, config: FitConfig, *, name: str) -> None:

@@ -31,7 +31,7 @@ from scorer.config import FitConfig
 from scorer.classifier.tokenizer_copies import copied
 from scorer.errors import ConfigError, ModelError, UsageError
 from scorer.stores.folder import Folder
-from scorer.training.parameters import adapt, freeze
+from scorer.training.parameters import adapt, freeze, refuse_two_stacks
 
 # Beside the seed, so that the draws are others than those of the head.
 _STREAM = 1
@@ -98,7 +98,8 @@ def load_base_model(config: FitConfig, labels: LabelSet) -> BaseModel:
 
     Only what `config` trains requires a gradient; with `lora_rank` there are adapters in it. Raises ModelError when it
     cannot be loaded or its parts do not fit, ConfigError when `max_length` is too long or an extra is not installed,
-    UsageError when it has fewer layers than are to be kept or to be frozen.
+    UsageError when it has fewer layers than are to be kept or to be frozen, or two stacks of them and one is meant;
+    DeviceOutOfMemory.
     """
     directory, name = find_base(config.base_model)
     tokenizer = load_tokenizer(directory, name)
@@ -110,6 +111,7 @@ def load_base_model(config: FitConfig, labels: LabelSet) -> BaseModel:
     if getattr(text_config, "pad_token_id", None) is None:
         # A decoder looks for the last token that is no padding, and refuses several rows where none is named.
         text_config.pad_token_id = tokenizer.pad_token_id
+    refuse_two_stacks(model, config, name=name)
     adapt(model, config)
     freeze(model, config, name=name)
     # So that a transformers pipeline with truncation=True cuts where scoring does.

@@ -11,14 +11,26 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, PreTrainedModel, pipeline
+from transformers import (
+    AutoModelForSequenceClassification,
+    BartConfig,
+    BloomConfig,
+    GPT2Config,
+    LlamaConfig,
+    MegatronBertConfig,
+    OPTConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+    pipeline,
+)
 
 from scorer.classifier.metadata import ModelMetadata
 from scorer.config import FitConfig
 from scorer.errors import ConfigError, Interrupted, UsageError
 from scorer.stores.folder import Folder
 from scorer.training.arguments import training_arguments
-from scorer.training.parameters import Depths, adapt, freeze, merge, parameter_groups
+from scorer.training.parameters import Depths, adapt, freeze, merge, parameter_groups, refuse_two_stacks
+from tests.architectures import make_architecture
 from tests.conftest import TinyModel
 from tests.models import ARCHITECTURES, LAYERS
 from tests.training.fits import Remembering, run, weights, write_reviews
@@ -66,6 +78,50 @@ def test_every_parameter_has_the_depth_of_its_part(tiny_model: TinyModel, archit
     found = {name: depths(name) for name, _ in model.named_parameters()}
     assert found == {name: expected_depth(name, depths.layers) for name in found}
     assert set(found.values()) == set(range(depths.layers + 2)), "embeddings, every layer and the head"
+
+
+@pytest.mark.parametrize(
+    ("config", "above"),
+    [
+        (LlamaConfig, "model.norm"),
+        (GPT2Config, "transformer.ln_f"),
+        (OPTConfig, "model.decoder.final_layer_norm"),
+        (BloomConfig, "transformer.ln_f"),
+        (MegatronBertConfig, "bert.encoder.ln"),
+    ],
+)
+def test_the_norm_behind_the_layers_goes_with_the_head(config: type[PreTrainedConfig], above: str) -> None:
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    wide = {"word_embed_proj_dim": 16, "ffn_dim": 16} if config is OPTConfig else {}
+    tokens = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+    model = AutoModelForSequenceClassification.from_config(config(vocab_size=40, **sizes, **wide, **tokens))
+    depths = Depths(model)
+    found = {name: depths(name) for name, _ in model.named_parameters()}
+    assert {name.rpartition(".")[0] for name, depth in found.items() if depth == 3} - {"score", "classifier"} <= {
+        above,
+        "bert.pooler.dense",
+    }
+    assert found[f"{above}.weight"] == 3
+    assert {depth for name, depth in found.items() if "emb" in name or "wte" in name} == {0}
+
+
+@pytest.mark.parametrize("option", [{"freeze_layers": 1}, {"lora_rank": 2}, {"layer_decay": 0.9}])
+def test_an_encoder_and_a_decoder_have_no_depth(option: dict[str, Any]) -> None:
+    shape = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 16, "decoder_ffn_dim": 16}
+    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
+    tokens = {"vocab_size": 40, "forced_eos_token_id": None}
+    model = AutoModelForSequenceClassification.from_config(BartConfig(**shape, **heads, **tokens))
+    [name] = option
+    with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} .*: it has two stacks of layers"):
+        refuse_two_stacks(model, config(**option), name="it")
+    refuse_two_stacks(model, config(), name="it")
+
+
+@pytest.mark.filterwarnings("ignore")  # what this architecture warns of itself
+def test_a_fit_refuses_what_goes_by_depth_for_an_encoder_and_a_decoder(tmp_path: Path) -> None:
+    base = make_architecture(tmp_path / "t5", "t5")
+    with pytest.raises(UsageError, match="two stacks of layers"):
+        run(Path("train.csv"), base, layer_decay=0.9)
 
 
 @by_architecture
