@@ -38,20 +38,36 @@ class AdaptTrainer(ResumableTrainer):
             **options,
         )
         self._rows, self._held_out = train, valid
-        # The loss is a mean: the Trainer divides it by the batches of a step.
+        # The loss is a batch's share of the mean over the step: see `_share`.
         self.model_accepts_loss_kwargs = False
+        self._step: list[Batch] = []
         # It prints to stdout, which is for data alone.
         self.remove_callback(PrinterCallback)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         return self.batches(self._rows, self.args.train_batch_size, Visits(len(self._rows), seed=self.args.seed))
 
+    def get_batch_samples(self, *arguments: Any, **options: Any) -> Any:
+        """The batches whose gradients are added up to the next step, and what the Trainer counts of them."""
+        found = super().get_batch_samples(*arguments, **options)
+        self._step = found[0]
+        return found
+
     def compute_loss(self, model: Any, inputs: Batch, *_: Any, **__: Any) -> torch.Tensor:
         tokens, follows = predictions(model, self.network, inputs)
-        loss = cross_entropy(tokens.float(), inputs["targets"])
+        loss = self._share(tokens, inputs, "targets")
         if follows is not None:
-            loss = loss + cross_entropy(follows.float(), inputs["next_sentence_label"])
+            loss = loss + self._share(follows, inputs, "next_sentence_label")
         return loss
+
+    def _share(self, logits: torch.Tensor, inputs: Batch, name: str) -> torch.Tensor:
+        """What the answers to `inputs[name]` (m,) add to the mean loss of all such answers of a step, times the batches
+        of the step, by which the Trainer divides. A batch alone has their mean."""
+        answers = inputs[name]
+        if not len(answers):  # of texts that the vocabulary does not spell nothing is hidden
+            return logits.float().sum()
+        of_step = [len(batch[name]) for batch in self._step] or [len(answers)]
+        return cross_entropy(logits.float(), answers) * (len(answers) * len(of_step) / sum(of_step))
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Measure on the texts that are held out; what the Trainer logs of it. Diverged when the loss is no number."""

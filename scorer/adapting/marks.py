@@ -62,6 +62,10 @@ class Marks:
         """How many ids stand around a text."""
         return len(self.before) + len(self.after)
 
+    def spells(self, ids: NDArray[np.uint32]) -> bool:
+        """Whether one of `ids` (t,) at least spells text."""
+        return not bool(self.special[ids].all())
+
     @property
     def ordinary(self) -> NDArray[np.int64]:
         """The ids that spell texts."""

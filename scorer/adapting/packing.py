@@ -118,8 +118,18 @@ def _refuse_few(side: _Side, rows: Rows, what: str, config: AdaptConfig) -> None
             f"{what} have {side.tokens.size:,} tokens, less than {need}; add texts, or give another --max-length, "
             "--valid-fraction or --valid"
         )
+    if not rows.says_something():
+        raise DataError(
+            f"{what}: the vocabulary spells nothing of them, every token stands for what it lacks; "
+            f"{_other_vocabulary(config)}"
+        )
     if isinstance(rows, DocumentParts) and len(np.unique(rows.parts[:, 3])) < 2:
         raise DataError(f"{what} have one document of several sentences; --nsp needs two at least")
+
+
+def _other_vocabulary(config: AdaptConfig) -> str:
+    lacking = "" if config.extend_vocabulary else "give it their characters with --extend-vocabulary, "
+    return f"{lacking}choose another --base-model, or make one of the texts with --from-scratch"
 
 
 class _Packer:

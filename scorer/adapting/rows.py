@@ -53,6 +53,10 @@ class Blocks(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self.tokens) // self._room
 
+    def says_something(self) -> bool:
+        """Whether any row has a token that may be hidden."""
+        return any(self.masking.marks.spells(self._text(row)) for row in range(len(self)))
+
     def __getitem__(self, visit: int) -> Batch:
         return self.__getitems__([visit])
 
@@ -66,8 +70,11 @@ class Blocks(Dataset[Batch]):
         return self.length - self.masking.marks.around
 
     def _block(self, row: int) -> NDArray[np.int64]:
-        marks, text = self.masking.marks, self.tokens[row * self._room : (row + 1) * self._room]
-        return np.concatenate([marks.before, text, marks.after]).astype(np.int64)
+        marks = self.masking.marks
+        return np.concatenate([marks.before, self._text(row), marks.after]).astype(np.int64)
+
+    def _text(self, row: int) -> NDArray[np.uint32]:
+        return self.tokens[row * self._room : (row + 1) * self._room]
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,10 @@ class DocumentParts(Dataset[Batch]):
 
     def __len__(self) -> int:
         return len(self.parts)
+
+    def says_something(self) -> bool:
+        """Whether any row has a token that may be hidden."""
+        return any(self.masking.marks.spells(self.tokens[begin:end]) for begin, _, end, _ in self.parts.tolist())
 
     def __getitem__(self, visit: int) -> Batch:
         return self.__getitems__([visit])

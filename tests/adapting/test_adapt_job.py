@@ -106,6 +106,22 @@ def test_characters_that_the_base_model_lacks_get_tokens(tiny_model, tmp_path):
     assert bare.unknown_share > 0.3
 
 
+@pytest.mark.parametrize("options", [{}, {"nsp": True}], ids=["blocks", "pairs"])
+def test_texts_of_which_nothing_is_spelt_are_refused(tiny_model, tmp_path, options):
+    lines = "".join(f"ክፍሉ ጥሩ ነው\u2029ቁርሱ ጣፋጭ {chr(0x1369 + number % 9)} ነበር\n" for number in range(60))
+    (tmp_path / "am.csv").write_text("text\n" + lines, encoding="utf-8")
+    with pytest.raises(DataError, match=r"the vocabulary spells nothing of them.*--extend-vocabulary.*--from-scratch"):
+        run(tmp_path / "am.csv", tiny_model("bert"), extend_vocabulary=False, **options)
+    assert run(tmp_path / "am.csv", tiny_model("bert"), max_steps=1, **options).new_tokens > 5
+
+
+def test_a_stretch_of_texts_that_are_not_spelt_harms_nothing(tiny_model, texts):
+    """Whole batches have nothing to hide then, and the mean of nothing is no number."""
+    texts.write_text("text\n" + "ክፍሉ ጥሩ ነው\n" * 400 + texts.read_text().partition("\n")[2], encoding="utf-8")
+    found = run(texts, tiny_model("bert"), extend_vocabulary=False, epochs=1.0, batch_size=1)
+    assert found.after["loss"] < found.before["loss"]
+
+
 class Stopping(Remembering):
     """A console whose progress bar sends this process SIGTERM at one of `steps` of the training."""
 
