@@ -23,6 +23,7 @@ from scorer.tables.dialect import Dialect
 from scorer.tables.rejects import Rejects, kept_rejects, rejected_by
 from scorer.tables.source import Source
 from scorer.training.fit_job import default_output, refuse_output
+from scorer.training.schedule import refuse_schedule
 
 if TYPE_CHECKING:
     from scorer.adapting.outcome import Adapted
@@ -110,8 +111,7 @@ def _refuse_values(config: AdaptConfig) -> None:
         raise UsageError(f"--valid-fraction {config.held_out}: a share between 0 and 1, without the ends")
     if config.valid is not None and config.valid_fraction is not None:
         raise UsageError("--valid-fraction: nothing is held out where --valid names a file; leave one of the two out")
-    if config.max_steps is None and config.epochs <= 0:
-        raise UsageError(f"--epochs {config.epochs}: more than 0 are needed")
+    refuse_schedule(config)
     if config.minutes is not None and config.minutes <= 0:
         raise UsageError(f"--minutes {config.minutes}: more than 0 are needed")
     if config.from_scratch and config.base_model is not None:

@@ -31,10 +31,12 @@ from scorer.stores.checks import check_free_space
 from scorer.stores.folder import Folder
 from scorer.stores.location import Location
 from scorer.stores.workspace import Workspace
-from scorer.training.arguments import scheduled_arguments, settle_device, total_steps
-from scorer.training.fitting import peak_memory, run_training, storage_errors
+from scorer.training.arguments import scheduled_arguments, settle_device
+from scorer.training.faults import exhaustion_told, storage_errors
+from scorer.training.fitting import peak_memory, run_training
 from scorer.training.pretrained import find_base
 from scorer.training.resume import described_job, kept_for_resume, last_checkpoint, open_workspace, restore_ended
+from scorer.training.schedule import total_steps, warmup_doubt
 
 # Three checkpoints of weights and AdamW's two moments, and the model.
 _COPIES_ON_DISK = 3 * 3 + 1
@@ -49,7 +51,7 @@ def adapt_and_write(
     config: AdaptConfig, corpus: Corpus, valid: Corpus | None, output: Location, console: Console
 ) -> Adapted:
     """Train on the texts and publish the model as `output`, or as that of the interrupted run that is resumed."""
-    with quietly(), StopSignals() as signals:
+    with quietly(), exhaustion_told(), StopSignals() as signals:
         device, precision = settle_device(config, console)
         with signals.at_once():
             fingerprints = {"data": corpus.source.fingerprint()}
@@ -95,6 +97,8 @@ class _Run:
         check_free_space(output.path, _COPIES_ON_DISK * 4 * base.model.num_parameters() + 4 * self.corpus.source.size)
         packed = self._packed(base)
         steps = self._steps(base, packed)
+        if (doubt := warmup_doubt(self.config, steps)) is not None:
+            self.console.warn(doubt)
         planned = dataclasses.replace(
             self.config, max_steps=steps, eval_steps=self.config.eval_steps or min(math.ceil(steps / 10), _MOST_BETWEEN)
         )

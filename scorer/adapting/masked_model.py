@@ -11,7 +11,9 @@ import torch
 from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForPreTraining, PreTrainedModel, set_seed
 
+from scorer.classifier.device import memory_errors
 from scorer.classifier.directory import ModelDirectory
+from scorer.classifier.forward import DeviceOutOfMemory
 from scorer.config import AdaptConfig
 from scorer.errors import ConfigError, ModelError
 from scorer.stores.folder import Folder
@@ -60,7 +62,7 @@ def load_masked_model(config: AdaptConfig) -> MaskedModel:
     is new.
 
     Raises ModelError when it cannot be loaded or its parts do not fit, ConfigError when `max_length` is too long, or
-    `nsp` is not for its kind.
+    `nsp` is not for its kind, and DeviceOutOfMemory.
     """
     directory, name = find_base(config.base_model)
     tokenizer = load_tokenizer(directory, name)
@@ -83,15 +85,16 @@ def _load(directory: ModelDirectory, name: str, config: AdaptConfig) -> tuple[Pr
         kind = AutoConfig.from_pretrained(directory.path, trust_remote_code=False, local_files_only=True).model_type
         if config.nsp and kind not in NEXT_SENTENCE:
             raise ConfigError(f"--nsp: {name} is a model of kind {kind}, which has no head for it; leave it out")
-        model, report = (AutoModelForPreTraining if config.nsp else AutoModelForMaskedLM).from_pretrained(
-            directory.path,
-            trust_remote_code=False,
-            use_safetensors=True,
-            local_files_only=True,
-            dtype=torch.float32,
-            output_loading_info=True,
-        )
-    except ConfigError:
+        with memory_errors():
+            model, report = (AutoModelForPreTraining if config.nsp else AutoModelForMaskedLM).from_pretrained(
+                directory.path,
+                trust_remote_code=False,
+                use_safetensors=True,
+                local_files_only=True,
+                dtype=torch.float32,
+                output_loading_info=True,
+            )
+    except (ConfigError, DeviceOutOfMemory):
         raise
     except Exception as error:
         # transformers raises anything from KeyError to OSError on a damaged or foreign directory.

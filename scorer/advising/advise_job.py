@@ -6,6 +6,7 @@ functions.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ import numpy as np
 from scorer.advising.arms import Arm, arms_of, command_line, fit_config, longer, recommended, suited
 from scorer.advising.halving import Standing, Worth, halve
 from scorer.config import AdviseConfig
-from scorer.errors import Interrupted, ModelError, UsageError
+from scorer.errors import DeviceError, Interrupted, ModelError, ScorerError, UsageError
 from scorer.examples.label_form import LabelOptions
 from scorer.runs.console import Console
 from scorer.runs.signals import StopSignals
@@ -108,8 +109,8 @@ class Advice:
 def advise(config: AdviseConfig, console: Console) -> Advice:
     """Try ways to fit `config.train`, and say which is best. Nothing is written.
 
-    Raises UsageError, DataError, InputMissing, ConfigError, ModelError (no candidate can be had), DeviceError or
-    Interrupted.
+    A candidate that cannot be had, whose fit diverges or that exhausts the memory is left out and told. Raises
+    UsageError, DataError, InputMissing, ConfigError, ModelError or DeviceError (no candidate is left), or Interrupted.
     """
     started = time.monotonic()
     if config.minutes <= 0:
@@ -142,11 +143,16 @@ def _advise(
     with quietly():
         device, precision = settle_device(config, console)
         trials = Trials(config, _few_to_validate(data, config.seed), device, precision, signals)
-        looked, left_out = _look(trials, arms, console)
+        left_out = _LeftOut(console)
+        looked = _look(trials, arms, left_out)
         found: dict[Arm, Measured] = {}
 
-        def attempt(arm: Arm, rows: int) -> Worth:
-            found[arm] = trials.fit(arm, rows)
+        def attempt(arm: Arm, rows: int) -> Worth | None:
+            try:
+                found[arm] = trials.fit(arm, rows)
+            except _LEAVES_OUT as error:
+                left_out.add(arm, error)
+                return None
             figure, value = figure_of(found[arm])
             console.say(f"{_spelt(arm)}: {figure} {value:.4f} after {rows:,} rows")
             return worth(found[arm])
@@ -159,6 +165,8 @@ def _advise(
             available=len(data.train),
             clock=time.monotonic,
         )
+    if not standings:
+        raise left_out.reason()
     tried = [_tried(standing, looked, found, rows=len(data.train)) for standing in standings]
     if (doubt := _doubt(tried, trials.data)) is not None:
         console.warn(doubt)
@@ -170,18 +178,45 @@ def _advise(
         device=str(device),
         precision=precision,
         tried=tried,
-        left_out=left_out,
+        left_out=left_out.lines,
         recommended=best,
         command=command_line(best, config),
         seconds=time.monotonic() - started,
     )
 
 
-def _look(trials: Trials, arms: Sequence[Arm], console: Console) -> tuple[dict[Arm, Looked], list[str]]:
-    """What is known of each way before it is tried, longer ones among them; and why some candidates are left out."""
+class _LeftOut:
+    """Why some ways could not be tried, a line each, which is told as it comes up."""
+
+    def __init__(self, console: Console) -> None:
+        self.lines: list[str] = []
+        self._console = console
+        self._of_memory = True
+
+    def add(self, arm: Arm, error: ScorerError) -> None:
+        known = arm.name in str(error)
+        self.lines.append(f"left out: {error}" if known else f"left out: {_spelt(arm)}: {error}")
+        self._console.warn(self.lines[-1])
+        self._of_memory = self._of_memory and isinstance(error, DeviceError)
+        # What the way had in memory hangs on the error, and in circles; the next one needs the room.
+        error.__traceback__ = error.__cause__ = error.__context__ = None
+        gc.collect()
+
+    def reason(self) -> ScorerError:
+        """What to raise where no way is left."""
+        kind = DeviceError if self._of_memory else ModelError
+        return kind("no candidate can be tried; name others with --candidates")
+
+
+# What may be wrong with one way, and not with another.
+_LEAVES_OUT = (ModelError, DeviceError)
+
+
+def _look(trials: Trials, arms: Sequence[Arm], left_out: _LeftOut) -> dict[Arm, Looked]:
+    """What is known of each way before it is tried, longer ones among them."""
     looked: dict[Arm, Looked] = {}
-    left_out: list[str] = []
     for arm in arms:
+        one = arm
         try:
             lengths, positions = trials.lengths(arm)
             short = suited(arm, positions)
@@ -192,12 +227,11 @@ def _look(trials: Trials, arms: Sequence[Arm], console: Console) -> tuple[dict[A
                 )
                 known = trials.at_another_length(one, looked[alike], alike) if alike is not None else None
                 looked[one] = known or trials.look(one)
-        except ModelError as error:
-            left_out.append(f"left out: {error}")
-            console.warn(left_out[-1])
+        except _LEAVES_OUT as error:
+            left_out.add(one, error)
     if not looked:
-        raise ModelError("no candidate can be tried; name others with --candidates")
-    return looked, left_out
+        raise left_out.reason()
+    return looked
 
 
 def _few_to_validate(data: TrainingData, seed: int) -> TrainingData:

@@ -44,16 +44,14 @@ class Arm:
         """The settings of a fit in which this way differs from one that nobody said anything of."""
         preset = {} if self.preset == "default" else {"preset": self.preset, **PRESETS[self.preset]}
         own = {"base_model": self.model, "layers": self.layers, "max_length": self.max_length}
-        return {name: value for name, value in {**own, **preset}.items() if value is not None}
+        return {**preset, **{name: value for name, value in own.items() if value is not None}}
 
     def flags(self) -> list[str]:
         """The same for a command line; what the preset says anyway is left out."""
-        implied = PRESETS[self.preset]
-        given = {name: value for name, value in self.options.items() if name not in implied}
-        usual = {field.name: field.default for field in fields(FitConfig)}
+        usual = {field.name: field.default for field in fields(FitConfig)} | dict(PRESETS[self.preset])
         return [
             word
-            for name, value in given.items()
+            for name, value in self.options.items()
             if value != usual[name]
             for word in (f"--{name.replace('_', '-')}", str(value))
         ]

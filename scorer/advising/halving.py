@@ -60,7 +60,7 @@ def rows_within(seconds: float, costs: Sequence[Cost], *, available: int) -> int
 def halve(
     ways: Sequence[Way],
     costs: Mapping[Way, Cost],
-    attempt: Callable[[Way, int], Worth],
+    attempt: Callable[[Way, int], Worth | None],
     *,
     seconds: float,
     available: int,
@@ -68,29 +68,37 @@ def halve(
 ) -> list[Standing[Way]]:
     """Where each of `ways` stands when about so many `seconds` are over, the best first.
 
-    `attempt` tries one on a number of rows, of which there are so many `available`, and tells what it is worth. Each
-    round has an equal share of the time that is left. Ways that are less than a standard error behind the best are
+    `attempt` tries one on a number of rows, of which there are so many `available`, and tells what it is worth; None
+    where that cannot be done, and the way is out, whatever it was worth before.
+
+    Each round has an equal share of the time that is left. Ways that are less than a standard error behind the best are
     taken for equal, and the first named of them is better: what chance may have done decides nothing. The best goes on
     in any case. A round that cannot be afforded any more, on more rows than the one before, is left out.
     """
-    began, alive, found = clock(), list(ways), {}
+    began, alive = clock(), list(ways)
+    found: dict[Way, Standing[Way]] = {}
     rows = 0
     for rung in range(1, rungs_of(len(ways)) + 1):
         left = seconds - (clock() - began)
         share = left / (rungs_of(len(ways)) - rung + 1)
         more = rows_within(share, [costs[way] for way in alive], available=available)
-        if rung > 1 and (more <= rows or left <= 0):
+        if rung > 1 and (len(alive) < 2 or more <= rows or left <= 0):
             break
         rows = more
         for way in alive:
-            found[way] = Standing(way, attempt(way, rows), rows, rung)
-        alive = _staying(alive, found)
-    by_rung = {rung: [way for way in ways if found[way].rung == rung] for rung in range(rungs_of(len(ways)), 0, -1)}
-    return [found[way] for equals in by_rung.values() for way in _best_first(equals, found)]
+            found.pop(way, None)
+            if (worth := attempt(way, rows)) is not None:
+                found[way] = Standing(way, worth, rows, rung)
+        alive = _staying([way for way in alive if way in found], found)
+    rungs = range(rungs_of(len(ways)), 0, -1)
+    by_rung = [[way for way in ways if way in found and found[way].rung == rung] for rung in rungs]
+    return [found[way] for equals in by_rung for way in _best_first(equals, found)]
 
 
 def _staying(ways: Sequence[Way], found: Mapping[Way, Standing[Way]]) -> list[Way]:
     """The half of `ways` that goes on, as they were named: the best in any case, and its equals before others."""
+    if not ways:
+        return []
     best = max(ways, key=lambda way: found[way].worth.value)
     order = list(dict.fromkeys([best, *_best_first(ways, found)]))
     chosen = order[: max(math.ceil(len(ways) / 2), 1)]

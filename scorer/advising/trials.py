@@ -21,11 +21,12 @@ from scorer.runs.console import Console
 from scorer.runs.signals import StopSignals
 from scorer.scoring.frames import FrameScorer
 from scorer.stores.folder import Folder, temporary_folder
-from scorer.training.arguments import total_steps
 from scorer.training.data import TrainingData
+from scorer.training.faults import exhaustion_told
 from scorer.training.fitting import Fitting, prepared
 from scorer.training.model_directory import save_network
 from scorer.training.pretrained import BaseModel, load_base_model
+from scorer.training.schedule import total_steps
 from scorer.training.verdict import Measured, MeasuredNumbers
 
 # So many texts tell the lengths and the unknown tokens of a language, and how fast rows are scored.
@@ -38,6 +39,7 @@ _EVALUATED = 1 / 3
 _FEW_VALID = 8
 _FEW_CUT_OFF = 0.02
 _MODEL_MB = 4 / 1e6
+_ANOTHER = "this candidate is too large for it"
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,10 @@ class Trials:
         vocabulary = Vocabulary.of_base_model(arm.model)
         return vocabulary.count(self._sample()).lengths, vocabulary.positions
 
+    @exhaustion_told(_ANOTHER)
     def look(self, arm: Arm) -> Looked:
-        """ModelError when the model cannot be loaded, ConfigError when it does not suit `arm`."""
+        """ModelError when the model cannot be loaded, ConfigError when it does not suit `arm`, DeviceError where it
+        exhausts the memory."""
         began = time.monotonic()
         rows = _TIMED_STEPS * FitConfig.batch_size
         config = self._fit_config(arm, rows)
@@ -92,8 +96,10 @@ class Trials:
             cut_off_share=float((counts.lengths > arm.max_length).mean()),
         )
 
+    @exhaustion_told(_ANOTHER)
     def fit(self, arm: Arm, rows: int) -> Measured:
-        """What a fit on `rows` of the training rows is worth on the validation rows."""
+        """What a fit on `rows` of the training rows is worth on the validation rows. Diverged, ModelError, or
+        DeviceError where it exhausts the memory."""
         config = self._fit_config(arm, rows)
         base, fitting = self._prepared(config, rows)
         few = replace(fitting, valid=fitting.valid.take(range(min(_FEW_VALID, len(fitting.valid)))))

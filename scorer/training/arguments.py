@@ -1,8 +1,7 @@
-"""Our configuration in the Trainer's terms: its arguments, the arithmetic of steps, the device."""
+"""Our configuration in the Trainer's terms: its arguments, and the device."""
 
 from __future__ import annotations
 
-import math
 from typing import Any, Protocol
 
 import torch
@@ -19,47 +18,25 @@ from scorer.config import FitConfig, Precision
 from scorer.errors import ConfigError, UsageError
 from scorer.runs.console import Console
 from scorer.stores.folder import Folder
+from scorer.training.schedule import Schedule
 
 # Of these metrics less is better.
 _LESS_IS_BETTER = ("loss", "rmse", "mae")
 
 
 class OneDevice(TrainingArguments):
-    """TrainingArguments of a fit on one device.
+    """TrainingArguments of a fit on one device, of which a step at least has the full learning rate.
 
-    The Trainer splits every batch over all GPUs that it is told of (DataParallel), which is slower than one alone.
+    The Trainer splits every batch over all GPUs that it is told of (DataParallel), which is slower than one alone. And
+    it warms up in all steps where there are few: the rate of the first is 0, and a training of one learns nothing.
     """
 
     @property
     def n_gpu(self) -> int:
         return min(int(super().n_gpu), 1)
 
-
-class Schedule(Protocol):
-    """What a configuration says of any training; `peak_learning_rate` is that after the warm-up."""
-
-    @property
-    def batch_size(self) -> int: ...
-    @property
-    def gradient_accumulation(self) -> int: ...
-    @property
-    def epochs(self) -> float: ...
-    @property
-    def max_steps(self) -> int | None: ...
-    @property
-    def peak_learning_rate(self) -> float: ...
-    @property
-    def weight_decay(self) -> float: ...
-    @property
-    def warmup(self) -> float: ...
-    @property
-    def schedule(self) -> str: ...
-    @property
-    def max_grad_norm(self) -> float: ...
-    @property
-    def eval_steps(self) -> int | None: ...
-    @property
-    def seed(self) -> int: ...
+    def get_warmup_steps(self, num_training_steps: int) -> int:
+        return min(int(super().get_warmup_steps(num_training_steps)), max(num_training_steps - 1, 0))
 
 
 class Arithmetic(Protocol):
@@ -138,14 +115,6 @@ def best_figure(config: FitConfig) -> str:
 def is_more_better(config: FitConfig) -> bool:
     """Whether a larger one of that figure is a better one."""
     return config.chosen_metric not in _LESS_IS_BETTER
-
-
-def total_steps(config: Schedule, rows: int) -> int:
-    """Optimizer steps of a whole training on `rows` training rows."""
-    if config.max_steps is not None:
-        return config.max_steps
-    batches = math.ceil(rows / config.batch_size)
-    return math.ceil(config.epochs * math.ceil(batches / config.gradient_accumulation))
 
 
 def _schedule(config: Schedule) -> str:

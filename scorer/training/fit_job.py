@@ -28,6 +28,7 @@ from scorer.stores.location import Location
 from scorer.stores.workspace import Workspace
 from scorer.tables.rejects import kept_rejects
 from scorer.training.data import TrainingData, load_data
+from scorer.training.schedule import refuse_schedule
 
 if TYPE_CHECKING:
     from scorer.training.fitting import Fitted
@@ -141,8 +142,7 @@ def _refuse_values(config: FitConfig) -> None:
         raise UsageError(f"--abstain {config.abstain}: a share between 0 and 1, without the ends, such as 0.95")
     LabelOptions.of(config)
     _refuse_of_kind(config)
-    if config.max_steps is None and config.epochs <= 0:
-        raise UsageError(f"--epochs {config.epochs}: more than 0 are needed")
+    refuse_schedule(config)
     if config.label_smoothing >= 1.0:
         raise UsageError(f"--label-smoothing {config.label_smoothing}: a share below 1, such as 0.1")
     if not 0.0 < config.layer_decay <= 1.0:

@@ -6,8 +6,6 @@ Everything here needs torch; the data comes read, checked and split.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +17,6 @@ from scorer.classifier.tokenization import TextEncoder
 from scorer.classifier.transformers_parts import quietly
 from scorer.classifier.vocabulary import lacking_tokens
 from scorer.config import LATEST_MODEL, FitConfig
-from scorer.errors import DeviceError, from_os_error
 from scorer.runs.console import Console
 from scorer.runs.manifest import peak_memory_mib
 from scorer.runs.signals import StopSignals
@@ -27,15 +24,17 @@ from scorer.stores.checks import check_free_space
 from scorer.stores.folder import Folder
 from scorer.stores.location import Location
 from scorer.stores.workspace import Workspace
-from scorer.training.arguments import settle_device, total_steps, training_arguments
+from scorer.training.arguments import settle_device, training_arguments
 from scorer.training.data import TrainingData, truncation_warnings, with_language
 from scorer.training.dataset import TokenRows, evaluation_rows, tokenize
 from scorer.training.exits import remove_exits
+from scorer.training.faults import exhaustion_told, storage_errors
 from scorer.training.model_directory import write_model_directory
 from scorer.training.parameters import merge
 from scorer.training.pretrained import BaseModel, load_base_model
 from scorer.training.resumable import ResumableTrainer
 from scorer.training.resume import job_of, kept_for_resume, last_checkpoint, open_workspace, restore_ended
+from scorer.training.schedule import total_steps, warmup_doubt
 from scorer.training.seeds import SeedLog, SeedResult, summarize
 from scorer.training.tasks import Task, task_of
 from scorer.training.teacher import Teacher
@@ -205,7 +204,7 @@ def fit_and_write(
     models/latest points to it if it is to be the `latest`; see `scorer.training.fit_job.fit` for what can go wrong.
     With several seeds it is as many fits on the same rows, of which one is kept.
     """
-    with quietly(), StopSignals() as signals:
+    with quietly(), exhaustion_told(), StopSignals() as signals:
         device, precision = settle_device(config, console)
         base = load_base_model(config, data.labels)
         teacher = Teacher.of(config.teacher, data.labels) if config.teacher is not None else None
@@ -215,8 +214,8 @@ def fit_and_write(
             fingerprints=data.fingerprints(),
             precision=precision,
             base_model=[base.name, base.fingerprint],
-            held_out=data.held_out,
             teacher=record,
+            held_out=data.held_out,
         )
         workspace, output = open_workspace(config, output, job)
         with kept_for_resume(workspace, console):
@@ -224,6 +223,8 @@ def fit_and_write(
             base, fitting = prepared(
                 base, config, data, device=device, precision=precision, console=console, signals=signals
             )
+            if (doubt := warmup_doubt(config, total_steps(config, len(fitting.train)))) is not None:
+                console.warn(doubt)
             check_free_space(output.path, _COPIES_ON_DISK * 4 * base.model.num_parameters())
             if teacher is not None:
                 fitting = fitting.taught_by(teacher, workspace)
@@ -305,24 +306,10 @@ def _encoder(base: BaseModel, config: FitConfig) -> TextEncoder:
     return base.encoder(max_length=config.max_length, long_text=LongText.of(config))
 
 
-@contextmanager
-def storage_errors() -> Iterator[None]:
-    """An OSError within becomes the error of ours that it is."""
-    try:
-        yield
-    except OSError as error:
-        raise from_os_error(error) from error
-
-
 def run_training(trainer: ResumableTrainer, checkpoint: Folder | None) -> None:
-    """Train to the end, from `checkpoint` on. DeviceError when memory is exhausted."""
-    try:
-        with storage_errors():
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    except torch.OutOfMemoryError as error:
-        raise DeviceError(
-            "the device's memory is exhausted; try a smaller --batch-size with --gradient-accumulation, or --max-length"
-        ) from error
+    """Train to the end, from `checkpoint` on."""
+    with storage_errors():
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
 
 def stopped_early(state: TrainerState) -> bool:

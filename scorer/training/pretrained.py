@@ -18,17 +18,19 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 
 from scorer.classifier.base_model import resolve_base_model, unavailable
 from scorer.classifier.batches import Shapes
+from scorer.classifier.device import memory_errors
 from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.classifier.feeding import Feed, why_no_pairs, why_no_texts
+from scorer.classifier.forward import DeviceOutOfMemory
 from scorer.classifier.independence import TESTED
 from scorer.classifier.labels import LabelSet, Targets
 from scorer.classifier.long_text import LongText
 from scorer.classifier.network import max_positions, output_layer, settle_attention
 from scorer.classifier.remedies import install_sentencepiece
 from scorer.classifier.tokenization import TextEncoder, without_dropout
+from scorer.classifier.tokenizer_copies import copied
 from scorer.classifier.vocabulary import Vocabulary, extend
 from scorer.config import FitConfig
-from scorer.classifier.tokenizer_copies import copied
 from scorer.errors import ConfigError, ModelError, UsageError
 from scorer.stores.folder import Folder
 from scorer.training.parameters import adapt, freeze, refuse_two_stacks
@@ -179,21 +181,24 @@ def _load_weights(
     # Before the head is drawn: the same seed must give the same weights from the first step on.
     set_seed(seed)
     try:
-        model, report = AutoModelForSequenceClassification.from_pretrained(
-            directory.path,
-            num_labels=len(labels),
-            id2label=dict(enumerate(labels.names)),
-            label2id={label: index for index, label in enumerate(labels.names)},
-            problem_type=labels.problem_type,
-            **changed,
-            trust_remote_code=False,
-            use_safetensors=True,
-            local_files_only=True,
-            dtype=torch.float32,
-            # A classifier is a fine base model, whatever its labels: its head is drawn anew.
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-        )
+        with memory_errors():
+            model, report = AutoModelForSequenceClassification.from_pretrained(
+                directory.path,
+                num_labels=len(labels),
+                id2label=dict(enumerate(labels.names)),
+                label2id={label: index for index, label in enumerate(labels.names)},
+                problem_type=labels.problem_type,
+                **changed,
+                trust_remote_code=False,
+                use_safetensors=True,
+                local_files_only=True,
+                dtype=torch.float32,
+                # A classifier is a fine base model, whatever its labels: its head is drawn anew.
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+            )
+    except DeviceOutOfMemory:
+        raise
     except Exception as error:
         reason = (str(error).strip().splitlines() or [""])[0][:200]
         raise ModelError(f"{name}: cannot be loaded as an encoder ({type(error).__name__}: {reason})") from error

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 
 from scorer.advising.advise_job import advise
 from scorer.config import AdviseConfig
-from scorer.errors import ModelError, UsageError
+from scorer.errors import DeviceError, ModelError, UsageError
+from scorer.training.fitting import Fitting
+from scorer.training.trainer import Diverged
 from tests.training.fits import Remembering, write_reviews
 
 
@@ -84,6 +87,54 @@ def test_several_labels_a_row_have_a_macro_f1_and_no_interval_of_anything_else(t
     )
     found = advise(config, Remembering())
     assert {(way.figure, way.interval) for way in found.tried} == {("macro_f1", None)}
+
+
+def exhaust(*_: object) -> None:
+    torch.empty(1 << 60)
+
+
+def diverge(*_: object) -> None:
+    raise Diverged("training diverged: the logits are not finite; try a smaller --learning-rate")
+
+
+@pytest.mark.parametrize(("trouble", "told"), [(exhaust, "memory is exhausted"), (diverge, "training diverged")])
+@pytest.mark.parametrize("when", ["trainer", "fit"])
+def test_a_way_whose_fit_fails_is_left_out_and_told(tiny_model, tmp_path, monkeypatch, trouble, told, when):
+    """`Fitting.trainer` is also asked before the trials, to see how fast a way is."""
+    train, base = write_reviews(tmp_path / "train.csv", 200), tiny_model("bert")
+    real = getattr(Fitting, when)
+
+    def failing(fitting, model, config, *others, **options):
+        return trouble() if config.layers == 1 else real(fitting, model, config, *others, **options)
+
+    monkeypatch.setattr(Fitting, when, failing)
+    console = Remembering()
+    options = {"candidates": f"{base}@1,{base}", "minutes": 0.05, "device": "cpu", "precision": "fp32"}
+    found = advise(AdviseConfig(train=train, **options), console)
+    assert {way.arm.layers for way in found.tried} == {None}
+    [first, *_] = found.left_out
+    assert told in first
+    assert f"{base}, 1 layers, 128 tokens" in first
+    assert len(found.left_out) == len(console.having("left out")) == 2, "with the preset quick, too"
+    assert found.left_out[0] in found.lines()
+    assert "--layers" not in found.command
+
+
+@pytest.mark.parametrize(("trouble", "error"), [(exhaust, DeviceError), (diverge, ModelError)])
+def test_where_every_fit_fails_nothing_is_advised(tiny_model, tmp_path, monkeypatch, trouble, error):
+    monkeypatch.setattr(Fitting, "fit", trouble)
+    train = write_reviews(tmp_path / "train.csv", 80)
+    options = {"candidates": str(tiny_model("bert")), "minutes": 0.05, "device": "cpu", "precision": "fp32"}
+    with pytest.raises(error, match="no candidate can be tried"):
+        advise(AdviseConfig(train=train, **options), Remembering())
+
+
+def test_a_model_with_few_positions_is_tried_within_them(tiny_model, tmp_path):
+    train, base = write_reviews(tmp_path / "train.csv", 120), tiny_model("bert", max_positions=40)
+    options = {"candidates": str(base), "minutes": 0.05, "device": "cpu", "precision": "fp32"}
+    found = advise(AdviseConfig(train=train, **options), Remembering())
+    assert {(way.arm.preset, way.arm.max_length) for way in found.tried} == {("default", 40), ("quick", 40)}
+    assert "--max-length 40" in found.command
 
 
 def test_without_a_candidate_that_can_be_had_nothing_is_advised(tmp_path):

@@ -79,6 +79,14 @@ def test_the_command_line_is_one_that_fit_takes_and_means_the_same():
             assert said["max_length"] == meant.max_length
 
 
+def test_what_suits_a_short_model_is_not_undone_by_the_preset():
+    quick = suited(arms_of(config())[-1], 40)
+    assert (quick.preset, fit_config(quick, config()).max_length) == ("quick", 40)
+    said = fit_command.make_context("fit", shlex.split(command_line(quick, config()))[2:]).params
+    assert (said["preset"], said["max_length"]) == ("quick", 40)
+    assert "--max-length" not in command_line(suited(arms_of(config())[-1], 512), config())
+
+
 def test_the_preset_best_is_for_fits_that_take_minutes():
     arm = Arm(None)
     assert recommended([arm], arm, seconds=199.0).preset == "best"

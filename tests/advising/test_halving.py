@@ -16,11 +16,18 @@ class Trials:
         self.worth, self.costs, self.error = worth, costs, error
         self.now = 0.0
         self.tried: list[tuple[str, int]] = []
+        self.fail()
 
-    def attempt(self, way: str, rows: int) -> Worth:
+    def attempt(self, way: str, rows: int) -> Worth | None:
         self.now += self.costs[way].of(rows)
         self.tried.append((way, rows))
+        if way in self.failing and rows > self.enough:
+            return None
         return Worth(self.worth[way], self.error)
+
+    def fail(self, *ways: str, rows: int = 0) -> None:
+        """From now on `ways` cannot be tried on more than so many rows."""
+        self.failing, self.enough = ways, rows
 
     def run(self, *, seconds: float, available: int) -> list[str]:
         found = halve(
@@ -71,6 +78,32 @@ def test_no_round_is_made_again_on_the_same_rows():
     trials = Trials({"a": 0.5, "b": 0.6, "c": 0.7}, dict.fromkeys("abc", Cost(0.0, 0.001)))
     assert trials.run(seconds=600.0, available=100)[0] == "c"
     assert len(trials.tried) == 3
+
+
+def test_a_way_that_cannot_be_tried_is_out():
+    worth = {"a": 0.9, "b": 0.6, "c": 0.7, "d": 0.8}
+    trials = Trials(worth, dict.fromkeys(worth, Cost(0.0, 0.01)))
+    trials.fail("a")
+    assert trials.run(seconds=60.0, available=10**6) == ["d", "c", "b"]
+    assert [way for way, _ in trials.tried] == ["a", "b", "c", "d", "c", "d"]
+
+
+def test_a_way_that_fails_on_more_rows_is_out_and_others_stand_as_they_did():
+    worth = {"a": 0.9, "b": 0.6, "c": 0.7, "d": 0.8}
+    trials = Trials(worth, dict.fromkeys(worth, Cost(0.0, 0.01)))
+    trials.fail("a", "d", rows=2_000)
+    assert trials.run(seconds=120.0, available=10**6) == ["c", "b"]
+    assert [rows > 2_000 for _, rows in trials.tried] == [False] * 4 + [True] * 2
+
+
+def test_where_one_is_left_it_is_not_tried_again_and_where_none_is_there_is_none():
+    worth = {"a": 0.9, "b": 0.6, "c": 0.7, "d": 0.8}
+    trials = Trials(worth, dict.fromkeys(worth, Cost(0.0, 0.01)))
+    trials.fail("a", "b", "c")
+    assert trials.run(seconds=60.0, available=10**6) == ["d"]
+    assert len(trials.tried) == 4
+    trials.fail(*worth)
+    assert trials.run(seconds=60.0, available=10**6) == []
 
 
 def test_rounds_and_rows():
