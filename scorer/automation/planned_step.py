@@ -20,8 +20,6 @@ _STANDING: Final = ("check", "fit", "evaluate", "diff", "export")
 _OUTPUTS: Final = ("output", "report", "rows")
 # Whatever these say, the same is done.
 _HOW: Final = ("force", "quiet", "resume")
-# Settings that name a model of this machine, or one of the hub.
-_MODELS: Final = ("base_model", "teacher")
 _OTHER_OUTPUTS: Final = ("target", "report_html", "textfile", "rejects", "cache")
 
 
@@ -97,7 +95,7 @@ class PlannedStep:
                 continue
             if declared.known_by == "content":
                 yield from value.places if isinstance(value, Data) else [str(value)]
-            elif field.name in _MODELS and Path(str(value), "config.json").is_file():
+            elif declared.names_model and Path(str(value), "config.json").is_file():
                 yield str(value)
 
 

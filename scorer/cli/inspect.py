@@ -32,7 +32,7 @@ def inspect(what: str, verify: bool, html: Path | None) -> None:
     a folder of parts (rows by status, what made them, what changed since).
 
     The document is JSON on standard output, indented on a terminal. With --verify it tells what was found as well, and
-    the exit code is 78 for a model and 65 for a file that is not what it says.
+    the exit code is 78 for a model and 65 for a file or a folder that is not what it says.
     """
     from scorer.stores.atomic import write_whole
     from scorer.stores.checks import require
@@ -51,8 +51,8 @@ def inspect(what: str, verify: bool, html: Path | None) -> None:
     if html is not None:
         _check_page(html, what, is_folder=is_folder)
     if is_folder:
-        inspection = FolderInspection(place)
-        document, error = inspection.document(), None
+        inspection = FolderInspection(place, every_byte=verify)
+        document, error = inspection.document(), inspection.error
         if html is not None:
             write_whole(html, inspection.page().html())
     elif verify:

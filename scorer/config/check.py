@@ -77,6 +77,7 @@ class CheckConfig(Checked):
             "Pretrained encoder, whose tokenizer counts: a hub name or a directory; the default is all-MiniLM-L6-v2.",
             affects="output",
             known_by="resolved",
+            names_model=True,
             metavar="M",
             aliases=("model_name", "model_name_or_path"),
         ),

@@ -130,6 +130,7 @@ class FitConfig(Checked):
             affects="weights",
             known_by="resolved",
             kept_by_model=True,
+            names_model=True,
             metavar="M",
             aliases=("model_name", "model_name_or_path"),
         ),

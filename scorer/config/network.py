@@ -19,6 +19,7 @@ TEACHER = Setting(
     affects="weights",
     known_by="resolved",
     kept_by_model=True,
+    names_model=True,
     metavar="DIR",
 )
 TEACHER_WEIGHT = Setting(

@@ -32,11 +32,13 @@ class Argument:
     known_by       what of the field enters an identity: its `value`, what that was `resolved` to (as `auto` is), or the
                    `content` that it is the name of
     kept_by_model  the model directory says it in a place of its own, and not among the options of the fit
+    names_model    it names a model, of this machine or of the hub
     """
 
     affects: Effect | tuple[Effect, ...]
     known_by: KnownBy = "value"
     kept_by_model: bool = False
+    names_model: bool = False
 
     def __post_init__(self) -> None:
         assert "nothing" not in self.effects or len(self.effects) == 1, "nothing beside something; this is a bug"

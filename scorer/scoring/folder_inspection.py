@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Final
 
+from scorer.errors import DataError, ScorerError
 from scorer.records.document import to_document
 from scorer.records.job import JobSpec
 from scorer.records.part import Totals
@@ -27,10 +28,10 @@ def is_folder_of_parts(path: Location) -> bool:
 
 
 class FolderInspection:
-    """Looks at a folder of parts, which nobody holds meanwhile."""
+    """Looks at a folder of parts, which nobody holds meanwhile; at `every_byte` of them, or as a run would."""
 
-    def __init__(self, path: Location) -> None:
-        self._path = path
+    def __init__(self, path: Location, *, every_byte: bool = False) -> None:
+        self._path, self._every_byte = path, every_byte
         self._output = FolderOutput.look(path)
         self._names = sorted(self._output.known)
         jobs = Counter(self._output.known[name].job for name in self._names)
@@ -51,7 +52,20 @@ class FolderInspection:
             "damaged": self._damaged,
             "failed": output.failed,
             "under_way": bool(output.planned),
+            **({"verified": {"ok": not self._damaged}} if self._every_byte else {}),
         }
+
+    @property
+    def error(self) -> ScorerError | None:
+        """DataError when every byte was looked at, and parts are not what was written; None else."""
+        if not self._every_byte or not self._damaged:
+            return None
+        first, *others = self._damaged
+        more = f" and {len(others):,} more" if others else ""
+        return DataError(
+            f"{self._path.said}: {first}{more} of {len(self._names):,} parts gone or not what was written; delete "
+            "what is damaged, then run the same scorer score again"
+        )
 
     def page(self) -> FolderPage:
         """The same for people, part by part."""
@@ -78,7 +92,8 @@ class FolderInspection:
 
     @cached_property
     def _damaged(self) -> list[str]:
-        return [name for name in self._names if not self._output.stands(name)]
+        stands = self._output.is_as_written if self._every_byte else self._output.stands
+        return [name for name in self._names if not stands(name)]
 
     def _line(self, name: str) -> PartLine:
         known = self._output.known[name]

@@ -16,6 +16,7 @@ from scorer.records.job import JobSpec
 from scorer.records.part import PartRecord, Totals
 from scorer.scoring.known_parts import FileStamps, Known, KnownParts, files_of
 from scorer.scoring.outputs import temporary_of
+from scorer.stores.fingerprints import hash_of
 from scorer.stores.location import Location
 from scorer.stores.object_path import path_of
 from scorer.stores.parts_folder import FileStamp, PartsFolder, identities_of, stamp_of
@@ -87,8 +88,8 @@ class FolderOutput:
     def stands(self, name: str) -> bool:
         """Whether the part is there, with the bytes that were written."""
         known = self.known[name]
-        stamps = tuple(self.folder.stamp(file["name"]) for file in known.files)
-        if None in stamps or (known.record.get("rejected") and not self.folder.has_rejects(name, known.identity)):
+        stamps = self._stamps_of(name)
+        if stamps is None:
             return False
         if stamps == known.output:
             return True
@@ -98,6 +99,21 @@ class FolderOutput:
                 return False
         self.known[name] = replace(known, output=stamps)
         return True
+
+    def is_as_written(self, name: str) -> bool:
+        """The same, whatever a stamp or the note of an object says: every byte is read."""
+        files, stamps = self.known[name].files, self._stamps_of(name)
+        return stamps is not None and all(
+            stamp[2] == file["size"] and hash_of(self.folder.part(file["name"])) == file["content"]
+            for file, stamp in zip(files, stamps, strict=True)
+        )
+
+    def _stamps_of(self, name: str) -> tuple[FileStamp, ...] | None:
+        """What the part's files look like; None where one of them is gone, or its malformed records are."""
+        known = self.known[name]
+        stamps = [stamp for file in known.files if (stamp := self.folder.stamp(file["name"])) is not None]
+        lacks = known.record.get("rejected") and not self.folder.has_rejects(name, known.identity)
+        return None if lacks or len(stamps) < len(known.files) else tuple(stamps)
 
     def _is(self, file: Mapping[str, Any], stamp: FileStamp | None) -> bool:
         """Whether the `file`, which has this `stamp`, has the bytes that were written."""

@@ -127,13 +127,14 @@ def test_a_step_is_known_by_the_models_that_it_names(tmp_path, monkeypatch):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text("{}")
     (tmp_path / "a.csv").write_text("text,label\n")
-    step = planned(FitConfig(train="a.csv", output="m", base_model="base", teacher="large"))
-    first = step.identity()
-    for name in ("base", "large"):
+    fit = planned(FitConfig(train="a.csv", output="m", base_model="base", teacher="large"))
+    check = planned(CheckConfig(data="a.csv", base_model="base"))
+    for step, name in ((fit, "base"), (fit, "large"), (check, "base")):
+        first = step.identity()
         (tmp_path / name / "config.json").write_text('{"another": 1}')
         assert step.identity() != first, name
         (tmp_path / name / "config.json").write_text("{}")
-    assert step.identity() == first
+        assert step.identity() == first
     assert planned(FitConfig(train="a.csv", output="m", base_model="owner/name")).identity() is not None
 
 

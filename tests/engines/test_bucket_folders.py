@@ -301,6 +301,20 @@ def test_inspect_tells_of_a_place_in_a_bucket(bucket: Bucket, run: Run, names: l
     assert found["damaged"] == [names[1]]
 
 
+def test_every_byte_in_a_bucket_is_verified_whatever_a_note_says(
+    bucket: Bucket, run: Run, names: list[str], run_scorer: Any
+) -> None:
+    run()
+    sound = run_scorer("inspect", f"{bucket.url}/out", "--verify")
+    assert (sound.returncode, json.loads(sound.stdout)["verified"]) == (0, {"ok": True})
+    there = bucket.client.get_object(Bucket=bucket.name, Key=f"out/{names[1]}")
+    content = there["Body"].read()[:-1] + b"#"
+    bucket.client.put_object(Bucket=bucket.name, Key=f"out/{names[1]}", Body=content, Metadata=there["Metadata"])
+    assert json.loads(run_scorer("inspect", f"{bucket.url}/out").stdout)["damaged"] == []
+    told = run_scorer("inspect", f"{bucket.url}/out", "--verify")
+    assert (told.returncode, json.loads(told.stdout)["damaged"]) == (65, [names[1]])
+
+
 def test_of_twenty_runs_at_once_one_writes(
     bucket: Bucket, names: list[str], tiny_model: Any, forked: list[str], tmp_path: Path
 ) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -13,6 +15,7 @@ import scorer
 from scorer.errors import DataError
 from scorer.scoring.folder_inspection import FolderInspection
 from scorer.stores.location import Location
+from scorer.stores.parts_folder import stamp_of
 from tests.models import sentences
 from tests.reports.browser import Browser
 from tests.reports.markup import checked
@@ -72,6 +75,36 @@ def test_parts_that_do_not_stand_come_first_with_the_reason(
     assert "part-3.csv" in html.split('id="failed-in-the-last-run"')[1]
     for width, dark in SCREENS:
         assert complaints(chromium, html, width=width, dark=dark) == []
+
+
+def test_every_byte_is_verified_whatever_a_stamp_says(folder: Path, run_scorer: Callable[..., Any]) -> None:
+    """A disk that loses a bit leaves size and times as they were."""
+    sound = run_scorer("inspect", folder, "--verify")
+    assert (sound.returncode, json.loads(sound.stdout)["verified"]) == (0, {"ok": True})
+    part = folder / "part-2.csv"
+    flip(part)
+    assert json.loads(run_scorer("inspect", folder).stdout)["damaged"] == []
+    done = run_scorer("inspect", folder, "--verify")
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["damaged"], found["verified"]) == (65, ["part-2.csv"], {"ok": False})
+    assert "part-2.csv of 5 parts gone or not what was written; delete what is damaged" in done.stderr
+    part.unlink()
+    (folder / "part-0.csv").unlink()
+    done = run_scorer("inspect", folder, "--verify", "--html", folder.parent / "parts.html")
+    assert (done.returncode, json.loads(done.stdout)["damaged"]) == (65, ["part-0.csv", "part-2.csv"])
+    assert "part-0.csv and 1 more of 5 parts" in done.stderr
+    assert "the part is gone or changed" in (folder.parent / "parts.html").read_text(encoding="utf-8")
+
+
+def flip(part: Path) -> None:
+    """Change one bit of the part, and let its folder remember its times and its place as they are then."""
+    content = bytearray(part.read_bytes())
+    content[-2] ^= 1
+    part.write_bytes(content)
+    stamps = part.parent / ".scorer/stamps"
+    known = json.loads(stamps.read_text())
+    known[part.name][1] = [stamp_of(part)]
+    stamps.write_text(json.dumps(known))
 
 
 def test_the_command_writes_the_page(folder: Path, run_scorer: Callable[..., object], tmp_path: Path) -> None:
