@@ -16,7 +16,7 @@ from pathlib import Path
 
 from scorer.automation.step_process import PassedSignals, shell_code
 from scorer.config import RunConfig
-from scorer.errors import Busy, exit_code_of
+from scorer.errors import Busy, UsageError, exit_code_of
 from scorer.runs.console import Console
 
 
@@ -43,10 +43,10 @@ class Hooks:
     @contextmanager
     def told_of_errors(self) -> Iterator[None]:
         """Call the one for failures when an error of this process ends the block, such as a full disk. Not when another
-        run has the job, and not after a signal: then a later call goes on."""
+        run has the job, and not after a signal: then a later call goes on. Nor where the call itself is wrong."""
         try:
             yield
-        except Busy:
+        except (Busy, UsageError):
             raise
         except Exception as error:
             if self._signals.received is None:

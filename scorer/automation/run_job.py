@@ -108,13 +108,12 @@ def run_job(config: RunConfig, console: Console, *, today: date, program: Sequen
     """
     job = read_job(config.job)
     days, several = days_of(config, today=today)
-    plans = plans_of(job, config, days)
-    check_files({"--metrics": config.metrics}, Inputs([config.job]), force=True)
     folder = RunFolder(runs_of(config))
     summary = JobSummary(job.name)
-    with PassedSignals() as signals:
-        hooks = Hooks(config, signals, console)
-        with hooks.told_of_errors(), folder.held(config.job) as lease:
+    with PassedSignals() as signals, (hooks := Hooks(config, signals, console)).told_of_errors():
+        plans = plans_of(job, config, days)
+        check_files({"--metrics": config.metrics}, Inputs([config.job]), force=True)
+        with folder.held(config.job) as lease:
             around = Surroundings(folder=folder, lease=lease, signals=signals, console=console, program=program)
             for plan in plans:
                 if signals.received is not None and summary.runs:

@@ -15,7 +15,7 @@ import pytest
 from scorer.automation.run_folder import RunFolder
 from scorer.automation.status import status_of
 from scorer.automation.step_process import PROGRAM
-from scorer.errors import Busy, ConfigError, Interrupted, ScorerError, StepFailed, UsageError
+from scorer.errors import Busy, ConfigError, Interrupted, OutputRefused, ScorerError, StepFailed, UsageError
 from tests.automation.conftest import TODAY, Desk, kill
 
 THREE = """
@@ -411,6 +411,14 @@ def test_a_run_that_cannot_begin_calls_the_hook_for_failures(desk):
     with pytest.raises(ScorerError) as raised:
         desk.run(on_failure=hears())
     assert Path("heard").read_text().split() == [str(raised.value.exit_code), "0"]
+    Path("runs").rename("heard")
+    with pytest.raises(OutputRefused):
+        desk.run(metrics="none/job.prom", on_failure=hears())
+    assert Path("heard").read_text().endswith("73 0\n")
+    Path("heard").unlink()
+    with pytest.raises(UsageError):
+        desk.run(step="none", on_failure=hears())
+    assert not Path("heard").exists()
 
 
 def test_hooks_find_the_programs_of_this_installation(desk, monkeypatch):
