@@ -49,9 +49,20 @@ def text_keys(rows: Iterable[Sequence[str]]) -> NDArray[np.uint64]:
 def alike_groups(rows: Iterable[Sequence[str]]) -> NDArray[np.int64]:
     """A number for each of `rows` of texts, (n,) int64, the same for rows that are equal when normalised; they count up
     in the order in which they first come."""
-    numbers: dict[tuple[str, ...], int] = {}
-    keys = (tuple(map(normalised, texts)) for texts in rows)
-    return np.fromiter((numbers.setdefault(key, len(numbers)) for key in keys), np.int64)
+    return _numbered(alike_keys(rows))
+
+
+def alike_keys(rows: Iterable[Sequence[str]]) -> NDArray[np.uint64]:
+    """A key (n,) uint64 for the texts of each row: equal keys where they are equal when normalised."""
+    return text_keys(tuple(map(normalised, texts)) for texts in rows)
+
+
+def _numbered(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """A number (n,) int64 for each of `keys` (n,), counting up in the order in which they first come."""
+    _, first, place = np.unique(keys, return_index=True, return_inverse=True)
+    numbers = np.empty(len(first), np.int64)
+    numbers[np.argsort(first)] = np.arange(len(first))
+    return np.asarray(numbers[place])
 
 
 def _digest(texts: Sequence[str]) -> bytes:
@@ -102,6 +113,14 @@ class RowKeys:
 
     def __len__(self) -> int:
         return len(self.usable)
+
+    def groups(self) -> NDArray[np.int64]:
+        """As `alike_groups`."""
+        return _numbered(self.alike)
+
+    def has_twins(self) -> bool:
+        """Whether rows are equal when normalised, and not as they are."""
+        return len(np.unique(self.alike)) < len(np.unique(self.exact))
 
 
 @dataclass(frozen=True)

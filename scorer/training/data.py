@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from scorer.checking.findings import Finding, by_severity
 from scorer.checking.judgement import MUCH_TRUNCATED, Judge
-from scorer.checking.repeats import RowKeys, alike_groups, find_overlap, find_repeats, normalised, text_keys
+from scorer.checking.repeats import RowKeys, alike_keys, find_overlap, find_repeats, text_keys
 from scorer.checking.tokens import Sample, check_tokens
 from scorer.classifier.labels import LabelSet, RowTargets
 from scorer.classifier.vocabulary import Vocabulary
@@ -45,11 +46,11 @@ class Side:
     examples: Examples
     targets: RowTargets
 
+    @cached_property
     def keys(self) -> RowKeys:
         """What tells the rows apart."""
         rows = self.examples.keys()
-        alike = text_keys(tuple(map(normalised, texts)) for texts in rows)
-        return RowKeys(np.ones(len(rows), np.bool_), text_keys(rows), alike, _label_keys(self.targets))
+        return RowKeys(np.ones(len(rows), np.bool_), text_keys(rows), alike_keys(rows), _label_keys(self.targets))
 
 
 @dataclass(frozen=True)
@@ -180,11 +181,14 @@ def _warn_of(finding: Finding, console: Console) -> None:
 def _held_out(config: FitConfig, side: Side, labels: LabelSet, check: SidesCheck) -> TrainingData:
     """Hold out a stratified share of the training rows."""
     train, targets = side.examples, side.targets
-    texts = train.keys()
-    groups = alike_groups(texts)
+    groups = side.keys.groups()
     kept, held_out = stratified_split(targets, groups, fraction=config.held_out, seed=config.seed)
     if not len(held_out):
-        raise DataError(f"{config.train}: {len(train)} rows are too few to hold any out; add rows or give --valid")
+        texts = groups.max() + 1
+        alike = f" of {texts} different texts" if texts < len(train) else ""
+        raise DataError(
+            f"{config.train}: {len(train)} rows{alike} are too few to hold any out; add rows or give --valid"
+        )
     rows = hashlib.blake2b(held_out.tobytes(), digest_size=8).hexdigest()
     return TrainingData(
         train.take(kept),
@@ -193,7 +197,7 @@ def _held_out(config: FitConfig, side: Side, labels: LabelSet, check: SidesCheck
         targets[held_out],
         labels,
         check,
-        held_out=rows if groups.max() + 1 < len(set(texts)) else None,
+        held_out=rows if side.keys.has_twins() else None,
     )
 
 
@@ -226,11 +230,11 @@ def truncation_warnings(share: float, config: FitConfig, *, positions: int | Non
 
 def check_sides(train: Side, valid: Side | None, labels: LabelSet) -> SidesCheck:
     """Look at labels, repeated and contradicting texts of `train`, and at the texts that `valid` shares with it."""
-    keys, judge = train.keys(), Judge(train.file, len(train.targets))
+    keys, judge = train.keys, Judge(train.file, len(train.targets))
     found, rows = _check_labels(judge, train.targets, labels)
     found += judge.repeats(find_repeats(keys))
     if valid is not None:
-        others = valid.keys()
+        others = valid.keys
         found += Judge(valid.file, len(others)).overlap(*find_overlap(others, keys), name_of(train.file))
     without_rows = [replace(finding, rows=()) for finding in found]
     return SidesCheck(rows, tuple(by_severity(without_rows)))

@@ -17,6 +17,7 @@ from scorer.checking.check_job import check_data
 from scorer.checking.repeats import normalised
 from scorer.classifier.vocabulary import Vocabulary
 from scorer.config import CheckConfig, FitConfig
+from scorer.errors import DataError
 from scorer.examples.reading import read_examples
 from scorer.examples.targets import label_indices, label_set, stratified_split
 from scorer.runs.console import Console
@@ -83,6 +84,13 @@ def test_without_twins_the_rows_held_out_are_those_of_equal_texts(tmp_path):
     _, expected = stratified_split(targets, groups, fraction=0.1, seed=42)
     assert data.valid.texts[0] == [rows[row][0] for row in expected]
     assert data.held_out is None, "a fit that an earlier version began goes on"
+
+
+def test_rows_that_all_say_the_same_are_too_few(tmp_path):
+    rows = [("Good!", 1), ("good", 1), (" GOOD ", 1), ("bad", 2), ("Bad.", 2)]
+    train = write_csv(tmp_path / "train.csv", ("sentence", "score"), rows)
+    with pytest.raises(DataError, match="5 rows of 2 different texts are too few to hold any out"):
+        loaded(train)
 
 
 def test_which_rows_are_held_out_is_told_where_twins_are_among_them(tmp_path):
