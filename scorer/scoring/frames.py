@@ -20,6 +20,7 @@ from scorer.scoring.pipeline import Pipeline
 from scorer.scoring.scorer import Scorer, ScorerSpec
 from scorer.scoring.windows import EncodedWindow, Window
 from scorer.tables.reader import check_names, check_types
+from scorer.tables.sink import without_told_schemas
 from scorer.tables.texts import check_utf8, find_text_columns, is_text
 
 Frame = TypeVar("Frame")
@@ -100,7 +101,7 @@ class FrameScorer:
             raise UsageError(f"the table: the column name {twice[0]!r} stands more than once; rename one of them")
         check_types(table.schema, names, where="the table")
         check_utf8(table, [name for name in names if not is_text(table.schema.field(name).type)], where="the table")
-        return self._run(table, names)
+        return self._run(table.replace_schema_metadata(without_told_schemas(table.schema).metadata), names)
 
     def _run(self, table: pa.Table, text_columns: tuple[str, ...], *, distinct: bool = False) -> pa.Table:
         """The next window is encoded while one is computed."""

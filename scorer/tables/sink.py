@@ -24,10 +24,12 @@ from scorer.tables.formats.parquet import read_metadata
 from scorer.tables.formats.registry import format_named
 from scorer.tables.streams import Compression, Output, compression_of
 
-__all__ = ["Sink", "lineage_metadata", "open_sink", "read_lineage", "table_file"]
+__all__ = ["Sink", "lineage_metadata", "open_sink", "read_lineage", "table_file", "without_told_schemas"]
 
 # Where a Parquet footer keeps the lineage.
 _LINEAGE_KEY: Final = "scorer"
+# Here Spark and Avro keep a schema of their own, and take a file's columns from it alone.
+_TOLD_SCHEMAS: Final = (b"org.apache.spark.sql.parquet.row.metadata", b"parquet.avro.schema", b"avro.schema")
 
 
 def open_sink(
@@ -37,8 +39,10 @@ def open_sink(
 
     Text formats are compressed as `compression` says, or else as the ending of a path does. Errors of the operating
     system become StorageError and its siblings, but for a closed pipe, which stays a BrokenPipeError.
-    DataError by the name of a column that no file of the format can hold.
+    DataError by the name of a column that no file of the format can hold. What other programs told in the metadata of
+    which columns there are is left out.
     """
+    schema = without_told_schemas(schema)
     if isinstance(path, Path):
         compression = compression or compression_of(path)
     format_named(format).check_schema(schema)
@@ -68,6 +72,13 @@ def table_file(target: Path, *, format: FileFormat, schema: pa.Schema, metadata:
         file.commit()
     finally:
         file.discard()
+
+
+def without_told_schemas(schema: pa.Schema) -> pa.Schema:
+    """`schema` without what the metadata of its table tell of its columns once more: Spark and Avro would not see any
+    other column beside these."""
+    metadata = {key: value for key, value in (schema.metadata or {}).items() if key not in _TOLD_SCHEMAS}
+    return schema.with_metadata(metadata or None)
 
 
 def lineage_metadata(lineage: Lineage) -> dict[str, str]:

@@ -63,6 +63,12 @@ def test_an_arrow_table(loaded, oracle, kind):
     assert_answers(scored.select(ADDED).to_pylist(), oracle.rows(texts))
 
 
+def test_what_other_programs_tell_of_the_columns_is_left_out(loaded):
+    told = {"org.apache.spark.sql.parquet.row.metadata": "{}", "parquet.avro.schema": "{}", "a": "b"}
+    table = pa.table({"text": ["good room"]}).replace_schema_metadata(told)
+    assert loaded.score_frame(table).schema.metadata == {b"a": b"b"}
+
+
 def test_no_rows(loaded):
     empty = pl.DataFrame({"text": pl.Series([], dtype=pl.String)})
     assert loaded.score_frame(empty).columns == ["text", *ADDED]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import datetime
 import errno
@@ -130,6 +131,47 @@ def test_48_every_type_comes_back_as_it_was(tmp_path: Path, name: str, format: F
     # The entries of a map have a name that Arrow calls insignificant, and pyarrow's Parquet gives them one of its own.
     assert without_field_ids(first.schema).equals(expected, check_metadata=name != "map")
     assert values(second) == values(pa.concat_tables([table, table]))
+
+
+@pytest.mark.parametrize("format", ["parquet", "arrow"])
+def test_schemas_that_other_programs_keep_beside_the_columns_are_left_out(tmp_path: Path, format: FileFormat) -> None:
+    told = ("org.apache.spark.sql.parquet.row.metadata", "parquet.avro.schema", "avro.schema")
+    kept = {"org.apache.spark.version": "3.5.1", "org.apache.spark.legacyDateTime": "", "geo": "{}"}
+    table = pa.table({"a": [1]}).replace_schema_metadata(dict.fromkeys(told, '{"fields": []}') | kept)
+    pq.write_table(table, tmp_path / "in.parquet")
+    path = tmp_path / f"out.{format}"
+    write(path, read(tmp_path / "in.parquet").append_column("score", pa.array([5])), format=format)
+    found = read(path)
+    assert found.schema.metadata == {key.encode(): value.encode() for key, value in kept.items()}
+    assert found.to_pylist() == [{"a": 1, "score": 5}]
+    if format == "parquet":
+        footer = pq.read_metadata(path).metadata
+        assert set(footer) == {*map(str.encode, kept), b"ARROW:schema"}
+        stored = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(footer[b"ARROW:schema"])))
+        assert stored.names == ["a", "score"]
+
+
+@pytest.mark.parametrize("rows", [slice(None), slice(1, 3)])
+@pytest.mark.parametrize("index", ["named", "range", "own"])
+def test_pandas_finds_its_index_and_the_appended_columns(tmp_path: Path, index: str, rows: slice) -> None:
+    pd = pytest.importorskip("pandas")
+    indexes = {
+        "named": pd.Index(["x", "y", "z", "z"], name="key"),
+        "range": pd.RangeIndex(5, 9),
+        "own": pd.Index([3, 1, 2, 2]),
+    }
+    frame = pd.DataFrame({"t": ["a", "b", "c", None], "kind": pd.Categorical(list("uvuv"))}, index=indexes[index])
+    frame.to_parquet(tmp_path / "in.parquet")
+    table = read(tmp_path / "in.parquet")[rows]
+    write(tmp_path / "out.parquet", table.append_column("score", pa.array(range(len(table)))), format="parquet")
+    found = pd.read_parquet(tmp_path / "out.parquet")
+    assert list(found.columns) == ["t", "kind", "score"]
+    assert str(found["kind"].dtype) == "category"
+    expected = frame[rows]
+    # A range of as many rows says which; of fewer pandas counts anew.
+    same = index != "range" or len(table) == len(frame)
+    assert list(found.index) == (list(expected.index) if same else list(range(len(table))))
+    assert found["t"].fillna("-").tolist() == expected["t"].fillna("-").tolist()
 
 
 def test_parquet_pages_have_checksums_and_every_table_is_a_row_group(tmp_path: Path) -> None:
