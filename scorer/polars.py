@@ -48,7 +48,7 @@ class ScoredExpression:
         """
         found = _known(model, options)
         found.check_texts(2 if pair is not None else 1)
-        work = _Work(found)
+        work = _Work(found, pairs=pair is not None)
         texts = self._expression
         if pair is not None:
             other = pl.col(pair) if isinstance(pair, str) else pair
@@ -101,7 +101,7 @@ class ScoredLazyFrame:
         there = self._frame.collect_schema().names()
         names = found.text_columns(there, where="the frame")
         texts = pl.col(names[0]) if len(names) == 1 else pl.struct(*names)
-        work = _Work(found)
+        work = _Work(found, pairs=len(names) > 1)
         scored = texts.map_batches(work, return_dtype=work.dtype, is_elementwise=True)
         beside = NAME
         while beside in there:
@@ -111,9 +111,10 @@ class ScoredLazyFrame:
 
 @dataclass(frozen=True)
 class _Work:
-    """What polars calls with the texts of some rows, in any of its threads."""
+    """What polars calls with the texts of some rows, in any of its threads; with those of `pairs` as a struct."""
 
     model: KnownModel
+    pairs: bool = False
 
     @property
     def dtype(self) -> pl.Struct:
@@ -122,7 +123,7 @@ class _Work:
         return pl.Struct(empty.schema)
 
     def __call__(self, texts: pl.Series) -> pl.Series:
-        columns = texts.struct.unnest().get_columns() if isinstance(texts.dtype, pl.Struct) else [texts]
+        columns = texts.struct.unnest().get_columns() if self.pairs else [texts]
         return _answers(self.model, columns).to_struct(texts.name)
 
 

@@ -76,6 +76,7 @@ def test_pairs(model):
         ([1], UsageError, "a pandas DataFrame or Series is expected, not list"),
         (pd.DataFrame({"text": ["a"], "score": [1]}), UsageError, "a column 'score' already"),
         (pd.DataFrame({"text": [1]}), ConfigError, "column 'text' is int64"),
+        (pd.DataFrame({"text": [{"a": "x", "b": "y"}]}), ConfigError, "column 'text' is struct<.*>, not text"),
         (pd.DataFrame({"text": ["a secret", 1.5]}, dtype=object), DataError, "column 'text' holds other values"),
         (pd.DataFrame([["a", "b"]], columns=["text", "text"]), UsageError, "columns: text, text"),
     ],

@@ -172,3 +172,21 @@ def test_columns_without_texts_and_wrong_options(model, tmp_path):
         numbers.scorer.score(model, text_column="b")
     with pytest.raises(ModelError, match="no such model directory"):
         pl.col("text").scorer.score(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("fields", [("a", "b", "c"), ("a", "b"), ("a",)])
+def test_a_struct_is_no_text_and_no_pair(model, fields):
+    frame = pl.DataFrame({"review": [dict.fromkeys(fields, "good room")] * 3, "other": ["bad soup"] * 3})
+    review = pl.col("review").scorer
+    works = {
+        "expression": lambda: frame.with_columns(review.score(model)),
+        "lazy": lambda: frame.lazy().with_columns(review.score(model)).collect(),
+        "pair": lambda: frame.with_columns(review.score(model, pair="other")),
+        "second": lambda: frame.with_columns(pl.col("other").scorer.score(model, pair="review")),
+        "series": lambda: frame["review"].scorer.score(model),
+        "frame": lambda: frame.scorer.score(model, text_column="review"),
+        "lazy frame": lambda: frame.lazy().scorer.score(model, text_column="review").collect(),
+    }
+    for work in works.values():
+        with pytest.raises(ConfigError, match=r"is struct<.*>, not text"):
+            work()
