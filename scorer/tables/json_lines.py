@@ -174,6 +174,12 @@ def line_schema(fields: Sequence[pa.Field]) -> pa.Schema:
     return pa.schema([line, *(field.with_metadata({IN_LINE: b""}) for field in fields)])
 
 
+def with_members(line: str, added: str) -> str:
+    """The JSON object `line` with the keys of the object `added` behind its own."""
+    begin = line[:-1].rstrip(" \t\r")
+    return f"{begin}{'' if begin.endswith('{') else ','}{added[1:]}"
+
+
 def members(line: str) -> dict[str, str]:
     """The JSON text of each value of the object on `line`, which is sound, as it stands there."""
     found = {}

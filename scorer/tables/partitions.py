@@ -17,9 +17,10 @@ from scorer.errors import DataError, shown
 from scorer.stores.fingerprints import Stamp
 from scorer.tables import compute as pc
 from scorer.tables.delimited_columns import TypeGuess, convert, field_of
+from scorer.tables.json_lines import with_members
 from scorer.tables.listing import Partition
 from scorer.tables.reader import Reader
-from scorer.tables.rendering import text_of
+from scorer.tables.rendering import IN_LINE, LINE, json_text, json_values, text_of
 from scorer.tables.texts import type_name
 
 
@@ -94,7 +95,17 @@ def _filled(piece: pa.Table, name: str, value: str | None, stamp: Stamp) -> pa.T
             f"{stamp.path}: its folder says the column {shown(name)}, and not as the {type_name(field.type)} that "
             "other files have in it; rename the column or the folder"
         ) from error
-    return piece.set_column(place, field, pa.repeat(scalar, piece.num_rows))
+    column = pa.repeat(scalar, piece.num_rows)
+    piece = piece.set_column(place, field, column)
+    return _in_lines(piece, name, column) if IN_LINE in (field.metadata or {}) else piece
+
+
+def _in_lines(piece: pa.Table, name: str, column: pa.Array) -> pa.Table:
+    """`piece`, whose rows are lines of JSON, with the values of `column` in these, too, behind their own keys."""
+    place = next(at for at, field in enumerate(piece.schema) if LINE in (field.metadata or {}))
+    added = [json_text({name: value}) for value in json_values(column)]
+    lines = [with_members(line, one) for line, one in zip(piece.column(place).to_pylist(), added, strict=True)]
+    return piece.set_column(place, piece.schema.field(place), pa.array(lines, pa.string()))
 
 
 def _check_same(piece: pa.Table, name: str, value: str | None, stamp: Stamp) -> None:

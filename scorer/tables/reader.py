@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -45,6 +45,11 @@ class Reader(ABC):
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(self.schema.names)
+
+    @property
+    def lack(self) -> Mapping[str, Collection[Path]]:
+        """Columns of which only reading tells that some files lack them, and these files."""
+        return {}
 
     @property
     def blank_lines(self) -> int:

@@ -205,7 +205,8 @@ class Source:
             return SpooledReader(reader, self._spool)
         if not partitions:
             return reader
-        return PartitionedReader(reader, self._stamps, self._listing.partitions, text_columns, self._contents.lack)
+        lack = {**self._contents.lack, **reader.lack}
+        return PartitionedReader(reader, self._stamps, self._listing.partitions, text_columns, lack)
 
     @contextmanager
     def doubting_header(self) -> Iterator[None]:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from scorer.errors import DataError, shown
 from scorer.tables import compute as pc
 from scorer.tables.dictionaries import decoded
-from scorer.tables.json_lines import no_constant
+from scorer.tables.json_lines import no_constant, with_members
 from scorer.tables.rendering import IN_LINE, LINE, json_text, json_values, text_of
 from scorer.tables.streams import Compression, Output
 
@@ -116,7 +116,7 @@ class JsonLinesSink(_TextSink):
         objects = self._objects(names, columns)
         if self._line is not None:
             lines = table.column(self._line).to_pylist()
-            objects = (_joined(line, added) for line, added in zip(lines, objects, strict=True))
+            objects = (with_members(line, added) for line, added in zip(lines, objects, strict=True))
         return "".join(f"{line}\n" for line in objects).encode()
 
     def _objects(self, names: list[str], columns: list[pa.ChunkedArray]) -> Iterator[str]:
@@ -134,12 +134,6 @@ class JsonLinesSink(_TextSink):
             "{" + ",".join(f"{key}:{value}" for key, value in zip(keys, row, strict=True)) + "}"
             for row in zip(*texts, strict=True)
         )
-
-
-def _joined(line: str, added: str) -> str:
-    """The JSON object `line` with the keys of the object `added` behind its own."""
-    begin = line[:-1].rstrip(" \t\r")
-    return f"{begin}{'' if begin.endswith('{') else ','}{added[1:]}"
 
 
 def _large_text(array: pa.Array, field: pa.Field) -> pa.Array:

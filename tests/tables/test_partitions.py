@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,50 @@ def test_lines_of_json_get_what_they_lack_and_keep_what_they_have(tmp_path: Path
     with pytest.raises(DataError, match="something else"):
         list(Source.open(str(tmp_path)).read(["t"], appended=("n",)).windows(max_rows=3, max_bytes=100))
     assert source.names == ("t", "day")
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.ndjson.gz", "x.json"])
+@pytest.mark.parametrize("having", ["1", "2"])
+def test_lines_of_json_get_from_the_folder_what_other_files_have_themselves(
+    tmp_path: Path, name: str, having: str
+) -> None:
+    def put_lines(day: str, text: str) -> None:
+        path = tmp_path / "in" / f"day={day}" / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+
+    for day in ("1", "2", "3", "__HIVE_DEFAULT_PARTITION__"):
+        own = f', "day": {day} ' if day == having else ""
+        put_lines(day, f'{{"t": "{day[0]}", "x": 1e400{own}}}\n{{"t": null{own}}}\n')
+    days = [1, 1, 2, 2, 3, 3, None, None]
+    assert read(tmp_path / "in", "t")["day"].to_pylist() == days
+    if name == "x.json":
+        return
+    reader = Source.open(str(tmp_path / "in")).read(["t"], appended=("n",))
+    out = tmp_path / "out.jsonl"
+    sink = open_sink(out, format="jsonl", schema=reader.schema.append(pa.field("n", pa.int64())))
+    (window,) = reader.windows(max_rows=9, max_bytes=100)
+    assert window["day"].to_pylist() == days
+    sink.write(window.append_column("n", pa.array(range(8))))
+    sink.close({})
+    lines = out.read_text().splitlines()
+    assert [json.loads(line, parse_float=str) for line in lines] == [
+        {"t": (str(day) if day else "_") if row % 2 == 0 else None}
+        | ({"x": "1e400"} if row % 2 == 0 else {})
+        | {"day": day, "n": row}
+        for row, day in enumerate(days)
+    ]
+    assert lines[4] == '{"t": "3", "x": 1e400,"day":3,"n":4}'
+    assert lines[2 * int(having) - 1] == f'{{"t": null, "day": {having},"n":{2 * int(having) - 1}}}'
+
+
+def test_a_folder_whose_value_does_not_suit_the_values_of_other_lines(tmp_path: Path) -> None:
+    put(tmp_path / "day=1" / "x.jsonl", [{"t": "a", "day": 1}])
+    put(tmp_path / "day=new" / "x.jsonl", [{"t": "a"}])
+    for appended in (None, ("n",)):
+        reader = Source.open(str(tmp_path)).read(["t"], appended=appended)
+        with pytest.raises(DataError, match=r"day=new.*: its folder says the column 'day', and not as the int64"):
+            list(reader.windows(max_rows=9, max_bytes=100))
 
 
 def test_a_partition_may_hold_the_texts(tmp_path: Path) -> None:

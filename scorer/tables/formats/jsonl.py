@@ -19,7 +19,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -76,6 +76,7 @@ class JsonLinesReader(Reader):
         self._appended = appended
         self._lines = lines
         self._watched = {*(appended or ()), *beside}
+        self._having: dict[str, set[Path]] = {name: set() for name in beside}
         self._wanted = None if appended is None else {*text_columns, *beside}
         self._shapes: dict[str, Shape] = {}
         self._first: dict[str, Path] = {}  # the file with the first value of each
@@ -122,6 +123,11 @@ class JsonLinesReader(Reader):
         return tuple(self._names)
 
     @property
+    def lack(self) -> Mapping[str, Collection[Path]]:
+        files = {stamp.path for stamp in self._stamps}
+        return {name: files - having for name, having in self._having.items() if having}
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         if not self.json_columns or self._appended is not None:
             return ()
@@ -137,6 +143,8 @@ class JsonLinesReader(Reader):
                 values.setdefault(name, []).append(value)
         self._values += sum(map(len, values.values()))
         for name, seen in values.items():
+            if name in self._having:
+                self._having[name].add(stamp.path)
             if len(self._names) < MOST_COLUMNS or name in self._watched:
                 self._names[name] = None
             if self._wanted is not None and name not in self._wanted:
