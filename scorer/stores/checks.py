@@ -11,6 +11,7 @@ import shutil
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from scorer.errors import InputMissing, NotPermitted, OutputRefused, StorageError, UsageError, from_os_error
@@ -235,14 +236,31 @@ def check_free_space(target: Path | Location, needed_bytes: int) -> None:
 
 
 def _refuse_own_input(target: Path, inputs: Inputs) -> None:
-    """UsageError when a `target` would be among the input the next time: in its folder, or matched by its pattern."""
+    """UsageError when a `target` would be among the input the next time: in its folder, matched by its pattern, or in a
+    folder that the pattern matches."""
     for source in inputs.named:
         if source.is_dir():
             within = target.resolve().is_relative_to(source.resolve())
         else:
-            within = not source.exists() and matches(target.absolute().parts, source.absolute().parts)
+            within = not source.exists() and _is_among(target.absolute(), source.absolute())
         if within:
             raise UsageError(f"{target}: would be part of the input {source}; name an output outside of it")
+
+
+def _is_among(target: Path, pattern: Path) -> bool:
+    """Whether `pattern` matches `target`, or a folder that it lies in; these are read where no file matches."""
+    parts = target.parts
+    if matches(parts, pattern.parts):
+        return True
+    within = any(matches(parts[:depth], pattern.parts) for depth in range(1, len(parts)))
+    return within and not _matches_a_file(pattern)
+
+
+def _matches_a_file(pattern: Path) -> bool:
+    if not isinstance(pattern, ObjectPath):
+        return any(map(os.path.isfile, glob.iglob(str(pattern), recursive=True)))  # noqa: PTH207 - as it is read
+    fixed = takewhile(lambda part: not glob.has_magic(part), pattern.parts)
+    return any(matches(path.parts, pattern.parts) for path in ObjectPath(*fixed).beneath())
 
 
 def _check_replaceable(target: Path, *, force: bool) -> None:

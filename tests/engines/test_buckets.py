@@ -125,6 +125,8 @@ def test_what_is_refused_before_anything_is_computed(bucket: Bucket, score: Scor
             score(source, target)
     with pytest.raises(UsageError, match="would be part of the input"):
         score(f"{bucket.url}/folder/*.csv", f"{bucket.url}/folder/out.csv")
+    with pytest.raises(UsageError, match="would be part of the input"):
+        score(f"{bucket.url}/f*r/", f"{bucket.url}/folder/out.csv")
     for missing in (f"{bucket.url}/none.csv", f"{bucket.url}/none/*.csv", "s3://no-such-bucket/in.csv"):
         with pytest.raises(InputMissing, match=r"no such|no file matches"):
             score(missing, tmp_path / "out.csv")

@@ -35,6 +35,20 @@ def test_46_the_input_is_never_the_output(tmp_path: Path, source: Path) -> None:
         check_file(tmp_path, Inputs([source]), force=True)
 
 
+def test_a_pattern_of_folders_has_no_output_within(tmp_path: Path) -> None:
+    for name in ("day=1/a.csv", "day=2/b.csv", "other/c.csv"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("a\n")
+    for pattern in ("day=*/", "day=*", "*/"):
+        for target in ("day=1/out.csv", "day=3", "day=2/parts"):
+            with pytest.raises(UsageError, match="would be part of the input"):
+                check_file(tmp_path / target, Inputs([f"{tmp_path}/{pattern}"]), force=True)
+    check_file(tmp_path / "other" / "out.csv", Inputs([f"{tmp_path}/day=*/"]), force=True)
+    # Where files match, folders are not read.
+    (tmp_path / "day=0.csv").write_text("a\n")
+    check_file(tmp_path / "day=1" / "out.csv", Inputs([f"{tmp_path}/day=*"]), force=True)
+
+
 def test_47_targets_that_are_no_files(tmp_path: Path, source: Path) -> None:
     folder, fifo, dangling = tmp_path / "folder", tmp_path / "fifo", tmp_path / "dangling"
     folder.mkdir()
