@@ -17,6 +17,7 @@ from scorer.errors import DataError, shown
 from scorer.examples.example_columns import is_list
 from scorer.examples.label_texts import number_of
 from scorer.tables import compute as pc
+from scorer.tables.dictionaries import castable
 from scorer.tables.rendering import is_binary
 from scorer.tables.texts import first_not_utf8, is_text, spelt_type
 
@@ -234,6 +235,7 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
 def plain_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """`column`, or what its lists hold, without a dictionary, and texts in a type that pyarrow filters, which views and
     bytes are not. ArrowInvalid for bytes that are not UTF-8: a `Survey` finds them first."""
+    column = castable(column)
     if is_list(column.type):
         items = _filtered(column.type.value_type)
         return column if items == column.type.value_type else column.cast(pa.large_list(items))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from scorer.reports.outcome import Breakdown, Group
 from scorer.tables import compute as pc
+from scorer.tables.dictionaries import castable
 
 # So many categories, ranges and files are shown.
 _SHOWN, _RANGES = 20, 10
@@ -233,6 +234,7 @@ def is_number(kind: pa.DataType) -> bool:
 
 def _codes(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
     """The distinct values as texts, and which of them each row has (rows,)."""
+    column = castable(column)
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     texts = pc.cast(pc.cast(column, kind), pa.large_string())
     if texts.num_chunks == 0:

@@ -15,6 +15,7 @@ from scorer.errors import UsageError, shown
 from scorer.reports.outcome import Breakdown
 from scorer.scoring.grouping import Counted, Grouping, Numbers, Scored, Values, is_number, most_values
 from scorer.tables import compute as pc
+from scorer.tables.dictionaries import castable
 from scorer.tables.texts import is_text, type_name
 
 # So many points of time are shown.
@@ -64,7 +65,7 @@ def is_time(kind: pa.DataType) -> bool:
 
 def _are_dates(first: pa.ChunkedArray) -> bool:
     try:
-        texts = pc.cast(first, pa.large_string()).drop_null()
+        texts = pc.cast(castable(first), pa.large_string()).drop_null()
         return bool(len(texts)) and pc.all(pc.match_substring_regex(texts, _DATE)).as_py() is True
     except pa.ArrowInvalid:  # bytes that are not UTF-8, in a column that nobody has asked for
         return False
@@ -98,6 +99,7 @@ class Times(Grouping):
     def _hours(self, column: pa.ChunkedArray) -> NDArray[np.int64]:
         """Whole hours since 1970 (rows,), or `_NEVER`. Zoned times are those of their zone's clocks, where this machine
         knows it."""
+        column = castable(column)
         kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
         values = pc.cast(column, kind)
         if is_text(kind) or pa.types.is_null(kind):

@@ -40,6 +40,33 @@ def decoded(array: pa.DictionaryArray) -> pa.Array:
     return array.dictionary_decode()
 
 
+def with_plain_values(kind: pa.DataType) -> pa.DataType:
+    """`kind` with plain texts and bytes in its dictionaries, however deep, where these are of views. Arrow casts from
+    the one to the other, and from dictionaries of views to nothing else."""
+    if isinstance(kind, pa.BaseExtensionType) or not has_dictionary(kind):
+        return kind
+    if pa.types.is_dictionary(kind):
+        return pa.dictionary(kind.index_type, OF_VIEWS.get(kind.value_type, kind.value_type), kind.ordered)
+    fields = [kind.field(index) for index in range(kind.num_fields)]
+    plain_fields = [field.with_type(with_plain_values(field.type)) for field in fields]
+    if pa.types.is_struct(kind):
+        return pa.struct(plain_fields)
+    if pa.types.is_map(kind):
+        items = [field.with_type(with_plain_values(field.type)) for field in (kind.key_field, kind.item_field)]
+        return pa.map_(*items, keys_sorted=kind.keys_sorted)
+    if pa.types.is_list(kind):
+        return pa.list_(*plain_fields)
+    if pa.types.is_large_list(kind):
+        return pa.large_list(*plain_fields)
+    return pa.list_(*plain_fields, kind.list_size) if pa.types.is_fixed_size_list(kind) else kind
+
+
+def castable(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The values of `column` in a type from which Arrow casts, see `with_plain_values`."""
+    kind = with_plain_values(column.type)
+    return column if kind == column.type else column.cast(kind)
+
+
 def fields_of(kind: pa.DataType) -> list[pa.Field]:
     """What `kind` is made of: its fields, the values of a dictionary, the fields of an extension's storage."""
     kind = plain(kind)

@@ -14,6 +14,7 @@ from typing import Final
 import pyarrow as pa
 
 from scorer.errors import DataError, shown
+from scorer.tables.dictionaries import castable
 from scorer.tables.texts import type_name
 
 _SIGNED: Final = (pa.int8(), pa.int16(), pa.int32(), pa.int64())
@@ -199,4 +200,4 @@ def cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
         return column
     if pa.types.is_null(column.type):
         return pa.chunked_array([pa.nulls(len(column), kind)], kind)
-    return column.cast(kind)
+    return castable(column).cast(kind)

@@ -8,6 +8,7 @@ import pytest
 
 from scorer.checking.label_counter import LabelCounter
 from scorer.examples.label_form import LabelForm
+from tests.tables.views import categories, lists_of_categories
 
 
 def counted(values, kind=None, *, separator=None, usable=None, windows=1, **limits):
@@ -42,6 +43,14 @@ def test_labels_of_every_kind_are_counted(values, kind, expected, windows):
     assert (counter.missing.count, counter.missing.rows) == (1, (4,))
     assert keys[3] == 0
     assert [key == keys[0] for key in keys] == [value == values[0] for value in values]
+
+
+@pytest.mark.parametrize("windows", [1, 3])
+def test_categories_of_polars_are_counted(windows):
+    counter, _ = counted(categories(["b", "a", "b", None]), windows=windows)
+    assert counter.counts() == {"b": 2, "a": 1}
+    counter, _ = counted(lists_of_categories([["b"], ["a", "b"], []]), windows=windows)
+    assert counter.counts() == {"b": 2, "a": 1}
 
 
 def test_what_is_no_whole_number_is_counted_apart():

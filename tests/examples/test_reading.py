@@ -13,6 +13,7 @@ import pytest
 from scorer.errors import ConfigError, DataError, InputMissing, UsageError
 from scorer.examples.label_form import LabelOptions
 from scorer.examples.reading import Examples, read_examples
+from tests.tables.views import categories, lists_of_categories
 
 
 def read(path: Path, *texts: str, label: str | None = None, limit: int | None = None) -> Examples:
@@ -110,3 +111,16 @@ def test_blank_lines_are_no_rows_and_told(tmp_path):
     examples = read_examples(str(path), text_columns=())
     assert (examples.rows, examples.blank_lines) == (2, 2)
     assert "2 blank lines are no records and were passed over" in examples.remarks("train.csv")[0]
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_categories_of_polars_are_labels_and_texts(tmp_path: Path, several: bool) -> None:
+    names = ["bad", "good", "good", "fair"]
+    labels = lists_of_categories([[name] for name in names]) if several else categories(names)
+    table = pa.table({"text": categories(["a", "b", "c", "d"]), "label": labels})
+    with pa.ipc.new_file(tmp_path / "train.arrow", table.schema) as sink:
+        sink.write_table(table)
+    examples = read(tmp_path / "train.arrow", "text", label="label")
+    assert examples.texts == (["a", "b", "c", "d"],)
+    found = examples.labels
+    assert [list(one) if several else one for one in found] == [[name] if several else name for name in names]

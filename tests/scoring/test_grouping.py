@@ -14,6 +14,7 @@ from scorer.errors import UsageError
 from scorer.reports.outcome import Breakdown
 from scorer.scoring.grouping import Scored, most_values
 from scorer.scoring.grouping_by_time import grouping_of, time_column
+from tests.tables.views import categories
 
 LABELS = 3
 DAY = datetime.date(2026, 3, 1)
@@ -210,3 +211,13 @@ def test_the_first_column_of_times() -> None:
 def test_bytes_that_are_no_text_are_no_dates() -> None:
     broken = pa.array([b"2026-03-01", b"\xff\xfe"]).view(pa.string())
     assert time_column(pa.table({"when": broken}), besides=[]) is None
+
+
+@pytest.mark.parametrize("names", [["a", "b", None], ["2026-03-01", "2026-03-02", None]])
+def test_categories_of_polars_are_grouped_as_texts(names: list[str | None]) -> None:
+    found = scored(90)
+    values = [names[row % 3] for row in range(90)]
+    expected = grouped(pa.array(values, pa.string()), found, window=40)
+    assert figures(grouped(categories(values), found, window=40)) == figures(expected)
+    assert len(expected.groups) >= 2
+    assert time_column(pa.table({"when": categories(values)}), besides=()) == ("when" if "2026" in str(names) else None)

@@ -9,9 +9,11 @@ import pyarrow as pa
 import pytest
 
 from scorer.errors import DataError
-from scorer.tables.dictionaries import JoinedDictionaries, may_not_join, without_null_values
+from scorer.tables.dictionaries import JoinedDictionaries, castable, may_not_join, without_null_values
 from scorer.tables.formats.registry import format_named
+from scorer.tables.source import Source
 from tests.tables.passing import OUTPUTS, pass_through
+from tests.tables.views import categories, lists_of_categories
 
 # "a", null (of the dictionary), null (of the index), "b"
 HOLES = pa.DictionaryArray.from_arrays(pa.array([0, 1, None, 2], pa.int8()), pa.array(["a", None, "b"]))
@@ -161,3 +163,44 @@ def test_month_intervals_have_no_text_and_no_place_in_parquet(wrap) -> None:
     with pytest.raises(DataError, match=r"column 'x': .*which Parquet has no type for"):
         format_named("parquet").check_schema(schema)
     format_named("arrow").check_schema(schema)
+
+
+VIEWS = categories(["a", None, None, "b"])
+OF_VIEWS = {
+    "alone": VIEWS,
+    "bytes": pa.DictionaryArray.from_arrays(pa.array([0, None]), pa.array([b"\xff"]).cast(pa.binary_view())),
+    "ordered": pa.DictionaryArray.from_arrays(VIEWS.indices, VIEWS.dictionary, ordered=True),
+    "struct": pa.StructArray.from_arrays([VIEWS, pa.array(range(4))], names=["d", "n"]),
+    "list": lists_of_categories([["a", None], [], ["b"]]),
+    "large list": pa.LargeListArray.from_arrays(pa.array([0, 2, 2, 4], pa.int64()), VIEWS),
+    "fixed list": pa.FixedSizeListArray.from_arrays(VIEWS, 2),
+    "map": pa.MapArray.from_arrays(pa.array([0, 1, 2, 3, 4], pa.int32()), pa.array(list("wxyz")), VIEWS),
+    "deep": pa.StructArray.from_arrays([lists_of_categories([["a"], ["b", "a"]])], names=["d"]),
+}
+
+
+@pytest.mark.parametrize("nest", OF_VIEWS)
+def test_dictionaries_of_views_become_such_of_plain_values(nest: str) -> None:
+    column = pa.chunked_array([OF_VIEWS[nest].slice(0, 1), OF_VIEWS[nest].slice(1)])
+    found = castable(column)
+    assert "view" not in str(found.type)
+    assert str(found.type) == str(column.type).replace("_view", "")
+    assert found.to_pylist() == column.to_pylist()
+    assert castable(found) is found
+
+
+@pytest.mark.parametrize("nest", OF_VIEWS)
+@pytest.mark.parametrize("ending", OUTPUTS)
+def test_dictionaries_of_views_are_written_however_deep(tmp_path: Path, nest: str, ending: str) -> None:
+    assert not pass_through(written(tmp_path, OF_VIEWS[nest]), "arrow", ending, tmp_path)
+
+
+@pytest.mark.parametrize("first", ["a", "b"])
+def test_dictionaries_of_views_here_and_texts_there(tmp_path: Path, first: str) -> None:
+    for name, column in (("a", categories(["x", None])), ("b", pa.array(["y", "x"]))):
+        table = pa.table({"t": ["1", "2"], "x": column})
+        with pa.ipc.new_file(tmp_path / f"{name if first == 'a' else 'cb'[name == 'b']}.arrow", table.schema) as sink:
+            sink.write_table(table)
+    windows = Source.open(str(tmp_path)).read(("t", "x")).windows(max_rows=9, max_bytes=100)
+    found = [value for window in windows for value in window["x"].to_pylist()]
+    assert sorted(map(str, found)) == ["None", "x", "x", "y"]

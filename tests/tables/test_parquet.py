@@ -199,8 +199,8 @@ FAR = [datetime(2020, 1, 1, 1, 2, 3, 456789), datetime(9999, 12, 31, 23, 59, 59,
 US = pa.timestamp("us")
 
 
-def write_int96(path: Path, times: pa.Array) -> pa.Table:
-    table = pa.table({"text": ["a"] * len(times), "a.time": times})
+def write_int96(path: Path, times: pa.Array, **others: pa.Array) -> pa.Table:
+    table = pa.table({"text": ["a"] * len(times), "a.time": times, **others})
     pq.write_table(table, path, use_deprecated_int96_timestamps=True, store_schema=False, row_group_size=2)
     return table
 
@@ -231,6 +231,34 @@ def test_files_of_near_and_of_far_int96_times_are_one_input(tmp_path: Path) -> N
     near = write_int96(tmp_path / "a.parquet", pa.array(FAR[:1], US))
     far = write_int96(tmp_path / "b.parquet", pa.array(FAR, US))
     assert read(tmp_path).to_pylist() == near.to_pylist() + far.to_pylist()
+
+
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+@pytest.mark.parametrize("nested", [False, True])
+def test_files_of_near_and_of_far_int96_times_may_differ_in_other_columns(tmp_path: Path, order, nested: bool) -> None:
+    near, far = pa.array(FAR[:1], US), pa.array(FAR, US)
+    if nested:
+        near, far = pa.array([FAR[:1]], pa.list_(US)), pa.array([[time] for time in FAR], pa.list_(US))
+    tables = [
+        write_int96(tmp_path / f"{order[0]}.parquet", near, n=pa.array([1])),
+        write_int96(tmp_path / f"{order[1]}.parquet", far, day=pa.array([time and time.date() for time in FAR])),
+    ]
+    pq.write_table(pa.table({"text": ["c"]}), tmp_path / "c.parquet")
+    expected = [
+        row for _, table in sorted(zip(order, tables, strict=True), key=lambda one: one[0]) for row in table.to_pylist()
+    ]
+    found = read(tmp_path, "text")
+    kind = found.schema.field("a.time").type
+    assert (kind.value_type if nested else kind) == US
+    every = dict.fromkeys(found.schema.names)
+    assert found.to_pylist() == [every | row for row in [*expected, {"text": "c"}]]
+
+
+def test_int96_times_that_have_no_unit_together_are_refused_where_columns_differ(tmp_path: Path) -> None:
+    write_int96(tmp_path / "a.parquet", pa.array([123456789], pa.timestamp("ns")), n=pa.array([1]))
+    write_int96(tmp_path / "b.parquet", pa.array(FAR, US))
+    with pytest.raises(DataError, match=r"b\.parquet: column 'a\.time': some INT96 times are too far away"):
+        read(tmp_path)
 
 
 CHUNK = 50

@@ -19,7 +19,15 @@ from scorer.errors import DataError, shown
 from scorer.stores.fingerprints import Stamp
 from scorer.tables.arrivals import Arriving
 from scorer.tables.dictionaries import JoinedDictionaries, has_dictionary, may_not_join, without_null_values
-from scorer.tables.formats.format import Evidence, ReadOptions, SelfDescribing, check_schema, damage
+from scorer.tables.formats.format import (
+    Contents,
+    Evidence,
+    ReadOptions,
+    SelfDescribing,
+    check_schema,
+    damage,
+    united_reader,
+)
 from scorer.tables.live import LiveReader
 from scorer.tables.reader import Reader, check_names, check_types
 from scorer.tables.streams import Output, arrow_file
@@ -248,10 +256,14 @@ class _Arrow(SelfDescribing):
     def header(self, path: Path) -> tuple[pa.Schema, int | None]:
         return read_header(path)
 
-    def reader(
-        self, stamps: Sequence[Stamp], schema: pa.Schema, rows: int | None, text_columns: Sequence[str]
-    ) -> ArrowReader:
-        return ArrowReader(stamps, schema, rows, text_columns)
+    def open_reader(
+        self,
+        stamps: Sequence[Stamp],
+        contents: Contents,
+        text_columns: Sequence[str],
+        options: ReadOptions,  # noqa: ARG002 - for text
+    ) -> Reader:
+        return united_reader(stamps, contents, text_columns, partial(ArrowReader, text_columns=text_columns))
 
     def begin(self, arriving: Arriving, options: ReadOptions) -> LiveReader | None:  # noqa: ARG002 - for text
         """A stream; the batches of a file are found from its end."""

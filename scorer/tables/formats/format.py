@@ -153,28 +153,11 @@ class SelfDescribing(Format):
         """The schema of a file, and its number of rows where it tells that."""
 
     @abstractmethod
-    def reader(
-        self, stamps: Sequence[Stamp], schema: pa.Schema, rows: int | None, text_columns: Sequence[str]
-    ) -> Reader:
-        """A reader of files that share `schema` and have `rows` rows together."""
-
-    @abstractmethod
     def sink(self, output: Output, schema: pa.Schema) -> Sink:
         """A sink of tables of `schema` into `output`."""
 
     def look(self, stamps: Sequence[Stamp], options: ReadOptions) -> Contents:  # noqa: ARG002 - for text
         return look_together(stamps, self.header)
-
-    def open_reader(
-        self,
-        stamps: Sequence[Stamp],
-        contents: Contents,
-        text_columns: Sequence[str],
-        options: ReadOptions,  # noqa: ARG002 - for text
-    ) -> Reader:
-        return united_reader(
-            stamps, contents, text_columns, lambda some, schema, rows: self.reader(some, schema, rows, text_columns)
-        )
 
     def open_sink(self, output: Output, schema: pa.Schema, compression: Compression | None) -> Sink:  # noqa: ARG002
         return self.sink(output, schema)

@@ -5,73 +5,58 @@ from __future__ import annotations
 import base64
 import copy
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
-from scorer.errors import DataError, StorageError, shown
+from scorer.errors import DataError, StorageError
 from scorer.records.shard import RowGroups
 from scorer.stores.fingerprints import Stamp
-from scorer.stores.object_path import ObjectPath
 from scorer.tables import compute as pc
-from scorer.tables.dictionaries import OF_VIEWS, fitting_parts, has_dictionary
-from scorer.tables.formats.format import Evidence, SelfDescribing, damage
+from scorer.tables.dictionaries import fitting_parts, has_dictionary, with_plain_values
+from scorer.tables.formats.format import (
+    Contents,
+    Evidence,
+    ReadOptions,
+    SelfDescribing,
+    look_together,
+    united_reader,
+)
+from scorer.tables.parquet_files import BATCH_ROWS, Int96Unit, batches_of, int96_unit, named_damage, open_parquet
 from scorer.tables.reader import Reader
-from scorer.tables.streams import LONGEST_ROW, Output, arrow_file
+from scorer.tables.streams import LONGEST_ROW, Output
 from scorer.tables.texts import check_utf8, is_text
 
-# A few rows at a time, because a page of a dictionary-encoded column can expand a thousandfold: at most this many, and
-# fewer where the first rows of a row group are so large that as many as these would be more than these bytes.
-BATCH_ROWS: Final = 256
+# Fewer rows than `BATCH_ROWS` are read at a time where the first ones of a row group are so large that these would be
+# more than so many bytes.
 _BATCH_BYTES: Final = 16 << 20
 _PROBED_ROWS: Final = 4
 # Where rows are small, that few would cost more than to read them: they go on together, up to so many rows or bytes.
 _TOGETHER_ROWS: Final = 4096
 _TOGETHER_BYTES: Final = 4 << 20
-_BUFFER_BYTES: Final = 1 << 20
 # So many characters of a type tell which it is.
 _SHOWN: Final = 80
-_FAR_MICROSECONDS: Final = 2**63 // 1000
-Int96Unit = Literal["ns", "us"]
-
-
-@contextmanager
-def _damage(path: Path) -> Iterator[None]:
-    """Name what pyarrow raises over the file at `path`, see `format.damage`; an encrypted file is not damaged."""
-    try:
-        with damage(
-            path,
-            unreadable="not readable as Parquet ({reason}); write the file again",
-            damaged="damaged Parquet ({reason}); write or copy the file again",
-        ):
-            yield
-    except DataError as error:
-        if "crypt" in str(error.__cause__):
-            raise DataError(f"{path}: encrypted Parquet, and scorer takes no keys; decrypt it first") from error
-        raise
 
 
 def read_footer(path: Path, *, int96: Int96Unit = "ns") -> tuple[pa.Schema, int]:
     """The schema of a Parquet file and its number of rows. DataError if it has no footer that can be read."""
-    with _damage(path), _open(path, int96=int96) as file:
+    with named_damage(path), open_parquet(path, int96=int96) as file:
         _check_names(path, file)
         return file.schema_arrow, int(file.metadata.num_rows)
 
 
 def read_metadata(path: Path) -> dict[bytes, bytes]:
     """The key-value metadata in the footer of a Parquet file."""
-    with _damage(path), _open(path) as file:
+    with named_damage(path), open_parquet(path) as file:
         return dict(file.metadata.metadata or {})
 
 
 def rows_of_row_groups(path: Path) -> list[int]:
     """How many rows each row group of a Parquet file has."""
-    with _damage(path), _open(path) as file:
+    with named_damage(path), open_parquet(path) as file:
         return [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
 
 
@@ -86,12 +71,21 @@ def verify_footer(path: Path, *, rows: int) -> None:
 
 
 class ParquetReader(Reader):
-    """The rows of Parquet files that share one schema; DataError for a damaged one."""
+    """The rows of Parquet files that share one schema, in which INT96 times have the unit `int96`; DataError for a
+    damaged one."""
 
-    def __init__(self, stamps: Sequence[Stamp], schema: pa.Schema, rows: int, text_columns: Sequence[str]) -> None:
+    def __init__(
+        self,
+        stamps: Sequence[Stamp],
+        schema: pa.Schema,
+        rows: int,
+        text_columns: Sequence[str],
+        *,
+        int96: Int96Unit = "ns",
+    ) -> None:
         super().__init__(stamps, text_columns)
-        self._int96 = _int96_unit(stamps)
-        self.schema = schema if self._int96 == "ns" else read_footer(stamps[0].path, int96=self._int96)[0]
+        self._int96 = int96
+        self.schema = schema
         self.rows = rows
         self._groups: RowGroups | None = None
         self._only: list[str] | None = None
@@ -114,7 +108,7 @@ class ParquetReader(Reader):
         return some
 
     def pieces_of(self, stamp: Stamp) -> Iterator[pa.Table]:
-        with _damage(stamp.path), _open(stamp.path, int96=self._int96) as file:
+        with named_damage(stamp.path), open_parquet(stamp.path, int96=self._int96) as file:
             groups, rows, before = range(file.num_row_groups), file.metadata.num_rows, 0
             if self._groups is not None:
                 groups = groups[self._groups.first : self._groups.end]
@@ -123,7 +117,7 @@ class ParquetReader(Reader):
             for row_group in groups:
                 # One at a time: pyarrow cannot join nested dictionaries across row groups.
                 _refuse_bomb(stamp.path, file, row_group)
-                batches = _batches(file, row_group, _fitting_rows(file, row_group, self._only), self._only)
+                batches = batches_of(file, row_group, _fitting_rows(file, row_group, self._only), self._only)
                 for piece in _together(batches, self.schema):
                     check_utf8(piece, self.text_columns, where=str(stamp.path), before=before)
                     before += piece.num_rows
@@ -171,12 +165,9 @@ class ParquetSink:
 
 
 def _without_views(schema: pa.Schema) -> pa.Schema:
-    """`schema` whose columns of dictionaries have texts and bytes in them as Parquet has them, and no views."""
-    for place, field in enumerate(schema):
-        kind = field.type
-        if pa.types.is_dictionary(kind) and (value := OF_VIEWS.get(kind.value_type)) is not None:
-            schema = schema.set(place, field.with_type(pa.dictionary(kind.index_type, value, kind.ordered)))
-    return schema
+    """`schema` whose dictionaries have texts and bytes in them as Parquet has them, and no views."""
+    fields = [field.with_type(with_plain_values(field.type)) for field in schema]
+    return pa.schema(fields, schema.metadata)
 
 
 def _cast_views(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -184,15 +175,6 @@ def _cast_views(table: pa.Table, schema: pa.Schema) -> pa.Table:
         if field.type != table.schema.field(place).type:
             table = table.set_column(place, field, pc.cast(table.column(place), field.type))
     return table
-
-
-def _batches(
-    file: pq.ParquetFile, row_group: int, rows: int, columns: list[str] | None = None
-) -> Iterator[pa.RecordBatch]:
-    batches: Iterator[pa.RecordBatch] = file.iter_batches(
-        rows, row_groups=[row_group], columns=columns, use_threads=False
-    )
-    return batches
 
 
 def _together(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
@@ -211,7 +193,7 @@ def _together(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[
 
 def _fitting_rows(file: pq.ParquetFile, row_group: int, columns: list[str] | None) -> int:
     """How many rows of a row group to read at a time, by the size of its first ones."""
-    first = next(_batches(file, row_group, _PROBED_ROWS, columns), None)
+    first = next(batches_of(file, row_group, _PROBED_ROWS, columns), None)
     if first is None or not first.num_rows:
         return BATCH_ROWS
     fitting = int(_BATCH_BYTES * first.num_rows // max(first.nbytes, 1))
@@ -254,76 +236,6 @@ def _leaves(kind: pa.DataType) -> list[pa.DataType]:
     return [leaf for index in range(kind.num_fields) for leaf in _leaves(kind.field(index).type)]
 
 
-def _int96_unit(stamps: Sequence[Stamp]) -> Int96Unit:
-    """The unit in which every INT96 time of the files is what it was: nanoseconds, or microseconds where one lies
-    outside the years 1677 to 2262, which Arrow would wrap round without a word. Reads the columns of such times.
-
-    DataError where some times are too far away for the one, and others too fine for the other.
-    """
-    far = fine = False
-    for stamp in stamps:
-        for name, ns, us in _int96_times(stamp.path):
-            # Both wrap round at 64 bits, so the difference is right: what microseconds leave out.
-            fine = fine or bool((ns - us * 1000).any())
-            far = far or bool((np.abs(us) >= _FAR_MICROSECONDS).any())
-            if far and fine:
-                raise DataError(
-                    f"{stamp.path}: column {shown(name)}: some INT96 times are too far away for nanoseconds, and some "
-                    "too fine for microseconds; write them as TIMESTAMP"
-                )
-    return "us" if far else "ns"
-
-
-def _int96_times(path: Path) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
-    """The name of a column with INT96 times in it, and some of these in nanoseconds and in microseconds."""
-    with _damage(path), _open(path) as nanos, _open(path, int96="us") as micros:
-        for name in _int96_columns(nanos):
-            for group in range(nanos.num_row_groups):
-                batches = [_batches(file, group, BATCH_ROWS, [name]) for file in (nanos, micros)]
-                for one, other in zip(*batches, strict=True):
-                    for ns, us in zip(_times(one), _times(other), strict=True):
-                        yield name, ns, us
-
-
-def _int96_columns(file: pq.ParquetFile) -> list[str]:
-    """The columns of a file with INT96 times in them, however deep."""
-    leaves = [file.schema.column(index) for index in range(len(file.schema))]
-    paths = [leaf.path for leaf in leaves if leaf.physical_type == "INT96"]
-    names: list[str] = file.schema_arrow.names
-    return [name for name in names if any(path == name or path.startswith(f"{name}.") for path in paths)]
-
-
-def _times(batch: pa.RecordBatch) -> list[NDArray[np.int64]]:
-    """The times in nanoseconds or microseconds in a batch, however deep, as numbers; null is 0."""
-    found = [_leaf_arrays(column) for column in batch.columns]
-    times = [leaf for leaves in found for leaf in leaves if pa.types.is_timestamp(leaf.type)]
-    return [leaf.cast(pa.int64()).fill_null(0).to_numpy() for leaf in times]
-
-
-def _leaf_arrays(array: pa.Array) -> list[pa.Array]:
-    """The arrays that a nested array is made of, in order, without what lies under a null."""
-    if pa.types.is_struct(array.type):
-        return [leaf for child in array.flatten() for leaf in _leaf_arrays(child)]
-    if pa.types.is_map(array.type):
-        # What flatten gives of a map is its list of pairs.
-        kind = pa.list_(pa.struct([array.type.key_field, array.type.item_field]))
-        return _leaf_arrays(array.cast(kind))
-    if pa.types.is_nested(array.type):
-        return _leaf_arrays(array.flatten())
-    return [array]
-
-
-def _open(path: Path, *, int96: Int96Unit = "ns") -> pq.ParquetFile:
-    # A buffer makes pyarrow read a column page by page, where it would else read the row group's whole column.
-    return pq.ParquetFile(
-        arrow_file(path) if isinstance(path, ObjectPath) else path,
-        page_checksum_verification=True,
-        pre_buffer=False,
-        buffer_size=_BUFFER_BYTES,
-        coerce_int96_timestamp_unit=int96,
-    )
-
-
 class _Parquet(SelfDescribing):
     name = "parquet"
     endings = (".parquet", ".pq")
@@ -335,11 +247,18 @@ class _Parquet(SelfDescribing):
     def header(self, path: Path) -> tuple[pa.Schema, int | None]:
         return read_footer(path)
 
-    def reader(
-        self, stamps: Sequence[Stamp], schema: pa.Schema, rows: int | None, text_columns: Sequence[str]
-    ) -> ParquetReader:
-        assert rows is not None, "Parquet counts its rows; this is a bug"
-        return ParquetReader(stamps, schema, rows, text_columns)
+    def open_reader(
+        self,
+        stamps: Sequence[Stamp],
+        contents: Contents,
+        text_columns: Sequence[str],
+        options: ReadOptions,  # noqa: ARG002 - for text
+    ) -> Reader:
+        # Only the times themselves tell the unit, which is that of all files.
+        unit = int96_unit(stamps)
+        if unit == "us":
+            contents = look_together(stamps, partial(read_footer, int96=unit))
+        return united_reader(stamps, contents, text_columns, partial(_reader, text_columns=text_columns, int96=unit))
 
     def check_schema(self, schema: pa.Schema) -> None:
         # All at once first: columns may be many.
@@ -352,6 +271,13 @@ class _Parquet(SelfDescribing):
 
     def sink(self, output: Output, schema: pa.Schema) -> ParquetSink:
         return ParquetSink(output, schema)
+
+
+def _reader(
+    stamps: Sequence[Stamp], schema: pa.Schema, rows: int | None, *, text_columns: Sequence[str], int96: Int96Unit
+) -> ParquetReader:
+    assert rows is not None, "Parquet counts its rows; this is a bug"
+    return ParquetReader(stamps, schema, rows, text_columns, int96=int96)
 
 
 def _trouble(schema: pa.Schema) -> Exception | None:
