@@ -100,7 +100,8 @@ def adapt(model: PreTrainedModel, config: FitConfig) -> None:
 
     Low-rank adaptation (Hu et al. 2021): small matrices beside the encoder's own are trained and then added to them. An
     adapter's product is scaled by alpha / rank = 2. Only the adapters and what stands above the layers (pooler and
-    head, in full) are trained. ConfigError when `peft` is not installed, UsageError when all layers are frozen.
+    head, in full) are trained. ConfigError when `peft` is not installed, UsageError when all layers are frozen, or have
+    no such matrices, as GPT-2's.
     """
     if config.lora_rank is None:
         return
@@ -116,10 +117,10 @@ def adapt(model: PreTrainedModel, config: FitConfig) -> None:
         if isinstance(module, nn.Linear) and config.freeze_layers < depths(name) <= depths.layers
     ]
     if not chosen:
-        raise UsageError(
-            f"--lora-rank {config.lora_rank}: --freeze-layers {config.freeze_layers} leaves none of "
-            f"{depths.layers} layers to adapt"
-        )
+        why = f"the {depths.layers} layers have no linear maps that adapters go beside; leave it out"
+        if config.freeze_layers >= depths.layers:
+            why = f"--freeze-layers {config.freeze_layers} leaves none of {depths.layers} layers to adapt"
+        raise UsageError(f"--lora-rank {config.lora_rank}: {why}")
     settings = LoraConfig(r=config.lora_rank, lora_alpha=2 * config.lora_rank, target_modules=chosen)
     LoraModel(model, settings, "default")
     for parameter in above:

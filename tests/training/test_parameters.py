@@ -220,6 +220,13 @@ def test_layers_that_are_all_frozen_cannot_be_adapted(tiny_model: TinyModel) -> 
         run(Path("train.csv"), tiny_model("bert"), lora_rank=2, freeze_layers=2)
 
 
+def test_layers_without_linear_maps_cannot_be_adapted() -> None:
+    shape = {"n_embd": 16, "n_layer": 2, "n_head": 2, "vocab_size": 40, "bos_token_id": 1, "eos_token_id": 2}
+    model = AutoModelForSequenceClassification.from_config(GPT2Config(**shape))
+    with pytest.raises(UsageError, match="--lora-rank 2: the 2 layers have no linear maps"):
+        adapt(model, adapting(lora_rank=2))
+
+
 def test_without_a_rank_nothing_happens(tiny_model: TinyModel) -> None:
     model = opened(tiny_model("bert"))
     before = dict(model.named_parameters())
