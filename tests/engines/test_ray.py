@@ -48,7 +48,7 @@ def until_published(process: subprocess.Popen[bytes], target: Path, seconds: flo
 def test_ray_writes_the_bytes_of_one_process_and_pieces_too(source, fresh, tmp_path, tiny_model):
     options = {"model": tiny_model("bert"), "workers": 2, **OPTIONS}
     summary = scorer.score(source, f"{tmp_path}/out/", engine="ray", **options)
-    assert summary.rows == 1800
+    assert summary.rows == sum(pq.read_metadata(path).num_rows for path in source.rglob("*.parquet")) > 0
     assert seen(tmp_path / "out") == fresh
     large = tmp_path / "large.parquet"
     pq.write_table(pa.table({"text": sentences(400, seed=8)}), large, row_group_size=60)
