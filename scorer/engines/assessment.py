@@ -7,7 +7,7 @@ looks as it did then (size, times, inode) is not read.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from scorer.classifier.decision import Decision
@@ -19,10 +19,9 @@ from scorer.errors import FILE_FAULTS, ScorerError, UsageError, from_os_error
 from scorer.records.job import JobSpec
 from scorer.scoring.columns import appended_names, refuse_clash
 from scorer.scoring.folder_output import FolderOutput
-from scorer.scoring.known_parts import Known
 from scorer.scoring.preparation import dialect_of, job_spec
 from scorer.stores.parts_folder import FileStamp
-from scorer.tables.part_names import PartFile, place_of
+from scorer.tables.part_names import PartFile
 from scorer.tables.reader import check_names
 from scorer.tables.rejects import CountedRejects
 from scorer.tables.source import Source
@@ -103,9 +102,8 @@ def assess(
     the same is wrong with all of them, such as a column that none has, it is no file's fault: UsageError."""
     identities = output.identities(files)
     jobs = _Jobs(decisive, output.jobs)
-    without = output.known.keys() - identities.keys()
-    replaced = _replaced({name: output.known[name] for name in without}, files)
-    found = Assessment(deleted=sorted(without - replaced.keys()), replaced=replaced)
+    replaced = output.renamed(files, identities)
+    found = Assessment(deleted=sorted(output.known.keys() - identities.keys() - replaced.keys()), replaced=replaced)
     for file in files:
         try:
             identity, stamp = _known(identities[file.name])
@@ -150,20 +148,6 @@ def _size_of(file: PartFile) -> int:
         raise from_os_error(error) from error
 
 
-def _replaced(parts: Mapping[str, Known], files: Sequence[PartFile]) -> dict[str, str]:
-    """Those of the `parts` that were made of one of the `files` in another format, with the name that its part has
-    now: both lie in the same folder."""
-    if not parts:
-        return {}
-    now = {file.place: file for file in files}
-    found = {}
-    for name, known in parts.items():
-        other = now.get(place_of(known.record["shard"]["files"][0]["location"]))
-        if other is not None and other.folder == name.rpartition("/")[0]:
-            found[name] = other.name
-    return found
-
-
 def _why(file: PartFile, identity: str, output: FolderOutput, jobs: _Jobs) -> Reason | None:
     """Why the part of `file` must be made; None where it stands."""
     known = output.known.get(file.name)
@@ -171,7 +155,7 @@ def _why(file: PartFile, identity: str, output: FolderOutput, jobs: _Jobs) -> Re
         return "new"
     if known.identity != identity:
         return "another input"
-    columns = jobs.columns_then(file, known.job)
+    columns = jobs.columns_then(file, output)
     if columns is None or jobs.of(file, columns)[1] != known.job:
         return "another job"
     if known.record.get("rejected") and not jobs.lenient:
@@ -215,16 +199,19 @@ class _Jobs:
             self._found[key] = (job, job.fingerprint)
         return self._found[key]
 
-    def columns_then(self, file: PartFile, job: str) -> tuple[str, ...] | None:
-        """The text columns that this run finds in a `file` whose content the earlier `job` has scored; None where that
-        was by another model. The file is opened where the columns were not those that the model was fitted on, which
-        somebody may have said then."""
+    def columns_then(self, file: PartFile, output: FolderOutput) -> tuple[str, ...] | None:
+        """The text columns that this run finds in a `file` whose content an earlier run has scored; None where that was
+        by another model. Where the columns were not those that the model was fitted on, somebody may have said them:
+        then the file is opened, once."""
         if self._decisive.config.text_column:
             return self._decisive.config.text_column
-        directory, earlier = self._decisive.directory, self._earlier.get(job)
+        known = output.known[file.name]
+        directory, earlier = self._decisive.directory, self._earlier.get(known.job)
         if earlier is None or earlier.models["model"].fingerprint != directory.fingerprint:
             return None
         columns = tuple(earlier.options["text_column"])
         if directory.metadata is not None and columns == tuple(directory.metadata.text_columns):
             return columns
-        return _looked_into(file, self._decisive)[0]
+        if known.found is None:
+            known = output.known[file.name] = replace(known, found=_looked_into(file, self._decisive)[0])
+        return known.found

@@ -185,6 +185,10 @@ class FolderRun:
         for shard in staged:
             self._publish(shard, self._stamps(found))
         self._tell_deleted(found.deleted)
+        if replaced:
+            self._console.warn(
+                f"{self._config.target}: {_first(sorted(replaced))}: replaced, since the format is another"
+            )
         for name in (*replaced, *(found.deleted if self._config.mirror else ())):
             output.drop(name)
             self._dropped = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from scorer.errors import DataError
 from scorer.records.flips import Certificate
@@ -33,6 +33,10 @@ class DriftSums:
     def __add__(self, other: Self) -> Self:
         """The rows of both. DataError where they were counted in different bins, hence by different models."""
         return type(self)(**{name: _added(ours, vars(other)[name]) for name, ours in vars(self).items()})
+
+
+SINCE: Final[Mapping[str, Any]] = {"blank_lines": 0}
+"""What earlier versions did not write of parts and totals, with what it is then."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import Any
 from scorer.errors import DataError, OutputRefused, ScorerError
 from scorer.records.document import from_document, to_document
 from scorer.records.job import JobSpec
-from scorer.records.part import PartRecord, Totals
+from scorer.records.part import SINCE, PartRecord, Totals
 from scorer.scoring.known_parts import FileStamps, Known, KnownParts, files_of
 from scorer.scoring.outputs import temporary_of
 from scorer.stores.fingerprints import hash_of
@@ -21,8 +21,9 @@ from scorer.stores.location import Location
 from scorer.stores.object_path import path_of
 from scorer.stores.parts_folder import FileStamp, PartsFolder, identities_of, stamp_of
 from scorer.stores.parts_places import parts_folder
+from scorer.tables.formats.registry import format_of
 from scorer.tables.layouts import Layout
-from scorer.tables.part_names import PartFile
+from scorer.tables.part_names import PartFile, is_absolute, place_of
 from scorer.version import __version__
 
 MANIFEST_VERSION = 1
@@ -85,11 +86,42 @@ class FolderOutput:
         seen = {name: (known.input, known.identity) for name, known in self.known.items() if known.input is not None}
         return identities_of({file.name: file.path for file in files}, seen)
 
+    def renamed(
+        self,
+        files: Iterable[PartFile],
+        identities: Mapping[str, tuple[str, FileStamp | None] | ScorerError] | None = None,
+    ) -> dict[str, str]:
+        """The parts that were made of one of the `files` under another name in the same folder, since the format was
+        another one: by name, what its part is called now. Of a file that was named from the working folder of that
+        time, its stamp or its content, as far as `identities` tell them, must be that of the file."""
+        files = list(files)
+        without = self.known.keys() - {file.name for file in files}
+        now = {(file.place, file.folder): file for file in files} if without else {}
+        found = {}
+        for name in without:
+            known = self.known[name]
+            location = known.record["shard"]["files"][0]["location"]
+            file = now.get((place_of(location), name.rpartition("/")[0]))
+            if file is None or not (
+                is_absolute(location) or self._is_of(known, file, (identities or {}).get(file.name))
+            ):
+                continue
+            found[name] = file.name
+        return found
+
+    def _is_of(self, known: Known, file: PartFile, identity: tuple[str, FileStamp | None] | ScorerError | None) -> bool:
+        """Whether the part was made of that very `file`."""
+        if isinstance(identity, tuple) and identity[0] == known.identity:
+            return True
+        stamp = stamp_of(file.path)
+        return stamp is not None and known.input is not None and stamp[:2] == known.input[:2]
+
     def stands(self, name: str) -> bool:
         """Whether the part is there, with the bytes that were written."""
         known = self.known[name]
         stamps = self._stamps_of(name)
-        if stamps is None:
+        lacks = known.record.get("rejected") and not self.folder.has_rejects(name, known.identity)
+        if stamps is None or lacks:
             return False
         if stamps == known.output:
             return True
@@ -101,7 +133,8 @@ class FolderOutput:
         return True
 
     def is_as_written(self, name: str) -> bool:
-        """The same, whatever a stamp or the note of an object says: every byte is read."""
+        """Whether the part has the bytes that were written, whatever a stamp or the note of an object says: every byte
+        is read."""
         files, stamps = self.known[name].files, self._stamps_of(name)
         return stamps is not None and all(
             stamp[2] == file["size"] and hash_of(self.folder.part(file["name"])) == file["content"]
@@ -109,11 +142,10 @@ class FolderOutput:
         )
 
     def _stamps_of(self, name: str) -> tuple[FileStamp, ...] | None:
-        """What the part's files look like; None where one of them is gone, or its malformed records are."""
-        known = self.known[name]
-        stamps = [stamp for file in known.files if (stamp := self.folder.stamp(file["name"])) is not None]
-        lacks = known.record.get("rejected") and not self.folder.has_rejects(name, known.identity)
-        return None if lacks or len(stamps) < len(known.files) else tuple(stamps)
+        """What the part's files look like; None where one of them is gone."""
+        files = self.known[name].files
+        stamps = [stamp for file in files if (stamp := self.folder.stamp(file["name"])) is not None]
+        return None if len(stamps) < len(files) else tuple(stamps)
 
     def _is(self, file: Mapping[str, Any], stamp: FileStamp | None) -> bool:
         """Whether the `file`, which has this `stamp`, has the bytes that were written."""
@@ -295,7 +327,12 @@ class FolderOutput:
         """Delete what a killed run of another machine has left of the parts that there are, laid out so, and with
         `mirror` what it has left of others; the names of what stays, and of what was deleted."""
         stays, dropped = [], []
-        for name in self.folder.left_behind(self._parts.files | self._begun.keys()):
+        # What is no data by its name is asked only where our own parts have such names.
+        endings = all(format_of(name) is not None for name in self.known)
+        found = self.folder.left_behind(
+            self._parts.files | self._begun.keys(), may_be=lambda name: not endings or format_of(name) is not None
+        )
+        for name in found:
             if mirror or (layout is not None and layout.part_of(name) in self.known):
                 self.folder.delete(name)
                 dropped.append(name)
@@ -343,7 +380,7 @@ class FolderOutput:
         alone = not models or models == {model} or (model is None and len(models) == 1)
         summed = manifest is not None and not manifest["input_deleted"] and len(names) == len(manifest["parts"])
         if manifest is not None and summed and not self.changed and not besides and alone:
-            return from_document(Totals, manifest["totals"], where=f"{self.folder.path}: manifest")
+            return from_document(Totals, {**SINCE, **manifest["totals"]}, where=f"{self.folder.path}: manifest")
         standing = [self._record(self.known[name].record) for name in names]
         if not alone:
             standing = [self._without_drift(record, model) for record in standing]
@@ -360,7 +397,7 @@ class FolderOutput:
             self._begun.setdefault(file["name"], set()).add(file["content"])
 
     def _record(self, document: Mapping[str, Any]) -> PartRecord:
-        return from_document(PartRecord, document, where=f"{self.folder.path}: manifest")
+        return from_document(PartRecord, {**SINCE, **document}, where=f"{self.folder.path}: manifest")
 
     def _recall(self) -> None:
         manifest = self._manifest = self.folder.read_manifest()

@@ -25,26 +25,29 @@ def files_of(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 @dataclass(frozen=True)
 class Known:
     """A part that an earlier run wrote: its record as JSON has it, and what the input and the part's files looked like
-    then, as far as that is known."""
+    then, as far as that is known; and which columns of texts are `found` in its input by the model that made it, where
+    somebody has looked."""
 
     record: Mapping[str, Any]
     input: FileStamp | None = None
     output: FileStamps | None = None
+    found: tuple[str, ...] | None = None
 
     @classmethod
     def of(cls, record: Mapping[str, Any], stamps: Any) -> Self:
         """With `stamps` as `stamps_document` has them, or None; an earlier version had that of a part's only file in
         the place of all."""
-        first, second = stamps or (None, None)
+        first, second, *more = stamps or (None, None)
         if second and isinstance(second[0], int):
             second = [second]
-        return cls(record, _stamp(first), None if second is None else tuple(map(_stamp, second)))
+        found = tuple(more[0]) if more else None
+        return cls(record, _stamp(first), None if second is None else tuple(map(_stamp, second)), found)
 
     @property
     def stamps_document(self) -> list[Any]:
         """What input and files looked like, as JSON has it."""
-        output = self.output
-        return [_list(self.input), None if output is None else [_list(stamp) for stamp in output]]
+        output, found = self.output, [] if self.found is None else [list(self.found)]
+        return [_list(self.input), None if output is None else [_list(stamp) for stamp in output], *found]
 
     @property
     def files(self) -> list[Mapping[str, Any]]:

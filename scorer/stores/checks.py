@@ -257,10 +257,17 @@ def _is_among(target: Path, pattern: Path) -> bool:
 
 
 def _matches_a_file(pattern: Path) -> bool:
+    """Whether `pattern` matches a file that is none of Spark's, as far as it does not ask for such names."""
+    named = any(part.startswith(("_", ".")) for part in pattern.parts if glob.has_magic(part))
+
+    def is_seen(name: str) -> bool:
+        return named or not name.startswith(("_", "."))
+
     if not isinstance(pattern, ObjectPath):
-        return any(map(os.path.isfile, glob.iglob(str(pattern), recursive=True)))  # noqa: PTH207 - as it is read
+        found = map(Path, glob.iglob(str(pattern), recursive=True))  # noqa: PTH207 - as it is read
+        return any(path.is_file() and is_seen(path.name) for path in found)
     fixed = takewhile(lambda part: not glob.has_magic(part), pattern.parts)
-    return any(matches(path.parts, pattern.parts) for path in ObjectPath(*fixed).beneath())
+    return any(matches(path.parts, pattern.parts) and is_seen(path.name) for path in ObjectPath(*fixed).beneath())
 
 
 def _check_replaceable(target: Path, *, force: bool) -> None:

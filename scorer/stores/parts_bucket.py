@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -129,11 +129,11 @@ class PartsBucket(PartsFolder):
     def strangers(self, ours: set[str]) -> list[str]:
         return sorted(self._objects().keys() - ours)
 
-    def left_behind(self, ours: set[str]) -> list[str]:
+    def left_behind(self, ours: set[str], *, may_be: Callable[[str], bool]) -> list[str]:
         """What another machine had sent to this very place under this very name: neither to one that lies in it, or
         that it lies in, nor what somebody copied. Each other object is asked once what it is."""
         known, foreign, found = self._read_foreign(), {}, []
-        for name in self.strangers(ours):
+        for name in filter(may_be, self.strangers(ours)):
             stamp = list(self.stamp(name) or ())
             sent = False if known.get(name) == stamp else self._was_sent_here(name)
             if sent:

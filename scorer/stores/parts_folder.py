@@ -19,7 +19,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -341,9 +341,9 @@ class PartsFolder:
             found += [(here / name).as_posix() for name in names if not name.startswith((".", "_"))]
         return sorted(set(found) - ours)
 
-    def left_behind(self, ours: set[str]) -> list[str]:  # noqa: ARG002
-        """The names of files that a run of ours wrote which was killed, and that are none of `ours`, where no journal
-        may tell them."""
+    def left_behind(self, ours: set[str], *, may_be: Callable[[str], bool]) -> list[str]:  # noqa: ARG002
+        """The names of files that `may_be` parts, that a run of ours wrote which was killed, and that are none of
+        `ours`, where no journal may tell them."""
         return []
 
     def _put(self, path: Path, content: bytes) -> None:

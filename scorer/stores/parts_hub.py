@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -105,7 +105,7 @@ class PartsHub(PartsBucket):
     def strangers(self, ours: set[str]) -> list[str]:
         return sorted((self._objects().keys() | self._made().keys()) - ours)
 
-    def left_behind(self, ours: set[str]) -> list[str]:  # noqa: ARG002
+    def left_behind(self, ours: set[str], *, may_be: Callable[[str], bool]) -> list[str]:  # noqa: ARG002
         """Nothing: a commit is whole."""
         return []
 

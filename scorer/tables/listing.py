@@ -182,12 +182,14 @@ def _matching(pattern: str, *, any_ending: bool) -> _Found:
     # A glob with ** matches all that lies beneath, as a folder does: also where Spark is about to write.
     candidates = shown if "**" in wanted else named
     files = [path for path in candidates if _is_file(path)]
-    if not files:
+    # `*` matches Spark's _SUCCESS, too.
+    if not set(files) & set(shown):
         beneath = _beneath_all(shown, any_ending=any_ending) if objects is None else _within(objects, root, wanted)
         data = _data_among(beneath, root, pattern, str, any_ending=any_ending)
-        if not data.files:
+        if data.files:
+            return data
+        if not files:
             raise InputMissing(f"{pattern}: no file matches{_holds(data.unread)}")
-        return data
     # With ** a folder is matched beside the files in it.
     rest = [] if "**" in wanted else [f"{path}/" for path in candidates if path.is_dir() and _visible(path.name)]
     files, links = _once(files, root)

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
+from urllib.parse import unquote
 
 from scorer.config import FileFormat
 from scorer.errors import UsageError
@@ -18,7 +19,7 @@ from scorer.stores.location import Location
 from scorer.stores.object_path import path_of
 from scorer.tables.dialect import Dialect
 from scorer.tables.formats.registry import format_named, format_of
-from scorer.tables.listing import fixed_part, list_files, partition_of
+from scorer.tables.listing import fixed_part, list_files
 from scorer.tables.source import UNREADABLE, Source, format_of_file, is_empty
 from scorer.tables.streams import COMPRESSIONS, WRITTEN, compression_of, open_bytes
 from scorer.tables.unread import Unread
@@ -55,8 +56,9 @@ class PartFile:
 
     @property
     def partitions(self) -> tuple[str, ...]:
-        """The columns that the names of folders say."""
-        return tuple(name for name, _ in partition_of(PurePosixPath(self.name), PurePosixPath()))
+        """The columns that the names of folders say; of a name that is not UTF-8, as far as it is."""
+        found = (folder.partition("=") for folder in PurePosixPath(self.name).parts[:-1])
+        return tuple(unquote(name) for name, equals, _ in found if name and equals)
 
     @property
     def is_empty(self) -> bool:
@@ -122,6 +124,11 @@ def columns_of(files: Sequence[PartFile], dialect: Dialect) -> list[str]:
 def place_of(location: str) -> str:
     """The one name of a place, however it was said."""
     return str(path_of(location).absolute())
+
+
+def is_absolute(location: str) -> bool:
+    """Whether the place is named whatever the working folder is."""
+    return str(path_of(location)) == place_of(location)
 
 
 def is_several(location: str) -> bool:

@@ -77,8 +77,12 @@ def table_file(target: Path, *, format: FileFormat, schema: pa.Schema, metadata:
 def without_told_schemas(schema: pa.Schema) -> pa.Schema:
     """`schema` without what the metadata of its table tell of its columns once more: Spark and Avro would not see any
     other column beside these."""
-    metadata = {key: value for key, value in (schema.metadata or {}).items() if key not in _TOLD_SCHEMAS}
-    return schema.with_metadata(metadata or None)
+    told = schema.metadata or {}
+    if not _TOLD_SCHEMAS & told.keys():
+        return schema
+    left = {key: value for key, value in told.items() if key not in _TOLD_SCHEMAS}
+    # No metadata is another schema than empty ones.
+    return schema.with_metadata(left) if left else schema.remove_metadata()
 
 
 def lineage_metadata(lineage: Lineage) -> dict[str, str]:

@@ -246,6 +246,7 @@ def test_what_lies_in_the_place_is_asked_once_what_it_is(
 ) -> None:
     for number in range(5):
         bucket.put(f"out/foreign-{number}.csv", b"text\n")
+        bucket.put(f"out/foreign-{number}.png", b"a picture")
     asked: list[str] = []
     note = ObjectPath.note
     monkeypatch.setattr(ObjectPath, "note", lambda self: asked.append(self.name) or note(self))

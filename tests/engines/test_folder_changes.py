@@ -78,6 +78,63 @@ def test_a_part_of_another_format_takes_the_place_of_the_one_before(run, source,
     assert seen(tmp_path / "out") == seen(tmp_path / "fresh")
 
 
+def test_a_file_that_is_empty_for_the_moment_keeps_its_part_of_another_format(run, source, tmp_path):
+    run()
+    (source / "b.csv").write_text("")
+    with pytest.raises(DataError, match=r"b\.csv.* empty"):
+        run(output_format="parquet", mirror=True)
+    assert (tmp_path / "out" / "b.csv").exists()
+
+
+def test_a_part_that_was_made_of_a_file_of_the_same_name_elsewhere_is_not_replaced(tmp_path, tiny_model, monkeypatch):
+    said = {"model": tiny_model("bert"), "precision": "fp32"}
+    for place, options in (("x", {"output_format": "parquet"}), ("y", {})):
+        (tmp_path / place / "in").mkdir(parents=True)
+        (tmp_path / place / "in" / "a.csv").write_text(f"text\ngood {place}\n")
+        monkeypatch.chdir(tmp_path / place)
+        summary = scorer.score("in/", f"{tmp_path}/out/", **said, **options)
+    assert summary.parts["input_deleted"] == 1
+    assert {"a.csv", "a.parquet"} == {name for name in seen(tmp_path / "out") if name[0] != "_"}
+    scorer.score("in/", f"{tmp_path}/out/", **said, output_format="jsonl")
+    assert {"a.jsonl", "a.parquet"} == {name for name in seen(tmp_path / "out") if name[0] != "_"}
+
+
+def test_what_was_found_in_a_file_once_is_not_looked_for_again(run, monkeypatch):
+    run()
+    run()
+    monkeypatch.setattr("scorer.engines.assessment._looked_into", lambda *_: pytest.fail("a file was opened"))
+    assert run().finished_before
+
+
+def test_a_folder_of_an_earlier_version_is_gone_on_from(run, source, tmp_path, run_scorer, monkeypatch):
+    """It did not count blank lines."""
+
+    def forget(path: Path) -> None:
+        path.write_text(path.read_text().replace('"blank_lines": 0, ', "").replace('"blank_lines": 0,', ""))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FolderOutput, "publish", lambda *_args, **_named: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    journal = tmp_path / "out" / ".scorer" / "journal"
+    assert "blank_lines" in journal.read_text()
+    forget(journal)
+    assert run().parts["scored"] == 3
+    forget(tmp_path / "out" / "_manifest.json")
+    assert "blank_lines" not in (tmp_path / "out" / "_manifest.json").read_text()
+    assert run().finished_before
+    (source / "d.csv").write_text("text\ngood\n")
+    assert (run().rows, run_scorer("inspect", f"{tmp_path}/out").returncode) == (13, 0)
+
+
+def test_folders_whose_names_are_no_utf_8_have_parts(tmp_path, tiny_model):
+    path = tmp_path / "in" / "city=M%FCnchen" / "a.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text("text\ngood\n")
+    scorer.score(tmp_path / "in", f"{tmp_path}/out/", model=tiny_model("bert"), precision="fp32")
+    assert (tmp_path / "out" / "city=M%FCnchen" / "a.csv").exists()
+
+
 @pytest.mark.parametrize("on_error", ["fail", "quarantine"])
 def test_a_fault_that_shows_late_leaves_no_two_layouts(run, source, tmp_path, on_error):
     run()

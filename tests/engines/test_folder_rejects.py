@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,12 @@ def test_records_of_a_file_that_is_gone_are_neither_told_nor_counted(run, source
     summary = run()
     assert (summary.rejected, told(tmp_path)) == (1, {"day=2/b.jsonl": [2]})
     assert "1 malformed records were set aside" in capfd.readouterr().err
+
+
+def test_parts_are_as_they_were_written_wherever_their_malformed_records_are(run, tmp_path, run_scorer):
+    run()
+    shutil.rmtree(tmp_path / "out" / ".scorer" / "rejects")
+    assert run_scorer("inspect", f"{tmp_path}/out", "--verify").returncode == 0
 
 
 def test_without_the_flag_a_part_of_a_file_with_malformed_records_does_not_stand(run, tmp_path):

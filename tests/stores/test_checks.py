@@ -35,11 +35,14 @@ def test_46_the_input_is_never_the_output(tmp_path: Path, source: Path) -> None:
         check_file(tmp_path, Inputs([source]), force=True)
 
 
-def test_a_pattern_of_folders_has_no_output_within(tmp_path: Path) -> None:
+@pytest.mark.parametrize("beside", [None, "_SUCCESS"])
+def test_a_pattern_of_folders_has_no_output_within(tmp_path: Path, beside: str | None) -> None:
+    if beside is not None:
+        (tmp_path / beside).touch()
     for name in ("day=1/a.csv", "day=2/b.csv", "other/c.csv"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_text("a\n")
-    for pattern in ("day=*/", "day=*", "*/"):
+    for pattern in ("day=*/", "day=*", "*/", "*"):
         for target in ("day=1/out.csv", "day=3", "day=2/parts"):
             with pytest.raises(UsageError, match="would be part of the input"):
                 check_file(tmp_path / target, Inputs([f"{tmp_path}/{pattern}"]), force=True)

@@ -25,7 +25,7 @@ from scorer.config import FileFormat
 from scorer.errors import DataError, StorageError
 from scorer.records.job import JobSpec, ModelRecord
 from scorer.records.lineage import Counts, Lineage
-from scorer.tables.sink import lineage_metadata, open_sink, read_lineage
+from scorer.tables.sink import lineage_metadata, open_sink, read_lineage, without_told_schemas
 from scorer.tables.source import Source
 
 DAY = datetime.date(2024, 5, 1)
@@ -149,6 +149,15 @@ def test_schemas_that_other_programs_keep_beside_the_columns_are_left_out(tmp_pa
         assert set(footer) == {*map(str.encode, kept), b"ARROW:schema"}
         stored = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(footer[b"ARROW:schema"])))
         assert stored.names == ["a", "score"]
+
+
+@pytest.mark.parametrize("metadata", [None, {}, {"a": "b"}])
+def test_a_schema_without_such_metadata_stays_as_it_is(metadata) -> None:
+    schema = pa.schema([("a", pa.int64())], metadata=metadata)
+    found = without_told_schemas(schema)
+    assert (found.metadata, found.serialize()) == (schema.metadata, schema.serialize())
+    spark = schema.with_metadata({"avro.schema": "{}"} | (metadata or {}))
+    assert without_told_schemas(spark).metadata == (schema.metadata or None)
 
 
 @pytest.mark.parametrize("rows", [slice(None), slice(1, 3)])

@@ -217,6 +217,14 @@ def test_what_a_pattern_of_folders_asks_for_by_its_own_name(lake) -> None:
     assert names_of(f"{root}/day=*", root) == ["day=0.csv"]
 
 
+def test_what_is_no_data_by_its_name_does_not_stand_in_the_way_of_folders(lake) -> None:
+    root, put = lake
+    for name in ("day=1/_SUCCESS", "_SUCCESS", "_manifest.json"):
+        put(name, b"{}")
+    assert names_of(f"{root}/*", root) == [*IN_FOLDERS, "elsewhere/h.csv"]
+    assert names_of(f"{root}/_m*", root) == ["_manifest.json"]
+
+
 def test_a_folder_of_patterns_has_data_in_formats_that_are_for_reading_alone(lake) -> None:
     root, put = lake
     put("x=1/rows.csv.bz2", b"x")
