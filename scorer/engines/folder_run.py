@@ -77,7 +77,7 @@ class FolderRun:
         """Publish what an interrupted run has finished, unless limits are to be looked at first: those of this run, or
         of that one, which may have refused it."""
         if not Limits.of(self._config).any:
-            for shard in self._output.allowed():
+            for shard in self._output.finished.allowed():
                 self._publish(shard, {})
 
     def pass_over(self, error: ScorerError) -> None:
@@ -102,12 +102,12 @@ class FolderRun:
             apart=may_leave_early if self._config.max_flips is not None else None,
             divided=has_crew(self._config, scorer.engine),
         )
-        self._output.keep_finished({shard.name for shard in shards if self._is_whole(shard)})
+        self._output.finished.keep({shard.name for shard in shards if self._is_whole(shard)})
         self._output.plan([shard.parts for shard in shards])
         # What was computed for shards that nobody will publish is known all the same. That of this very work counts
         # when it is done: so a run that goes on sees what the interrupted one saw.
         self._keep_scores(besides={shard.name for shard in shards} | self._output.published)
-        left = [shard for shard in shards if shard.name not in self._output.finished()]
+        left = [shard for shard in shards if shard.name not in self._output.finished.names]
         spec = ScorerSpec.of(self._config, self._directory, observe=True)
         maker = TaskMaker(self._config, self._output, spec, scorer.engine, labels=len(scorer.labels), cache=self._cache)
         tasks = [maker.task(number, shard, self._directory) for number, shard in enumerate(left)]
@@ -140,11 +140,11 @@ class FolderRun:
 
     def _is_whole(self, shard: PlannedShard) -> bool:
         """Whether a run before this one has finished all parts of the shard, as this run wants them."""
-        if shard.name not in self._output.finished():
+        if shard.name not in self._output.finished.names:
             return False
-        if not self._output.is_there(shard.name):
+        if not self._output.finished.is_there(shard.name):
             return False
-        records = self._output.records_of(shard.name)
+        records = self._output.finished.records_of(shard.name)
         lacking = self._config.rejects is None and any(record.rejected for record in records.values())
         return not lacking and records.keys() == {name for name, _ in shard.parts}
 
@@ -165,10 +165,10 @@ class FolderRun:
         """Compare all parts with the limits, publish what waits for that, write the manifest."""
         output = self._output
         if not found.stale:
-            output.keep_finished(())
-        staged = output.finished()
+            output.finished.keep(())
+        staged = output.finished.names
         gone = [] if self._config.mirror else found.deleted
-        waiting = {name: record for shard in staged for name, record in output.records_of(shard).items()}
+        waiting = {name: record for shard in staged for name, record in output.finished.records_of(shard).items()}
         there = waiting.keys() | output.known.keys()
         replaced = [name for name, now in found.replaced.items() if now in there and now not in found.failed]
         aside = {*waiting, *found.deleted, *replaced}
@@ -176,7 +176,7 @@ class FolderRun:
         totals = output.totals(standing, waiting.values(), model=self._directory.fingerprint)
         self._tally.settle(totals)
         if limits.any:
-            output.hold_back()
+            output.finished.hold_back()
         output.refuse_mixture(self.staying(found), Layout.of(self._config))
         if not staged and output.known:
             limits = limits.of_what_stands(self._config.target)
@@ -267,12 +267,12 @@ class FolderRun:
         jobs = [part.output.job.job for part in task.parts]
         temporary = {part.output.name: part.output.temporary for part in task.parts}
         rejects = {part.output.name: rejects_of(place) for place, part in enumerate(task.parts)}
-        self._output.finish(shard.name, records, temporary=temporary, rejects=rejects, jobs=jobs, waits=stage)
+        self._output.finished.add(shard.name, records, temporary=temporary, rejects=rejects, jobs=jobs, waits=stage)
         if not stage:
             self._publish(shard.name, {one.file.name: one.stamp for one in shard.stale})
 
     def _publish(self, shard: str, inputs: Mapping[str, FileStamp | None]) -> None:
-        self._published |= self._output.records_of(shard).keys()
+        self._published |= self._output.finished.records_of(shard).keys()
         self._output.publish(shard, inputs=inputs)
 
     def _stamps(self, found: Assessment) -> dict[str, Any]:

@@ -6,16 +6,16 @@ journal before it is published, so that a kill between the two costs nothing; th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from scorer.errors import DataError, OutputRefused, ScorerError
+from scorer.errors import DataError, OutputRefused
 from scorer.records.document import from_document, to_document
 from scorer.records.job import JobSpec
 from scorer.records.part import SINCE, PartRecord, Totals
-from scorer.scoring.known_parts import FileStamps, Known, KnownParts, files_of
-from scorer.scoring.outputs import temporary_of
+from scorer.scoring.finished_shards import FinishedShards, is_written, waiting
+from scorer.scoring.known_parts import FileStamps, Identities, Known, KnownParts
 from scorer.stores.fingerprints import hash_of
 from scorer.stores.location import Location
 from scorer.stores.object_path import path_of
@@ -23,7 +23,7 @@ from scorer.stores.parts_folder import FileStamp, PartsFolder, identities_of, st
 from scorer.stores.parts_places import parts_folder
 from scorer.tables.formats.registry import format_of
 from scorer.tables.layouts import Layout
-from scorer.tables.part_names import PartFile, is_absolute, place_of
+from scorer.tables.part_names import PartFile
 from scorer.version import __version__
 
 MANIFEST_VERSION = 1
@@ -32,7 +32,7 @@ MANIFEST_VERSION = 1
 @dataclass
 class FolderOutput:
     """What a job writes into `folder`, held by this run; `jobs` are what wrote its parts by fingerprint, `planned` the
-    groups in which an interrupted run made them, by name and job."""
+    groups in which an interrupted run made them, by name and job; `finished` is what is not published yet."""
 
     folder: PartsFolder
     jobs: dict[str, JobSpec] = field(default_factory=dict)
@@ -40,11 +40,12 @@ class FolderOutput:
     changed: bool = False
     _manifest: dict[str, Any] | None = None
     _stamps: dict[str, Any] = field(default_factory=dict)
-    _finished: dict[str, dict[str, Any]] = field(default_factory=dict)
     _published: set[str] = field(default_factory=set)
-    # Files that runs have begun to publish since the manifest was written, with what was in them.
-    _begun: dict[str, set[str]] = field(default_factory=dict)
     _parts: KnownParts = field(default_factory=KnownParts)
+    finished: FinishedShards = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.finished = FinishedShards(self.folder)
 
     @classmethod
     def open(cls, target: Location) -> FolderOutput:
@@ -79,42 +80,16 @@ class FolderOutput:
         """The folder for what a run keeps between runs."""
         return str(self.folder.hidden)
 
-    def identities(self, files: Iterable[PartFile]) -> dict[str, tuple[str, FileStamp | None] | ScorerError]:
+    def identities(self, files: Iterable[PartFile]) -> Identities:
         """By the part's name, the fingerprint of its file's content, and the stamp of the file if that will tell the
         next time; or the error of a file that cannot be read. A file that looks as it did when its part was made is not
         read."""
         seen = {name: (known.input, known.identity) for name, known in self.known.items() if known.input is not None}
         return identities_of({file.name: file.path for file in files}, seen)
 
-    def renamed(
-        self,
-        files: Iterable[PartFile],
-        identities: Mapping[str, tuple[str, FileStamp | None] | ScorerError] | None = None,
-    ) -> dict[str, str]:
-        """The parts that were made of one of the `files` under another name in the same folder, since the format was
-        another one: by name, what its part is called now. Of a file that was named from the working folder of that
-        time, its stamp or its content, as far as `identities` tell them, must be that of the file."""
-        files = list(files)
-        without = self.known.keys() - {file.name for file in files}
-        now = {(file.place, file.folder): file for file in files} if without else {}
-        found = {}
-        for name in without:
-            known = self.known[name]
-            location = known.record["shard"]["files"][0]["location"]
-            file = now.get((place_of(location), name.rpartition("/")[0]))
-            if file is None or not (
-                is_absolute(location) or self._is_of(known, file, (identities or {}).get(file.name))
-            ):
-                continue
-            found[name] = file.name
-        return found
-
-    def _is_of(self, known: Known, file: PartFile, identity: tuple[str, FileStamp | None] | ScorerError | None) -> bool:
-        """Whether the part was made of that very `file`."""
-        if isinstance(identity, tuple) and identity[0] == known.identity:
-            return True
-        stamp = stamp_of(file.path)
-        return stamp is not None and known.input is not None and stamp[:2] == known.input[:2]
+    def renamed(self, files: Iterable[PartFile], identities: Identities | None = None) -> dict[str, str]:
+        """As of `KnownParts.renamed`."""
+        return self._parts.renamed(files, identities or {})
 
     def stands(self, name: str) -> bool:
         """Whether the part is there, with the bytes that were written."""
@@ -127,7 +102,7 @@ class FolderOutput:
             return True
         before = known.output or (None,) * len(stamps)
         for file, stamp, then in zip(known.files, stamps, before, strict=True):
-            if stamp != then and not self._is(file, stamp):
+            if stamp != then and not is_written(self.folder, file, stamp):
                 return False
         self.known[name] = replace(known, output=stamps)
         return True
@@ -146,13 +121,6 @@ class FolderOutput:
         files = self.known[name].files
         stamps = [stamp for file in files if (stamp := self.folder.stamp(file["name"])) is not None]
         return None if len(stamps) < len(files) else tuple(stamps)
-
-    def _is(self, file: Mapping[str, Any], stamp: FileStamp | None) -> bool:
-        """Whether the `file`, which has this `stamp`, has the bytes that were written."""
-        if stamp is None or stamp[2] != file["size"]:
-            return False
-        content: str = file["content"]
-        return self.folder.content(file["name"]) == content
 
     def changed_inputs(self) -> dict[str, str]:
         """The parts whose input is not what it was when they were made, as far as that is seen without reading it, and
@@ -181,7 +149,7 @@ class FolderOutput:
     def refuse_strangers(self, parts: Iterable[str], layout: Layout | None, *, force: bool) -> None:
         """OutputRefused where one of the `parts`, laid out so, would replace a file that no run of ours wrote, unless
         `force` is set. A run that was killed while it published may have left files that only the journal knows."""
-        ours = self._parts.files | self._begun.keys()
+        ours = self._parts.files | self.finished.begun.keys()
         names = set(parts)
         if layout is not None:
             names = {name for name in self.folder.strangers(ours) if layout.part_of(name) in names}
@@ -200,57 +168,10 @@ class FolderOutput:
             self.folder.append({"plan": groups})
             self.planned = groups
 
-    def finish(
-        self,
-        shard: str,
-        records: Iterable[PartRecord],
-        *,
-        temporary: Mapping[str, str],
-        rejects: Mapping[str, str],
-        jobs: Iterable[JobSpec],
-        waits: bool,
-    ) -> None:
-        """Note durably that the shard's parts are finished, so that they can be published; `temporary` is what each is
-        called until then, `rejects` what its malformed records are in, if there are some. Where they `waits`, limits
-        are looked at before."""
-        entry = {
-            "finished": shard,
-            "records": [to_document(record) for record in records],
-            "temporary": dict(temporary),
-            "rejects": dict(rejects),
-            "jobs": {job.fingerprint: to_document(job) for job in jobs},
-            "waits": waits,
-        }
-        self.folder.append(entry)
-        self._remember(entry)
-
-    def keep_finished(self, shards: Collection[str]) -> None:
-        """Of what a run before this one has finished and not published, keep those of these `shards` alone."""
-        for shard in self.finished():
-            if shard not in shards:
-                self.folder.append({"forgotten": shard})
-                del self._finished[shard]
-
-    def finished(self) -> list[str]:
-        """The shards that are finished and not published, also by a run before this one."""
-        return list(self._finished)
-
-    def allowed(self) -> list[str]:
-        """Those of them that wait for no limit; an earlier version did not say which do."""
-        return [shard for shard, entry in self._finished.items() if not entry.get("waits", True)]
-
-    def hold_back(self) -> None:
-        """From now on all that is finished waits for a limit."""
-        for shard in self.allowed():
-            entry = self._finished[shard] | {"waits": True}
-            self.folder.append(entry)
-            self._remember(entry)
-
     @property
     def expected(self) -> set[str]:
         """The names of the parts that there are, or are finished."""
-        finished = (record["name"] for entry in self._finished.values() for record in entry["records"])
-        return {*self.known, *finished}
+        return {*self.known, *self.finished.parts}
 
     @property
     def published(self) -> frozenset[str]:
@@ -262,24 +183,11 @@ class FolderOutput:
         """The parts that the last run could not make, and why."""
         return dict(self._manifest["failed"]) if self._manifest is not None else {}
 
-    def is_there(self, shard: str) -> bool:
-        """Whether every file of a shard that is finished is there: where it waits, or under its name since a run was
-        killed while it published."""
-        entry = self._finished[shard]
-        return all(
-            self.folder.waits(shard, waiting) == file["size"] or self._is(file, self.folder.stamp(file["name"]))
-            for record in entry["records"]
-            for file, waiting in _waiting(record, entry["temporary"][record["name"]])
-        )
-
-    def records_of(self, shard: str) -> dict[str, PartRecord]:
-        """The records of a shard that is finished and not published, by the parts' names."""
-        return {record["name"]: self._record(record) for record in self._finished[shard]["records"]}
-
     def publish(self, shard: str, *, inputs: Mapping[str, FileStamp | None]) -> None:
         """Publish what the shard finished; `inputs` are the stamps of the parts' files. A part that was moved before,
         by a run that was killed, is compared byte by byte before it counts as standing."""
-        entry = self._finished.pop(shard)
+        entry = self.finished.take(shard)
+        assert entry is not None, "only what is finished is published; this is a bug"
         folder = self.folder.shard(shard)
         if not self.changed:
             self.folder.begin_change()
@@ -304,14 +212,14 @@ class FolderOutput:
         """Publish the part's files, which are called as `temporary` says until then; what they look like, as far as
         this run has moved them."""
         stamps: list[FileStamp | None] = []
-        for file, called in _waiting(record, temporary):
+        for file, called in waiting(record, temporary):
             name, size = file["name"], self.folder.waits(shard, called)
             if size is not None:
-                waiting = self.folder.shard(shard) / called
+                place = self.folder.shard(shard) / called
                 if size != file["size"]:
                     self.folder.append({"forgotten": shard})
-                    raise DataError(f"{waiting}: {size:,} bytes, where {file['size']:,} were written; run again")
-                self.folder.publish(waiting, name, content=file["content"])
+                    raise DataError(f"{place}: {size:,} bytes, where {file['size']:,} were written; run again")
+                self.folder.publish(place, name, content=file["content"])
             stamps.append(self.folder.stamp(name) if size is not None else None)
         return tuple(stamps)
 
@@ -329,10 +237,8 @@ class FolderOutput:
         stays, dropped = [], []
         # What is no data by its name is asked only where our own parts have such names.
         endings = all(format_of(name) is not None for name in self.known)
-        found = self.folder.left_behind(
-            self._parts.files | self._begun.keys(), may_be=lambda name: not endings or format_of(name) is not None
-        )
-        for name in found:
+        ours = self._parts.files | self.finished.begun.keys()
+        for name in self.folder.left_behind(ours, may_be=lambda name: not endings or format_of(name) is not None):
             if mirror or (layout is not None and layout.part_of(name) in self.known):
                 self.folder.delete(name)
                 dropped.append(name)
@@ -351,8 +257,8 @@ class FolderOutput:
     ) -> None:
         """Write the manifest, when something changed: parts, what wrote them, what is wrong. What a run has published
         that was killed, and no part has any more, is deleted before."""
-        for name in sorted(self._begun.keys() - self._parts.files):
-            if self.folder.stamp(name) is not None and self.folder.content(name) in self._begun[name]:
+        for name in sorted(self.finished.begun.keys() - self._parts.files):
+            if self.folder.stamp(name) is not None and self.folder.content(name) in self.finished.begun[name]:
                 self.folder.delete(name)
         used = {known.job for known in self.known.values()}
         document = {
@@ -390,12 +296,6 @@ class FolderOutput:
         """`record`, which says nothing of what the rows of another model looked like."""
         return record if self.jobs[record.job].models["model"].fingerprint == model else replace(record, drift=None)
 
-    def _remember(self, entry: dict[str, Any]) -> None:
-        """A shard is finished."""
-        self._finished[entry["finished"]] = entry
-        for file in (file for record in entry["records"] for file in files_of(record)):
-            self._begun.setdefault(file["name"], set()).add(file["content"])
-
     def _record(self, document: Mapping[str, Any]) -> PartRecord:
         return from_document(PartRecord, {**SINCE, **document}, where=f"{self.folder.path}: manifest")
 
@@ -414,21 +314,15 @@ class FolderOutput:
                 groups = [group for group in entry["plan"] if not any(isinstance(part, str) for part in group)]
                 self.planned = [[(name, job) for name, job in group] for group in groups]
             elif "finished" in entry:
-                self._remember(entry)
+                self.finished.recall(entry)
             elif "forgotten" in entry:
-                self._finished.pop(entry["forgotten"], None)
-            elif (done := self._finished.pop(entry["published"], None)) is not None:
+                self.finished.take(entry["forgotten"])
+            elif (done := self.finished.take(entry["published"])) is not None:
                 self.changed = True
                 self._published.add(entry["published"])
                 self.jobs |= {name: _job(job) for name, job in done["jobs"].items()}
                 for record in done["records"]:
                     self._parts.enter(Known.of(record, entry["stamps"].get(record["name"])))
-
-
-def _waiting(record: Mapping[str, Any], temporary: str) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """The files of a part, each with what it is called in the folder of its shard until it is published."""
-    for file in files_of(record):
-        yield file, temporary if file is record else temporary_of(temporary, file["name"])
 
 
 def _job(document: Any) -> JobSpec:

@@ -6,14 +6,18 @@ was published last.
 
 from __future__ import annotations
 
-from collections.abc import KeysView, Mapping
+from collections.abc import Iterable, KeysView, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self, cast
 
-from scorer.stores.parts_folder import FileStamp
+from scorer.errors import ScorerError
+from scorer.stores.parts_folder import FileStamp, stamp_of
+from scorer.tables.part_names import PartFile, is_absolute, place_of
 
 FileStamps = tuple[FileStamp | None, ...]
 """Those of a part's files, in order."""
+Identities = Mapping[str, tuple[str, FileStamp | None] | ScorerError]
+"""By the part's name, what `identities_of` says of its file."""
 
 
 def files_of(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -63,6 +67,13 @@ class Known:
         """The fingerprint of the input's content."""
         return str(self.record["shard"]["files"][0]["identity"])
 
+    def is_of(self, file: PartFile, identity: tuple[str, FileStamp | None] | ScorerError | None) -> bool:
+        """Whether the part was made of that very `file`, which has this `identity` where that is known."""
+        if isinstance(identity, tuple) and identity[0] == self.identity:
+            return True
+        stamp = stamp_of(file.path)
+        return stamp is not None and self.input is not None and stamp[:2] == self.input[:2]
+
 
 @dataclass
 class KnownParts:
@@ -75,6 +86,22 @@ class KnownParts:
     def files(self) -> KeysView[str]:
         """The names of all files."""
         return self._owners.keys()
+
+    def renamed(self, files: Iterable[PartFile], identities: Identities) -> dict[str, str]:
+        """The parts that were made of one of the `files` under another name in the same folder, since the format was
+        another one: by name, what its part is called now. Of a file that was named from the working folder of that
+        time, its stamp or its content, as far as `identities` tell it, must be that of the file."""
+        files = list(files)
+        without = self.parts.keys() - {file.name for file in files}
+        now = {(file.place, file.folder): file for file in files} if without else {}
+        found = {}
+        for name in without:
+            known = self.parts[name]
+            location = known.record["shard"]["files"][0]["location"]
+            file = now.get((place_of(location), name.rpartition("/")[0]))
+            if file is not None and (is_absolute(location) or known.is_of(file, identities.get(file.name))):
+                found[name] = file.name
+        return found
 
     def enter(self, now: Known) -> list[str]:
         """The part is `now` this; the names of files that it had before, and nobody has any more."""

@@ -23,6 +23,7 @@ import pytest
 import scorer
 from scorer.engines.summary import ScoreSummary
 from scorer.errors import Busy, DataError, OutputRefused, UsageError
+from scorer.scoring.finished_shards import FinishedShards
 from scorer.scoring.folder_output import FolderOutput
 from scorer.stores.location import Location
 from tests.models import sentences
@@ -613,13 +614,13 @@ def test_what_goes_on_sees_what_the_interrupted_run_saw(run, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             run()
     assert merged == []
-    scored, begun = FolderOutput.finish, []
+    scored, begun = FinishedShards.add, []
 
-    def watched(self: FolderOutput, *arguments: Any, **named: Any) -> None:
+    def watched(self: FinishedShards, *arguments: Any, **named: Any) -> None:
         begun.append(list(merged))
         scored(self, *arguments, **named)
 
-    monkeypatch.setattr(FolderOutput, "finish", watched)
+    monkeypatch.setattr(FinishedShards, "add", watched)
     run()
     assert begun
     assert all(found == [] for found in begun)
@@ -644,15 +645,15 @@ def test_each_file_is_scored_by_its_own_column_of_texts(tmp_path, tiny_model):
 
 
 def test_a_file_that_is_not_what_was_written_is_not_published(run, tmp_path, monkeypatch):
-    finish = FolderOutput.finish
+    finish = FinishedShards.add
 
-    def cut(self: FolderOutput, shard: str, records: Any, **named: Any) -> None:
+    def cut(self: FinishedShards, shard: str, records: Any, **named: Any) -> None:
         finish(self, shard, records, **named)
         for path in (tmp_path / "out" / ".scorer" / "shards").rglob("part-0"):
             path.write_bytes(path.read_bytes()[:-9])
 
     with monkeypatch.context() as patch:
-        patch.setattr(FolderOutput, "finish", cut)
+        patch.setattr(FinishedShards, "add", cut)
         with pytest.raises(DataError, match="bytes, where"):
             run()
     assert not (tmp_path / "out" / "day=0" / "part-00.csv").exists()
