@@ -31,6 +31,9 @@ from typing import Any, Final
 _NO_TEMPORARY_FOLDER = "No usable temporary directory"
 REASON: Final = "SCORER_REASON"
 """The variable that names a file into which a command that fails writes why, for whoever started it."""
+ANEW: Final = "start anew with --force"
+"""What every error says for which an interrupted fit cannot be gone on from: a job that started the fit knows it by
+this."""
 _LONGEST_NAME = 40
 _MOST_WORDS = 4
 # What is so many times as long as a name shares too few letters with it to be near: at the cutoff of difflib, 0.6, the

@@ -143,7 +143,7 @@ def _advise(
     with quietly():
         device, precision = settle_device(config, console)
         trials = Trials(config, _few_to_validate(data, config.seed), device, precision, signals)
-        left_out = _LeftOut(console)
+        left_out = _LeftOut(console, signals)
         looked = _look(trials, arms, left_out)
         found: dict[Arm, Measured] = {}
 
@@ -188,12 +188,14 @@ def _advise(
 class _LeftOut:
     """Why some ways could not be tried, a line each, which is told as it comes up."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, signals: StopSignals) -> None:
         self.lines: list[str] = []
-        self._console = console
+        self._console, self._signals = console, signals
         self._of_memory = True
 
     def add(self, arm: Arm, error: ScorerError) -> None:
+        """`arm` is left out because of `error`. Interrupted where that is what a signal came to within the way."""
+        self._signals.check()
         known = arm.name in str(error)
         self.lines.append(f"left out: {error}" if known else f"left out: {_spelt(arm)}: {error}")
         self._console.warn(self.lines[-1])

@@ -20,7 +20,7 @@ from scorer.automation.run_record import RunRecord, StepRecord
 from scorer.automation.standing import decide, memory_of
 from scorer.automation.step_process import PROGRAM, Ended, PassedSignals, run_step
 from scorer.config import GateConfig, RunConfig
-from scorer.errors import ScorerError, exit_code_of
+from scorer.errors import ANEW, ScorerError, exit_code_of
 from scorer.runs.console import Console
 from scorer.stores.workspace import FileLease
 
@@ -95,7 +95,7 @@ class DayRun:
             return StepRecord(name=step.name, command=step.command, outcome="stood", reason="done before")
         self._remember(step, begun)
         done = self._do(step, decision.flags)
-        self._remember(step, _after(done, begun))
+        self._remember(step, _after(done, begun, decision.flags))
         return done
 
     def _do(self, step: PlannedStep, flags: Sequence[str]) -> StepRecord:
@@ -171,10 +171,14 @@ def _interrupted(step: PlannedStep, number: int) -> StepRecord:
     )
 
 
-def _after(done: StepRecord, begun: StepMemory) -> StepMemory:
-    """What is remembered of a step behind it; one that was interrupted, or killed by anybody, is one that was begun."""
+def _after(done: StepRecord, begun: StepMemory, flags: Sequence[str]) -> StepMemory:
+    """What is remembered of a step behind it, which was called with these `flags`; one that was interrupted, or killed
+    by anybody, is one that was begun. Where a fit cannot go on from what an earlier try of it left, as that of another
+    version, the next one begins anew."""
     if done.outcome == "done":
         return replace(begun, state="done")
+    if "--resume" in flags and ANEW in (done.reason or ""):
+        begun = replace(begun, left_by="")
     killed = done.exit_code is None or done.exit_code > 128
     return replace(begun, state="failed") if done.outcome == "failed" and not killed else begun
 

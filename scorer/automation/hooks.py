@@ -13,11 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from scorer.automation.step_process import PassedSignals, shell_code
 from scorer.config import RunConfig
-from scorer.errors import Busy, UsageError, exit_code_of
+from scorer.errors import Busy, UsageError, exit_code_of, from_os_error
 from scorer.runs.console import Console
+
+# What a shell says of a command that it cannot start.
+_NOT_STARTED: Final = 126
 
 
 class Hooks:
@@ -56,12 +60,18 @@ class Hooks:
     def _run(self, command: str, exit_code: int) -> int:
         """Let the shell run `command`. What it prints goes to stderr, since stdout is for our summary."""
         manifest = self.manifest
-        if manifest is None or not manifest.exists():
+        if manifest is None or not os.path.exists(manifest):  # noqa: PTH110  Path.exists raises where it cannot look
             manifest = Path(os.devnull)  # a command that reads it is to be run all the same
         told = {"SCORER_MANIFEST": str(manifest.absolute()), "SCORER_EXIT_CODE": str(exit_code), "PATH": _path()}
-        child = subprocess.Popen(
-            ["/bin/sh", "-c", command], stdin=subprocess.DEVNULL, stdout=2, env={**os.environ, **told}, process_group=0
-        )
+        shell = ["/bin/sh", "-c", command]
+        self._signals.forget()  # what came before ends the run, not the hook that tells of it
+        try:
+            child = subprocess.Popen(
+                shell, stdin=subprocess.DEVNULL, stdout=2, env={**os.environ, **told}, process_group=0
+            )
+        except OSError as error:  # the error that the hook was to tell of counts more
+            self._console.warn(str(from_os_error(error)))
+            return _NOT_STARTED
         self._signals.watch(_Group(child.pid))
         returned = child.wait()
         self._signals.leave()

@@ -32,8 +32,8 @@ class StepMemory:
     """What is known of a step for a day: it was `begun`, is `done` or has `failed`, with these `settings` and of this
     `identity`. `outputs` are what it writes and was not there before, but for what an earlier try of it had written;
     `stood` are those that were there, and `force` says whether it was to replace them. `left` is the hash of what an
-    interrupted fit had left before it, `left_by` the identity that the step had then; None where that was no try of
-    it."""
+    interrupted fit had left before it, `left_by` the identity that the step had then: "" where a try could not go on
+    from there, None where that was no try of it."""
 
     state: Literal["begun", "done", "failed"]
     settings: str
@@ -111,8 +111,11 @@ class RunFolder:
 
     def keep(self, count: int) -> None:
         """Delete all manifests but the newest `count`."""
-        for path in self.manifests()[:-count]:
-            path.unlink(missing_ok=True)
+        try:
+            for path in self.manifests()[:-count]:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise from_os_error(error) from error
 
     def _day(self, day: date) -> Path:
         return self.path / _DAYS / f"{day.isoformat()}.json"

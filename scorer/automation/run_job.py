@@ -7,6 +7,7 @@ Behind anything else, such as a full disk, they do not, since it would be the sa
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,7 +24,17 @@ from scorer.automation.run_folder import RunFolder
 from scorer.automation.run_record import RunRecord
 from scorer.automation.step_process import PROGRAM, PassedSignals
 from scorer.config import RunConfig
-from scorer.errors import DataError, InputMissing, Interrupted, ScorerError, StepFailed, UsageError, exit_code_of, near
+from scorer.errors import (
+    DataError,
+    InputMissing,
+    Interrupted,
+    ScorerError,
+    StepFailed,
+    UsageError,
+    exit_code_of,
+    from_os_error,
+    near,
+)
 from scorer.runs.console import Console
 from scorer.stores.atomic import read_if_there, write_whole
 from scorer.stores.checks import Inputs, check_files
@@ -100,8 +111,19 @@ class JobSummary:
         )
 
 
+def go_to_folder(config: RunConfig) -> None:
+    """Make the folder of `config` the current one, in which the steps work; this process is the run's own."""
+    if config.folder is None:
+        return
+    try:
+        os.chdir(config.folder)
+    except OSError as error:
+        raise from_os_error(error) from error
+
+
 def run_job(config: RunConfig, console: Console, *, today: date, program: Sequence[str] = PROGRAM) -> JobSummary:
-    """Do the steps of `config.job` for the days that `config` names; each step is started as `program` with arguments.
+    """Do the steps of `config.job` for the days that `config` names, in the folder that it names, which is the current
+    one then; each step is started as `program` with arguments.
 
     Raises ConfigError, InputMissing or UsageError for a wrong file or call, Busy when another run holds the job. How
     steps ended is in the summary.
@@ -111,6 +133,7 @@ def run_job(config: RunConfig, console: Console, *, today: date, program: Sequen
     folder = RunFolder(runs_of(config))
     summary = JobSummary(job.name)
     with PassedSignals() as signals, (hooks := Hooks(config, signals, console)).told_of_errors():
+        go_to_folder(config)
         plans = plans_of(job, config, days)
         check_files({"--metrics": config.metrics}, Inputs([config.job]), force=True)
         with folder.held(config.job) as lease:
@@ -124,8 +147,8 @@ def run_job(config: RunConfig, console: Console, *, today: date, program: Sequen
                     summary.left.append(plan.day)
                     continue
                 hooks.manifest = run.manifest
-                summary.runs.append((run.record, _do(run, config, hooks)))
-                folder.keep(config.keep)
+                summary.runs.append((run.record, _do(run, config, folder, hooks)))
+                hooks.manifest = None  # its hook has been called; an error from here on is none of that day
                 failed = run.record.failed
                 if failed is not None and failed.exit_code not in _OF_THE_DAY:
                     break
@@ -178,12 +201,13 @@ def _commands(plans: Sequence[Plan]) -> Iterator[tuple[str, dict[str, Any]]]:
         yield plan.day.isoformat(), steps
 
 
-def _do(run: DayRun, config: RunConfig, hooks: Hooks) -> Path:
+def _do(run: DayRun, config: RunConfig, folder: RunFolder, hooks: Hooks) -> Path:
     """Do the steps of a day, and let Prometheus and the hook know how they ended; the manifest. A run that was
     interrupted has no hook: it goes on later. An error of this process is in the manifest, if that can be written."""
     try:
         before = read_if_there(config.metrics) if config.metrics is not None else ""
         manifest = run.run()
+        folder.keep(config.keep)
         _write_metrics(run.record, config, before)
     except Exception as error:
         with suppress(ScorerError, OSError):  # the first error is the one that counts

@@ -70,6 +70,10 @@ class PassedSignals:
         self._child = child
         self._deliver()
 
+    def forget(self) -> None:
+        """What came until now is for no child any more: it was heard by `received` alone."""
+        self._waiting.clear()
+
     def leave(self) -> None:
         """The child has ended."""
         self._child = None

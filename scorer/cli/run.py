@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -44,11 +43,11 @@ def run(job: Path, **settings: Any) -> None:
     config = RunConfig(job=job, **settings)
     from datetime import date
 
-    from scorer.automation.run_job import preview, run_job, runs_of
+    from scorer.automation.run_job import go_to_folder, preview, run_job, runs_of
     from scorer.runs.console import Console
 
-    if config.folder is not None:
-        os.chdir(config.folder)  # this process is the run's own
+    if config.check or config.status:
+        go_to_folder(config)
     if config.check:
         print_document(preview(config, today=date.today()))
         return

@@ -62,6 +62,7 @@ class StopSignals:
         try:
             self.check()
             yield
+            self.check()  # what was at work may have swallowed it
         except Exception:
             self.check()
             raise

@@ -19,7 +19,7 @@ from transformers import TrainerState
 from transformers.trainer_pt_utils import safe_globals
 
 from scorer.config import FitConfig, identity
-from scorer.errors import ConfigError, ModelError, OutputRefused
+from scorer.errors import ANEW, ConfigError, ModelError, OutputRefused
 from scorer.runs.console import Console
 from scorer.stores.folder import Folder
 from scorer.stores.location import Location
@@ -131,7 +131,7 @@ def checkpoint_folders(workspace: Workspace) -> list[Folder]:
     folders = [folder for folder in inside if folder.is_folder]
     for folder in folders:
         if folder.is_link:
-            raise ModelError(f"{folder}: a symbolic link in the place of a fit's checkpoints; start anew with --force")
+            raise ModelError(f"{folder}: a symbolic link in the place of a fit's checkpoints; {ANEW}")
     return [workspace.folder, *folders]
 
 
@@ -151,7 +151,7 @@ def verify_checkpoint(checkpoint: Folder) -> None:
     The Trainer unpickles with weights_only=True, as is done here; but it goes on without a word where a file is not
     there, and with an exception of any kind where one is damaged or holds code.
     """
-    advice = "delete it to go on from the one before, or start anew with --force"
+    advice = f"delete it to go on from the one before, or {ANEW}"
     for name in (_WEIGHTS, *_STATES):
         if not checkpoint.has(name):
             raise ModelError(f"{checkpoint.at(name)}: missing from the checkpoint; {advice}")
@@ -190,12 +190,12 @@ def _verify_best(checkpoint: Folder, advice: str) -> None:
     if not best.is_beside(checkpoint):
         raise ModelError(
             f"{file}: names a best checkpoint in another folder; move the unfinished fit back to where it began, "
-            "or start anew with --force"
+            f"or {ANEW}"
         )
     if best.name != f"checkpoint-{state.get('best_global_step')}":
         raise ModelError(f"{file}: not the state of a fit; {advice}")
     if not best.has(_WEIGHTS):
-        raise ModelError(f"{best.at(_WEIGHTS)}: missing, the best weights so far; start anew with --force")
+        raise ModelError(f"{best.at(_WEIGHTS)}: missing, the best weights so far; {ANEW}")
 
 
 def _has_ended(state: dict[str, Any], patience: int | None) -> bool:
@@ -254,21 +254,19 @@ def _claim(workspace: Workspace, config: Resumable, job: dict[str, Any]) -> None
     left = workspace.recall()
     if config.resume:
         if left is None:
-            raise ConfigError(f"{workspace.path}: nothing to resume; run the same command without --resume")
+            raise ConfigError(f"{workspace.path}: nothing to resume, as job.json is missing or damaged; {ANEW}")
         different = sorted(name for name in job.keys() | left.keys() if job.get(name) != left.get(name))
         if different:
             raise ConfigError(
                 f"{workspace.path}: was left by another job (different: {', '.join(different)}); "
-                "give the same options and files, or start anew with --force"
+                f"give the same options and files, or {ANEW}"
             )
         for folder in checkpoint_folders(workspace):
             if (checkpoint := last_checkpoint(folder)) is not None:
                 verify_checkpoint(checkpoint)
         return
     if left is not None and not config.force:
-        raise OutputRefused(
-            f"{workspace.path}: an unfinished fit; go on from it with --resume, or start anew with --force"
-        )
+        raise OutputRefused(f"{workspace.path}: an unfinished fit; go on from it with --resume, or {ANEW}")
     workspace.clear()
     workspace.remember(job)
 

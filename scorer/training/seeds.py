@@ -17,7 +17,7 @@ from safetensors.torch import load_model, save_model
 from transformers import PreTrainedModel, TrainerState
 
 from scorer.config import FitConfig
-from scorer.errors import ModelError
+from scorer.errors import ANEW, ModelError
 from scorer.stores.folder import Folder
 from scorer.training.arguments import best_figure, is_more_better
 
@@ -84,7 +84,7 @@ class SeedLog:
         except (SafetensorError, OSError, ValueError, RuntimeError, TypeError) as error:
             raise ModelError(
                 f"{self._folder.at(_weights(seed))}: the best weights so far are damaged ({type(error).__name__}); "
-                "start anew with --force"
+                f"{ANEW}"
             ) from error
         return state
 
@@ -125,9 +125,7 @@ def _read(folder: Folder, *, required: str) -> tuple[SeedResult, ...]:
         if not all(isinstance(value, int | float) for result in results for value in _numbers(result, required)):
             raise ValueError("numbers")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ModelError(
-            f"{folder.at(LOG)}: not the log of a fit ({type(error).__name__}); start anew with --force"
-        ) from error
+        raise ModelError(f"{folder.at(LOG)}: not the log of a fit ({type(error).__name__}); {ANEW}") from error
     return results
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 
 import pytest
 import torch
+from transformers import AutoModelForSequenceClassification
 
 from scorer.advising.advise_job import advise
+from scorer.advising.trials import Trials
 from scorer.config import AdviseConfig
-from scorer.errors import DeviceError, ModelError, UsageError
+from scorer.errors import DeviceError, Interrupted, ModelError, UsageError
 from scorer.training.fitting import Fitting
 from scorer.training.trainer import Diverged
 from tests.training.fits import Remembering, write_reviews
@@ -118,6 +122,33 @@ def test_a_way_whose_fit_fails_is_left_out_and_told(tiny_model, tmp_path, monkey
     assert len(found.left_out) == len(console.having("left out")) == 2, "with the preset quick, too"
     assert found.left_out[0] in found.lines()
     assert "--layers" not in found.command
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("when", ["look", "fit"])
+def test_a_signal_while_a_way_loads_its_model_ends_it_all(tiny_model, tmp_path, monkeypatch, number, when):
+    """What comes up within transformers is taken for a fault of the model."""
+    train, base = write_reviews(tmp_path / "train.csv", 200), tiny_model("bert")
+    real, load = getattr(Trials, when), AutoModelForSequenceClassification.from_pretrained
+    signals: list[int] = []
+
+    def tried(*arguments):
+        signals.append(number)
+        return real(*arguments)
+
+    def loaded(*arguments, **options):
+        if len(signals) == 1:
+            os.kill(os.getpid(), signals[0])
+        return load(*arguments, **options)
+
+    monkeypatch.setattr(Trials, when, tried)
+    monkeypatch.setattr(AutoModelForSequenceClassification, "from_pretrained", loaded)
+    console = Remembering()
+    options = {"candidates": f"{base}@1,{base}", "minutes": 0.05, "device": "cpu", "precision": "fp32"}
+    with pytest.raises(Interrupted, match="nothing was written") as raised:
+        advise(AdviseConfig(train=train, **options), console)
+    assert raised.value.exit_code == 128 + number
+    assert not console.having("left out")
 
 
 @pytest.mark.parametrize(("trouble", "error"), [(exhaust, DeviceError), (diverge, ModelError)])

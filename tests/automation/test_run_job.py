@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import time
@@ -12,11 +13,25 @@ from pathlib import Path
 
 import pytest
 
+from scorer.automation.day_run import DayRun
 from scorer.automation.run_folder import RunFolder
+from scorer.automation.run_record import RunRecord
 from scorer.automation.status import status_of
 from scorer.automation.step_process import PROGRAM
-from scorer.errors import Busy, ConfigError, Interrupted, OutputRefused, ScorerError, StepFailed, UsageError
+from scorer.errors import (
+    ANEW,
+    Busy,
+    ConfigError,
+    InputMissing,
+    Interrupted,
+    OutputRefused,
+    ScorerError,
+    StepFailed,
+    StorageError,
+    UsageError,
+)
 from tests.automation.conftest import TODAY, Desk, kill
+from tests.permissions import as_anybody
 
 THREE = """
 [steps.check]
@@ -228,6 +243,34 @@ def test_force_does_not_replace_the_model_in_use_before_it_is_judged(gated):
     assert gated.outcomes(force=True, step="fit") == {"fit": "failed"}
 
 
+def test_a_fit_that_cannot_go_on_from_what_it_left_begins_anew(desk):
+    """As after an upgrade, when its job is described otherwise than before."""
+    desk.write('[steps.fit]\ntrain = "train.csv"\noutput = "m"\n')
+    Path("train.csv").write_text("text,score\na,1\n")
+
+    def called(exit_code: int, reason: str, left: str) -> str:
+        desk.tell(fit={"exit": exit_code, "reason": reason})
+        desk.run()
+        Path("m.unfinished").mkdir(exist_ok=True)
+        Path("m.unfinished/job.json").write_text(left)
+        (call,) = desk.calls()
+        return call
+
+    plain = "fit --output=m --no-latest -- train.csv"
+    resumed, anew = plain.replace(" -- ", " --resume -- "), plain.replace(" -- ", " --force -- ")
+    other = f"was left by another job; {ANEW}"
+    assert called(137, "", "by the version before") == plain
+    assert called(78, "no base model", "by the version before") == resumed, "nothing is wrong with what was left"
+    assert called(78, other, "by the version before") == resumed
+    assert called(78, "no base model", "by the version before") == anew
+    assert called(137, "", "by this version") == anew, "it had not come so far as to delete that"
+    assert called(137, "", "by this version") == resumed
+    assert called(78, other, "by this version") == resumed
+    desk.tell()
+    assert desk.outcomes() == {"fit": "done"}
+    assert desk.calls() == [anew]
+
+
 def test_variables_count_for_what_a_step_is_known_by(gated, monkeypatch):
     gated.run()
     monkeypatch.setenv("SCORER_SLICE", "word")  # of evaluate alone
@@ -421,6 +464,80 @@ def test_a_run_that_cannot_begin_calls_the_hook_for_failures(desk):
     assert not Path("heard").exists()
 
 
+def test_the_hook_for_failures_is_called_where_nobody_can_look_for_the_manifest(desk):
+    desk.write(THREE)
+    closing = replace(desk, program=("/bin/sh", "-c", "chmod 0 runs", "step"))
+    try:
+        with as_anybody(), pytest.raises((ScorerError, PermissionError)):
+            closing.run(on_failure=hears())
+    finally:
+        Path("runs").chmod(0o755)
+    assert Path("heard").read_text() == "77 0\n"
+
+
+def test_the_hook_for_failures_hears_of_a_folder_that_is_not_there(desk):
+    desk.write(THREE)
+    with pytest.raises(InputMissing, match="not-mounted"):
+        desk.run(folder=Path("not-mounted"), on_failure=hears())
+    assert Path("heard").read_text().split() == ["66", "0"]
+    Path("mounted").mkdir()
+    desk.run(folder=Path("mounted"))
+    assert Path.cwd() == desk.path / "mounted"
+    assert desk.calls() == []
+    assert len(Path("calls").read_text().splitlines()) == 3
+
+
+def test_the_hook_for_failures_is_not_given_the_manifest_of_another_day(desk):
+    desk.write(THREE)
+    desk.run(date="2026-03-30")
+    (desk.path / "runs/job/days/2026-03-30.json").write_text("{")
+    with pytest.raises(ConfigError, match="not what a run wrote"):
+        desk.run(from_="2026-03-29", on_failure=hears())
+    assert Path("heard").read_text() == "78 0\n"
+
+
+def test_a_run_whose_old_manifests_cannot_be_deleted_has_one_hook(desk):
+    desk.write(THREE)
+    for day in ("2026-03-28", "2026-03-29"):
+        ((_, oldest),) = desk.run(date=day).runs
+    oldest.unlink()
+    oldest.mkdir()
+    hook = 'cat "$SCORER_MANIFEST" >> told'
+    with pytest.raises(ScorerError) as raised:
+        desk.run(keep=1, metrics="job.prom", on_failure=hook, on_success="touch well")
+    assert json.loads(Path("told").read_text())["exit_code"] == raised.value.exit_code
+    assert not Path("well").exists()
+    assert not Path("job.prom").exists(), "it is no success"
+
+
+def test_a_hook_that_cannot_be_started_leaves_the_error_as_it_was(desk, capsys):
+    desk.write(THREE)
+    long = f": {'x' * 200_000}"
+    ((record, _),) = desk.run(on_success=long).runs
+    assert (record.exit_code, record.reason) == (126, "--on-success ended with 126")
+    Path("runs").rename("elsewhere")
+    Path("runs").touch()
+    with pytest.raises(StorageError):
+        desk.run(on_failure=long)
+    assert "warning: --on-failure: the command ended with 126" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("code", [0, 65])
+def test_a_signal_from_before_a_hook_does_not_end_it(desk, monkeypatch, code):
+    desk.write(THREE)
+    desk.tell(check={"exit": code})
+    end = RunRecord.end
+
+    def interrupting(record):
+        end(record)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(RunRecord, "end", interrupting)
+    hook = "sleep 0.2; echo $SCORER_EXIT_CODE > heard"
+    assert desk.run(on_success=hook, on_failure=hook).as_dict()["exit_code"] == code
+    assert Path("heard").read_text() == f"{code}\n"
+
+
 def test_hooks_find_the_programs_of_this_installation(desk, monkeypatch):
     """Cron and systemd call the command by its path, with a PATH of their own."""
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
@@ -519,10 +636,6 @@ def test_a_file_beside_the_manifests_is_nobody_elses(desk):
 
 def test_a_signal_between_two_steps_begins_no_other(desk, monkeypatch):
     desk.write(THREE.replace('target = "again/"', 'target = "again/"\n'))
-    import os
-
-    from scorer.automation.day_run import DayRun
-
     note = DayRun._note
 
     def interrupting(self, record):

@@ -29,6 +29,16 @@ def test_each_signal_is_passed_on_once():
     assert first.got == [signal.SIGTERM, signal.SIGINT]
 
 
+def test_what_is_forgotten_is_for_no_child_and_was_heard():
+    first = child()
+    with PassedSignals() as signals:
+        os.kill(os.getpid(), signal.SIGTERM)
+        signals.forget()
+        os.kill(os.getpid(), signal.SIGHUP)
+        signals.watch(first)
+    assert (signals.received, first.got) == (signal.SIGTERM, [signal.SIGHUP])
+
+
 def test_a_signal_that_comes_just_when_one_is_delivered_is_delivered_too():
     busy = child()
 

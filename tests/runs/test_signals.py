@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,15 @@ def test_a_signal_that_was_taken_for_a_failure_is_a_signal_again():
     with pytest.raises(Interrupted) as caught:
         work()
     assert caught.value.exit_code == 143
+
+
+def test_a_signal_that_was_swallowed_is_told_where_the_block_ends():
+    def work():
+        with StopSignals() as signals, signals.at_once(), suppress(Exception):  # as a library does that goes on
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Interrupted):
+        work()
 
 
 def test_a_failure_without_a_signal_stays_one():
