@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from scorer.classifier.forks import refuse_inherited_cuda, settle
 from scorer.classifier.forward import DeviceOutOfMemory
 from scorer.classifier.torch_internals import cpu_has_bf16
 from scorer.config import Precision
@@ -45,14 +46,16 @@ def choose_device(name: str, *, index: int | None = None) -> ChosenDevice:
 
     `auto` and `cuda` mean the CUDA device `index`, or the current one where no index is given. Each thread can have
     another current device, so the index is settled once, here. If the installed torch has no kernels for that device,
-    `auto` means the CPU. UsageError for another name; DeviceError for a device that is not there, or that torch has no
-    kernels for.
+    `auto` means the CPU. UsageError for another name, and in a fork of a process that has used CUDA; DeviceError for a
+    device that is not there, or that torch has no kernels for.
     """
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
         raise UsageError(f"--device {name}: expected auto, cpu, cuda or cuda:N")
+    settle()
     cpu = torch.device("cpu")
     if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
         return ChosenDevice(cpu)
+    refuse_inherited_cuda(name)
     count = torch.cuda.device_count()
     numbered = name.partition(":")[2]
     if int(numbered or 0) >= count:

@@ -6,7 +6,6 @@ whatever the device will be.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +19,7 @@ from scorer.classifier.batches import Shapes
 from scorer.classifier.decision import Decision
 from scorer.classifier.directory import MULTI_LABEL, ModelDirectory
 from scorer.classifier.feeding import Feed, why_no_pairs, why_no_texts
+from scorer.classifier.forks import settle
 from scorer.classifier.independence import TESTED, probes, shapes_by_trial
 from scorer.classifier.labels import LabelSet
 from scorer.classifier.metadata import METADATA_FILE, ModelMetadata
@@ -95,7 +95,7 @@ def load(
     all that is needed, transformers is not imported before the `model` is asked for.
     """
     assert not directory.by_times, "its bytes were not looked at; this is a bug"
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    settle()
     parts = _parts(directory, max_length=max_length, plain=plain)
     if directory.metadata is not None and ModelMetadata.read(directory.path) != directory.metadata:
         raise ModelError(f"{directory.name}: another model took its place while it was being loaded; run again")

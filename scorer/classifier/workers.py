@@ -19,6 +19,8 @@ from typing import TypeVar
 
 import torch
 
+from scorer.classifier.forks import renew_in_forks
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -93,6 +95,10 @@ class Cores:
     """
 
     def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Nobody has them, as in a fork."""
         self._lock = threading.Lock()
         self._holder: object | None = None
         self._calls = 0
@@ -128,6 +134,8 @@ class Workers:
     def __init__(self, count: int, device: torch.device, *, cores: Cores | None = CORES) -> None:
         self.count = count
         self._arbiter = cores
+        if cores is not None:
+            renew_in_forks(cores)
         self._usable = _usable_cores(device)
         self._own = threading.local()
         self._numbers = itertools.count()

@@ -6,15 +6,17 @@ The table goes through the Scorer without files, cache or threads. A polars fram
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from scorer.classifier.directory import ModelDirectory, open_model
+from scorer.classifier.directory import FileStamp, ModelDirectory, open_model
 from scorer.classifier.execution import Execution
+from scorer.classifier.forks import OnceAProcess
 from scorer.classifier.labels import LabelSet
 from scorer.config import FrameConfig
-from scorer.errors import DataError, UsageError
+from scorer.errors import DataError, ModelError, UsageError
 from scorer.scoring.columns import refuse_clash
 from scorer.scoring.pipeline import Pipeline
 from scorer.scoring.scorer import Scorer, ScorerSpec
@@ -28,14 +30,22 @@ Frame = TypeVar("Frame")
 
 class FrameScorer:
     """The model that `config` names, in memory; or the one in the `directory` that was opened already. Several threads
-    may ask it at once."""
+    may ask it at once. A fork of this process loads it again when it is asked there; ModelError where another one has
+    taken its place meanwhile."""
 
     def __init__(self, config: FrameConfig, directory: ModelDirectory | None = None) -> None:
         self._config = config
         directory = directory.for_loading() if directory is not None else open_model(config.model)
-        self._scorer = Scorer.build(ScorerSpec.of(config), directory)
+        spec = ScorerSpec.of(config)
+        stamp = directory.stamp()
+        scorer = Scorer.build(spec, directory)
+        self._own = OnceAProcess(scorer, lambda: Scorer.build(spec, _opened_again(directory, stamp)))
         metadata = directory.metadata
         self._fitted_columns = metadata.text_columns if metadata else ()
+
+    @property
+    def _scorer(self) -> Scorer:
+        return self._own.get()
 
     @property
     def engine(self) -> Execution:
@@ -119,6 +129,14 @@ class FrameScorer:
         else:
             Pipeline.of(windows).then("encode", encode).into("classify", finish)
         return pa.concat_tables(scored)
+
+
+def _opened_again(directory: ModelDirectory, stamp: list[FileStamp]) -> ModelDirectory:
+    """The same, which had this `stamp`, opened by this process."""
+    found = open_model(str(directory.path))
+    if (found.stamp(), found.metadata) != (stamp, directory.metadata):
+        raise ModelError(f"{directory.name}: another model took its place since this one was loaded; load it again")
+    return replace(found, name=directory.name)
 
 
 def _appended(table: pa.Table, scored: pa.Table) -> pa.Table:
