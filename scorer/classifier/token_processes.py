@@ -67,8 +67,8 @@ class ProcessEncoder:
             if self._children:
                 return EncodedInputs.concatenate(self._divided(texts, pairs))
         except (OSError, EOFError, pickle.UnpicklingError):
-            # One was ended from outside, by the system when memory was short.
-            self.close()
+            # One was ended from outside, by the system when memory was short: `encoder` does it.
+            pass
         finally:
             self._turn.release()
         return self._encoder(texts, pairs)
@@ -78,8 +78,23 @@ class ProcessEncoder:
         _end(self._children)
 
     def _divided(self, texts: Sequence[str], pairs: Sequence[str] | None) -> list[EncodedInputs]:
-        """The inputs of parts of the texts, in order. Each process has one part at a time: it reads all of that before
-        it writes, so nobody waits for the other to read."""
+        """The inputs of parts of the texts, in order. An error that a process met is raised when all have answered.
+        Whatever else breaks this off, Ctrl-C above all, ends the processes: what they still answer would be taken for
+        the next texts."""
+        try:
+            parts, failed = self._answers(texts, pairs)
+        except BaseException:
+            self.close()
+            raise
+        if failed is not None:
+            raise failed
+        return parts
+
+    def _answers(
+        self, texts: Sequence[str], pairs: Sequence[str] | None
+    ) -> tuple[list[EncodedInputs], BaseException | None]:
+        """The inputs of parts of the texts, and an error that a process met. Each process has one part at a time: it
+        reads all of that before it writes, so nobody waits for the other to read."""
         parts: list[EncodedInputs] = []
         waiting: list[subprocess.Popen[bytes]] = []
         failed: BaseException | None = None
@@ -93,9 +108,7 @@ class ProcessEncoder:
             waiting.append(child)
         for child in waiting:
             failed = _received(child, parts) or failed
-        if failed is not None:
-            raise failed
-        return parts
+        return parts, failed
 
 
 def serve(source: Any, target: Any) -> None:
@@ -148,13 +161,15 @@ def _received(child: subprocess.Popen[bytes], parts: list[EncodedInputs]) -> Bas
 
 
 def _end(children: list[subprocess.Popen[bytes]]) -> None:
-    for child in children:
+    # Nobody asks them any more, also where this is broken off.
+    ended = children.copy()
+    children.clear()
+    for child in ended:
         for pipe in (child.stdin, child.stdout):
             # It may have ended before it read all.
             with suppress(OSError):
                 if pipe is not None:
                     pipe.close()
-    for child in children:
+    for child in ended:
         child.kill()
         child.wait()
-    children.clear()

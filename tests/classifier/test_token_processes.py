@@ -74,6 +74,37 @@ def test_an_error_is_raised_here_and_the_next_texts_are_encoded(made):
     assert_same(divided(TEXTS), alone(TEXTS))
 
 
+class Interrupted(list):
+    """Texts of which the third part is not handed over, as where Ctrl-C comes between."""
+
+    def __init__(self, texts, error) -> None:
+        super().__init__(texts)
+        self.error = error
+        self.taken = 0
+
+    def __getitem__(self, rows):
+        self.taken += 1
+        if self.taken == 3:
+            raise self.error
+        return super().__getitem__(rows)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), MemoryError(), ValueError("broken")], ids=repr)
+def test_answers_of_a_call_that_was_broken_off_are_not_those_of_the_next(made, error):
+    alone, divided = made()
+    with pytest.raises(type(error)) as raised:
+        divided(Interrupted(TEXTS[::-1], error))
+    assert raised.value is error
+    assert_same(divided(TEXTS), alone(TEXTS))
+
+
+def test_an_error_of_a_call_does_not_end_the_processes(made):
+    _, divided = made(why_no_pairs="scores single texts only")
+    with pytest.raises(ModelError):
+        divided(TEXTS, TEXTS)
+    assert len(divided._children) == 2
+
+
 def test_a_process_that_was_killed_is_done_without(made):
     alone, divided = made()
     divided._children[0].kill()
