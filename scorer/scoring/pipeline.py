@@ -33,7 +33,23 @@ class _End:
 
 
 class GivenUp(Exception):
-    """A stage stops in the middle of an item, because another stage has failed; nobody gets to see this error."""
+    """A stage stops in the middle of an item, because a later stage has failed; nobody gets to see this error."""
+
+
+class _Unwanted:
+    """Whether nobody takes any more what a stage makes. Then nobody takes what the stages `before` it make either."""
+
+    def __init__(self, before: _Unwanted | None = None) -> None:
+        self.before = before
+        self._event = threading.Event()
+
+    def set(self) -> None:
+        self._event.set()
+        if self.before is not None:
+            self.before.set()
+
+    def is_set(self) -> bool:
+        return self._event.is_set()
 
 
 @dataclass(frozen=True)
@@ -61,28 +77,30 @@ class Pace:
 class Pipeline(Generic[In]):
     """Items, read in a thread of their own as soon as `into` runs; each `then` adds a stage behind those before.
 
-    `check` is for long stages: it raises GivenUp once a stage has failed, so that nobody waits for the rest of an item.
+    `check` is for a last stage that takes long, or waits: it raises GivenUp once a stage behind it has failed, so that
+    nobody waits for the rest of an item. Stages before it may fail meanwhile: what they gave it is still wanted.
     """
 
-    def __init__(self, items: Generator[In], clock: _BusyClock, failed: threading.Event) -> None:
+    def __init__(self, items: Generator[In], clock: _BusyClock, unwanted: _Unwanted) -> None:
         self._items = items
         self._clock = clock
-        self._failed = failed
+        self._unwanted = unwanted
 
     @classmethod
     def of(cls, items: Iterable[In]) -> Pipeline[In]:
         """The `items`, read ahead, without any stage so far."""
-        clock = _BusyClock()
-        return cls(_ahead(clock.reading(items), lambda item: item, "read"), clock, threading.Event())
+        clock, unwanted = _BusyClock(), _Unwanted()
+        return cls(_ahead(clock.reading(items), lambda item: item, "read", unwanted), clock, unwanted)
 
     def check(self) -> None:
-        """Raise GivenUp if a stage has failed."""
-        if self._failed.is_set():
+        """Raise GivenUp if nobody takes any more what the last stage so far makes."""
+        if self._unwanted.is_set():
             raise GivenUp
 
     def then(self, name: str, work: Callable[[In], Out]) -> Pipeline[Out]:
         """The same pipeline with one more stage, whose thread and time have this `name`."""
-        return Pipeline(_ahead(self._items, self._clock.timed(name, work), name), self._clock, self._failed)
+        unwanted = _Unwanted(self._unwanted)
+        return Pipeline(_ahead(self._items, self._clock.timed(name, work), name, unwanted), self._clock, unwanted)
 
     def into(self, name: str, work: Callable[[In], None]) -> Pace:
         """Run everything; the last stage, `work`, runs in the caller's thread.
@@ -93,12 +111,8 @@ class Pipeline(Generic[In]):
         work = self._clock.timed(name, work)
         self._clock.start()
         with closing(self._items):
-            try:
-                for item in self._items:
-                    work(item)
-            except BaseException:
-                self._failed.set()
-                raise
+            for item in self._items:
+                work(item)
         return self._clock.read()
 
 
@@ -139,22 +153,26 @@ class _BusyClock:
         return Pace(elapsed, busy)
 
 
-def _ahead(items: Generator[In], work: Callable[[In], Out], name: str) -> Generator[Out]:
+def _ahead(items: Generator[In], work: Callable[[In], Out], name: str, unwanted: _Unwanted) -> Generator[Out]:
     """`work` of each item, done in a thread called `name` up to `_QUEUED` ahead of whoever iterates.
 
     Closing the generator ends the thread and then closes `items`; an error in the thread is raised to whoever iterates.
+    Both first say to this stage, or to those before it, that what they make is `unwanted`: one that waits for a stream
+    would not end by itself.
     """
     done: queue.Queue[Out | _Failure | _End] = queue.Queue(_QUEUED)
-    stopped = threading.Event()
 
     def produce() -> None:
         try:
             for item in items:
-                if stopped.is_set():
-                    return
+                if unwanted.is_set():
+                    raise GivenUp
                 done.put(work(item))
             done.put(_End())
         except BaseException as error:  # noqa: BLE001  raised again by the consumer
+            # What came before the failure has left the stages before; they are at what comes after it.
+            if unwanted.before is not None:
+                unwanted.before.set()
             done.put(_Failure(error))
 
     thread = threading.Thread(target=produce, name=f"scorer-{name}")
@@ -166,7 +184,7 @@ def _ahead(items: Generator[In], work: Callable[[In], Out], name: str) -> Genera
                     raise result.error
                 yield result
         finally:
-            stopped.set()
+            unwanted.set()
             # Whoever waits to put finds room now, and sees that it is to stop before it puts anything more.
             while thread.is_alive():
                 _drain(done)

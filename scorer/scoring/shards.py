@@ -136,9 +136,8 @@ class _Attempt:
             begun = time.monotonic()
             self._early = early = self._begin_early()
             sampling = time.monotonic() - begun
-            read = Pipeline.of(self._windows(lambda: check()))
 
-            def check() -> None:
+            def while_reading() -> None:
                 self._watch.check()
                 read.check()
 
@@ -146,17 +145,16 @@ class _Attempt:
                 rows = item[0].window.table.num_rows
 
                 def after_batch(share: float) -> None:
-                    check()
+                    self._watch.check()
+                    classified.check()
                     self._watch.computed(share * rows)
 
                 return item[0], self._scorer.classify(item[1], cache, after_batch=after_batch, early=early)
 
-            pace = (
-                read.then("encode", lambda shared: (shared, self._scorer.encode(shared.window, cache)))
-                .then("classify", classify)
-                .then("append", lambda item: self._appended(*item))
-                .into("write", self._write)
-            )
+            read = Pipeline.of(self._windows(while_reading))
+            encoded = read.then("encode", lambda shared: (shared, self._scorer.encode(shared.window, cache)))
+            classified = encoded.then("classify", classify)
+            pace = classified.then("append", lambda item: self._appended(*item)).into("write", self._write)
             if early is not None:
                 pace = Pace.of([Pace(sampling, {"sample": 1.0}), pace])
         self._finish_up_to(len(self._parts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from dataclasses import dataclass
@@ -135,6 +136,95 @@ def test_a_failed_writer_stops_a_stage_in_the_middle_of_a_window():
         read.then("classify", classify).into("write", write)
     assert ended == [1]
     assert time.monotonic() - begun < 10
+
+
+@pytest.mark.parametrize("failing", ["encode", "classify", "append", "write"])
+def test_a_failed_stage_stops_a_source_that_waits_for_more(failing):
+    ended = []
+
+    def tail():
+        yield Piece(0)
+        begun = time.monotonic()
+        while time.monotonic() - begun < 10:
+            try:
+                read.check()
+            except GivenUp:
+                ended.append("given up")
+                raise
+            time.sleep(0.01)
+
+    def work(name: str):
+        def fail(piece: Piece) -> Piece:
+            if name == failing:
+                raise OSError("full")
+            return piece
+
+        return fail
+
+    read = Pipeline.of(tail())
+    stages = read.then("encode", work("encode")).then("classify", work("classify")).then("append", work("append"))
+    with pytest.raises(OSError, match="full"):
+        stages.into("write", work("write"))
+    assert ended == ["given up"]
+
+
+def test_whoever_is_interrupted_while_nothing_comes_stops_the_source():
+    """Ctrl-C finds the caller where it waits for the last stage."""
+    ended = []
+
+    def tail():
+        begun = time.monotonic()
+        while time.monotonic() - begun < 10:
+            try:
+                read.check()
+            except GivenUp:
+                ended.append("given up")
+                raise
+            time.sleep(0.01)
+        yield Piece(0)
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    read = Pipeline.of(tail())
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            read.then("encode", same).then("classify", same).into("write", print)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert ended == ["given up"]
+
+
+@pytest.mark.parametrize("failing", ["read", "encode"])
+def test_a_failed_stage_leaves_those_behind_it_at_what_they_have(failing):
+    """What came before the failure is still wanted: whoever is at it sees nothing of the failure."""
+    failed = threading.Event()
+
+    def work(name: str):
+        def fail(piece: Piece) -> Piece:
+            if name == failing and piece.number == 1:
+                failed.set()
+                raise ValueError("broken")
+            return piece
+
+        return fail
+
+    def classify(piece: Piece) -> Piece:
+        assert failed.wait(10)
+        for _ in range(20):
+            classified.check()
+            time.sleep(0.01)
+        return piece
+
+    written: list[Piece] = []
+    encoded = Pipeline.of(map(work("read"), pieces(5))).then("encode", work("encode"))
+    classified = encoded.then("classify", classify)
+    with pytest.raises(ValueError, match="broken"):
+        classified.then("append", same).into("write", written.append)
+    assert written == [Piece(0)]
 
 
 def test_stages_may_give_other_things_than_they_take():
