@@ -29,7 +29,11 @@ from scorer.stores.downloads import local_copy
 from scorer.stores.object_path import ObjectPath, is_object
 
 _HUB_NAME = re.compile(r"(?!models/)[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
-_HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.md", "*.html"]
+# What a model is made of and `scorer.json` may name, and what it tells people.
+_MODEL_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
+_HUB_FILES = [*_MODEL_FILES, "*.md", "*.html"]
+_CHAT_TEMPLATES = "additional_chat_templates"
+_PAGES = ("README.md", "report.html")
 # Pickled weights in the names that trainers and exporters give them. Beside safetensors they stay unread, as does a
 # trainer's own state (training_args.bin, optimizer.pt), which is no weight of the model.
 _PICKLES = ("pytorch_model*.bin", "model*.bin", "model*.pt", "model*.pth", "*.pkl", "*.pickle", "*.ckpt")
@@ -208,6 +212,15 @@ def _pickles(path: Path) -> list[str]:
     """The names of pickled weights in the model directory `path`."""
     names = sorted(found.relative_to(path).as_posix() for found in path.rglob("*"))
     return [name for name in names if any(fnmatch(Path(name).name.lower(), pattern) for pattern in _PICKLES)]
+
+
+def belongs_to_model(name: str) -> bool:
+    """Whether the file `name` of a repository, a path, is of the model in it: read when that is opened, or written by
+    `scorer fit` to tell people about it. What else somebody put there is not."""
+    folder, _, last = name.rpartition("/")
+    if folder not in ("", _CHAT_TEMPLATES) or last.startswith("."):
+        return False
+    return last in _PAGES or any(fnmatch(last, pattern) for pattern in (*_MODEL_FILES, *_PICKLES))
 
 
 def _refuse_link(found: Path, allowed: tuple[Path, ...]) -> None:

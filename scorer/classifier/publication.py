@@ -1,21 +1,27 @@
-"""A model directory for others: its files as one commit to the hub, where any `-m OWNER/NAME` finds it."""
+"""A model directory for others: its files as one commit to the hub, where any `-m OWNER/NAME` finds it.
+
+The repository holds this model then and nothing of one that was there before: a stale file would be opened with it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from scorer.classifier.directory import open_model
+from scorer.classifier.directory import belongs_to_model, open_model
 from scorer.config import PushConfig
-from scorer.errors import ModelError
+from scorer.errors import Busy, ModelError
 from scorer.stores.folder import Folder
 from scorer.stores.hub_repository import Repository
+
+_TRIES: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pushed:
-    """What was sent: the model's `fingerprint` and its `files`; where it is seen now, since which `commit`."""
+    """What was sent: the model's `fingerprint` and its `files`, and which files of a model before were `deleted`; where
+    it is seen now, since which `commit`."""
 
     model: str
     name: str
@@ -23,10 +29,11 @@ class Pushed:
     commit: str
     fingerprint: str
     files: tuple[str, ...]
+    deleted: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """JSON types only."""
-        return asdict(self) | {"files": list(self.files)}
+        return asdict(self) | {"files": list(self.files), "deleted": list(self.deleted)}
 
 
 def push(config: PushConfig) -> Pushed:
@@ -40,8 +47,7 @@ def push(config: PushConfig) -> Pushed:
     repository.check_token()
     repository.make(private=config.private)
     message = config.message or f"{directory.path.name}, sent by scorer push"
-    commit = repository.commit(message, add=files)
-    assert commit is not None, "a commit that expects no parent is made or raises; this is a bug"
+    commit, deleted = _committed(repository, message, files)
     return Pushed(
         model=config.model,
         name=config.name,
@@ -49,7 +55,20 @@ def push(config: PushConfig) -> Pushed:
         commit=commit,
         fingerprint=directory.fingerprint,
         files=tuple(files),
+        deleted=deleted,
     )
+
+
+def _committed(repository: Repository, message: str, files: dict[str, Path]) -> tuple[str, tuple[str, ...]]:
+    """The commit that leaves `files` and nothing of another model, and what it deleted. Where somebody else's commit
+    comes in between, it is looked at again."""
+    for _ in range(_TRIES):
+        parent, there = repository.files()
+        deleted = tuple(name for name in sorted(there) if belongs_to_model(name) and name not in files)
+        commit = repository.commit(message, add=files, delete=deleted, parent=parent)
+        if commit is not None:
+            return commit, deleted
+    raise Busy(f"{repository.url}: somebody else is writing to it; try again later")
 
 
 def _files(directory: Path) -> dict[str, Path]:

@@ -64,7 +64,12 @@ class Repository:
 
     def head(self) -> str:
         """The newest commit."""
-        return str(self._asked(lambda: self._api.repo_info(self.name, repo_type=self.kind, revision="main").sha))
+        return self.files()[0]
+
+    def files(self) -> tuple[str, list[str]]:
+        """The newest commit, and the paths of the files in it."""
+        found = self._asked(lambda: self._api.repo_info(self.name, repo_type=self.kind, revision="main"))
+        return str(found.sha), [file.rfilename for file in found.siblings or ()]
 
     def commit(
         self, message: str, *, add: Mapping[str, Path | bytes], delete: Collection[str] = (), parent: str | None = None

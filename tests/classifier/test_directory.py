@@ -8,8 +8,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from transformers import AutoModelForSequenceClassification
+from huggingface_hub.utils import filter_repo_objects
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from scorer.classifier import directory
 from scorer.classifier.classifier import Classifier
 from scorer.classifier.directory import PARTS, open_model, parameters_by_part, part_of
 from scorer.classifier.labels import LabelSet
@@ -154,6 +156,17 @@ def test_a_cached_hub_model_is_opened_without_the_network(hub, tiny_model):
     assert by_name.path.samefile(hub)
     assert by_name.fingerprint == open_model(str(tiny_model("bert"))).fingerprint == open_model(str(hub)).fingerprint
     Classifier(by_name)
+
+
+def test_all_that_a_tokenizer_writes_comes_from_the_hub(model, tmp_path):
+    """`scorer.json` names every file of a fitted directory, and one that did not come would be missed."""
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    tokenizer.chat_template = {"default": "{{ messages }}", "tool_use": "{{ tools }}"}
+    tokenizer.save_pretrained(tmp_path / "chat")
+    names = {path.relative_to(tmp_path / "chat").as_posix() for path in (tmp_path / "chat").rglob("*.*")}
+    assert {"chat_template.jinja", "additional_chat_templates/tool_use.jinja"} < names
+    assert set(filter_repo_objects(names, allow_patterns=directory._HUB_FILES)) == names
+    assert all(map(directory.belongs_to_model, names))
 
 
 def test_a_hub_model_that_asks_for_code_is_refused(hub, canary):

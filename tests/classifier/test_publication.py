@@ -60,6 +60,49 @@ def test_everything_of_it_in_one_commit(hub: Hub, model: Path) -> None:
     assert again.fingerprint == found.fingerprint
 
 
+def test_nothing_of_the_model_before_stays(hub: Hub, model: Path) -> None:
+    """A stale scorer.json is that of another model (78), a stale map of special tokens gives other answers."""
+    stale = [
+        "scorer.json",
+        "special_tokens_map.json",
+        "model-00001-of-00002.safetensors",
+        "pytorch_model.bin",
+        "spiece.model",
+        "chat_template.jinja",
+        "additional_chat_templates/tool_use.jinja",
+        "metrics.json",
+    ]
+    others = [".gitattributes", "LICENSE", "EVALUATION.md", "onnx/config.json", "notes/old.txt", ".hidden.json"]
+    hub.commit(NAME, **dict.fromkeys([*stale, *others, "config.json", "README.md"], b"old"))
+    (model / "README.md").unlink()
+    found = send(model)
+    files = {path.name: path.read_bytes() for path in model.iterdir()}
+    assert hub.commits[NAME][-1] == files | dict.fromkeys(others, b"old")
+    assert set(found.deleted) == {*stale, "README.md"}
+    assert len(hub.commits[NAME]) == 2, "one commit"
+    assert send(model).deleted == ()
+
+
+def test_another_commit_in_between_is_looked_at_again(hub: Hub, model: Path) -> None:
+    send(model)
+    coming = [{"vocab.old.txt": b"x"}, {"vocab.old.txt": None, "merges.txt": b"y"}]
+
+    def come() -> None:
+        if coming:
+            hub.commit(NAME, **coming.pop(0))
+
+    hub.before_commit = come
+    (model / "report.html").write_text("<p>better</p>")
+    assert send(model).deleted == ("merges.txt",)
+    assert "merges.txt" not in hub.commits[NAME][-1]
+    (model / "report.html").write_text("<p>best</p>")
+    hub.refusals = [None, None, None, (409, {})]
+    assert send(model).commit
+    hub.before_commit = lambda: hub.commit(NAME, a=str(len(hub.commits[NAME])).encode())
+    with pytest.raises(Busy, match="somebody else is writing"):
+        send(model)
+
+
 def test_for_everybody_and_with_a_message(hub: Hub, model: Path) -> None:
     send(model, private=False, message="Of May")
     assert hub.private[NAME] is False
@@ -98,7 +141,6 @@ def test_without_a_token(hub: Hub, model: Path, monkeypatch: pytest.MonkeyPatch)
         ([(401, {})], NotPermitted, "status 401"),
         ([(403, {})], NotPermitted, "status 403"),
         ([None, None, None, (404, {})], OutputRefused, "no such repository"),
-        ([None, None, None, None, (409, {})], Busy, "somebody else is writing"),
         ([(429, {"Retry-After": "900"})], Busy, "wait 900 seconds"),
         ([(503, {})] * 40, StorageError, "status 503"),
     ],
