@@ -1,7 +1,8 @@
 """Shards leased to workers that may die: whose lease ends gets the next one, and a dead worker's shard goes to another.
 
 Descriptions of shards go one way and receipts the other; rows never travel. The next worker goes on from the scores
-that a dead one kept. A shard whose worker dies three times has a reason to be looked at.
+that a dead one kept. A shard whose worker dies three times has a reason to be looked at. A worker that finds no shard
+left is ended.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Crew(Protocol[Worker]):
         ...
 
     def end(self, workers: Sequence[Worker]) -> None:
-        """End all: those that are at work have kept what a later run goes on from."""
+        """End these: those that are at work have kept what a later run goes on from."""
         ...
 
 
@@ -83,7 +84,7 @@ def run_shards(
     try:
         yield from leases.run(stop)
     finally:
-        crew.end([worker for worker, _ in leases.held.values()] + leases.idle)
+        crew.end([worker for worker, _ in leases.held.values()])
 
 
 class _Leases(Generic[Worker]):
@@ -93,7 +94,6 @@ class _Leases(Generic[Worker]):
         self._attempts: dict[int, int] = {}
         self.held: dict[int, tuple[Worker, ShardTask]] = {}
         """The worker at each place, and the task that it has."""
-        self.idle: list[Worker] = []
 
     def run(self, stop: Stop) -> Iterator[tuple[ShardTask, ShardOutcome]]:
         for place in range(min(self._crew.places, len(self._left))):
@@ -111,8 +111,9 @@ class _Leases(Generic[Worker]):
                 if self._left:
                     self._lease(place, worker, self._left.popleft())
                 else:
+                    # At once: another may wait for its cores, as where a cluster has lost a node.
                     del self.held[place]
-                    self.idle.append(worker)
+                    self._crew.end([worker])
                 yield task, answer
 
     def _lease(self, place: int, worker: Worker, task: ShardTask) -> None:

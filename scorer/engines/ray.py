@@ -56,7 +56,7 @@ def cluster(address: str | None) -> Iterator[Any]:
         with kept_handlers():  # Ray would end this process at a SIGTERM, whatever it is at
             ray.init(address=address or "local", include_dashboard=False if address is None else None, **_QUIET)
     except Exception as error:  # Ray raises bare ones, too, where a node dies while it starts
-        raise DeviceError(f"{where}: no Ray cluster answers ({str(error).splitlines()[0]})") from error
+        raise DeviceError(f"{where}: no Ray cluster answers ({_said(error)})") from error
     try:
         yield ray
     finally:
@@ -71,6 +71,33 @@ def _check_answers(address: str) -> None:
 
 
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
+
+
+@dataclass(frozen=True)
+class Node:
+    """What a node of the cluster has for actors."""
+
+    cores: int
+    gpus: int
+
+    def slots(self, cores: int, *, gpu: bool) -> float:
+        """How many actors have room, each with so many `cores`, and with a GPU where `gpu` says so."""
+        by_cores = self.cores // cores if cores else math.inf
+        return min(by_cores, self.gpus) if gpu else by_cores
+
+
+def _nodes(ray: Any) -> list[Node]:
+    """Those that are alive."""
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return [Node(int(has.get("CPU", 0)), int(has.get("GPU", 0))) for has in alive]
+
+
+def _cores_each(nodes: Sequence[Node], places: int, *, gpu: bool) -> int:
+    """The most cores with which all the actors have room on the `nodes` at once; 0, which asks for none, where there
+    are fewer cores than actors."""
+    most = max((node.cores for node in nodes), default=0)
+    fitting = (cores for cores in range(most, 0, -1) if sum(node.slots(cores, gpu=gpu) for node in nodes) >= places)
+    return next(fitting, 0)
 
 
 @dataclass
@@ -96,6 +123,7 @@ class Actors:
     patience: float = _PATIENCE
     _kind: Any = field(init=False)
     _looked: float = 0.0
+    _fitted: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         # One thread scores, another one says that it is alive. A dead actor stays dead: its shard is leased anew.
@@ -105,15 +133,12 @@ class Actors:
     @classmethod
     def of(cls, ray: Any, *, workers: int | None, gpu: bool) -> Actors:
         """So many `workers`: where not given, one for each GPU of the cluster, or one for each node."""
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        cores = [int(node.get("CPU", 0)) for node in nodes]
-        gpus = int(sum(node.get("GPU", 0) for node in nodes)) if gpu else 0
-        if gpu and not gpus:
+        nodes = [node for node in _nodes(ray) if (node.gpus if gpu else node.cores)]
+        if gpu and not nodes:
             raise DeviceError("--engine ray: no node of the cluster has a GPU; --device cpu scores without")
-        places = workers or gpus or len(nodes)
-        # As many of a node's cores as it has of the workers.
-        share = max(cores) // math.ceil(places / max(len(nodes), 1))
-        return cls(ray, places, max(share, 1) if sum(cores) >= places else 0, bool(gpus))
+        gpus = sum(node.gpus for node in nodes) if gpu else 0
+        places = min(workers or gpus, gpus) if gpu else workers or max(len(nodes), 1)
+        return cls(ray, places, _cores_each(nodes, places, gpu=gpu), gpu)
 
     def start(self, place: int) -> RayWorker:  # noqa: ARG002  Ray finds a place
         return RayWorker(self._kind.remote(self.cores))
@@ -122,18 +147,29 @@ class Actors:
         worker.answer = worker.actor.score.remote(task)
 
     def answers(self, workers: Sequence[RayWorker], seconds: float) -> list[tuple[RayWorker, Answer]]:
-        self._check_nodes()
+        self._check_nodes(time.monotonic())
         by_answer = {worker.answer: worker for worker in workers}
         ready, _ = self.ray.wait(list(by_answer), num_returns=1, timeout=seconds)
         came = [(by_answer[answer], self._answer(by_answer[answer])) for answer in ready]
         return came + [(worker, None) for worker in workers if worker.answer not in ready and self._is_dead(worker)]
 
-    def _check_nodes(self) -> None:
-        """DeviceError where no node is alive any more: Ray would wait for one for ever."""
-        if time.monotonic() - self._looked > _ASKED_SECONDS:
-            self._looked = time.monotonic()
-            if not any(node["Alive"] for node in self.ray.nodes()):
-                raise DeviceError("--engine ray: no node of the cluster is alive; run the same command again")
+    def _check_nodes(self, now: float) -> None:
+        """DeviceError where no node is alive any more, or none for long that an actor fits in: Ray would wait for one
+        for ever."""
+        if now - self._looked <= _ASKED_SECONDS:
+            return
+        self._looked = now
+        nodes = _nodes(self.ray)
+        if not nodes:
+            raise DeviceError("--engine ray: no node of the cluster is alive; run the same command again")
+        if any(node.slots(self.cores, gpu=self.gpu) for node in nodes):
+            self._fitted = now
+        elif now - self._fitted > self.patience:
+            what = f"{self.cores} cores" + (" and a GPU" if self.gpu else "")
+            raise DeviceError(
+                f"--engine ray: no node of the cluster has {what} any more, as its workers need; run the same command "
+                "again"
+            )
 
     def _answer(self, worker: RayWorker) -> Answer:
         gone = self.ray.exceptions
@@ -141,7 +177,9 @@ class Actors:
             answer: Answer = self.ray.get(worker.answer)
         except (gone.LocalRayletDiedError, gone.RaySystemError) as error:
             raise _without_ray(error) from error
-        except (gone.RayActorError, gone.WorkerCrashedError, gone.NodeDiedError, gone.ObjectLostError) as error:
+        except gone.RayTaskError:
+            raise
+        except gone.RayError as error:  # it died, or Ray ended it: its memory monitor does that by an error of its own
             worker.how = _said(error)
             return None
         return answer
@@ -199,7 +237,7 @@ class _Actor:
 
 
 def _said(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".")
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def _without_ray(error: BaseException) -> DeviceError:

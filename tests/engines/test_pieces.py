@@ -248,6 +248,30 @@ def test_a_lease_of_a_dead_worker_goes_to_another(tmp_path):
         assert pq.read_table(publish(one)).select(["text", "n"]) == rows(one.number)
 
 
+class Crowded(Crew):
+    """So many workers at a time have room; the others wait until one of these is ended."""
+
+    def __init__(self, places: int, *, room: int) -> None:
+        super().__init__({})
+        self.places = places
+        self.room = room
+
+    def answers(self, workers, seconds):
+        begun = [worker for worker in sorted(self.tasks) if worker not in self.ended][: self.room]
+        able = [worker for worker in workers if worker in begun]
+        assert able, "who has a shard waits for the cores of those that have none"
+        return super().answers(able, seconds)
+
+
+@pytest.mark.parametrize("room", [1, 2, 4])
+def test_workers_that_wait_for_room_get_it_when_others_have_no_shard_left(tmp_path, room):
+    crew = Crowded(5, room=room)
+    tasks = [task(tmp_path, number) for number in range(7)]
+    done = [one.number for one, _ in leases.run_shards(tasks, crew, stop=Watch())]
+    assert sorted(done) == list(range(7))
+    assert sorted(crew.ended) == [1, 2, 3, 4, 5]
+
+
 def test_a_lease_is_given_up_after_three_deaths(tmp_path):
     crew = Crew({1: 3})
     with pytest.raises(DeviceError, match=r"out-1\.parquet: the worker that scored it ended 3 times \(by itself\)"):
