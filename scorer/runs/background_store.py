@@ -31,7 +31,7 @@ class BackgroundStore:
         self._merger = ThreadPoolExecutor(1, "scorer-merge")
         self._stopped = threading.Event()
         self._under_way: deque[Future[None]] = deque()
-        self._merging: Future[None] | None = None
+        self._merging: Future[bool] | None = None
         self.begun = 0
         """How many additions were begun."""
         self.durable = 0
@@ -64,13 +64,15 @@ class BackgroundStore:
         self._merger.shutdown()
 
     def _add(self, keys: Sequence[bytes], records: NDArray[np.uint8], origin: int) -> None:
+        room = True
         if self._merging is not None and (self._merging.done() or self._store.crowded):
-            self._merging.result()
+            room = self._merging.result()
         self._store.add(keys, records, origin)
         self.durable += 1
-        if self._merging is None or self._merging.done():
+        # Where there was no room for a merge, this run tries none again: it would write until the disk is full.
+        if room and (self._merging is None or self._merging.done()):
             self._merging = self._merger.submit(self._merge)
 
-    def _merge(self) -> None:
+    def _merge(self) -> bool:
         with closing(self._store.another()) as store:
-            store.tidy(self._stopped.is_set)
+            return store.tidy(self._stopped.is_set)

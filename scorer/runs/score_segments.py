@@ -180,6 +180,12 @@ class Segment:
         del self._filter, self._begins, self._high, self._low, self._rows, self._map
 
 
+def segment_bytes(capacity: int, width: int) -> int:
+    """How large the file of a segment with so many rows is, whose records have `width` bytes."""
+    layout = _Layout.of(capacity, width)
+    return layout.rows + capacity * layout.dtype.itemsize
+
+
 class SegmentWriter:
     """A segment of at most `capacity` rows, whose records have `width` bytes, in the open file `handle`. Its rows come
     in equal `shares` of the numbers that there are, 1 or another power of two, in order."""

@@ -23,13 +23,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.errors import NotPermitted, ScorerError, StorageError, from_os_error
-from scorer.runs.score_segments import DamagedSegment, Keys, Segment, merged, shares, sorted_rows
+from scorer.runs.score_segments import DamagedSegment, Keys, Segment, merged, segment_bytes, shares, sorted_rows
 from scorer.runs.segment_folder import MOST_SEGMENTS, SegmentFolder, Span, Temporary, due
 
 NOWHERE = -1
 _PLACES = 1 << 32
 _SUFFIX = ".segments"
 _DATABASE = (".sqlite", ".sqlite-wal", ".sqlite-shm")
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class _Stopped(Exception):
@@ -79,9 +80,18 @@ class ScoreStore:
         with self._explained(), self._folder.locked("adding"):
             return self._folder.new_run()
 
-    def has_run(self, number: int) -> bool:
+    def has_run(self, number: int, *, of: str | None = None) -> bool:
+        """Whether a run of this number was begun here, and not in the store of another id than `of`. None, as of a run
+        of an earlier version, may be any."""
         with self._explained():
-            return 1 <= number <= self._folder.runs()
+            return 1 <= number <= self._folder.runs() and of in (None, self._folder.id())
+
+    @property
+    def id(self) -> str | None:
+        """What tells this store from others, under whatever name; None where no run was begun in it yet, or only by an
+        earlier version."""
+        with self._explained():
+            return self._folder.id()
 
     def is_empty(self) -> bool:
         with self._explained():
@@ -126,20 +136,30 @@ class ScoreStore:
                         self._write_merged("taken.new", segments, origin=origin)
                     self._folder.name_next("taken.new")
 
-    def tidy(self, stopped: Callable[[], bool] = lambda: False) -> None:
+    def tidy(self, stopped: Callable[[], bool] = lambda: False) -> bool:
         """Merge segments where there are several of a size, unless somebody else is doing so; until it is `stopped`,
-        which is asked now and then."""
+        which is asked now and then. False where the disk has no room for that: all is known as before, and some other
+        time will do."""
         with self._explained(), ExitStack() as stack:
             try:
                 stack.enter_context(self._folder.locked("merging", wait=False))
             except BlockingIOError:
-                return
+                return True
             while self._current() and (spans := due({span: segment.size for span, segment in self._segments.items()})):
+                segments = [self._segments[span] for span in spans]
+                size = segment_bytes(sum(segment.size for segment in segments), segments[0].width)
+                if size > self._folder.free_bytes():
+                    return False
                 try:
-                    self._write_merged("merged.new", [self._segments[span] for span in spans], stopped=stopped)
+                    self._write_merged("merged.new", segments, stopped=stopped)
                 except _Stopped:
-                    return
+                    return True
+                except OSError as error:
+                    if error.errno in _NO_ROOM:
+                        return False
+                    raise
                 self._folder.replace(spans)
+        return True
 
     def close(self) -> None:
         for segment in self._segments.values():

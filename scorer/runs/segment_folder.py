@@ -2,6 +2,7 @@
 
     adding, taking, merging    locks: of who adds, of who takes over another folder, of who merges
     naming                     the same of who changes names or reads them
+    id                         a random name, which tells its runs from those of other folders
     runs                       a byte for each run that was begun
     added.new, taken.new, merged.new    segments that are being written
     0000000001-0000000008      a segment
@@ -18,6 +19,7 @@ import contextlib
 import fcntl
 import os
 import re
+import secrets
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -117,8 +119,29 @@ class SegmentFolder:
                 if span != whole and whole[0] <= span[0] and span[1] <= whole[1]:
                     os.unlink(_name(span), dir_fd=self._handle)
 
+    def free_bytes(self) -> int:
+        """How much room the disk has for this user."""
+        found = os.fstatvfs(self._handle)
+        return found.f_bavail * found.f_frsize
+
+    def id(self) -> str | None:
+        """The name of the folder that no other has; None where no run was begun since there are such names."""
+        try:
+            handle = self.open("id", os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        with os.fdopen(handle, "rb") as file:
+            return file.read().hex()
+
     def new_run(self) -> int:
-        """How many runs were begun, this one included, durably."""
+        """How many runs were begun, this one included, durably. Who calls it holds "adding"."""
+        if self.id() is None:
+            with os.fdopen(self.open("id.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
+                file.write(secrets.token_bytes(16))
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename("id.new", "id", src_dir_fd=self._handle, dst_dir_fd=self._handle)
+            os.fsync(self._handle)
         handle = self.open("runs", os.O_RDWR | os.O_CREAT | os.O_APPEND)
         try:
             os.write(handle, b".")

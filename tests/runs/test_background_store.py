@@ -36,6 +36,7 @@ class SlowStore:
 
     def tidy(self, _stopped):
         self.events.append("tidy")
+        return True
 
     def close(self):
         pass
@@ -111,6 +112,17 @@ def test_what_a_merge_failed_with_is_raised_by_the_next_call(slow, background, m
     assert raised.value is error
     with pytest.raises(StorageError):
         background.add([], records(), 2).result()
+
+
+def test_a_merge_that_finds_no_room_is_put_off_to_another_run(slow, background, monkeypatch):
+    tried = []
+    monkeypatch.setattr(slow, "tidy", lambda _stopped: bool(tried.append("tidy")))
+    slow.gate.release(9)
+    for number in range(9):
+        background.add([], records(), number).result()
+        background.settle()
+    assert tried == ["tidy"]
+    assert background.durable == 9
 
 
 def test_additions_wait_for_a_merge_where_there_are_too_many_segments(slow, background, monkeypatch):

@@ -4,7 +4,9 @@ process that added it."""
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
+import os
 import re
 import shutil
 import signal
@@ -21,9 +23,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scorer.errors import NotPermitted, StorageError
+from scorer.runs import score_segments
 from scorer.runs.score_segments import KEY_BYTES
 from scorer.runs.score_store import NOWHERE, ScoreStore, merge_scores, origin_of, score_files
-from scorer.runs.segment_folder import due, standing
+from scorer.runs.segment_folder import SegmentFolder, due, standing
 from tests.torture.disks import read_only
 
 ROOT = Path(__file__).parents[2]
@@ -140,6 +143,29 @@ def test_runs_are_numbered_apart_and_remembered(store, path):
     assert store.has_run(second)
     assert not store.has_run(second + 1)
     other.close()
+
+
+def test_runs_of_another_store_are_not_ours(store, path, tmp_path):
+    assert store.id is None
+    number = store.new_run()
+    with closing(ScoreStore(tmp_path / "other.segments", width=WIDTH)) as other:
+        assert other.new_run() == number
+        assert other.id != store.id
+        assert not other.has_run(number, of=store.id)
+    path.rename(path.with_name("moved"))
+    with closing(ScoreStore(path.with_name("moved"), width=WIDTH)) as moved:
+        assert moved.has_run(number, of=store.id)
+        assert moved.new_run() == number + 1
+        assert moved.id == store.id
+
+
+def test_a_run_of_an_earlier_version_is_known_by_its_number(store, path):
+    number = store.new_run()
+    (path / "id").unlink()
+    assert store.has_run(number)
+    assert not store.has_run(number, of="another")
+    store.new_run()
+    assert store.has_run(number, of=store.id)
 
 
 def test_origins_of_different_places_differ():
@@ -390,6 +416,45 @@ def test_a_merge_that_is_stopped_leaves_everything_as_it_was(store, path):
     assert sorted(path.iterdir()) == before
     store.tidy()
     assert segments(path) == ["0000000001-0000000004"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, None])
+def test_a_merge_that_finds_no_room_is_put_off(store, path, monkeypatch, number):
+    """The disk says so beforehand, or only when it is full, or the user's share of it is."""
+    for place in range(4):
+        store.add([key(place)], records(place), place)
+    before = sorted(path.iterdir())
+    with monkeypatch.context() as patch:
+        if number is None:
+            patch.setattr(SegmentFolder, "free_bytes", lambda _: 200)
+        else:
+            patch.setattr(score_segments, "_write", failing(number))
+        assert not store.tidy()
+    assert sorted(path.iterdir()) == before
+    assert store.look_up([key(place) for place in range(5)]).origins.tolist() == [0, 1, 2, 3, NOWHERE]
+    assert store.tidy()
+    assert segments(path) == ["0000000001-0000000004"]
+
+
+def test_a_merge_that_fails_otherwise_is_told(store, monkeypatch):
+    for place in range(4):
+        store.add([key(place)], records(place), place)
+    monkeypatch.setattr(score_segments, "_write", failing(errno.EIO))
+    with pytest.raises(StorageError, match="Input/output error"):
+        store.tidy()
+
+
+def failing(number: int):
+    def write(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return write
+
+
+def test_a_segment_is_as_large_as_it_was_said_to_be(store, path):
+    for count in (1, 7, 3_000):
+        store.add([key(row) for row in range(count)], records(*range(count)), count)
+        assert (path / segments(path)[-1]).stat().st_size == score_segments.segment_bytes(count, WIDTH)
 
 
 def test_a_merge_in_many_shares(store, monkeypatch):
