@@ -115,18 +115,19 @@ def open_cache(
     fingerprint: str,
     labels: int,
     unfinished: int | None = None,
+    of: str | None = None,
     make: bool = False,
     before: str | None = None,
 ) -> Iterator[ScoreCache]:
     """The cache under the `fingerprint` in `folder` for the logits of so many `labels`, which is made when missing; so
     is the folder with `make`, for scores that outlive the job. The run goes on as the `unfinished` one where the cache
-    still knows that, else as a new one. What the folder `before` has is looked into as well, and nothing is added
-    there."""
+    still knows that, and is the one `of` whose id that was a run, else as a new one. What the folder `before` has is
+    looked into as well, and nothing is added there."""
     path = score_file(folder, fingerprint, make=make)
     width = score_dtype(labels).itemsize
     with ExitStack() as stack:
         adding = stack.enter_context(closing(ScoreStore(path, width=width)))
-        run = unfinished if unfinished is not None and adding.has_run(unfinished) else adding.new_run()
+        run = unfinished if unfinished is not None and adding.has_run(unfinished, of=of) else adding.new_run()
         known = stack.enter_context(closing(adding.another()))
         earlier = score_file(before, fingerprint) if before is not None else None
         theirs = stack.enter_context(closing(ScoreStore(earlier, width=width, only_read=True)))

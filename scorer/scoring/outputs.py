@@ -216,12 +216,23 @@ class Beginning:
     @property
     def run(self) -> int | None:
         """The number of the run that began this very work and was interrupted, or None."""
+        left = self._left()
+        return int(left["run"]) if left is not None else None
+
+    @property
+    def store(self) -> str | None:
+        """The id of the score store that has a run of this number; None where that kept none, or is of an earlier
+        version."""
+        left = self._left()
+        return left.get("store") if left is not None else None
+
+    def remember(self, run: int, *, store: str | None = None) -> None:
+        """The work goes on as this `run` of the `store`, from here on."""
+        if (self.run, self.store) != (run, store):
+            self.folder.remember({**self.work, "run": run} | ({"store": store} if store is not None else {}))
+
+    def _left(self) -> dict[str, Any] | None:
         left = self.folder.recall()
         if left is None or "run" not in left or {**left, **self.work} != left:
             return None
-        return int(left["run"])
-
-    def remember(self, run: int) -> None:
-        """The work goes on as this `run`, from here on."""
-        if self.run != run:
-            self.folder.remember({**self.work, "run": run})
+        return left

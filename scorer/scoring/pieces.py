@@ -163,7 +163,7 @@ class _File:
         """An interrupted run is gone on from, from here on."""
         if self.task.work is not None:
             begun = Beginning(WorkFolder(self.task.folder), self.task.work)
-            begun.remember(begun.run or 0)
+            begun.remember(begun.run or 0, store=begun.store)
 
     def joined(self, profile: Profile | None) -> ShardOutcome:
         """Write the part, whose pieces are finished; what came of it."""

@@ -208,11 +208,12 @@ class _Attempt:
                     fingerprint=task.fingerprint,
                     labels=len(self._scorer.labels),
                     unfinished=begun.run if begun is not None else None,
+                    of=begun.store if begun is not None else None,
                     before=task.known,
                 )
             )
         if begun is not None:
-            begun.remember(cache.run if cache is not None else 0)
+            begun.remember(cache.run if cache is not None else 0, store=cache.known.id if cache is not None else None)
         return cache
 
     def _windows(self, check: Callable[[], None]) -> Iterator[_Shared]:

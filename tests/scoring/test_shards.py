@@ -192,6 +192,22 @@ def test_an_unfinished_part_goes_on_as_the_same_run(tmp_path):
     assert pq.read_table(publish(one)).select(["text", "n"]) == rows(0)
 
 
+def test_with_another_cache_it_is_another_run(tmp_path):
+    """A run of the same number there was of other rows: here of the same, in another order."""
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    table = pa.table({"text": [f"text {n}" for n in range(40)], "n": range(40)})
+    full = task(tmp_path, 1, table=table.take(pa.array(range(39, -1, -1))), reuse=True)
+    run_shard(replace(full, cache=str(tmp_path / "there")), FakeScorer(), Watch())
+    one = task(tmp_path, table=table, reuse=True)
+    with pytest.raises(Interrupted):
+        run_shard(replace(one, cache=str(tmp_path / "here")), FakeScorer(), Watch(stop_after=2))
+    watch = Watch()
+    run_shard(replace(one, cache=str(tmp_path / "there")), FakeScorer(), watch)
+    assert sum(window.computed_tokens for window in watch.windows) == 0
+    assert pq.read_table(publish(one)).select(["text", "n"]) == table
+
+
 @dataclass(frozen=True, kw_only=True)
 class Contested(Part):
     """A part that another worker wants to work on just when it is finished."""
