@@ -7,7 +7,7 @@ scores and writes rows is imported when there are rows to score.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from scorer.classifier.directory import ModelDirectory
@@ -107,44 +107,36 @@ class FolderRun:
         # What was computed for shards that nobody will publish is known all the same. That of this very work counts
         # when it is done: so a run that goes on sees what the interrupted one saw.
         self._keep_scores(besides={shard.name for shard in shards} | self._output.published)
-        left = [shard for shard in shards if shard.name not in self._output.finished.names]
+        finished = set(self._output.finished.names)
+        left = [shard for shard in shards if shard.name not in finished]
         spec = ScorerSpec.of(self._config, self._directory, observe=True)
         maker = TaskMaker(self._config, self._output, spec, scorer.engine, labels=len(scorer.labels), cache=self._cache)
         tasks = [maker.task(number, shard, self._directory) for number, shard in enumerate(left)]
-        told = list(scorer.concerns)
-        for line in told:
-            self._console.warn(line)
+        told = _Told(self._console)
+        told.of_model(scorer.concerns)
         paces, begun = [], time.monotonic()
-        stage, warnings = limits.any or self._lays_out_anew(found), 0
+        stage = limits.any or self._lays_out_anew(found)
         with self._console.progress("score", len(found.stale), "files") as bar:
             for task, outcome in self._run(tasks):
                 shard = left[task.number]
                 self._tally.count(outcome)
-                for line in outcome.warnings:
-                    warnings += 1
-                    if warnings <= _SHOWN:
-                        self._console.warn(line)
-                for line in outcome.concerns:
-                    if line not in told:
-                        told.append(line)
-                        self._console.warn(line)
+                told.of_model(outcome.concerns)
+                told.of_files(outcome.warnings)
                 for place, error in outcome.faults.items():
                     self.pass_over(error)
                     found.failed[shard.stale[place].file.name] = error
                 self._finish(shard, task, outcome.records, stage=stage)
                 paces.append(outcome.pace)
                 bar.update(len(shard.stale))
-        if warnings > _SHOWN:
-            self._console.warn(f"{self._config.source}: {warnings - _SHOWN} more warnings of this kind")
+        told.end(self._config.source)
         return Pace.of(paces, seconds=time.monotonic() - begun)
 
     def _is_whole(self, shard: PlannedShard) -> bool:
         """Whether a run before this one has finished all parts of the shard, as this run wants them."""
-        if shard.name not in self._output.finished.names:
+        finished = self._output.finished
+        if shard.name not in finished.names or not finished.is_there(shard.name):
             return False
-        if not self._output.finished.is_there(shard.name):
-            return False
-        records = self._output.finished.records_of(shard.name)
+        records = finished.records_of(shard.name)
         lacking = self._config.rejects is None and any(record.rejected for record in records.values())
         return not lacking and records.keys() == {name for name, _ in shard.parts}
 
@@ -169,8 +161,8 @@ class FolderRun:
         staged = output.finished.names
         gone = [] if self._config.mirror else found.deleted
         waiting = {name: record for shard in staged for name, record in output.finished.records_of(shard).items()}
-        there = waiting.keys() | output.known.keys()
-        replaced = [name for name, now in found.replaced.items() if now in there and now not in found.failed]
+        made = (waiting.keys() | output.known.keys()) - found.failed.keys()
+        replaced = [name for name, now in found.replaced.items() if now in made]
         aside = {*waiting, *found.deleted, *replaced}
         standing = [name for name in output.known if name not in aside]
         totals = output.totals(standing, waiting.values(), model=self._directory.fingerprint)
@@ -308,6 +300,31 @@ class FolderRun:
         if deleted:
             what = "deleted with it" if self._config.mirror else "kept; --mirror deletes what has no input"
             self._console.warn(f"{self._config.target}: the input of {_first(deleted)} is gone; the part is {what}")
+
+
+class _Told:
+    """What a person was told of outcomes: of the model each thing once, of files the first things and how many more
+    there were."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._concerns: set[str] = set()
+        self._warnings = 0
+
+    def of_model(self, concerns: Iterable[str]) -> None:
+        for line in concerns:
+            if line not in self._concerns:
+                self._console.warn(line)
+        self._concerns.update(concerns)
+
+    def of_files(self, warnings: Sequence[str]) -> None:
+        for line in warnings[: max(_SHOWN - self._warnings, 0)]:
+            self._console.warn(line)
+        self._warnings += len(warnings)
+
+    def end(self, source: str) -> None:
+        if self._warnings > _SHOWN:
+            self._console.warn(f"{source}: {self._warnings - _SHOWN} more warnings of this kind")
 
 
 def _first(names: Sequence[str]) -> str:
