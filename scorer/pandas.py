@@ -14,6 +14,7 @@ import pyarrow as pa
 from scorer.config import LATEST_MODEL
 from scorer.errors import ConfigError, DataError, UsageError, shown
 from scorer.frames.models import KnownModel, known_model
+from scorer.tables.texts import holds_texts
 
 try:
     import pandas as pd
@@ -56,13 +57,15 @@ def _answers(model: KnownModel, texts: dict[str, pd.Series]) -> pd.DataFrame:
 
 def _arrow(name: str, series: pd.Series) -> pa.Array | pa.ChunkedArray:
     try:
-        return pa.array(series, from_pandas=True)
+        found = pa.array(series, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise DataError(
             f"the frame: column {shown(name)} holds other values than texts; convert it (astype)"
         ) from error
     except UnicodeEncodeError as error:
         raise DataError(f"the frame: column {shown(name)}: a text is no Unicode: half of a surrogate pair") from error
+    # pandas takes missing texts alone, as a part of a frame may have, for numbers.
+    return found if holds_texts(found.type) or found.null_count < len(found) else pa.nulls(len(found), pa.string())
 
 
 def _type(kind: pa.DataType) -> Any:

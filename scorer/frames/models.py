@@ -11,11 +11,12 @@ import json
 import os
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
+from weakref import WeakValueDictionary
 
 import pyarrow as pa
 
@@ -32,18 +33,29 @@ from scorer.stores.folder import Folder
 from scorer.tables.texts import find_text_columns
 from scorer.version import __version__
 
-# Models that are in memory at once; those that were not asked for longest go first.
+# Models that stay in memory for whoever asks next; those that were not asked for longest go first.
 _MOST = 4
+
+
+class _Held:
+    """What somebody's model is in the memory of this process, once it is loaded. It does not go through a pipe."""
+
+    def __init__(self) -> None:
+        self.scorer: FrameScorer | None = None
+
+    def __reduce__(self) -> tuple[type[_Held], tuple[()]]:
+        return _Held, ()
 
 
 @dataclass(frozen=True)
 class KnownModel:
     """What `config` asks of the model in `directory`; the `content` is that of everything in it that changes an
-    answer. No weight is loaded before there is a text."""
+    answer. No weight is loaded before there is a text. Whoever has it keeps what was loaded then."""
 
     config: FrameConfig
     directory: ModelDirectory
     content: str
+    held: _Held = field(default_factory=_Held, init=False, repr=False, compare=False)
 
     @property
     def key(self) -> tuple[FrameConfig, str]:
@@ -52,7 +64,8 @@ class KnownModel:
 
     @property
     def scorer(self) -> FrameScorer:
-        """The model in the memory of this process. ModelError when another one has taken its place on the disk."""
+        """The model in the memory of this process. ModelError when another one has taken its place on the disk before
+        it was loaded."""
         return _models(os.getpid()).loaded(self)
 
     @property
@@ -111,7 +124,9 @@ class _Models:
     def __init__(self) -> None:
         self._turn = Lock()
         self._seen: dict[FrameConfig, tuple[tuple[object, ...], KnownModel]] = {}
-        self._loaded: OrderedDict[tuple[FrameConfig, str], FrameScorer] = OrderedDict()
+        self._kept: OrderedDict[tuple[FrameConfig, str], FrameScorer] = OrderedDict()
+        # With those that somebody holds beyond that.
+        self._loaded: WeakValueDictionary[tuple[FrameConfig, str], FrameScorer] = WeakValueDictionary()
 
     def known(self, config: FrameConfig) -> KnownModel:
         with self._turn:
@@ -119,22 +134,22 @@ class _Models:
             sight = Folder.of(config.model).sight()
             before = self._seen.get(config)
             if before is not None and before[0] == sight:
-                return before[1]
+                return replace(before[1])  # which holds nothing yet
             found = _look(config)
             if before is not None and before[1].key != found.key:
-                self._loaded.pop(before[1].key, None)
+                self._kept.pop(before[1].key, None)
             if sight is not None:
                 self._seen[config] = (sight, found)
-            return found
+            return replace(found)
 
     def loaded(self, model: KnownModel) -> FrameScorer:
         with self._turn:
-            if model.key not in self._loaded:
-                self._loaded[model.key] = _load(model)
-                if len(self._loaded) > _MOST:
-                    self._loaded.popitem(last=False)
-            self._loaded.move_to_end(model.key)
-            return self._loaded[model.key]
+            found = model.held.scorer or self._loaded.get(model.key) or _load(model)
+            model.held.scorer = self._loaded[model.key] = self._kept[model.key] = found
+            self._kept.move_to_end(model.key)
+            if len(self._kept) > _MOST:
+                self._kept.popitem(last=False)
+            return found
 
 
 @lru_cache(maxsize=1)

@@ -9,8 +9,11 @@ import pytest
 import scorer
 import scorer.duckdb
 from scorer.errors import ModelError, UsageError
+from scorer.scoring.frames import FrameScorer
 from tests.models import sentences
 from tests.scoring.oracle import Oracle, assert_answers, mixed_texts
+
+TEXTS = sentences(1000)
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +63,30 @@ def test_files_filters_and_groups(con, model, tmp_path):
     assert sum(row["n"] for row in counts) == 500
     ones = rows_of(con, f"SELECT count(*) AS n FROM {source} WHERE s.score = 1")
     assert ones[0]["n"] == next(row["n"] for row in counts if row["score"] == 1)
+
+
+@pytest.mark.parametrize(
+    ("query", "rows"),
+    [
+        ("SELECT id, s.score, s.confidence FROM {scored} WHERE s.score = 1", 1000),
+        ("SELECT id, s.score FROM {scored} WHERE s.score = 1 AND s.confidence > 0.1 ORDER BY s.confidence", 1000),
+        ("SELECT s.score AS score, count(*), avg(s.confidence) FROM {scored} GROUP BY 1 HAVING score > 1", 1000),
+        ("SELECT s.score FROM {scored} WHERE id < 10", 10),
+    ],
+)
+def test_each_row_is_handed_over_once(con, model, monkeypatch, query, rows):
+    handed = []
+    whole = FrameScorer.score_columns
+
+    def counted(self, texts, *, where):
+        handed.append(texts.num_rows)
+        return whole(self, texts, where=where)
+
+    monkeypatch.setattr(FrameScorer, "score_columns", counted)
+    con.execute("CREATE TABLE reviews AS SELECT unnest(range(1000)) AS id, unnest($texts) AS text", {"texts": TEXTS})
+    scorer.duckdb.register(con, model)
+    con.execute(query.format(scored="(SELECT id, score(text) AS s FROM reviews)")).fetchall()
+    assert sum(handed) == rows
 
 
 def test_the_types_of_all_columns(con, tiny_model):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -94,11 +96,40 @@ def test_the_identity_does_not_tell_where_a_model_lies_but_what_it_is_asked(late
 
 def test_at_most_so_many_models_stay_in_memory(latest):
     options = [{"max_length": 16 + number} for number in range(6)]
-    first = known_model(latest, **options[0]).scorer
+    first = weakref.ref(known_model(latest, **options[0]).scorer)
     for asked in options[1:]:
         _ = known_model(latest, **asked).scorer
     assert known_model(latest, **options[-1]).scorer is known_model(latest, **options[-1]).scorer
-    assert known_model(latest, **options[0]).scorer is not first
+    assert first() is None
+
+
+def test_whoever_has_a_model_keeps_it_when_others_take_its_place(latest, tiny_model):
+    """In its directory, under its name, and among those that are kept."""
+    mine = known_model(latest)
+    answers = mine.scorer.score_columns(TEXTS, where="a test")
+    shutil.rmtree(latest.parent / "one")
+    shutil.copytree(tiny_model("bert", seed=7), latest.parent / "one")
+    assert not known_model(latest).scorer.score_columns(TEXTS, where="a test").equals(answers)
+    for number in range(6):
+        _ = known_model(latest, max_length=16 + number).scorer
+    assert mine.scorer.score_columns(TEXTS, where="a test").equals(answers)
+
+
+def test_those_who_have_the_same_model_have_it_once(latest):
+    mine, of_another = known_model(latest), known_model(latest.parent / "one")
+    _ = mine.scorer
+    for number in range(6):
+        _ = known_model(latest, max_length=16 + number).scorer
+    assert of_another.scorer is mine.scorer
+
+
+def test_a_model_goes_through_a_pipe_without_what_was_loaded(latest):
+    mine = known_model(latest)
+    _ = mine.scorer
+    copy = pickle.loads(pickle.dumps(mine))
+    assert copy == mine
+    assert copy.held.scorer is None
+    assert copy.scorer is mine.scorer
 
 
 def test_labels_that_a_configuration_does_not_name_are_those_of_the_loaded_model(tmp_path, tiny_model):

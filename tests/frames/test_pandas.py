@@ -59,6 +59,21 @@ def test_a_series_of_any_kind_of_text(model, dtype):
     assert_answers(rows_of(scored), Oracle(model).rows(texts))
 
 
+@pytest.mark.parametrize("dtype", [None, "float64", "Int64", "object", "str", "category", "datetime64[ns]"])
+def test_a_part_whose_texts_are_all_missing(model, dtype):
+    series = pd.Series([None, None], index=[3, 4], dtype=dtype)
+    scored = scorer.pandas.score(series, model)
+    assert scored["score_status"].tolist() == ["null", "null"]
+    assert scored["score"].isna().all()
+    assert scored.index.tolist() == [3, 4]
+
+
+def test_parts_of_a_file_in_which_one_has_no_text(model, tmp_path):
+    pd.DataFrame({"text": ["good room", "bad soup", None, None]}).to_csv(tmp_path / "in.csv")
+    parts = [scorer.pandas.score(part, model) for part in pd.read_csv(tmp_path / "in.csv", chunksize=2)]
+    assert [row for part in parts for row in part["score_status"]] == ["ok", "ok", "null", "null"]
+
+
 def test_no_rows(model):
     scored = scorer.pandas.score(pd.DataFrame({"text": pd.Series([], dtype="str")}), model)
     assert list(scored.columns) == ["text", *ADDED]
@@ -68,6 +83,8 @@ def test_pairs(model):
     frame = pd.DataFrame({"a": ["good room", "x"], 5: [1, 2], "b": ["bad soup", None]})
     scored = scorer.pandas.score(frame, model, text_column=("a", "b"), precision="fp32")
     assert_answers(rows_of(scored), Oracle(model).rows(["good room", "x"], ["bad soup", None]))
+    frame["b"] = float("nan")
+    assert rows_of(scorer.pandas.score(frame, model, text_column=("a", "b")))[0]["score_status"] == "null"
 
 
 @pytest.mark.parametrize(
