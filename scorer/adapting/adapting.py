@@ -72,7 +72,9 @@ def _job(config: AdaptConfig, fingerprints: dict[str, str], precision: str) -> d
         "precision": precision,
         "base_model": [NAME] if config.from_scratch else _named(config.base_model),
     }
-    return described_job(config, resolved, files=fingerprints)
+    job = described_job(config, resolved, files=fingerprints)
+    # To versions before, each batch of a step counted alike, however many tokens of it were hidden.
+    return job | ({"step": "a token as another"} if config.gradient_accumulation > 1 else {})
 
 
 def _named(base_model: str | None) -> list[str]:

@@ -21,8 +21,8 @@ from scorer.classifier.decision import Decision, Points
 from scorer.classifier.directory import ModelDirectory, open_model
 from scorer.classifier.forward.resilient import Outcome
 from scorer.classifier.metadata import ModelMetadata
-from scorer.config import EvaluateConfig, FitConfig, FrameConfig, material
-from scorer.errors import DataError, DeviceError
+from scorer.config import EvaluateConfig, FitConfig, FrameConfig, flag_of, material
+from scorer.errors import DataError, DeviceError, ModelError, UsageError
 from scorer.evaluation.evaluate_preparation import PreparedEvaluation
 from scorer.examples.reading import Examples
 from scorer.examples.targets import classes_of, stratified_folds, stratified_split
@@ -188,8 +188,23 @@ def _predict_fold(
     unheard = Console(quiet=True, stream=io.StringIO())
     with temporary_folder("scorer-fold-") as folder:
         output = Location.of_output(folder.at("model"))
-        fit(config, data, output, unheard, latest=False)
+        try:
+            fit(config, data, output, unheard, latest=False)
+        except UsageError as error:
+            _refuse_record(error, prepared)
+            raise
         return predict(prepared.config, open_model(output.said), examples.take(inside), unheard)
+
+
+def _refuse_record(error: UsageError, prepared: PreparedEvaluation) -> None:
+    """ModelError where `error`, of a fold's fit, is about a setting that the model records: an earlier version may have
+    fitted it so, and whoever evaluates has said nothing of it."""
+    metadata = prepared.directory.metadata
+    assert metadata is not None, "preparation refuses models without metadata; this is a bug"
+    recorded = _known(metadata.training).keys() - {"device"}
+    if str(error).partition(" ")[0] in map(flag_of, recorded):
+        reason = str(error).partition(";")[0]
+        raise ModelError(f"{prepared.config.model}: was fitted in a way that is refused now ({reason}); fit it anew")
 
 
 def _joined(parts: list[tuple[NDArray[np.int64], Predicted]], metadata: ModelMetadata) -> Predicted:

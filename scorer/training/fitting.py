@@ -30,7 +30,7 @@ from scorer.training.dataset import TokenRows, evaluation_rows, tokenize
 from scorer.training.exits import remove_exits
 from scorer.training.faults import exhaustion_told, storage_errors
 from scorer.training.model_directory import write_model_directory
-from scorer.training.parameters import merge
+from scorer.training.parameters import mark_of_depths, merge
 from scorer.training.pretrained import BaseModel, load_base_model
 from scorer.training.resumable import ResumableTrainer
 from scorer.training.resume import job_of, kept_for_resume, last_checkpoint, open_workspace, restore_ended
@@ -216,6 +216,7 @@ def fit_and_write(
             base_model=[base.name, base.fingerprint],
             teacher=record,
             held_out=data.held_out,
+            marks=mark_of_depths(base.model, config),
         )
         workspace, output = open_workspace(config, output, job)
         with kept_for_resume(workspace, console):

@@ -21,6 +21,8 @@ from scorer.training.exits import EXIT_HEADS, HEADS_RATE
 
 # Above the layers, as the norms behind them are; whatever else an encoder has belongs to the embeddings.
 _POOLER = re.compile(r"(^|\.)pooler\.")
+# What stood above the layers in versions before, whose fits of other models are other jobs.
+_ABOVE_BEFORE = re.compile(r"(^|\.)(pooler|final_norm)\.")
 # What norms are called; one of embeddings says so, but for ESM's `emb_layer_norm_after` all layers.
 _NORM = re.compile(r"norm|(^|_)ln(_|$)", re.IGNORECASE)
 _OF_EMBEDDINGS = re.compile(r"emb(?!.*_after$)")
@@ -42,14 +44,26 @@ class Depths:
             return int(name.removeprefix(self._list).split(".")[0]) + 1
         return self.layers + 1 if _POOLER.search(name) or name.startswith(self._norms) else 0
 
+    def differ_from_before(self, model: PreTrainedModel) -> bool:
+        """Whether versions before gave a parameter of `model` another depth: norms behind the layers were embeddings to
+        them, and a list of the embeddings could be the layers."""
+        if self._list != _layers(model, but_for=None)[0]:
+            return True
+        beside = (
+            name
+            for name, _ in model.named_parameters()
+            if name.startswith(self._encoder) and not name.startswith(self._list)
+        )
+        return any((self(name) > self.layers) != bool(_ABOVE_BEFORE.search(name)) for name in beside)
 
-def _layers(model: PreTrainedModel) -> tuple[str, int]:
+
+def _layers(model: PreTrainedModel, *, but_for: str | None = "embeddings") -> tuple[str, int]:
     """The outermost list of modules in the encoder, but for its embeddings: its name with a dot, and its length.
 
     ALBERT's layers share their weights, which are a single layer of them.
     """
     for name, module in model.named_modules():
-        inside = name.startswith(model.base_model_prefix + ".") and "embeddings" not in name
+        inside = name.startswith(model.base_model_prefix + ".") and (but_for is None or but_for not in name)
         if inside and isinstance(module, nn.ModuleList):
             return name + ".", len(module)
     return model.base_model_prefix + ".", 0
@@ -73,13 +87,27 @@ def refuse_two_stacks(model: PreTrainedModel, config: FitConfig, *, name: str) -
     """UsageError where `config` goes by the depth of layers and the model `name` has an encoder and a decoder."""
     if not model.config.is_encoder_decoder:
         return
+    for asked, value in _by_depth(config):
+        raise UsageError(
+            f"{flag_of(asked)} {value:g}: {name} has two stacks of layers, an encoder and a decoder; leave it out, "
+            "or choose an encoder such as BERT"
+        )
+
+
+def mark_of_depths(model: PreTrainedModel, config: FitConfig) -> dict[str, Any]:
+    """What the description of a job says besides, where `config` goes by depths that versions before had otherwise: a
+    fit that they began is not gone on from."""
+    if not any(_by_depth(config)) or not Depths(model).differ_from_before(model):
+        return {}
+    return {"depths": "norms above"}
+
+
+def _by_depth(config: FitConfig) -> Iterator[tuple[str, float]]:
+    """The names of the settings by which `config` goes by depth, with their values."""
     plain = {field.name: field.default for field in fields(FitConfig)}
-    for asked in ("freeze_layers", "lora_rank", "layer_decay"):
-        if (value := getattr(config, asked)) != plain[asked]:
-            raise UsageError(
-                f"{flag_of(asked)} {value:g}: {name} has two stacks of layers, an encoder and a decoder; leave it out, "
-                "or choose an encoder such as BERT"
-            )
+    for name in ("freeze_layers", "lora_rank", "layer_decay"):
+        if (value := getattr(config, name)) != plain[name]:
+            yield name, value
 
 
 def freeze(model: PreTrainedModel, config: FitConfig, *, name: str) -> None:

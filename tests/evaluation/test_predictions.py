@@ -16,12 +16,17 @@ from scorer.classifier.labels import LabelSet
 from scorer.classifier.long_text import LongText
 from scorer.classifier.metadata import ModelMetadata
 from scorer.config import EvaluateConfig
-from scorer.errors import DataError, Interrupted
+from scorer.errors import DataError, Interrupted, ModelError, UsageError
 from scorer.evaluation.evaluate_preparation import prepare_evaluation
 from scorer.evaluation.predictions import fit_config, predict, predict_by_folds
 from scorer.training.fitting import fit_and_write
+from tests.architectures import make_architecture
 from tests.evaluation.fitted import make_fitted, run, texts
 from tests.training.fits import Remembering, write_csv
+
+
+def labelled(count: int) -> list[tuple[str, int]]:
+    return [(text, 1 + 4 * (number % 2)) for number, text in enumerate(texts(count))]
 
 
 def test_every_row_is_judged_by_a_model_that_has_not_seen_it(tmp_path: Path, monkeypatch) -> None:
@@ -62,6 +67,33 @@ def test_what_is_found_is_of_all_rows_and_nothing_else_is_left(tmp_path: Path, m
     assert (found.findings.metrics.rows, found.as_dict()["folds"]) == (30, 2)
     assert [int(number) for number in found.findings.numbers] == [*range(1, 31)]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data.csv", "model"]
+
+
+@pytest.mark.filterwarnings("ignore")  # what this architecture warns of itself
+@pytest.mark.parametrize("recorded", [{"layer_decay": 0.9}, {"freeze_layers": 1}, {"lora_rank": 2}])
+def test_a_model_that_can_no_longer_be_fitted_as_it_was_is_told(tmp_path: Path, monkeypatch, recorded) -> None:
+    """As an earlier version fitted T5."""
+    monkeypatch.chdir(tmp_path)
+    model = make_fitted(tmp_path / "model", ("1", "5"), base=make_architecture(tmp_path / "t5", "t5"))
+    metadata = ModelMetadata.read(model)
+    assert metadata is not None
+    dataclasses.replace(metadata, training={**metadata.training, **recorded}).write(model)
+    data = write_csv(tmp_path / "data.csv", ("sentence", "score"), labelled(24))
+    [name] = recorded
+    with pytest.raises(ModelError, match=rf"model: was fitted in a way .*--{name.replace('_', '-')} .*; fit it anew$"):
+        run(data, model, folds=2)
+
+
+def test_a_setting_of_the_evaluation_itself_is_no_fault_of_the_model(tmp_path: Path) -> None:
+    model = make_fitted(tmp_path / "model", ("1", "5"))
+    data = write_csv(tmp_path / "data.csv", ("sentence", "score"), labelled(24))
+    prepared = prepare_evaluation(EvaluateConfig(data=str(data), model=str(model)), Remembering())
+
+    def fit(*_: object, **__: object) -> None:
+        raise UsageError("--device cuda:1: a fit uses the first visible GPU")
+
+    with pytest.raises(UsageError, match="--device"):
+        predict_by_folds(prepared, 2, Remembering(), fit=fit)
 
 
 def test_a_label_of_one_row_is_in_no_model_that_judges_it(tmp_path: Path, monkeypatch) -> None:

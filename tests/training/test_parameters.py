@@ -15,6 +15,7 @@ from transformers import (
     AutoModelForSequenceClassification,
     BartConfig,
     BloomConfig,
+    EsmConfig,
     GPT2Config,
     LlamaConfig,
     MegatronBertConfig,
@@ -29,7 +30,15 @@ from scorer.config import FitConfig
 from scorer.errors import ConfigError, Interrupted, UsageError
 from scorer.stores.folder import Folder
 from scorer.training.arguments import training_arguments
-from scorer.training.parameters import Depths, adapt, freeze, merge, parameter_groups, refuse_two_stacks
+from scorer.training.parameters import (
+    Depths,
+    adapt,
+    freeze,
+    mark_of_depths,
+    merge,
+    parameter_groups,
+    refuse_two_stacks,
+)
 from tests.architectures import make_architecture
 from tests.conftest import TinyModel
 from tests.models import ARCHITECTURES, LAYERS
@@ -78,31 +87,34 @@ def test_every_parameter_has_the_depth_of_its_part(tiny_model: TinyModel, archit
     found = {name: depths(name) for name, _ in model.named_parameters()}
     assert found == {name: expected_depth(name, depths.layers) for name in found}
     assert set(found.values()) == set(range(depths.layers + 2)), "embeddings, every layer and the head"
+    assert mark_of_depths(model, config(layer_decay=0.9)) == {}, "as in versions before"
 
 
 @pytest.mark.parametrize(
-    ("config", "above"),
+    ("kind", "above"),
     [
         (LlamaConfig, "model.norm"),
         (GPT2Config, "transformer.ln_f"),
         (OPTConfig, "model.decoder.final_layer_norm"),
         (BloomConfig, "transformer.ln_f"),
         (MegatronBertConfig, "bert.encoder.ln"),
+        (EsmConfig, "esm.encoder.emb_layer_norm_after"),
     ],
 )
-def test_the_norm_behind_the_layers_goes_with_the_head(config: type[PreTrainedConfig], above: str) -> None:
+def test_the_norm_behind_the_layers_goes_with_the_head(kind: type[PreTrainedConfig], above: str) -> None:
     sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
-    wide = {"word_embed_proj_dim": 16, "ffn_dim": 16} if config is OPTConfig else {}
+    wide = {"word_embed_proj_dim": 16, "ffn_dim": 16} if kind is OPTConfig else {}
     tokens = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
-    model = AutoModelForSequenceClassification.from_config(config(vocab_size=40, **sizes, **wide, **tokens))
+    model = AutoModelForSequenceClassification.from_config(kind(vocab_size=40, **sizes, **wide, **tokens))
     depths = Depths(model)
     found = {name: depths(name) for name, _ in model.named_parameters()}
-    assert {name.rpartition(".")[0] for name, depth in found.items() if depth == 3} - {"score", "classifier"} <= {
-        above,
-        "bert.pooler.dense",
-    }
+    highest = {name.rpartition(".")[0] for name, depth in found.items() if depth == 3}
+    assert {name for name in highest if not name.startswith(("score", "classifier"))} <= {above, "bert.pooler.dense"}
     assert found[f"{above}.weight"] == 3
-    assert {depth for name, depth in found.items() if "emb" in name or "wte" in name} == {0}
+    assert {depth for name, depth in found.items() if ("emb" in name or "wte" in name) and above not in name} == {0}
+    for option in ({"freeze_layers": 1}, {"lora_rank": 2}, {"layer_decay": 0.9}):
+        assert mark_of_depths(model, config(**option)), "another job than in versions before"
+    assert not mark_of_depths(model, config())
 
 
 @pytest.mark.parametrize("option", [{"freeze_layers": 1}, {"lora_rank": 2}, {"layer_decay": 0.9}])

@@ -16,9 +16,14 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import TrainingArguments
 
-from scorer.errors import ConfigError, Interrupted, OutputRefused, StorageError
+from scorer.errors import ANEW, ConfigError, Interrupted, OutputRefused, StorageError
 from scorer.runs.console import Counter
+from scorer.training.arguments import OneDevice
+from tests.adapting.adaptations import run as adapt
+from tests.adapting.adaptations import write_texts
+from tests.architectures import make_architecture
 from tests.conftest import ROOT, TinyModel
 from tests.training.fits import Remembering, reviews, run, weights, write_csv, write_reviews
 
@@ -209,10 +214,67 @@ def test_a_fit_that_held_out_other_rows_does_not_go_on(base: Path) -> None:
     job = next(path for path in Path("out.unfinished").glob("*.json") if "held_out" in path.read_text())
     kept = job.read_text()
     job.write_text(json.dumps({name: value for name, value in json.loads(kept).items() if name != "held_out"}))
-    with pytest.raises(ConfigError, match="different: held_out"):
+    with pytest.raises(ConfigError, match=f"different: held_out.*{ANEW}"):
         run(train, base, resume=True, **settings)
     job.write_text(kept)
     run(train, base, resume=True, **settings)
+
+
+def forget(name: str) -> str:
+    """Take `name` out of the description of the interrupted job, as a version before had none; the description."""
+    path = Path("out.unfinished/job.json")
+    kept = path.read_text()
+    job = json.loads(kept)
+    del job[name]
+    path.write_text(json.dumps(job))
+    return kept
+
+
+@pytest.mark.filterwarnings("ignore")  # what this architecture warns of itself
+def test_a_fit_that_had_other_depths_does_not_go_on(tmp_path: Path) -> None:
+    train, base = Path("train.csv"), make_architecture(tmp_path / "bloom", "bloom")
+    settings = {"output": Path("out"), "epochs": 2.0, "eval_steps": 7, "layer_decay": 0.9}
+    with pytest.raises(Interrupted):
+        run(train, base, Stopping(8), **settings)
+    kept = forget("depths")
+    with pytest.raises(ConfigError, match=f"different: depths.*{ANEW}"):
+        run(train, base, resume=True, **settings)
+    Path("out.unfinished/job.json").write_text(kept)
+    assert run(train, base, resume=True, **settings).model == Path("out")
+
+
+@pytest.mark.parametrize("kind", ["fit", "adapt"])
+@pytest.mark.parametrize("warmup", [99.0, 0.999])
+def test_a_warm_up_that_had_other_rates_does_not_go_on(
+    base: Path, monkeypatch: pytest.MonkeyPatch, kind: str, warmup: float
+) -> None:
+    """To a version before, it did not end before the last step."""
+    data, training = (Path("train.csv"), run) if kind == "fit" else (write_texts(Path("texts.csv"), 150), adapt)
+    settings = {"output": Path("out"), "epochs": 1.0, "eval_steps": 4, "warmup": warmup}
+    with monkeypatch.context() as before:
+        before.setattr(OneDevice, "get_warmup_steps", TrainingArguments.get_warmup_steps)
+        with pytest.raises(Interrupted):
+            training(data, base, Stopping(5), **settings)
+    with pytest.raises(ConfigError, match=f"another rate.*{ANEW}"):
+        training(data, base, resume=True, **settings)
+    with pytest.raises(Interrupted):
+        training(data, base, Stopping(5), force=True, **settings)
+    console = Remembering()
+    training(data, base, console, resume=True, **settings)
+    assert console.having("resumed from checkpoint-")
+
+
+def test_an_adaptation_that_counted_tokens_otherwise_does_not_go_on(base: Path) -> None:
+    texts = write_texts(Path("texts.csv"), 100)
+    settings = {"output": Path("out"), "epochs": 2.0, "eval_steps": 2, "gradient_accumulation": 2}
+    with pytest.raises(Interrupted):
+        adapt(texts, base, Stopping(3), **settings)
+    forget("step")
+    with pytest.raises(ConfigError, match=f"different: step.*{ANEW}"):
+        adapt(texts, base, resume=True, **settings)
+    with pytest.raises(Interrupted):
+        adapt(texts, base, Stopping(3), force=True, **settings | {"gradient_accumulation": 1})
+    assert "step" not in json.loads(Path("out.unfinished/job.json").read_text()), "a batch alone counts as before"
 
 
 @pytest.mark.parametrize("force", [False, True])
