@@ -206,11 +206,11 @@ def _compare(
 
         def answer(encoded: list[EncodedWindow]) -> _Answered:
             classified = [
-                model.scorer.classify(window, after_batch=lambda _share: read.check())
+                model.scorer.classify(window, after_batch=lambda _share: answered.check())
                 for model, window in zip(models, encoded, strict=True)
             ]
-            answered = [model.scorer.answer(window) for model, window in zip(models, classified, strict=True)]
-            return _Answered(encoded[0].window.table, tuple(one.answers for one in answered))
+            found = [model.scorer.answer(window) for model, window in zip(models, classified, strict=True)]
+            return _Answered(encoded[0].window.table, tuple(one.answers for one in found))
 
         def compare(found: _Answered) -> None:
             first = comparison.rows
@@ -227,8 +227,8 @@ def _compare(
                 sink.write(_rows(_beside(found, models, first=first), np.flatnonzero(changed)))
             bar.update(found.table.num_rows)
 
-        read = Pipeline.of(windows)
-        read.then("encode", encode).then("answer", answer).into("compare", compare)
+        answered = Pipeline.of(windows).then("encode", encode).then("answer", answer)
+        answered.into("compare", compare)
         reader.check_unchanged()
     return comparison
 

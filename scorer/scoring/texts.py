@@ -34,14 +34,13 @@ def scores_of(
             parts.append(classified.scores)
             counter.update(len(classified.scores))
 
-        read = Pipeline.of(_windows(texts, labels=len(scorer.labels)))
-
         def after_batch(_share: float) -> None:
-            read.check()
+            classified.check()
             check()
 
-        classify = partial(scorer.classify, after_batch=after_batch)
-        read.then("encode", scorer.encode).then("classify", classify).into("keep", keep)
+        encoded = Pipeline.of(_windows(texts, labels=len(scorer.labels))).then("encode", scorer.encode)
+        classified = encoded.then("classify", partial(scorer.classify, after_batch=after_batch))
+        classified.into("keep", keep)
     return np.concatenate(parts)
 
 
