@@ -7,6 +7,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,7 +41,7 @@ def doctor(**settings: Any) -> None:
     backends, disks and caches, the hub, and whether the model is sound and scores a text.
 
     A table on a terminal, elsewhere JSON. Nothing is written, and no network is used without --network. Exits 78 when
-    the model named with -m is broken, and 69 when nothing could be scored here.
+    the model named with -m is broken, 77 when it may not be read, and 69 when nothing could be scored here.
     """
     config = DoctorConfig(**settings)
     table = sys.stdout.isatty() and not asks_for_json()
@@ -57,6 +58,8 @@ def doctor(**settings: Any) -> None:
     else:
         parts = [{"part": condition.part, **condition.as_dict()} for condition in found]
         print_document({"can_score": not wrong, "parts": parts, "advice": advice})
+    if config.model is not None and not refusals:  # what nobody foresaw is no good sign either
+        refusals = [ScorerError(f"model: {one.said}") for one in found if one.part == "model" and one.state == "wrong"]
     if refusals:
         raise refusals[0]
     if wrong:
@@ -101,9 +104,12 @@ def _places() -> Any:
 
 
 def _directory(config: DoctorConfig) -> Path | None:
-    """Where the model's configuration is, if that is on this machine."""
+    """Where the model's configuration is, if that is on this machine and can be read."""
     place = Path(LATEST_MODEL if config.model is None else config.model)
-    return place if (place / "config.json").is_file() else None
+    with suppress(OSError):
+        (place / "config.json").read_bytes()
+        return place
+    return None
 
 
 def _model(config: DoctorConfig, refusals: list[ScorerError]) -> list[Condition]:

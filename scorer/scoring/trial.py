@@ -7,7 +7,7 @@ from typing import Final
 
 from scorer.classifier.directory import find_model
 from scorer.config import FrameConfig
-from scorer.errors import ModelError, ScorerError
+from scorer.errors import DeviceError, ModelError, ScorerError, from_os_error
 from scorer.records.condition import Condition
 from scorer.scoring.frames import FrameScorer
 from scorer.scoring.inspection import verify_model
@@ -17,7 +17,7 @@ _TEXT: Final = "A text that says little."
 
 
 def try_model(name: str, *, device: str, network: bool) -> tuple[Condition, ScorerError | None]:
-    """How the model `name` is, and the error where it is broken or cannot be used on `device`.
+    """How the model `name` is, and the error where it is broken, or cannot be read or used on `device`.
 
     Without `network` a model in an object store is not looked at; one of the hub is what the environment allows.
     """
@@ -26,8 +26,13 @@ def try_model(name: str, *, device: str, network: bool) -> tuple[Condition, Scor
     try:
         return _tried(name, device), None
     except ScorerError as error:
-        advice = (f"fit or copy {name} again, or name another model with -m",) if isinstance(error, ModelError) else ()
-        return Condition("model", "wrong", str(error), advice, {"model": name}), error
+        refusal = error
+    except OSError as error:
+        refusal = from_os_error(error)
+    except MemoryError:
+        refusal = DeviceError(f"{name}: no memory left to load it; see what else is there")
+    advice = (f"fit or copy {name} again, or name another model with -m",) if isinstance(refusal, ModelError) else ()
+    return Condition("model", "wrong", str(refusal), advice, {"model": name}), refusal
 
 
 def _tried(model: str, device: str) -> Condition:

@@ -13,6 +13,7 @@ from threading import Thread
 import pytest
 
 from scorer.records.condition import looked_at
+from tests.permissions import as_anybody
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +57,33 @@ def test_a_broken_model_fails_only_where_it_is_named(cli, tiny_model, tmp_path):
     assert ran.err.count("\n") == 1
     assert "model.safetensors" in ran.err
     assert cli("doctor", "-m", "no/such/model").code == 78
+
+
+@pytest.mark.parametrize(
+    ("file", "code"), [("", 77), ("model.safetensors", 78), ("config.json", 77), ("tokenizer.json", 77)]
+)
+def test_a_named_model_that_may_not_be_read_fails(cli, tiny_model, tmp_path, file, code):
+    model = shutil.copytree(tiny_model("bert"), tmp_path / "mine")
+    (model / file).chmod(0)
+    with as_anybody():
+        ran = cli("doctor", "-m", "mine")
+    (model / file).chmod(0o700)
+    assert (ran.code, parts(ran)["model"]["state"]) == (code, "wrong")
+    assert ran.err.count("\n") == 1
+    assert "mine" in ran.err
+    assert json.loads(ran.out)["can_score"], "with another model"
+
+
+@pytest.mark.parametrize(("error", "code"), [(MemoryError(), 69), (OSError(5, "I/O"), 74), (RuntimeError("a bug"), 70)])
+def test_whatever_keeps_a_named_model_from_scoring_fails(cli, tiny_model, monkeypatch, error, code):
+    from scorer.scoring import trial
+
+    def fail(*_arguments):
+        raise error
+
+    monkeypatch.setattr(trial, "FrameScorer", fail)
+    ran = cli("doctor", "-m", tiny_model("bert"))
+    assert (ran.code, parts(ran)["model"]["state"]) == (code, "wrong")
 
 
 def test_a_device_that_is_not_there(cli):
