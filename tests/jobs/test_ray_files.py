@@ -28,6 +28,20 @@ def test_every_flag_in_a_cluster_file_is_a_setting(name: str) -> None:
     assert {"--engine", "--address"} <= flags <= settings
 
 
+@pytest.mark.parametrize(
+    ("name", "needed"),
+    [
+        ("cluster.yaml", ["scorer[ray]", "ray[default]"]),
+        ("kubernetes.yaml", ["FROM rayproject/ray:", "/src[ray]", "ray[default]", "wget"]),
+        ("README.md", ["`scorer[ray]`", "`ray[default]`", "`wget`"]),
+    ],
+)
+def test_what_has_to_be_installed_is_said(name: str, needed: list[str]) -> None:
+    """Ray's core alone has no dashboard, to which KubeRay submits a job and which its probes ask with wget."""
+    text = (FOLDER / name).read_text()
+    assert [words for words in needed if words not in text] == []
+
+
 def test_the_job_of_kubernetes_has_workers_that_see_the_lake() -> None:
     job = yaml.safe_load((FOLDER / "kubernetes.yaml").read_text())
     assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import shlex
 import shutil
@@ -188,9 +189,29 @@ def test_the_dag_is_one_operator_with_the_day_of_airflow():
 
 
 def test_the_workflow_installs_what_the_refit_needs():
-    (job,) = yaml.safe_load(read("github/refit.yml"))["jobs"].values()
+    job = yaml.safe_load(read("github/refit.yml"))["jobs"]["refit"]
     runs = [step["run"] for step in job["steps"] if "run" in step]
     assert runs == ["pip install -c constraints.txt '.[fit,bundled]'", "scorer run jobs/weekly.toml"]
+
+
+def test_the_workflow_reads_its_model_more_often_than_every_seven_days_and_misses_it():
+    """GitHub deletes a cache that nobody reads for seven days, and a gate with nothing to compare lets all in."""
+    document = yaml.safe_load(read("github/refit.yml"))
+    days = sorted(int(timer["cron"].split()[4]) for timer in document[True]["schedule"])  # `on` is true in YAML 1.1
+    gaps = [after - before for before, after in itertools.pairwise([*days, days[0] + 7])]
+    assert max(gaps) <= 5
+    restored = {
+        name: step["with"]
+        for name, job in document["jobs"].items()
+        for step in job["steps"]
+        if step.get("uses", "").startswith("actions/cache/restore@")
+    }
+    conditions = [document["jobs"][name]["if"] for name in ("keep", "refit")]
+    schedule = document[True]["schedule"][1]["cron"]
+    assert conditions == [f"github.event.schedule {sign} '{schedule}'" for sign in ("==", "!=")]
+    assert restored["keep"].pop("fail-on-cache-miss") is True
+    assert restored["refit"].pop("fail-on-cache-miss") == "${{ github.event_name == 'schedule' }}"
+    assert restored["keep"] == restored["refit"], "another path is another cache"
 
 
 def test_every_folder_of_jobs_has_its_line():
