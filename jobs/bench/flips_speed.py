@@ -34,7 +34,7 @@ from quality.tasks import parsed
 from scorer.classifier.classifier import Classifier
 from scorer.classifier.directory import open_model
 from scorer.scoring.flips.binomial import lower_bound, upper_bound
-from scorer.scoring.flips.calibration import Recorded, calibrated, flipped
+from scorer.scoring.flips.calibration import Recorded, calibrated, flipped, shown, suggested
 from scorer.scoring.flips.sample import SampleSize
 
 # Rows that are seen once and sampled often.
@@ -120,8 +120,11 @@ def _resample(texts: list[str], options: argparse.Namespace) -> None:
         for seed in range(options.resamplings):
             order = np.random.default_rng(seed).permutation(len(texts))
             drawn, rest = order[: size.total], order[size.total :]
-            recorded = Recorded(logits[drawn], states[:, drawn])
-            found = calibrated(recorded, early, fitting=size.fitting, share=share, confidence=0.95, rows=len(texts))
+            fitting, certifying = drawn[: size.fitting], drawn[size.fitting :]
+            made = suggested(Recorded(logits[fitting], states[:, fitting]), early)
+            said = [probe.said(seen[certifying]) for probe, seen in zip(made.probes, states, strict=True)]
+            certified = shown(said, logits[certifying], early.decision)
+            found = calibrated(made, certified, early.decision, share=share, confidence=0.95, rows=len(texts))
             if found is None:
                 works.append(1.0)
                 continue

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorer.classifier.decision import Decision
-from scorer.classifier.exits import Exits
+from scorer.classifier.exits import Exits, Probe
 from scorer.classifier.forward.early import EarlyForward
 from scorer.classifier.sequences import EncodedInputs
 from scorer.classifier.stages import stage_names
@@ -55,6 +55,18 @@ class EarlyBatches:
         """Logits (b, labels) and `Outcome`s (b,) of each batch of `plan` by the whole model, and the states (layers, b,
         hidden) of its rows behind the `layers`."""
         return self.workers.map(lambda rows: self.forward.states(inputs.sequences.take(rows), layers), plan)
+
+    def said(
+        self, inputs: EncodedInputs, plan: Sequence[NDArray[np.int64]], probes: Sequence[Probe]
+    ) -> Generator[tuple[NDArray[np.float32], NDArray[np.int8], NDArray[np.float32]]]:
+        """Logits (b, labels) and `Outcome`s (b,) of each batch of `plan` by the whole model, and the logits (probes, b,
+        labels) that each of the `probes` would give its rows, the first before the first layer."""
+
+        def compute(rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.int8], NDArray[np.float32]]:
+            logits, outcomes, states = self.forward.states(inputs.sequences.take(rows), range(len(probes)))
+            return logits, outcomes, np.stack([one.said(found) for one, found in zip(probes, states, strict=True)])
+
+        return self.workers.map(compute, plan)
 
     def audited(
         self, inputs: EncodedInputs, plan: Sequence[NDArray[np.int64]], exits: Exits

@@ -1,7 +1,8 @@
 """Exits that are made of some rows of a file, and certified by others, all of them scored by the whole model.
 
 The rows are a random sample of the file, so what holds of them holds of all of its rows, whatever data the model was
-fitted on. Half of them fit the probes and suggest the thresholds, the other half certifies one of those.
+fitted on. Some of them fit the probes and suggest the thresholds, the others certify one of those. Of the latter, which
+are many where the bound is small, nobody keeps the states.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from scorer.classifier.decision import Decision
 from scorer.classifier.early import EarlyBatches
 from scorer.classifier.exits import Exit, Exits, Probe, clarity
-from scorer.scoring.flips.ladder import Drawn, Outcome, Shown, certified, ladder
+from scorer.scoring.flips.ladder import Drawn, Outcome, Shown, Thresholds, certified, ladder
 
 # What the embeddings cost, and the last layer, which is computed of first tokens alone, in layers.
 _BEFORE, _AFTER = 0.1, 0.2
@@ -25,11 +26,21 @@ _FACTORS = np.geomspace(0.4, 6.0, 40)
 
 @dataclass(frozen=True)
 class Recorded:
-    """Rows (m) of the sample in random order, as the whole model saw them: its `logits` (m, labels), and the `states`
-    (layers + 1, m, width) before the first layer and behind all but the last one."""
+    """Rows (m) that make exits, as the whole model saw them: its `logits` (m, labels), and the `states` (layers + 1, m,
+    width) before the first layer and behind all but the last one."""
 
     logits: NDArray[np.float32]
     states: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Suggested:
+    """What so many `rows` suggest: `probes`, one before each layer and one behind all but the last, and `steps` of
+    thresholds for them."""
+
+    probes: tuple[Probe, ...]
+    steps: list[Thresholds]
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -41,41 +52,43 @@ class Calibrated:
     bound: float
 
 
-def calibrated(
-    recorded: Recorded, model: EarlyBatches, *, fitting: int, share: float, confidence: float, rows: int | None = None
-) -> Calibrated | None:
-    """Exits with which at most a `share` of rows flip, at this `confidence`; None where no row can leave. The first
-    rows, so many as are `fitting`, make the exits, and the others certify them. The share is that of a file of so many
-    `rows`, of which all these are exact; of all rows there ever are where that is None."""
-    decision = model.decision
-    layers = len(recorded.states)
+def suggested(recorded: Recorded, model: EarlyBatches) -> Suggested:
+    """Probes that are fitted on what was `recorded`, and thresholds for them."""
+    decision, whole = model.decision, recorded.logits
     fitted = model.each_alone(
-        lambda states: Probe.fit(states[:fitting], recorded.logits[:fitting], multi=decision.multi),
+        lambda states: Probe.fit(states, whole, multi=decision.multi),
         list(recorded.states),
     )
     probes, without = [], []
     for probe, said in fitted:
-        factor = confident(said, recorded.logits[:fitting], decision)
+        factor = confident(said, whole, decision)
         probes.append(probe.scaled(factor))
         without.append(said * np.float32(factor))
-    whole = recorded.logits
-    steps = ladder(shown(without, whole[:fitting], decision))
-    pairs = list(zip(probes, recorded.states, strict=True))
-    later = model.each_alone(lambda pair: pair[0].said(pair[1][fitting:]), pairs)
-    file = None if rows is None else Drawn(rows, fitting)
-    found = certified(steps, shown(later, whole[fitting:], decision), share=share, confidence=confidence, file=file)
+    return Suggested(tuple(probes), ladder(shown(without, whole, decision)), len(whole))
+
+
+def calibrated(
+    made: Suggested, certifying: Shown, decision: Decision, *, share: float, confidence: float, rows: int | None = None
+) -> Calibrated | None:
+    """Exits with which at most a `share` of rows flip, at this `confidence`, by what the probes show of `certifying`
+    rows, which had no say in them; None where no row can leave. The share is that of a file of so many `rows`, of which
+    all these are exact; of all rows there ever are where that is None."""
+    file = None if rows is None else Drawn(rows, made.rows)
+    found = certified(made.steps, certifying, share=share, confidence=confidence, file=file)
     if found is None:
         return None
     outcome, bound = found
     exits = tuple(
         Exit(layer, probe, least)
-        for layer, probe, least in zip(range(layers), probes, outcome.thresholds, strict=True)
+        for layer, (probe, least) in enumerate(zip(made.probes, outcome.thresholds, strict=True))
         if np.isfinite(least)
     )
     return Calibrated(Exits(exits, decision), outcome, bound) if exits else None
 
 
-def shown(said: Sequence[NDArray[np.float32]], whole: NDArray[np.float32], decision: Decision) -> Shown:
+def shown(
+    said: Sequence[NDArray[np.float32]] | NDArray[np.float32], whole: NDArray[np.float32], decision: Decision
+) -> Shown:
     """What exits show of rows (n): each has `said` logits (n, labels) of its own, and the `whole` model others."""
     return Shown(
         np.stack([clarity(logits, decision) for logits in said]),

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +23,17 @@ from scorer.classifier.stages import WHOLE_MODEL, stage_names
 from scorer.records.flips import Certificate
 from scorer.scoring.flips.binomial import lower_bound
 from scorer.scoring.flips.bound import FlipBound
-from scorer.scoring.flips.calibration import Calibrated, Recorded, calibrated, flipped, work_of
+from scorer.scoring.flips.calibration import (
+    Calibrated,
+    Recorded,
+    Suggested,
+    calibrated,
+    flipped,
+    shown,
+    suggested,
+    work_of,
+)
+from scorer.scoring.flips.ladder import Shown
 from scorer.scoring.flips.sample import (
     AUDITED,
     LEAST_ROWS,
@@ -31,6 +43,9 @@ from scorer.scoring.flips.sample import (
     sampled,
 )
 from scorer.scoring.windows import Decided, EncodedWindow, Window
+
+OF_A_STREAM: Final = "of rows that arrive as a stream there is no sample beforehand"
+"""Why no row of a stream leaves."""
 
 # So little less work is not worth having answers that may differ.
 _WORTH = 0.93
@@ -67,25 +82,31 @@ class EarlyRows:
         """The exits by which rows leave, None where none leaves."""
         return self._found.exits if self._found is not None and self._exact is None else None
 
-    def begin(self, tables: Callable[[], Iterator[pa.Table]], *, seed: str, check: Callable[[], None]) -> None:
-        """Score a sample of all rows and make exits of it. `tables` reads them from the beginning, `seed` tells their
-        content; `check` is called meanwhile, and may raise to stop."""
+    def begin(
+        self,
+        tables: Callable[[], Iterator[pa.Table]],
+        *,
+        seed: str,
+        check: Callable[[], None],
+        rows_of_file: int | None = None,
+    ) -> None:
+        """Score a sample of all rows and make exits of it. `tables` reads them from the beginning, or only the first
+        ones of so many `rows_of_file`; `seed` tells their content; `check` is called meanwhile, and may raise to
+        stop."""
         if self._exact is not None:
             return
         assert self._model is not None, "no model to leave, and no reason given; this is a bug"
-        sample = sampled(tables(), self._text_columns, seed=seed, share=self._bound.share)
+        sample = sampled(tables(), self._text_columns, seed=seed, share=self._bound.share, rows_of_file=rows_of_file)
         self._audit = Audit.of(seed)
         if sample.rows < LEAST_ROWS:
             self._exact = f"{sample.rows:,} rows, and a sample pays from {LEAST_ROWS:,} on"
             return
-        recorded = self._recorded(self._model, sample, check)
-        if recorded is None:
+        found_out = self._found_out(self._model, sample, check)
+        if found_out is None:
             self._exact = "the sample has too few rows with a text"
             return
-        # Rows without a text or a score are missed in both halves alike.
-        fitting = round(len(recorded.logits) * sample.size.fitting / sample.size.total)
         share, confidence = self._bound.share, self._bound.confidence
-        found = calibrated(recorded, self._model, fitting=fitting, share=share, confidence=confidence, rows=sample.rows)
+        found = calibrated(*found_out, self._model.decision, share=share, confidence=confidence, rows=sample.rows)
         if found is None:
             self._exact = "no row of the sample can leave within the bound"
         elif found.outcome.work > _WORTH:
@@ -177,28 +198,79 @@ class EarlyRows:
         done = sum(count * shares[stage] for stage, count in stages.items())
         return round(done / rows, 4)
 
-    def _recorded(self, model: EarlyBatches, sample: RowSample, check: Callable[[], None]) -> Recorded | None:
-        """What the whole model says of the sample; its scores are kept for the rows' own windows."""
+    def _found_out(
+        self, model: EarlyBatches, sample: RowSample, check: Callable[[], None]
+    ) -> tuple[Suggested, Shown] | None:
+        """What the fitting rows of the sample suggest and the certifying ones show of it, None where too few of them
+        have a score; the scores of all are kept for the rows' own windows."""
         encoded = self._encode(Window(0, sample.table, self._text_columns))
-        layers = range(model.layers + 1)
-        scores, inputs = encoded.scores, encoded.fresh
-        states: NDArray[np.float32] | None = None
-        plan = model.plan(inputs.lengths)
-        with closing(model.states(inputs, plan, layers)) as batches:
-            for rows, (logits, outcomes, found) in zip(plan, batches, strict=True):
-                check()
-                scores["logits"][rows], scores["outcome"][rows] = logits, outcomes
-                if states is None:
-                    states = np.full((len(layers), len(inputs), found.shape[2]), np.nan, np.float32)
-                states[:, rows] = found
+        scored = _SampleScores(model, encoded, check)
+        # Rows without a text are missed in both parts alike.
+        fitting = round(len(encoded.fresh) * sample.size.fitting / sample.size.total)
+        recorded = scored.recorded(np.arange(fitting))
         numbers = sample.numbers[encoded.scorable]
+        if 2 * len(recorded.logits) < sample.size.fitting:
+            self._keep(numbers[:fitting], encoded.scores)
+            return None
+        made = suggested(recorded, model)
+        certifying = scored.shown(np.arange(fitting, len(encoded.fresh)), made)
+        self._keep(numbers, encoded.scores)
+        if certifying is None or 2 * (made.rows + certifying.rows) < sample.size.total:
+            return None
+        return made, certifying
+
+    def _keep(self, numbers: NDArray[np.int64], scores: NDArray[np.void]) -> None:
+        """The rows of these numbers have the first `scores`."""
         order = np.argsort(numbers)
         self._numbers, self._scores = numbers[order], scores[order]
+
+
+@dataclass(frozen=True)
+class _SampleScores:
+    """Scores inputs of an `encoded` sample by the whole `model`, into its scores; `check` is called meanwhile."""
+
+    model: EarlyBatches
+    encoded: EncodedWindow
+    check: Callable[[], None]
+
+    def recorded(self, chosen: NDArray[np.int64]) -> Recorded:
+        """The `chosen` inputs, those of them that have a score."""
+        model, layers = self.model, range(self.model.layers + 1)
+        logits = np.zeros((len(chosen), self.encoded.scores["logits"].shape[1]), np.float32)
+        states: NDArray[np.float32] | None = None
+        good = np.zeros(len(chosen), np.bool_)
+        plan = model.plan(self.encoded.fresh.lengths[chosen])
+        with closing(model.states(self.encoded.fresh, [chosen[rows] for rows in plan], layers)) as batches:
+            for rows, batch in zip(plan, batches, strict=True):
+                found = batch[2]
+                if states is None:
+                    states = np.zeros((len(layers), len(chosen), found.shape[2]), np.float32)
+                states[:, rows], logits[rows] = found, batch[0]
+                good[rows] = self._kept(chosen[rows], *batch)
         if states is None:
-            return None
-        good = (scores["outcome"] == Outcome.SCORED) & np.isfinite(states).all(axis=(0, 2))
-        if 2 * good.sum() < sample.size.total:
-            return None
-        if good.all():
-            return Recorded(scores["logits"], states)
-        return Recorded(scores["logits"][good], states[:, good])
+            states = np.zeros((len(layers), 0, 0), np.float32)
+        return Recorded(logits, states) if good.all() else Recorded(logits[good], states[:, good])
+
+    def shown(self, chosen: NDArray[np.int64], made: Suggested) -> Shown | None:
+        """What the probes show of the `chosen` inputs, those of them that have a score; None where there are none."""
+        model = self.model
+        plan = [chosen[rows] for rows in model.plan(self.encoded.fresh.lengths[chosen])]
+        pieces = []
+        with closing(model.said(self.encoded.fresh, plan, made.probes)) as batches:
+            for rows, batch in zip(plan, batches, strict=True):
+                good = self._kept(rows, *batch)
+                pieces.append(shown(batch[2][:, good], batch[0][good], model.decision))
+        return Shown.of_all(pieces) if pieces else None
+
+    def _kept(
+        self,
+        rows: NDArray[np.int64],
+        logits: NDArray[np.float32],
+        outcomes: NDArray[np.int8],
+        found: NDArray[np.float32],
+    ) -> NDArray[np.bool_]:
+        """Keep the scores of a batch; which `rows` of it have one, and finite numbers in what was `found` of them."""
+        self.check()
+        scores = self.encoded.scores
+        scores["logits"][rows], scores["outcome"][rows] = logits, outcomes
+        return np.asarray((outcomes == Outcome.SCORED) & np.isfinite(found).all(axis=(0, 2)))

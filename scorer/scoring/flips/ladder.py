@@ -44,6 +44,12 @@ class Shown:
     def rows(self) -> int:
         return len(self.clear[0])
 
+    @classmethod
+    def of_all(cls, pieces: Sequence[Shown]) -> Shown:
+        """What the same exits show of the rows of all `pieces`, one at least."""
+        clear = np.concatenate([piece.clear for piece in pieces], axis=1)
+        return cls(clear, np.concatenate([piece.flips for piece in pieces], axis=1), pieces[0].work)
+
 
 @dataclass(frozen=True)
 class Outcome:

@@ -59,9 +59,17 @@ class RowSample:
     size: SampleSize
 
 
-def sampled(tables: Iterable[pa.Table], text_columns: tuple[str, ...], *, seed: str, share: float) -> RowSample:
+def sampled(
+    tables: Iterable[pa.Table],
+    text_columns: tuple[str, ...],
+    *,
+    seed: str,
+    share: float,
+    rows_of_file: int | None = None,
+) -> RowSample:
     """The sample of the rows of all `tables`, of which at most a `share` may flip. No more of them are held at a time
-    than the largest sample has."""
+    than the largest sample has. Where the tables are only the first ones of a file of so many `rows_of_file`, it is as
+    large as that of the file."""
     most = SampleSize.of(sys.maxsize, share=share).total
     draw = _generator(seed, "sample")
     held: list[pa.Table] = []
@@ -75,6 +83,7 @@ def sampled(tables: Iterable[pa.Table], text_columns: tuple[str, ...], *, seed: 
         columns = [texts(table, name).cast(pa.large_string()) for name in text_columns]
         held = [pa.concat_tables([*held, pa.table(columns, names=list(text_columns))]).take(pa.array(best))]
         keys, numbers = new[best], numbers[best]
+    rows = rows if rows_of_file is None else rows_of_file
     size = SampleSize.of(rows, share=share)
     count = min(size.total, len(numbers))
     table = held[0].slice(0, count) if held else pa.table({name: pa.array([], pa.string()) for name in text_columns})
