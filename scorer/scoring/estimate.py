@@ -26,8 +26,8 @@ from scorer.runs.score_store import ScoreStore, score_file
 from scorer.scoring.answers import count_statuses
 from scorer.scoring.cache import ScoreCache
 from scorer.scoring.flips.bound import FlipBound
-from scorer.scoring.flips.early_rows import EarlyRows
-from scorer.scoring.flips.sample import LEAST_ROWS
+from scorer.scoring.flips.early_rows import OF_A_STREAM, EarlyRows
+from scorer.scoring.flips.sample import LEAST_ROWS, SampleSize
 from scorer.scoring.limits import Limits
 from scorer.scoring.preparation import PreparedJob, check, logit_fingerprint
 from scorer.scoring.scorer import Model, Scorer, ScorerSpec
@@ -35,6 +35,8 @@ from scorer.scoring.windows import EncodedWindow, Window, score_dtype
 
 _PROBE_SECONDS = 4.0
 _PROBES = 12
+# What a bound asks of a sample may take hours; then a dry run does not tell what would come of it.
+_SAMPLE_SECONDS = 60.0
 # Windows that the stages of the pipeline hold at once: one in each of four hands and one in each of three queues.
 _WINDOWS_IN_FLIGHT = 7
 
@@ -47,7 +49,8 @@ class Estimate:
     runs; `truncated_share`, `duplicate_share` and `cached_share` are shares of the rows with a text. Times are seconds,
     memory is MiB (resident, at its peak). `flips` tells of a job with --max-flips which share of the whole model's work
     it does, how many times as fast as the exact job it is for that, or why it is exact; the seconds are those of the
-    job itself.
+    job itself. Where the sample that would tell takes too long, `untold` says so, and the seconds are those of the
+    exact job.
     """
 
     rows: int
@@ -91,7 +94,11 @@ def estimate(config: ScoreConfig, console: Console, *, started: float) -> Estima
     load_seconds = time.monotonic() - started
     sample = _Sample(prepared, scorer)
     forward_seconds = _forward_seconds(scorer.model, sample.encoded.fresh)
-    early = sample.early_rows(bound, prepared, scorer) if bound is not None else None
+    why_exact = scorer.model.why_not_early or (OF_A_STREAM if prepared.arrives else None)
+    untold = sample.why_untold(bound, forward_seconds) if bound is not None and why_exact is None else None
+    early = None
+    if bound is not None and untold is None:
+        early = sample.early_rows(bound, prepared, scorer, exact=why_exact)
     work = early.expected_work(sample.rows) if early is not None else 1.0
     whole_seconds, forward_seconds = forward_seconds, forward_seconds * work
     host_seconds = sample.read_seconds + sample.encode_seconds
@@ -114,13 +121,14 @@ def estimate(config: ScoreConfig, console: Console, *, started: float) -> Estima
         stream_seconds=round(stream_seconds, 2),
         peak_memory_mib=_peak_memory(sample),
         flips=None
-        if early is None
+        if bound is None
         else {
-            "exact": early.certificate(Counter()).exact,
-            "work": round(work, 4),
-            "times_as_fast": round((host_seconds + whole_seconds) / (host_seconds + forward_seconds), 2)
-            if host_seconds + forward_seconds
-            else 1.0,
+            "exact": early.certificate(Counter()).exact if early is not None else None,
+            "untold": untold,
+            "work": round(work, 4) if early is not None else None,
+            "times_as_fast": _times_as_fast(host_seconds + whole_seconds, host_seconds + forward_seconds)
+            if early is not None
+            else None,
         },
         engine=to_document(scorer.engine),
     )
@@ -128,6 +136,10 @@ def estimate(config: ScoreConfig, console: Console, *, started: float) -> Estima
         console.warn(warning)
     _tell(found, console)
     return found
+
+
+def _times_as_fast(exact: float, early: float) -> float:
+    return round(exact / early, 2) if early else 1.0
 
 
 class _Sample:
@@ -153,29 +165,42 @@ class _Sample:
         """How many times the sample the input is."""
         return self.rows / self.sampled_rows if self.sampled_rows else 0.0
 
-    def early_rows(self, bound: FlipBound, prepared: PreparedJob, scorer: Scorer) -> EarlyRows:
-        """The rows that leave the model early where all are like those of the sample."""
-        model = scorer.model
+    def early_rows(self, bound: FlipBound, prepared: PreparedJob, scorer: Scorer, *, exact: str | None) -> EarlyRows:
+        """The rows that leave the model early where all are like those of the sample; none for the reason `exact`."""
         found = EarlyRows(
             bound,
-            model=model.early,
+            model=scorer.model.early,
             encode=scorer.encode,
             text_columns=prepared.text_columns,
-            exact=model.why_not_early,
+            exact=exact,
         )
-        found.begin(lambda: self._first(prepared), seed=prepared.source.shard.fingerprint, check=lambda: None)
+        found.begin(
+            lambda: self._first(prepared, max(SampleSize.of(self.rows, share=bound.share).total, LEAST_ROWS)),
+            seed=prepared.source.shard.fingerprint,
+            check=lambda: None,
+            rows_of_file=self.rows,
+        )
         return found
 
-    def _first(self, prepared: PreparedJob) -> Iterator[pa.Table]:
-        """The first windows, as far as rows are worth a sample."""
-        if self.sampled_rows >= min(self.rows, LEAST_ROWS) or not prepared.reader.again:
+    def why_untold(self, bound: FlipBound, forward_seconds: float) -> str | None:
+        """Why it is not worth a dry run to find out what becomes of a `bound`, where the first window took so many
+        seconds; None where it is."""
+        sample = min(SampleSize.of(self.rows, share=bound.share).total, self.rows)
+        seconds = forward_seconds * sample / max(len(self.encoded.fresh), 1)
+        if sample <= LEAST_ROWS or seconds <= _SAMPLE_SECONDS:
+            return None
+        return f"a bound so small takes a sample of {sample:,} rows, about {seconds:.0f} s"
+
+    def _first(self, prepared: PreparedJob, wanted: int) -> Iterator[pa.Table]:
+        """The first windows, as many as have the `wanted` rows."""
+        if self.sampled_rows >= min(self.rows, wanted):
             yield self._table
             return
         rows = 0
         for table in prepared.windows():
             yield table
             rows += table.num_rows
-            if rows >= LEAST_ROWS:
+            if rows >= wanted:
                 return
 
     def _measure(self, encoded: EncodedWindow) -> None:
@@ -259,6 +284,7 @@ def _tell(found: Estimate, console: Console) -> None:
         f"with {found.engine['backend']} in {found.engine['precision']} on {found.engine['device']}"
     )
     if found.flips is not None:
-        exact = found.flips["exact"]
-        told = f"exact: {exact}" if exact else f"about {found.flips['times_as_fast']:.1f} times as fast as without it"
+        exact, untold = found.flips["exact"], found.flips["untold"]
+        told = f"about {found.flips['times_as_fast']:.1f} times as fast as without it" if untold is None else ""
+        told = f"exact: {exact}" if exact else told or f"how fast is not told: {untold}"
         console.say(f"--max-flips: {told}")

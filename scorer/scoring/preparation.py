@@ -84,6 +84,16 @@ class CheckedJob:
         return prepared
 
     @property
+    def arrives(self) -> bool:
+        """Whether the job scores the rows of a stream while they arrive; a dry run has them all first."""
+        streams = Location.of_input(self.config.source).is_stream and self.target.is_stream
+        if not streams or self.output_format == "parquet":
+            return False
+        return self.source.format in ("csv", "tsv", "lines", "arrow") or (
+            self.source.format == "jsonl" and self.appended is not None
+        )
+
+    @property
     def appended(self) -> tuple[str, ...] | None:
         """The names that JSON lines get, whose lines come out as they are."""
         return _appended(self.config, self.output_format)

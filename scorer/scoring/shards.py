@@ -185,7 +185,9 @@ class _Attempt:
         """Why no row may leave the model early, whatever the rows are, or None."""
         if self._task.together:
             return "small files are scored together"
-        return None if self._opened(0).reader.again else "of rows that arrive as a stream there is no sample beforehand"
+        from scorer.scoring.flips.early_rows import OF_A_STREAM
+
+        return None if self._opened(0).reader.again else OF_A_STREAM
 
     def abort(self) -> None:
         """Forget the part that is being written, if there is one."""

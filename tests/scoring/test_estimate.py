@@ -76,6 +76,50 @@ def test_a_small_first_window_does_not_make_a_large_file_exact(tmp_path, tiny_mo
     assert found.flips["work"] < 1
 
 
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """150,000 rows that are alike: an exit that is right of them is right of all."""
+    path = tmp_path_factory.mktemp("large") / "in.parquet"
+    pq.write_table(pa.table({"text": sentences(50, seed=3, shortest=3, longest=6) * 3_000}), path)
+    return path
+
+
+def test_a_small_bound_has_the_sample_of_the_whole_file(large, tiny_model):
+    """Of 4,000 rows, 600 would certify: too few for one row in a thousand, whatever they show."""
+    model = tiny_model("bert", labels=("no", "yes"))
+    found = dry_run(large, model, max_flips="0.1%", window_rows=500)
+    assert found.flips["exact"] is None
+    assert found.flips["untold"] is None
+    assert found.flips["work"] < 0.9
+
+
+def test_a_bound_whose_sample_takes_too_long_is_not_told(large, tiny_model, monkeypatch):
+    monkeypatch.setattr("scorer.scoring.estimate._SAMPLE_SECONDS", 0.0)
+    model = tiny_model("bert", labels=("no", "yes"))
+    told = io.StringIO()
+    config = {"source": str(large), "target": str(large.with_name("out.parquet")), "model": str(model)}
+    small = ScoreConfig(**config, max_flips="0.1%", window_rows=500)
+    found = estimate(small, Console(stream=told), started=time.monotonic())
+    assert found.flips["untold"].startswith("a bound so small takes a sample of 6,500 rows")
+    assert found.flips["exact"] is found.flips["work"] is found.flips["times_as_fast"] is None
+    assert "--max-flips: how fast is not told: a bound so small" in told.getvalue()
+    # A larger one needs few rows, and no time is too long for them.
+    assert dry_run(large, model, max_flips="5%", window_rows=500).flips["untold"] is None
+
+
+@pytest.mark.parametrize(("target", "exact"), [("-", True), ("out.csv", False)])
+def test_rows_that_the_job_reads_as_they_arrive_are_exact(tiny_model, run_scorer, target, exact):
+    texts = [text.replace('"', "").replace(",", "") for text in sentences(5_000, seed=3, shortest=3, longest=10)]
+    lines = "\n".join(["text", *texts])
+    model = tiny_model("bert", labels=("no", "yes"))
+    options = ("-m", model, "--dry-run", "--max-flips", "5%")
+    found = run_scorer("score", "-", target, *options, stdin=lines)
+    assert found.returncode == 0, found.stderr
+    flips = json.loads(found.stdout)["flips"]
+    assert ("as a stream" in str(flips["exact"])) == exact
+    assert (flips["work"] == 1) == exact
+
+
 def test_an_empty_input_costs_nothing(tmp_path, tiny_model):
     pq.write_table(pa.table({"text": pa.array([], pa.string())}), tmp_path / "in.parquet")
     found = dry_run(tmp_path / "in.parquet", tiny_model("bert"))
