@@ -20,6 +20,7 @@ import fcntl
 import os
 import re
 import secrets
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -120,9 +121,9 @@ class SegmentFolder:
                     os.unlink(_name(span), dir_fd=self._handle)
 
     def free_bytes(self) -> int:
-        """How much room the disk has for this user."""
+        """How much room the disk has for this user; no end of it where the file system does not say how large it is."""
         found = os.fstatvfs(self._handle)
-        return found.f_bavail * found.f_frsize
+        return found.f_bavail * found.f_frsize if found.f_blocks else sys.maxsize
 
     def id(self) -> str | None:
         """The name of the folder that no other has; None where no run was begun since there are such names."""

@@ -16,6 +16,7 @@ import threading
 import time
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -432,6 +433,15 @@ def test_a_merge_that_finds_no_room_is_put_off(store, path, monkeypatch, number)
         assert not store.tidy()
     assert sorted(path.iterdir()) == before
     assert store.look_up([key(place) for place in range(5)]).origins.tolist() == [0, 1, 2, 3, NOWHERE]
+    assert store.tidy()
+    assert segments(path) == ["0000000001-0000000004"]
+
+
+def test_a_disk_that_does_not_tell_its_size_has_room(store, path, monkeypatch):
+    for place in range(4):
+        store.add([key(place)], records(place), place)
+    told = SimpleNamespace(f_blocks=0, f_bavail=0, f_frsize=4096)
+    monkeypatch.setattr("scorer.runs.segment_folder.os.fstatvfs", lambda _: told)
     assert store.tidy()
     assert segments(path) == ["0000000001-0000000004"]
 
