@@ -7,7 +7,6 @@ is proved that it may be loaded. The Trainer makes the checkpoints.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -33,8 +32,7 @@ _CHECKPOINT = re.compile(r"checkpoint-([0-9]+)")
 _STATE = "trainer_state.json"
 _WEIGHTS = "model.safetensors"
 # Pickles, which can hold code: what a checkpoint must have of them, and what it has when precision needs it.
-_SCHEDULE = "scheduler.pt"
-_STATES, _SCALER = ("optimizer.pt", _SCHEDULE, "rng_state.pth"), "scaler.pt"
+_STATES, _SCALER = ("optimizer.pt", "scheduler.pt", "rng_state.pth"), "scaler.pt"
 # The Trainer writes it but never reads it.
 _UNREAD = "training_args.bin"
 _PICKLED = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt")
@@ -271,34 +269,11 @@ def _claim(workspace: Workspace, config: Resumable, job: dict[str, Any]) -> None
         for folder in checkpoint_folders(workspace):
             if (checkpoint := last_checkpoint(folder)) is not None:
                 verify_checkpoint(checkpoint)
-                _refuse_other_warmup(checkpoint, config)
         return
     if left is not None and not config.force:
         raise OutputRefused(f"{workspace.path}: an unfinished fit; go on from it with --resume, or {ANEW}")
     workspace.clear()
     workspace.remember(job)
-
-
-def _refuse_other_warmup(checkpoint: Folder, config: Resumable) -> None:
-    """ConfigError where a version before began the training, whose warm-up did not end before its last step: to that
-    the rate rose by 1 / warm-up a step, and now it rises faster, to have its height in the last."""
-    state = state_of(checkpoint)
-    assert state is not None, "the checkpoint was not verified; this is a bug"
-    steps, done = state["max_steps"], state["global_step"]
-    warmup = int(config.warmup) if config.warmup >= 1 else math.ceil(steps * config.warmup)
-    if warmup < steps or done >= steps:
-        return
-    saved = torch.load(checkpoint.at(_SCHEDULE), map_location="cpu", weights_only=True)
-    try:
-        step, [rate, *_], [height, *_] = saved["last_epoch"], saved["_last_lr"], saved["base_lrs"]
-        as_before = step > 0 and math.isclose(rate, height * step / warmup, rel_tol=1e-9)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{checkpoint.at(_SCHEDULE)}: not the state of a learning rate; {ANEW}") from error
-    if as_before:
-        raise ConfigError(
-            f"{checkpoint}: an earlier version had another rate in a warm-up ({config.warmup:g}) of all {steps} steps; "
-            f"{ANEW}"
-        )
 
 
 def _newest(output: Location, job: dict[str, Any]) -> Location:

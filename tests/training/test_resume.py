@@ -16,11 +16,9 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import TrainingArguments
 
 from scorer.errors import ANEW, ConfigError, Interrupted, OutputRefused, StorageError
 from scorer.runs.console import Counter
-from scorer.training.arguments import OneDevice
 from tests.adapting.adaptations import run as adapt
 from tests.adapting.adaptations import write_texts
 from tests.architectures import make_architecture
@@ -241,27 +239,6 @@ def test_a_fit_that_had_other_depths_does_not_go_on(tmp_path: Path) -> None:
         run(train, base, resume=True, **settings)
     Path("out.unfinished/job.json").write_text(kept)
     assert run(train, base, resume=True, **settings).model == Path("out")
-
-
-@pytest.mark.parametrize("kind", ["fit", "adapt"])
-@pytest.mark.parametrize("warmup", [99.0, 0.999])
-def test_a_warm_up_that_had_other_rates_does_not_go_on(
-    base: Path, monkeypatch: pytest.MonkeyPatch, kind: str, warmup: float
-) -> None:
-    """To a version before, it did not end before the last step."""
-    data, training = (Path("train.csv"), run) if kind == "fit" else (write_texts(Path("texts.csv"), 150), adapt)
-    settings = {"output": Path("out"), "epochs": 1.0, "eval_steps": 4, "warmup": warmup}
-    with monkeypatch.context() as before:
-        before.setattr(OneDevice, "get_warmup_steps", TrainingArguments.get_warmup_steps)
-        with pytest.raises(Interrupted):
-            training(data, base, Stopping(5), **settings)
-    with pytest.raises(ConfigError, match=f"another rate.*{ANEW}"):
-        training(data, base, resume=True, **settings)
-    with pytest.raises(Interrupted):
-        training(data, base, Stopping(5), force=True, **settings)
-    console = Remembering()
-    training(data, base, console, resume=True, **settings)
-    assert console.having("resumed from checkpoint-")
 
 
 def test_an_adaptation_that_counted_tokens_otherwise_does_not_go_on(base: Path) -> None:
