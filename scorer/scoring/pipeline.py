@@ -183,8 +183,10 @@ def _ahead(items: Generator[In], work: Callable[[In], Out], name: str, unwanted:
                 if isinstance(result, _Failure):
                     raise result.error
                 yield result
-        finally:
+        except BaseException:
             unwanted.set()
+            raise
+        finally:
             # Whoever waits to put finds room now, and sees that it is to stop before it puts anything more.
             while thread.is_alive():
                 _drain(done)

@@ -198,6 +198,23 @@ def test_whoever_is_interrupted_while_nothing_comes_stops_the_source():
     assert ended == ["given up"]
 
 
+def test_a_stage_that_has_come_to_its_end_is_not_given_up():
+    asked, written = [], []
+    read = Pipeline.of(pieces(3))
+    encoded = read.then("encode", same)
+
+    def classify(piece: Piece) -> Piece:
+        time.sleep(0.05)  # those before have ended meanwhile
+        for stage in (read, encoded):
+            stage.check()
+            asked.append(piece.number)
+        return piece
+
+    encoded.then("classify", classify).into("write", written.append)
+    read.check()
+    assert (len(asked), len(written)) == (6, 3)
+
+
 @pytest.mark.parametrize("failing", ["read", "encode"])
 def test_a_failed_stage_leaves_those_behind_it_at_what_they_have(failing):
     """What came before the failure is still wanted: whoever is at it sees nothing of the failure."""
