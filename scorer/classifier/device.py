@@ -55,11 +55,11 @@ def choose_device(name: str, *, index: int | None = None) -> ChosenDevice:
     cpu = torch.device("cpu")
     if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
         return ChosenDevice(cpu)
-    refuse_inherited_cuda(name)
     count = torch.cuda.device_count()
     numbered = name.partition(":")[2]
     if int(numbered or 0) >= count:
         raise DeviceError(f"--device {name}: this machine has {count} CUDA devices; try --device cpu")
+    refuse_inherited_cuda(name)
     found = torch.device("cuda", int(numbered) if numbered else torch.cuda.current_device() if index is None else index)
     lack = _lack_of_kernels(found)
     if lack is None:

@@ -34,6 +34,12 @@ _MODEL_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 _HUB_FILES = [*_MODEL_FILES, "*.md", "*.html"]
 _CHAT_TEMPLATES = "additional_chat_templates"
 _PAGES = ("README.md", "report.html")
+# What may stand beside weights, vocabulary and configuration, which change what a model answers.
+_BESIDE = (
+    *("scorer.json", "metrics.json", "model.safetensors.index.json", "generation_config.json", "chat_template*"),
+    *("preprocessor_config.json", "processor_config.json", "adapter_config.json", "modules.json"),
+    *("sentence_bert_config.json", "config_sentence_transformers.json"),
+)
 # Pickled weights in the names that trainers and exporters give them. Beside safetensors they stay unread, as does a
 # trainer's own state (training_args.bin, optimizer.pt), which is no weight of the model.
 _PICKLES = ("pytorch_model*.bin", "model*.bin", "model*.pt", "model*.pth", "*.pkl", "*.pickle", "*.ckpt")
@@ -220,7 +226,7 @@ def belongs_to_model(name: str) -> bool:
     folder, _, last = name.rpartition("/")
     if folder not in ("", _CHAT_TEMPLATES) or last.startswith("."):
         return False
-    return last in _PAGES or any(fnmatch(last, pattern) for pattern in (*_MODEL_FILES, *_PICKLES))
+    return any(fnmatch(last, pattern) for pattern in (*_DECISIVE, *_BESIDE, *_PAGES, *_PICKLES)) or bool(folder)
 
 
 def _refuse_link(found: Path, allowed: tuple[Path, ...]) -> None:

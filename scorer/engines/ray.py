@@ -27,6 +27,10 @@ from scorer.scoring.tasks import ShardOutcome, ShardTask
 # How often an actor at work is asked whether it is alive, and how long it may take to say so.
 _ASKED_SECONDS = 5.0
 _PATIENCE = 120.0
+# How long a cluster may be without a node that an actor fits in: as long as it takes to get one in the place of others.
+_NODE_SECONDS = 900.0
+# With so much of the best share of the cores at work, fewer actors are better than more.
+_BUSY = 0.9
 _CONNECT_SECONDS = 10.0
 
 
@@ -100,6 +104,14 @@ def _cores_each(nodes: Sequence[Node], places: int, *, gpu: bool) -> int:
     return next(fitting, 0)
 
 
+def _cores_of_best(nodes: Sequence[Node]) -> int:
+    """The most cores an actor with which nearly as many cores of all `nodes` are at work as with any other number; 0
+    where there are none. Each actor holds a model of its own."""
+    most = max((node.cores for node in nodes), default=0)
+    used = {cores: cores * sum(node.cores // cores for node in nodes) for cores in range(1, most + 1)}
+    return max((cores for cores, busy in used.items() if busy >= _BUSY * max(used.values())), default=0)
+
+
 @dataclass
 class RayWorker:
     """An actor; `answer` is the reference to what it will say of its shard, `pulse` to whether it is alive."""
@@ -123,7 +135,8 @@ class Actors:
     patience: float = _PATIENCE
     _kind: Any = field(init=False)
     _looked: float = 0.0
-    _fitted: float = field(default_factory=time.monotonic)
+    # Since when no node has had room for an actor.
+    _unfit: float | None = None
 
     def __post_init__(self) -> None:
         # One thread scores, another one says that it is alive. A dead actor stays dead: its shard is leased anew.
@@ -132,12 +145,15 @@ class Actors:
 
     @classmethod
     def of(cls, ray: Any, *, workers: int | None, gpu: bool) -> Actors:
-        """So many `workers`: where not given, one for each GPU of the cluster, or one for each node."""
+        """So many `workers`: where not given, one for each GPU of the cluster, or as many as keep its cores busy."""
         nodes = [node for node in _nodes(ray) if (node.gpus if gpu else node.cores)]
         if gpu and not nodes:
             raise DeviceError("--engine ray: no node of the cluster has a GPU; --device cpu scores without")
-        gpus = sum(node.gpus for node in nodes) if gpu else 0
-        places = min(workers or gpus, gpus) if gpu else workers or max(len(nodes), 1)
+        if not gpu and workers is None:
+            cores = _cores_of_best(nodes)
+            return cls(ray, max(sum(node.cores // cores for node in nodes), 1) if cores else 1, cores, gpu)
+        gpus = sum(node.gpus for node in nodes)
+        places = min(workers or gpus, gpus) if gpu else workers or 1
         return cls(ray, places, _cores_each(nodes, places, gpu=gpu), gpu)
 
     def start(self, place: int) -> RayWorker:  # noqa: ARG002  Ray finds a place
@@ -163,8 +179,10 @@ class Actors:
         if not nodes:
             raise DeviceError("--engine ray: no node of the cluster is alive; run the same command again")
         if any(node.slots(self.cores, gpu=self.gpu) for node in nodes):
-            self._fitted = now
-        elif now - self._fitted > self.patience:
+            self._unfit = None
+        elif self._unfit is None:
+            self._unfit = now
+        elif now - self._unfit > _NODE_SECONDS:
             what = f"{self.cores} cores" + (" and a GPU" if self.gpu else "")
             raise DeviceError(
                 f"--engine ray: no node of the cluster has {what} any more, as its workers need; run the same command "

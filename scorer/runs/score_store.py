@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from scorer.errors import NotPermitted, ScorerError, StorageError, from_os_error
 from scorer.runs.score_segments import DamagedSegment, Keys, Segment, merged, segment_bytes, shares, sorted_rows
-from scorer.runs.segment_folder import MOST_SEGMENTS, SegmentFolder, Span, Temporary, due
+from scorer.runs.segment_folder import FAN_IN, MOST_SEGMENTS, SegmentFolder, Span, Temporary, due
 
 NOWHERE = -1
 _PLACES = 1 << 32
@@ -146,10 +146,10 @@ class ScoreStore:
             except BlockingIOError:
                 return True
             while self._current() and (spans := due({span: segment.size for span, segment in self._segments.items()})):
-                segments = [self._segments[span] for span in spans]
-                size = segment_bytes(sum(segment.size for segment in segments), segments[0].width)
-                if size > self._folder.free_bytes():
+                spans = self._with_room(spans)
+                if not spans:
                     return False
+                segments = [self._segments[span] for span in spans]
                 try:
                     self._write_merged("merged.new", segments, stopped=stopped)
                 except _Stopped:
@@ -160,6 +160,17 @@ class ScoreStore:
                     raise
                 self._folder.replace(spans)
         return True
+
+    def _with_room(self, spans: list[Span]) -> list[Span]:
+        """The latest of `spans` for whose merge the disk has room twice, since others write meanwhile; none where it
+        has not for as many as are worth it."""
+        free = self._folder.free_bytes()
+        while spans:
+            segments = [self._segments[span] for span in spans]
+            if 2 * segment_bytes(sum(segment.size for segment in segments), segments[0].width) <= free:
+                break
+            spans = spans[1:] if len(spans) > FAN_IN else []
+        return spans
 
     def close(self) -> None:
         for segment in self._segments.values():

@@ -36,7 +36,7 @@ _TAKING_SECONDS = 600.0
 _BUSY_PAUSE = 0.005
 _NAME = re.compile(r"(\d{10})-(\d{10})")
 # So many segments of a size are merged into one of the next: fewer are looked into, more are written anew.
-_FAN_IN = 4
+FAN_IN = 4
 MOST_SEGMENTS = 64
 
 Lock = Literal["adding", "taking", "merging", "naming"]
@@ -214,7 +214,7 @@ def due(sizes: dict[Span, int]) -> list[Span]:
         if place and _magnitude(sizes[spans[place - 1]]) <= largest:
             continue
         latest = spans[place:]
-        if len(latest) >= _FAN_IN and _magnitude(sum(sizes[span] for span in latest)) > largest:
+        if len(latest) >= FAN_IN and _magnitude(sum(sizes[span] for span in latest)) > largest:
             chosen = latest
     return chosen
 
@@ -222,8 +222,8 @@ def due(sizes: dict[Span, int]) -> list[Span]:
 def _magnitude(size: int) -> int:
     """How often `size` can be divided by the fan-in."""
     magnitude = 0
-    while size >= _FAN_IN:
-        size, magnitude = size // _FAN_IN, magnitude + 1
+    while size >= FAN_IN:
+        size, magnitude = size // FAN_IN, magnitude + 1
     return magnitude
 
 

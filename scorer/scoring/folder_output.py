@@ -23,7 +23,7 @@ from scorer.stores.parts_folder import FileStamp, PartsFolder, identities_of, st
 from scorer.stores.parts_places import parts_folder
 from scorer.tables.formats.registry import format_of
 from scorer.tables.layouts import Layout
-from scorer.tables.part_names import PartFile
+from scorer.tables.part_names import PartFile, is_absolute, place_of
 from scorer.version import __version__
 
 MANIFEST_VERSION = 1
@@ -197,7 +197,9 @@ class FolderOutput:
         for record in entry["records"]:
             name = record["name"]
             outputs = self._publish_files(shard, record, entry["temporary"][name])
-            now, before = Known(record, inputs.get(name), outputs), self.known.get(name)
+            location = record["shard"]["files"][0]["location"]
+            place = place_of(location) if name in inputs and not is_absolute(location) else None
+            now, before = Known(record, inputs.get(name), outputs, place=place), self.known.get(name)
             stamps[name] = now.stamps_document
             if before is not None and before.identity != now.identity:
                 self.folder.forget_rejects(name, before.identity)

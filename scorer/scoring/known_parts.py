@@ -29,13 +29,14 @@ def files_of(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 @dataclass(frozen=True)
 class Known:
     """A part that an earlier run wrote: its record as JSON has it, and what the input and the part's files looked like
-    then, as far as that is known; and which columns of texts are `found` in its input by the model that made it, where
-    somebody has looked."""
+    then, as far as that is known; which columns of texts are `found` in its input by the model that made it, where
+    somebody has looked; and the `place` of an input that was named from a working folder, where that was this run's."""
 
     record: Mapping[str, Any]
     input: FileStamp | None = None
     output: FileStamps | None = None
     found: tuple[str, ...] | None = None
+    place: str | None = None
 
     @classmethod
     def of(cls, record: Mapping[str, Any], stamps: Any) -> Self:
@@ -44,14 +45,22 @@ class Known:
         first, second, *more = stamps or (None, None)
         if second and isinstance(second[0], int):
             second = [second]
-        found = tuple(more[0]) if more else None
-        return cls(record, _stamp(first), None if second is None else tuple(map(_stamp, second)), found)
+        beside = more[0] if more else {}
+        found = tuple(beside["found"]) if "found" in beside else None
+        output = None if second is None else tuple(map(_stamp, second))
+        return cls(record, _stamp(first), output, found, beside.get("place"))
 
     @property
     def stamps_document(self) -> list[Any]:
         """What input and files looked like, as JSON has it."""
-        output, found = self.output, [] if self.found is None else [list(self.found)]
-        return [_list(self.input), None if output is None else [_list(stamp) for stamp in output], *found]
+        output = self.output
+        beside: dict[str, Any] = {}
+        if self.found is not None:
+            beside["found"] = list(self.found)
+        if self.place is not None:
+            beside["place"] = self.place
+        files = None if output is None else [_list(stamp) for stamp in output]
+        return [_list(self.input), files, *([beside] if beside else [])]
 
     @property
     def files(self) -> list[Mapping[str, Any]]:
@@ -89,8 +98,8 @@ class KnownParts:
 
     def renamed(self, files: Iterable[PartFile], identities: Identities) -> dict[str, str]:
         """The parts that were made of one of the `files` under another name in the same folder, since the format was
-        another one: by name, what its part is called now. Of a file that was named from the working folder of that
-        time, its stamp or its content, as far as `identities` tell it, must be that of the file."""
+        another one: by name, what its part is called now. Of a file that was named from a working folder that nobody
+        knows, its stamp or its content, as far as `identities` tell it, must be that of the file."""
         files = list(files)
         without = self.parts.keys() - {file.name for file in files}
         now = {(file.place, file.folder): file for file in files} if without else {}
@@ -98,8 +107,9 @@ class KnownParts:
         for name in without:
             known = self.parts[name]
             location = known.record["shard"]["files"][0]["location"]
-            file = now.get((place_of(location), name.rpartition("/")[0]))
-            if file is not None and (is_absolute(location) or known.is_of(file, identities.get(file.name))):
+            place = known.place or (location if is_absolute(location) else None)
+            file = now.get((place_of(place or location), name.rpartition("/")[0]))
+            if file is not None and (place is not None or known.is_of(file, identities.get(file.name))):
                 found[name] = file.name
         return found
 

@@ -261,6 +261,11 @@ def _claim(workspace: Workspace, config: Resumable, job: dict[str, Any]) -> None
         if left is None:
             raise ConfigError(f"{workspace.path}: nothing to resume, as job.json is missing or damaged; {ANEW}")
         different = sorted(name for name in job.keys() | left.keys() if job.get(name) != left.get(name))
+        if different == ["precision"]:  # which a machine decides that has no GPU today
+            raise ConfigError(
+                f"{workspace.path}: was begun in {left['precision']}, and this machine would go on in "
+                f"{job['precision']}; run again where it can be {left['precision']}, or say --precision"
+            )
         if different:
             raise ConfigError(
                 f"{workspace.path}: was left by another job (different: {', '.join(different)}); "

@@ -72,7 +72,17 @@ def test_nothing_of_the_model_before_stays(hub: Hub, model: Path) -> None:
         "additional_chat_templates/tool_use.jinja",
         "metrics.json",
     ]
-    others = [".gitattributes", "LICENSE", "EVALUATION.md", "onnx/config.json", "notes/old.txt", ".hidden.json"]
+    others = [
+        ".gitattributes",
+        "LICENSE",
+        "LICENSE.txt",
+        "requirements.txt",
+        "eval_results.json",
+        "EVALUATION.md",
+        "onnx/config.json",
+        "notes/old.txt",
+        ".hidden.json",
+    ]
     hub.commit(NAME, **dict.fromkeys([*stale, *others, "config.json", "README.md"], b"old"))
     (model / "README.md").unlink()
     found = send(model)

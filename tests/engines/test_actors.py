@@ -90,8 +90,12 @@ CPU, GPU = False, True
         ([(0, 0), (8, 0), (8, 0), (8, 0), (8, 0)], None, CPU, 4, 8),
         ([(2, 0)], 2, CPU, 2, 1),
         ([(16, 0)], None, CPU, 1, 16),
-        ([(4, 0), (16, 0), (16, 0)], None, CPU, 3, 8),
-        ([(64, 0), (8, 0), (8, 0)], None, CPU, 3, 21),
+        ([(4, 0), (16, 0), (16, 0)], None, CPU, 9, 4),
+        ([(64, 0), (8, 0), (8, 0)], None, CPU, 10, 8),
+        # A node that is too small for an actor of the others takes no work from them.
+        ([(64, 0)] * 10 + [(4, 0)], None, CPU, 10, 64),
+        ([(8, 0), (8, 0), (8, 0), (2, 0)], None, CPU, 3, 8),
+        ([(4, 0), (16, 0), (16, 0)], 3, CPU, 3, 8),
         ([(8, 0), (8, 0)], 3, CPU, 3, 4),
         # More workers than cores: they share them.
         ([(2, 0)], 5, CPU, 5, 0),
@@ -119,18 +123,21 @@ def test_a_cluster_without_a_gpu_is_told():
 
 
 def test_a_node_that_is_gone_for_good_is_not_waited_for():
-    ray = Ray((64, 0), (8, 0), (8, 0))
-    crew = Actors.of(ray, workers=None, gpu=False)
+    ray = Ray((64, 0), (8, 0))
+    crew = Actors.of(ray, workers=1, gpu=False)
+    assert crew.cores == 64
+    crew._check_nodes(1_000.0)
     del ray.had[0]
-    now = crew._fitted
-    crew._check_nodes(now + 60)  # another may come in its place
-    with pytest.raises(DeviceError, match="no node of the cluster has 21 cores any more"):
-        crew._check_nodes(now + 130)
-    ray.had.append((32, 0))
-    crew._check_nodes(now + 140)
+    # Nobody has looked for hours; another node may come in its place.
+    crew._check_nodes(9_000.0)
+    crew._check_nodes(9_800.0)
+    with pytest.raises(DeviceError, match="no node of the cluster has 64 cores any more"):
+        crew._check_nodes(9_950.0)
+    ray.had.append((64, 0))
+    crew._check_nodes(9_960.0)
     ray.had.clear()
     with pytest.raises(DeviceError, match="no node of the cluster is alive"):
-        crew._check_nodes(now + 150)
+        crew._check_nodes(9_970.0)
 
 
 @pytest.mark.parametrize("error", [OutOfMemoryError("killed by its monitor.\nLong advice"), RayActorError()])

@@ -99,6 +99,17 @@ def test_a_part_that_was_made_of_a_file_of_the_same_name_elsewhere_is_not_replac
     assert {"a.jsonl", "a.parquet"} == {name for name in seen(tmp_path / "out") if name[0] != "_"}
 
 
+def test_a_file_that_was_named_from_here_and_written_anew_has_one_part(tmp_path, tiny_model, monkeypatch):
+    said = {"model": tiny_model("bert"), "precision": "fp32"}
+    (tmp_path / "in").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for content in ("good", "bad"):
+        (tmp_path / "new").write_text(f"text\n{content}\n")
+        (tmp_path / "new").replace(tmp_path / "in" / "a.csv")
+        scorer.score("in/", "out/", **said, **({} if content == "good" else {"output_format": "parquet"}))
+    assert [name for name in seen(tmp_path / "out") if name[0] != "_"] == ["a.parquet"]
+
+
 def test_what_was_found_in_a_file_once_is_not_looked_for_again(run, monkeypatch):
     run()
     run()

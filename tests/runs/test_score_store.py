@@ -437,6 +437,19 @@ def test_a_merge_that_finds_no_room_is_put_off(store, path, monkeypatch, number)
     assert segments(path) == ["0000000001-0000000004"]
 
 
+def test_where_the_largest_do_not_fit_the_latest_are_merged(store, path, monkeypatch):
+    for place in range(4):
+        store.add([key(place * 1000 + n) for n in range(900)], records(*range(900)), place)
+    for place in range(4, 8):
+        store.add([key(place * 1000)], records(0), place)
+    before = segments(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(SegmentFolder, "free_bytes", lambda _: 20_000)
+        assert not store.tidy()
+    assert segments(path)[:4] == before[:4]
+    assert segments(path)[4:] == ["0000000005-0000000008"]
+
+
 def test_a_disk_that_does_not_tell_its_size_has_room(store, path, monkeypatch):
     for place in range(4):
         store.add([key(place)], records(place), place)

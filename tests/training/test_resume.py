@@ -201,6 +201,16 @@ def test_another_base_model_of_the_same_name_is_another_job(base: Path) -> None:
         run(train, own, output=Path("out"), epochs=4.0, eval_steps=7, resume=True)
 
 
+def test_a_precision_that_this_machine_has_not_costs_no_checkpoint(base: Path) -> None:
+    """A card that is not seen today: to begin anew is no advice, which `scorer run` would follow."""
+    settings = {"output": Path("out"), "epochs": 4.0, "eval_steps": 7}
+    with pytest.raises(Interrupted):
+        run(Path("train.csv"), base, Stopping(8), precision="fp32", **settings)
+    with pytest.raises(ConfigError, match="was begun in fp32, and this machine would go on in bf16; run again") as told:
+        run(Path("train.csv"), base, resume=True, precision="bf16", **settings)
+    assert ANEW not in str(told.value)
+
+
 def test_a_fit_that_held_out_other_rows_does_not_go_on(base: Path) -> None:
     """As one that an earlier version began, to which two spellings of a text were two texts."""
     train = Path("train.csv")
