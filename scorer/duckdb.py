@@ -59,7 +59,6 @@ def register(
         returned,
         type="arrow",
         null_handling="special",
-        side_effects=True,  # or a filter on what a subquery has named would call it a second time, for every row
     )
 
 

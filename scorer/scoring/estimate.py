@@ -37,6 +37,8 @@ _PROBE_SECONDS = 4.0
 _PROBES = 12
 # What a bound asks of a sample may take hours; then a dry run does not tell what would come of it.
 _SAMPLE_SECONDS = 60.0
+# So many rows tell what a row of it takes.
+_TIMED_ROWS = 1_000
 # Windows that the stages of the pipeline hold at once: one in each of four hands and one in each of three queues.
 _WINDOWS_IN_FLIGHT = 7
 
@@ -95,7 +97,7 @@ def estimate(config: ScoreConfig, console: Console, *, started: float) -> Estima
     sample = _Sample(prepared, scorer)
     forward_seconds = _forward_seconds(scorer.model, sample.encoded.fresh)
     why_exact = scorer.model.why_not_early or (OF_A_STREAM if prepared.arrives else None)
-    untold = sample.why_untold(bound, forward_seconds) if bound is not None and why_exact is None else None
+    untold = sample.why_untold(bound, prepared, scorer) if bound is not None and why_exact is None else None
     early = None
     if bound is not None and untold is None:
         early = sample.early_rows(bound, prepared, scorer, exact=why_exact)
@@ -182,12 +184,15 @@ class _Sample:
         )
         return found
 
-    def why_untold(self, bound: FlipBound, forward_seconds: float) -> str | None:
-        """Why it is not worth a dry run to find out what becomes of a `bound`, where the first window took so many
-        seconds; None where it is."""
+    def why_untold(self, bound: FlipBound, prepared: PreparedJob, scorer: Scorer) -> str | None:
+        """Why it is not worth a dry run to find out what becomes of a `bound`; None where it is."""
         sample = min(SampleSize.of(self.rows, share=bound.share).total, self.rows)
-        seconds = forward_seconds * sample / max(len(self.encoded.fresh), 1)
-        if sample <= LEAST_ROWS or seconds <= _SAMPLE_SECONDS:
+        if sample <= LEAST_ROWS:
+            return None
+        # The sample is scored whatever is known of its rows.
+        rows = scorer.encode(Window(0, self._table.slice(0, _TIMED_ROWS), prepared.text_columns)).fresh
+        seconds = _forward_seconds(scorer.model, rows) * sample / max(len(rows), 1)
+        if seconds <= _SAMPLE_SECONDS:
             return None
         return f"a bound so small takes a sample of {sample:,} rows, about {seconds:.0f} s"
 

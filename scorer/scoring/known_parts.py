@@ -45,7 +45,9 @@ class Known:
         first, second, *more = stamps or (None, None)
         if second and isinstance(second[0], int):
             second = [second]
-        beside = more[0] if more else {}
+        # The commits before had the columns alone.
+        last = more[0] if more else {}
+        beside: dict[str, Any] = {"found": last} if isinstance(last, list) else last
         found = tuple(beside["found"]) if "found" in beside else None
         output = None if second is None else tuple(map(_stamp, second))
         return cls(record, _stamp(first), output, found, beside.get("place"))
@@ -107,9 +109,14 @@ class KnownParts:
         for name in without:
             known = self.parts[name]
             location = known.record["shard"]["files"][0]["location"]
-            place = known.place or (location if is_absolute(location) else None)
-            file = now.get((place_of(place or location), name.rpartition("/")[0]))
-            if file is not None and (place is not None or known.is_of(file, identities.get(file.name))):
+            folder = name.rpartition("/")[0]
+            file = now.get((known.place or location, folder))
+            if file is None and not is_absolute(location):
+                # Nobody knows from where, or the whole was moved since.
+                file = now.get((place_of(location), folder))
+                if file is not None and not known.is_of(file, identities.get(file.name)):
+                    continue
+            if file is not None:
                 found[name] = file.name
         return found
 

@@ -85,8 +85,6 @@ class Resumable(Protocol):
     def resume(self) -> bool: ...
     @property
     def force(self) -> bool: ...
-    @property
-    def warmup(self) -> float: ...
 
 
 def open_workspace(config: Resumable, output: Location, job: dict[str, Any]) -> tuple[Workspace, Location]:
@@ -263,8 +261,9 @@ def _claim(workspace: Workspace, config: Resumable, job: dict[str, Any]) -> None
         different = sorted(name for name in job.keys() | left.keys() if job.get(name) != left.get(name))
         if different == ["precision"]:  # which a machine decides that has no GPU today
             raise ConfigError(
-                f"{workspace.path}: was begun in {left['precision']}, and this machine would go on in "
-                f"{job['precision']}; run again where it can be {left['precision']}, or say --precision"
+                f"{workspace.path}: was left by another job (different: precision): begun in {left['precision']}, and "
+                f"this machine would go on in {job['precision']}; run again where it can be {left['precision']}, or "
+                "say --precision"
             )
         if different:
             raise ConfigError(

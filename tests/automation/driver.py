@@ -18,7 +18,10 @@ from scorer.runs.console import Console
 if __name__ == "__main__":
     job, day, *program = sys.argv[1:]
     try:
-        config = RunConfig(**{**read_job(Path(job)).said, "job": Path(job), "date": day})
+        said = read_job(Path(job)).said
+        if said.get("folder") is not None:  # as the command has it
+            said["folder"] = Path(job).parent / said["folder"]
+        config = RunConfig(**{**said, "job": Path(job), "date": day})
         run_job(config, Console(), today=date(2026, 1, 1), program=program).refuse_failure()
     except ScorerError as error:
         print(f"scorer: error: {error}", file=sys.stderr)  # noqa: T201  as the command says it

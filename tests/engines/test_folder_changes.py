@@ -99,6 +99,18 @@ def test_a_part_that_was_made_of_a_file_of_the_same_name_elsewhere_is_not_replac
     assert {"a.jsonl", "a.parquet"} == {name for name in seen(tmp_path / "out") if name[0] != "_"}
 
 
+def test_a_folder_that_was_moved_has_one_part_a_file(tmp_path, tiny_model, monkeypatch):
+    said = {"model": tiny_model("bert"), "precision": "fp32"}
+    (tmp_path / "before" / "in").mkdir(parents=True)
+    (tmp_path / "before" / "in" / "a.csv").write_text("text\ngood\n")
+    monkeypatch.chdir(tmp_path / "before")
+    scorer.score("in/", "out/", **said)
+    (tmp_path / "before").rename(tmp_path / "after")
+    monkeypatch.chdir(tmp_path / "after")
+    scorer.score("in/", "out/", output_format="parquet", **said)
+    assert [name for name in seen(Path("out")) if name[0] != "_"] == ["a.parquet"]
+
+
 def test_a_file_that_was_named_from_here_and_written_anew_has_one_part(tmp_path, tiny_model, monkeypatch):
     said = {"model": tiny_model("bert"), "precision": "fp32"}
     (tmp_path / "in").mkdir()

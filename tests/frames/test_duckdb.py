@@ -68,9 +68,12 @@ def test_files_filters_and_groups(con, model, tmp_path):
 @pytest.mark.parametrize(
     ("query", "rows"),
     [
-        ("SELECT id, s.score, s.confidence FROM {scored} WHERE s.score = 1", 1000),
-        ("SELECT id, s.score FROM {scored} WHERE s.score = 1 AND s.confidence > 0.1 ORDER BY s.confidence", 1000),
-        ("SELECT s.score AS score, count(*), avg(s.confidence) FROM {scored} GROUP BY 1 HAVING score > 1", 1000),
+        ("WITH scored AS MATERIALIZED {scored} SELECT id, s.score FROM scored WHERE s.score = 1", 1000),
+        ("WITH scored AS MATERIALIZED {scored} SELECT s FROM scored WHERE s.score = 1 AND s.confidence > 0.1", 1000),
+        ("CREATE TABLE kept AS SELECT s FROM {scored}", 1000),
+        ("SELECT score(text).score, score(text).confidence FROM reviews", 1000),
+        ("SELECT s.score AS score, count(*), avg(s.confidence) FROM {scored} GROUP BY 1", 1000),
+        ("SELECT id, s.score FROM {scored} ORDER BY id LIMIT 5", 5),
         ("SELECT s.score FROM {scored} WHERE id < 10", 10),
     ],
 )

@@ -103,6 +103,10 @@ def test_a_bound_whose_sample_takes_too_long_is_not_told(large, tiny_model, monk
     assert found.flips["untold"].startswith("a bound so small takes a sample of 6,500 rows")
     assert found.flips["exact"] is found.flips["work"] is found.flips["times_as_fast"] is None
     assert "--max-flips: how fast is not told: a bound so small" in told.getvalue()
+    # Whatever is known of the first rows: those of the sample are scored.
+    cache = large.with_name("cache")
+    scorer.score(large, large.with_name("some.parquet"), model=model, limit=500, window_rows=500, cache=cache)
+    assert dry_run(large, model, max_flips="0.1%", window_rows=500, cache=cache).flips["untold"] is not None
     # A larger one needs few rows, and no time is too long for them.
     assert dry_run(large, model, max_flips="5%", window_rows=500).flips["untold"] is None
 

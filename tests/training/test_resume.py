@@ -206,7 +206,9 @@ def test_a_precision_that_this_machine_has_not_costs_no_checkpoint(base: Path) -
     settings = {"output": Path("out"), "epochs": 4.0, "eval_steps": 7}
     with pytest.raises(Interrupted):
         run(Path("train.csv"), base, Stopping(8), precision="fp32", **settings)
-    with pytest.raises(ConfigError, match="was begun in fp32, and this machine would go on in bf16; run again") as told:
+    with pytest.raises(
+        ConfigError, match=r"\(different: precision\): begun in fp32, and this machine would go on in bf16; run again"
+    ) as told:
         run(Path("train.csv"), base, resume=True, precision="bf16", **settings)
     assert ANEW not in str(told.value)
 
