@@ -15,7 +15,7 @@ from scorer.classifier.directory import ModelDirectory
 from scorer.classifier.execution import Execution
 from scorer.classifier.labels import LabelSet
 from scorer.config import ScoreConfig
-from scorer.errors import FILE_FAULTS, ScorerError, UsageError, from_os_error
+from scorer.errors import FILE_FAULTS, ScorerError, UsageError
 from scorer.records.job import JobSpec
 from scorer.scoring.columns import appended_names, refuse_clash
 from scorer.scoring.folder_output import FolderOutput
@@ -112,7 +112,7 @@ def assess(
                 found.current.append(file.name)
                 continue
             columns, rows = _looked_into(file, decisive)
-            size = _size_of(file)
+            size = file.size
         except FILE_FAULTS as error:
             passed_over(error)
             found.failed[file.name] = error
@@ -139,13 +139,6 @@ def _known(identity: tuple[str, FileStamp | None] | ScorerError) -> tuple[str, F
     if isinstance(identity, ScorerError):
         raise identity
     return identity
-
-
-def _size_of(file: PartFile) -> int:
-    try:
-        return file.size
-    except OSError as error:
-        raise from_os_error(error) from error
 
 
 def _why(file: PartFile, identity: str, output: FolderOutput, jobs: _Jobs) -> Reason | None:

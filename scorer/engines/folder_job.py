@@ -74,9 +74,7 @@ def score_folder(
         if config.report_by is not None:
             check_report_by(config, _columns(config, files), where=config.source)
     with closing(FolderOutput.open(target)) as output:
-        files, tally.unread = without_empty(
-            files, unread, standing=output.expected | set(output.renamed(files).values())
-        )
+        files, tally.unread = without_empty(files, unread, standing=output.expected(files))
         for warning in tally.unread.warnings():
             console.warn(warning)
         run = FolderRun(config, console, signals, tally, directory, output)
@@ -116,7 +114,7 @@ def preview(config: ScoreConfig, console: Console) -> dict[str, Any]:
     if layout is not None:
         layout.refuse_parts([file.name for file in files])
     output = FolderOutput.look(target)
-    files, unread = without_empty(files, unread, standing=output.expected | set(output.renamed(files).values()))
+    files, unread = without_empty(files, unread, standing=output.expected(files))
     for warning in unread.warnings():
         console.warn(warning)
     output.refuse_strangers((file.name for file in files), layout, force=config.force)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from scorer.errors import DataError
+from scorer.records.document import from_document
 from scorer.records.flips import Certificate
 from scorer.records.shard import Shard
 
@@ -35,7 +36,7 @@ class DriftSums:
         return type(self)(**{name: _added(ours, vars(other)[name]) for name, ours in vars(self).items()})
 
 
-SINCE: Final[Mapping[str, Any]] = {"blank_lines": 0}
+_SINCE: Final[Mapping[str, Any]] = {"blank_lines": 0}
 """What earlier versions did not write of parts and totals, with what it is then."""
 
 
@@ -80,6 +81,11 @@ class PartRecord:
     flips: Certificate | None = None
     files: tuple[OutputFile, ...] | None = None
 
+    @classmethod
+    def of_document(cls, document: Mapping[str, Any], *, where: str) -> Self:
+        """The record as JSON has it, also as an earlier version wrote it; DataError as of `from_document`."""
+        return from_document(cls, {**_SINCE, **document}, where=where)
+
     def is_current(self, *, job: str, shard: Shard) -> bool:
         """Whether the part is what this `job`, a fingerprint, would make of `shard`."""
         return self.job == job and self.shard.fingerprint == shard.fingerprint
@@ -97,6 +103,11 @@ class Totals:
     tokens: int = 0
     drift: DriftSums | None = None
     flips: Certificate | None = None
+
+    @classmethod
+    def of_document(cls, document: Mapping[str, Any], *, where: str) -> Self:
+        """As of `PartRecord.of_document`."""
+        return from_document(cls, {**_SINCE, **document}, where=where)
 
     @classmethod
     def of(cls, records: Iterable[PartRecord]) -> Self:

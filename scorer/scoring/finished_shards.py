@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from scorer.records.document import from_document, to_document
+from scorer.records.document import to_document
 from scorer.records.job import JobSpec
-from scorer.records.part import SINCE, PartRecord
+from scorer.records.part import PartRecord
 from scorer.scoring.known_parts import files_of
 from scorer.scoring.outputs import temporary_of
 from scorer.stores.parts_folder import FileStamp, PartsFolder
@@ -88,7 +88,9 @@ class FinishedShards:
 
     def records_of(self, shard: str) -> dict[str, PartRecord]:
         """The records of a shard, by the parts' names."""
-        return {record["name"]: self._record(record) for record in self._entries[shard]["records"]}
+        where = f"{self.folder.path}: journal"
+        records = self._entries[shard]["records"]
+        return {record["name"]: PartRecord.of_document(record, where=where) for record in records}
 
     def is_there(self, shard: str) -> bool:
         """Whether every file of a shard is there: where it waits, or under its name since a run was killed while it
@@ -104,9 +106,6 @@ class FinishedShards:
     def _append(self, entry: dict[str, Any]) -> None:
         self.folder.append(entry)
         self.recall(entry)
-
-    def _record(self, document: Mapping[str, Any]) -> PartRecord:
-        return from_document(PartRecord, {**SINCE, **document}, where=f"{self.folder.path}: journal")
 
 
 def waiting(record: Mapping[str, Any], temporary: str) -> Iterator[tuple[Mapping[str, Any], str]]:

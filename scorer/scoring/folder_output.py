@@ -13,7 +13,7 @@ from typing import Any
 from scorer.errors import DataError, OutputRefused
 from scorer.records.document import from_document, to_document
 from scorer.records.job import JobSpec
-from scorer.records.part import SINCE, PartRecord, Totals
+from scorer.records.part import PartRecord, Totals
 from scorer.scoring.finished_shards import FinishedShards, is_written, waiting
 from scorer.scoring.known_parts import FileStamps, Identities, Known, KnownParts
 from scorer.stores.fingerprints import hash_of
@@ -168,10 +168,10 @@ class FolderOutput:
             self.folder.append({"plan": groups})
             self.planned = groups
 
-    @property
-    def expected(self) -> set[str]:
-        """The names of the parts that there are, or are finished."""
-        return {*self.known, *self.finished.parts}
+    def expected(self, files: Iterable[PartFile]) -> set[str]:
+        """The names of the parts that there are, or are finished, and of those of `files` that have one of another
+        format."""
+        return {*self.known, *self.finished.parts, *self.renamed(files).values()}
 
     @property
     def published(self) -> frozenset[str]:
@@ -288,7 +288,7 @@ class FolderOutput:
         alone = not models or models == {model} or (model is None and len(models) == 1)
         summed = manifest is not None and not manifest["input_deleted"] and len(names) == len(manifest["parts"])
         if manifest is not None and summed and not self.changed and not besides and alone:
-            return from_document(Totals, {**SINCE, **manifest["totals"]}, where=f"{self.folder.path}: manifest")
+            return Totals.of_document(manifest["totals"], where=f"{self.folder.path}: manifest")
         standing = [self._record(self.known[name].record) for name in names]
         if not alone:
             standing = [self._without_drift(record, model) for record in standing]
@@ -299,7 +299,7 @@ class FolderOutput:
         return record if self.jobs[record.job].models["model"].fingerprint == model else replace(record, drift=None)
 
     def _record(self, document: Mapping[str, Any]) -> PartRecord:
-        return from_document(PartRecord, {**SINCE, **document}, where=f"{self.folder.path}: manifest")
+        return PartRecord.of_document(document, where=f"{self.folder.path}: manifest")
 
     def _recall(self) -> None:
         manifest = self._manifest = self.folder.read_manifest()

@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from scorer.config import FileFormat
-from scorer.errors import UsageError
+from scorer.errors import UsageError, from_os_error
 from scorer.stores.location import Location
 from scorer.stores.object_path import path_of
 from scorer.tables.dialect import Dialect
@@ -41,8 +41,11 @@ class PartFile:
 
     @property
     def size(self) -> int:
-        """Bytes of the file."""
-        return self.path.stat().st_size
+        """Bytes of the file. InputMissing, NotPermitted or StorageError where nobody can say."""
+        try:
+            return self.path.stat().st_size
+        except OSError as error:
+            raise from_os_error(error) from error
 
     @property
     def place(self) -> str:
